@@ -1,0 +1,10 @@
+/** Tests are TypeScript modules, run as they stand; types are checked by `npm run types`. */
+export default {
+  rootDir: '..',
+  testEnvironment: 'node',
+  testMatch: ['<rootDir>/test/**/*.test.ts'],
+  extensionsToTreatAsEsm: ['.ts'],
+  transform: {
+    '^.+\\.ts$': ['ts-jest', { useESM: true, diagnostics: false, tsconfig: '<rootDir>/.config/tsconfig.all.json' }],
+  },
+};

@@ -1,0 +1,97 @@
+/** Holds a store's records against its bytes, and its bytes against its records. */
+import { resolve } from 'node:path';
+import type { Content } from './core/model.ts';
+import type { Engine } from './core/engine.ts';
+import { inspect } from './core/scrub.ts';
+import { openEngine } from './engines/index.ts';
+
+export interface Checked {
+  readonly blobs: number;
+  readonly bytes: number;
+  readonly uploads: number;
+  /** What is wrong, a sentence each. */
+  readonly faults: readonly string[];
+  /** What is merely left over, or better than recorded. */
+  readonly notes: readonly string[];
+}
+
+export interface CheckOptions {
+  /** Reads every byte and compares its digest; without it only presence and length are looked at. */
+  readonly readData: boolean;
+  /** Told how many bytes of blobs have been looked at, and how many there are. */
+  readonly onProgress?: (done: number, total: number) => void;
+}
+
+/**
+ * Checks a store that no server has open. Changes nothing.
+ *
+ * @throws Error when a process has the folder.
+ */
+export async function checkStore(folder: string, options: CheckOptions): Promise<Checked> {
+  const engine = await openEngine({ folder: resolve(folder), strict: true, onFault: () => undefined });
+  try {
+    const check = new Check(engine, options);
+    await check.contents();
+    await check.files();
+    return check.result;
+  } finally {
+    await engine.close();
+  }
+}
+
+class Check {
+  readonly #engine: Engine;
+  readonly #options: CheckOptions;
+  readonly #addresses = new Set<string>();
+  readonly #faults: string[] = [];
+  readonly #notes: string[] = [];
+  #blobs = 0;
+  #bytes = 0;
+  #total = 0;
+  #uploads = 0;
+
+  constructor(engine: Engine, options: CheckOptions) {
+    this.#engine = engine;
+    this.#options = options;
+  }
+
+  get result(): Checked {
+    return { blobs: this.#blobs, bytes: this.#bytes, uploads: this.#uploads, faults: this.#faults, notes: this.#notes };
+  }
+
+  /** Every record has its bytes. */
+  async contents(): Promise<void> {
+    this.#total = (await this.#engine.catalog.contents.totals()).bytes;
+    for (let after: string | null = null; ; ) {
+      const page: Content[] = await this.#engine.catalog.contents.list({ after, limit: 200 });
+      for (const content of page) await this.#content(content);
+      if (page.length < 200) return;
+      after = page.at(-1)!.sha512;
+    }
+  }
+
+  /** Every file has its record, and every open upload what was acknowledged. */
+  async files(): Promise<void> {
+    for await (const item of this.#engine.bytes.list()) {
+      if (item.kind === 'stage') await this.#stage(item);
+      else if (!this.#addresses.has(item.name)) this.#notes.push(`the bytes at ${item.name} belong to no record; a sweep will put them aside`);
+    }
+  }
+
+  async #content(content: Content): Promise<void> {
+    this.#addresses.add(content.address);
+    const state = await inspect(this.#engine, content, { readData: this.#options.readData });
+    if (state !== 'good') this.#faults.push(`the bytes with sha512 ${content.sha512} are ${state}`);
+    else if (content.state !== 'good') this.#notes.push(`the bytes with sha512 ${content.sha512} are on record as ${content.state}, and look good`);
+    this.#blobs += 1;
+    this.#bytes += content.size;
+    this.#options.onProgress?.(this.#bytes, this.#total);
+  }
+
+  async #stage(item: { readonly name: string; readonly size: number }): Promise<void> {
+    const upload = await this.#engine.catalog.uploads.get(item.name);
+    this.#uploads += 1;
+    if (upload?.state !== 'open') this.#notes.push(`the bytes of upload ${item.name} belong to no open upload; a sweep will remove them`);
+    else if (item.size < upload.offset) this.#faults.push(`upload ${item.name} has ${item.size} of the ${upload.offset} bytes acknowledged`);
+  }
+}

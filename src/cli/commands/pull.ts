@@ -1,0 +1,102 @@
+import { once } from 'node:events';
+import { stat } from 'node:fs/promises';
+import { basename, join } from 'node:path';
+import type { Command } from 'commander';
+import { StowageError, nodeHash, streamSink, type Pulled, type PullOptions, type Sink, type StowageClient } from '../../client/node.ts';
+import type { Context } from '../context.ts';
+import { UsageError } from '../exit.ts';
+import { formatSize, formatTook, printable } from '../format.ts';
+import { wholeNumber } from '../numbers.ts';
+
+interface Flags {
+  readonly version?: number;
+  readonly offset?: number;
+}
+
+const phases = { receiving: 'receiving', checking: 'checking ' } as const;
+
+export function pull(program: Command, context: Context): void {
+  program
+    .command('pull')
+    .summary('download an artifact, or a blob')
+    .description(
+      'Downloads the newest version of the artifact REF (name or uuid), or the blob REF, to FILE, or standard output for -.\n' +
+      'The bytes lie in FILE.part until their sha512 has been checked. Interrupted, the same command goes on where it was.',
+    )
+    .argument('<ref>', 'name or uuid of an artifact, or uuid of a blob')
+    .argument('[file]', 'where to; a folder, a file, or - for standard output. Unless given: the artifact\'s name, here')
+    .option('--version <number>', 'an older version', wholeNumber)
+    .option('--offset <bytes>', 'only the bytes from there on; their sha512 cannot be checked', wholeNumber)
+    .addHelpText('after', `
+Examples:
+  stowage pull debian-12.qcow2
+  stowage pull nightly /var/tmp/ --version 3
+  stowage pull shop.sql.zst - | zstd -d | psql shop
+  stowage pull big.iso - --offset 1073741824 | head -c 512 | xxd`)
+    .action(async (ref: string, file: string | undefined, flags: Flags) => await run(context, ref, file, flags));
+}
+
+async function run(context: Context, ref: string, given: string | undefined, flags: Flags): Promise<void> {
+  context.output.stdoutTaken = given === '-';
+  const client = await context.client();
+  const file = given === '-' ? given : await fileFor(client, ref, given);
+  const progress = context.progress();
+  const began = performance.now();
+  const options: PullOptions = {
+    version: flags.version,
+    offset: flags.offset,
+    signal: context.world.signal,
+    onTrouble: context.troubles(progress),
+    onProgress: ({ phase, done, total }) => progress.show(phases[phase], done, total),
+  };
+  try {
+    const pulled = await client.pull(ref, file === '-' ? standardOutput(context) : file, options);
+    progress.clear();
+    if (file !== '-') context.output.result(shown(file, pulled), sentence(file, pulled, performance.now() - began));
+  } catch (error) {
+    progress.clear();
+    if (file !== '-' && error instanceof StowageError && (error.retryable || error.code === 'aborted')) {
+      context.output.notice(`what has arrived is kept in ${printable(file)}.part; the same command goes on from there`);
+    }
+    throw error;
+  }
+}
+
+/** Where the bytes go: a folder is completed by the artifact's own name. */
+async function fileFor(client: StowageClient, ref: string, given: string | undefined): Promise<string> {
+  const folder = given === undefined ? '.' : given.endsWith('/') || (await isFolder(given)) ? given : undefined;
+  if (folder === undefined) return given!;
+  const { name } = await client.artifacts.get(ref).catch((error: unknown) => {
+    // A blob has no name of its own.
+    if (error instanceof StowageError && error.code === 'not_found') return { name: ref };
+    throw error;
+  });
+  const own = basename(name);
+  if (own === '' || own === '.' || own === '..' || own.includes('\0')) throw new UsageError(`'${name}' is no name for a file: stowage pull REF FILE`);
+  return join(folder, own);
+}
+
+async function isFolder(path: string): Promise<boolean> {
+  return await stat(path).then((seen) => seen.isDirectory(), () => false);
+}
+
+function standardOutput({ world }: Context): Sink {
+  const { stdout } = world;
+  return streamSink((bytes) => {
+    if (stdout.write(bytes)) return undefined;
+    return once(stdout, 'drain', { signal: world.signal }).then(() => {}, (error: unknown) => {
+      if (!world.signal.aborted) throw error;
+    });
+  }, nodeHash);
+}
+
+function shown(file: string, pulled: Pulled): Record<string, unknown> {
+  const { blob, size, sha512, verified, resumedFrom, received } = pulled;
+  return { file, blob, size, sha512, verified, resumed_from: resumedFrom, received };
+}
+
+function sentence(file: string, pulled: Pulled, ms: number): string {
+  const resumed = pulled.resumedFrom > 0 ? `, gone on from ${formatSize(pulled.resumedFrom)}` : '';
+  const checked = pulled.verified ? 'sha512 is right' : 'not checked: it is only a part';
+  return `${printable(file)}: ${formatSize(pulled.resumedFrom + pulled.received)} in ${formatTook(ms)}${resumed} (${checked})`;
+}

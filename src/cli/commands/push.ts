@@ -1,0 +1,96 @@
+import { basename } from 'node:path';
+import type { Command } from 'commander';
+import { StowageError, type Pushed, type PushOptions } from '../../client/node.ts';
+import type { Context } from '../context.ts';
+import { UsageError } from '../exit.ts';
+import { formatSize, formatTook, printable, quoted } from '../format.ts';
+import { wholeNumber } from '../numbers.ts';
+
+interface Flags {
+  readonly dedup: boolean;
+  readonly type?: string;
+  readonly shared?: boolean;
+  readonly namespace?: string;
+  readonly maxVersions?: number;
+}
+
+const phases = { hashing: 'looking up', sending: 'sending   ', finishing: 'finishing ' } as const;
+
+export function push(program: Command, context: Context): void {
+  program
+    .command('push')
+    .summary('upload a file as the newest version of an artifact')
+    .description(
+      'Uploads FILE, or standard input for -, as the newest version of the artifact NAME (unless given: the file\'s own name).\n' +
+      'What the server has already is not sent. Interrupted, the same command goes on where it was.',
+    )
+    .argument('<file>', 'the file, or - for standard input')
+    .argument('[name]', 'name of the artifact')
+    .option('--no-dedup', 'do not ask first whether the server has the bytes; starts sending at once')
+    .option('--type <type>', 'image or other')
+    .option('--shared', 'let every namespace see it (for the system namespace)')
+    .option('--namespace <namespace>', 'whose the artifact shall be; it must trust yours')
+    .option('--max-versions <count>', 'how many versions to keep; 0 keeps all', wholeNumber)
+    .addHelpText('after', `
+Examples:
+  stowage push debian-12.qcow2
+  stowage push build/out.tar.gz nightly --max-versions 7
+  pg_dump shop | zstd | stowage push - shop.sql.zst
+  stowage push big.iso --no-dedup --json | jq .sha512`)
+    .action(async (file: string, name: string | undefined, flags: Flags) => await run(context, file, name, flags));
+}
+
+async function run(context: Context, file: string, given: string | undefined, flags: Flags): Promise<void> {
+  const name = given ?? (file === '-' ? undefined : basename(file));
+  if (name === undefined) throw new UsageError('standard input has no name: stowage push - NAME');
+  const client = await context.client();
+  const progress = context.progress();
+  const began = performance.now();
+  let sent: { readonly done: number; readonly total: number | undefined } | undefined;
+  const options: PushOptions = {
+    dedup: flags.dedup,
+    type: flags.type,
+    shared: flags.shared,
+    namespace: flags.namespace,
+    maxVersions: flags.maxVersions,
+    signal: context.world.signal,
+    onTrouble: context.troubles(progress),
+    onProgress: ({ phase, done, total }) => {
+      if (phase === 'sending') sent = { done, total };
+      progress.show(phases[phase], done, total);
+    },
+  };
+  try {
+    const pushed = await client.push(file === '-' ? context.world.stdin : file, name, options);
+    progress.clear();
+    context.output.result(shown(pushed), sentence(name, pushed, performance.now() - began));
+  } catch (error) {
+    progress.clear();
+    if (file === '-' || !sent || !(error instanceof StowageError) || !(error.retryable || error.code === 'aborted')) throw error;
+    context.output.notice(`${formatSize(sent.done)}${sent.total === undefined ? '' : ` of ${formatSize(sent.total)}`} sent so far are kept; to go on:\n  ${again(file, given, flags)}`);
+    throw error;
+  }
+}
+
+function shown(pushed: Pushed): Record<string, unknown> {
+  const { artifact, version, blob, size, sha512, deduplicated, resumedFrom, sent } = pushed;
+  return { artifact: artifact.uuid, name: artifact.name, version, blob, size, sha512, deduplicated, resumed_from: resumedFrom, sent };
+}
+
+function sentence(name: string, pushed: Pushed, ms: number): string {
+  const what = `${printable(name)}: version ${pushed.version}, ${formatSize(pushed.size)}`;
+  const resumed = pushed.resumedFrom > 0 ? `, gone on from ${formatSize(pushed.resumedFrom)}` : '';
+  const how = pushed.deduplicated ? 'the server had it, nothing sent' : `sent in ${formatTook(ms)}${resumed}`;
+  return `${what} (${how})\n  sha512 ${pushed.sha512}\n  blob   ${pushed.blob}`;
+}
+
+/** The command that goes on with this one. */
+function again(file: string, name: string | undefined, flags: Flags): string {
+  const words = ['stowage', 'push', file, ...(name === undefined ? [] : [name])];
+  if (!flags.dedup) words.push('--no-dedup');
+  if (flags.type !== undefined) words.push('--type', flags.type);
+  if (flags.shared) words.push('--shared');
+  if (flags.namespace !== undefined) words.push('--namespace', flags.namespace);
+  if (flags.maxVersions !== undefined) words.push('--max-versions', String(flags.maxVersions));
+  return words.map(quoted).join(' ');
+}

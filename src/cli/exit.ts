@@ -1,0 +1,77 @@
+/** How the command line ends. */
+import { StowageError, type StowageCode } from '../client/node.ts';
+
+export const exits = {
+  ok: 0,
+  failed: 1,
+  usage: 2,
+  notFound: 3,
+  notAuthorised: 4,
+  conflict: 5,
+  unavailable: 6,
+  interrupted: 130,
+} as const;
+
+export type Exit = (typeof exits)[keyof typeof exits];
+
+export const exitTable = `Exit codes:
+  0    done
+  1    failed, or a check found faults
+  2    the command makes no sense
+  3    not found
+  4    not authorised
+  5    conflict, or bytes that are not what they should be
+  6    the server is unavailable, out of room, or out of reach
+  130  interrupted`;
+
+/** Said by the command line itself: the command makes no sense. */
+export class UsageError extends Error {
+  constructor(sentence: string) {
+    super(sentence);
+    this.name = 'UsageError';
+  }
+}
+
+/** A command that told everything already and has only its exit code left to say. */
+export class Ended extends Error {
+  readonly exit: Exit;
+
+  constructor(exit: Exit) {
+    super('ended');
+    this.exit = exit;
+  }
+}
+
+const byCode: Readonly<Record<StowageCode, Exit>> = {
+  malformed: exits.usage,
+  unauthenticated: exits.notAuthorised,
+  forbidden: exits.notAuthorised,
+  not_found: exits.notFound,
+  conflict: exits.conflict,
+  offset_mismatch: exits.conflict,
+  digest_mismatch: exits.conflict,
+  precondition: exits.conflict,
+  superseded: exits.conflict,
+  source_changed: exits.conflict,
+  occupied: exits.conflict,
+  too_large: exits.failed,
+  out_of_range: exits.usage,
+  lost: exits.failed,
+  protocol: exits.failed,
+  source_spent: exits.failed,
+  interrupted: exits.unavailable,
+  not_ready: exits.unavailable,
+  full: exits.unavailable,
+  unavailable: exits.unavailable,
+  internal: exits.unavailable,
+  network: exits.unavailable,
+  timeout: exits.unavailable,
+  aborted: exits.interrupted,
+};
+
+export function exitFor(error: unknown): Exit {
+  if (error instanceof Ended) return error.exit;
+  if (error instanceof StowageError) return byCode[error.code];
+  if (error instanceof UsageError) return exits.usage;
+  return (error as NodeJS.ErrnoException | null)?.code === 'ENOENT' ? exits.notFound : exits.failed;
+}

@@ -1,0 +1,46 @@
+/** Keys, which are never arguments: others on the machine can read those. */
+import { randomBytes } from 'node:crypto';
+import { readFile } from 'node:fs/promises';
+import { createInterface } from 'node:readline';
+import { Writable } from 'node:stream';
+import { StowageError } from '../client/node.ts';
+import { UsageError } from './exit.ts';
+import type { World } from './world.ts';
+
+/** The key in `file`, on standard input for `-` or when that is no terminal, or typed unseen. */
+export async function readKey(world: World, file: string | undefined, prompt: string): Promise<string> {
+  const text = file !== undefined && file !== '-' ? await readFile(file, 'utf8') : world.stdin.isTTY && file === undefined ? await typed(world, prompt) : await piped(world);
+  const key = text.trim();
+  if (key === '') throw new UsageError('the key is empty');
+  return key;
+}
+
+/** A key that nobody can guess. */
+export function newKey(): string {
+  return randomBytes(24).toString('base64url');
+}
+
+async function piped(world: World): Promise<string> {
+  let text = '';
+  for await (const piece of world.stdin) {
+    text += String(piece);
+    if (text.length > 65_536) throw new UsageError('that is no key');
+  }
+  return text;
+}
+
+async function typed(world: World, prompt: string): Promise<string> {
+  world.stderr.write(prompt);
+  const unseen = new Writable({ write: (_chunk, _encoding, done) => done() });
+  const lines = createInterface({ input: world.stdin, output: unseen, terminal: true });
+  try {
+    return await new Promise<string>((resolve, reject) => {
+      lines.once('line', resolve);
+      lines.once('SIGINT', () => reject(new StowageError('aborted', 'stopped on request')));
+      lines.once('close', () => reject(new UsageError('no key was typed')));
+    });
+  } finally {
+    lines.close();
+    world.stderr.write('\n');
+  }
+}

@@ -1,0 +1,83 @@
+/** A progress bar with rate and time left. */
+import { formatSize, formatSpan } from './format.ts';
+import type { Terminal } from './world.ts';
+
+/** Milliseconds over which the rate is taken, and between two drawings. */
+const rateSpan = 5_000;
+const drawEvery = 100;
+
+/** How fast something grows, over the last seconds. */
+export class Rate {
+  #marks: { readonly at: number; readonly done: number }[] = [];
+
+  /** @param at milliseconds on any clock that only goes forward. */
+  mark(at: number, done: number): void {
+    // What went back was cut; what it took before says nothing any more.
+    if (this.#marks.length > 0 && done < this.#marks.at(-1)!.done) this.#marks = [];
+    this.#marks.push({ at, done });
+    while (this.#marks.length > 2 && this.#marks[1]!.at < at - rateSpan) this.#marks.shift();
+  }
+
+  /** A second; undefined while it is too early to tell. */
+  get perSecond(): number | undefined {
+    const first = this.#marks[0];
+    const last = this.#marks.at(-1);
+    if (!first || !last || last.at - first.at < 200) return undefined;
+    return ((last.done - first.done) / (last.at - first.at)) * 1000;
+  }
+}
+
+export class Progress {
+  readonly #terminal: Terminal | undefined;
+  #phase = '';
+  #rate = new Rate();
+  #drawnAt = -Infinity;
+  #shown = false;
+
+  /** @param terminal where to draw; nowhere when it is no terminal. */
+  constructor(terminal: Terminal | undefined) {
+    this.#terminal = terminal?.isTTY ? terminal : undefined;
+  }
+
+  /** Shows how far `phase` is, in bytes. */
+  show(phase: string, done: number, total: number | undefined): void {
+    if (!this.#terminal) return;
+    const now = performance.now();
+    if (phase !== this.#phase) {
+      this.#phase = phase;
+      this.#rate = new Rate();
+      this.#drawnAt = -Infinity;
+    }
+    if (now - this.#drawnAt < drawEvery && done !== total) return;
+    this.#rate.mark(now, done);
+    this.#drawnAt = now;
+    this.#draw(drawLine(phase, done, total, this.#rate.perSecond, this.#terminal.columns ?? 80));
+  }
+
+  /** Takes the bar away, so that something else can be said. */
+  clear(): void {
+    if (this.#shown) this.#terminal?.write('\r\u001b[K');
+    this.#shown = false;
+    this.#drawnAt = -Infinity;
+  }
+
+  #draw(line: string): void {
+    this.#terminal?.write(`\r${line}\u001b[K`);
+    this.#shown = true;
+  }
+}
+
+/** One line, no wider than `columns`. */
+export function drawLine(phase: string, done: number, total: number | undefined, perSecond: number | undefined, columns: number): string {
+  const rate = perSecond === undefined ? '' : `${formatSize(perSecond)}/s`;
+  if (total === undefined) return `${phase} ${formatSize(done)}  ${rate}`.slice(0, columns - 1).trimEnd();
+  const share = total === 0 ? 1 : Math.min(1, done / total);
+  const left = perSecond && perSecond > 0 && done < total ? `${formatSpan(((total - done) / perSecond) * 1000)} left` : '';
+  const numbers = `${String(Math.floor(share * 100)).padStart(3)}%  ${formatSize(done)} of ${formatSize(total)}`;
+  const text = [numbers, rate.padStart(12), left].filter((part) => part !== '').join('  ');
+  const room = columns - phase.length - text.length - 6;
+  const width = Math.min(30, room);
+  if (width < 8) return `${phase} ${text}`.slice(0, columns - 1).trimEnd();
+  const filled = Math.round(share * width);
+  return `${phase} [${'='.repeat(filled)}${' '.repeat(width - filled)}] ${text}`.trimEnd();
+}

@@ -1,0 +1,52 @@
+/** Which server, and who asks: flags, then the environment, then profiles, then what Shaken Fist's client would take. */
+import { UsageError } from './exit.ts';
+import { defaultProfile, readProfiles, type Profile } from './profiles.ts';
+import type { Environment } from './world.ts';
+
+export interface Settings {
+  readonly url: string;
+  readonly namespace: string;
+  readonly key: string;
+  /** Where the key is from, for people. */
+  readonly origin: string;
+}
+
+export interface Given {
+  readonly url?: string | undefined;
+  readonly profile?: string | undefined;
+}
+
+/** Where `stowage serve` listens unless told otherwise. */
+export const localUrl = 'http://127.0.0.1:13000';
+
+/**
+ * The settings to use.
+ *
+ * A profile that was asked for by name counts as a whole; only `--url` changes it. Otherwise each of STOWAGE_URL,
+ * STOWAGE_NAMESPACE and STOWAGE_KEY goes before the default profile, and that before the SHAKENFIST_ variables.
+ *
+ * @throws UsageError when there is no key to be found.
+ */
+export async function resolveSettings(env: Environment, given: Given): Promise<Settings> {
+  const profiles = await readProfiles(env);
+  const name = given.profile ?? env['STOWAGE_PROFILE'] ?? defaultProfile;
+  const profile = Object.hasOwn(profiles, name) ? profiles[name] : undefined;
+  if (!profile && name !== defaultProfile) throw new UsageError(`there is no profile '${name}'; make it with: stowage login --profile ${name} URL`);
+  const own = given.profile === undefined ? fromEnvironment(env, 'STOWAGE_URL', 'STOWAGE_NAMESPACE', 'STOWAGE_KEY') : {};
+  const old = profile ? {} : fromEnvironment(env, 'SHAKENFIST_API_URL', 'SHAKENFIST_NAMESPACE', 'SHAKENFIST_KEY');
+  const found: Partial<Profile> = { ...old, ...profile, ...own };
+  const { namespace, key } = found;
+  if (namespace === undefined || key === undefined) {
+    throw new UsageError('no namespace and key: save them with stowage login, or set STOWAGE_URL, STOWAGE_NAMESPACE and STOWAGE_KEY');
+  }
+  const origin = own.key !== undefined ? 'STOWAGE_KEY' : profile ? `profile ${name}` : 'SHAKENFIST_KEY';
+  return { url: given.url ?? found.url ?? localUrl, namespace, key, origin };
+}
+
+function fromEnvironment(env: Environment, url: string, namespace: string, key: string): Partial<Profile> {
+  return {
+    ...(env[url] ? { url: env[url] } : {}),
+    ...(env[namespace] ? { namespace: env[namespace] } : {}),
+    ...(env[key] ? { key: env[key] } : {}),
+  };
+}

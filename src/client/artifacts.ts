@@ -1,0 +1,120 @@
+/** Artifacts: names, and their numbered versions. */
+import { printDigestField, parseDigest } from '../kit/digest.ts';
+import { listed } from './listing.ts';
+import { Metadata } from './metadata.ts';
+import { thinking, type Session } from './session.ts';
+import { view, views, type ArtifactView, type EventView, type VersionView } from './views.ts';
+
+export interface ArtifactFilter {
+  readonly name?: string | undefined;
+  readonly type?: string | undefined;
+  readonly namespace?: string | undefined;
+}
+
+/** What becomes a version: an upload, or a blob that the server has already. */
+export type Content = { readonly upload: string } | { readonly blob: string };
+
+export interface PublishOptions {
+  /** image (the default) or other. */
+  readonly type?: string | undefined;
+  readonly shared?: boolean | undefined;
+  /** Whose the artifact shall be; that namespace must trust the caller's. */
+  readonly namespace?: string | undefined;
+  /** How many versions to keep; 0 keeps all. */
+  readonly maxVersions?: number | undefined;
+  readonly sourceUrl?: string | undefined;
+  /** What the bytes must be; the server refuses others and leaves the upload as it was. */
+  readonly size?: number | undefined;
+  readonly sha512?: string | undefined;
+  readonly signal?: AbortSignal | undefined;
+}
+
+export class Artifacts {
+  readonly #session: Session;
+  readonly metadata: Metadata;
+
+  constructor(session: Session) {
+    this.#session = session;
+    this.metadata = new Metadata(session, ['artifacts']);
+  }
+
+  /** What the caller may see. */
+  list(filter: ArtifactFilter = {}, signal?: AbortSignal): AsyncIterable<ArtifactView> {
+    return listed(this.#session, 'artifact', ['artifacts'], { ...filter }, signal);
+  }
+
+  /** @param ref name or uuid. */
+  async get(ref: string, signal?: AbortSignal): Promise<ArtifactView> {
+    return view('artifact', await this.#session.json({ method: 'GET', path: ['artifacts', ref], signal }));
+  }
+
+  /** Oldest first. */
+  async versions(ref: string, signal?: AbortSignal): Promise<VersionView[]> {
+    return views('version', await this.#session.json({ method: 'GET', path: ['artifacts', ref, 'versions'], signal }));
+  }
+
+  /**
+   * Makes `content` the newest version of the artifact `name`. May be repeated: a lost answer is simply given again.
+   *
+   * @throws StowageError digest_mismatch or conflict where the bytes are not those promised.
+   */
+  async publish(name: string, content: Content, options: PublishOptions = {}): Promise<ArtifactView> {
+    const { type, shared, namespace, maxVersions, sourceUrl, size, sha512, signal } = options;
+    const digest = sha512 === undefined ? undefined : parseDigest('sha512', sha512);
+    return view('artifact', await this.#session.json({
+      method: 'POST',
+      path: ['artifacts', 'upload', name],
+      headers: digest ? { 'repr-digest': printDigestField(digest) } : {},
+      json: {
+        ...('upload' in content ? { upload_uuid: content.upload } : { blob_uuid: content.blob }),
+        source_url: sourceUrl ?? null,
+        shared: shared ?? false,
+        namespace: namespace ?? null,
+        ...(type === undefined ? {} : { artifact_type: type }),
+        ...(maxVersions === undefined ? {} : { max_versions: maxVersions }),
+        ...(size === undefined ? {} : { size }),
+      },
+      signal,
+      idle: thinking,
+    }));
+  }
+
+  /** Points the label `name`, or `namespace/name`, at a blob. */
+  async label(name: string, blob: string, options: { readonly maxVersions?: number | undefined } = {}): Promise<ArtifactView> {
+    const json = { blob_uuid: blob, ...(options.maxVersions === undefined ? {} : { max_versions: options.maxVersions }) };
+    return view('artifact', await this.#session.json({ method: 'POST', path: ['label', ...name.split('/')], json }));
+  }
+
+  /** Has the server fetch `url` in the background. */
+  async fetch(url: string, options: { readonly shared?: boolean; readonly namespace?: string } = {}): Promise<ArtifactView> {
+    const json = { url, shared: options.shared ?? false, namespace: options.namespace ?? null };
+    return view('artifact', await this.#session.json({ method: 'POST', path: ['artifacts'], json, once: true }));
+  }
+
+  async remove(ref: string): Promise<void> {
+    await this.#session.json({ method: 'DELETE', path: ['artifacts', ref] });
+  }
+
+  async removeVersion(ref: string, index: number): Promise<ArtifactView> {
+    return view('artifact', await this.#session.json({ method: 'DELETE', path: ['artifacts', ref, 'versions', index] }));
+  }
+
+  /** Keeps at most `count` versions from now on, at once; 0 keeps all. */
+  async setMaxVersions(ref: string, count: number): Promise<void> {
+    await this.#session.json({ method: 'POST', path: ['artifacts', ref, 'versions'], json: { max_versions: count } });
+  }
+
+  async share(ref: string): Promise<ArtifactView> {
+    return view('artifact', await this.#session.json({ method: 'POST', path: ['artifacts', ref, 'share'] }));
+  }
+
+  async unshare(ref: string): Promise<ArtifactView> {
+    return view('artifact', await this.#session.json({ method: 'POST', path: ['artifacts', ref, 'unshare'] }));
+  }
+
+  /** Newest first. */
+  async events(ref: string, options: { readonly type?: string; readonly limit?: number } = {}): Promise<EventView[]> {
+    const query = { event_type: options.type, limit: options.limit };
+    return views('event', await this.#session.json({ method: 'GET', path: ['artifacts', ref, 'events'], query }));
+  }
+}

@@ -1,0 +1,84 @@
+/** Blobs: sealed bytes. */
+import type { Algorithm } from '../kit/digest.ts';
+import { StowageError } from './error.ts';
+import { listed } from './listing.ts';
+import { Metadata } from './metadata.ts';
+import { thinking, type Session } from './session.ts';
+import { readText, type Incoming } from './transport.ts';
+import { view, type BlobView } from './views.ts';
+
+/** What the headers of a download tell about the bytes. */
+export interface BlobHead {
+  readonly uuid: string;
+  /** Bytes. */
+  readonly size: number;
+  /** Hex. */
+  readonly sha512: string;
+  readonly mediaType: string;
+}
+
+export class Blobs {
+  readonly #session: Session;
+  readonly metadata: Metadata;
+
+  constructor(session: Session) {
+    this.#session = session;
+    this.metadata = new Metadata(session, ['blobs']);
+  }
+
+  /** Every blob; for the system namespace only. */
+  list(signal?: AbortSignal): AsyncIterable<BlobView> {
+    return listed(this.#session, 'blob', ['blobs'], {}, signal);
+  }
+
+  async get(uuid: string, signal?: AbortSignal): Promise<BlobView> {
+    return view('blob', await this.#session.json({ method: 'GET', path: ['blobs', uuid], signal }));
+  }
+
+  /** A blob with this digest that the caller may see; undefined when there is none. */
+  async find(algorithm: Algorithm, hex: string, signal?: AbortSignal): Promise<BlobView | undefined> {
+    const found = await this.#session.json({ method: 'GET', path: ['blob_checksums', algorithm, hex], signal });
+    return found === null ? undefined : view('blob', found);
+  }
+
+  /** A digest of the blob, which the server computes when it is first asked for. */
+  async checksum(uuid: string, algorithm: Algorithm): Promise<string> {
+    const found = await this.#session.json({ method: 'GET', path: ['blobs', uuid, 'checksum', algorithm], idle: thinking });
+    const checksum = (found as { checksum?: unknown } | null)?.checksum;
+    if (typeof checksum === 'string') return checksum;
+    throw new StowageError('protocol', 'the answer is no checksum');
+  }
+
+  /** What would be downloaded, by blob uuid. */
+  async head(uuid: string, signal?: AbortSignal): Promise<BlobHead> {
+    return await this.#head(['blobs', uuid, 'data'], signal);
+  }
+
+  /** What would be downloaded, by an artifact's name or uuid: the newest version, or a numbered one. */
+  async headOf(ref: string, version: number | undefined, signal?: AbortSignal): Promise<BlobHead> {
+    return await this.#head(['artifacts', ref, ...(version === undefined ? [] : ['versions', version]), 'data'], signal);
+  }
+
+  /**
+   * The bytes from `from` on. One try only: the caller knows how far it came.
+   *
+   * @returns the answer: 206 from `from`, or 200 from the start where something on the way does not know ranges.
+   */
+  async open(head: BlobHead, from: number, signal?: AbortSignal): Promise<Incoming> {
+    const headers = { range: `bytes=${from}-`, 'if-range': `"${head.sha512}"` };
+    return await this.#session.attempt({ method: 'GET', path: ['blobs', head.uuid, 'data'], headers, signal });
+  }
+
+  async #head(path: readonly (string | number)[], signal: AbortSignal | undefined): Promise<BlobHead> {
+    return await this.#session.ask({ method: 'HEAD', path, signal }, async (answer) => {
+      await readText(answer);
+      const uuid = answer.header('x-blob-uuid');
+      const size = answer.header('x-blob-size') ?? answer.header('content-length');
+      const sha512 = /^"([0-9a-f]{128})"$/.exec(answer.header('etag') ?? '')?.[1];
+      if (!uuid || !sha512 || size === undefined || !/^\d+$/.test(size)) {
+        throw new StowageError('protocol', 'the answer does not tell which bytes it stands for');
+      }
+      return { uuid, size: Number(size), sha512, mediaType: answer.header('content-type') ?? 'application/octet-stream' };
+    });
+  }
+}

@@ -1,0 +1,105 @@
+/** The one error of the client library. */
+
+/** What the server says, in its own words: the `code` member of its error bodies. */
+const serverCodes = [
+  'malformed', 'unauthenticated', 'forbidden', 'not_found', 'conflict', 'offset_mismatch', 'digest_mismatch', 'too_large',
+  'interrupted', 'superseded', 'not_ready', 'precondition', 'out_of_range', 'full', 'unavailable', 'lost',
+] as const;
+
+export type ServerCode = (typeof serverCodes)[number];
+
+export type StowageCode =
+  | ServerCode
+  /** The server failed and did not say how. */
+  | 'internal'
+  /** The server could not be reached, or the connection was cut. */
+  | 'network'
+  /** Nothing moved for too long. */
+  | 'timeout'
+  /** The caller's signal said stop. */
+  | 'aborted'
+  /** The answer is not one that a Stowage server gives. */
+  | 'protocol'
+  /** The source is no longer what it was when its upload began. */
+  | 'source_changed'
+  /** The server asks for bytes of a stream that are gone on this side. */
+  | 'source_spent'
+  /** Another process of this machine is busy with the same file. */
+  | 'occupied';
+
+const passing: ReadonlySet<StowageCode> = new Set([
+  'network', 'timeout', 'interrupted', 'superseded', 'not_ready', 'unavailable', 'internal',
+]);
+
+/** For answers without a known code, as a proxy on the way gives them. */
+const byStatus: ReadonlyMap<number, StowageCode> = new Map([
+  [400, 'malformed'], [401, 'unauthenticated'], [403, 'forbidden'], [404, 'not_found'], [406, 'not_ready'], [408, 'timeout'],
+  [409, 'conflict'], [410, 'not_found'], [412, 'precondition'], [413, 'too_large'], [416, 'out_of_range'], [425, 'unavailable'],
+  [429, 'unavailable'], [500, 'internal'], [502, 'unavailable'], [503, 'unavailable'], [504, 'unavailable'], [507, 'full'],
+]);
+
+export interface StowageErrorOptions {
+  /** HTTP status, where there was an answer. */
+  readonly status?: number;
+  readonly details?: Readonly<Record<string, unknown>>;
+  /** Milliseconds that the server asks to wait before the next try. */
+  readonly retryAfter?: number;
+  /** The server's id of the request, for its logs. */
+  readonly requestId?: string;
+  /** Whether the server itself gave the code; a proxy's status line alone is a guess. */
+  readonly spoken?: boolean;
+  readonly cause?: unknown;
+}
+
+export class StowageError extends Error {
+  readonly code: StowageCode;
+  readonly status: number | undefined;
+  /** Facts beside the sentence, such as `offset` of an `offset_mismatch`. */
+  readonly details: Readonly<Record<string, unknown>>;
+  readonly retryAfter: number | undefined;
+  readonly requestId: string | undefined;
+  readonly spoken: boolean;
+
+  constructor(code: StowageCode, sentence: string, options: StowageErrorOptions = {}) {
+    super(sentence, options.cause === undefined ? undefined : { cause: options.cause });
+    this.name = 'StowageError';
+    this.code = code;
+    this.status = options.status;
+    this.details = options.details ?? {};
+    this.retryAfter = options.retryAfter;
+    this.requestId = options.requestId;
+    this.spoken = options.spoken ?? false;
+  }
+
+  /** Whether the same request may succeed later, with nothing changed on this side. */
+  get retryable(): boolean {
+    return passing.has(this.code) || (this.code === 'full' && this.retryAfter !== undefined);
+  }
+
+  /** What `--json` and logs show. */
+  toJSON(): Record<string, unknown> {
+    return {
+      error: this.message,
+      code: this.code,
+      ...(this.status === undefined ? {} : { status: this.status }),
+      ...(this.requestId === undefined ? {} : { request_id: this.requestId }),
+      ...(Object.keys(this.details).length === 0 ? {} : { details: this.details }),
+    };
+  }
+}
+
+/** The code for an answer: the server's own word where it is a known one, else what the status stands for. */
+export function codeOf(status: number, word: unknown): { readonly code: StowageCode; readonly spoken: boolean } {
+  const spoken = serverCodes.find((code) => code === word);
+  if (spoken) return { code: spoken, spoken: true };
+  return { code: byStatus.get(status) ?? (status >= 500 ? 'internal' : 'protocol'), spoken: false };
+}
+
+/** The error for a signal that fired. */
+export function abortedError(signal?: AbortSignal): StowageError {
+  return new StowageError('aborted', 'stopped on request', { cause: signal?.reason });
+}
+
+export function throwIfAborted(signal: AbortSignal | undefined): void {
+  if (signal?.aborted) throw abortedError(signal);
+}

@@ -1,0 +1,19 @@
+/** The client library, for browsers and everywhere else. In Node take `./node.ts`, which adds files and speed. */
+export { StowageClient, type StowageClientOptions, type Pushable, type Pullable } from './client.ts';
+export { StowageError, type StowageCode, type StowageErrorOptions } from './error.ts';
+export { Uploads, type AppendOptions } from './uploads.ts';
+export { Artifacts, type ArtifactFilter, type Content, type PublishOptions } from './artifacts.ts';
+export { Blobs, type BlobHead } from './blobs.ts';
+export { Namespaces } from './namespaces.ts';
+export { Metadata } from './metadata.ts';
+export type { Pushed, PushOptions, PushProgress } from './push.ts';
+export type { Pulled, PullOptions, PullProgress } from './pull.ts';
+export type { PaceOptions } from './pace.ts';
+export type { Patience } from './retry.ts';
+export type { Source } from './source.ts';
+export { memorySink, streamSink, type Sink, type Target } from './sink.ts';
+export type { Hash, NewHash } from './hash.ts';
+export type { Claim, Journal, JournalEntry } from './journal.ts';
+export { webPlatform, type Platform } from './platform.ts';
+export { KEPT, type Incoming, type Outgoing, type Payload, type Transport } from './transport.ts';
+export type { ArtifactView, BlobView, EventView, NamespaceView, UploadView, VersionView } from './views.ts';

@@ -1,0 +1,30 @@
+/** Listings, page by page. */
+import { readJson, type Call, type Session } from './session.ts';
+import { views, type Kind, type view } from './views.ts';
+
+/** Records asked for in one request. */
+const pageSize = 500;
+
+/** Everything in the listing at `path`, fetched a page at a time as it is wanted. */
+export async function* listed<K extends Kind>(
+  session: Session, kind: K, path: readonly string[], query: Call['query'] = {}, signal?: AbortSignal,
+): AsyncGenerator<ReturnType<typeof view<K>>> {
+  let after: string | undefined;
+  do {
+    const call: Call = { method: 'GET', path, query: { ...query, limit: pageSize, after }, signal };
+    const page = await session.ask(call, async (answer) => ({ records: await readJson(answer), link: answer.header('link') }));
+    yield* views(kind, page.records);
+    after = nextOf(page.link);
+  } while (after !== undefined);
+}
+
+/** The cursor in a `Link: <...?after=...>; rel="next"` header. */
+export function nextOf(link: string | undefined): string | undefined {
+  for (const part of link?.split(/,\s*(?=<)/) ?? []) {
+    const match = /^<([^>]*)>.*;\s*rel="?next"?/.exec(part);
+    const query = match?.[1]?.split('?')[1];
+    const after = query === undefined ? null : new URLSearchParams(query).get('after');
+    if (after) return after;
+  }
+  return undefined;
+}

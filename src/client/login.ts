@@ -1,0 +1,63 @@
+/** Who asks, and the token that proves it for a while. */
+import type { Clock } from '../kit/clock.ts';
+import { StowageError } from './error.ts';
+
+/** A namespace with one of its keys, or a token that somebody else fetched. */
+export type Credentials =
+  | { readonly namespace: string; readonly key: string }
+  | { readonly token: string };
+
+/** A token is renewed this long before its end, in milliseconds, so that no large body is sent in vain. */
+const renewAhead = 60_000;
+
+export class Login {
+  readonly #credentials: Credentials;
+  readonly #clock: Clock;
+  #token: { readonly text: string; readonly until: number } | undefined;
+  #fetching: Promise<string> | undefined;
+
+  constructor(credentials: Credentials, clock: Clock) {
+    this.#credentials = credentials;
+    this.#clock = clock;
+  }
+
+  get namespace(): string | undefined {
+    return 'namespace' in this.#credentials ? this.#credentials.namespace : undefined;
+  }
+
+  /**
+   * A token that should be good; everyone who asks while one is fetched waits for that one.
+   *
+   * @param fetch asks the server, with this JSON, and gives its answer's JSON.
+   */
+  async token(fetch: (json: { namespace: string; key: string }) => Promise<unknown>): Promise<string> {
+    const credentials = this.#credentials;
+    if ('token' in credentials) return credentials.token;
+    if (this.#token && this.#clock.now() < this.#token.until) return this.#token.text;
+    this.#fetching ??= this.#fetch(fetch({ namespace: credentials.namespace, key: credentials.key })).finally(() => {
+      this.#fetching = undefined;
+    });
+    return await this.#fetching;
+  }
+
+  /** Drops the token that was refused; false when there is no way to another one. */
+  forget(token: string): boolean {
+    if ('token' in this.#credentials) return false;
+    if (this.#token?.text === token) this.#token = undefined;
+    return true;
+  }
+
+  async #fetch(answer: Promise<unknown>): Promise<string> {
+    const body = (await answer.catch((error: unknown) => { throw asRefusal(error); })) as { access_token?: unknown; expires_in?: unknown } | null;
+    if (typeof body?.access_token !== 'string') throw new StowageError('protocol', 'the answer is no token: is this the address of a Stowage server?');
+    const lifetime = typeof body.expires_in === 'number' ? body.expires_in * 1000 : 0;
+    this.#token = { text: body.access_token, until: this.#clock.now() + Math.max(lifetime - renewAhead, lifetime / 2) };
+    return body.access_token;
+  }
+}
+
+/** An unknown namespace is answered with 404, which here means what a wrong key means. */
+function asRefusal(error: unknown): unknown {
+  if (!(error instanceof StowageError) || error.code !== 'not_found' || !error.spoken) return error;
+  return new StowageError('unauthenticated', error.message, { status: 404, spoken: true, details: error.details });
+}

@@ -1,0 +1,56 @@
+/** The journal in files: one an entry, named by a hash of its key, so that processes never write the same one. */
+import { createHash } from 'node:crypto';
+import { readdir, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { Low } from 'lowdb';
+import { parseEntry, staleAfter, type Claim, type Journal, type JournalEntry } from '../journal.ts';
+import { takeLock } from './lock.ts';
+import { PrivateFile } from './private-file.ts';
+
+/** A journal in `folder`, which is made when it is first needed. */
+export function fileJournal(folder: string): Journal {
+  return {
+    claim: async (key) => {
+      const path = join(folder, nameOf(key));
+      const lock = await takeLock(`${path}.lock`);
+      if (!lock) return undefined;
+      try {
+        return await claimOf(`${path}.json`, lock.release);
+      } catch (error) {
+        await lock.release();
+        throw error;
+      }
+    },
+    list: () => entriesIn(folder),
+  };
+}
+
+function nameOf(key: readonly string[]): string {
+  return createHash('sha256').update(JSON.stringify(key)).digest('hex');
+}
+
+async function claimOf(path: string, release: () => Promise<void>): Promise<Claim> {
+  const db = new Low<JournalEntry | null>(new PrivateFile(path), null);
+  await db.read();
+  return {
+    entry: parseEntry(db.data),
+    write: async (entry) => {
+      db.data = entry;
+      await db.write();
+    },
+    clear: () => rm(path, { force: true }),
+    release,
+  };
+}
+
+async function entriesIn(folder: string): Promise<JournalEntry[]> {
+  const found: JournalEntry[] = [];
+  for (const name of await readdir(folder).catch(() => [])) {
+    if (!name.endsWith('.json')) continue;
+    const path = join(folder, name);
+    const entry = parseEntry(await new PrivateFile<unknown>(path).read());
+    if (entry && Date.now() - entry.begunAt < staleAfter) found.push(entry);
+    else await rm(path, { force: true });
+  }
+  return found;
+}

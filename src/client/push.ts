@@ -1,0 +1,250 @@
+/** The whole way of a source: look-up, upload, version. Begun again, it goes on where it was. */
+import { Artifacts, type PublishOptions } from './artifacts.ts';
+import { Blobs } from './blobs.ts';
+import { StowageError, type StowageCode } from './error.ts';
+import type { Claim, Journal, JournalEntry } from './journal.ts';
+import { Pace, type PaceOptions } from './pace.ts';
+import type { Patience } from './retry.ts';
+import { send, type Sent } from './send.ts';
+import { quiet, type Session } from './session.ts';
+import type { Source } from './source.ts';
+import { Uploads } from './uploads.ts';
+import type { ArtifactView, UploadView } from './views.ts';
+
+export interface PushProgress {
+  readonly phase: 'hashing' | 'sending' | 'finishing';
+  /** Bytes. */
+  readonly done: number;
+  /** Bytes; undefined while only the end of a stream will tell. */
+  readonly total: number | undefined;
+  /** Bytes that were there already when sending began. */
+  readonly resumedFrom: number;
+}
+
+export interface PushOptions extends Pick<PublishOptions, 'type' | 'shared' | 'namespace' | 'maxVersions' | 'sourceUrl'> {
+  /** Whether to ask by sha512 first whether the server has the bytes already; true unless told. Needs a source that can be read twice. */
+  readonly dedup?: boolean;
+  /** Stops as soon as possible; what has arrived stays, and the same push later goes on from there. */
+  readonly signal?: AbortSignal | undefined;
+  readonly onProgress?: (progress: PushProgress) => void;
+  /** Told of each fault that is borne. */
+  readonly onTrouble?: (error: StowageError) => void;
+  readonly pace?: PaceOptions;
+  /** Milliseconds of silence after which a line is taken for dead. */
+  readonly idle?: number;
+}
+
+export interface Pushed {
+  readonly artifact: ArtifactView;
+  readonly version: number;
+  readonly blob: string;
+  readonly size: number;
+  /** Hex. */
+  readonly sha512: string;
+  /** Whether the server had the bytes, so that none were sent. */
+  readonly deduplicated: boolean;
+  /** Bytes that were there from an earlier push. */
+  readonly resumedFrom: number;
+  /** Bytes that were sent, those that had to be sent twice counted twice. */
+  readonly sent: number;
+}
+
+/** An upload to go on with. */
+interface Start {
+  readonly upload: string;
+  readonly sealed: boolean;
+  readonly sha512: string | undefined;
+}
+
+/**
+ * Pushes `source` as the newest version of the artifact `name`.
+ *
+ * @throws StowageError source_changed when the source changed on the way; digest_mismatch when the server's bytes are not the source's, twice.
+ */
+export async function push(
+  session: Session, patience: Patience, journal: Journal | undefined, source: Source, name: string, options: PushOptions,
+): Promise<Pushed> {
+  const key = source.mark && ['push', session.url, session.namespace ?? '', options.namespace ?? '', name, source.mark.place];
+  const claim = key && journal ? await journal.claim(key) : undefined;
+  if (key && journal && !claim) {
+    options.onTrouble?.(new StowageError('occupied', 'another process pushes the same file; this push cannot be gone on with if it stops'));
+  }
+  const pushing = new Pushing(session.bearing(patience), patience, claim, source, name, options);
+  try {
+    return await pushing.run();
+  } finally {
+    await claim?.release();
+    await source.close();
+  }
+}
+
+class Pushing {
+  readonly #session: Session;
+  readonly #patience: Patience;
+  readonly #claim: Claim | undefined;
+  readonly #source: Source;
+  readonly #name: string;
+  readonly #options: PushOptions;
+  readonly #uploads: Uploads;
+  readonly #artifacts: Artifacts;
+  #resumedFrom = 0;
+  #current: string | undefined;
+  #allSent = false;
+
+  constructor(session: Session, patience: Patience, claim: Claim | undefined, source: Source, name: string, options: PushOptions) {
+    this.#session = session;
+    this.#patience = patience;
+    this.#claim = claim;
+    this.#source = source;
+    this.#name = name;
+    this.#options = options;
+    this.#uploads = new Uploads(session);
+    this.#artifacts = new Artifacts(session);
+  }
+
+  async run(): Promise<Pushed> {
+    const start = await this.#recall(this.#claim?.entry);
+    let sha512 = start?.sha512;
+    if ((this.#options.dedup ?? true) && this.#source.rereadable && !start?.sealed) {
+      sha512 ??= await this.#hash();
+      const found = await this.#attach(sha512);
+      if (found) {
+        await this.#forget(start?.upload);
+        return found;
+      }
+    }
+    try {
+      return await this.#upload(start, sha512);
+    } catch (error) {
+      if (!this.#source.rereadable || !(await this.#worthAnother(error, start))) throw error;
+      // What the journal told was wrong, or the upload is gone: once more, trusting nothing.
+      return await this.#upload(undefined, undefined);
+    }
+  }
+
+  /** What an earlier push left on the server, if the source is still the same. */
+  async #recall(entry: JournalEntry | undefined): Promise<Start | undefined> {
+    if (!entry) return undefined;
+    if (entry.stamp !== this.#source.mark?.stamp || entry.size !== this.#source.size) {
+      await this.#forget(entry.upload);
+      return undefined;
+    }
+    const upload = await this.#find(entry.upload);
+    if (!upload || upload.state === 'dropped') return undefined;
+    return { upload: upload.uuid, sealed: upload.state === 'sealed', sha512: entry.sha512 };
+  }
+
+  async #hash(): Promise<string> {
+    this.#tell('hashing', 0);
+    return await this.#source.sha512((done) => this.#tell('hashing', done), this.#options.signal);
+  }
+
+  /** Points the name at bytes that the server has; undefined when it has none that the caller may see. */
+  async #attach(sha512: string): Promise<Pushed | undefined> {
+    const blobs = new Blobs(this.#session);
+    const blob = await blobs.find('sha512', sha512, this.#options.signal);
+    if (!blob) return undefined;
+    this.#tell('finishing', blob.size);
+    try {
+      const artifact = await this.#artifacts.publish(this.#name, { blob: blob.uuid }, { ...this.#options, sha512, size: blob.size });
+      return pushed(artifact, { size: blob.size, sha512, deduplicated: true, resumedFrom: 0, sent: 0 });
+    } catch (error) {
+      // It may have gone away in between, or been found rotten; any other refusal would meet an upload too.
+      if (!isCode(error, 'not_found', 'lost')) throw error;
+      if (isCode(error, 'not_found') && (await blobs.find('sha512', sha512, this.#options.signal))) throw error;
+      return undefined;
+    }
+  }
+
+  async #upload(start: Start | undefined, known: string | undefined): Promise<Pushed> {
+    const { signal } = this.#options;
+    // Without a look-up the hash is computed beside the sending, and wanted at its end.
+    const stop = new AbortController();
+    const hashing = known === undefined ? this.#source.sha512((done) => this.#allSent && this.#tell('hashing', done), either(signal, stop.signal)) : Promise.resolve(known);
+    hashing.catch(() => {});
+    let upload = start?.upload;
+    this.#allSent = false;
+    try {
+      upload ??= (await this.#uploads.begin(this.#source.size, signal)).uuid;
+      this.#current = upload;
+      await this.#remember(upload, known);
+      const sent = start?.sealed ? { from: this.#source.size ?? 0, size: this.#source.size ?? 0, bytes: 0 } : await this.#send(upload, start !== undefined);
+      this.#allSent = true;
+      const sha512 = await hashing;
+      if (!(await this.#source.unchanged())) throw new StowageError('source_changed', 'the source changed while it was sent');
+      this.#tell('finishing', sent.size);
+      const artifact = await this.#artifacts.publish(this.#name, { upload }, { ...this.#options, sha512, size: sent.size });
+      if (start?.sealed && artifact.state !== 'created') throw new StowageError('conflict', 'what the upload became is gone');
+      await this.#claim?.clear();
+      return pushed(artifact, { size: sent.size, sha512, deduplicated: false, resumedFrom: sent.from, sent: sent.bytes });
+    } catch (error) {
+      stop.abort();
+      if (!this.#source.rereadable || isCode(error, 'digest_mismatch', 'source_changed')) await this.#forget(upload);
+      throw error;
+    }
+  }
+
+  #send(upload: string, resumed: boolean): Promise<Sent> {
+    const { signal, onTrouble, pace, idle } = this.#options;
+    let first = true;
+    const onProgress = (offset: number): void => {
+      if (first && resumed) this.#resumedFrom = offset;
+      first = false;
+      this.#tell('sending', offset);
+    };
+    return send(this.#uploads, upload, this.#source, resumed ? undefined : 0, {
+      pace: new Pace(pace), patience: this.#patience, idle: idle ?? quiet, signal, onProgress, onTrouble,
+    });
+  }
+
+  /** Whether a fresh upload may do what this one could not. */
+  async #worthAnother(error: unknown, start: Start | undefined): Promise<boolean> {
+    if (isCode(error, 'digest_mismatch')) return await this.#source.unchanged();
+    if (isCode(error, 'not_found', 'conflict')) return start?.sealed === true || (this.#current !== undefined && !(await this.#find(this.#current)));
+    return false;
+  }
+
+  async #find(upload: string): Promise<UploadView | undefined> {
+    try {
+      return await this.#uploads.get(upload, this.#options.signal);
+    } catch (error) {
+      if (isCode(error, 'not_found')) return undefined;
+      throw error;
+    }
+  }
+
+  async #remember(upload: string, sha512: string | undefined): Promise<void> {
+    const { mark, size } = this.#source;
+    if (!this.#claim || !mark || size === undefined) return;
+    const begunAt = this.#claim.entry?.upload === upload ? this.#claim.entry.begunAt : Date.now();
+    await this.#claim.write({
+      server: this.#session.url, namespace: this.#session.namespace ?? '', name: this.#name, ...mark, size, upload, begunAt,
+      ...(sha512 === undefined ? {} : { sha512 }),
+    });
+  }
+
+  /** Gives up an upload that nobody will go on with. If it cannot be told now, the server forgets it by itself. */
+  async #forget(upload: string | undefined): Promise<void> {
+    await this.#claim?.clear();
+    if (upload === undefined) return;
+    const hasty = new Uploads(this.#session.bearing({ attempts: 1, first: 0, most: 0 }));
+    await hasty.drop(upload, AbortSignal.timeout(5000)).catch(() => {});
+  }
+
+  #tell(phase: PushProgress['phase'], done: number): void {
+    this.#options.onProgress?.({ phase, done, total: this.#source.size, resumedFrom: this.#resumedFrom });
+  }
+}
+
+function pushed(artifact: ArtifactView, facts: Omit<Pushed, 'artifact' | 'version' | 'blob'>): Pushed {
+  return { artifact, version: artifact.index, blob: artifact.blob_uuid ?? '', ...facts };
+}
+
+function isCode(error: unknown, ...codes: readonly StowageCode[]): boolean {
+  return error instanceof StowageError && codes.includes(error.code);
+}
+
+/** A signal that fires with whichever fires first. */
+function either(one: AbortSignal | undefined, other: AbortSignal): AbortSignal {
+  return one ? AbortSignal.any([one, other]) : other;
+}

@@ -1,0 +1,82 @@
+/** How long to keep trying: exponential back-off with jitter, and a count that every step forward sets back. */
+import { StowageError, abortedError } from './error.ts';
+
+export interface Patience {
+  /** Tries in a row without a step forward before giving up. */
+  readonly attempts: number;
+  /** Milliseconds of the first wait, before jitter. */
+  readonly first: number;
+  /** Milliseconds of the longest wait. */
+  readonly most: number;
+}
+
+/** For single questions: about two seconds in all. */
+export const briefly: Patience = { attempts: 4, first: 100, most: 2_000 };
+/** For transfers, which should outlive a server's restart: about two minutes without a byte of progress. */
+export const patiently: Patience = { attempts: 13, first: 100, most: 30_000 };
+
+/** Nobody is made to wait longer than this by a Retry-After. */
+const longestAsked = 5 * 60_000;
+
+export class Backoff {
+  readonly #patience: Patience;
+  readonly #random: () => number;
+  #failures = 0;
+
+  constructor(patience: Patience, random: () => number = Math.random) {
+    this.#patience = patience;
+    this.#random = random;
+  }
+
+  /** Failures since the last step forward. */
+  get failures(): number {
+    return this.#failures;
+  }
+
+  /** There was progress: the count starts over. */
+  reset(): void {
+    this.#failures = 0;
+  }
+
+  /**
+   * Waits until the next try is due.
+   *
+   * @throws the error itself when it will not pass or patience is at its end.
+   */
+  async wait(error: unknown, signal?: AbortSignal): Promise<void> {
+    if (!(error instanceof StowageError) || !error.retryable) throw error;
+    this.#failures += 1;
+    if (this.#failures >= this.#patience.attempts) throw error;
+    await sleep(this.#delay(error.retryAfter), signal);
+  }
+
+  #delay(asked: number | undefined): number {
+    const ceiling = Math.min(this.#patience.most, this.#patience.first * 2 ** (this.#failures - 1));
+    const own = ceiling * (0.5 + this.#random() / 2);
+    return asked === undefined ? own : Math.max(own, Math.min(asked, longestAsked));
+  }
+}
+
+/** @throws StowageError aborted. */
+export function sleep(ms: number, signal?: AbortSignal): Promise<void> {
+  return new Promise((resolve, reject) => {
+    if (signal?.aborted) return reject(abortedError(signal));
+    const onAbort = (): void => {
+      clearTimeout(timer);
+      reject(abortedError(signal));
+    };
+    const timer = setTimeout(() => {
+      signal?.removeEventListener('abort', onAbort);
+      resolve();
+    }, ms);
+    signal?.addEventListener('abort', onAbort, { once: true });
+  });
+}
+
+/** Milliseconds that a `Retry-After` header asks for, in either of its forms; undefined when it is neither. */
+export function parseRetryAfter(value: string | undefined, now: number): number | undefined {
+  if (value === undefined) return undefined;
+  if (/^\d+$/.test(value.trim())) return Number(value) * 1000;
+  const at = Date.parse(value);
+  return Number.isNaN(at) ? undefined : Math.max(0, at - now);
+}

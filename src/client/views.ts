@@ -1,0 +1,103 @@
+/** The records as the server shows them: its own JSON, names and all. Times are seconds since the epoch, sizes bytes. */
+import { StowageError } from './error.ts';
+
+export interface UploadView {
+  readonly uuid: string;
+  readonly state: 'created' | 'sealed' | 'dropped';
+  readonly namespace: string;
+  /** Bytes that are on the server's disk for good. */
+  readonly size: number;
+  readonly length: number | null;
+  readonly created_at: number;
+  readonly touched_at: number;
+  readonly expires_at: number | null;
+  /** Whether some request is writing to it now. */
+  readonly receiving: boolean;
+  /** What it became, once sealed. */
+  readonly outcome: { readonly artifact_uuid: string; readonly index: number; readonly blob_uuid: string } | null;
+}
+
+export interface ArtifactView {
+  readonly uuid: string;
+  readonly name: string;
+  readonly state: 'initial' | 'created' | 'deleted' | 'error';
+  readonly artifact_type: string;
+  readonly namespace: string;
+  readonly source_url: string;
+  readonly max_versions: number;
+  readonly shared: boolean;
+  /** The newest version's number; 0 when there is none. */
+  readonly index: number;
+  readonly blob_uuid?: string;
+  readonly sha512?: string;
+  /** By version number. */
+  readonly blobs: Readonly<Record<string, { readonly uuid: string; readonly size: number; readonly reference_count: number }>>;
+  readonly created_at: number;
+  readonly metadata: Readonly<Record<string, unknown>>;
+}
+
+export interface BlobView {
+  readonly uuid: string;
+  readonly state: string;
+  readonly size: number;
+  readonly sha512: string | null;
+  readonly reference_count: number;
+  readonly last_used: number | null;
+  readonly fetched_at: number;
+  readonly 'mime-type'?: string;
+}
+
+/** A version of an artifact: its blob, and its number. */
+export interface VersionView extends BlobView {
+  readonly index: number;
+}
+
+export interface NamespaceView {
+  readonly name: string;
+  readonly state: string;
+  readonly keys: readonly string[];
+  readonly trust: { readonly full: readonly string[] };
+}
+
+export interface EventView {
+  readonly timestamp: number;
+  readonly type: string;
+  readonly message: string;
+  readonly duration: number | null;
+  readonly extra: Readonly<Record<string, unknown>>;
+}
+
+/** The members that the library relies on; an answer without them is from some other server. */
+const needed = {
+  upload: { uuid: 'string', state: 'string' },
+  artifact: { uuid: 'string', state: 'string', index: 'number', blobs: 'object' },
+  blob: { uuid: 'string', size: 'number' },
+  version: { uuid: 'string', size: 'number', index: 'number' },
+  namespace: { name: 'string' },
+  event: { timestamp: 'number', message: 'string' },
+} as const;
+
+interface Views {
+  upload: UploadView;
+  artifact: ArtifactView;
+  blob: BlobView;
+  version: VersionView;
+  namespace: NamespaceView;
+  event: EventView;
+}
+
+export type Kind = keyof Views;
+
+/** The answer as a record of `kind`. @throws StowageError protocol where it is none. */
+export function view<K extends Kind>(kind: K, value: unknown): Views[K] {
+  if (typeof value === 'object' && value !== null) {
+    const record = value as Record<string, unknown>;
+    if (Object.entries(needed[kind]).every(([member, type]) => typeof record[member] === type)) return value as Views[K];
+  }
+  throw new StowageError('protocol', `the answer is no ${kind}`);
+}
+
+export function views<K extends Kind>(kind: K, value: unknown): Views[K][] {
+  if (!Array.isArray(value)) throw new StowageError('protocol', `the answer is no list of ${kind}s`);
+  return value.map((item: unknown) => view(kind, item));
+}

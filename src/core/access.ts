@@ -1,0 +1,68 @@
+/**
+ * Who may do what, and what proves who asks. Every decision about rights is made here, and a caller who may not
+ * know of a thing gets the same answer as for one that does not exist.
+ */
+import { randomBytes, scrypt, timingSafeEqual } from 'node:crypto';
+import { promisify } from 'node:util';
+import { Gate } from '../kit/gate.ts';
+import { newId } from '../kit/ids.ts';
+import type { Catalog, Sight } from './engine.ts';
+import { SYSTEM, type Artifact, type Credential, type Principal } from './model.ts';
+import { Refusal } from './refusal.ts';
+
+const derive = promisify<string, Buffer, number, { N: number; r: number; p: number }, Buffer>(scrypt);
+
+/** scrypt work: about 30 ms and 16 MiB a try. Kept in each verifier, so that it can be raised. */
+const work = { N: 16384, r: 8, p: 1 };
+
+/** Two tries at a time: guessing must not starve the thread pool that also writes the bytes. */
+const tries = new Gate(2);
+
+export function isSystem(who: Principal): boolean {
+  return who.namespace === SYSTEM;
+}
+
+/** What the caller sees in listings and look-ups. */
+export function sightOf(who: Principal): Sight {
+  return isSystem(who) ? 'everything' : { namespace: who.namespace };
+}
+
+/** Whether the caller may change what `namespace` owns. */
+export function owns(who: Principal, namespace: string): boolean {
+  return isSystem(who) || who.namespace === namespace;
+}
+
+/** Whether the caller may see the artifact: its own, a shared one, or one of a namespace that trusts it. */
+export async function sees(catalog: Catalog, who: Principal, artifact: Artifact): Promise<boolean> {
+  if (owns(who, artifact.namespace) || artifact.shared) return true;
+  return trustedBy(catalog, who, artifact.namespace);
+}
+
+/** Whether the caller is `namespace`, is trusted by it, or is the system. */
+export async function trustedBy(catalog: Catalog, who: Principal, namespace: string): Promise<boolean> {
+  if (owns(who, namespace)) return true;
+  return (await catalog.namespaces.get(namespace))?.trusts.includes(who.namespace) ?? false;
+}
+
+/** @throws Refusal `unauthenticated` unless the caller is the system; the words are those that old clients know. */
+export function demandSystem(who: Principal): void {
+  if (!isSystem(who)) throw new Refusal('unauthenticated', 'unauthorized');
+}
+
+/** A credential for `key`: `scrypt:N:r:p:salt:hash`, salt and hash in base64. */
+export async function makeCredential(namespace: string, name: string, key: string, at: number): Promise<Credential> {
+  const salt = randomBytes(16);
+  const hash = await tries.through(() => derive(key, salt, 32, work));
+  const verifier = ['scrypt', work.N, work.r, work.p, salt.toString('base64'), hash.toString('base64')].join(':');
+  return { namespace, name, verifier, nonce: newId(), createdAt: at };
+}
+
+/** Whether `key` is the one that `credential` was made of. */
+export async function proves(key: string, credential: Pick<Credential, 'verifier'>): Promise<boolean> {
+  const [kind, N, r, p, salt, hash] = credential.verifier.split(':');
+  if (kind !== 'scrypt' || !salt || !hash) return false;
+  const expected = Buffer.from(hash, 'base64');
+  const options = { N: Number(N), r: Number(r), p: Number(p) };
+  const actual = await tries.through(() => derive(key, Buffer.from(salt, 'base64'), expected.length, options));
+  return timingSafeEqual(actual, expected);
+}

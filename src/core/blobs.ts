@@ -1,0 +1,87 @@
+import type { Clock } from '../kit/clock.ts';
+import type { Algorithm, Digest } from '../kit/digest.ts';
+import { isId } from '../kit/ids.ts';
+import { demandSystem, owns, sightOf } from './access.ts';
+import type { BlobReader, Engine, Page } from './engine.ts';
+import type { Blob, Principal } from './model.ts';
+import { Refusal } from './refusal.ts';
+
+/** Milliseconds between two notes of the same blob's use: often enough for the sweep, seldom enough to cost nothing. */
+const usePrecision = 60_000;
+
+/** Sealed bytes: look-up and reading. Knowing a uuid or a hash gives nothing; a version that the caller sees does. */
+export class Blobs {
+  readonly #engine: Engine;
+  readonly #clock: Clock;
+
+  constructor(engine: Engine, clock: Clock) {
+    this.#engine = engine;
+    this.#clock = clock;
+  }
+
+  /** @throws Refusal `not_found` when there is none that the caller can read. */
+  async get(who: Principal, uuid: string): Promise<Blob> {
+    const found = isId(uuid) && (await this.#engine.catalog.blobs.seen(uuid, sightOf(who))) ? await this.#engine.catalog.blobs.get(uuid) : undefined;
+    if (!found) throw new Refusal('not_found', 'blob not found');
+    return found;
+  }
+
+  /** Like `get`, for callers who mean to change what is noted on it. */
+  async getOwn(who: Principal, uuid: string): Promise<Blob> {
+    const found = await this.get(who, uuid);
+    if (!owns(who, found.namespace)) throw new Refusal('forbidden', 'only the owner of a blob may change what is noted on it');
+    return found;
+  }
+
+  /** All blobs, by uuid. System only. */
+  async list(who: Principal, page: Page): Promise<Blob[]> {
+    demandSystem(who);
+    return this.#engine.catalog.blobs.list(sightOf(who), page);
+  }
+
+  many(uuids: readonly string[]): Promise<Blob[]> {
+    return this.#engine.catalog.blobs.many(uuids);
+  }
+
+  /** A blob with that digest that the caller can already read; it is kept from the sweep until there is time to use it. */
+  async find(who: Principal, digest: Digest): Promise<Blob | undefined> {
+    const found = await this.#engine.catalog.blobs.withDigest(digest, sightOf(who));
+    if (found) await this.#engine.catalog.blobs.used([found.uuid], this.#clock.now());
+    return found;
+  }
+
+  /** A digest of the blob's bytes, from the record, or computed now and recorded. */
+  async digest(who: Principal, uuid: string, algorithm: Algorithm): Promise<Digest> {
+    const blob = await this.get(who, uuid);
+    const known = algorithm === 'sha512' ? blob.sha512 : blob.digests[algorithm];
+    if (known !== undefined) return { algorithm, hex: known };
+    const [digest] = await this.#engine.bytes.digests(await this.#address(blob), [algorithm]);
+    await this.#engine.catalog.blobs.addDigest(blob.sha512, algorithm, digest!.hex);
+    return digest!;
+  }
+
+  /**
+   * Opens a blob that the caller was found to be allowed to read.
+   *
+   * @throws Refusal `lost` when its bytes are gone or known to be wrong.
+   */
+  async open(blob: Blob): Promise<BlobReader> {
+    const address = await this.#address(blob);
+    const now = this.#clock.now();
+    if (blob.usedAt === null || now - blob.usedAt > usePrecision) await this.#engine.catalog.blobs.used([blob.uuid], now);
+    const reader = await this.#engine.bytes.read(address);
+    if (reader.size === blob.size) return reader;
+    await reader.close();
+    throw lost();
+  }
+
+  async #address(blob: Blob): Promise<string> {
+    const content = await this.#engine.catalog.contents.get(blob.sha512);
+    if (content?.state !== 'good') throw lost();
+    return content.address;
+  }
+}
+
+function lost(): Refusal {
+  return new Refusal('lost', 'the bytes of this blob are missing or damaged; uploading the same content again heals it');
+}

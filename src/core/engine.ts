@@ -1,0 +1,281 @@
+/**
+ * THE PORTS. An engine is a catalog (facts), a byte store (bytes) and locks that belong together.
+ *
+ * Every method of the catalog is one atomic fact: it happens whole or not at all, it is durable when its promise
+ * resolves, and no transaction stays open across the port. Where two callers could race, the method compares and
+ * sets, and says so in what it returns. Nothing here assumes that only one process uses the engine.
+ */
+import type { Algorithm, Digest } from '../kit/digest.ts';
+import type {
+  Artifact, ArtifactType, Blob, Content, ContentState, Credential, Event, EventType, Namespace, Subject, Upload, Version,
+} from './model.ts';
+
+export interface Engine {
+  readonly catalog: Catalog;
+  readonly bytes: ByteStore;
+  readonly locks: Locks;
+  /** Whether the engine can still promise that what it acknowledges is on disk; the reason when it cannot. */
+  readonly health: () => Health;
+  close(): Promise<void>;
+}
+
+export type Health = { readonly writable: true } | { readonly writable: false; readonly why: string };
+
+// ---------------------------------------------------------------- facts
+
+export interface Catalog {
+  readonly namespaces: NamespaceFacts;
+  readonly uploads: UploadFacts;
+  readonly artifacts: ArtifactFacts;
+  readonly blobs: BlobFacts;
+  readonly contents: ContentFacts;
+  readonly journal: JournalFacts;
+}
+
+/**
+ * What a caller may see: everything, or what `namespace` owns, what is shared, and what namespaces that trust it own.
+ * A blob is seen through a version of an artifact that is seen, and in no other way.
+ */
+export type Sight = 'everything' | { readonly namespace: string };
+
+/** A page of a listing: at most `limit` records after the cursor, in the listing's own order. */
+export interface Page {
+  readonly after: string | null;
+  readonly limit: number;
+}
+
+export interface NamespaceFacts {
+  /** False when the name is taken. */
+  create(namespace: Namespace, credentials: readonly Credential[], event: Event): Promise<boolean>;
+  get(name: string): Promise<Namespace | undefined>;
+  /** Seen: itself, and those that trust it. By name. */
+  list(sight: Sight, page: Page): Promise<Namespace[]>;
+  /** Removes the namespace with its keys, trusts, metadata and open uploads, and deletes its artifacts. False when there is none. */
+  remove(name: string, event: Event): Promise<boolean>;
+  trust(name: string, other: string, on: boolean, event: Event): Promise<Namespace | undefined>;
+  /** By name. */
+  credentials(namespace: string): Promise<Credential[]>;
+  credential(namespace: string, name: string): Promise<Credential | undefined>;
+  /** Creates or replaces. False when there is no such namespace. */
+  putCredential(credential: Credential, event: Event): Promise<boolean>;
+  /** False when there was none. */
+  dropCredential(namespace: string, name: string, event: Event): Promise<boolean>;
+}
+
+export interface UploadFacts {
+  begin(upload: Upload): Promise<void>;
+  get(id: string): Promise<Upload | undefined>;
+  /** Open uploads, by id; of one namespace, or of all. */
+  list(namespace: string | null, page: Page): Promise<Upload[]>;
+  /** Open uploads not touched since `before`, by id. */
+  idle(before: number, page: Page): Promise<Upload[]>;
+  /**
+   * Moves the offset from `from` to `to` if the upload is open and stands at `from`; false if not.
+   * Truncate is the same fact with `to` below `from` and `lastStart` null. `length` may be declared once.
+   */
+  advance(id: string, move: { from: number; to: number; lastStart: number | null; length: number | null; at: number }): Promise<boolean>;
+  /** Notes that the newest appends of these uploads were answered: `[id, offset]` pairs; ignored where the offset moved on. */
+  answered(marks: readonly (readonly [id: string, offset: number])[]): Promise<void>;
+  /** Lowers the offset to what is left of the bytes. Only recovery may, and it must report the loss. */
+  damaged(id: string, offset: number, event: Event): Promise<void>;
+  /** Ends an open upload, so that nothing more is accepted; false when it was not open. With `unlessSince`, only if untouched since then. */
+  drop(id: string, event: Event, unlessSince?: number): Promise<boolean>;
+  /** Forgets uploads that were sealed or dropped before `before`; answers how many. */
+  forget(before: number): Promise<number>;
+}
+
+/** What becomes a version, and of which artifact. */
+export interface Publication {
+  readonly target: {
+    readonly namespace: string;
+    readonly type: ArtifactType;
+    readonly name: string;
+    readonly sourceUrl: string;
+    /** Applied when the publication creates the artifact. */
+    readonly shared: boolean;
+    /** Applied when the publication creates the artifact, and when `setMaxVersions` says so. */
+    readonly maxVersions: number;
+    readonly setMaxVersions: boolean;
+  };
+  readonly source:
+    | { readonly kind: 'upload'; readonly upload: string; readonly content: Content; readonly mediaType: string }
+    | { readonly kind: 'blob'; readonly blob: string };
+  /** Ids to use for what has to be created. */
+  readonly fresh: { readonly artifact: string; readonly blob: string };
+  readonly at: number;
+  readonly by: string;
+}
+
+export interface Published {
+  readonly artifact: Artifact;
+  readonly index: number;
+  readonly blob: string;
+  /** False when the newest version already had these bytes, or the upload had been published before. */
+  readonly added: boolean;
+  /** Where the catalog now says that the bytes lie; another address than offered when it knew them already. */
+  readonly address: string;
+  /** Where bad bytes lie that the offered ones replaced. */
+  readonly replaced: string | null;
+}
+
+export interface ArtifactFacts {
+  /**
+   * The one ending of every upload: content, blob, artifact, version, trimming and the upload's own end, at once.
+   *
+   * An active artifact of the same namespace, type and source url gets the version; else one is created. A blob
+   * that the namespace already has of this content is used again. A repeat for an upload already published
+   * answers what the first run answered.
+   *
+   * @returns `no_upload` when the upload is neither open at the content's size nor published; `no_blob` when the
+   *   blob is gone or its bytes are not good; `no_namespace` when the target's namespace is gone.
+   */
+  publish(publication: Publication): Promise<Published | 'no_upload' | 'no_blob' | 'no_namespace'>;
+  /** Creates an artifact without versions, for bytes still to be fetched; answers the active one if it is there already. */
+  begin(artifact: Artifact, event: Event): Promise<Artifact>;
+  /** Sets state `error` with its reason, unless a version has arrived or the artifact is deleted. */
+  fail(uuid: string, fault: string, event: Event): Promise<void>;
+  /** Artifacts whose bytes are still to be fetched, by uuid. */
+  pending(page: Page): Promise<Artifact[]>;
+  get(uuid: string): Promise<Artifact | undefined>;
+  /** Active artifacts of that name: of one namespace, or of all. At most 2 are needed to know that a name is ambiguous. */
+  named(namespace: string | null, name: string, type?: ArtifactType): Promise<Artifact[]>;
+  /** Active ones that are seen, by uuid. */
+  list(sight: Sight, filter: { readonly namespace?: string; readonly name?: string; readonly type?: ArtifactType }, page: Page): Promise<Artifact[]>;
+  /** Versions of each artifact, oldest first, for as many artifacts as asked; those of a deleted one are a memory. */
+  versions(uuids: readonly string[]): Promise<Record<string, Version[]>>;
+  /** Deletes: versions end, their blobs lose the reference. Undefined when there is none or it was deleted before. */
+  remove(uuid: string, at: number, event: Event): Promise<Artifact | undefined>;
+  /** Deletes one version, and with the last one the artifact. Undefined when there is no such version. */
+  removeVersion(uuid: string, index: number, at: number, event: Event): Promise<Artifact | undefined>;
+  /** Sets the limit and trims at once. */
+  setMaxVersions(uuid: string, maxVersions: number, at: number, event: Event): Promise<Artifact | undefined>;
+  setShared(uuid: string, shared: boolean, event: Event): Promise<Artifact | undefined>;
+  /** Forgets artifacts deleted before `before`; answers how many. */
+  forget(before: number): Promise<number>;
+}
+
+export interface BlobFacts {
+  get(uuid: string): Promise<Blob | undefined>;
+  /** Whether `sight` reaches the blob through any version. */
+  seen(uuid: string, sight: Sight): Promise<boolean>;
+  /** A seen blob with these bytes, its bytes good. */
+  withDigest(digest: Digest, sight: Sight): Promise<Blob | undefined>;
+  /** By uuid. */
+  list(sight: Sight, page: Page): Promise<Blob[]>;
+  many(uuids: readonly string[]): Promise<Blob[]>;
+  /** Keeps a digest that was computed of the blob's bytes. */
+  addDigest(sha512: string, algorithm: Algorithm, hex: string): Promise<void>;
+  /** Notes that the bytes were asked for; keeps unreferenced ones from the sweep for another grace period. */
+  used(uuids: readonly string[], at: number): Promise<void>;
+  /** Removes up to `limit` blobs that nothing has referred to since `before`, and contents no blob names; answers the contents removed. */
+  sweep(before: number, limit: number): Promise<Content[]>;
+}
+
+export interface ContentFacts {
+  get(sha512: string): Promise<Content | undefined>;
+  /** Those least recently scrubbed before `before`, oldest first. */
+  toScrub(before: number, limit: number): Promise<Content[]>;
+  /** All, by sha512. */
+  list(page: Page): Promise<Content[]>;
+  /** Sets the state if the bytes still lie at `address`. */
+  mark(sha512: string, address: string, state: ContentState, at: number, event: Event | null): Promise<void>;
+  /** Which of these addresses the catalog knows. */
+  known(addresses: readonly string[]): Promise<string[]>;
+  /** Numbers and sizes for metrics: stored once, and as often as versions name them. */
+  totals(): Promise<{ contents: number; bytes: number; blobs: number; artifacts: number; versions: number; namedBytes: number; openUploads: number }>;
+}
+
+export interface JournalFacts {
+  record(events: readonly Event[]): Promise<void>;
+  /** Newest first. */
+  events(subject: Subject, id: string, filter: { readonly type?: EventType; readonly limit: number }): Promise<Event[]>;
+  metadata(subject: Subject, id: string): Promise<Record<string, string>>;
+  /** Sets, or with undefined removes. */
+  setMetadata(subject: Subject, id: string, key: string, value: string | undefined): Promise<void>;
+  forget(before: number): Promise<number>;
+}
+
+// ---------------------------------------------------------------- bytes
+
+/**
+ * Where bytes lie. A stage is named by its upload's id and grows; a blob is named by an address that the store
+ * chose when it sealed the stage, and never changes. The engine must make every directory entry that it relies
+ * on as durable as the bytes.
+ */
+export interface ByteStore {
+  /**
+   * Opens a stage to append at `offset`, creating it when offset is 0. Bytes beyond `offset` were never
+   * acknowledged and are cut off. One writer at a time: the caller holds the upload's lock.
+   *
+   * @throws Refusal `lost` when the stage is shorter than `offset`.
+   */
+  open(stage: string, offset: number): Promise<StageWriter>;
+  /** Bytes in the stage, acknowledged or not; undefined when there is no such stage. */
+  size(stage: string): Promise<number | undefined>;
+  /** Bytes `from` up to `to` of a stage. */
+  peek(stage: string, from: number, to: number): AsyncIterable<Uint8Array>;
+  /** Cuts a stage to `size`, durably; a stage that is already as short stays as it is. */
+  cut(stage: string, size: number): Promise<void>;
+  /**
+   * Digest of the first `size` bytes of a stage. sha512 is computed along with the appends, so it is soon there;
+   * any other algorithm reads the bytes again.
+   */
+  digest(stage: string, size: number, algorithm: Algorithm): Promise<Digest>;
+  /** Gives the first `size` bytes, which must be the whole stage, a durable place of their own. The stage stays until dropped. */
+  seal(stage: string, size: number, sha512: string): Promise<string>;
+  /** Removes a stage; one that is not there is no fault. */
+  drop(stage: string): Promise<void>;
+
+  /** @throws Refusal `lost` when nothing lies there. */
+  read(address: string): Promise<BlobReader>;
+  /** Size of what lies there; undefined when nothing does. */
+  stat(address: string): Promise<number | undefined>;
+  /** Digests of what lies there, computed from the disk away from the event loop, at most `rate` bytes a second. */
+  digests(address: string, algorithms: readonly Algorithm[], rate?: number, signal?: AbortSignal): Promise<Digest[]>;
+  remove(address: string): Promise<void>;
+  /** Puts rotten bytes aside, where no one is served from and a person can look. */
+  quarantine(address: string): Promise<void>;
+  /** Everything that lies in the store, for recovery and the sweep. */
+  list(): AsyncIterable<{ readonly kind: 'stage' | 'blob'; readonly name: string; readonly size: number; readonly modifiedAt: number }>;
+  /** Room on the disk. */
+  space(): Promise<{ readonly free: number; readonly total: number }>;
+}
+
+export interface StageWriter {
+  /** Bytes accepted so far, counted from the stage's start. */
+  readonly offset: number;
+  /** Accepts bytes, which the caller must not touch afterwards. Waits when too much is on its way to the disk. */
+  write(chunk: Uint8Array): Promise<void> | undefined;
+  /** Makes everything accepted durable; answers the offset up to which that holds. May run beside writes. */
+  sync(): Promise<number>;
+  /** Ends writing. What was not synced may or may not be there. */
+  close(): Promise<void>;
+}
+
+export interface BlobReader {
+  readonly size: number;
+  /** Bytes `from` up to `to`; throws when the disk gives fewer. */
+  read(from: number, to: number): AsyncIterable<Uint8Array>;
+  close(): Promise<void>;
+}
+
+// ---------------------------------------------------------------- locks
+
+/** At most one holder a key. A newcomer never waits politely behind a dead one: the holder is asked to let go at once. */
+export interface Locks {
+  /**
+   * Takes `key`, asking whoever holds it to let go. Newcomers are served in order; each is asked in turn.
+   *
+   * @throws Refusal `unavailable` when the holder did not let go in time.
+   */
+  take(key: string): Promise<Hold>;
+  /** Takes `key` if nobody holds it or waits for it; asks nobody. */
+  tryTake(key: string): Promise<Hold | undefined>;
+  held(key: string): boolean;
+}
+
+export interface Hold {
+  /** Aborted when somebody else wants the key: finish the write in hand, then release. */
+  readonly asked: AbortSignal;
+  release(): void;
+}

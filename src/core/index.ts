@@ -1,0 +1,69 @@
+/** The core's services, as faces receive them. */
+import { wallClock, type Clock } from '../kit/clock.ts';
+import { Artifacts } from './artifacts.ts';
+import { Blobs } from './blobs.ts';
+import type { Engine, Health } from './engine.ts';
+import { Fetching, type Source } from './fetching.ts';
+import { Journal } from './journal.ts';
+import { Namespaces } from './namespaces.ts';
+import { recover, type Recovered } from './recovery.ts';
+import { Scrub, type ScrubPace } from './scrub.ts';
+import { Sealer } from './sealer.ts';
+import { Sweep, type SweepAges } from './sweep.ts';
+import { Uploads, type UploadLimits } from './uploads.ts';
+
+export interface Core {
+  readonly clock: Clock;
+  readonly namespaces: Namespaces;
+  readonly uploads: Uploads;
+  readonly artifacts: Artifacts;
+  readonly blobs: Blobs;
+  readonly fetching: Fetching;
+  readonly journal: Journal;
+  readonly sweep: Sweep;
+  readonly scrub: Scrub;
+  /** What start-up recovery found. */
+  readonly recovered: Recovered;
+  readonly health: () => Health;
+  readonly totals: Engine['catalog']['contents']['totals'];
+  readonly space: Engine['bytes']['space'];
+  /** Ends background work and writes what is still to be written; the engine stays open. */
+  close(): Promise<void>;
+}
+
+export interface CoreOptions {
+  readonly clock?: Clock;
+  readonly limits: UploadLimits;
+  readonly ages: Omit<SweepAges, 'idle'>;
+  readonly scrub: ScrubPace;
+  /** Opens URLs for artifacts that are fetched; none means that fetching is refused. */
+  readonly source: Source | undefined;
+  /** The key that opens the `system` namespace. */
+  readonly systemKey: string;
+}
+
+/** Recovers the store, and hands out the services over it. */
+export async function openCore(engine: Engine, options: CoreOptions): Promise<Core> {
+  const clock = options.clock ?? wallClock;
+  const recovered = await recover(engine, clock);
+  const namespaces = new Namespaces(engine.catalog, clock);
+  await namespaces.ensureSystem(options.systemKey);
+  const uploads = new Uploads(engine, clock, options.limits);
+  const blobs = new Blobs(engine, clock);
+  const artifacts = new Artifacts(engine, clock, blobs, new Sealer(engine, clock));
+  const fetching = new Fetching({ engine, clock, uploads, artifacts, source: options.source });
+  await fetching.resume();
+  return {
+    clock, namespaces, uploads, blobs, artifacts, fetching, recovered,
+    journal: new Journal(engine.catalog, clock),
+    sweep: new Sweep(engine, clock, { ...options.ages, idle: options.limits.idle }),
+    scrub: new Scrub(engine, clock, options.scrub),
+    health: engine.health,
+    totals: () => engine.catalog.contents.totals(),
+    space: () => engine.bytes.space(),
+    close: async () => {
+      await fetching.close();
+      await uploads.close();
+    },
+  };
+}

@@ -1,0 +1,106 @@
+/** The one gate for bytes: bounds, counts, checks and writes a body, whatever protocol brought it. */
+import { createHash, type Hash } from 'node:crypto';
+import { sameDigest, type Digest } from '../kit/digest.ts';
+import type { StageWriter } from './engine.ts';
+import { Refusal } from './refusal.ts';
+
+/** A request's body. A cut connection ends the iteration quietly; why is kept aside. */
+export interface Body extends AsyncIterable<Uint8Array> {
+  /** How many bytes were announced, if that was said. */
+  readonly length: number | undefined;
+  /** Why the body ended before it was whole; undefined when it was whole. Known once the iteration has ended. */
+  readonly cut: Error | undefined;
+  /** Ends the iteration after what has arrived so far. */
+  stop(reason: Error): void;
+}
+
+export interface Bounds {
+  /** The body may bring this many bytes and no more. */
+  readonly room: number;
+  /** What the caller says the body is; empty when nothing was said. */
+  readonly digests: readonly Digest[];
+  /** Aborted when somebody else wants the upload. */
+  readonly asked: AbortSignal;
+  /** Makes what has arrived so far durable; called now and then while a long body arrives. */
+  readonly checkpoint: () => Promise<void>;
+}
+
+/** Bytes between checkpoints: enough that a sync is cheap beside them, few enough that the last one is short. */
+const stride = 32 * 1024 * 1024;
+
+export interface Poured {
+  /** Bytes handed to the writer. */
+  readonly written: number;
+  /** Why the body was not whole, if it was not. */
+  readonly cut: Error | undefined;
+}
+
+/**
+ * Pours a body into a stage.
+ *
+ * @throws Refusal `too_large` when the body brings more than there is room for; `digest_mismatch` when it was whole
+ *   and is not what the caller said. The caller decides what becomes of the bytes written.
+ */
+export async function pour(body: Body, writer: StageWriter, bounds: Bounds): Promise<Poured> {
+  const start = writer.offset;
+  const hashes = bounds.digests.map((expected) => ({ expected, hash: createHash(expected.algorithm) }));
+  const letGo = (): void => body.stop(new Refusal('superseded', 'a newer request took this upload over'));
+  bounds.asked.addEventListener('abort', letGo, { once: true });
+  if (bounds.asked.aborted) letGo();
+  const checkpoints = new Checkpoints(bounds.checkpoint);
+  try {
+    for await (const chunk of body) {
+      if (writer.offset - start + chunk.byteLength > bounds.room) {
+        throw new Refusal('too_large', 'the body is longer than the upload has room for', { room: bounds.room });
+      }
+      for (const { hash } of hashes) hash.update(chunk);
+      const wait = writer.write(chunk);
+      if (wait) await wait;
+      checkpoints.pass(writer.offset);
+    }
+    await checkpoints.settle();
+  } finally {
+    bounds.asked.removeEventListener('abort', letGo);
+    body.stop(new Refusal('interrupted', 'nothing more is read from this body'));
+    await checkpoints.settle().catch(() => undefined);
+  }
+  if (!body.cut) for (const { expected, hash } of hashes) verify(expected, hash);
+  return { written: writer.offset - start, cut: body.cut };
+}
+
+/** Starts a checkpoint each stride, one at a time, beside the writing; a failed one surfaces at the next pass. */
+class Checkpoints {
+  readonly #make: () => Promise<void>;
+  #next: number | undefined;
+  #running: Promise<void> | undefined;
+  #failure: { readonly error: unknown } | undefined;
+
+  constructor(make: () => Promise<void>) {
+    this.#make = make;
+  }
+
+  pass(offset: number): void {
+    if (this.#failure) throw this.#failure.error;
+    this.#next ??= offset + stride;
+    if (offset < this.#next || this.#running) return;
+    this.#next = offset + stride;
+    this.#running = this.#make().then(
+      () => void (this.#running = undefined),
+      (error: unknown) => {
+        this.#failure = { error };
+        this.#running = undefined;
+      },
+    );
+  }
+
+  async settle(): Promise<void> {
+    await this.#running;
+    if (this.#failure) throw this.#failure.error;
+  }
+}
+
+function verify(expected: Digest, hash: Hash): void {
+  if (!sameDigest(expected, { algorithm: expected.algorithm, hex: hash.digest('hex') })) {
+    throw new Refusal('digest_mismatch', `the bytes that arrived do not have the ${expected.algorithm} that the request names`);
+  }
+}

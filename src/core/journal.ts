@@ -1,0 +1,43 @@
+import type { Clock } from '../kit/clock.ts';
+import type { Catalog } from './engine.ts';
+import type { Event, EventType, Principal, Subject } from './model.ts';
+import { Refusal } from './refusal.ts';
+
+/** What happened to things, and what people noted on them. The caller has been found to be allowed. */
+export class Journal {
+  readonly #catalog: Catalog;
+  readonly #clock: Clock;
+
+  constructor(catalog: Catalog, clock: Clock) {
+    this.#catalog = catalog;
+    this.#clock = clock;
+  }
+
+  /** Newest first. */
+  events(subject: Subject, id: string, filter: { readonly type?: EventType; readonly limit: number }): Promise<Event[]> {
+    return this.#catalog.journal.events(subject, id, filter);
+  }
+
+  metadata(subject: Subject, id: string): Promise<Record<string, string>> {
+    return this.#catalog.journal.metadata(subject, id);
+  }
+
+  /** @throws Refusal `malformed` when key or value is empty or too long. */
+  async setMetadata(who: Principal, subject: Subject, id: string, key: string, value: string): Promise<void> {
+    if (key === '' || value === '') throw new Refusal('malformed', 'key and value must not be empty');
+    if (key.length > 256 || value.length > 65536) throw new Refusal('malformed', 'a key has at most 256 characters and a value 65,536');
+    await this.#catalog.journal.setMetadata(subject, id, key, value);
+    await this.#note(who, subject, id, `metadata ${key} set`);
+  }
+
+  /** Removing what is not there is no fault. */
+  async removeMetadata(who: Principal, subject: Subject, id: string, key: string): Promise<void> {
+    await this.#catalog.journal.setMetadata(subject, id, key, undefined);
+    await this.#note(who, subject, id, `metadata ${key} removed`);
+  }
+
+  #note(who: Principal, subject: Subject, id: string, message: string): Promise<void> {
+    const extra = { by: who.namespace, credential: who.credential };
+    return this.#catalog.journal.record([{ subject, id, at: this.#clock.now(), type: 'mutate', message, duration: null, extra }]);
+  }
+}

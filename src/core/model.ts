@@ -1,0 +1,133 @@
+/**
+ * The records of the domain. Times are whole milliseconds since the epoch; sizes and offsets are whole bytes.
+ */
+import type { Algorithm } from '../kit/digest.ts';
+
+/** The namespace that owns the house: it sees and may do everything. */
+export const SYSTEM = 'system';
+
+export interface Namespace {
+  readonly name: string;
+  readonly createdAt: number;
+  /** Other namespaces that may see and use what this one owns. `system` is always among them and not listed. */
+  readonly trusts: readonly string[];
+}
+
+/** A named key of a namespace. The key itself is never kept, only what proves it. */
+export interface Credential {
+  readonly namespace: string;
+  readonly name: string;
+  /** What `core/access` made of the key; see there for the form. */
+  readonly verifier: string;
+  /** Changes with every replacement, so that tokens minted for an older key die with it. */
+  readonly nonce: string;
+  readonly createdAt: number;
+}
+
+export type UploadState = 'open' | 'sealed' | 'dropped';
+
+/** Bytes arriving. */
+export interface Upload {
+  readonly id: string;
+  readonly namespace: string;
+  readonly state: UploadState;
+  /** How many bytes are on disk for good; never promised and then taken back, except by truncate. */
+  readonly offset: number;
+  /** The final size, if it was declared. */
+  readonly length: number | null;
+  /** Where the newest append began; null when none is known, or a truncate came after it. */
+  readonly lastStart: number | null;
+  /** Whether the answer of the newest append reached its client, as far as the server can tell. */
+  readonly lastAnswered: boolean;
+  readonly createdAt: number;
+  /** When a byte was last accepted or cut off; idle time counts from here. */
+  readonly touchedAt: number;
+  /** What it became, once sealed. */
+  readonly outcome: { readonly artifact: string; readonly index: number; readonly blob: string } | null;
+}
+
+/** Sealed bytes as one namespace knows them. Two namespaces that hold the same bytes hold two blobs on one content. */
+export interface Blob {
+  readonly uuid: string;
+  readonly namespace: string;
+  readonly sha512: string;
+  readonly size: number;
+  readonly createdAt: number;
+  /** When its bytes were last asked for; null when never. */
+  readonly usedAt: number | null;
+  readonly mediaType: string;
+  /** Digests known beside sha512, hex by algorithm. */
+  readonly digests: Readonly<Partial<Record<Algorithm, string>>>;
+  /** How many versions name it: counted when asked, never kept. */
+  readonly references: number;
+  readonly contentState: ContentState;
+}
+
+/** `good` bytes may be served; `rotten` ones were found changed, `missing` ones not found. */
+export type ContentState = 'good' | 'rotten' | 'missing';
+
+/** Bytes on disk, once, however many blobs name them. */
+export interface Content {
+  readonly sha512: string;
+  readonly size: number;
+  /** The engine's own word for where they lie. */
+  readonly address: string;
+  readonly state: ContentState;
+  readonly createdAt: number;
+  readonly scrubbedAt: number | null;
+}
+
+export type ArtifactType = 'image' | 'snapshot' | 'label' | 'other';
+export type ArtifactState = 'initial' | 'created' | 'deleted' | 'error';
+
+/** A name in a namespace, and its numbered pointers to blobs. */
+export interface Artifact {
+  readonly uuid: string;
+  readonly namespace: string;
+  readonly type: ArtifactType;
+  readonly name: string;
+  readonly sourceUrl: string;
+  readonly state: ArtifactState;
+  /** Why, when the state is `error`. */
+  readonly fault: string | null;
+  readonly shared: boolean;
+  /** How many versions are kept; 0 keeps all. */
+  readonly maxVersions: number;
+  /** The newest number ever given; never goes back. */
+  readonly lastIndex: number;
+  readonly createdAt: number;
+  readonly deletedAt: number | null;
+}
+
+/** A numbered pointer from an artifact to a blob. After deletion what is left of it is a memory: `references` is then 0. */
+export interface Version {
+  readonly index: number;
+  readonly blob: string;
+  readonly size: number;
+  readonly references: number;
+  readonly createdAt: number;
+}
+
+/** What can have metadata and events. */
+export type Subject = 'artifact' | 'blob' | 'namespace' | 'upload';
+
+export type EventType = 'audit' | 'mutate' | 'status' | 'usage' | 'resources' | 'prune' | 'historic';
+
+export interface Event {
+  readonly subject: Subject;
+  /** The subject's uuid, or a namespace's name. */
+  readonly id: string;
+  readonly at: number;
+  readonly type: EventType;
+  readonly message: string;
+  /** Seconds, where the event is of something that took time. */
+  readonly duration: number | null;
+  readonly extra: Readonly<Record<string, string | number | boolean | null>>;
+}
+
+/** Who asks, once proved. */
+export interface Principal {
+  readonly namespace: string;
+  /** The name of the credential used; for logs and events. */
+  readonly credential: string;
+}

@@ -1,0 +1,142 @@
+import type { Clock } from '../kit/clock.ts';
+import { demandSystem, isSystem, makeCredential, owns, proves, sightOf, trustedBy } from './access.ts';
+import type { Catalog, Page } from './engine.ts';
+import { SYSTEM, type Credential, type Event, type Namespace, type Principal } from './model.ts';
+import { Refusal } from './refusal.ts';
+
+/** Key names that services of a Shaken Fist cluster keep for themselves. */
+const reservedKeyName = /^_service_key/;
+const lawfulName = /^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/;
+
+/** Tenants, their keys and whom they trust. */
+export class Namespaces {
+  readonly #catalog: Catalog;
+  readonly #clock: Clock;
+
+  constructor(catalog: Catalog, clock: Clock) {
+    this.#catalog = catalog;
+    this.#clock = clock;
+  }
+
+  /** Makes sure that `system` exists and that `key` opens it. */
+  async ensureSystem(key: string): Promise<void> {
+    const known = await this.#catalog.namespaces.credential(SYSTEM, 'default');
+    if (known && (await proves(key, known))) return;
+    const at = this.#clock.now();
+    const credential = await makeCredential(SYSTEM, 'default', key, at);
+    const event = this.#event(SYSTEM, 'system key set from the configuration', { namespace: SYSTEM, credential: 'start-up' });
+    const created = await this.#catalog.namespaces.create({ name: SYSTEM, createdAt: at, trusts: [] }, [credential], event);
+    if (!created) await this.#catalog.namespaces.putCredential(credential, event);
+  }
+
+  /**
+   * Finds the credential that `key` proves.
+   *
+   * @throws Refusal `not_found` for an unknown namespace, `unauthenticated` for a key that is none of its keys.
+   */
+  async login(namespace: string, key: string): Promise<Credential> {
+    if (!(await this.#catalog.namespaces.get(namespace))) throw new Refusal('not_found', 'namespace not found');
+    for (const credential of await this.#catalog.namespaces.credentials(namespace)) {
+      if (await proves(key, credential)) return credential;
+    }
+    throw new Refusal('unauthenticated', 'unauthorized');
+  }
+
+  /**
+   * The principal of a credential proved earlier.
+   *
+   * @throws Refusal `unauthenticated` when the credential was replaced or removed since.
+   */
+  async recall(namespace: string, credential: string, nonce: string): Promise<Principal> {
+    const known = await this.#catalog.namespaces.credential(namespace, credential);
+    if (known?.nonce !== nonce) throw new Refusal('unauthenticated', 'the key of this token is gone; log in again');
+    return { namespace, credential };
+  }
+
+  list(who: Principal, page: Page): Promise<Namespace[]> {
+    return this.#catalog.namespaces.list(sightOf(who), page);
+  }
+
+  /** @throws Refusal `not_found` unless the caller is the namespace, trusted by it, or the system. */
+  async get(who: Principal, name: string): Promise<Namespace> {
+    const found = await this.#catalog.namespaces.get(name);
+    if (!found || !(await trustedBy(this.#catalog, who, name))) throw new Refusal('not_found', 'namespace not found');
+    return found;
+  }
+
+  /** Creates a namespace, with a first key if one is given. System only. */
+  async create(who: Principal, name: string, first?: { name: string; key: string }): Promise<Namespace> {
+    demandSystem(who);
+    if (!lawfulName.test(name)) {
+      throw new Refusal('malformed', 'a namespace name is 1 to 63 letters, digits, dots, dashes or underscores, and starts with a letter or digit');
+    }
+    if (first) checkKey(first.name, first.key);
+    const at = this.#clock.now();
+    const namespace: Namespace = { name, createdAt: at, trusts: [] };
+    const keys = first ? [await makeCredential(name, first.name, first.key, at)] : [];
+    if (!(await this.#catalog.namespaces.create(namespace, keys, this.#event(name, 'namespace created', who)))) {
+      throw new Refusal('forbidden', 'namespace exists');
+    }
+    return namespace;
+  }
+
+  /** Removes a namespace and all that it owns. System only. */
+  async remove(who: Principal, name: string): Promise<void> {
+    demandSystem(who);
+    if (name === SYSTEM) throw new Refusal('forbidden', 'you cannot delete the system namespace');
+    if (!(await this.#catalog.namespaces.remove(name, this.#event(name, 'namespace deleted', who)))) {
+      throw new Refusal('not_found', 'namespace not found');
+    }
+  }
+
+  /** Names of the namespace's keys. */
+  async keys(who: Principal, name: string): Promise<string[]> {
+    await this.get(who, name);
+    return (await this.#catalog.namespaces.credentials(name)).map((credential) => credential.name);
+  }
+
+  /** Creates or replaces a key. Tokens minted for the key before die at once. */
+  async putKey(who: Principal, namespace: string, keyName: string, key: string): Promise<void> {
+    await this.#demandKeeper(who, namespace);
+    checkKey(keyName, key);
+    const credential = await makeCredential(namespace, keyName, key, this.#clock.now());
+    const event = this.#event(namespace, `key ${keyName} set`, who);
+    if (!(await this.#catalog.namespaces.putCredential(credential, event))) throw new Refusal('not_found', 'namespace not found');
+  }
+
+  async dropKey(who: Principal, namespace: string, keyName: string): Promise<void> {
+    await this.#demandKeeper(who, namespace);
+    const event = this.#event(namespace, `key ${keyName} removed`, who);
+    if (!(await this.#catalog.namespaces.dropCredential(namespace, keyName, event))) throw new Refusal('not_found', 'key not found');
+  }
+
+  /** Lets `other` see and use what `name` owns, or ends that. `system` is always trusted; saying so changes nothing. */
+  async trust(who: Principal, name: string, other: string, on: boolean): Promise<Namespace> {
+    const found = await this.get(who, name);
+    await this.#demandKeeper(who, name);
+    if (other === SYSTEM || other === name) return found;
+    if (on && !(await this.#catalog.namespaces.get(other))) throw new Refusal('not_found', 'external namespace not found');
+    if (!on && !found.trusts.includes(other)) throw new Refusal('not_found', 'trust not found');
+    const event = this.#event(name, on ? `trusts ${other}` : `no longer trusts ${other}`, who);
+    const changed = await this.#catalog.namespaces.trust(name, other, on, event);
+    if (!changed) throw new Refusal('not_found', 'namespace not found');
+    return changed;
+  }
+
+  /** A trusted namespace may use what the owner has, but not mint keys for it or widen the trust. */
+  async #demandKeeper(who: Principal, namespace: string): Promise<void> {
+    await this.get(who, namespace);
+    if (!owns(who, namespace) && !isSystem(who)) throw new Refusal('forbidden', 'only the namespace itself may change its keys and trusts');
+  }
+
+  #event(namespace: string, message: string, who: Principal): Event {
+    const extra = { by: who.namespace, credential: who.credential };
+    return { subject: 'namespace', id: namespace, at: this.#clock.now(), type: 'audit', message, duration: null, extra };
+  }
+}
+
+function checkKey(name: string, key: string): void {
+  if (reservedKeyName.test(name)) throw new Refusal('forbidden', 'key names that start with _service_key are kept for services');
+  if (!lawfulName.test(name)) throw new Refusal('forbidden', 'illegal key name');
+  if (key.length === 0 || key.length > 1024) throw new Refusal('malformed', 'a key has 1 to 1,024 characters');
+}

@@ -1,0 +1,124 @@
+import { lookup } from 'mime-types';
+import type { Clock } from '../kit/clock.ts';
+import { sameDigest, type Digest } from '../kit/digest.ts';
+import { newId } from '../kit/ids.ts';
+import { owns } from './access.ts';
+import type { Expectations } from './artifacts.ts';
+import type { Engine, Publication, Published } from './engine.ts';
+import type { Artifact, Blob, Principal, Upload } from './model.ts';
+import { Refusal } from './refusal.ts';
+import { lockOf } from './uploads.ts';
+
+/**
+ * The one ending of bytes that arrived: check, give them a place, put them on record, clean up. A crash between any
+ * two steps leaves either the upload as it was or the version complete; what is left over, recovery removes.
+ */
+export class Sealer {
+  readonly #engine: Engine;
+  readonly #clock: Clock;
+
+  constructor(engine: Engine, clock: Clock) {
+    this.#engine = engine;
+    this.#clock = clock;
+  }
+
+  async publish(who: Principal, id: string, target: Publication['target'], expected: Expectations): Promise<Published> {
+    const before = await this.#find(who, id);
+    if (before.state === 'sealed') return this.#repeat(before, target);
+    // Catching up can take a while; nobody has to wait for it, and the answer is at hand when the lock is taken.
+    await this.#engine.bytes.digest(id, before.offset, 'sha512');
+    const hold = await this.#engine.locks.take(lockOf(id));
+    try {
+      const upload = await this.#find(who, id);
+      if (upload.state === 'sealed') return await this.#repeat(upload, target);
+      return await this.#seal(who, upload, target, expected);
+    } finally {
+      hold.release();
+    }
+  }
+
+  /** @throws Refusal when a blob is not what the caller expects. */
+  async verifyBlob(blob: Blob, expected: Expectations): Promise<void> {
+    if (expected.size !== undefined && expected.size !== blob.size) throw wrongSize(blob.size, expected.size);
+    for (const digest of expected.digests) {
+      const known = digest.algorithm === 'sha512' ? blob.sha512 : blob.digests[digest.algorithm];
+      if (known !== undefined) {
+        demandSame({ algorithm: digest.algorithm, hex: known }, digest);
+        continue;
+      }
+      const content = await this.#engine.catalog.contents.get(blob.sha512);
+      if (!content) throw new Refusal('not_found', 'blob not found');
+      for (const actual of await this.#engine.bytes.digests(content.address, [digest.algorithm])) demandSame(actual, digest);
+    }
+  }
+
+  async #seal(who: Principal, upload: Upload, target: Publication['target'], expected: Expectations): Promise<Published> {
+    const { bytes } = this.#engine;
+    const size = upload.offset;
+    if (upload.length !== null && upload.length !== size) {
+      throw new Refusal('conflict', `the upload has ${size} of the ${upload.length} bytes declared for it`, { offset: size });
+    }
+    if (expected.size !== undefined && expected.size !== size) throw wrongSize(size, expected.size);
+    for (const digest of expected.digests) demandSame(await bytes.digest(upload.id, size, digest.algorithm), digest);
+    const { hex: sha512 } = await bytes.digest(upload.id, size, 'sha512');
+    await this.#distrustMissing(sha512, size);
+    const address = await bytes.seal(upload.id, size, sha512);
+    const at = this.#clock.now();
+    const published = await this.#engine.catalog.artifacts.publish({
+      target, at, by: who.namespace, fresh: { artifact: newId(), blob: newId() },
+      source: {
+        kind: 'upload', upload: upload.id, mediaType: lookup(target.name) || 'application/octet-stream',
+        content: { sha512, size, address, state: 'good', createdAt: at, scrubbedAt: null },
+      },
+    });
+    await this.#tidy(upload.id, address, published);
+    if (published === 'no_namespace') throw new Refusal('not_found', 'namespace not found');
+    if (typeof published === 'string') throw new Refusal('conflict', 'the upload changed meanwhile');
+    return published;
+  }
+
+  /** What the record no longer needs goes away; what it replaced is put aside for a person to look at. */
+  async #tidy(upload: string, address: string, published: Published | string): Promise<void> {
+    const { bytes } = this.#engine;
+    if (typeof published === 'string' || published.address !== address) await bytes.remove(address);
+    if (typeof published === 'string') return;
+    await bytes.drop(upload);
+    if (published.replaced !== null) await bytes.quarantine(published.replaced);
+  }
+
+  /** Bytes on record that are gone or have another length must not stand in for the ones at hand. */
+  async #distrustMissing(sha512: string, size: number): Promise<void> {
+    const known = await this.#engine.catalog.contents.get(sha512);
+    if (known?.state !== 'good') return;
+    const there = await this.#engine.bytes.stat(known.address);
+    if (there === size) return;
+    const state = there === undefined ? 'missing' : 'rotten';
+    await this.#engine.catalog.contents.mark(sha512, known.address, state, this.#clock.now(), null);
+  }
+
+  async #repeat(upload: Upload, target: Publication['target']): Promise<Published> {
+    const outcome = upload.outcome!;
+    const artifact: Artifact | undefined = await this.#engine.catalog.artifacts.get(outcome.artifact);
+    if (!artifact) throw new Refusal('not_found', 'upload not found');
+    if (artifact.namespace !== target.namespace || artifact.name !== target.name || artifact.type !== target.type) {
+      throw new Refusal('conflict', 'the upload has already become another artifact', { artifact: artifact.uuid, index: outcome.index });
+    }
+    return { artifact, index: outcome.index, blob: outcome.blob, added: false, address: '', replaced: null };
+  }
+
+  async #find(who: Principal, id: string): Promise<Upload> {
+    const upload = await this.#engine.catalog.uploads.get(id);
+    if (!upload || upload.state === 'dropped' || !owns(who, upload.namespace)) throw new Refusal('not_found', 'upload not found');
+    return upload;
+  }
+}
+
+function wrongSize(actual: number, expected: number): Refusal {
+  return new Refusal('conflict', `there are ${actual} bytes, not the ${expected} expected`, { size: actual });
+}
+
+function demandSame(actual: Digest, expected: Digest): void {
+  if (!sameDigest(actual, expected)) {
+    throw new Refusal('digest_mismatch', `the bytes do not have the ${expected.algorithm} that the request names`, { actual: actual.hex });
+  }
+}

@@ -1,0 +1,255 @@
+import type { Clock } from '../kit/clock.ts';
+import type { Digest } from '../kit/digest.ts';
+import { isId, newId } from '../kit/ids.ts';
+import { isSystem, owns } from './access.ts';
+import { Answers } from './answers.ts';
+import { Append } from './append.ts';
+import type { Engine, Hold, Page } from './engine.ts';
+import { pour, type Body } from './ingest.ts';
+import type { Event, Principal, Upload } from './model.ts';
+import { Refusal } from './refusal.ts';
+
+export interface UploadLimits {
+  /** The largest upload accepted, in bytes. */
+  readonly maxSize: number;
+  /** Free bytes on the disk that uploads must leave for everything else. */
+  readonly headroom: number;
+  /** How long an upload may lie untouched before the sweep takes it, in milliseconds. */
+  readonly idle: number;
+}
+
+/** What an append asks for beside its bytes. */
+export interface AppendRequest {
+  /** Where the caller thinks the upload ends. With it, what arrives before a cut is kept; without it, a body counts whole or not at all. */
+  readonly at: number | undefined;
+  /** Digests of this body. */
+  readonly digests: readonly Digest[];
+  /** Declares the final size, once. */
+  readonly length?: number | undefined;
+}
+
+export interface Appended {
+  readonly offset: number;
+  /** The body repeated the append before, whose answer was lost; nothing was added. */
+  readonly replay: boolean;
+  /** To be told whether the answer reached the client, as far as the connection can tell. */
+  readonly settle: (answered: boolean) => void;
+}
+
+export function lockOf(upload: string): string {
+  return `upload/${upload}`;
+}
+
+/** Bytes arriving: begin, append, truncate, look, drop. */
+export class Uploads {
+  readonly #engine: Engine;
+  readonly #clock: Clock;
+  readonly #answers: Answers;
+  readonly limits: UploadLimits;
+
+  constructor(engine: Engine, clock: Clock, limits: UploadLimits) {
+    this.#engine = engine;
+    this.#clock = clock;
+    this.#answers = new Answers(engine.catalog);
+    this.limits = limits;
+  }
+
+  /** Begins an upload; `length` declares its final size. */
+  async begin(who: Principal, length: number | null = null): Promise<Upload> {
+    if (length !== null) await this.#demandRoom(length);
+    const at = this.#clock.now();
+    const upload: Upload = {
+      id: newId(), namespace: who.namespace, state: 'open', offset: 0, length,
+      lastStart: null, lastAnswered: true, createdAt: at, touchedAt: at, outcome: null,
+    };
+    await this.#engine.catalog.uploads.begin(upload);
+    return upload;
+  }
+
+  /** Open uploads of the caller; of everyone for the system. */
+  list(who: Principal, page: Page): Promise<Upload[]> {
+    return this.#engine.catalog.uploads.list(isSystem(who) ? null : who.namespace, page);
+  }
+
+  /**
+   * The upload as it stands; disturbs nobody.
+   *
+   * @throws Refusal `not_found` when there is none, or it is another's.
+   */
+  async look(who: Principal, id: string): Promise<Upload> {
+    const upload = isId(id) ? await this.#engine.catalog.uploads.get(id) : undefined;
+    if (!upload || upload.state === 'dropped' || !owns(who, upload.namespace)) throw new Refusal('not_found', 'upload not found');
+    return upload;
+  }
+
+  /** The upload as it stands once nobody writes to it any more: its offset is accepted next. */
+  async fence(who: Principal, id: string): Promise<Upload> {
+    return this.#holding(who, id, async (upload) => upload);
+  }
+
+  /** Whether some request writes to the upload now. */
+  receiving(id: string): boolean {
+    return this.#engine.locks.held(lockOf(id));
+  }
+
+  /** When the sweep may take the upload if nothing happens to it; null once it is sealed. */
+  expiresAt(upload: Upload): number | null {
+    return upload.state === 'open' ? upload.touchedAt + this.limits.idle : null;
+  }
+
+  /**
+   * Appends a body. When this returns, the bytes up to the offset it gives are on disk for good.
+   *
+   * @throws Refusal `offset_mismatch`, `digest_mismatch`, `too_large`, `full`, `conflict` (no longer open), and for
+   *   a body that was not whole `interrupted` or `superseded`: then its bytes were kept if `request.at` was given.
+   */
+  append(who: Principal, id: string, body: Body, request: AppendRequest): Promise<Appended> {
+    return this.#holding(who, id, async (upload, hold) => {
+      demandOpen(upload);
+      if (request.at !== undefined && request.at !== upload.offset) {
+        throw new Refusal('offset_mismatch', `the upload ends at ${upload.offset}, not at ${request.at}`, { offset: upload.offset });
+      }
+      const length = agreedLength(upload, request.length);
+      const room = (length ?? this.limits.maxSize) - upload.offset;
+      if (body.length !== undefined) {
+        if (body.length > room) throw new Refusal('too_large', 'the body is longer than the upload has room for', { room });
+        await this.#demandRoom(body.length);
+      }
+      const append = await Append.open(this.#engine, this.#clock, upload, { length, blind: request.at === undefined });
+      try {
+        return await this.#receive(append, body, request, room, hold);
+      } finally {
+        await append.close();
+      }
+    });
+  }
+
+  /**
+   * Cuts the upload to `size` bytes.
+   *
+   * @throws Refusal `malformed` when it is shorter than that.
+   */
+  truncate(who: Principal, id: string, size: number): Promise<void> {
+    return this.#holding(who, id, async (upload) => {
+      demandOpen(upload);
+      if (size > upload.offset) throw new Refusal('malformed', 'offset is beyond the end of the upload', { offset: upload.offset });
+      const move = { from: upload.offset, to: size, lastStart: null, length: null, at: this.#clock.now() };
+      if (!(await this.#engine.catalog.uploads.advance(id, move))) throw new Refusal('conflict', 'the upload changed meanwhile');
+      await this.#engine.bytes.cut(id, size);
+    });
+  }
+
+  /** Ends the upload and gives up its bytes. */
+  drop(who: Principal, id: string): Promise<void> {
+    return this.#holding(who, id, async (upload) => {
+      demandOpen(upload);
+      const extra = { by: who.namespace, credential: who.credential, size: upload.offset };
+      const event: Event = { subject: 'upload', id, at: this.#clock.now(), type: 'audit', message: 'upload dropped', duration: null, extra };
+      await this.#engine.catalog.uploads.drop(id, event);
+      await this.#engine.bytes.drop(id);
+    });
+  }
+
+  /** Writes what is known of answers to the catalog. */
+  close(): Promise<void> {
+    return this.#answers.close();
+  }
+
+  async #receive(append: Append, body: Body, request: AppendRequest, room: number, hold: Hold): Promise<Appended> {
+    const { upload } = append;
+    const mayKeepPart = request.at !== undefined && request.digests.length === 0;
+    try {
+      const checkpoint = (): Promise<void> => append.checkpoint(mayKeepPart);
+      const poured = await pour(body, append.writer, { room, digests: request.digests, asked: hold.asked, checkpoint });
+      if (poured.cut && !mayKeepPart) throw asRefusal(poured.cut, upload.offset);
+      if (request.at === undefined && (await this.#repeats(append, poured.written))) {
+        await append.undo();
+        return this.#appended(upload.id, upload.offset, true);
+      }
+      await append.commit();
+      if (poured.cut) throw asRefusal(poured.cut, append.offset);
+      return this.#appended(upload.id, append.offset, false);
+    } catch (error) {
+      if (append.pending) await append.undo();
+      throw error;
+    }
+  }
+
+  /**
+   * Whether the bytes just written are the append before over again, sent because its answer was lost. Only an
+   * append whose answer is known to be lost, or not known to have arrived, can be meant: equal neighbours are normal.
+   */
+  async #repeats(append: Append, written: number): Promise<boolean> {
+    const { upload } = append;
+    const from = upload.lastStart;
+    if (from === null || written === 0 || written !== upload.offset - from || this.#answers.arrived(upload)) return false;
+    await append.writer.sync();
+    return same(this.#engine.bytes.peek(upload.id, from, upload.offset), this.#engine.bytes.peek(upload.id, upload.offset, upload.offset + written));
+  }
+
+  #appended(id: string, offset: number, replay: boolean): Appended {
+    return { offset, replay, settle: (answered) => this.#answers.settle(id, offset, answered) };
+  }
+
+  async #holding<T>(who: Principal, id: string, work: (upload: Upload, hold: Hold) => Promise<T>): Promise<T> {
+    await this.look(who, id);
+    const hold = await this.#engine.locks.take(lockOf(id));
+    try {
+      return await work(await this.look(who, id), hold);
+    } finally {
+      hold.release();
+    }
+  }
+
+  async #demandRoom(bytes: number): Promise<void> {
+    if (bytes > this.limits.maxSize) throw new Refusal('too_large', `an upload may have at most ${this.limits.maxSize} bytes`, { max: this.limits.maxSize });
+    if (bytes < 65536) return;
+    const { free } = await this.#engine.bytes.space();
+    if (bytes + this.limits.headroom > free) throw new Refusal('full', 'there is no room on the disk for that many bytes');
+  }
+}
+
+function demandOpen(upload: Upload): void {
+  if (upload.state !== 'open') throw new Refusal('conflict', 'the upload has already become an artifact');
+}
+
+/** The declared size of the whole upload, once what is declared now agrees with what was declared before. */
+function agreedLength(upload: Upload, declared: number | undefined): number | null {
+  if (declared === undefined) return upload.length;
+  if (upload.length !== null && upload.length !== declared) {
+    throw new Refusal('malformed', `the upload was declared to have ${upload.length} bytes, not ${declared}`);
+  }
+  if (declared < upload.offset) throw new Refusal('malformed', `the upload already has ${upload.offset} bytes, more than ${declared}`);
+  return declared;
+}
+
+/** Why a body was not whole, in the core's terms, with the offset that holds now. */
+function asRefusal(cut: Error, offset: number): Refusal {
+  if (cut instanceof Refusal) return new Refusal(cut.reason, cut.message, { ...cut.details, offset }, cut);
+  return new Refusal('interrupted', 'the connection ended before the body did', { offset }, cut);
+}
+
+/** Whether two streams bring the same bytes, however they are cut into chunks. */
+async function same(one: AsyncIterable<Uint8Array>, other: AsyncIterable<Uint8Array>): Promise<boolean> {
+  const right = other[Symbol.asyncIterator]();
+  let rest: Uint8Array = new Uint8Array(0);
+  try {
+    for await (let left of one) {
+      while (left.byteLength > 0) {
+        if (rest.byteLength === 0) {
+          const next = await right.next();
+          if (next.done) return false;
+          rest = next.value;
+          continue;
+        }
+        const size = Math.min(left.byteLength, rest.byteLength);
+        if (Buffer.compare(left.subarray(0, size), rest.subarray(0, size)) !== 0) return false;
+        left = left.subarray(size);
+        rest = rest.subarray(size);
+      }
+    }
+    return rest.byteLength === 0 && ((await right.next()).done ?? false);
+  } finally {
+    await right.return?.();
+  }
+}

@@ -1,0 +1,34 @@
+/** What SQLite and PostgreSQL say differently. Everything else in this room is written once. */
+import { sql } from 'kysely';
+import type { RawBuilder } from 'kysely';
+
+export interface Dialect {
+  /** Ends the definition of a table whose rows should lie in the order of its primary key. */
+  readonly keyed: string;
+  /** The type of a primary key that numbers its own rows. */
+  readonly serial: string;
+  /** The versions of the artifact in the row at hand, as JSON of `Remembered[]`, oldest first. */
+  readonly memory: RawBuilder<string>;
+  /** Statements that make a trigger. */
+  trigger(rule: TriggerRule): readonly string[];
+}
+
+/** Runs `action` after each row that `event` touches in `table`, where `condition` holds for `old` and `new`. */
+export interface TriggerRule {
+  readonly name: string;
+  readonly table: string;
+  readonly event: string;
+  readonly condition: string;
+  readonly action: string;
+}
+
+export const sqliteDialect: Dialect = {
+  keyed: 'without rowid',
+  serial: 'integer primary key',
+  memory: sql<string>`(
+    select json_group_array(json_object('index', idx, 'blob', blob, 'size', size, 'createdAt', created_at) order by idx)
+    from versions where versions.artifact = artifacts.uuid)`,
+  trigger: ({ name, table, event, condition, action }) => [
+    `create trigger ${name} after ${event} on ${table} when ${condition} begin ${action}; end`,
+  ],
+};

@@ -1,0 +1,27 @@
+/** The facts, written once, for whatever database a host brings. */
+import type { Catalog } from '../../core/engine.ts';
+import { Artifacts } from './artifacts.ts';
+import { Blobs } from './blobs.ts';
+import { Contents } from './contents.ts';
+import type { Host } from './host.ts';
+import { Journal } from './journal.ts';
+import { Namespaces } from './namespaces.ts';
+import { Uploads } from './uploads.ts';
+
+export { sqliteDialect } from './dialect.ts';
+export type { Dialect } from './dialect.ts';
+export type { Db, Host } from './host.ts';
+export { migrate } from './migrations.ts';
+export type { Tables } from './schema.ts';
+
+/** The catalog on `host`, whose schema `migrate` has brought up to date. */
+export function catalogOn(host: Host): Catalog {
+  return {
+    namespaces: new Namespaces(host),
+    uploads: new Uploads(host),
+    artifacts: new Artifacts(host),
+    blobs: new Blobs(host),
+    contents: new Contents(host),
+    journal: new Journal(host),
+  };
+}

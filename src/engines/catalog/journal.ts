@@ -1,0 +1,114 @@
+import type { Event, EventType, Subject } from '../../core/model.ts';
+import type { JournalFacts } from '../../core/engine.ts';
+import type { Db, Host } from './host.ts';
+import { chunks, mergedKeys } from './paging.ts';
+
+/** Every type, so that a missing one is a compile error. */
+const eventTypes = Object.keys({
+  audit: true, mutate: true, status: true, usage: true, resources: true, prune: true, historic: true,
+} satisfies Record<EventType, true>) as EventType[];
+
+/** As many rows as one transaction forgets, so that nobody waits long for it. */
+export const forgetAtOnce = 1000;
+
+export class Journal implements JournalFacts {
+  readonly #host: Host;
+
+  constructor(host: Host) {
+    this.#host = host;
+  }
+
+  record(events: readonly Event[]): Promise<void> {
+    return this.#host.write((db) => recordEvents(db, events));
+  }
+
+  events(subject: Subject, id: string, filter: { readonly type?: EventType; readonly limit: number }): Promise<Event[]> {
+    return this.#host.read(async (db) => {
+      const branches = (filter.type ? [filter.type] : eventTypes).map((type) =>
+        db
+          .selectFrom('events')
+          .select('id as key')
+          .where('subject', '=', subject)
+          .where('subject_id', '=', id)
+          .where('type', '=', type)
+          .orderBy('id', 'desc')
+          .limit(filter.limit),
+      );
+      const found: Event[] = [];
+      for (const keys of chunks(await mergedKeys<number>(db, branches, filter.limit, 'desc'))) {
+        const rows = await db.selectFrom('events').selectAll().where('id', 'in', keys).orderBy('id', 'desc').execute();
+        for (const { subject_id, id: _, extra, ...row } of rows) {
+          found.push({ ...row, id: subject_id, extra: JSON.parse(extra) as Event['extra'] });
+        }
+      }
+      return found;
+    });
+  }
+
+  metadata(subject: Subject, id: string): Promise<Record<string, string>> {
+    return this.#host.read(async (db) => {
+      const rows = await db
+        .selectFrom('metadata')
+        .select(['key', 'value'])
+        .where('subject', '=', subject)
+        .where('subject_id', '=', id)
+        .orderBy('key')
+        .execute();
+      return Object.fromEntries(rows.map(({ key, value }) => [key, value]));
+    });
+  }
+
+  setMetadata(subject: Subject, id: string, key: string, value: string | undefined): Promise<void> {
+    return this.#host.write(async (db) => {
+      if (value === undefined) {
+        await dropMetadata(db, subject, [id], key);
+        return;
+      }
+      await db
+        .insertInto('metadata')
+        .values({ subject, subject_id: id, key, value })
+        .onConflict((conflict) => conflict.columns(['subject', 'subject_id', 'key']).doUpdateSet({ value }))
+        .execute();
+    });
+  }
+
+  forget(before: number): Promise<number> {
+    return inParts(forgetAtOnce, () =>
+      this.#host.write(async (db) => {
+        const { numDeletedRows } = await db
+          .deleteFrom('events')
+          .where('id', 'in', (eb) => eb.selectFrom('events').select('id').where('at', '<', before).limit(forgetAtOnce))
+          .executeTakeFirst();
+        return Number(numDeletedRows);
+      }),
+    );
+  }
+}
+
+/** Adds events to the journal, in their order. */
+export async function recordEvents(db: Db, events: readonly Event[]): Promise<void> {
+  for (const some of chunks(events)) {
+    await db
+      .insertInto('events')
+      .values(some.map(({ id, extra, ...event }) => ({ ...event, subject_id: id, extra: JSON.stringify(extra) })))
+      .execute();
+  }
+}
+
+/** Removes the metadata of these subjects, or one key of it. */
+export async function dropMetadata(db: Db, subject: Subject, ids: readonly string[], key?: string): Promise<void> {
+  for (const some of chunks(ids)) {
+    const all = db.deleteFrom('metadata').where('subject', '=', subject).where('subject_id', 'in', some);
+    await (key === undefined ? all : all.where('key', '=', key)).execute();
+  }
+}
+
+/** Repeats `part`, which does at most `size` of something, until it had less to do; answers how many in all. */
+export async function inParts(size: number, part: () => Promise<number>): Promise<number> {
+  let all = 0;
+  for (;;) {
+    const done = await part();
+    all += done;
+    if (done < size) return all;
+  }
+}

@@ -1,0 +1,183 @@
+/** The one ending of every upload; see `ArtifactFacts.publish` for what it promises. Runs inside one transaction. */
+import type { Publication, Published } from '../../core/engine.ts';
+import type { Artifact, Event, Upload } from '../../core/model.ts';
+import { adoptContent, findContent } from './contents.ts';
+import type { Db } from './host.ts';
+import { recordEvents } from './journal.ts';
+import { namespaceExists } from './namespaces.ts';
+import { changeArtifact, findActive, findArtifact, rowOf } from './records.ts';
+import { findUpload, uploadOf } from './uploads.ts';
+import { trimVersions } from './versions.ts';
+
+/** Bytes that the catalog holds as good, and the blob that stands for them, if the publication names one. */
+interface Source {
+  readonly sha512: string;
+  readonly size: number;
+  readonly address: string;
+  readonly replaced: string | null;
+  readonly healed: boolean;
+  readonly blob: Standing | null;
+}
+
+/** A blob, and whether it waits for the sweep. */
+interface Standing {
+  readonly uuid: string;
+  readonly released: boolean;
+}
+
+interface Outcome {
+  readonly artifact: Artifact;
+  readonly index: number;
+  readonly blob: string;
+}
+
+export async function publish(db: Db, publication: Publication): Promise<Published | 'no_upload' | 'no_blob' | 'no_namespace'> {
+  const { source, target, at } = publication;
+  if (source.kind === 'upload') {
+    const row = await findUpload(db, source.upload);
+    const upload = row && uploadOf(row);
+    if (upload?.outcome) return (await recorded(db, upload.outcome)) ?? 'no_upload';
+    if (upload?.state !== 'open' || upload.offset !== source.content.size) return 'no_upload';
+  }
+  if (!(await namespaceExists(db, target.namespace))) return 'no_namespace';
+  const bytes = await findSource(db, publication);
+  if (!bytes) return 'no_blob';
+
+  const active = await findTarget(db, publication);
+  const newest = active && (await newestVersion(db, active.uuid));
+  const added = newest?.sha512 !== bytes.sha512;
+  const outcome =
+    active && newest && !added
+      ? { artifact: active, index: newest.idx, blob: newest.blob }
+      : await addVersion(db, publication, bytes, active);
+  const { artifact, index, blob } = outcome;
+  if (artifact.lastIndex > artifact.maxVersions) await trimVersions(db, at, artifact.uuid, artifact.maxVersions);
+  if (source.kind === 'upload') await endUpload(db, source.upload, at, outcome);
+  await recordEvents(db, eventsOf(publication, outcome, { added, healed: bytes.healed }));
+  return { artifact, index, blob, added, address: bytes.address, replaced: bytes.replaced };
+}
+
+/** What the first run answered, with the artifact as it stands; undefined when even its memory is gone. */
+async function recorded(db: Db, { artifact: uuid, index, blob }: NonNullable<Upload['outcome']>): Promise<Published | undefined> {
+  const artifact = await findArtifact(db, uuid);
+  if (!artifact) return undefined;
+  const lies = await db
+    .selectFrom('blobs')
+    .innerJoin('contents', 'contents.sha512', 'blobs.sha512')
+    .select('address')
+    .where('uuid', '=', blob)
+    .executeTakeFirst();
+  return { artifact, index, blob, added: false, address: lies?.address ?? '', replaced: null };
+}
+
+/** The bytes to publish: those offered, or those of a blob; undefined when that blob cannot be had. */
+async function findSource(db: Db, { source }: Publication): Promise<Source | undefined> {
+  if (source.kind === 'upload') {
+    const { sha512, size } = source.content;
+    return { sha512, size, ...(await adoptContent(db, source.content)), blob: null };
+  }
+  const blob = await db.selectFrom('blobs').selectAll().where('uuid', '=', source.blob).executeTakeFirst();
+  const content = blob && (await findContent(db, blob.sha512));
+  if (content?.state !== 'good') return undefined;
+  const { sha512, size, address } = content;
+  return { sha512, size, address, replaced: null, healed: false, blob: { uuid: source.blob, released: blob?.released_at !== null } };
+}
+
+/** The active artifact that gets the version, its limit set if the publication says so. */
+async function findTarget(db: Db, { target }: Publication): Promise<Artifact | undefined> {
+  const active = await findActive(db, target);
+  if (!active || !target.setMaxVersions || active.maxVersions === target.maxVersions) return active;
+  return changeArtifact(db, active.uuid, { max_versions: target.maxVersions });
+}
+
+function newestVersion(db: Db, artifact: string) {
+  return db
+    .selectFrom('versions')
+    .innerJoin('blobs', 'blobs.uuid', 'versions.blob')
+    .select(['idx', 'blob', 'sha512'])
+    .where('artifact', '=', artifact)
+    .orderBy('idx', 'desc')
+    .limit(1)
+    .executeTakeFirst();
+}
+
+async function addVersion(db: Db, publication: Publication, bytes: Source, active: Artifact | undefined): Promise<Outcome> {
+  const { at, target } = publication;
+  const artifact = active ? await moveOn(db, active) : await createArtifact(db, publication);
+  const blob = bytes.blob ?? (await blobFor(db, publication, bytes.sha512));
+  if (blob.released) await db.updateTable('blobs').set({ released_at: null }).where('uuid', '=', blob.uuid).execute();
+  await db
+    .insertInto('versions')
+    .values({
+      artifact: artifact.uuid,
+      idx: artifact.lastIndex,
+      blob: blob.uuid,
+      size: bytes.size,
+      created_at: at,
+      namespace: target.namespace,
+      shared: artifact.shared ? 1 : 0,
+    })
+    .execute();
+  return { artifact, index: artifact.lastIndex, blob: blob.uuid };
+}
+
+async function moveOn(db: Db, { uuid, lastIndex }: Artifact): Promise<Artifact> {
+  return (await changeArtifact(db, uuid, { state: 'created', fault: null, last_index: lastIndex + 1 }))!;
+}
+
+async function createArtifact(db: Db, { target, fresh, at }: Publication): Promise<Artifact> {
+  const { setMaxVersions: _, ...named } = target;
+  const artifact: Artifact = {
+    ...named, uuid: fresh.artifact, state: 'created', fault: null, lastIndex: 1, createdAt: at, deletedAt: null,
+  };
+  await db.insertInto('artifacts').values(rowOf(artifact)).execute();
+  return artifact;
+}
+
+/** The blob by which the target's namespace knows these bytes; a new one when it does not. */
+async function blobFor(db: Db, { source, target, fresh, at }: Publication, sha512: string): Promise<Standing> {
+  const known = await db
+    .selectFrom('blobs')
+    .select(['uuid', 'released_at'])
+    .where('sha512', '=', sha512)
+    .where('namespace', '=', target.namespace)
+    .executeTakeFirst();
+  if (known) return { uuid: known.uuid, released: known.released_at !== null };
+  await db
+    .insertInto('blobs')
+    .values({
+      uuid: fresh.blob,
+      namespace: target.namespace,
+      sha512,
+      created_at: at,
+      used_at: null,
+      media_type: source.kind === 'upload' ? source.mediaType : 'application/octet-stream',
+      released_at: null,
+    })
+    .execute();
+  return { uuid: fresh.blob, released: false };
+}
+
+async function endUpload(db: Db, id: string, at: number, { artifact, index, blob }: Outcome): Promise<void> {
+  await db
+    .updateTable('uploads')
+    .set({ state: 'sealed', ended_at: at, outcome_artifact: artifact.uuid, outcome_index: index, outcome_blob: blob })
+    .where('id', '=', id)
+    .execute();
+}
+
+function eventsOf(
+  { source, at, by }: Publication,
+  { artifact, index, blob }: Outcome,
+  { added, healed }: { readonly added: boolean; readonly healed: boolean },
+): Event[] {
+  const event = { at, type: 'audit', duration: null } as const;
+  const message = `version ${index} from ${source.kind}`;
+  const events: Event[] = [];
+  if (added) {
+    events.push({ ...event, subject: 'artifact', id: artifact.uuid, message, extra: { by, index, blob } });
+    events.push({ ...event, subject: 'blob', id: blob, message, extra: { by, index, artifact: artifact.uuid } });
+  }
+  if (healed) events.push({ ...event, subject: 'blob', id: blob, message: 'bad bytes replaced by good ones', extra: { by } });
+  return events;
+}

@@ -1,0 +1,128 @@
+/**
+ * The tables. Columns are spelled as in SQL; times are milliseconds since the epoch, sizes and offsets bytes,
+ * flags 0 or 1, so that SQLite and PostgreSQL hold the same values.
+ */
+import type { Generated, Selectable } from 'kysely';
+import type { Algorithm } from '../../kit/digest.ts';
+import type { ArtifactState, ArtifactType, ContentState, EventType, Subject, UploadState } from '../../core/model.ts';
+
+export type Flag = 0 | 1;
+
+export interface Tables {
+  namespaces: { name: string; created_at: number };
+  /** `namespace` lets `trusted` see and use what it owns. */
+  trusts: { namespace: string; trusted: string };
+  credentials: { namespace: string; name: string; verifier: string; nonce: string; created_at: number };
+  uploads: UploadTable;
+  contents: ContentTable;
+  /** Digests known beside sha512. */
+  digests: { sha512: string; algorithm: Algorithm; hex: string };
+  blobs: BlobTable;
+  artifacts: ArtifactTable;
+  versions: VersionTable;
+  events: EventTable;
+  metadata: { subject: Subject; subject_id: string; key: string; value: string };
+  /** One row, kept by triggers. */
+  totals: TotalsTable;
+  migrations: { number: number; name: string; applied_at: number };
+}
+
+export interface UploadTable {
+  id: string;
+  namespace: string;
+  state: UploadState;
+  offset: number;
+  length: number | null;
+  last_start: number | null;
+  last_answered: Flag;
+  created_at: number;
+  touched_at: number;
+  /** When it was sealed or dropped. */
+  ended_at: number | null;
+  outcome_artifact: string | null;
+  outcome_index: number | null;
+  outcome_blob: string | null;
+}
+
+export interface ContentTable {
+  sha512: string;
+  size: number;
+  address: string;
+  state: ContentState;
+  created_at: number;
+  scrubbed_at: number | null;
+}
+
+export interface BlobTable {
+  uuid: string;
+  namespace: string;
+  sha512: string;
+  created_at: number;
+  used_at: number | null;
+  media_type: string;
+  /** Since when no version names it; null while one does. */
+  released_at: number | null;
+}
+
+export interface ArtifactTable {
+  uuid: string;
+  namespace: string;
+  type: ArtifactType;
+  name: string;
+  source_url: string;
+  state: ArtifactState;
+  fault: string | null;
+  shared: Flag;
+  max_versions: number;
+  last_index: number;
+  created_at: number;
+  deleted_at: number | null;
+  /** What its versions were when it was deleted: JSON of `Remembered[]`. */
+  memory: string | null;
+}
+
+export interface VersionTable {
+  artifact: string;
+  idx: number;
+  blob: string;
+  size: number;
+  created_at: number;
+  /** The artifact's own, repeated here so that what a namespace sees of a blob is one look into an index. */
+  namespace: string;
+  shared: Flag;
+}
+
+export interface EventTable {
+  id: Generated<number>;
+  subject: Subject;
+  subject_id: string;
+  at: number;
+  type: EventType;
+  message: string;
+  duration: number | null;
+  /** JSON. */
+  extra: string;
+}
+
+export interface TotalsTable {
+  contents: number;
+  bytes: number;
+  blobs: number;
+  artifacts: number;
+  versions: number;
+  named_bytes: number;
+  open_uploads: number;
+}
+
+/** A version of a deleted artifact. */
+export interface Remembered {
+  readonly index: number;
+  readonly blob: string;
+  readonly size: number;
+  readonly createdAt: number;
+}
+
+export type UploadRow = Selectable<UploadTable>;
+export type ContentRow = Selectable<ContentTable>;
+export type BlobRow = Selectable<BlobTable>;
+export type ArtifactRow = Selectable<ArtifactTable>;

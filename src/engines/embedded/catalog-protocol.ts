@@ -1,0 +1,82 @@
+/** What the main thread and the catalog's thread tell each other. */
+import type { Catalog } from '../../core/engine.ts';
+import { Refusal } from '../../core/refusal.ts';
+import type { Reason } from '../../core/refusal.ts';
+import type { CommitStats } from './group-commit.ts';
+import type { SqliteSettings } from './sqlite.ts';
+
+export interface CatalogSetup {
+  readonly path: string;
+  readonly strict: boolean;
+}
+
+/** Every method of the port, so that a missing one is a compile error. */
+export const methods: { readonly [Noun in keyof Catalog]: Readonly<Record<keyof Catalog[Noun], true>> } = {
+  namespaces: {
+    create: true, get: true, list: true, remove: true, trust: true,
+    credentials: true, credential: true, putCredential: true, dropCredential: true,
+  },
+  uploads: {
+    begin: true, get: true, list: true, idle: true, advance: true, answered: true, damaged: true, drop: true, forget: true,
+  },
+  artifacts: {
+    publish: true, begin: true, fail: true, pending: true, get: true, named: true, list: true, versions: true,
+    remove: true, removeVersion: true, setMaxVersions: true, setShared: true, forget: true,
+  },
+  blobs: { get: true, seen: true, withDigest: true, list: true, many: true, addDigest: true, used: true, sweep: true },
+  contents: { get: true, toScrub: true, list: true, mark: true, known: true, totals: true },
+  journal: { record: true, events: true, metadata: true, setMetadata: true, forget: true },
+};
+
+/** `fact` is a noun and a method: `uploads.get`. */
+export type Call = readonly [id: number, fact: string, args: readonly unknown[]];
+export type Answer = readonly [id: number, value: unknown, failure?: Failure];
+
+export type ToCatalog =
+  | { readonly kind: 'calls'; readonly calls: readonly Call[] }
+  | { readonly kind: 'stats'; readonly id: number }
+  | { readonly kind: 'close' };
+
+export type FromCatalog =
+  | { readonly kind: 'ready'; readonly settings: SqliteSettings }
+  | { readonly kind: 'refused'; readonly failure: Failure }
+  | { readonly kind: 'answers'; readonly answers: readonly Answer[] }
+  | { readonly kind: 'fault'; readonly failure: Failure };
+
+/** What `stats` answers. */
+export type CatalogStats = CommitStats;
+
+/** An error on its way between threads, which by themselves keep only its words. */
+export interface Failure {
+  readonly name: string;
+  readonly message: string;
+  readonly stack: string | undefined;
+  /** What the operating system or SQLite called it. */
+  readonly code: string | number | undefined;
+  readonly refusal: { readonly reason: Reason; readonly details: Refusal['details'] } | undefined;
+  readonly cause: Failure | undefined;
+}
+
+export function failureOf(error: unknown): Failure {
+  if (!(error instanceof Error)) return failureOf(new Error(String(error)));
+  const code = 'errcode' in error ? error.errcode : 'code' in error ? error.code : undefined;
+  return {
+    name: error.name,
+    message: error.message,
+    stack: error.stack,
+    code: typeof code === 'string' || typeof code === 'number' ? code : undefined,
+    refusal: error instanceof Refusal ? { reason: error.reason, details: error.details } : undefined,
+    cause: error.cause === undefined ? undefined : failureOf(error.cause),
+  };
+}
+
+export function errorOf(failure: Failure): Error {
+  const cause = failure.cause && errorOf(failure.cause);
+  const error = failure.refusal
+    ? new Refusal(failure.refusal.reason, failure.message, failure.refusal.details, cause)
+    : new Error(failure.message, cause && { cause });
+  error.name = failure.name;
+  if (failure.stack !== undefined) error.stack = failure.stack;
+  if (failure.code !== undefined) Object.assign(error, { code: failure.code });
+  return error;
+}

@@ -1,0 +1,108 @@
+/** The catalog's thread: it owns the connection, so that no sync ever holds up the event loop that serves clients. */
+import { parentPort, workerData } from 'node:worker_threads';
+import type { MessagePort } from 'node:worker_threads';
+import type { Catalog } from '../../core/engine.ts';
+import { catalogOn, migrate } from '../catalog/index.ts';
+import { failureOf, methods } from './catalog-protocol.ts';
+import type { Answer, Call, CatalogSetup, FromCatalog, ToCatalog } from './catalog-protocol.ts';
+import { GroupCommit } from './group-commit.ts';
+import { SqliteConnection } from './sqlite.ts';
+
+type Fact = (...args: readonly unknown[]) => Promise<unknown>;
+
+/** Serves one port until it is told to close. */
+class CatalogServer {
+  readonly #port: MessagePort;
+  readonly #connection: SqliteConnection;
+  readonly #host: GroupCommit;
+  readonly #facts: ReadonlyMap<string, Fact>;
+  #answers: Answer[] = [];
+  #underWay = 0;
+  #closing = false;
+
+  constructor(port: MessagePort, connection: SqliteConnection) {
+    this.#port = port;
+    this.#connection = connection;
+    this.#host = new GroupCommit(connection, (error) => this.#tell({ kind: 'fault', failure: failureOf(error) }));
+    this.#facts = factsOf(catalogOn(this.#host));
+  }
+
+  async open(): Promise<void> {
+    await migrate(this.#host, Date.now());
+    this.#port.on('message', (message: ToCatalog) => this.#hear(message));
+    this.#tell({ kind: 'ready', settings: this.#connection.settings });
+  }
+
+  #hear(message: ToCatalog): void {
+    switch (message.kind) {
+      case 'calls':
+        for (const call of message.calls) void this.#serve(call);
+        break;
+      case 'stats':
+        this.#answer([message.id, this.#host.stats]);
+        break;
+      case 'close':
+        this.#closing = true;
+        this.#closeWhenDone();
+    }
+  }
+
+  async #serve([id, name, args]: Call): Promise<void> {
+    this.#underWay += 1;
+    try {
+      const fact = this.#facts.get(name);
+      if (!fact) throw new TypeError(`the catalog has no ${name}`);
+      this.#answer([id, await fact(...args)]);
+    } catch (error) {
+      this.#answer([id, undefined, failureOf(error)]);
+    }
+    this.#underWay -= 1;
+    this.#closeWhenDone();
+  }
+
+  /** Answers that become ready together leave together. */
+  #answer(answer: Answer): void {
+    if (this.#answers.length === 0) process.nextTick(() => this.#flush());
+    this.#answers.push(answer);
+  }
+
+  #flush(): void {
+    const answers = this.#answers;
+    this.#answers = [];
+    this.#tell({ kind: 'answers', answers });
+  }
+
+  #tell(message: FromCatalog): void {
+    this.#port.postMessage(message);
+  }
+
+  #closeWhenDone(): void {
+    if (!this.#closing || this.#underWay > 0) return;
+    if (this.#answers.length > 0) this.#flush();
+    this.#connection.close();
+    this.#port.close();
+  }
+}
+
+function factsOf(catalog: Catalog): Map<string, Fact> {
+  const facts = new Map<string, Fact>();
+  for (const [noun, names] of Object.entries(methods)) {
+    const record = catalog[noun as keyof Catalog] as unknown as Readonly<Record<string, Fact>>;
+    for (const name of Object.keys(names)) facts.set(`${noun}.${name}`, (...args) => record[name]!(...args));
+  }
+  return facts;
+}
+
+async function start(port: MessagePort, { path, strict }: CatalogSetup): Promise<void> {
+  let connection: SqliteConnection | undefined;
+  try {
+    connection = new SqliteConnection(path, strict);
+    await new CatalogServer(port, connection).open();
+  } catch (error) {
+    connection?.close();
+    port.postMessage({ kind: 'refused', failure: failureOf(error) } satisfies FromCatalog);
+    port.close();
+  }
+}
+
+if (parentPort) await start(parentPort, workerData as CatalogSetup);

@@ -1,0 +1,176 @@
+/** The main thread's side of the catalog: the port, with a thread behind it. */
+import { once } from 'node:events';
+import { Worker } from 'node:worker_threads';
+import type { Catalog } from '../../core/engine.ts';
+import { Refusal } from '../../core/refusal.ts';
+import { errorOf, methods } from './catalog-protocol.ts';
+import type { Call, CatalogSetup, CatalogStats, FromCatalog, ToCatalog } from './catalog-protocol.ts';
+import type { SqliteSettings } from './sqlite.ts';
+import { workerUrl } from './worker-url.ts';
+
+export interface CatalogOptions {
+  /** The database file; made if it is not there. Its folder must exist. */
+  readonly path: string;
+  /** Whether a fact is on disk when its promise resolves. */
+  readonly strict: boolean;
+  /** Told when the disk under the catalog can no longer be trusted, or the thread died; from then on writes are refused. */
+  readonly onFault: (error: unknown) => void;
+}
+
+export interface OpenCatalog {
+  readonly catalog: Catalog;
+  /** As SQLite reported them after they were set. */
+  readonly settings: SqliteSettings;
+  /** Counts since the start: reads, writes, and the commits that the writes shared. */
+  stats(): Promise<CatalogStats>;
+  /** Finishes what was asked, and ends the thread. */
+  close(): Promise<void>;
+}
+
+/**
+ * Opens the catalog in one SQLite file and brings its schema up to date.
+ *
+ * @throws Refusal `unavailable` when the file has a newer schema, or SQLite does not take its settings.
+ */
+export async function openCatalog(options: CatalogOptions): Promise<OpenCatalog> {
+  const setup: CatalogSetup = { path: options.path, strict: options.strict };
+  return connectCatalog(new Worker(workerUrl(import.meta.url, './catalog-worker'), { workerData: setup }), options.onFault);
+}
+
+/** The catalog that a thread serves; the thread must have been started for it just now. */
+export async function connectCatalog(worker: Worker, onFault: CatalogOptions['onFault']): Promise<OpenCatalog> {
+  const line = new CatalogLine(worker, onFault);
+  const settings = await line.ready;
+  return { catalog: proxyOf(line), settings, stats: () => line.stats(), close: () => line.close() };
+}
+
+interface Pending {
+  resolve(value: unknown): void;
+  reject(error: unknown): void;
+}
+
+class CatalogLine {
+  readonly ready: Promise<SqliteSettings>;
+  readonly #worker: Worker;
+  readonly #onFault: (error: unknown) => void;
+  readonly #pending = new Map<number, Pending>();
+  #calls: Call[] = [];
+  #lastId = 0;
+  #start: { resolve(settings: SqliteSettings): void; reject(error: unknown): void } | undefined;
+  #closing: Promise<void> | undefined;
+  /** Why nothing can be asked any more. */
+  #gone: Refusal | undefined;
+
+  constructor(worker: Worker, onFault: (error: unknown) => void) {
+    this.#worker = worker;
+    this.#onFault = onFault;
+    this.ready = new Promise((resolve, reject) => {
+      this.#start = { resolve, reject };
+    });
+    worker.on('message', (message: FromCatalog) => this.#hear(message));
+    worker.on('error', (error) => this.#lose(error));
+    worker.on('exit', () => this.#lose(undefined));
+  }
+
+  ask(fact: string, args: readonly unknown[]): Promise<unknown> {
+    return this.#expect((id) => {
+      // Calls of one turn travel together.
+      if (this.#calls.length === 0) process.nextTick(() => this.#flush());
+      this.#calls.push([id, fact, args]);
+    });
+  }
+
+  stats(): Promise<CatalogStats> {
+    return this.#expect((id) => this.#tell({ kind: 'stats', id })) as Promise<CatalogStats>;
+  }
+
+  close(): Promise<void> {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  async #close(): Promise<void> {
+    if (this.#gone) return;
+    if (this.#calls.length > 0) this.#flush();
+    const exit = once(this.#worker, 'exit');
+    this.#tell({ kind: 'close' });
+    await exit;
+  }
+
+  #expect(send: (id: number) => void): Promise<unknown> {
+    if (this.#gone) return Promise.reject(this.#gone);
+    if (this.#closing) return Promise.reject(new Refusal('unavailable', 'the catalog is closed'));
+    return new Promise((resolve, reject) => {
+      this.#lastId += 1;
+      this.#pending.set(this.#lastId, { resolve, reject });
+      send(this.#lastId);
+    });
+  }
+
+  #flush(): void {
+    const calls = this.#calls;
+    this.#calls = [];
+    if (calls.length > 0) this.#tell({ kind: 'calls', calls });
+  }
+
+  #tell(message: ToCatalog): void {
+    this.#worker.postMessage(message);
+  }
+
+  #hear(message: FromCatalog): void {
+    switch (message.kind) {
+      case 'ready':
+        this.#start?.resolve(message.settings);
+        this.#start = undefined;
+        break;
+      case 'refused':
+        this.#refuse(errorOf(message.failure));
+        break;
+      case 'fault':
+        this.#onFault(errorOf(message.failure));
+        break;
+      case 'answers':
+        for (const [id, value, failure] of message.answers) this.#settle(id, value, failure && errorOf(failure));
+    }
+  }
+
+  #refuse(error: Error): void {
+    this.#gone = new Refusal('unavailable', 'the catalog could not be opened', {}, error);
+    this.#start?.reject(error);
+  }
+
+  #settle(id: number, value: unknown, error: Error | undefined): void {
+    const pending = this.#pending.get(id);
+    this.#pending.delete(id);
+    if (error) pending?.reject(error);
+    else pending?.resolve(value);
+  }
+
+  /** The thread is gone. Whoever waits must not wait for ever, and cannot know whether what they asked has happened. */
+  #lose(cause: unknown): void {
+    if (this.#gone) return;
+    this.#gone = new Refusal('unavailable', this.#closing ? 'the catalog is closed' : 'the catalog stopped', {}, cause);
+    for (const pending of this.#pending.values()) pending.reject(this.#gone);
+    this.#pending.clear();
+    if (this.#start) this.#start.reject(this.#gone);
+    else if (!this.#closing) this.#onFault(this.#gone);
+  }
+}
+
+function proxyOf(line: CatalogLine): Catalog {
+  return {
+    namespaces: nounOf(line, 'namespaces'),
+    uploads: nounOf(line, 'uploads'),
+    artifacts: nounOf(line, 'artifacts'),
+    blobs: nounOf(line, 'blobs'),
+    contents: nounOf(line, 'contents'),
+    journal: nounOf(line, 'journal'),
+  };
+}
+
+/** An object with the noun's methods, each of which asks the thread. */
+function nounOf<Noun extends keyof Catalog>(line: CatalogLine, noun: Noun): Catalog[Noun] {
+  const names = Object.keys(methods[noun]);
+  const entries = names.map((name) => [name, (...args: unknown[]) => line.ask(`${noun}.${name}`, args)]);
+  return Object.fromEntries(entries) as Catalog[Noun];
+}

@@ -1,0 +1,99 @@
+import { open, type FileHandle } from 'node:fs/promises';
+import type { Health } from '../../core/engine.ts';
+import { Refusal } from '../../core/refusal.ts';
+import { Shared } from '../../kit/gate.ts';
+
+/**
+ * What the engine knows of its disk: whether to sync, and whether it can still be trusted.
+ *
+ * A sync that failed is never tried again on the same bytes: the kernel has dropped them and would say yes. The first
+ * failure costs the append that met it; the second, or one while a record is written, makes the store read-only.
+ */
+export class Disk {
+  readonly #strict: boolean;
+  readonly #folders = new Map<string, Shared>();
+  readonly #onFault: (why: string, error: unknown) => void;
+  #failedSyncs = 0;
+  #health: Health = { writable: true };
+
+  constructor(strict: boolean, onFault: (why: string, error: unknown) => void) {
+    this.#strict = strict;
+    this.#onFault = onFault;
+  }
+
+  get health(): Health {
+    return this.#health;
+  }
+
+  /** @throws Refusal `unavailable` once the disk is no longer trusted. */
+  demandTrust(): void {
+    if (!this.#health.writable) throw new Refusal('unavailable', `the store takes no more bytes: ${this.#health.why}`);
+  }
+
+  /** Ends trust for good; only a restart, which recovers from the disk, begins anew. */
+  distrust(why: string, error: unknown): void {
+    if (!this.#health.writable) return;
+    this.#health = { writable: false, why };
+    this.#onFault(why, error);
+  }
+
+  /** Makes a file's bytes durable. */
+  async sync(file: FileHandle): Promise<void> {
+    if (!this.#strict) return;
+    try {
+      await file.datasync();
+    } catch (error) {
+      this.#failedSyncs += 1;
+      if (this.#failedSyncs > 1) this.distrust('the disk failed to keep bytes twice', error);
+      else this.#onFault('the disk failed to keep bytes; the append that brought them was refused', error);
+      throw asRefusal(error);
+    }
+  }
+
+  /** Makes a folder's entries durable; callers at the same time share a sync that began after each of them. */
+  async syncFolder(path: string): Promise<void> {
+    if (!this.#strict) return;
+    let shared = this.#folders.get(path);
+    if (!shared) {
+      shared = new Shared(() => syncFolderNow(path));
+      this.#folders.set(path, shared);
+    }
+    try {
+      await shared.run();
+    } catch (error) {
+      this.distrust('the disk failed to keep a file name', error);
+      throw asRefusal(error);
+    }
+  }
+}
+
+async function syncFolderNow(path: string): Promise<void> {
+  const folder = await open(path, 'r');
+  try {
+    await folder.sync();
+  } finally {
+    await folder.close();
+  }
+}
+
+/** What the operating system says, as far as the core has a word for it. */
+export function asRefusal(error: unknown): unknown {
+  switch (codeOf(error)) {
+    case 'ENOSPC':
+    case 'EDQUOT':
+    case 'EFBIG':
+      return new Refusal('full', 'there is no room on the disk for these bytes', {}, error);
+    case 'EIO':
+    case 'EROFS':
+    case 'EMFILE':
+    case 'ENFILE':
+      return new Refusal('unavailable', 'the disk did not take these bytes', {}, error);
+    default:
+      return error;
+  }
+}
+
+/** The operating system's name for what went wrong: `ENOENT`. */
+export function codeOf(error: unknown): string | undefined {
+  return typeof error === 'object' && error !== null && 'code' in error && typeof error.code === 'string' ? error.code : undefined;
+}

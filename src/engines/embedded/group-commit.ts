@@ -1,0 +1,170 @@
+/**
+ * Group commit: mutations that wait at the same time share one transaction and its one sync.
+ *
+ * Each runs inside a savepoint, so that one that fails takes nothing else along, and all are answered after the
+ * commit. Reads run between transactions, so that they never see what may yet be rolled back.
+ */
+import { setImmediate as nextTurn } from 'node:timers/promises';
+import { sqliteDialect } from '../catalog/index.ts';
+import type { Db, Host } from '../catalog/index.ts';
+import { kyselyOn, verdictOn } from './sqlite.ts';
+import type { SqliteConnection } from './sqlite.ts';
+
+export interface CommitStats {
+  readonly reads: number;
+  readonly writes: number;
+  readonly commits: number;
+}
+
+interface Job {
+  /** Does the work; answers how to tell that it is done. */
+  run(): Promise<() => void>;
+  reject(error: unknown): void;
+}
+
+/** A transaction takes no more in after this long, so that reads get their turn. Milliseconds. */
+const longestBatch = 5;
+/** Rows changed after which the log is copied into the database file. */
+const checkpointAfter = 2000;
+
+export class GroupCommit implements Host {
+  readonly dialect = sqliteDialect;
+  readonly #connection: SqliteConnection;
+  readonly #db: Db;
+  readonly #onFault: (error: unknown) => void;
+  readonly #stats = { reads: 0, writes: 0, commits: 0 };
+  readonly #reads: Job[] = [];
+  readonly #writes: Job[] = [];
+  #busy = false;
+  #copiedAt = 0;
+  #fault: unknown;
+
+  /** @param onFault told once, when the disk can no longer be trusted; from then on writes are refused. */
+  constructor(connection: SqliteConnection, onFault: (error: unknown) => void) {
+    this.#connection = connection;
+    this.#db = kyselyOn(connection);
+    this.#onFault = onFault;
+  }
+
+  get stats(): CommitStats {
+    return { ...this.#stats };
+  }
+
+  read<T>(work: (db: Db) => Promise<T>): Promise<T> {
+    return this.#enqueue(this.#reads, work);
+  }
+
+  write<T>(work: (db: Db) => Promise<T>): Promise<T> {
+    return this.#enqueue(this.#writes, work);
+  }
+
+  #enqueue<T>(queue: Job[], work: (db: Db) => Promise<T>): Promise<T> {
+    return new Promise<T>((resolve, reject) => {
+      const run = async (): Promise<() => void> => {
+        const value = await work(this.#db);
+        return () => resolve(value);
+      };
+      queue.push({ run, reject });
+      if (!this.#busy) void this.#serve();
+    });
+  }
+
+  async #serve(): Promise<void> {
+    this.#busy = true;
+    for (;;) {
+      await this.#answerReads();
+      if (this.#writes.length === 0) break;
+      // Lets in whoever else is at the door, to go along in the same transaction.
+      await nextTurn();
+      await this.#answerReads();
+      await this.#commit();
+      await this.#checkpoint();
+    }
+    this.#busy = false;
+  }
+
+  async #answerReads(): Promise<void> {
+    for (const job of this.#reads.splice(0)) {
+      this.#stats.reads += 1;
+      try {
+        const tell = await job.run();
+        tell();
+      } catch (error) {
+        job.reject(this.#judge(error));
+      }
+    }
+  }
+
+  async #commit(): Promise<void> {
+    const batch = this.#writes.splice(0);
+    try {
+      if (this.#fault) throw this.#fault;
+      this.#connection.run('begin immediate');
+    } catch (error) {
+      this.#refuse(batch, error);
+      return;
+    }
+    const taken: Job[] = [];
+    const answers: (() => void)[] = [];
+    try {
+      const deadline = performance.now() + longestBatch;
+      for (const job of batch) {
+        taken.push(job);
+        answers.push(await this.#runInside(job));
+        if (performance.now() > deadline) break;
+      }
+      this.#connection.run('commit');
+      this.#stats.commits += 1;
+      this.#stats.writes += taken.length;
+      for (const answer of answers) answer();
+    } catch (error) {
+      if (this.#connection.inTransaction) this.#connection.run('rollback');
+      this.#refuse(taken, error);
+    }
+    this.#writes.unshift(...batch.slice(taken.length));
+  }
+
+  /** Runs one mutation of a batch; throws only when its failure took the whole transaction along. */
+  async #runInside(job: Job): Promise<() => void> {
+    this.#connection.run('savepoint mutation');
+    try {
+      const answer = await job.run();
+      this.#connection.run('release mutation');
+      return answer;
+    } catch (error) {
+      const verdict = verdictOn(error);
+      if (verdict.permanent || !this.#connection.inTransaction) throw error;
+      this.#connection.run('rollback to mutation');
+      this.#connection.run('release mutation');
+      return () => job.reject(verdict.error);
+    }
+  }
+
+  #refuse(jobs: readonly Job[], error: unknown): void {
+    const verdict = this.#judge(error);
+    for (const job of jobs) job.reject(verdict);
+  }
+
+  /** What to tell whoever asked; a permanent fault is remembered and reported. */
+  #judge(error: unknown): unknown {
+    const verdict = verdictOn(error);
+    if (verdict.permanent && !this.#fault) {
+      this.#fault = verdict.error;
+      this.#onFault(error);
+    }
+    return verdict.error;
+  }
+
+  async #checkpoint(): Promise<void> {
+    const changes = this.#connection.changes();
+    if (changes - this.#copiedAt < checkpointAfter) return;
+    this.#copiedAt = changes;
+    // The answers go out first.
+    await nextTurn();
+    try {
+      this.#connection.checkpoint();
+    } catch (error) {
+      this.#judge(error);
+    }
+  }
+}

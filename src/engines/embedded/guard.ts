@@ -1,0 +1,40 @@
+import { DatabaseSync, type DatabaseSyncInstance } from '@photostructure/sqlite';
+import { readFile, writeFile } from 'node:fs/promises';
+import { hostname } from 'node:os';
+import type { Layout } from './layout.ts';
+
+/** Keeps a second process away from the folder. The lock is the kernel's: it goes with the process, however that ends. */
+export class Guard {
+  readonly #connection: DatabaseSyncInstance;
+
+  /** @throws Error that names the process which has the folder. */
+  static async enter(layout: Layout): Promise<Guard> {
+    const connection = new DatabaseSync(layout.guard);
+    try {
+      connection.exec('PRAGMA busy_timeout = 0; PRAGMA locking_mode = EXCLUSIVE; BEGIN EXCLUSIVE;');
+    } catch {
+      connection.close();
+      throw new Error(`the storage folder ${layout.root} is in use by ${await whoHas(layout)}; one process at a time may open it`);
+    }
+    await writeFile(layout.guardNote, JSON.stringify({ pid: process.pid, host: hostname(), since: new Date().toISOString() }));
+    return new Guard(connection);
+  }
+
+  private constructor(connection: DatabaseSyncInstance) {
+    this.#connection = connection;
+  }
+
+  leave(): void {
+    this.#connection.close();
+  }
+}
+
+async function whoHas(layout: Layout): Promise<string> {
+  try {
+    const note: unknown = JSON.parse(await readFile(layout.guardNote, 'utf8'));
+    if (typeof note === 'object' && note !== null && 'pid' in note && 'host' in note) return `process ${String(note.pid)} on ${String(note.host)}`;
+  } catch {
+    // The note is for people; the lock is what counts.
+  }
+  return 'another process';
+}

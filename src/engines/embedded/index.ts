@@ -1,0 +1,64 @@
+import { mkdir } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import type { Engine } from '../../core/engine.ts';
+import { FolderBytes } from './bytes.ts';
+import { openCatalog } from './catalog.ts';
+import { Disk } from './disk.ts';
+import { Guard } from './guard.ts';
+import { Hasher } from './hasher.ts';
+import { fans, layoutOf, type Layout } from './layout.ts';
+import { ProcessLocks } from './locks.ts';
+import { Scanner } from './scanner.ts';
+
+export interface EmbeddedOptions {
+  /** The storage folder; made if it is not there. */
+  readonly folder: string;
+  /** Whether acknowledged means on disk. Without it nothing is synced, and a power cut may take what was acknowledged. */
+  readonly strict: boolean;
+  /** Told when the disk fails. */
+  readonly onFault: (why: string, error: unknown) => void;
+}
+
+/**
+ * Opens the engine of one machine and one folder.
+ *
+ * @throws Error when another process has the folder.
+ */
+export async function openEmbedded(options: EmbeddedOptions): Promise<Engine> {
+  const layout = layoutOf(options.folder);
+  const disk = new Disk(options.strict, options.onFault);
+  await makeFolders(layout, disk);
+  const guard = await Guard.enter(layout);
+  try {
+    const catalog = await openCatalog({
+      path: layout.catalog, strict: options.strict,
+      onFault: (error) => disk.distrust('the catalog cannot be written', error),
+    });
+    const hasher = new Hasher();
+    const scanner = new Scanner();
+    return {
+      catalog: catalog.catalog,
+      bytes: new FolderBytes(layout, { disk, hasher, scanner, paced: options.strict }),
+      locks: new ProcessLocks(),
+      health: () => disk.health,
+      close: async () => {
+        await catalog.close();
+        await Promise.all([hasher.close(), scanner.close()]);
+        guard.leave();
+      },
+    };
+  } catch (error) {
+    guard.leave();
+    throw error;
+  }
+}
+
+/** Every folder there will ever be, made and made durable at once, so that no write has to wait for one. */
+async function makeFolders(layout: Layout, disk: Disk): Promise<void> {
+  const made = await mkdir(layout.root, { recursive: true, mode: 0o700 });
+  for (const folder of [layout.uploads, layout.blobs, layout.quarantine]) await mkdir(folder, { recursive: true, mode: 0o700 });
+  for (const fan of fans) await mkdir(join(layout.blobs, fan), { recursive: true, mode: 0o700 });
+  await disk.syncFolder(layout.blobs);
+  await disk.syncFolder(layout.root);
+  if (made) await disk.syncFolder(dirname(layout.root));
+}

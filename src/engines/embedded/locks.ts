@@ -1,0 +1,91 @@
+import type { Hold, Locks } from '../../core/engine.ts';
+import { Refusal } from '../../core/refusal.ts';
+
+/** Milliseconds that a newcomer waits for a holder to finish the write in hand. */
+const patience = 10_000;
+
+interface Waiting {
+  readonly seat: Seat;
+  readonly enter: () => void;
+}
+
+interface Line {
+  holder: Seat;
+  readonly waiting: Waiting[];
+}
+
+/** Locks of one process: each newcomer asks the holder to let go, and gets the key when it has. */
+export class ProcessLocks implements Locks {
+  readonly #lines = new Map<string, Line>();
+
+  async take(key: string): Promise<Hold> {
+    const line = this.#lines.get(key);
+    if (!line) return this.#enter(key);
+    const seat = new Seat(() => this.#leave(key));
+    const turn = this.#wait(line, seat);
+    line.holder.ask();
+    await turn;
+    return seat;
+  }
+
+  async tryTake(key: string): Promise<Hold | undefined> {
+    return this.#lines.has(key) ? undefined : this.#enter(key);
+  }
+
+  held(key: string): boolean {
+    return this.#lines.has(key);
+  }
+
+  #enter(key: string): Seat {
+    const seat = new Seat(() => this.#leave(key));
+    this.#lines.set(key, { holder: seat, waiting: [] });
+    return seat;
+  }
+
+  #wait(line: Line, seat: Seat): Promise<void> {
+    return new Promise<void>((resolve, reject) => {
+      const waiting: Waiting = { seat, enter: () => (clearTimeout(timer), resolve()) };
+      const timer = setTimeout(() => {
+        line.waiting.splice(line.waiting.indexOf(waiting), 1);
+        reject(new Refusal('unavailable', 'another request is still finishing its write to this upload; try again'));
+      }, patience);
+      line.waiting.push(waiting);
+    });
+  }
+
+  #leave(key: string): void {
+    const line = this.#lines.get(key)!;
+    const next = line.waiting.shift();
+    if (!next) {
+      this.#lines.delete(key);
+      return;
+    }
+    line.holder = next.seat;
+    // Somebody newer already waits behind the one whose turn it is.
+    if (line.waiting.length > 0) next.seat.ask();
+    next.enter();
+  }
+}
+
+class Seat implements Hold {
+  readonly #asking = new AbortController();
+  #leave: (() => void) | undefined;
+
+  constructor(leave: () => void) {
+    this.#leave = leave;
+  }
+
+  get asked(): AbortSignal {
+    return this.#asking.signal;
+  }
+
+  ask(): void {
+    this.#asking.abort();
+  }
+
+  release(): void {
+    const leave = this.#leave;
+    this.#leave = undefined;
+    leave?.();
+  }
+}

@@ -1,0 +1,65 @@
+import { read } from 'node:fs';
+import { open, type FileHandle } from 'node:fs/promises';
+import type { BlobReader } from '../../core/engine.ts';
+import { Refusal } from '../../core/refusal.ts';
+import { asRefusal, codeOf } from './disk.ts';
+
+/** Bytes read at once: large enough to cost few trips to the thread pool, small enough that many readers fit in memory. */
+const block = 256 * 1024;
+
+/** Reads a file by ranges, one block ahead of whoever takes the bytes. */
+export class FileReader implements BlobReader {
+  readonly size: number;
+  readonly #file: FileHandle;
+  /** The reads under way: the file must not be closed, and its number given to another, beneath them. */
+  readonly #underWay = new Set<Promise<Buffer>>();
+
+  /** @throws Refusal `lost` when there is no such file. */
+  static async open(path: string): Promise<FileReader> {
+    try {
+      const file = await open(path, 'r');
+      return new FileReader(file, (await file.stat()).size);
+    } catch (error) {
+      if (codeOf(error) === 'ENOENT') throw new Refusal('lost', 'the bytes are gone from the disk', {}, error);
+      throw asRefusal(error);
+    }
+  }
+
+  private constructor(file: FileHandle, size: number) {
+    this.#file = file;
+    this.size = size;
+  }
+
+  async *read(from: number, to: number): AsyncIterable<Uint8Array> {
+    let position = from;
+    let ahead = position < to ? this.#block(position, to) : undefined;
+    while (ahead) {
+      const bytes = await ahead;
+      position += bytes.length;
+      ahead = position < to ? this.#block(position, to) : undefined;
+      // Nobody may be listening when the block ahead fails; it is heard at the next turn.
+      ahead?.catch(() => undefined);
+      yield bytes;
+    }
+  }
+
+  async close(): Promise<void> {
+    await Promise.allSettled(this.#underWay);
+    await this.#file.close();
+  }
+
+  #block(position: number, to: number): Promise<Buffer> {
+    const buffer = Buffer.allocUnsafeSlow(Math.min(block, to - position));
+    const reading = new Promise<Buffer>((resolve, reject) => {
+      read(this.#file.fd, buffer, 0, buffer.length, position, (error, got) => {
+        if (error) reject(error);
+        else if (got === 0) reject(new Refusal('lost', `the bytes end at ${position}, before ${to}`));
+        else resolve(got === buffer.length ? buffer : buffer.subarray(0, got));
+      });
+    });
+    this.#underWay.add(reading);
+    const landed = (): void => void this.#underWay.delete(reading);
+    reading.then(landed, landed);
+    return reading;
+  }
+}

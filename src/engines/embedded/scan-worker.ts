@@ -1,0 +1,50 @@
+/** A thread that reads one file at a time and computes digests of it, at a bounded rate. */
+import { createHash } from 'node:crypto';
+import { open } from 'node:fs/promises';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { parentPort } from 'node:worker_threads';
+import { createXXHash128 } from 'hash-wasm';
+import type { Algorithm, Digest } from '../../kit/digest.ts';
+
+export interface ScanRequest {
+  readonly path: string;
+  readonly algorithms: readonly Algorithm[];
+  /** Bytes a second at most; 0 for as fast as it goes. */
+  readonly rate: number;
+  /** Becomes 1 when nobody wants the answer any more. */
+  readonly stop: Int32Array;
+}
+
+export type ScanAnswer = { readonly digests: Digest[] } | { readonly failure: string };
+
+const block = Buffer.allocUnsafeSlow(1024 * 1024);
+
+parentPort!.on('message', (request: ScanRequest) => {
+  void scan(request).then(
+    (digests) => parentPort!.postMessage({ digests } satisfies ScanAnswer),
+    (error: unknown) => parentPort!.postMessage({ failure: error instanceof Error ? error.message : String(error) } satisfies ScanAnswer),
+  );
+});
+
+async function scan({ path, algorithms, rate, stop }: ScanRequest): Promise<Digest[]> {
+  const hashes = await Promise.all(algorithms.map(async (algorithm) => ({ algorithm, hash: await hashFor(algorithm) })));
+  const file = await open(path, 'r');
+  try {
+    const began = performance.now();
+    for (let position = 0; Atomics.load(stop, 0) === 0; ) {
+      const { bytesRead } = await file.read(block, 0, block.length, position);
+      if (bytesRead === 0) break;
+      for (const { hash } of hashes) hash.update(block.subarray(0, bytesRead));
+      position += bytesRead;
+      const early = rate > 0 ? (position / rate) * 1000 - (performance.now() - began) : 0;
+      if (early > 1) await sleep(Math.min(early, 1000));
+    }
+  } finally {
+    await file.close();
+  }
+  return hashes.map(({ algorithm, hash }) => ({ algorithm, hex: hash.digest('hex') }));
+}
+
+async function hashFor(algorithm: Algorithm): Promise<{ update(data: Uint8Array): unknown; digest(encoding: 'hex'): string }> {
+  return algorithm === 'xxh128' ? createXXHash128() : createHash(algorithm);
+}

@@ -1,0 +1,54 @@
+import { slotSize } from './hash-protocol.ts';
+
+/** Memory for bytes on their way to the disk and through the hash: 24 MiB for all uploads together. */
+const count = 24;
+
+/** Pieces of shared memory, each written to a file and hashed at the same time. */
+export class Slots {
+  readonly memory = new SharedArrayBuffer(count * slotSize);
+  readonly #free: Slot[] = [];
+
+  constructor() {
+    for (let index = count - 1; index >= 0; index -= 1) this.#free.push(new Slot(this.memory, index, (slot) => this.#free.push(slot)));
+  }
+
+  /** A slot with one use, or undefined when all are taken: then bytes take the way without one. */
+  take(): Slot | undefined {
+    const slot = this.#free.pop();
+    slot?.use();
+    return slot;
+  }
+}
+
+/** One piece. It is free again when every use is done. */
+export class Slot {
+  readonly index: number;
+  readonly bytes: Buffer;
+  readonly #release: (slot: Slot) => void;
+  #uses = 0;
+  #onFree: (() => void) | undefined;
+
+  constructor(memory: SharedArrayBuffer, index: number, release: (slot: Slot) => void) {
+    this.index = index;
+    this.bytes = Buffer.from(memory, index * slotSize, slotSize);
+    this.#release = release;
+  }
+
+  use(): void {
+    this.#uses += 1;
+  }
+
+  done(): void {
+    this.#uses -= 1;
+    if (this.#uses > 0) return;
+    this.#release(this);
+    const onFree = this.#onFree;
+    this.#onFree = undefined;
+    onFree?.();
+  }
+
+  /** To be told, once, when the last use of this time is done. */
+  onFree(told: () => void): void {
+    this.#onFree = told;
+  }
+}

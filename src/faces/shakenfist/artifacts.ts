@@ -1,0 +1,93 @@
+import { SYSTEM, type Artifact, type ArtifactType } from '../../core/model.ts';
+import { Refusal } from '../../core/refusal.ts';
+import type { OwnedCall } from '../../http/routes.ts';
+import type { Desk } from './desk.ts';
+import { list } from './listing.ts';
+import { digestsOf } from './uploads.ts';
+
+interface Conversion {
+  readonly upload_uuid?: string | null;
+  readonly blob_uuid?: string | null;
+  readonly source_url?: string | null;
+  readonly shared?: boolean;
+  readonly namespace?: string | null;
+  readonly artifact_type?: string | null;
+  readonly max_versions?: number;
+  readonly size?: number;
+}
+
+interface Fetch {
+  readonly url: string;
+  readonly shared?: boolean;
+  readonly namespace?: string | null;
+}
+
+const listedTypes: ReadonlySet<string> = new Set<ArtifactType>(['image', 'snapshot', 'label', 'other']);
+
+export function artifacts(desk: Desk): void {
+  const { core, routes, views } = desk;
+  routes
+    .owned('convertUpload', async (call) => views.artifact(await convert(desk, call)))
+    .owned('listArtifacts', (call) => {
+      const filter = filterOf(call);
+      return list(call, {
+        page: (page) => core.artifacts.list(call.who, filter, page),
+        keyOf: (artifact) => artifact.uuid,
+        views: (found) => views.artifacts(found),
+      });
+    })
+    .owned('fetchArtifact', async ({ who, body }) => {
+      const { url, shared = false, namespace = null } = body<Fetch>();
+      return views.artifact(await core.fetching.begin(who, url, { shared, namespace }));
+    })
+    .owned('deleteArtifacts', async ({ who, body }) => {
+      const { namespace } = body<{ namespace?: string | null }>();
+      if (!namespace && who.namespace === SYSTEM) throw new Refusal('malformed', 'system user must specify a namespace');
+      return core.artifacts.removeAll(who, namespace || who.namespace);
+    })
+    .owned('getArtifact', async ({ who, given }) => views.artifact(await core.artifacts.get(who, given.text('ref')), { instances: true }))
+    .owned('deleteArtifact', async ({ who, given }) => {
+      const removed = await core.artifacts.remove(who, given.text('ref'));
+      return removed ? views.artifact(removed) : null;
+    })
+    .owned('listVersions', async ({ who, given }) => views.versions(await core.artifacts.get(who, given.text('ref'))))
+    .owned('setMaxVersions', async ({ who, given, body }) => {
+      await core.artifacts.setMaxVersions(who, given.text('ref'), body<{ max_versions: number }>().max_versions);
+    })
+    .owned('deleteVersion', async ({ who, given }) => {
+      return views.artifact(await core.artifacts.removeVersion(who, given.text('ref'), given.integer('index')));
+    })
+    .owned('shareArtifact', async ({ who, given }) => views.artifact(await core.artifacts.share(who, given.text('ref'), true)))
+    .owned('unshareArtifact', async ({ who, given }) => views.artifact(await core.artifacts.share(who, given.text('ref'), false)));
+}
+
+async function convert({ core }: Desk, { who, given, body }: OwnedCall): Promise<Artifact> {
+  const asked = body<Conversion>();
+  const upload = asked.upload_uuid ?? undefined;
+  const blob = asked.blob_uuid ?? undefined;
+  if ((upload === undefined) === (blob === undefined)) throw new Refusal('malformed', 'give exactly one of upload_uuid and blob_uuid');
+  const type = asked.artifact_type ?? 'image';
+  if (type !== 'image' && type !== 'other') throw new Refusal('forbidden', 'only artifacts of type image and other can be uploaded');
+  const target = {
+    name: given.text('name'), type, namespace: asked.namespace ?? null, sourceUrl: asked.source_url ?? null, shared: asked.shared ?? false,
+    maxVersions: asked.max_versions,
+  } as const;
+  const expected = { size: asked.size, digests: digestsOf(given.maybeText('Repr-Digest'), 'Repr-Digest') };
+  const published = upload === undefined
+    ? await core.artifacts.adopt(who, blob!, target, expected)
+    : await core.artifacts.convert(who, upload, target, expected);
+  return published.artifact;
+}
+
+function filterOf({ given }: OwnedCall): { namespace?: string; name?: string; type?: ArtifactType } {
+  const [namespace, name, type] = [given.maybeText('namespace'), given.maybeText('name'), given.maybeText('type')];
+  return {
+    ...(namespace ? { namespace } : {}),
+    ...(name ? { name } : {}),
+    ...(type && isType(type) ? { type } : {}),
+  };
+}
+
+function isType(text: string): text is ArtifactType {
+  return listedTypes.has(text);
+}

@@ -1,0 +1,30 @@
+import { Refusal } from '../../core/refusal.ts';
+import { isAlgorithm, parseDigest, type Algorithm } from '../../kit/digest.ts';
+import type { Desk } from './desk.ts';
+import { list } from './listing.ts';
+
+export function blobs({ core, routes, views }: Desk): void {
+  routes
+    .owned('listBlobs', (call) => list(call, {
+      page: (page) => core.blobs.list(call.who, page),
+      keyOf: (blob) => blob.uuid,
+      views: (found) => views.blobs(found),
+    }))
+    .owned('getBlob', async ({ who, given }) => views.blob(await core.blobs.get(who, given.text('uuid')), { instances: true }))
+    .owned('findBlob', async ({ who, given }) => {
+      const digest = parseDigest(algorithmOf(given.text('algorithm')), given.text('hash'));
+      // What cannot be a hash is the hash of nothing here; old clients expect null for that too.
+      const found = digest && (await core.blobs.find(who, digest));
+      return found ? views.blob(found, { instances: true }) : null;
+    })
+    .owned('getBlobChecksum', async ({ who, given }) => {
+      const algorithm = algorithmOf(given.text('algorithm'));
+      const digest = await core.blobs.digest(who, given.text('uuid'), algorithm);
+      return { algorithm, checksum: digest.hex };
+    });
+}
+
+function algorithmOf(name: string): Algorithm {
+  if (!isAlgorithm(name)) throw new Refusal('malformed', 'unknown hash algorithm');
+  return name;
+}

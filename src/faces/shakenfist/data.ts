@@ -1,0 +1,51 @@
+import type { Blob } from '../../core/model.ts';
+import { showing } from '../../http/disposition.ts';
+import { sendBytes } from '../../http/outgoing.ts';
+import { ANSWERED, type OwnedCall } from '../../http/routes.ts';
+import { printDigestField } from '../../kit/digest.ts';
+import type { Desk } from './desk.ts';
+
+/** Downloads, by blob and by name. */
+export function data(desk: Desk): void {
+  const { core, routes } = desk;
+  for (const verb of ['get', 'head'] as const) {
+    routes
+      .owned(`${verb}BlobData`, async (call) => {
+        const blob = await core.blobs.get(call.who, call.given.text('uuid'));
+        return give(desk, call, blob, blob.uuid);
+      })
+      .owned(`${verb}ArtifactData`, async (call) => {
+        const { artifact, blob } = await core.artifacts.resolve(call.who, call.given.text('ref'));
+        return give(desk, call, blob, artifact.name);
+      })
+      .owned(`${verb}VersionData`, async (call) => {
+        const { artifact, blob } = await core.artifacts.resolve(call.who, call.given.text('ref'), call.given.integer('index'));
+        return give(desk, call, blob, artifact.name);
+      });
+  }
+}
+
+/** Sends a blob that the caller was found to be allowed to read. */
+async function give({ core, lifetime, metrics }: Desk, { req, res, given }: OwnedCall, blob: Blob, name: string): Promise<typeof ANSWERED> {
+  const { type, disposition } = showing(blob.mediaType, name);
+  const what = {
+    size: blob.size,
+    etag: `"${blob.sha512}"`,
+    modifiedAt: blob.createdAt,
+    headers: {
+      'Content-Type': type,
+      'Content-Disposition': disposition,
+      // The bytes came from a stranger: whatever they are, a browser runs nothing of them here.
+      'Content-Security-Policy': "sandbox; default-src 'none'",
+      'Cross-Origin-Resource-Policy': 'same-origin',
+      'Cache-Control': 'private, no-cache',
+      'Repr-Digest': printDigestField({ algorithm: 'sha512', hex: blob.sha512 }),
+      'X-Blob-UUID': blob.uuid,
+      'X-Blob-Size': blob.size,
+    },
+    open: () => core.blobs.open(blob),
+  };
+  const window = { offset: given.integer('offset'), limit: given.integer('limit') };
+  await sendBytes(req, res, what, window, { stall: lifetime.stall, onBytes: (count) => metrics.sent(count) });
+  return ANSWERED;
+}

@@ -1,0 +1,16 @@
+import type { Core } from '../../core/index.ts';
+import type { Lifetime } from '../../http/lifetime.ts';
+import type { Metrics } from '../../http/metrics.ts';
+import type { Routes } from '../../http/routes.ts';
+import type { Tokens } from './credentials.ts';
+import type { Views } from './views.ts';
+
+/** What every part of this face works with. */
+export interface Desk {
+  readonly core: Core;
+  readonly routes: Routes;
+  readonly views: Views;
+  readonly tokens: Tokens;
+  readonly lifetime: Lifetime;
+  readonly metrics: Metrics;
+}

@@ -1,0 +1,26 @@
+import type { EventType, Subject } from '../../core/model.ts';
+import type { OwnedCall } from '../../http/routes.ts';
+import type { Desk } from './desk.ts';
+
+interface EventFilter {
+  readonly event_type?: EventType | null;
+  /** The old command line sends a text. */
+  readonly limit?: number | string | null;
+}
+
+const usual = 100;
+const most = 10_000;
+
+/** What happened to a thing. The filter comes in the body, as old clients send it, or in the query. */
+export function events({ core, routes, views }: Desk): void {
+  const answer = async (call: OwnedCall, subject: Subject, id: string): Promise<unknown> => {
+    const body = call.body<EventFilter>();
+    const type = call.given.maybeText('event_type') ?? body.event_type;
+    const limit = Number(call.given.maybeInteger('limit') ?? body.limit ?? usual);
+    const found = await core.journal.events(subject, id, { ...(type ? { type: type as EventType } : {}), limit: Math.min(limit, most) });
+    return found.map((event) => views.event(event));
+  };
+  routes
+    .owned('listArtifactEvents', async (call) => answer(call, 'artifact', (await core.artifacts.get(call.who, call.given.text('ref'))).uuid))
+    .owned('listBlobEvents', async (call) => answer(call, 'blob', (await core.blobs.get(call.who, call.given.text('uuid'))).uuid));
+}

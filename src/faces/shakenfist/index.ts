@@ -1,0 +1,57 @@
+/** The Shaken Fist face: its routes, its words, and what Stowage adds to them. */
+import type { Router } from 'express';
+import type { Logger } from 'pino';
+import type { Core } from '../../core/index.ts';
+import type { Book } from '../../http/book.ts';
+import type { Lifetime } from '../../http/lifetime.ts';
+import type { Metrics } from '../../http/metrics.ts';
+import { refusing } from '../../http/refusing.ts';
+import { Routes } from '../../http/routes.ts';
+import { artifacts } from './artifacts.ts';
+import { blobs } from './blobs.ts';
+import { Tokens, type TokenOptions } from './credentials.ts';
+import { data } from './data.ts';
+import { events } from './events.ts';
+import { labels } from './labels.ts';
+import { metadata } from './metadata.ts';
+import { namespaces } from './namespaces.ts';
+import { wording } from './refusals.ts';
+import { uploads } from './uploads.ts';
+import { Views } from './views.ts';
+
+export { wording } from './refusals.ts';
+
+/**
+ * What clients look for in the text of `GET /` before they use it. `blob-data-limit` is not among them on purpose:
+ * with it, the old client asks for the first 512 MiB of a large blob for ever.
+ */
+export const capabilities: readonly string[] = [
+  'blob-search-by-hash', 'artifact-metadata', 'blob-metadata', 'events-by-type', 'artifact-upload-types', 'blob-events', 'blob-checksums',
+  'blob-single-checksum', 'blob-hash-sha1', 'blob-hash-sha256', 'blob-hash-xxh128', 'upload-offset', 'upload-status',
+];
+
+export interface ShakenFistOptions {
+  readonly book: Book;
+  readonly lifetime: Lifetime;
+  readonly metrics: Metrics;
+  readonly log: Logger;
+  /** The node's name, which clients see. */
+  readonly node: string;
+  readonly tokens: TokenOptions;
+}
+
+export interface ShakenFist {
+  readonly router: Router;
+  /** Ids of the book's operations that this face answers. */
+  readonly mounted: readonly string[];
+}
+
+export function shakenFist(core: Core, options: ShakenFistOptions): ShakenFist {
+  const { book, lifetime, metrics, log } = options;
+  const tokens = new Tokens(core, options.tokens);
+  const routes = new Routes(book, { lifetime, authenticate: (req) => tokens.principal(req) });
+  const desk = { core, routes, tokens, lifetime, metrics, views: new Views(core, options.node) };
+  for (const part of [namespaces, uploads, artifacts, data, labels, blobs, events, metadata]) part(desk);
+  routes.router.use(refusing(wording, log));
+  return { router: routes.router, mounted: routes.mounted };
+}

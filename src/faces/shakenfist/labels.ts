@@ -1,0 +1,37 @@
+import type { Artifact, Principal } from '../../core/model.ts';
+import { Refusal } from '../../core/refusal.ts';
+import type { OwnedCall } from '../../http/routes.ts';
+import type { Desk } from './desk.ts';
+
+interface LabelUpdate {
+  readonly blob_uuid: string;
+  readonly max_versions?: number;
+}
+
+/** Labels: names that point to blobs which are there already. `namespace/label` names one elsewhere. */
+export function labels(desk: Desk): void {
+  const { core, routes, views } = desk;
+  for (const suffix of ['', 'Elsewhere']) {
+    routes
+      .owned(`updateLabel${suffix}`, async ({ who, given, body }) => {
+        const { blob_uuid: blob, max_versions: maxVersions } = body<LabelUpdate>();
+        const target = {
+          name: given.text('name'), type: 'label', namespace: given.maybeText('namespace') ?? null, sourceUrl: null, shared: false, maxVersions,
+        } as const;
+        const { artifact } = await core.artifacts.adopt(who, blob, target, { size: undefined, digests: [] });
+        return views.artifact(artifact);
+      })
+      .owned(`getLabel${suffix}`, async (call) => views.artifact(await find(desk, call.who, call), { instances: true }))
+      .owned(`deleteLabel${suffix}`, async (call) => {
+        const removed = await core.artifacts.remove(call.who, (await find(desk, call.who, call)).uuid);
+        return removed ? views.artifact(removed) : null;
+      });
+  }
+}
+
+async function find({ core }: Desk, who: Principal, { given }: OwnedCall): Promise<Artifact> {
+  const namespace = given.maybeText('namespace') ?? who.namespace;
+  const [found] = await core.artifacts.list(who, { namespace, name: given.text('name'), type: 'label' }, { after: null, limit: 1 });
+  if (!found) throw new Refusal('not_found', 'label not found');
+  return found;
+}

@@ -1,0 +1,60 @@
+import { once } from 'node:events';
+import { ANSWERED, type OwnedCall } from '../../http/routes.ts';
+
+/** Records fetched, turned into views and written in one go. */
+const batch = 500;
+
+interface Page {
+  readonly after: string | null;
+  readonly limit: number;
+}
+
+export interface Listing<T> {
+  /** A page of records, in the listing's own order. */
+  readonly page: (page: Page) => Promise<T[]>;
+  readonly keyOf: (record: T) => string;
+  /** How records look to the client, in the same order. */
+  readonly views: (records: readonly T[]) => Promise<unknown[]>;
+}
+
+/**
+ * Answers with a bare list. With `limit` it is one page, and a `Link` says where the next begins; without, it is
+ * everything, written page by page, so that no number of records fills the memory.
+ */
+export async function list<T>(call: OwnedCall, listing: Listing<T>): Promise<typeof ANSWERED | unknown[]> {
+  const limit = call.given.maybeInteger('limit');
+  const after = call.given.maybeText('after') ?? null;
+  return limit === undefined ? everything(call, listing, after) : onePage(call, listing, { after, limit });
+}
+
+async function onePage<T>(call: OwnedCall, listing: Listing<T>, page: { after: string | null; limit: number }): Promise<unknown[]> {
+  const records = await listing.page({ after: page.after, limit: page.limit + 1 });
+  const shown = records.slice(0, page.limit);
+  if (records.length > page.limit) {
+    const next = new URLSearchParams(call.req.query as Record<string, string>);
+    next.set('limit', String(page.limit));
+    next.set('after', listing.keyOf(shown.at(-1)!));
+    call.res.setHeader('Link', `<${call.req.path}?${next.toString()}>; rel="next"`);
+  }
+  return listing.views(shown);
+}
+
+async function everything<T>(call: OwnedCall, listing: Listing<T>, from: string | null): Promise<typeof ANSWERED> {
+  const { res } = call;
+  let after = from;
+  let opened = false;
+  for (;;) {
+    const records = await listing.page({ after, limit: batch });
+    const views = await listing.views(records);
+    if (!opened) res.writeHead(200, { 'Content-Type': 'application/json; charset=utf-8', 'Cache-Control': 'no-store' });
+    const text = views.map((view) => JSON.stringify(view)).join(',');
+    const taken = res.write(opened ? (text && `,${text}`) : `[${text}`);
+    opened = true;
+    if (records.length < batch) break;
+    if (!taken && !res.destroyed) await Promise.race([once(res, 'drain'), once(res, 'close')]);
+    if (res.destroyed) return ANSWERED;
+    after = listing.keyOf(records.at(-1)!);
+  }
+  res.end(']');
+  return ANSWERED;
+}

@@ -1,0 +1,49 @@
+import type { Principal, Subject } from '../../core/model.ts';
+import { Refusal } from '../../core/refusal.ts';
+import type { Desk } from './desk.ts';
+
+/** What a route's reference means: whose metadata it is, once the caller was found to be allowed. */
+type Find = (who: Principal, reference: string, change: boolean) => Promise<{ subject: Subject; id: string }>;
+
+/** Notes on things: four routes for each kind of thing, all alike. */
+export function metadata({ core, routes }: Desk): void {
+  const ofArtifact: Find = async (who, reference) => ({ subject: 'artifact', id: (await core.artifacts.getOwn(who, reference)).uuid });
+  const ofBlob: Find = async (who, reference, change) => {
+    const blob = change ? await core.blobs.getOwn(who, reference) : await core.blobs.get(who, reference);
+    return { subject: 'blob', id: blob.uuid };
+  };
+  const ofNamespace: Find = async (who, reference) => ({ subject: 'namespace', id: (await core.namespaces.get(who, reference)).name });
+  // The old command line asks the instance routes for artifacts and blobs alike.
+  const ofEither: Find = async (who, reference, change) => {
+    try {
+      return await ofArtifact(who, reference, change);
+    } catch (error) {
+      if (error instanceof Refusal && error.reason === 'not_found') return ofBlob(who, reference, change);
+      throw error;
+    }
+  };
+
+  const kinds: readonly (readonly [string, string, Find])[] = [
+    ['Artifact', 'ref', ofArtifact], ['Blob', 'uuid', ofBlob], ['Namespace', 'namespace', ofNamespace], ['Instance', 'ref', ofEither],
+  ];
+  for (const [kind, parameter, find] of kinds) {
+    routes
+      .owned(`get${kind}Metadata`, async ({ who, given }) => {
+        const { subject, id } = await find(who, given.text(parameter), false);
+        return core.journal.metadata(subject, id);
+      })
+      .owned(`add${kind}Metadata`, async ({ who, given, body }) => {
+        const { subject, id } = await find(who, given.text(parameter), true);
+        const { key, value } = body<{ key: string; value: string }>();
+        await core.journal.setMetadata(who, subject, id, key, value);
+      })
+      .owned(`set${kind}Metadata`, async ({ who, given, body }) => {
+        const { subject, id } = await find(who, given.text(parameter), true);
+        await core.journal.setMetadata(who, subject, id, given.text('key'), body<{ value: string }>().value);
+      })
+      .owned(`delete${kind}Metadata`, async ({ who, given }) => {
+        const { subject, id } = await find(who, given.text(parameter), true);
+        await core.journal.removeMetadata(who, subject, id, given.text('key'));
+      });
+  }
+}

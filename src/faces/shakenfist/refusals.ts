@@ -1,0 +1,35 @@
+import type { Wording } from '../../http/refusing.ts';
+
+/** How this face says no. Old clients read `error` and `status`; ours go by `code` and the members beside it. */
+export const wording: Wording = {
+  statuses: {
+    malformed: 400,
+    unauthenticated: 401,
+    forbidden: 403,
+    not_found: 404,
+    conflict: 409,
+    offset_mismatch: 409,
+    digest_mismatch: 400,
+    too_large: 413,
+    interrupted: 400,
+    superseded: 409,
+    not_ready: 406,
+    precondition: 412,
+    out_of_range: 416,
+    full: 507,
+    unavailable: 503,
+    lost: 500,
+  },
+
+  body: ({ sentence, status, code, details }) => ({ ...details, error: sentence, status, code }),
+
+  headers: ({ reason, details }) => {
+    const headers: Record<string, string | number> = {};
+    if (reason === 'unauthenticated') headers['WWW-Authenticate'] = 'Bearer';
+    if (reason === 'unavailable') headers['Retry-After'] = 5;
+    if (reason === 'full') headers['Retry-After'] = 60;
+    if (reason === 'offset_mismatch') headers['Upload-Offset'] = details['offset'] ?? 0;
+    if (reason === 'out_of_range') headers['Content-Range'] = `bytes */${details['size'] ?? '*'}`;
+    return headers;
+  },
+};

@@ -1,0 +1,55 @@
+import type { Upload } from '../../core/model.ts';
+import { Refusal } from '../../core/refusal.ts';
+import { parseDigestField, type Digest } from '../../kit/digest.ts';
+import { json, send } from '../../http/answering.ts';
+import { watchDelivery } from '../../http/delivery.ts';
+import { ANSWERED, type OwnedCall } from '../../http/routes.ts';
+import type { Desk } from './desk.ts';
+import { list } from './listing.ts';
+
+export function uploads(desk: Desk): void {
+  const { core, routes, views } = desk;
+  routes
+    .owned('beginUpload', async ({ who, given }) => views.upload(await core.uploads.begin(who, given.maybeInteger('Upload-Length') ?? null)))
+    .owned('listUploads', (call) => list(call, {
+      page: (page) => core.uploads.list(call.who, page),
+      keyOf: (upload) => upload.id,
+      views: async (found) => found.map((upload) => views.upload(upload)),
+    }))
+    .owned('headUpload', async (call) => {
+      const upload = await core.uploads.fence(call.who, call.given.text('uuid'));
+      send(call.req, call.res, { status: 200, headers: standing(upload) });
+      return ANSWERED;
+    })
+    .owned('getUpload', async ({ who, given, req, res }) => {
+      const upload = await core.uploads.look(who, given.text('uuid'));
+      json(req, res, 200, views.upload(upload), standing(upload));
+      return ANSWERED;
+    })
+    .owned('appendUpload', (call) => append(desk, call))
+    .owned('truncateUpload', async ({ who, given }) => core.uploads.truncate(who, given.text('uuid'), given.integer('offset')))
+    .owned('dropUpload', async ({ who, given }) => core.uploads.drop(who, given.text('uuid')));
+}
+
+async function append({ core, metrics }: Desk, { who, given, req, res, raw }: OwnedCall): Promise<typeof ANSWERED> {
+  const appended = await core.uploads.append(who, given.text('uuid'), raw(), {
+    at: given.maybeInteger('Upload-Offset'),
+    digests: digestsOf(given.maybeText('Content-Digest'), 'Content-Digest'),
+    length: given.maybeInteger('Upload-Length'),
+  });
+  if (appended.replay) metrics.replayed();
+  watchDelivery(res, appended.settle);
+  json(req, res, 200, appended.offset, { 'Upload-Offset': appended.offset });
+  return ANSWERED;
+}
+
+/** What a digest field promises. @throws Refusal `malformed` where it is not such a field. */
+export function digestsOf(field: string | undefined, name: string): readonly Digest[] {
+  const digests = field === undefined ? [] : parseDigestField(field);
+  if (!digests) throw new Refusal('malformed', `${name} is not a list of digests like sha-512=:...:`);
+  return digests;
+}
+
+function standing(upload: Upload): Record<string, string | number> {
+  return { 'Upload-Offset': upload.offset, ...(upload.length === null ? {} : { 'Upload-Length': upload.length }), 'Cache-Control': 'no-store' };
+}

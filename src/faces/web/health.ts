@@ -1,0 +1,29 @@
+import { text } from '../../http/routes.ts';
+import type { Desk } from './index.ts';
+
+/** What those who run the server look at. */
+export function health({ core, metrics, lifetime, headroom, routes }: Desk): void {
+  const fault = async (): Promise<string | undefined> => {
+    const state = core.health();
+    if (!state.writable) return state.why;
+    if (lifetime.closing) return 'the server is going down';
+    return (await core.space()).free < headroom ? 'the disk is nearly full' : undefined;
+  };
+  routes
+    .open('livez', (call) => quiet(call.res, text(call, 200, 'ok\n')))
+    .open('readyz', async (call) => {
+      const why = await fault();
+      return quiet(call.res, why === undefined ? text(call, 200, 'ready\n') : text(call, 503, `not ready: ${why}\n`));
+    })
+    .open('healthz', async (call) => {
+      const why = await fault();
+      return quiet(call.res, why === undefined ? text(call, 200, 'ok\n') : text(call, 503, `not well: ${why}\n`));
+    })
+    .open('metrics', async (call) => quiet(call.res, text(call, 200, await metrics.print(), metrics.contentType)));
+}
+
+/** What is asked every few seconds is not worth a line in the log each time. */
+function quiet<T>(res: { locals: Record<string, unknown> }, result: T): T {
+  res.locals['quiet'] = true;
+  return result;
+}

@@ -1,0 +1,45 @@
+/** Pages for people, and what those who run the server look at. */
+import type { Router } from 'express';
+import type { Logger } from 'pino';
+import type { Core } from '../../core/index.ts';
+import type { Book } from '../../http/book.ts';
+import type { Lifetime } from '../../http/lifetime.ts';
+import type { Metrics } from '../../http/metrics.ts';
+import { Routes } from '../../http/routes.ts';
+import { Refusal } from '../../core/refusal.ts';
+import { docs } from './docs.ts';
+import { form } from './form.ts';
+import { health } from './health.ts';
+import { home } from './home.ts';
+
+export interface WebOptions {
+  readonly book: Book;
+  readonly lifetime: Lifetime;
+  readonly metrics: Metrics;
+  readonly log: Logger;
+  /** The node's name. */
+  readonly node: string;
+  /** Words that clients look for in the text of the front page. */
+  readonly capabilities: readonly string[];
+  /** Free bytes below which the disk counts as nearly full. */
+  readonly headroom: number;
+}
+
+/** What every part of this face works with. */
+export interface Desk extends WebOptions {
+  readonly core: Core;
+  readonly routes: Routes;
+}
+
+export interface Web {
+  readonly router: Router;
+  /** Ids of the book's operations that this face answers. */
+  readonly mounted: readonly string[];
+}
+
+export function web(core: Core, options: WebOptions): Web {
+  const routes = new Routes(options.book, { lifetime: options.lifetime, authenticate: () => Promise.reject(new Refusal('unauthenticated', 'nothing here asks who you are')) });
+  const desk: Desk = { ...options, core, routes };
+  for (const part of [home, docs, form, health]) part(desk);
+  return { router: routes.router, mounted: routes.mounted };
+}

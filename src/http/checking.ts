@@ -1,0 +1,52 @@
+import type { Ajv2020, ErrorObject, ValidateFunction } from 'ajv/dist/2020.js';
+import { Refusal } from '../core/refusal.ts';
+
+/** @throws Refusal `malformed`, in our own words, when the value is not as the book has it. `where` names the whole value. */
+export type Check = (value: unknown, where: string) => void;
+
+/** A check of the schema that `reference` names; it is compiled when first needed. */
+export function check(ajv: Ajv2020, reference: string): Check {
+  let validate: ValidateFunction | undefined;
+  return (value, where) => {
+    validate ??= ajv.compile({ $ref: reference });
+    if (validate(value)) return;
+    throw new Refusal('malformed', sentence(validate.errors?.[0], where));
+  };
+}
+
+const names: Readonly<Record<string, string>> = {
+  string: 'a string', integer: 'an integer', number: 'a number', boolean: 'true or false', object: 'an object', array: 'a list', null: 'null',
+};
+
+/** One fault as a sentence. */
+function sentence(error: ErrorObject | undefined, whole: string): string {
+  if (!error) return `${whole} is not as it should be`;
+  const where = error.instancePath === '' ? whole : error.instancePath.slice(1).replaceAll('/', '.');
+  const told = error.params as Record<string, unknown>;
+  switch (error.keyword) {
+    case 'required':
+      return `missing ${String(told['missingProperty'])}`;
+    case 'additionalProperties':
+    case 'unevaluatedProperties':
+      return `unknown key ${JSON.stringify(String(told['additionalProperty'] ?? told['unevaluatedProperty']).slice(0, 100))}`;
+    case 'type':
+      return `${where} must be ${kinds(told['type'])}`;
+    case 'const':
+      return `${where} must be ${JSON.stringify(told['allowedValue'])}`;
+    case 'enum':
+      return `${where} must be one of ${(told['allowedValues'] as unknown[]).map(String).join(', ')}`;
+    case 'minimum':
+    case 'maximum':
+      return `${where} must be at ${error.keyword === 'minimum' ? 'least' : 'most'} ${String(told['limit'])}`;
+    case 'minLength':
+      return `${where} must not be empty`;
+    case 'maxLength':
+      return `${where} must have at most ${String(told['limit'])} characters`;
+    default:
+      return `${where} is not as it should be`;
+  }
+}
+
+function kinds(type: unknown): string {
+  return (Array.isArray(type) ? type : [type]).map((one) => names[String(one)] ?? String(one)).join(' or ');
+}

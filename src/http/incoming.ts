@@ -1,0 +1,199 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Body } from '../core/ingest.ts';
+import { Refusal } from '../core/refusal.ts';
+import type { Pace } from './lifetime.ts';
+
+/** Bytes kept between the socket and whoever reads: enough to keep both busy, few enough for hundreds of uploads at once. */
+const room = 512 * 1024;
+
+export interface IncomingOptions {
+  readonly pace: Pace;
+  /** Told once, before anything is read. */
+  readonly onStart?: () => void;
+  /** Told of every run of bytes that arrives. */
+  readonly onBytes?: (count: number) => void;
+  /** Told once, when nothing more is read. */
+  readonly onEnd?: (body: Incoming) => void;
+}
+
+/**
+ * The body of a message. A cut connection is an end of input, not an exception: what arrived before it is handed out, then
+ * the iteration ends, and `cut` says why.
+ *
+ * Bytes are taken with 'data' events into a queue of our own. Every further stream stage would be a place where bytes
+ * that had arrived are lost at a reset.
+ */
+export class Incoming implements Body {
+  readonly length: number | undefined;
+  readonly #req: IncomingMessage;
+  readonly #options: IncomingOptions;
+  readonly #queue: Uint8Array[] = [];
+  #queued = 0;
+  #arrived = 0;
+  #paused = false;
+  #started = false;
+  #ended = false;
+  #cut: Error | undefined;
+  #wake: (() => void) | undefined;
+  #watch: NodeJS.Timeout | undefined;
+
+  constructor(req: IncomingMessage, options: IncomingOptions) {
+    this.#req = req;
+    this.#options = options;
+    const announced = req.headers['content-length'];
+    this.length = announced === undefined ? (hasBody(req) ? undefined : 0) : Number(announced);
+    req.on('error', this.#onError);
+    req.on('close', this.#onClose);
+  }
+
+  get cut(): Error | undefined {
+    return this.#cut;
+  }
+
+  /** Bytes that have arrived so far. */
+  get arrived(): number {
+    return this.#arrived;
+  }
+
+  stop(reason: Error): void {
+    if (this.#ended) return;
+    this.#drain();
+    this.#finish(reason);
+  }
+
+  [Symbol.asyncIterator](): AsyncIterator<Uint8Array> {
+    this.#start();
+    return {
+      next: () => this.#next(),
+      return: async () => {
+        this.stop(new Refusal('interrupted', 'the rest of the body was not wanted'));
+        this.#queue.length = 0;
+        return { value: undefined, done: true };
+      },
+    };
+  }
+
+  async #next(): Promise<IteratorResult<Uint8Array>> {
+    for (;;) {
+      const chunk = this.#queue.shift();
+      if (chunk) {
+        this.#queued -= chunk.byteLength;
+        if (this.#paused && this.#queued < room / 2) this.#resume();
+        return { value: chunk, done: false };
+      }
+      if (this.#ended) return { value: undefined, done: true };
+      await new Promise<void>((resolve) => (this.#wake = resolve));
+    }
+  }
+
+  #start(): void {
+    if (this.#started || this.#ended) return;
+    this.#started = true;
+    if (this.#req.destroyed && !this.#req.complete) {
+      this.stop(new Refusal('interrupted', 'the connection ended before the body was read'));
+      return;
+    }
+    this.#options.onStart?.();
+    this.#req.on('data', this.#onData);
+    this.#req.on('end', this.#onEnd);
+    this.#watchPace();
+  }
+
+  readonly #onData = (chunk: Buffer): void => {
+    this.#take(chunk);
+    if (this.#queued >= room && !this.#paused) {
+      this.#paused = true;
+      this.#req.pause();
+    }
+  };
+
+  readonly #onEnd = (): void => {
+    this.#finish(this.#req.complete ? undefined : new Refusal('interrupted', 'the body ended early'));
+  };
+
+  readonly #onError = (error: Error): void => {
+    this.#drain();
+    this.#finish(error);
+  };
+
+  readonly #onClose = (): void => {
+    this.#drain();
+    this.#finish(this.#req.complete ? undefined : new Refusal('interrupted', 'the connection ended before the body did'));
+  };
+
+  #take(chunk: Uint8Array): void {
+    this.#queue.push(chunk);
+    this.#queued += chunk.byteLength;
+    this.#arrived += chunk.byteLength;
+    this.#options.onBytes?.(chunk.byteLength);
+    this.#wake?.();
+  }
+
+  /** What had arrived and still lies in the request's own buffer is not lost. */
+  #drain(): void {
+    if (!this.#started || this.#ended) return;
+    this.#req.off('data', this.#onData);
+    for (;;) {
+      const chunk: unknown = this.#req.read();
+      if (!(chunk instanceof Uint8Array)) return;
+      this.#take(chunk);
+    }
+  }
+
+  #resume(): void {
+    this.#paused = false;
+    if (!this.#ended) this.#req.resume();
+  }
+
+  #finish(cut: Error | undefined): void {
+    if (this.#ended) return;
+    this.#ended = true;
+    this.#cut = cut;
+    clearInterval(this.#watch);
+    const { onEnd } = this.#options;
+    this.#req.off('data', this.#onData);
+    this.#req.off('end', this.#onEnd);
+    if (cut && !this.#req.destroyed) this.#req.pause();
+    this.#wake?.();
+    onEnd?.(this);
+  }
+
+  /** Ends a body that brings too little; time in which we ourselves did not read is not held against it. */
+  #watchPace(): void {
+    const { rate, window } = this.#options.pace;
+    if (rate === 0) return;
+    let before = 0;
+    let waited = false;
+    this.#watch = setInterval(() => {
+      const brought = this.#arrived - before;
+      before = this.#arrived;
+      const ours = this.#paused || waited;
+      waited = this.#paused;
+      if (ours || brought * 1000 >= rate * window) return;
+      this.stop(new Refusal('interrupted', `the body came slower than ${rate} bytes a second`));
+    }, window).unref();
+  }
+}
+
+/** Whether the request announces a body at all. */
+export function hasBody(req: IncomingMessage): boolean {
+  const { 'content-length': length, 'transfer-encoding': coding } = req.headers;
+  return coding !== undefined || (length !== undefined && length !== '0');
+}
+
+const expecting = new WeakSet<IncomingMessage>();
+
+/** Notes that the client waits for leave to send its body. */
+export function noteExpectation(req: IncomingMessage): void {
+  expecting.add(req);
+}
+
+/** Whether the client still waits for leave to send its body. */
+export function expectsLeave(req: IncomingMessage): boolean {
+  return expecting.has(req);
+}
+
+/** Gives that leave, where it is waited for. */
+export function giveLeave(req: IncomingMessage, res: ServerResponse): void {
+  if (expecting.delete(req)) res.writeContinue();
+}

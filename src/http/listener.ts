@@ -1,0 +1,72 @@
+import { createServer, type IncomingMessage, type RequestListener, type Server, type ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { noteNextRequest } from './delivery.ts';
+import { noteExpectation } from './incoming.ts';
+
+export interface ListenerOptions {
+  readonly host: string;
+  readonly port: number;
+  readonly maxConnections: number;
+  readonly handle: RequestListener;
+}
+
+export interface Listener {
+  /** Where it can be reached, without a slash at the end. */
+  readonly urls: readonly string[];
+  /** Takes no more connections, waits for what is under way, and at the deadline ends that too. */
+  close(deadline: number): Promise<void>;
+}
+
+/** Node passes over header lines beyond a count without a word; we count ourselves and refuse. */
+const mostHeaders = 200;
+
+/** Opens the port. Headers have 15 seconds to come; bodies have no total time, since a slow honest upload takes what it takes. */
+export async function listen(options: ListenerOptions): Promise<Listener> {
+  const server = createServer({ headersTimeout: 15_000, requestTimeout: 0, connectionsCheckingInterval: 2000, keepAliveTimeout: 75_000, noDelay: true });
+  server.maxHeadersCount = 0;
+  server.maxConnections = options.maxConnections;
+  const handle = (req: IncomingMessage, res: ServerResponse): void => {
+    noteNextRequest(req);
+    if (req.rawHeaders.length > mostHeaders * 2) {
+      res.writeHead(431, { Connection: 'close', 'Content-Length': 0 }).end();
+      return;
+    }
+    options.handle(req as IncomingMessage & { readonly socket: IncomingMessage['socket'] }, res as Parameters<RequestListener>[1]);
+  };
+  server.on('request', handle);
+  // Whether to let the body come is decided by whoever reads it, so that a refusal costs the client nothing.
+  server.on('checkContinue', (req, res) => {
+    noteExpectation(req);
+    handle(req, res);
+  });
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject);
+    server.listen(options.port, options.host, () => {
+      server.off('error', reject);
+      resolve();
+    });
+  });
+  return { urls: urlsOf(server, options.host), close: (deadline) => close(server, deadline) };
+}
+
+function urlsOf(server: Server, host: string): string[] {
+  const { port, family, address } = server.address() as AddressInfo;
+  const everywhere = address === '0.0.0.0' || address === '::';
+  const name = everywhere ? 'localhost' : family === 'IPv6' ? `[${address}]` : host;
+  return [`http://${name}:${port}`];
+}
+
+async function close(server: Server, deadline: number): Promise<void> {
+  // Connections kept open for a next request are idle by turns; each turn takes those that are idle then.
+  const idle = setInterval(() => server.closeIdleConnections(), 50);
+  const end = setTimeout(() => server.closeAllConnections(), deadline);
+  try {
+    await new Promise<void>((resolve) => {
+      server.close(() => resolve());
+      server.closeIdleConnections();
+    });
+  } finally {
+    clearInterval(idle);
+    clearTimeout(end);
+  }
+}

@@ -1,0 +1,145 @@
+import { monitorEventLoopDelay, type IntervalHistogram } from 'node:perf_hooks';
+import { Counter, Gauge, Histogram, Registry } from 'prom-client';
+
+/** Numbers that are asked for when somebody looks. */
+export interface Readings {
+  readonly received: number;
+  readonly reading: number;
+  readonly openUploads: number;
+  readonly storedBytes: number;
+  readonly namedBytes: number;
+  readonly blobs: number;
+  readonly artifacts: number;
+  readonly versions: number;
+  readonly freeBytes: number;
+  readonly writable: boolean;
+}
+
+/** What the server counts, in Prometheus' words. Nothing here names a tenant, an artifact or a file. */
+export class Metrics {
+  readonly #registry = new Registry();
+  readonly #delay: IntervalHistogram = monitorEventLoopDelay({ resolution: 20 });
+  readonly #requests = new Counter({
+    name: 'stowage_requests_total', help: 'Requests answered.', labelNames: ['method', 'route', 'status'], registers: [this.#registry],
+  });
+  readonly #seconds = new Histogram({
+    name: 'stowage_request_seconds', help: 'Time from a request to the end of its answer.', labelNames: ['method', 'route'],
+    buckets: [0.005, 0.025, 0.1, 0.5, 2.5, 10, 60, 600], registers: [this.#registry],
+  });
+  readonly #sent = this.#counter('stowage_sent_bytes_total', 'Bytes of blobs sent.');
+  readonly #replays = this.#counter('stowage_replayed_appends_total', 'Appends recognised as repeats of one whose answer was lost.');
+  readonly #swept = new Counter({
+    name: 'stowage_swept_total', help: 'Things that sweeps took away.', labelNames: ['kind'], registers: [this.#registry],
+  });
+  readonly #sweptBytes = this.#counter('stowage_swept_bytes_total', 'Bytes of blobs that sweeps took away.');
+  readonly #scrubbed = this.#counter('stowage_scrubbed_bytes_total', 'Bytes that scrubs read again.');
+  readonly #scrubResults = new Counter({
+    name: 'stowage_scrubbed_blobs_total', help: 'Blobs that scrubs read again, by what they found.', labelNames: ['result'], registers: [this.#registry],
+  });
+  readonly #runs = new Gauge({
+    name: 'stowage_last_run_timestamp_seconds', help: 'When a scheduled task last ended.', labelNames: ['task', 'result'], registers: [this.#registry],
+  });
+
+  readonly #readings: readonly (readonly [Gauge, (now: Readings) => number])[];
+  readonly #read: () => Promise<Readings>;
+
+  constructor(read: () => Promise<Readings>) {
+    this.#read = read;
+    this.#readings = this.#gauges();
+    this.#delay.enable();
+    this.#watchProcess();
+  }
+
+  get contentType(): string {
+    return this.#registry.contentType;
+  }
+
+  /** Everything in Prometheus' text form; one reading serves all gauges. */
+  async print(): Promise<string> {
+    const now = await this.#read();
+    for (const [gauge, value] of this.#readings) gauge.set(value(now));
+    return this.#registry.metrics();
+  }
+
+  request(method: string, route: string, status: number, seconds: number): void {
+    this.#requests.inc({ method, route, status });
+    this.#seconds.observe({ method, route }, seconds);
+  }
+
+  sent(bytes: number): void {
+    this.#sent.inc(bytes);
+  }
+
+  replayed(): void {
+    this.#replays.inc();
+  }
+
+  swept(result: { uploads: number; blobs: number; bytes: number; strays: number }, at: number): void {
+    for (const kind of ['uploads', 'blobs', 'strays'] as const) this.#swept.inc({ kind }, result[kind]);
+    this.#sweptBytes.inc(result.bytes);
+    this.ran('sweep', 'done', at);
+  }
+
+  scrubbed(result: { checked: number; bytes: number; rotten: number; missing: number }, at: number): void {
+    this.#scrubbed.inc(result.bytes);
+    this.#scrubResults.inc({ result: 'rotten' }, result.rotten);
+    this.#scrubResults.inc({ result: 'missing' }, result.missing);
+    this.#scrubResults.inc({ result: 'good' }, result.checked - result.rotten - result.missing);
+    this.ran('scrub', 'done', at);
+  }
+
+  ran(task: string, result: 'done' | 'failed', at: number): void {
+    this.#runs.set({ task, result }, at / 1000);
+  }
+
+  close(): void {
+    this.#delay.disable();
+    this.#registry.clear();
+  }
+
+  #counter(name: string, help: string): Counter {
+    return new Counter({ name, help, registers: [this.#registry] });
+  }
+
+  #watchProcess(): void {
+    const delay = this.#delay;
+    const registers = [this.#registry];
+    new Gauge({
+      name: 'stowage_event_loop_lag_seconds', help: 'How late the event loop was, 99th percentile since the last look.', registers,
+      collect() {
+        const lag = delay.percentile(99) / 1e9;
+        this.set(Number.isFinite(lag) ? lag : 0);
+        delay.reset();
+      },
+    });
+    new Gauge({
+      name: 'process_resident_memory_bytes', help: 'Resident memory.', registers,
+      collect() {
+        this.set(process.memoryUsage.rss());
+      },
+    });
+    new Gauge({
+      name: 'process_cpu_seconds_total', help: 'Processor time used.', registers,
+      collect() {
+        const { user, system } = process.cpuUsage();
+        this.set((user + system) / 1e6);
+      },
+    });
+  }
+
+  #gauges(): (readonly [Gauge, (now: Readings) => number])[] {
+    const gauge = (name: string, help: string): Gauge => new Gauge({ name, help, registers: [this.#registry] });
+    return [
+      [gauge('stowage_received_bytes_total', 'Bytes of request bodies received.'), (now) => now.received],
+      [gauge('stowage_reading_bodies', 'Request bodies being received now.'), (now) => now.reading],
+      [gauge('stowage_open_uploads', 'Uploads not yet converted or dropped.'), (now) => now.openUploads],
+      [gauge('stowage_stored_bytes', 'Bytes of blobs on disk, each once.'), (now) => now.storedBytes],
+      [gauge('stowage_dedup_saved_bytes', 'Bytes that versions name beyond those on disk.'), (now) => Math.max(0, now.namedBytes - now.storedBytes)],
+      [gauge('stowage_blobs', 'Blobs on record.'), (now) => now.blobs],
+      [gauge('stowage_artifacts', 'Active artifacts.'), (now) => now.artifacts],
+      [gauge('stowage_versions', 'Versions of artifacts.'), (now) => now.versions],
+      [gauge('stowage_free_bytes', 'Free bytes on the disk.'), (now) => now.freeBytes],
+      [gauge('stowage_writable', '1 while the store trusts its disk.'), (now) => (now.writable ? 1 : 0)],
+    ];
+  }
+}

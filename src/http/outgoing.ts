@@ -1,0 +1,146 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { Refusal } from '../core/refusal.ts';
+import { parseRange } from '../kit/range.ts';
+import { send } from './answering.ts';
+import { judge, rangeCounts, type Validators } from './conditions.ts';
+
+/** Opened bytes. */
+export interface Bytes {
+  /** Bytes `from` up to `to`; throws when there are fewer. */
+  read(from: number, to: number): AsyncIterable<Uint8Array>;
+  close(): Promise<void>;
+}
+
+/** What is to be sent, before any byte of it is read. */
+export interface Representation extends Validators {
+  readonly size: number;
+  /** Headers of every answer about it, with or without bytes. */
+  readonly headers: Readonly<Record<string, string | number>>;
+  /** Opens the bytes. */
+  open(): Promise<Bytes>;
+}
+
+/** Which bytes of it are asked for in the query, beside any `Range`. */
+export interface Window {
+  readonly offset: number;
+  /** How many at most; 0 means all. */
+  readonly limit: number;
+}
+
+export interface SendingOptions {
+  /** Milliseconds for which the client may take nothing. */
+  readonly stall: number;
+  readonly onBytes: (count: number) => void;
+}
+
+interface Plan {
+  readonly status: 200 | 206;
+  readonly from: number;
+  readonly to: number;
+}
+
+/**
+ * Sends bytes, or what the request's conditions ask for instead.
+ *
+ * Whole answers are chunked: only then can every client tell a cut connection from the end. For the same reason an
+ * error of the disk ends the connection and never the answer.
+ *
+ * @throws Refusal `precondition` or `out_of_range`, and what `open` throws; nothing was sent then.
+ */
+export async function sendBytes(
+  req: IncomingMessage, res: ServerResponse, what: Representation, window: Window, options: SendingOptions,
+): Promise<void> {
+  const verdict = judge(req.headers, what);
+  if (verdict === 'failed') throw new Refusal('precondition', 'a condition of the request does not hold');
+  const headers = { ...what.headers, 'ETag': what.etag, 'Last-Modified': new Date(what.modifiedAt).toUTCString(), 'Accept-Ranges': 'bytes' };
+  if (verdict === 'not_modified') {
+    send(req, res, { status: 304, headers });
+    return;
+  }
+  const plan = planOf(req, what, window);
+  const reader = await what.open();
+  try {
+    for (const [name, value] of Object.entries(headers)) res.setHeader(name, value);
+    const length = plan.to - plan.from;
+    if (plan.status === 206) res.setHeader('Content-Range', `bytes ${plan.from}-${plan.to - 1}/${what.size}`);
+    // Before HTTP/1.1 there are no chunks, and the length is the only mark of the end.
+    if (plan.status === 206 || req.method === 'HEAD' || req.httpVersion === '1.0') res.setHeader('Content-Length', length);
+    res.writeHead(plan.status);
+    if (req.method === 'HEAD' || length === 0) res.end();
+    else await pump(res, reader.read(plan.from, plan.to), options);
+  } finally {
+    await reader.close();
+  }
+}
+
+function planOf(req: IncomingMessage, what: Representation, window: Window): Plan {
+  const field = req.headers.range;
+  const windowed = window.offset > 0 || window.limit > 0;
+  if (field !== undefined && !windowed && rangeCounts(req.headers, what)) {
+    const range = parseRange(field, what.size);
+    if (range === 'unsatisfiable') throw new Refusal('out_of_range', 'no byte lies in that range', { size: what.size });
+    if (range) return { status: 206, from: range.first, to: range.last + 1 };
+  }
+  const from = Math.min(window.offset, what.size);
+  const to = window.limit > 0 ? Math.min(from + window.limit, what.size) : what.size;
+  return { status: 200, from, to };
+}
+
+/** Writes as fast as the client takes it. Resolves when the answer ended or the client is gone. */
+async function pump(res: ServerResponse, chunks: AsyncIterable<Uint8Array>, options: SendingOptions): Promise<void> {
+  const { socket } = res;
+  const valve = new Valve(res);
+  // Node holds a socket's timer back while the system takes bytes of a write, so only a client that takes none is cut.
+  socket?.setTimeout(options.stall, () => socket.destroy());
+  try {
+    for await (const chunk of chunks) {
+      if (valve.gone) return;
+      options.onBytes(chunk.byteLength);
+      if (!res.write(chunk)) await valve.ready();
+    }
+    if (!valve.gone) res.end();
+  } catch (error) {
+    res.destroy();
+    throw error;
+  } finally {
+    valve.close();
+    if (valve.gone) res.destroy();
+    else socket?.setTimeout(0);
+  }
+}
+
+/** Waits for a response to take more, or for its client to be gone. */
+class Valve {
+  readonly #res: ServerResponse;
+  #gone = false;
+  #wake: (() => void) | undefined;
+
+  constructor(res: ServerResponse) {
+    this.#res = res;
+    this.#gone = res.destroyed || res.socket === null;
+    res.on('drain', this.#open);
+    res.on('close', this.#leave);
+    res.on('error', this.#leave);
+  }
+
+  get gone(): boolean {
+    return this.#gone;
+  }
+
+  async ready(): Promise<void> {
+    if (this.#gone) return;
+    await new Promise<void>((resolve) => (this.#wake = resolve));
+  }
+
+  close(): void {
+    this.#res.off('drain', this.#open);
+    this.#res.off('close', this.#leave);
+  }
+
+  readonly #open = (): void => this.#wake?.();
+
+  readonly #leave = (): void => {
+    this.#gone = true;
+    this.#wake?.();
+  };
+}

@@ -1,0 +1,60 @@
+import type { ErrorRequestHandler, Request, Response } from 'express';
+import type { Logger } from 'pino';
+import { Refusal, type Reason } from '../core/refusal.ts';
+import { json } from './answering.ts';
+import { requestId } from './requests.ts';
+
+/** How a face says no: a status for every reason, forgetting none, and the shape of the answer. */
+export interface Wording {
+  readonly statuses: Readonly<Record<Reason, number>>;
+  body(refusal: { sentence: string; status: number; code: string; details: Readonly<Record<string, string | number>> }): unknown;
+  /** Headers beside the body. */
+  headers(refusal: Refusal): Record<string, string | number>;
+}
+
+/** Reasons after which the connection cannot be told from one that is still sending an old request. */
+const partings: ReadonlySet<Reason> = new Set(['superseded', 'interrupted', 'unavailable']);
+
+/** Turns what was thrown into an answer. What is not a refusal is logged, and the caller learns only its request's id. */
+export function refusing(wording: Wording, log: Logger): ErrorRequestHandler {
+  // Express tells an error handler by its four parameters.
+  return (error: unknown, req: Request, res: Response, _next: unknown): void => {
+    const refusal = error instanceof Refusal ? error : fromFramework(error);
+    if (refusal) {
+      refuse(wording, req, res, refusal);
+      if (refusal.reason === 'lost' || refusal.reason === 'unavailable') {
+        log.error({ request: requestId(res), reason: refusal.reason, err: plain(error) }, 'refused');
+      }
+      return;
+    }
+    if (!isHangUp(error)) log.error({ request: requestId(res), err: plain(error) }, 'a request failed');
+    const body = wording.body({ sentence: 'internal error', status: 500, code: 'internal', details: { request_id: requestId(res) } });
+    json(req, res, 500, body);
+  };
+}
+
+export function refuse(wording: Wording, req: Request, res: Response, refusal: Refusal): void {
+  const status = wording.statuses[refusal.reason];
+  const headers = wording.headers(refusal);
+  if (partings.has(refusal.reason)) headers['Connection'] = 'close';
+  json(req, res, status, wording.body({ sentence: refusal.message, status, code: refusal.reason, details: refusal.details }), headers);
+}
+
+/** Express and its router speak of bad requests by a `status` on the error; their words are not for callers. */
+function fromFramework(error: unknown): Refusal | undefined {
+  if (typeof error !== 'object' || error === null || !('status' in error)) return undefined;
+  if (error.status === 413) return new Refusal('too_large', 'the request body is too long');
+  if (typeof error.status === 'number' && error.status >= 400 && error.status < 500) return new Refusal('malformed', 'the request cannot be read');
+  return undefined;
+}
+
+/** The client went away while it was being answered: no fault of ours. */
+function isHangUp(error: unknown): boolean {
+  const code = typeof error === 'object' && error !== null && 'code' in error ? error.code : undefined;
+  return code === 'ECONNRESET' || code === 'EPIPE' || code === 'ERR_STREAM_PREMATURE_CLOSE';
+}
+
+function plain(error: unknown): Record<string, unknown> {
+  if (!(error instanceof Error)) return { message: String(error) };
+  return { name: error.name, message: error.message, stack: error.stack, ...(error.cause === undefined ? {} : { cause: plain(error.cause) }) };
+}

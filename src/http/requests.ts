@@ -1,0 +1,57 @@
+/** What every request gets: an id, and a line in the log when it is done. */
+import type { RequestHandler, Request, Response } from 'express';
+import type { Logger } from 'pino';
+import { newId } from '../kit/ids.ts';
+import type { Metrics } from './metrics.ts';
+
+const header = 'X-Request-ID';
+const sane = /^[A-Za-z0-9._:@/+=-]{1,128}$/;
+
+/** The id that the request was given, or brought along. */
+export function requestId(res: Response): string {
+  return String(res.getHeader(header) ?? '');
+}
+
+/** Names the operation that answers the request, for logs and metrics: never the path itself, which holds names. */
+export function nameRoute(res: Response, template: string): void {
+  res.locals['route'] = template;
+}
+
+/** Names who asks, for the log. */
+export function nameCaller(res: Response, namespace: string): void {
+  res.locals['namespace'] = namespace;
+}
+
+/** Gives ids, counts and logs. Headers, bodies and queries are never logged: secrets travel there. */
+export function noteRequests(log: Logger, metrics: Metrics): RequestHandler {
+  return (req, res, next) => {
+    const began = performance.now();
+    const brought = req.headers['x-request-id'];
+    const id = typeof brought === 'string' && sane.test(brought) ? brought : newId();
+    res.setHeader(header, id);
+    res.setHeader('X-Content-Type-Options', 'nosniff');
+    res.once('close', () => note(log, metrics, req, res, { id, ms: performance.now() - began }));
+    next();
+  };
+}
+
+function note(log: Logger, metrics: Metrics, req: Request, res: Response, facts: { id: string; ms: number }): void {
+  const route = String(res.locals['route'] ?? 'none');
+  const answered = res.writableFinished;
+  const status = answered ? res.statusCode : 499;
+  metrics.request(req.method, route, status, facts.ms / 1000);
+  const quiet = status < 400 && res.locals['quiet'] === true;
+  log[status >= 500 ? 'warn' : quiet ? 'debug' : 'info'](
+    {
+      request: facts.id, method: req.method, route, path: printable(req.path), status, ms: Math.round(facts.ms * 10) / 10,
+      namespace: res.locals['namespace'] as string | undefined, from: req.socket.remoteAddress,
+    },
+    answered ? 'answered' : 'client gone',
+  );
+}
+
+/** A path as a log may hold it: bounded, and as it came over the wire, where controls are still encoded. */
+function printable(path: string): string {
+  const safe = path.replaceAll(/[^\u0020-\u007e]/g, '?');
+  return safe.length > 300 ? `${safe.slice(0, 300)}...` : safe;
+}

@@ -1,0 +1,84 @@
+/** Digests as values: an algorithm and lower-case hex, with the header forms of RFC 9530 and RFC 9651. */
+
+/** Bytes of each digest that Stowage knows, by its own name. */
+const lengths = { md5: 16, sha1: 20, sha256: 32, sha512: 64, xxh128: 16 } as const;
+
+export type Algorithm = keyof typeof lengths;
+
+export interface Digest {
+  readonly algorithm: Algorithm;
+  /** Lower-case hexadecimal. */
+  readonly hex: string;
+}
+
+/** The names that RFC 9530 registers for what Stowage can compute. */
+const fieldNames: ReadonlyMap<string, Algorithm> = new Map([
+  ['sha-512', 'sha512'],
+  ['sha-256', 'sha256'],
+]);
+
+export const algorithms: readonly Algorithm[] = Object.keys(lengths) as Algorithm[];
+
+export function isAlgorithm(name: string): name is Algorithm {
+  return Object.hasOwn(lengths, name);
+}
+
+/** A digest from an algorithm and hex of any case; undefined when the hex is not of that algorithm's length. */
+export function parseDigest(algorithm: Algorithm, hex: string): Digest | undefined {
+  const lower = hex.toLowerCase();
+  if (lower.length !== lengths[algorithm] * 2 || !/^[0-9a-f]+$/.test(lower)) return undefined;
+  return { algorithm, hex: lower };
+}
+
+export function sameDigest(a: Digest, b: Digest): boolean {
+  return a.algorithm === b.algorithm && a.hex === b.hex;
+}
+
+/**
+ * Reads a `Content-Digest` or `Repr-Digest` field: a dictionary of byte sequences (RFC 9530 section 2).
+ *
+ * @returns the digests that Stowage can check, in field order; algorithms that it does not know are left out,
+ *   as the RFC asks; undefined when the field is not such a dictionary or a known digest has the wrong length.
+ */
+export function parseDigestField(field: string): Digest[] | undefined {
+  const found: Digest[] = [];
+  for (const member of field.split(',')) {
+    const match = /^[ \t]*([a-z*][a-z0-9_.*-]*)=:([A-Za-z0-9+/]*={0,2}):[ \t]*$/.exec(member);
+    if (!match) return undefined;
+    const algorithm = fieldNames.get(match[1]!);
+    if (!algorithm) continue;
+    const digest = parseDigest(algorithm, hexFromBase64(match[2]!));
+    if (!digest) return undefined;
+    found.push(digest);
+  }
+  return found;
+}
+
+/** The member of a digest field for `digest`: `sha-512=:...:`. Only for algorithms that RFC 9530 registers. */
+export function printDigestField(digest: Digest): string {
+  for (const [name, algorithm] of fieldNames) {
+    if (algorithm === digest.algorithm) return `${name}=:${base64FromHex(digest.hex)}:`;
+  }
+  throw new TypeError(`${digest.algorithm} has no registered digest field`);
+}
+
+/** The first acceptable algorithm of a `Want-Repr-Digest` field by its weight (RFC 9530 section 4). */
+export function wantedDigest(field: string): Algorithm | undefined {
+  let best: { algorithm: Algorithm; weight: number } | undefined;
+  for (const member of field.split(',')) {
+    const match = /^[ \t]*([a-z][a-z0-9-]*)=(\d{1,2})[ \t]*$/.exec(member);
+    const algorithm = match && fieldNames.get(match[1]!);
+    if (!algorithm) continue;
+    const weight = Number(match[2]);
+    if (weight > 0 && weight > (best?.weight ?? 0)) best = { algorithm, weight };
+  }
+  return best?.algorithm;
+}
+
+function hexFromBase64(text: string): string {
+  return Array.from(atob(text), (char) => char.charCodeAt(0).toString(16).padStart(2, '0')).join('');
+}
+
+function base64FromHex(hex: string): string {
+  return btoa(String.fromCharCode(...(hex.match(/../g) ?? []).map((pair) => Number.parseInt(pair, 16))));
+}

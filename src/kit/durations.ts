@@ -1,0 +1,27 @@
+/** Lengths of time as people write and read them. */
+
+const units: ReadonlyMap<string, number> = new Map([
+  ['ms', 1], ['s', 1000], ['m', 60_000], ['h', 3_600_000], ['d', 86_400_000],
+]);
+
+/** Milliseconds of `24h`, `90 s`, `1h30m` or `250ms`; undefined when it is none of these. A bare number is refused, since nobody could tell of what. */
+export function parseDuration(text: string): number | undefined {
+  if (!/^(?:\d{1,9} ?(?:ms|s|m|h|d) ?)+$/.test(text)) return undefined;
+  let total = 0;
+  for (const [, amount, unit] of text.matchAll(/(\d+) ?(ms|s|m|h|d)/g)) total += Number(amount) * units.get(unit!)!;
+  return Number.isSafeInteger(total) ? total : undefined;
+}
+
+/** `5400000` as `1h30m`. */
+export function printDuration(ms: number): string {
+  if (ms === 0) return '0s';
+  let rest = ms;
+  let text = '';
+  for (const [unit, size] of [...units].reverse()) {
+    const count = Math.floor(rest / size);
+    if (count === 0) continue;
+    text += `${count}${unit}`;
+    rest -= count * size;
+  }
+  return text;
+}

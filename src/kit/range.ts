@@ -1,0 +1,30 @@
+/** The `Range` field of a request (RFC 9110 section 14.2), for one range of bytes. */
+
+/** Bytes `first` to `last`, both included. */
+export interface ByteRange {
+  readonly first: number;
+  readonly last: number;
+}
+
+/**
+ * The one range that the field asks of a thing of `size` bytes.
+ *
+ * @returns undefined where the field is to be ignored: another unit, several ranges, or nonsense; `unsatisfiable`
+ *   when it makes sense and no byte of the thing lies in it.
+ */
+export function parseRange(field: string, size: number): ByteRange | 'unsatisfiable' | undefined {
+  const match = /^bytes[ \t]*=[ \t]*(\d*)-(\d*)[ \t]*$/i.exec(field);
+  if (!match) return undefined;
+  const [, from = '', to = ''] = match;
+  if (from === '') return to === '' ? undefined : suffix(Number(to), size);
+  const first = Number(from);
+  const last = to === '' ? Number.POSITIVE_INFINITY : Number(to);
+  if (last < first) return undefined;
+  if (first >= size) return 'unsatisfiable';
+  return { first, last: Math.min(last, size - 1) };
+}
+
+function suffix(length: number, size: number): ByteRange | 'unsatisfiable' {
+  if (length === 0 || size === 0) return 'unsatisfiable';
+  return { first: Math.max(0, size - length), last: size - 1 };
+}

@@ -1,0 +1,165 @@
+/** The composition root: configuration, engine, core, faces, port. */
+import { readFile } from 'node:fs/promises';
+import { resolve } from 'node:path';
+import express, { type Express, type Request, type Response } from 'express';
+import { pino, type Logger } from 'pino';
+import { nodeNameOfMachine, type Config } from './config.ts';
+import { openCore, type Core } from './core/index.ts';
+import { Refusal } from './core/refusal.ts';
+import type { Engine } from './core/engine.ts';
+import { openEngine } from './engines/index.ts';
+import { capabilities, shakenFist, wording } from './faces/shakenfist/index.ts';
+import { web } from './faces/web/index.ts';
+import { json, send } from './http/answering.ts';
+import { Book } from './http/book.ts';
+import { Lifetime } from './http/lifetime.ts';
+import { listen } from './http/listener.ts';
+import { Metrics, type Readings } from './http/metrics.ts';
+import { refusing } from './http/refusing.ts';
+import { noteRequests } from './http/requests.ts';
+import { openOutbound } from './http/outbound.ts';
+import { readIdentity } from './identity.ts';
+import type { Clock } from './kit/clock.ts';
+import { Upkeep } from './upkeep.ts';
+
+export { checkStore, type Checked, type CheckOptions } from './check.ts';
+
+export interface Overrides {
+  readonly clock?: Clock;
+  readonly log?: Logger;
+}
+
+export interface FirstStart {
+  readonly namespace: string;
+  /** Shown this once; it stays in the storage folder. */
+  readonly key: string;
+}
+
+export interface RunningServer {
+  /** Where it listens, without a slash at the end. */
+  readonly urls: readonly string[];
+  /** What a person has to be told when the server runs for the first time. */
+  readonly firstStart: FirstStart | undefined;
+  readonly core: Core;
+  readonly book: Book;
+  /** Ids of the book's operations that are answered. */
+  readonly mounted: readonly string[];
+  readonly upkeep: Upkeep;
+  /** Ends within ten seconds, with everything kept that was acknowledged. */
+  close(): Promise<void>;
+}
+
+/** Milliseconds that requests have to end when the server closes; the rest of ten seconds is for the store. */
+const patience = 7000;
+
+/** The API book lies beside `src` and `dist` alike. */
+const bookPath = new URL('../openapi.yaml', import.meta.url);
+
+/**
+ * Opens the store and the port.
+ *
+ * @throws Error when another process has the storage folder, or the port is taken.
+ */
+export async function startServer(config: Config, overrides: Overrides = {}): Promise<RunningServer> {
+  const log = overrides.log ?? pino({ level: config.logLevel });
+  const book = new Book(await readFile(bookPath, 'utf8'));
+  const folder = resolve(config.storageDir);
+  const engine = await openStore(folder, config, log);
+  try {
+    const identity = await readIdentity(folder, config, nodeNameOfMachine());
+    const core = await openDomain(engine, config, identity.systemKey, overrides.clock);
+    if (core.recovered.damaged.length > 0) log.error({ damaged: core.recovered.damaged }, 'acknowledged bytes are gone');
+    const running = await serve(core, { config, log, book, identity });
+    const close = async (): Promise<void> => {
+      await running.close();
+      await core.close();
+      await engine.close();
+    };
+    const firstStart = identity.fresh ? { namespace: 'system', key: identity.systemKey } : undefined;
+    return { ...running, firstStart, core, book, close };
+  } catch (error) {
+    await engine.close();
+    throw error;
+  }
+}
+
+function openStore(folder: string, config: Config, log: Logger): Promise<Engine> {
+  const onFault = (why: string, error: unknown): void => log.fatal({ err: error }, `the store takes no more bytes: ${why}`);
+  return openEngine({ folder, strict: config.durability === 'strict', onFault });
+}
+
+function openDomain(engine: Engine, config: Config, systemKey: string, clock: Clock | undefined): Promise<Core> {
+  return openCore(engine, {
+    ...(clock ? { clock } : {}),
+    limits: { maxSize: config.maxUploadSize, headroom: config.headroom, idle: config.uploadIdle },
+    ages: { grace: config.blobGrace, stray: config.strayAge, memory: config.memoryAge, events: config.eventsAge },
+    scrub: { every: config.scrubEvery, rate: config.scrubRate },
+    source: config.fetch === 'off' ? undefined : openOutbound({
+      anywhere: config.fetch === 'any', maxSize: config.fetchMaxSize, pace: { rate: config.minRate, window: config.rateWindow },
+    }),
+    systemKey,
+  });
+}
+
+interface Serving {
+  readonly config: Config;
+  readonly log: Logger;
+  readonly book: Book;
+  readonly identity: { readonly node: string; readonly secret: Uint8Array };
+}
+
+async function serve(core: Core, { config, log, book, identity }: Serving): Promise<Pick<RunningServer, 'urls' | 'mounted' | 'upkeep' | 'close'>> {
+  const lifetime = new Lifetime({ pace: { rate: config.minRate, window: config.rateWindow }, stall: config.stall });
+  const metrics = new Metrics(() => readingsOf(core, lifetime));
+  const upkeep = new Upkeep(core, metrics, log);
+  const common = { book, lifetime, metrics, log };
+  const tokens = { secret: identity.secret, issuer: identity.node, lifetime: config.tokenLifetime };
+  const api = shakenFist(core, { ...common, node: identity.node, tokens });
+  const pages = web(core, { ...common, node: identity.node, capabilities, headroom: config.headroom });
+  const mounted = [...pages.mounted, ...api.mounted];
+  demandWhole(book, mounted);
+  const app = assemble([pages.router, api.router], { book, log, metrics });
+  const listener = await listen({ host: config.host, port: config.port, maxConnections: config.maxConnections, handle: app });
+  upkeep.start(config);
+  return {
+    urls: listener.urls, mounted, upkeep,
+    close: async () => {
+      lifetime.close(new Refusal('unavailable', 'the server is going down'));
+      await Promise.all([listener.close(patience), upkeep.close()]);
+      metrics.close();
+    },
+  };
+}
+
+/** A promise of the book that nobody keeps is a fault of the program. */
+function demandWhole(book: Book, mounted: readonly string[]): void {
+  const missing = book.operations.filter((operation) => !mounted.includes(operation.id)).map((operation) => operation.id);
+  if (missing.length > 0) throw new Error(`the API book has operations that nothing answers: ${missing.join(', ')}`);
+}
+
+function assemble(routers: readonly express.Router[], parts: { book: Book; log: Logger; metrics: Metrics }): Express {
+  const app = express();
+  app.disable('x-powered-by').disable('etag').set('query parser', 'simple').set('case sensitive routing', true).set('env', 'production');
+  app.use(noteRequests(parts.log, parts.metrics));
+  for (const router of routers) app.use(router);
+  app.use((req: Request, res: Response) => answerUnknown(parts.book, req, res));
+  app.use(refusing(wording, parts.log));
+  return app;
+}
+
+/** What the book does not have: another method of a path that it has, or nothing at all. */
+function answerUnknown(book: Book, req: Request, res: Response): void {
+  const allowed = book.methodsAt(req.path);
+  if (allowed.length === 0) throw new Refusal('not_found', 'there is nothing at this path');
+  const headers = { Allow: [...allowed, 'OPTIONS'].join(', ') };
+  if (req.method === 'OPTIONS') send(req, res, { status: 204, headers });
+  else json(req, res, 405, { error: 'this path does not take that method', status: 405, code: 'method_not_allowed' }, headers);
+}
+
+async function readingsOf(core: Core, lifetime: Lifetime): Promise<Readings> {
+  const [totals, space] = await Promise.all([core.totals(), core.space()]);
+  return {
+    received: lifetime.received, reading: lifetime.reading, openUploads: totals.openUploads, storedBytes: totals.bytes, namedBytes: totals.namedBytes,
+    blobs: totals.blobs, artifacts: totals.artifacts, versions: totals.versions, freeBytes: space.free, writable: core.health().writable,
+  };
+}

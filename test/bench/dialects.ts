@@ -1,0 +1,145 @@
+/** How each server is spoken to: what begins an upload, carries its bytes, ends it, and fetches it back. */
+import { text, Wire, type Answer, type Body, type Request } from './wire.ts';
+
+/** Where an upload's bytes go; a dialect keeps here what it needs to go on. */
+export interface Place {
+  readonly name: string;
+  readonly size: number;
+  path: string;
+}
+
+export interface Digests {
+  readonly sha256: string;
+  readonly sha512: string;
+}
+
+export interface Dialect {
+  /** Whether one upload can take more than one body; where not, each body becomes a file of its own. */
+  readonly appends: boolean;
+  /** What a reader has to send along. */
+  readonly reader: Readonly<Record<string, string>>;
+  begin(wire: Wire, name: string, size: number): Promise<Place>;
+  /** The request that carries bytes `offset` to `offset + length`; the body is the caller's. */
+  carry(place: Place, offset: number, length: number): Request;
+  /** Takes the answer to a carried body: checks it, and learns where the next one goes. */
+  carried(place: Place, answer: Pick<Answer, 'status' | 'headers'>, offset: number): void;
+  /** Makes of the bytes what a reader can fetch; answers its path. */
+  finish(wire: Wire, place: Place, digests: Digests | undefined): Promise<string>;
+  /** A whole small upload in as few requests as the protocol has. */
+  small?(wire: Wire, name: string, body: Body): Promise<void>;
+}
+
+/** Sends a request that must succeed. */
+export async function must(wire: Wire, request: Request, body?: Body): Promise<Answer> {
+  const answer = await wire.send(request, body);
+  succeeded(request, answer);
+  return answer;
+}
+
+function succeeded(request: Request, answer: Pick<Answer, 'status'> & { body?: Buffer }): void {
+  if (answer.status < 200 || answer.status > 299) {
+    throw new Error(`${request.method} ${request.path}: ${answer.status} ${answer.body?.toString().slice(0, 300) ?? ''}`);
+  }
+}
+
+/** Stowage's own face. */
+async function stowage(wire: Wire, key: string): Promise<Dialect> {
+  const login = await must(wire, { method: 'POST', path: '/auth', headers: json }, text({ namespace: 'system', key }));
+  const { access_token: token } = JSON.parse(login.body.toString()) as { access_token: string };
+  const bearer = { Authorization: `Bearer ${token}` };
+  return {
+    appends: true,
+    reader: bearer,
+    async begin(wire, name, size) {
+      const answer = await must(wire, { method: 'POST', path: '/upload', headers: { ...bearer, 'Upload-Length': String(size) } });
+      const { uuid } = JSON.parse(answer.body.toString()) as { uuid: string };
+      return { name, size, path: `/upload/${uuid}` };
+    },
+    carry: (place, offset) => ({ method: 'POST', path: place.path, headers: { ...bearer, ...bytes, 'Upload-Offset': String(offset) } }),
+    carried: (place, answer) => succeeded({ method: 'POST', path: place.path }, answer),
+    async finish(wire, place, digests) {
+      const upload = place.path.slice('/upload/'.length);
+      const request = { method: 'POST', path: `/artifacts/upload/${place.name}`, headers: { ...bearer, ...json } };
+      const answer = await must(wire, request, text({ upload_uuid: upload }));
+      const artifact = JSON.parse(answer.body.toString()) as { blob_uuid: string; sha512?: string };
+      if (digests && artifact.sha512 !== undefined && artifact.sha512 !== digests.sha512) throw new Error('the server stored other bytes');
+      return `/blobs/${artifact.blob_uuid}/data`;
+    },
+  };
+}
+
+/** tus 1.0, as `@tus/server` and tusd speak it. */
+const tus: Dialect = {
+  appends: true,
+  reader: {},
+  async begin(wire, name, size) {
+    const headers = { ...tusVersion, 'Upload-Length': String(size) };
+    const answer = await must(wire, { method: 'POST', path: '/files/', headers });
+    return { name, size, path: new URL(answer.headers['location']!, 'http://x').pathname };
+  },
+  carry: (place, offset) => ({
+    method: 'PATCH',
+    path: place.path,
+    headers: { ...tusVersion, 'Content-Type': 'application/offset+octet-stream', 'Upload-Offset': String(offset) },
+  }),
+  carried: (place, answer) => succeeded({ method: 'PATCH', path: place.path }, answer),
+  finish: (_wire, place) => Promise.resolve(place.path),
+  async small(wire, _name, body) {
+    const headers = { ...tusVersion, 'Upload-Length': String(body.length), 'Content-Type': 'application/offset+octet-stream' };
+    await must(wire, { method: 'POST', path: '/files/', headers }, body);
+  },
+};
+
+/** A plain PUT of a file: nginx with its DAV module, and the bare server. */
+const put: Dialect = {
+  appends: false,
+  reader: {},
+  begin: (_wire, name, size) => Promise.resolve({ name, size, path: `/${name}` }),
+  carry: (place, offset, length) => ({ method: 'PUT', path: length < place.size ? `${place.path}-${offset}` : place.path, headers: bytes }),
+  carried: (place, answer) => succeeded({ method: 'PUT', path: place.path }, answer),
+  finish: (_wire, place) => Promise.resolve(place.path),
+  async small(wire, name, body) {
+    await must(wire, { method: 'PUT', path: `/${name}`, headers: bytes }, body);
+  },
+};
+
+/** The registry protocol of distribution: a session, PATCHes, and a PUT with the digest. */
+const registry: Dialect = {
+  appends: true,
+  reader: {},
+  async begin(wire, name, size) {
+    const answer = await must(wire, { method: 'POST', path: '/v2/bench/blobs/uploads/' });
+    return { name, size, path: located(answer) };
+  },
+  carry: (place, offset, length) => ({
+    method: 'PATCH',
+    path: place.path,
+    headers: { ...bytes, 'Content-Range': `${offset}-${offset + length - 1}` },
+  }),
+  carried(place, answer) {
+    succeeded({ method: 'PATCH', path: place.path }, answer);
+    place.path = located(answer);
+  },
+  async finish(wire, place, digests) {
+    if (!digests) throw new Error('a registry wants the digest');
+    const digest = `sha256:${digests.sha256}`;
+    await must(wire, { method: 'PUT', path: `${place.path}&digest=${digest}` });
+    return `/v2/bench/blobs/${digest}`;
+  },
+};
+
+function located(answer: Pick<Answer, 'headers'>): string {
+  const url = new URL(answer.headers['location']!, 'http://x');
+  return url.pathname + url.search;
+}
+
+const json = { 'Content-Type': 'application/json' };
+const bytes = { 'Content-Type': 'application/octet-stream' };
+const tusVersion = { 'Tus-Resumable': '1.0.0' };
+
+export type DialectName = 'stowage' | 'tus' | 'put' | 'registry';
+
+/** The dialect by name; `key` is for the one that wants to know who asks. */
+export function speak(name: DialectName, wire: Wire, key: string): Promise<Dialect> {
+  return name === 'stowage' ? stowage(wire, key) : Promise.resolve({ tus, put, registry }[name]);
+}

@@ -1,0 +1,186 @@
+/**
+ * The load generator, a process of its own: does one job against one server and prints a report.
+ *
+ * argv: the job as JSON. Many connections are served by raw sockets in this process; single streams from a file by
+ * curl where it is installed, and else by the same raw sockets.
+ */
+import { execFile } from 'node:child_process';
+import { createHash, randomFillSync } from 'node:crypto';
+import { closeSync, openSync, readSync } from 'node:fs';
+import { promisify } from 'node:util';
+import { speak, type Dialect, type Digests, type Place } from './dialects.ts';
+import type { Job, Report, Work } from './job.ts';
+import { askCatalog } from './operations.ts';
+import { cpuSeconds, idle, machineCpuSeconds, ownCpuSeconds } from './proc.ts';
+import { repeated, Wire, type Body } from './wire.ts';
+
+const job = JSON.parse(process.argv[2]!) as Job;
+const block = randomFillSync(Buffer.allocUnsafe(1 << 20));
+
+type Of<K extends Work['kind']> = Extract<Work, { kind: K }>;
+
+/** Runs `work` and answers how many seconds it took, and what it gave. */
+async function timed<T>(work: () => Promise<T>): Promise<[seconds: number, result: T]> {
+  const started = performance.now();
+  const result = await work();
+  return [(performance.now() - started) / 1000, result];
+}
+
+async function connected(): Promise<{ wire: Wire; dialect: Dialect }> {
+  const wire = await Wire.open(job.port);
+  return { wire, dialect: await speak(job.dialect, wire, job.key) };
+}
+
+/** Measures `work`; CPU time counts from here on. */
+async function measured(work: () => Promise<Omit<Report, 'serverCpu' | 'clientCpu' | 'others'>>): Promise<Report> {
+  const [server, client, machine] = [cpuSeconds(job.pids), ownCpuSeconds(), machineCpuSeconds()];
+  const [seconds, report] = await timed(work);
+  const serverCpu = cpuSeconds(job.pids) - server;
+  const clientCpu = ownCpuSeconds() - client;
+  return { ...report, serverCpu, clientCpu, others: Math.max(0, machineCpuSeconds() - machine - serverCpu - clientCpu) / seconds };
+}
+
+async function append(wire: Wire, dialect: Dialect, place: Place, offset: number, body: Body): Promise<void> {
+  dialect.carried(place, await wire.send(dialect.carry(place, offset, body.length), body), offset);
+}
+
+function fileBody(path: string, size: number): Body {
+  return {
+    length: size,
+    pieces: (function* () {
+      const file = openSync(path, 'r');
+      // A piece must stay as it is until the socket is done with it, so each is new.
+      for (let at = 0; at < size; ) {
+        const piece = Buffer.allocUnsafeSlow(Math.min(1 << 20, size - at));
+        at += readSync(file, piece, 0, piece.length, at);
+        yield piece;
+      }
+      closeSync(file);
+    })(),
+  };
+}
+
+/** Sends the payload by curl; answers the seconds that curl counts. */
+async function appendByCurl(curl: string, dialect: Dialect, place: Place): Promise<number> {
+  const { method, path, headers } = dialect.carry(place, 0, place.size);
+  const fields = Object.entries({ ...headers, Expect: '' }).flatMap(([name, value]) => ['-H', `${name}:${value && ` ${value}`}`]);
+  const url = `http://127.0.0.1:${job.port}${path}`;
+  const args = ['-sS', '-X', method, ...fields, '-T', job.payload!.path, '-D', '-', '-o', '/dev/null', '-w', '\n%{time_total} %{http_code}', url];
+  const { stdout } = await promisify(execFile)(curl, args);
+  const [, seconds, status] = /\n([\d.]+) (\d+)$/.exec(stdout)!;
+  const location = /^location: *(\S+)/im.exec(stdout)?.[1];
+  dialect.carried(place, { status: Number(status), headers: location === undefined ? {} : { location } }, 0);
+  return Number(seconds);
+}
+
+/** Below this, starting curl would take longer than sending. */
+const worthCurl = 32 << 20;
+
+async function whole({ size, rest = false }: Of<'whole'>): Promise<Report> {
+  const { wire, dialect } = await connected();
+  const payload = job.payload!;
+  return measured(async () => {
+    const [begun, place] = await timed(() => dialect.begin(wire, 'whole', size));
+    const appended =
+      job.curl !== undefined && size >= worthCurl
+        ? await appendByCurl(job.curl, dialect, place)
+        : (await timed(() => append(wire, dialect, place, 0, fileBody(payload.path, size))))[0];
+    if (rest) await idle(job.pids);
+    const [finish] = await timed(() => dialect.finish(wire, place, payload));
+    return { seconds: begun + appended + finish, append: appended, finish, bytes: size };
+  });
+}
+
+async function chunks({ count, size }: Of<'chunks'>): Promise<Report> {
+  const { wire, dialect } = await connected();
+  return measured(async () => {
+    const place = await dialect.begin(wire, 'chunks', count * size);
+    const [seconds] = await timed(async () => {
+      for (let n = 0; n < count; n += 1) await append(wire, dialect, place, n * size, repeated(block, size));
+    });
+    return { seconds, append: seconds, bytes: count * size };
+  });
+}
+
+async function many({ uploads, size }: Of<'many'>): Promise<Report> {
+  const lanes = await Promise.all(Array.from({ length: uploads }, () => connected()));
+  return measured(async () => {
+    const places = await Promise.all(lanes.map(({ wire, dialect }, n) => dialect.begin(wire, `many-${n}`, size)));
+    const [seconds] = await timed(() =>
+      Promise.all(lanes.map(({ wire, dialect }, n) => append(wire, dialect, places[n]!, 0, repeated(block, size)))),
+    );
+    return { seconds, append: seconds, bytes: uploads * size };
+  });
+}
+
+async function small({ count, size, lanes }: Of<'small'>): Promise<Report> {
+  const connections = await Promise.all(Array.from({ length: lanes }, () => connected()));
+  let next = 0;
+  const lane = async ({ wire, dialect }: { wire: Wire; dialect: Dialect }): Promise<void> => {
+    while (next < count) {
+      const n = next++;
+      // No two uploads alike, or a store that keeps every byte once would have it easy.
+      const content = Buffer.from(block.subarray(0, size));
+      content.writeUInt32BE(n);
+      const body = { length: size, pieces: [content] };
+      if (dialect.small) {
+        await dialect.small(wire, `small-${n}`, body);
+        continue;
+      }
+      const place = await dialect.begin(wire, `small-${n}`, size);
+      await append(wire, dialect, place, 0, body);
+      await dialect.finish(wire, place, digestsOf(content));
+    }
+  };
+  return measured(async () => {
+    const [seconds] = await timed(() => Promise.all(connections.map(lane)));
+    return { seconds, bytes: count * size };
+  });
+}
+
+function digestsOf(content: Buffer): Digests {
+  const digest = (algorithm: string): string => createHash(algorithm).update(content).digest('hex');
+  return { sha256: digest('sha256'), sha512: digest('sha512') };
+}
+
+async function fetch({ size, from }: Of<'fetch'>): Promise<Report> {
+  const { wire, dialect } = await connected();
+  const place = await dialect.begin(wire, 'fetch', size);
+  await append(wire, dialect, place, 0, fileBody(job.payload!.path, size));
+  const path = await dialect.finish(wire, place, job.payload);
+  await idle(job.pids);
+  return measured(async () => {
+    const range: Record<string, string> = from > 0 ? { Range: `bytes=${from}-` } : {};
+    const [seconds, answer] = await timed(() => wire.send({ method: 'GET', path, headers: { ...dialect.reader, ...range } }, undefined, false));
+    if (answer.length !== size - from) throw new Error(`${answer.length} bytes came, ${size - from} were due`);
+    return { seconds, bytes: size - from };
+  });
+}
+
+async function catalog(): Promise<Report> {
+  const { wire, dialect } = await connected();
+  return measured(async () => {
+    const [seconds, questions] = await timed(() => askCatalog(wire, dialect));
+    return { seconds, questions, bytes: 0 };
+  });
+}
+
+async function run(): Promise<Report> {
+  const { work } = job;
+  switch (work.kind) {
+    case 'whole':
+      return whole(work);
+    case 'chunks':
+      return chunks(work);
+    case 'many':
+      return many(work);
+    case 'small':
+      return small(work);
+    case 'fetch':
+      return fetch(work);
+    case 'catalog':
+      return catalog();
+  }
+}
+
+process.stdout.write(JSON.stringify(await run()), () => process.exit(0));

@@ -1,0 +1,91 @@
+/** What is measured: each row is one kind of work and who does it beside us. */
+import type { CompetitorId } from './competitors.ts';
+import type { Work } from './job.ts';
+
+export interface Row {
+  readonly name: string;
+  readonly title: string;
+  readonly work: Work;
+  readonly against: readonly CompetitorId[];
+  /** Whether sha512 alone over the same file runs beside. */
+  readonly sha512?: boolean;
+}
+
+const KiB = 1024;
+const MiB = 1024 * KiB;
+const GiB = 1024 * MiB;
+
+const everyone: readonly CompetitorId[] = ['strict', 'relaxed', 'bare', 'tusServer', 'tusd', 'dockerRegistry', 'nginx'];
+/** Those who make an upload into something with an address of its own content. */
+const addressing: readonly CompetitorId[] = ['strict', 'relaxed', 'dockerRegistry'];
+
+/** The rows at full size, or small enough to try the bench itself. */
+export function rows(quick: boolean): Row[] {
+  const scale = quick ? 64 : 1;
+  const whole = (name: string, size: number, title: string): Row => ({
+    name,
+    title: `first byte to converted artifact, ${title}`,
+    work: { kind: 'whole', size },
+    against: addressing,
+    sha512: true,
+  });
+  const settled = (name: string, size: number, title: string): Row => ({
+    name: `convert-${name}`,
+    title: `conversion once the hash has caught up, ${title}`,
+    work: { kind: 'whole', size, rest: true },
+    against: ['strict', 'relaxed'],
+  });
+  const fetch = (name: string, from: number, title: string): Row => ({
+    name,
+    title,
+    work: { kind: 'fetch', size: GiB / scale, from },
+    against: ['strict', 'bare', 'nginx'],
+  });
+  const many = (uploads: number, size: number): Row => ({
+    name: `many-${uploads}`,
+    title: `${uploads} uploads of ${printSize(size / scale)} at once`,
+    work: { kind: 'many', uploads, size: size / scale },
+    against: ['strict', 'relaxed', 'bare', 'tusServer', 'tusd', 'nginx'],
+  });
+  const chunks = quick ? 16 : 1000;
+  const count = quick ? 200 : 10_000;
+  const named = (size: number): string => printSize(size / scale);
+  return [
+    { ...whole('one', GiB / scale, `${named(GiB)} in one body`), against: everyone },
+    { name: 'chunks', title: `${chunks} chunks of 1 MiB, one after the other`, work: { kind: 'chunks', count: chunks, size: MiB }, against: everyone },
+    many(4, 256 * MiB),
+    many(64, 16 * MiB),
+    { name: 'small', title: `${count} uploads of 4 KiB with conversion, 8 connections`, work: { kind: 'small', count, size: 4 * KiB, lanes: 8 }, against: everyone },
+    whole('artifact-1M', MiB, '1 MiB'),
+    whole('artifact-100M', (100 * MiB) / scale, named(100 * MiB)),
+    whole('artifact-4G', (4 * GiB) / scale, named(4 * GiB)),
+    settled('1M', MiB, '1 MiB'),
+    settled('100M', (100 * MiB) / scale, named(100 * MiB)),
+    settled('1G', GiB / scale, named(GiB)),
+    settled('4G', (4 * GiB) / scale, named(4 * GiB)),
+    fetch('download', 0, `download of ${named(GiB)}, whole`),
+    fetch('download-from', GiB / scale / 2 + 1, `download of ${named(GiB)} from just behind its middle`),
+  ];
+}
+
+/** Bytes that a row's work puts on the disk, payload included. */
+export function footprint({ work }: Row): number {
+  switch (work.kind) {
+    case 'whole':
+    case 'fetch':
+      return 2 * work.size;
+    case 'catalog':
+      return 0;
+    case 'many':
+      return work.uploads * work.size;
+    default:
+      return work.count * work.size;
+  }
+}
+
+export function printSize(bytes: number): string {
+  for (const [unit, size] of [['GiB', GiB], ['MiB', MiB], ['KiB', KiB]] as const) {
+    if (bytes >= size) return `${Number((bytes / size).toFixed(1))} ${unit}`;
+  }
+  return `${bytes} B`;
+}

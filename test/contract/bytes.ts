@@ -1,0 +1,187 @@
+/** What every byte store must do. An engine's test is its constructor. */
+import { createHash, randomBytes, randomUUID } from 'node:crypto';
+import fc from 'fast-check';
+import type { ByteStore, StageWriter } from '../../src/core/engine.ts';
+
+export interface OpenedBytes {
+  readonly bytes: ByteStore;
+  readonly close: () => Promise<void>;
+  /** The same store, opened again by a process that remembers nothing. */
+  readonly reopen: () => Promise<OpenedBytes>;
+}
+
+const sha512 = (data: Uint8Array): string => createHash('sha512').update(data).digest('hex');
+const MiB = 1024 * 1024;
+
+export async function collect(source: AsyncIterable<Uint8Array>): Promise<Buffer> {
+  const chunks: Uint8Array[] = [];
+  for await (const chunk of source) chunks.push(chunk);
+  return Buffer.concat(chunks);
+}
+
+/** Writes `data` in pieces, as a socket would bring it. */
+async function pour(writer: StageWriter, data: Uint8Array, piece = 65536): Promise<void> {
+  for (let at = 0; at < data.length; at += piece) await writer.write(Uint8Array.from(data.subarray(at, at + piece)));
+}
+
+export function bytesContract(name: string, open: () => Promise<OpenedBytes>): void {
+  describe(`${name}: bytes`, () => {
+    let opened: OpenedBytes;
+    let bytes: ByteStore;
+    beforeEach(async () => {
+      opened = await open();
+      bytes = opened.bytes;
+    });
+    afterEach(() => opened.close());
+
+    async function stageOf(data: Uint8Array, piece?: number): Promise<string> {
+      const stage = randomUUID();
+      const writer = await bytes.open(stage, 0);
+      await pour(writer, data, piece);
+      await writer.sync();
+      await writer.close();
+      return stage;
+    }
+
+    test.each([0, 1, 4096, 65536, 262144, 262145, 3 * MiB + 17, 20 * MiB])('keeps and hashes %i bytes', async (size) => {
+      const data = randomBytes(size);
+      const stage = await stageOf(data);
+      expect((await bytes.digest(stage, size, 'sha512')).hex).toBe(sha512(data));
+      expect(await bytes.size(stage)).toBe(size);
+      const address = await bytes.seal(stage, size, sha512(data));
+      await bytes.drop(stage);
+      expect(await bytes.size(stage)).toBeUndefined();
+      const reader = await bytes.read(address);
+      expect(reader.size).toBe(size);
+      expect((await collect(reader.read(0, size))).equals(data)).toBe(true);
+      await reader.close();
+    });
+
+    test('appends go on where the last one ended, over many openings and sizes', async () => {
+      await fc.assert(
+        fc.asyncProperty(fc.array(fc.integer({ min: 0, max: 700_000 }), { minLength: 1, maxLength: 8 }), fc.integer({ min: 1000, max: 70_000 }), async (sizes, piece) => {
+          const stage = randomUUID();
+          const all: Buffer[] = [];
+          let offset = 0;
+          for (const size of sizes) {
+            const part = randomBytes(size);
+            const writer = await bytes.open(stage, offset);
+            await pour(writer, part, piece);
+            offset += size;
+            expect(await writer.sync()).toBe(offset);
+            await writer.close();
+            all.push(part);
+          }
+          expect((await bytes.digest(stage, offset, 'sha512')).hex).toBe(sha512(Buffer.concat(all)));
+          expect((await collect(bytes.peek(stage, 0, offset))).equals(Buffer.concat(all))).toBe(true);
+          await bytes.drop(stage);
+        }),
+        { numRuns: 15 },
+      );
+    });
+
+    test('what was taken back leaves no trace in bytes or digest', async () => {
+      const kept = randomBytes(2 * MiB + 5);
+      const stage = await stageOf(kept);
+      for (const junk of [100, MiB, 5 * MiB]) {
+        const writer = await bytes.open(stage, kept.length);
+        await pour(writer, randomBytes(junk));
+        await writer.close();
+        await bytes.cut(stage, kept.length);
+      }
+      const more = randomBytes(3 * MiB);
+      const writer = await bytes.open(stage, kept.length);
+      await pour(writer, more);
+      await writer.sync();
+      await writer.close();
+      const size = kept.length + more.length;
+      expect((await bytes.digest(stage, size, 'sha512')).hex).toBe(sha512(Buffer.concat([kept, more])));
+      expect(await bytes.size(stage)).toBe(size);
+    });
+
+    test('a cut to any size is followed by the digest', async () => {
+      const data = randomBytes(4 * MiB);
+      const stage = await stageOf(data);
+      for (const size of [4 * MiB, 4 * MiB - 1, 3 * MiB, 65536, 1, 0]) {
+        await bytes.cut(stage, size);
+        expect((await bytes.digest(stage, size, 'sha512')).hex).toBe(sha512(data.subarray(0, size)));
+        expect(await bytes.size(stage)).toBe(size);
+      }
+    });
+
+    test('a digest is found again by a process that remembers nothing', async () => {
+      const data = randomBytes(6 * MiB + 3);
+      const stage = await stageOf(data);
+      opened = await opened.reopen();
+      bytes = opened.bytes;
+      expect((await bytes.digest(stage, data.length, 'sha512')).hex).toBe(sha512(data));
+    });
+
+    test('other algorithms read the bytes when asked', async () => {
+      const data = randomBytes(MiB + 1);
+      const stage = await stageOf(data);
+      expect((await bytes.digest(stage, data.length, 'sha256')).hex).toBe(createHash('sha256').update(data).digest('hex'));
+      const address = await bytes.seal(stage, data.length, sha512(data));
+      const digests = await bytes.digests(address, ['md5', 'sha1', 'sha512', 'xxh128']);
+      expect(digests.slice(0, 3).map((digest) => digest.hex)).toEqual(['md5', 'sha1', 'sha512'].map((algorithm) => createHash(algorithm).update(data).digest('hex')));
+      expect(digests[3]!.hex).toMatch(/^[0-9a-f]{32}$/);
+    });
+
+    test('opening cuts off what was never acknowledged, and refuses what is not there', async () => {
+      const stage = await stageOf(randomBytes(1000));
+      await (await bytes.open(stage, 400)).close();
+      expect(await bytes.size(stage)).toBe(400);
+      await expect(bytes.open(stage, 500)).rejects.toMatchObject({ reason: 'lost' });
+      await expect(bytes.open(randomUUID(), 1)).rejects.toMatchObject({ reason: 'lost' });
+    });
+
+    test('sealing twice gives one place; removing it leaves the stage and other copies alone', async () => {
+      const data = randomBytes(1000);
+      const one = await stageOf(data);
+      const two = await stageOf(data);
+      const address = await bytes.seal(one, 1000, sha512(data));
+      expect(await bytes.seal(one, 1000, sha512(data))).toBe(address);
+      const other = await bytes.seal(two, 1000, sha512(data));
+      expect(other).not.toBe(address);
+      await bytes.remove(address);
+      await bytes.remove(address);
+      expect(await bytes.stat(address)).toBeUndefined();
+      expect(await bytes.stat(other)).toBe(1000);
+      expect(await bytes.size(one)).toBe(1000);
+      await expect(bytes.seal(one, 999, sha512(data))).rejects.toMatchObject({ reason: 'lost' });
+    });
+
+    test('reads any range, and throws rather than give fewer bytes', async () => {
+      const data = randomBytes(MiB);
+      const stage = await stageOf(data);
+      const reader = await bytes.read(await bytes.seal(stage, MiB, sha512(data)));
+      for (const [from, to] of [[0, 0], [0, 1], [5, 700_000], [MiB - 1, MiB], [MiB, MiB]] as const) {
+        expect((await collect(reader.read(from, to))).equals(data.subarray(from, to))).toBe(true);
+      }
+      await expect(collect(reader.read(MiB - 1, MiB + 1))).rejects.toMatchObject({ reason: 'lost' });
+      await reader.close();
+      await expect(bytes.read(`${sha512(data)}.00000000`)).rejects.toMatchObject({ reason: 'lost' });
+    });
+
+    test('lists all that lies in it, and puts aside what is told to', async () => {
+      const data = randomBytes(10);
+      const stage = await stageOf(data);
+      const address = await bytes.seal(stage, 10, sha512(data));
+      const listed = [];
+      for await (const item of bytes.list()) listed.push([item.kind, item.name, item.size]);
+      expect(listed.sort()).toEqual([['blob', address, 10], ['stage', stage, 10]]);
+      await bytes.quarantine(address);
+      await bytes.quarantine(address);
+      await bytes.drop(stage);
+      for await (const item of bytes.list()) throw new Error(`still lists ${item.name}`);
+      expect((await bytes.space()).free).toBeGreaterThan(0);
+    });
+
+    test('many stages at once do not mix', async () => {
+      const parts = Array.from({ length: 24 }, (_, n) => randomBytes(MiB + n));
+      const stages = await Promise.all(parts.map((part) => stageOf(part)));
+      const digests = await Promise.all(stages.map((stage, n) => bytes.digest(stage, parts[n]!.length, 'sha512')));
+      expect(digests.map((digest) => digest.hex)).toEqual(parts.map((part) => sha512(part)));
+    });
+  });
+}

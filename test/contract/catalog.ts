@@ -1,0 +1,58 @@
+/** What every catalog must do. An engine's test is its constructor. */
+import type { Catalog } from '../../src/core/engine.ts';
+import { artifactContract } from './catalog/artifacts.ts';
+import { journalContract } from './catalog/journal.ts';
+import { modelContract } from './catalog/model.ts';
+import { namespaceContract } from './catalog/namespaces.ts';
+import { publishContract } from './catalog/publish.ts';
+import { Scene } from './catalog/scene.ts';
+import { sightContract } from './catalog/sight.ts';
+import { sweepContract } from './catalog/sweep.ts';
+import { uploadContract } from './catalog/uploads.ts';
+
+export interface OpenedCatalog {
+  readonly catalog: Catalog;
+  readonly close: () => Promise<void>;
+  /** The same catalog, opened again by a process that remembers nothing. */
+  readonly reopen: () => Promise<OpenedCatalog>;
+}
+
+export function catalogContract(name: string, open: () => Promise<OpenedCatalog>): void {
+  describe(`${name}: catalog`, () => {
+    let opened: OpenedCatalog;
+    let scene: Scene;
+    beforeEach(async () => {
+      opened = await open();
+      scene = new Scene(opened.catalog);
+      await scene.namespace('alpha');
+      await scene.namespace('beta');
+    });
+    afterEach(() => opened.close());
+
+    const current = (): Scene => scene;
+    namespaceContract(current);
+    uploadContract(current);
+    publishContract(current);
+    artifactContract(current);
+    sightContract(current);
+    sweepContract(current);
+    journalContract(current);
+    modelContract(current);
+
+    test('what was acknowledged is there after it was opened again', async () => {
+      const { artifact, blob } = await scene.version('alpha', 'kept', 'bytes');
+      const upload = await scene.upload('alpha', 7);
+      const before = await facts(opened.catalog, artifact.uuid, blob, upload);
+      opened = await opened.reopen();
+      expect(await facts(opened.catalog, artifact.uuid, blob, upload)).toEqual(before);
+    });
+  });
+}
+
+async function facts(catalog: Catalog, artifact: string, blob: string, upload: string): Promise<unknown> {
+  return Promise.all([
+    catalog.namespaces.get('alpha'), catalog.artifacts.get(artifact), catalog.artifacts.versions([artifact]),
+    catalog.blobs.get(blob), catalog.uploads.get(upload), catalog.contents.totals(),
+    catalog.journal.events('artifact', artifact, { limit: 10 }),
+  ]);
+}

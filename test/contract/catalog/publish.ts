@@ -1,0 +1,150 @@
+import { randomUUID } from 'node:crypto';
+import { contentOf, done, eventOf, sha512Of } from './scene.ts';
+import type { Scene } from './scene.ts';
+
+export function publishContract(scene: () => Scene): void {
+  describe('publish', () => {
+    const artifacts = () => scene().catalog.artifacts;
+    const { blobs, contents, journal, uploads } = {
+      blobs: () => scene().catalog.blobs, contents: () => scene().catalog.contents,
+      journal: () => scene().catalog.journal, uploads: () => scene().catalog.uploads,
+    };
+
+    test('makes content, blob, artifact and version, and ends the upload', async () => {
+      const upload = await scene().upload('alpha', 5);
+      const offered = contentOf('hello');
+      const wish = { shared: true, maxVersions: 3, type: 'image' as const };
+      const published = done(await scene().publishUpload('alpha', 'disk', upload, offered, wish));
+      const { artifact, blob } = published;
+      expect(published).toMatchObject({ index: 1, added: true, address: offered.address, replaced: null });
+      expect(artifact).toEqual({
+        uuid: artifact.uuid, namespace: 'alpha', type: 'image', name: 'disk', sourceUrl: 'upload://disk', state: 'created', fault: null,
+        shared: true, maxVersions: 3, lastIndex: 1, createdAt: 10, deletedAt: null,
+      });
+      expect(await artifacts().get(artifact.uuid)).toEqual(artifact);
+      expect(await blobs().get(blob)).toEqual({
+        uuid: blob, namespace: 'alpha', sha512: sha512Of('hello'), size: 5, createdAt: 10, usedAt: null, mediaType: 'text/plain', digests: {},
+        references: 1, contentState: 'good',
+      });
+      expect(await contents().get(offered.sha512)).toEqual(offered);
+      expect((await artifacts().versions([artifact.uuid]))[artifact.uuid]).toEqual([{ index: 1, blob, size: 5, references: 1, createdAt: 10 }]);
+      expect(await uploads().get(upload)).toMatchObject({ state: 'sealed', outcome: { artifact: artifact.uuid, index: 1, blob } });
+      for (const [subject, id] of [['artifact', artifact.uuid], ['blob', blob]] as const) {
+        expect(await journal().events(subject, id, { limit: 9 })).toMatchObject([{ message: 'version 1 from upload', extra: { by: 'alpha' } }]);
+      }
+    });
+
+    test('needs an upload that stands at the size, a namespace, and a blob that is good', async () => {
+      const upload = await scene().upload('alpha', 5);
+      expect(await scene().publishUpload('alpha', 'a', randomUUID(), contentOf('hello'))).toBe('no_upload');
+      expect(await scene().publishUpload('alpha', 'a', upload, contentOf('hell'))).toBe('no_upload');
+      expect(await scene().publishUpload('nobody', 'a', upload, contentOf('hello'))).toBe('no_namespace');
+      expect(await scene().publishBlob('alpha', 'a', randomUUID())).toBe('no_blob');
+      await uploads().drop(upload, eventOf('upload', upload));
+      expect(await scene().publishUpload('alpha', 'a', upload, contentOf('hello'))).toBe('no_upload');
+      expect(await contents().totals()).toMatchObject({ contents: 0, blobs: 0, artifacts: 0, versions: 0 });
+
+      const { blob, address } = await scene().version('alpha', 'a', 'bytes');
+      await contents().mark(sha512Of('bytes'), address, 'rotten', 12, null);
+      expect(await scene().publishBlob('alpha', 'b', blob)).toBe('no_blob');
+    });
+
+    test('answers a repeat what the first run answered, whatever became of the version', async () => {
+      const upload = await scene().upload('alpha', 3);
+      const first = done(await scene().publishUpload('alpha', 'a', upload, contentOf('one'), { maxVersions: 1 }));
+      const repeat = async () => done(await scene().publishUpload('alpha', 'a', upload, contentOf('one')));
+      expect(await repeat()).toEqual({ ...first, added: false });
+      await scene().version('alpha', 'a', 'two');
+      expect(await scene().indexes(first.artifact.uuid)).toEqual([2]);
+      expect(await repeat()).toMatchObject({ index: 1, blob: first.blob, added: false, artifact: { lastIndex: 2 } });
+      await artifacts().remove(first.artifact.uuid, 20, eventOf('artifact', first.artifact.uuid));
+      await blobs().sweep(100, 10);
+      expect(await repeat()).toMatchObject({ index: 1, added: false, artifact: { state: 'deleted' }, address: '' });
+    });
+
+    test('of many runs for one upload, one adds', async () => {
+      const upload = await scene().upload('alpha', 4);
+      const runs = Array.from({ length: 12 }, () => scene().publishUpload('alpha', 'a', upload, contentOf('race')));
+      const all = (await Promise.all(runs)).map(done);
+      expect(all.filter(({ added }) => added)).toHaveLength(1);
+      expect(new Set(all.map(({ artifact, index, blob, address }) => [artifact.uuid, index, blob, address].join())).size).toBe(1);
+    });
+
+    test('of many uploads of the same bytes to one name, one adds, on one content', async () => {
+      const ids = await Promise.all(Array.from({ length: 12 }, () => scene().upload('alpha', 4)));
+      const all = (await Promise.all(ids.map((id) => scene().publishUpload('alpha', 'a', id, contentOf('race'))))).map(done);
+      expect(all.filter(({ added }) => added)).toHaveLength(1);
+      expect(new Set(all.map(({ address }) => address)).size).toBe(1);
+      expect(await contents().totals()).toMatchObject({ contents: 1, blobs: 1, artifacts: 1, versions: 1, openUploads: 0 });
+    });
+
+    test('skips only what the newest version has; numbers go on', async () => {
+      const indexes: number[] = [];
+      for (const text of ['a', 'b', 'b', 'a']) indexes.push((await scene().version('alpha', 'n', text)).index);
+      expect(indexes).toEqual([1, 2, 2, 3]);
+      const { artifact, blob } = await scene().version('alpha', 'n', 'a');
+      expect((await blobs().get(blob))?.references).toBe(2);
+      await artifacts().removeVersion(artifact.uuid, 3, 20, eventOf('artifact', artifact.uuid));
+      expect((await scene().version('alpha', 'n', 'a')).index).toBe(4);
+    });
+
+    test('keeps namespaces apart on one content', async () => {
+      const one = await scene().version('alpha', 'n', 'same');
+      const two = await scene().version('beta', 'n', 'same');
+      expect(two.blob).not.toBe(one.blob);
+      expect(two.address).toBe(one.address);
+      expect((await scene().version('alpha', 'other name', 'same')).blob).toBe(one.blob);
+      expect(await contents().totals()).toMatchObject({ contents: 1, bytes: 4, blobs: 2, versions: 3, namedBytes: 12 });
+    });
+
+    test('lets an artifact name a blob of another namespace, and takes the same bytes as the same', async () => {
+      const { blob } = await scene().version('alpha', 'n', 'lent');
+      const lent = done(await scene().publishBlob('beta', 'n', blob));
+      expect(lent).toMatchObject({ blob, added: true, index: 1 });
+      expect(await scene().publishBlob('beta', 'n', blob)).toMatchObject({ added: false, index: 1 });
+      expect(await scene().version('beta', 'n', 'lent')).toMatchObject({ added: false, index: 1, blob });
+      expect((await blobs().get(blob))?.references).toBe(2);
+      expect(await journal().events('artifact', lent.artifact.uuid, { limit: 9 })).toMatchObject([{ message: 'version 1 from blob' }]);
+    });
+
+    test('keeps as many versions as the artifact says', async () => {
+      for (const text of ['a', 'b', 'c', 'd']) await scene().version('alpha', 'n', text, { maxVersions: 2 });
+      const { artifact } = await scene().version('alpha', 'n', 'e', { maxVersions: 9 });
+      expect(artifact.maxVersions).toBe(2);
+      expect(await scene().indexes(artifact.uuid)).toEqual([4, 5]);
+      await scene().version('alpha', 'n', 'f', { maxVersions: 3, setMaxVersions: true });
+      expect(await scene().indexes(artifact.uuid)).toEqual([4, 5, 6]);
+      // A skipped publication sets the limit all the same.
+      expect(await scene().version('alpha', 'n', 'f', { maxVersions: 1, setMaxVersions: true })).toMatchObject({ added: false });
+      expect(await scene().indexes(artifact.uuid)).toEqual([6]);
+    });
+
+    test('heals bad bytes with the offered ones, and says where the bad ones lie', async () => {
+      const first = await scene().version('alpha', 'n', 'bytes');
+      await contents().mark(sha512Of('bytes'), first.address, 'rotten', 12, null);
+      expect((await blobs().get(first.blob))?.contentState).toBe('rotten');
+      const offered = contentOf('bytes');
+      const upload = await scene().upload('alpha', 5);
+      const second = done(await scene().publishUpload('alpha', 'n', upload, offered));
+      expect(second).toMatchObject({ added: false, blob: first.blob, address: offered.address, replaced: first.address });
+      expect(await contents().get(sha512Of('bytes'))).toEqual(offered);
+      await contents().mark(sha512Of('bytes'), offered.address, 'missing', 13, null);
+      const again = await scene().upload('alpha', 5);
+      expect(await scene().publishUpload('alpha', 'm', again, offered)).toMatchObject({ added: true, address: offered.address, replaced: null });
+    });
+
+    test('gives a new artifact after deletion, and a fetched one its version', async () => {
+      const first = await scene().version('alpha', 'n', 'a');
+      await artifacts().remove(first.artifact.uuid, 20, eventOf('artifact', first.artifact.uuid));
+      const second = await scene().version('alpha', 'n', 'a');
+      expect(second.artifact.uuid).not.toBe(first.artifact.uuid);
+      expect(second).toMatchObject({ index: 1, blob: first.blob });
+
+      const pending = scene().pendingArtifact('alpha', 'fetched');
+      await artifacts().begin(pending, eventOf('artifact', pending.uuid));
+      await artifacts().fail(pending.uuid, 'not found', eventOf('artifact', pending.uuid));
+      const fetched = await scene().version('alpha', 'fetched', 'b', { type: 'image', sourceUrl: pending.sourceUrl });
+      expect(fetched.artifact).toEqual({ ...pending, state: 'created', lastIndex: 1 });
+    });
+  });
+}

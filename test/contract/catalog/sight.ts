@@ -1,0 +1,140 @@
+import type { Sight } from '../../../src/core/engine.ts';
+import { done, eventOf, everything, sha512Of } from './scene.ts';
+import type { Scene } from './scene.ts';
+
+export function sightContract(scene: () => Scene): void {
+  describe('sight', () => {
+    const artifacts = () => scene().catalog.artifacts;
+    const blobs = () => scene().catalog.blobs;
+    const names = async (sight: Sight, filter: Parameters<Scene['catalog']['artifacts']['list']>[1] = {}) =>
+      (await artifacts().list(sight, filter, everything)).map(({ name }) => name).sort();
+
+    /** alpha and trusting own a private and a shared artifact each; trusting trusts beta. */
+    async function setUp(): Promise<Record<string, string>> {
+      await scene().namespace('trusting', ['beta']);
+      const made: Record<string, string> = {};
+      for (const namespace of ['alpha', 'beta', 'trusting']) {
+        for (const shared of [false, true]) {
+          const name = `${namespace}-${shared ? 'shared' : 'private'}`;
+          made[name] = (await scene().version(namespace, name, name, { shared, type: shared ? 'image' : 'other' })).blob;
+        }
+      }
+      return made;
+    }
+
+    test('reaches what one owns, what is shared, and what those own who trust one', async () => {
+      const made = await setUp();
+      const seen: readonly [Sight, string[]][] = [
+        ['everything', Object.keys(made)],
+        [{ namespace: 'alpha' }, ['alpha-private', 'alpha-shared', 'beta-shared', 'trusting-shared']],
+        [{ namespace: 'beta' }, ['alpha-shared', 'beta-private', 'beta-shared', 'trusting-private', 'trusting-shared']],
+        [{ namespace: 'trusting' }, ['alpha-shared', 'beta-shared', 'trusting-private', 'trusting-shared']],
+        [{ namespace: 'stranger' }, ['alpha-shared', 'beta-shared', 'trusting-shared']],
+      ];
+      for (const [sight, expected] of seen) {
+        expect(await names(sight)).toEqual([...expected].sort());
+        const listed = (await blobs().list(sight, everything)).map(({ uuid }) => uuid);
+        expect(listed).toEqual(expected.map((name) => made[name]!).sort());
+        for (const [name, blob] of Object.entries(made)) {
+          expect(await blobs().seen(blob, sight)).toBe(expected.includes(name));
+          const found = await blobs().withDigest({ algorithm: 'sha512', hex: sha512Of(name) }, sight);
+          expect(found?.uuid).toBe(expected.includes(name) ? blob : undefined);
+        }
+      }
+    });
+
+    test('is narrowed by namespace, name and type', async () => {
+      await setUp();
+      const beta = { namespace: 'beta' };
+      expect(await names(beta, { type: 'other' })).toEqual(['beta-private', 'trusting-private']);
+      expect(await names(beta, { namespace: 'trusting' })).toEqual(['trusting-private', 'trusting-shared']);
+      expect(await names(beta, { namespace: 'alpha' })).toEqual(['alpha-shared']);
+      expect(await names(beta, { namespace: 'alpha', type: 'other' })).toEqual([]);
+      expect(await names(beta, { name: 'alpha-shared' })).toEqual(['alpha-shared']);
+      expect(await names(beta, { name: 'alpha-private' })).toEqual([]);
+      expect(await names(beta, { name: 'trusting-private', type: 'other' })).toEqual(['trusting-private']);
+      expect(await names(beta, { name: 'trusting-private', type: 'image' })).toEqual([]);
+      expect(await names('everything', { namespace: 'alpha' })).toEqual(['alpha-private', 'alpha-shared']);
+      expect(await names('everything', { namespace: 'alpha', type: 'image' })).toEqual(['alpha-shared']);
+      expect(await names('everything', { type: 'image' })).toEqual(['alpha-shared', 'beta-shared', 'trusting-shared']);
+      expect(await names('everything', { name: 'beta-private' })).toEqual(['beta-private']);
+      expect(await names('everything', { name: 'beta-private', namespace: 'alpha' })).toEqual([]);
+    });
+
+    test('pages meet every artifact and blob once, in order', async () => {
+      await scene().namespace('trusting', ['alpha']);
+      const expected = new Map<string, string>();
+      for (let n = 0; n < 25; n += 1) {
+        const type = (['image', 'snapshot', 'label', 'other'] as const)[n % 4]!;
+        const { artifact, blob } = await scene().version(n % 3 ? 'alpha' : 'trusting', `n${n}`, `n${n}`, { type, shared: n % 2 === 0 });
+        expected.set(artifact.uuid, blob);
+      }
+      for (const sight of ['everything', { namespace: 'alpha' }] as const) {
+        const uuids: string[] = [];
+        const found: string[] = [];
+        for (let after: string | null = null; ; ) {
+          const page = await artifacts().list(sight, {}, { after, limit: 4 });
+          if (page.length === 0) break;
+          uuids.push(...page.map(({ uuid }) => uuid));
+          after = uuids.at(-1)!;
+        }
+        for (let after: string | null = null; ; ) {
+          const page = await blobs().list(sight, { after, limit: 4 });
+          if (page.length === 0) break;
+          found.push(...page.map(({ uuid }) => uuid));
+          after = found.at(-1)!;
+        }
+        expect(uuids).toEqual([...expected.keys()].sort());
+        expect(found).toEqual([...expected.values()].sort());
+      }
+    });
+
+    test('follows sharing, trust and deletion at once', async () => {
+      const { artifact, blob } = await scene().version('alpha', 'a', 'a');
+      const beta = { namespace: 'beta' };
+      const event = eventOf('artifact', artifact.uuid);
+      expect(await blobs().seen(blob, beta)).toBe(false);
+      await artifacts().setShared(artifact.uuid, true, event);
+      expect(await blobs().seen(blob, beta)).toBe(true);
+      expect(await names(beta)).toEqual(['a']);
+      await scene().version('alpha', 'a', 'later');
+      expect(await blobs().list(beta, everything)).toHaveLength(2);
+      await artifacts().setShared(artifact.uuid, false, event);
+      expect(await blobs().seen(blob, beta)).toBe(false);
+      await scene().catalog.namespaces.trust('alpha', 'beta', true, event);
+      expect(await blobs().seen(blob, beta)).toBe(true);
+      await artifacts().remove(artifact.uuid, 20, event);
+      for (const sight of [beta, { namespace: 'alpha' }]) {
+        expect(await blobs().seen(blob, sight)).toBe(false);
+        expect(await blobs().withDigest({ algorithm: 'sha512', hex: sha512Of('a') }, sight)).toBeUndefined();
+        expect(await blobs().list(sight, everything)).toEqual([]);
+        expect(await names(sight)).toEqual([]);
+      }
+    });
+
+    test('does not reach a blob through its content or its owner, only through a version', async () => {
+      const mine = await scene().version('alpha', 'a', 'same');
+      const theirs = await scene().version('beta', 'b', 'same');
+      const digest = { algorithm: 'sha512', hex: sha512Of('same') } as const;
+      expect((await blobs().withDigest(digest, { namespace: 'beta' }))?.uuid).toBe(theirs.blob);
+      await artifacts().remove(theirs.artifact.uuid, 20, eventOf('artifact', theirs.artifact.uuid));
+      expect(await blobs().withDigest(digest, { namespace: 'beta' })).toBeUndefined();
+      done(await scene().publishBlob('beta', 'c', mine.blob));
+      expect((await blobs().withDigest(digest, { namespace: 'beta' }))?.uuid).toBe(mine.blob);
+    });
+
+    test('finds bytes by any digest that is known, while they are good', async () => {
+      const { blob, address } = await scene().version('alpha', 'a', 'bytes');
+      const md5 = { algorithm: 'md5', hex: '0123456789abcdef0123456789abcdef' } as const;
+      await blobs().addDigest(sha512Of('bytes'), md5.algorithm, md5.hex);
+      await blobs().addDigest(sha512Of('bytes'), 'sha1', 'aa');
+      await blobs().addDigest(sha512Of('nothing'), 'sha1', 'bb');
+      expect((await blobs().get(blob))?.digests).toEqual({ md5: md5.hex, sha1: 'aa' });
+      expect((await blobs().withDigest(md5, { namespace: 'alpha' }))?.uuid).toBe(blob);
+      expect(await blobs().withDigest(md5, { namespace: 'beta' })).toBeUndefined();
+      expect((await blobs().withDigest(md5, 'everything'))?.uuid).toBe(blob);
+      await scene().catalog.contents.mark(sha512Of('bytes'), address, 'rotten', 12, null);
+      expect(await blobs().withDigest(md5, 'everything')).toBeUndefined();
+    });
+  });
+}

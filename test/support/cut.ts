@@ -1,0 +1,235 @@
+/**
+ * A TCP proxy whose connections go wrong on purpose: reset, black hole, stall, slow drip, delay, swallowed answers.
+ *
+ * It stands between a client and a server on loopback, gives each connection the next fault of its script, and
+ * counts what arrived, so that a test can say how much of it the server kept.
+ */
+import { readFileSync } from 'node:fs';
+import { connect, createServer, type AddressInfo, type Socket } from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { RequestCounter } from './requests.ts';
+
+/** What may happen to a connection. Bytes are counted from the connection's start, headers included. */
+export interface Fault {
+  /** Strikes once so many bytes of the client went to the server; no byte more goes. */
+  readonly up?: number;
+  /** Strikes once so many bytes of answers went to the client; with 0, when the first one is there, and none goes. */
+  readonly down?: number;
+  /** Strikes once so many requests went to the server whole; their last answer may be on its way or not. */
+  readonly requests?: number;
+  /**
+   * `reset`: both sides get an RST. `black hole`: the client gets an RST, the server hears nothing more and is not
+   * told. `stall`: nothing moves any more, both sides stay open. `close`: both sides get an orderly end.
+   */
+  readonly then?: 'reset' | 'black hole' | 'stall' | 'close';
+  /** Milliseconds that every piece waits, each way. */
+  readonly delay?: number;
+  /** Bytes a second from client to server. */
+  readonly rate?: number;
+}
+
+/** Both sides are reset after `bytes` of the client. */
+export const resetAfter = (bytes: number): Fault => ({ up: bytes, then: 'reset' });
+/** The client side dies after `bytes`; the server side stays open and silent. */
+export const blackHoleAfter = (bytes: number): Fault => ({ up: bytes, then: 'black hole' });
+/** Nothing moves after `bytes` of the client. */
+export const stallAfter = (bytes: number): Fault => ({ up: bytes, then: 'stall' });
+/** The request is whole on its way when everything is reset; the server learns of that before or while it answers. */
+export const resetAfterRequest = (requests = 1): Fault => ({ requests, then: 'reset' });
+/** The server gives its answer; `bytes` of answers reach the client. */
+export const resetAnswerAfter = (bytes: number): Fault => ({ down: bytes, then: 'reset' });
+/** Bytes trickle to the server. */
+export const drip = (bytesPerSecond: number): Fault => ({ rate: bytesPerSecond });
+/** A slow path. */
+export const delayed = (milliseconds: number): Fault => ({ delay: milliseconds });
+
+export interface Connection {
+  /** Bytes of the client that the server's machine has acknowledged. */
+  readonly arrived: number;
+  /** Bytes of answers handed to the client's side. */
+  readonly answered: number;
+  /** Resolves when the fault struck. */
+  readonly struck: Promise<void>;
+  /** Resolves when the server's side is closed, by the server or by the fault. */
+  readonly serverClosed: Promise<void>;
+  /** Resolves when the client's side is closed. */
+  readonly clientClosed: Promise<void>;
+  /** Strikes now. */
+  strike(how: NonNullable<Fault['then']>): void;
+}
+
+export interface Proxy {
+  readonly port: number;
+  /** `http://127.0.0.1:port`. */
+  readonly url: string;
+  /** All connections so far, oldest first. */
+  readonly connections: readonly Connection[];
+  /** Gives the next connections these faults, one each; those after them pass untouched. */
+  script(...faults: Fault[]): void;
+  /** The next connection that is opened. */
+  next(): Promise<Connection>;
+  /** Ends everything, at once. */
+  close(): Promise<void>;
+}
+
+/** Opens a proxy on a free port of loopback in front of `host:port`. */
+export async function openProxy(target: { readonly host: string; readonly port: number }): Promise<Proxy> {
+  const faults: Fault[] = [];
+  const connections: Path[] = [];
+  let waiting: ((connection: Connection) => void)[] = [];
+  const server = createServer({ allowHalfOpen: true, pauseOnConnect: true }, (client) => {
+    const path = new Path(client, connect({ ...target, allowHalfOpen: true }), faults.shift() ?? {});
+    connections.push(path);
+    for (const resolve of waiting) resolve(path);
+    waiting = [];
+  });
+  await new Promise<void>((resolve, reject) => server.once('error', reject).listen(0, '127.0.0.1', resolve));
+  const { port } = server.address() as AddressInfo;
+  return {
+    port,
+    url: `http://127.0.0.1:${port}`,
+    connections,
+    script: (...more) => void faults.push(...more),
+    next: () => new Promise((resolve) => waiting.push(resolve)),
+    close: () => {
+      for (const path of connections) path.end();
+      return new Promise((resolve, reject) => server.close((error) => (error ? reject(error) : resolve())));
+    },
+  };
+}
+
+/** One connection: the client's socket, the server's, and what is to happen between them. */
+class Path implements Connection {
+  readonly struck: Promise<void>;
+  readonly serverClosed: Promise<void>;
+  readonly clientClosed: Promise<void>;
+  readonly #client: Socket;
+  readonly #server: Socket;
+  readonly #fault: Fault;
+  readonly #requests = new RequestCounter();
+  readonly #over = new AbortController();
+  #markStruck: () => void = () => undefined;
+  #handedUp = 0;
+  #arrivedAtEnd: number | undefined;
+  #answered = 0;
+
+  constructor(client: Socket, server: Socket, fault: Fault) {
+    this.#client = client;
+    this.#server = server;
+    this.#fault = fault;
+    this.struck = new Promise((resolve) => (this.#markStruck = resolve));
+    this.serverClosed = new Promise((resolve) => server.once('close', () => resolve()));
+    this.clientClosed = new Promise((resolve) => client.once('close', () => resolve()));
+    // An error is always followed by 'close', which is where this proxy learns that a side is gone.
+    for (const socket of [client, server]) socket.setNoDelay(true).on('error', () => undefined);
+    void this.#carryUp();
+    void this.#carryDown();
+  }
+
+  get arrived(): number {
+    return this.#arrivedAtEnd ?? this.#handedUp - unacknowledged(this.#server);
+  }
+
+  get answered(): number {
+    return this.#answered;
+  }
+
+  strike(how: NonNullable<Fault['then']>): void {
+    if (this.#over.signal.aborted) return;
+    this.#over.abort();
+    this.#arrivedAtEnd = this.#handedUp - unacknowledged(this.#server);
+    if (how === 'close') {
+      this.#client.destroySoon();
+      this.#server.destroySoon();
+    } else if (how !== 'stall') {
+      this.#client.resetAndDestroy();
+      if (how === 'reset') this.#server.resetAndDestroy();
+    }
+    this.#markStruck();
+  }
+
+  /** Ends both sides, whatever state they are in. */
+  end(): void {
+    this.#over.abort();
+    this.#client.destroy();
+    this.#server.destroy();
+  }
+
+  async #carryUp(): Promise<void> {
+    const { up = Infinity, then = 'reset', rate, requests = Infinity } = this.#fault;
+    const step = rate === undefined ? Infinity : Math.max(1, Math.floor(rate / ticksPerSecond));
+    await this.#carry(this.#client, this.#server, 'stop', async (chunk) => {
+      for (let from = 0; from < chunk.length && !this.#over.signal.aborted; ) {
+        const room = Math.min(step, up - this.#handedUp);
+        const piece = chunk.subarray(from, from + room);
+        if (piece.length > 0) await this.#write(this.#server, piece);
+        this.#handedUp += piece.length;
+        from += piece.length;
+        if (this.#requests.take(piece) >= requests || this.#handedUp >= up) this.strike(then);
+        else if (rate !== undefined) await this.#wait(1000 / ticksPerSecond);
+      }
+    });
+  }
+
+  async #carryDown(): Promise<void> {
+    const { down = Infinity, then = 'reset' } = this.#fault;
+    // Reading on after the fault lets this side learn when the server lets go.
+    await this.#carry(this.#server, this.#client, 'discard', async (chunk) => {
+      const piece = chunk.subarray(0, down - this.#answered);
+      if (piece.length > 0) await this.#write(this.#client, piece);
+      this.#answered += piece.length;
+      if (this.#answered >= down) this.strike(then);
+    });
+  }
+
+  /** Carries one way until the end, an error, or the fault; from then on `after` says whether to go on reading. */
+  async #carry(from: Socket, to: Socket, after: 'stop' | 'discard', pass: (chunk: Buffer) => Promise<void>): Promise<void> {
+    try {
+      for await (const chunk of from.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>) {
+        if (this.#fault.delay !== undefined) await this.#wait(this.#fault.delay);
+        if (!this.#over.signal.aborted) await pass(chunk);
+        if (this.#over.signal.aborted && after === 'stop') return;
+      }
+      if (this.#over.signal.aborted) from.end();
+      else to.end();
+    } catch {
+      // One side died of itself: so does the other, in the same way.
+      if (!this.#over.signal.aborted) to.resetAndDestroy();
+    }
+  }
+
+  /** Resolves when the kernel took the bytes. */
+  #write(socket: Socket, bytes: Buffer): Promise<void> {
+    return new Promise((resolve, reject) => {
+      socket.write(bytes, (error) => (error ? reject(error) : resolve()));
+    });
+  }
+
+  async #wait(milliseconds: number): Promise<void> {
+    await sleep(milliseconds, undefined, { signal: this.#over.signal }).catch(() => undefined);
+  }
+}
+
+const ticksPerSecond = 20;
+
+/**
+ * Bytes written to a socket that the other machine's kernel has not acknowledged. An RST throws these away, so they
+ * cannot be called arrived. Linux says so in a table of its own; elsewhere they count as none.
+ */
+function unacknowledged(socket: Socket): number {
+  if (socket.localPort === undefined || socket.remotePort === undefined) return 0;
+  const [local, remote] = [socket.localPort, socket.remotePort].map((port) => port.toString(16).toUpperCase().padStart(4, '0'));
+  for (const table of ['/proc/net/tcp', '/proc/net/tcp6']) {
+    const row = new RegExp(`: [0-9A-F]+:${local} [0-9A-F]+:${remote} [0-9A-F]{2} ([0-9A-F]+):`).exec(read(table));
+    if (row) return Number.parseInt(row[1]!, 16);
+  }
+  return 0;
+}
+
+function read(file: string): string {
+  try {
+    return readFileSync(file, 'latin1');
+  } catch {
+    return '';
+  }
+}

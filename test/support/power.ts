@@ -1,0 +1,67 @@
+/**
+ * An engine whose power can be cut: what was not synced is then torn away, to a random length, as a kernel that lost
+ * its page cache would leave it. With `lying`, syncs do nothing and still say that they did.
+ */
+import { readdirSync, statSync, truncateSync, unlinkSync } from 'node:fs';
+import { join } from 'node:path';
+import type { ByteStore, Engine, StageWriter } from '../../src/core/engine.ts';
+import { openEngine } from '../../src/engines/index.ts';
+
+export interface Machine {
+  readonly engine: Engine;
+  /** Takes the power away. The engine is dead afterwards; the folder holds what survived. */
+  cut(random: () => number): Promise<void>;
+}
+
+export async function powerOn(folder: string, lying = false): Promise<Machine> {
+  const engine = await openEngine({ folder, strict: true, onFault: (why, error) => { throw new Error(why, { cause: error }); } });
+  const durable = new Map<string, number>();
+  // What lies there at power-on survived the last cut.
+  for (const stage of readdirSync(join(folder, 'uploads'))) durable.set(stage, statSync(join(folder, 'uploads', stage)).size);
+  return {
+    engine: { ...engine, bytes: watch(engine.bytes, durable, lying) },
+    cut: async (random) => {
+      await engine.close();
+      for (const stage of readdirSync(join(folder, 'uploads'))) tear(join(folder, 'uploads', stage), durable.get(stage), random);
+    },
+  };
+}
+
+function tear(path: string, kept: number | undefined, random: () => number): void {
+  if (kept === undefined) return unlinkSync(path);
+  const { size } = statSync(path);
+  if (size > kept) truncateSync(path, kept + Math.floor(random() * (size - kept + 1)));
+}
+
+/** The same store, noting what has been made durable. */
+function watch(bytes: ByteStore, durable: Map<string, number>, lying: boolean): ByteStore {
+  const noted: Partial<ByteStore> = {
+    open: async (stage, offset) => noting(await bytes.open(stage, offset), (to) => !lying && durable.set(stage, Math.max(to, durable.get(stage) ?? 0))),
+    cut: async (stage, size) => {
+      await bytes.cut(stage, size);
+      if (durable.has(stage)) durable.set(stage, Math.min(size, durable.get(stage)!));
+    },
+    drop: async (stage) => {
+      await bytes.drop(stage);
+      durable.delete(stage);
+    },
+  };
+  return new Proxy(bytes, {
+    get: (target, key: keyof ByteStore) => noted[key] ?? (target[key] as () => unknown).bind(target),
+  });
+}
+
+function noting(writer: StageWriter, note: (to: number) => void): StageWriter {
+  return {
+    get offset() {
+      return writer.offset;
+    },
+    write: (chunk) => writer.write(chunk),
+    close: () => writer.close(),
+    sync: async () => {
+      const to = await writer.sync();
+      note(to);
+      return to;
+    },
+  };
+}
