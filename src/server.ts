@@ -10,12 +10,11 @@ import type { Engine } from './core/engine.ts';
 import { openEngine } from './engines/index.ts';
 import { capabilities, shakenFist, wording } from './faces/shakenfist/index.ts';
 import { web } from './faces/web/index.ts';
-import { json, send } from './http/answering.ts';
 import { Book } from './http/book.ts';
 import { Lifetime } from './http/lifetime.ts';
 import { listen } from './http/listener.ts';
 import { Metrics, type Readings } from './http/metrics.ts';
-import { refusing } from './http/refusing.ts';
+import { refusing, say } from './http/refusing.ts';
 import { noteRequests } from './http/requests.ts';
 import { openOutbound } from './http/outbound.ts';
 import { readIdentity } from './identity.ts';
@@ -151,9 +150,8 @@ function assemble(routers: readonly express.Router[], parts: { book: Book; log: 
 function answerUnknown(book: Book, req: Request, res: Response): void {
   const allowed = book.methodsAt(req.path);
   if (allowed.length === 0) throw new Refusal('not_found', 'there is nothing at this path');
-  const headers = { Allow: [...allowed, 'OPTIONS'].join(', ') };
-  if (req.method === 'OPTIONS') send(req, res, { status: 204, headers });
-  else json(req, res, 405, { error: 'this path does not take that method', status: 405, code: 'method_not_allowed' }, headers);
+  const refused = { sentence: 'this path does not take that method', status: 405, code: 'method_not_allowed', details: {} } as const;
+  say(wording, req, res, refused, { Allow: allowed.join(', ') });
 }
 
 async function readingsOf(core: Core, lifetime: Lifetime): Promise<Readings> {

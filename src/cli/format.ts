@@ -1,18 +1,4 @@
-/** Sizes, times and tables as people read them. */
-
-const units = ['B', 'KiB', 'MiB', 'GiB', 'TiB', 'PiB'] as const;
-
-/** `1.4 GiB`. */
-export function formatSize(bytes: number): string {
-  let value = bytes;
-  let unit = 0;
-  while (value >= 1023.95 && unit < units.length - 1) {
-    value /= 1024;
-    unit += 1;
-  }
-  const digits = unit === 0 || value >= 99.95 ? 0 : 1;
-  return `${value.toFixed(digits)} ${units[unit]}`;
-}
+/** Times and tables as people read them; sizes are `kit/bytes`. */
 
 /** `0:42`, `1:05:09`. */
 export function formatSpan(ms: number): string {

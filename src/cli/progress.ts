@@ -1,5 +1,6 @@
 /** A progress bar with rate and time left. */
-import { formatSize, formatSpan } from './format.ts';
+import { printBytes } from '../kit/bytes.ts';
+import { formatSpan } from './format.ts';
 import type { Terminal } from './world.ts';
 
 /** Milliseconds over which the rate is taken, and between two drawings. */
@@ -69,11 +70,11 @@ export class Progress {
 
 /** One line, no wider than `columns`. */
 export function drawLine(phase: string, done: number, total: number | undefined, perSecond: number | undefined, columns: number): string {
-  const rate = perSecond === undefined ? '' : `${formatSize(perSecond)}/s`;
-  if (total === undefined) return `${phase} ${formatSize(done)}  ${rate}`.slice(0, columns - 1).trimEnd();
+  const rate = perSecond === undefined ? '' : `${printBytes(perSecond)}/s`;
+  if (total === undefined) return `${phase} ${printBytes(done)}  ${rate}`.slice(0, columns - 1).trimEnd();
   const share = total === 0 ? 1 : Math.min(1, done / total);
   const left = perSecond && perSecond > 0 && done < total ? `${formatSpan(((total - done) / perSecond) * 1000)} left` : '';
-  const numbers = `${String(Math.floor(share * 100)).padStart(3)}%  ${formatSize(done)} of ${formatSize(total)}`;
+  const numbers = `${String(Math.floor(share * 100)).padStart(3)}%  ${printBytes(done)} of ${printBytes(total)}`;
   const text = [numbers, rate.padStart(12), left].filter((part) => part !== '').join('  ');
   const room = columns - phase.length - text.length - 6;
   const width = Math.min(30, room);

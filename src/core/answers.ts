@@ -3,14 +3,16 @@ import type { Upload } from './model.ts';
 
 /** Milliseconds in which marks gather before one commit takes them all: the window in which a crash forgets one. */
 const gathering = 50;
-/** Lost answers remembered at most; an older one is then taken from the record, which says the same after a crash. */
+/** Uploads remembered at most; of an older one the record is believed, which by then says the same. */
 const memory = 10_000;
 
 /** What became of the answers to appends: the record says `unanswered` from the commit on, until it is known better. */
 export class Answers {
   readonly #catalog: Catalog;
-  /** Offsets whose answer arrived, not yet on record. */
+  /** Offsets whose answer arrived. Kept after they went on record, since an append under way may have read the record before. */
   readonly #arrived = new Map<string, number>();
+  /** Uploads whose newest mark is not yet on record. */
+  readonly #unwritten = new Set<string>();
   /** Offsets whose answer was sent and then seen to be lost. */
   readonly #lost = new Map<string, number>();
   #timer: NodeJS.Timeout | undefined;
@@ -23,12 +25,13 @@ export class Answers {
   settle(upload: string, offset: number, answered: boolean): void {
     if (!answered) {
       this.#arrived.delete(upload);
-      if (this.#lost.size >= memory) this.#lost.delete(this.#lost.keys().next().value!);
-      this.#lost.set(upload, offset);
+      this.#unwritten.delete(upload);
+      remember(this.#lost, upload, offset);
       return;
     }
     this.#lost.delete(upload);
-    this.#arrived.set(upload, offset);
+    remember(this.#arrived, upload, offset);
+    this.#unwritten.add(upload);
     this.#timer ??= setTimeout(() => this.#flush(), gathering).unref();
   }
 
@@ -46,16 +49,19 @@ export class Answers {
 
   #flush(): void {
     this.#timer = undefined;
-    const marks = [...this.#arrived];
-    if (marks.length === 0) return;
-    // A mark that cannot be written is only a hint lost: the bytes are compared before anything is taken for a replay.
-    this.#flushing = this.#catalog.uploads.answered(marks).then(
-      () => this.#forget(marks),
-      () => this.#forget(marks),
-    );
+    const marks = [...this.#unwritten].flatMap((upload) => {
+      const offset = this.#arrived.get(upload);
+      return offset === undefined ? [] : [[upload, offset] as const];
+    });
+    this.#unwritten.clear();
+    // A mark that cannot be written is forgotten by a crash, no sooner.
+    if (marks.length > 0) this.#flushing = this.#flushing.then(() => this.#catalog.uploads.answered(marks)).catch(() => undefined);
   }
+}
 
-  #forget(marks: readonly (readonly [string, number])[]): void {
-    for (const [upload, offset] of marks) if (this.#arrived.get(upload) === offset) this.#arrived.delete(upload);
-  }
+/** Notes the newest last, and lets the oldest go. */
+function remember(offsets: Map<string, number>, upload: string, offset: number): void {
+  offsets.delete(upload);
+  if (offsets.size >= memory) offsets.delete(offsets.keys().next().value!);
+  offsets.set(upload, offset);
 }

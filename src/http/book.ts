@@ -74,7 +74,7 @@ export class Book {
   /** Methods that the book has for a path as requested, whatever its parameters. */
   methodsAt(path: string): string[] {
     const found = this.operations.filter((operation) => patternOf(operation.path).test(path)).map((operation) => operation.method.toUpperCase());
-    return [...new Set(found)];
+    return [...new Set(found.includes('GET') ? [...found, 'HEAD'] : found)];
   }
 
   /** A checker of the schema at a JSON pointer such as `/components/schemas/Upload`. */

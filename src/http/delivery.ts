@@ -7,8 +7,11 @@ const watched = new WeakMap<Socket, () => void>();
 /**
  * Tells whether an answer reached its client, as far as the connection can tell: it did when the system took it all
  * and the connection did not break before the next request on it.
+ *
+ * @param keepsOpen whether this client is known never to close a connection between two requests. For any other an
+ *   orderly end after the answer says nothing.
  */
-export function watchDelivery(res: ServerResponse, settle: (arrived: boolean) => void): void {
+export function watchDelivery(res: ServerResponse, keepsOpen: boolean, settle: (arrived: boolean) => void): void {
   const { socket } = res;
   if (!socket || socket.destroyed) {
     settle(false);
@@ -17,12 +20,14 @@ export function watchDelivery(res: ServerResponse, settle: (arrived: boolean) =>
   const broke = (): void => settle(false);
   const forget = (): void => {
     socket.off('error', broke);
+    socket.off('end', broke);
     socket.off('close', forget);
     watched.delete(socket);
   };
   res.once('finish', () => {
     settle(true);
     socket.once('error', broke);
+    if (keepsOpen) socket.once('end', broke);
     socket.once('close', forget);
     watched.set(socket, forget);
   });

@@ -26,6 +26,8 @@ export class Metrics {
     name: 'stowage_request_seconds', help: 'Time from a request to the end of its answer.', labelNames: ['method', 'route'],
     buckets: [0.005, 0.025, 0.1, 0.5, 2.5, 10, 60, 600], registers: [this.#registry],
   });
+  readonly #received = this.#counter('stowage_received_bytes_total', 'Bytes of request bodies received.');
+  readonly #cpu = this.#counter('process_cpu_seconds_total', 'Processor time used.');
   readonly #sent = this.#counter('stowage_sent_bytes_total', 'Bytes of blobs sent.');
   readonly #replays = this.#counter('stowage_replayed_appends_total', 'Appends recognised as repeats of one whose answer was lost.');
   readonly #swept = new Counter({
@@ -58,6 +60,9 @@ export class Metrics {
   async print(): Promise<string> {
     const now = await this.#read();
     for (const [gauge, value] of this.#readings) gauge.set(value(now));
+    set(this.#received, now.received);
+    const { user, system } = process.cpuUsage();
+    set(this.#cpu, (user + system) / 1e6);
     return this.#registry.metrics();
   }
 
@@ -118,19 +123,11 @@ export class Metrics {
         this.set(process.memoryUsage.rss());
       },
     });
-    new Gauge({
-      name: 'process_cpu_seconds_total', help: 'Processor time used.', registers,
-      collect() {
-        const { user, system } = process.cpuUsage();
-        this.set((user + system) / 1e6);
-      },
-    });
   }
 
   #gauges(): (readonly [Gauge, (now: Readings) => number])[] {
     const gauge = (name: string, help: string): Gauge => new Gauge({ name, help, registers: [this.#registry] });
     return [
-      [gauge('stowage_received_bytes_total', 'Bytes of request bodies received.'), (now) => now.received],
       [gauge('stowage_reading_bodies', 'Request bodies being received now.'), (now) => now.reading],
       [gauge('stowage_open_uploads', 'Uploads not yet converted or dropped.'), (now) => now.openUploads],
       [gauge('stowage_stored_bytes', 'Bytes of blobs on disk, each once.'), (now) => now.storedBytes],
@@ -142,4 +139,10 @@ export class Metrics {
       [gauge('stowage_writable', '1 while the store trusts its disk.'), (now) => (now.writable ? 1 : 0)],
     ];
   }
+}
+
+/** Brings a counter to what somebody else counted. */
+function set(counter: Counter, value: number): void {
+  counter.reset();
+  counter.inc(value);
 }

@@ -1,15 +1,23 @@
 import type { ErrorRequestHandler, Request, Response } from 'express';
 import type { Logger } from 'pino';
 import { Refusal, type Reason } from '../core/refusal.ts';
-import { json } from './answering.ts';
+import { send } from './answering.ts';
 import { requestId } from './requests.ts';
 
-/** How a face says no: a status for every reason, forgetting none, and the shape of the answer. */
+/** A refusal as a face is to word it. `code` is the reason, or a word for what is no refusal of the core. */
+export interface Refused {
+  readonly sentence: string;
+  readonly status: number;
+  readonly code: Reason | 'internal' | 'method_not_allowed';
+  readonly details: Readonly<Record<string, string | number>>;
+}
+
+/** How a face says no: a status for every reason, forgetting none, and the form of the answer. */
 export interface Wording {
   readonly statuses: Readonly<Record<Reason, number>>;
-  body(refusal: { sentence: string; status: number; code: string; details: Readonly<Record<string, string | number>> }): unknown;
+  print(refused: Refused): { readonly type: string; readonly text: string };
   /** Headers beside the body. */
-  headers(refusal: Refusal): Record<string, string | number>;
+  headers(refused: Refused): Record<string, string | number>;
 }
 
 /** Reasons after which the connection cannot be told from one that is still sending an old request. */
@@ -28,16 +36,18 @@ export function refusing(wording: Wording, log: Logger): ErrorRequestHandler {
       return;
     }
     if (!isHangUp(error)) log.error({ request: requestId(res), err: plain(error) }, 'a request failed');
-    const body = wording.body({ sentence: 'internal error', status: 500, code: 'internal', details: { request_id: requestId(res) } });
-    json(req, res, 500, body);
+    say(wording, req, res, { sentence: 'internal error', status: 500, code: 'internal', details: { request_id: requestId(res) } });
   };
 }
 
-export function refuse(wording: Wording, req: Request, res: Response, refusal: Refusal): void {
-  const status = wording.statuses[refusal.reason];
-  const headers = wording.headers(refusal);
-  if (partings.has(refusal.reason)) headers['Connection'] = 'close';
-  json(req, res, status, wording.body({ sentence: refusal.message, status, code: refusal.reason, details: refusal.details }), headers);
+function refuse(wording: Wording, req: Request, res: Response, { reason, message, details }: Refusal): void {
+  const extra = partings.has(reason) ? { Connection: 'close' } : {};
+  say(wording, req, res, { sentence: message, status: wording.statuses[reason], code: reason, details }, extra);
+}
+
+/** Answers with a refusal in the words of a face. */
+export function say(wording: Wording, req: Request, res: Response, refused: Refused, extra: Readonly<Record<string, string>> = {}): void {
+  send(req, res, { status: refused.status, headers: { ...wording.headers(refused), ...extra }, ...wording.print(refused) });
 }
 
 /** Express and its router speak of bad requests by a `status` on the error; their words are not for callers. */

@@ -30,8 +30,12 @@ export interface OwnedCall extends Call {
 
 export interface RoutesOptions {
   readonly lifetime: Lifetime;
-  /** @throws Refusal `unauthenticated` */
-  readonly authenticate: (req: Request) => Promise<Principal>;
+  /**
+   * Tells who asks; faces without it own no guarded operation.
+   *
+   * @throws Refusal `unauthenticated`
+   */
+  readonly authenticate?: (req: Request) => Promise<Principal>;
 }
 
 /** JSON bodies are small; bytes go elsewhere. */
@@ -62,9 +66,11 @@ export class Routes {
   /** Mounts an operation for those who prove who they are; that is settled before anything else is looked at. */
   owned(id: string, answer: (call: OwnedCall) => Promise<unknown>): this {
     const operation = this.#find(id, false);
+    const { authenticate } = this.#options;
+    if (!authenticate) throw new Error(`nobody can tell who asks for ${id}`);
     return this.#mount(operation, async (req, res) => {
       nameRoute(res, operation.path);
-      const who = await this.#options.authenticate(req);
+      const who = await authenticate(req);
       nameCaller(res, who.namespace);
       await this.#answer(operation, req, res, (call) => answer({ ...call, who }));
     });

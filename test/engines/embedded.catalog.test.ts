@@ -1,24 +1,110 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { Worker } from 'node:worker_threads';
+import { DatabaseSync } from '@photostructure/sqlite';
 import { catalogContract } from '../contract/catalog.ts';
 import type { OpenedCatalog } from '../contract/catalog.ts';
-import { openCatalog } from '../../src/engines/embedded/catalog.ts';
+import { Scene } from '../contract/catalog/scene.ts';
+import { connectCatalog, openCatalog } from '../../src/engines/embedded/catalog.ts';
+import { workerUrl } from '../../src/engines/embedded/worker-url.ts';
 
-async function open(folder?: string): Promise<OpenedCatalog> {
-  const home = folder ?? (await mkdtemp(join(tmpdir(), 'catalog-')));
-  const { catalog, close } = await openCatalog({ path: join(home, 'catalog.sqlite'), strict: true, onFault: (error) => { throw error; } });
+let folder: string;
+let path: string;
+beforeEach(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'catalog-'));
+  path = join(folder, 'catalog.sqlite');
+});
+afterEach(() => rm(folder, { recursive: true, force: true }));
+
+const noFault = (error: unknown): never => {
+  throw error;
+};
+
+async function open(): Promise<OpenedCatalog> {
+  const { catalog, close } = await openCatalog({ path, strict: true, onFault: noFault });
   return {
     catalog,
-    close: async () => {
-      await close();
-      await rm(home, { recursive: true, force: true });
-    },
+    close,
     reopen: async () => {
       await close();
-      return open(home);
+      return open();
     },
   };
 }
 
-catalogContract('embedded', () => open());
+catalogContract('embedded', open);
+
+describe('the thread behind the embedded catalog', () => {
+  test.each([[true, 2], [false, 0]])('reads its settings back: strict %s', async (strict, synchronous) => {
+    const { settings, close } = await openCatalog({ path, strict, onFault: noFault });
+    expect(settings).toEqual({ journalMode: 'wal', synchronous, foreignKeys: 1 });
+    await close();
+  });
+
+  test('refuses a schema that is newer than it knows, and leaves it alone', async () => {
+    await (await open()).close();
+    const database = new DatabaseSync(path);
+    database.exec("insert into migrations values (99, 'from the future', 1)");
+    database.close();
+    await expect(open()).rejects.toMatchObject({ name: 'Refusal', reason: 'unavailable', message: expect.stringContaining('newer version') });
+  });
+
+  test('says so when the file is no catalog or cannot be opened', async () => {
+    await expect(openCatalog({ path: join(folder, 'no', 'folder'), strict: true, onFault: noFault })).rejects.toThrow();
+    await expect(openCatalog({ path: folder, strict: true, onFault: noFault })).rejects.toThrow();
+  });
+
+  test('lets mutations that wait share a commit', async () => {
+    const { catalog, stats, close } = await openCatalog({ path, strict: true, onFault: noFault });
+    const scene = new Scene(catalog);
+    await scene.namespace('alpha');
+    const before = await stats();
+    const uploads = await Promise.all(Array.from({ length: 500 }, () => scene.upload('alpha', 0)));
+    const move = { from: 0, to: 1, lastStart: 0, length: null, at: 2 };
+    const moved = await Promise.all(uploads.map((id) => catalog.uploads.advance(id, move)));
+    expect(moved.every(Boolean)).toBe(true);
+    const after = await stats();
+    expect(after.writes - before.writes).toBe(1000);
+    expect(after.commits - before.commits).toBeLessThan(250);
+    await close();
+  });
+
+  test('keeps the others when one of a batch fails', async () => {
+    const { catalog, close } = await openCatalog({ path, strict: true, onFault: noFault });
+    const scene = new Scene(catalog);
+    await scene.namespace('alpha');
+    const tried = Array.from({ length: 40 }, (_, n) => scene.upload(n % 4 ? 'alpha' : 'nobody', 0));
+    const settled = await Promise.allSettled(tried);
+    expect(settled.filter(({ status }) => status === 'rejected')).toHaveLength(10);
+    expect((await catalog.contents.totals()).openUploads).toBe(30);
+    await close();
+  });
+
+  test('rejects whoever waits or comes later when the thread dies', async () => {
+    const faults: unknown[] = [];
+    const worker = new Worker(workerUrl(import.meta.url.replace('/test/engines/', '/src/engines/embedded/'), './catalog-worker'), {
+      workerData: { path, strict: true },
+    });
+    const { catalog, close } = await connectCatalog(worker, (error) => faults.push(error));
+    const waiting = catalog.namespaces.list('everything', { after: null, limit: 1 });
+    const refused = expect(waiting).rejects.toMatchObject({ name: 'Refusal', reason: 'unavailable', message: 'the catalog stopped' });
+    await worker.terminate();
+    await refused;
+    await expect(catalog.uploads.get('x')).rejects.toMatchObject({ reason: 'unavailable', message: 'the catalog stopped' });
+    expect(faults).toHaveLength(1);
+    await close();
+  });
+
+  test('finishes what was asked before it closes, and refuses what comes after', async () => {
+    const { catalog, close } = await openCatalog({ path, strict: true, onFault: noFault });
+    const scene = new Scene(catalog);
+    await scene.namespace('alpha');
+    const asked = Promise.all(Array.from({ length: 20 }, () => scene.upload('alpha', 0)));
+    const closed = close();
+    await expect(catalog.uploads.get('x')).rejects.toMatchObject({ reason: 'unavailable', message: 'the catalog is closed' });
+    expect(await asked).toHaveLength(20);
+    await closed;
+    await close();
+  });
+});

@@ -54,6 +54,7 @@ describe('faults of an upload', () => {
       expect((await artifactDownload(client, 'thing')).equals(content)).toBe(true);
     }
     expect(await client.versions('thing')).toHaveLength(2);
+    expect(meddler.struck).toBe(2 * (rule.which?.length ?? 1));
   });
 
   test.each(faults.slice(0, 12))('%s: the library, which does not look at sizes, ends well too', async (_title, rule) => {
@@ -64,6 +65,7 @@ describe('faults of an upload', () => {
     const artifact = await client.publish('thing', { upload_uuid: upload.uuid });
     expect(artifact.blobs['1']).toMatchObject({ size: content.length });
     expect((await client.withSha512(sha512(content)))?.uuid).toBe(artifact.blob_uuid);
+    expect(meddler.struck).toBe(rule.which?.length ?? 1);
   });
 
   test('six failures in a row end the program and not the upload', async () => {

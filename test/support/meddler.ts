@@ -38,6 +38,8 @@ export interface Meddler {
   readonly url: string;
   /** All requests so far. */
   readonly seen: readonly Seen[];
+  /** How often it meddled. */
+  readonly struck: number;
   /** Puts rules in force; the first that fits counts. */
   script(...rules: Rule[]): void;
   close(): Promise<void>;
@@ -50,12 +52,15 @@ export const chunks = /^\/upload\/[^/]+$/;
 export async function openMeddler(target: string): Promise<Meddler> {
   const rules: { rule: Rule; fits: number }[] = [];
   const seen: Seen[] = [];
+  let struck = 0;
   const agents = new Map<Socket, Agent>();
   const choose = (method: string, path: string): Meddling | undefined => {
     for (const entry of rules) {
       if (entry.rule.method !== method || !entry.rule.path.test(path)) continue;
       entry.fits += 1;
-      if ((entry.rule.which ?? [1]).includes(entry.fits)) return entry.rule.meddling;
+      if (!(entry.rule.which ?? [1]).includes(entry.fits)) continue;
+      struck += 1;
+      return entry.rule.meddling;
     }
     return undefined;
   };
@@ -88,6 +93,9 @@ export async function openMeddler(target: string): Promise<Meddler> {
   return {
     url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
     seen,
+    get struck() {
+      return struck;
+    },
     script: (...more) => void rules.push(...more.map((rule) => ({ rule, fits: 0 }))),
     close: () => {
       server.closeAllConnections();

@@ -76,7 +76,7 @@ export class ShakenFist {
   /** A client as the command line makes one: it looks at the root page first. */
   static async open(account: Account): Promise<ShakenFist> {
     const client = new ShakenFist(account);
-    client.#capabilities = (await client.#send('GET', '', {}, undefined)).text;
+    client.#capabilities = (await client.#send('GET', '', { 'User-Agent': 'python-requests/2.34.2' }, undefined)).text;
     return client;
   }
 

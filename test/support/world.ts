@@ -84,7 +84,7 @@ export class World {
   async start(): Promise<void> {
     const config = readConfig({
       STOWAGE_PORT: '0', STOWAGE_STORAGE_DIR: this.folder, STOWAGE_SYSTEM_KEY: systemKey, STOWAGE_LOG_LEVEL: 'silent', STOWAGE_NODE: 'testnode',
-      STOWAGE_DURABILITY: 'relaxed', STOWAGE_SWEEP_CRON: 'off', STOWAGE_SCRUB_CRON: 'off', STOWAGE_HEADROOM: '1MiB', ...this.#options.env,
+      STOWAGE_DURABILITY: 'relaxed', STOWAGE_SWEEP_CRON: 'off', STOWAGE_SCRUB_CRON: 'off', STOWAGE_HEADROOM: '1MiB', STOWAGE_FETCH: 'any', ...this.#options.env,
     });
     this.#server = await startServer(config, { clock: this.clock, log: this.#options.log ?? pino({ level: config.logLevel }) });
   }

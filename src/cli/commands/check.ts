@@ -1,4 +1,9 @@
+import { access } from 'node:fs/promises';
+import { join } from 'node:path';
 import type { Command } from 'commander';
+import { StowageError } from '../../client/node.ts';
+import { printBytes } from '../../kit/bytes.ts';
+import type { Checked } from '../../server.ts';
 import type { Context } from '../context.ts';
 import { Ended, exits } from '../exit.ts';
 import { printable } from '../format.ts';
@@ -15,15 +20,22 @@ Examples:
   stowage check ./storage
   stowage check /srv/stowage --read-data --json`)
     .action(async (folder: string, flags: { readonly readData?: boolean }) => {
+      // Opening a store would make one where there is none.
+      await access(join(folder, 'node.json')).catch((cause: unknown) => { throw new StowageError('not_found', `${folder} is no storage folder`, { cause }); });
       const { checkStore } = await import('../../server.ts');
       const progress = context.progress();
       const report = await checkStore(folder, {
         readData: flags.readData ?? false,
-        onProgress: (done: number, total: number) => progress.show('checking', done, total),
+        onProgress: (done, total) => progress.show('checking', done, total),
       });
       progress.clear();
-      const human = report.faults.map((fault) => printable(fault));
-      context.output.result(report, [...human, human.length === 0 ? 'No faults.' : `${human.length} faults.`].join('\n'));
+      context.output.result(report, summary(report));
       if (report.faults.length > 0) throw new Ended(exits.failed);
     });
+}
+
+function summary({ blobs, bytes, uploads, faults, notes }: Checked): string {
+  const counted = `${blobs} contents, ${printBytes(bytes)}; ${uploads} open uploads`;
+  const verdict = faults.length === 0 ? 'no faults' : faults.length === 1 ? '1 fault' : `${faults.length} faults`;
+  return [...faults.map((fault) => `fault: ${printable(fault)}`), ...notes.map((note) => `note:  ${printable(note)}`), `${counted}: ${verdict}`].join('\n');
 }

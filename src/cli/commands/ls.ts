@@ -1,7 +1,8 @@
 import type { Command } from 'commander';
 import type { ArtifactView } from '../../client/node.ts';
+import { printBytes } from '../../kit/bytes.ts';
 import type { Context } from '../context.ts';
-import { formatSize, formatTable, formatTime } from '../format.ts';
+import { formatTable, formatTime } from '../format.ts';
 
 interface Flags {
   readonly name?: string;
@@ -33,7 +34,7 @@ function table(artifacts: readonly ArtifactView[]): string {
   const rows = artifacts.map((artifact) => {
     const newest = artifact.blobs[String(artifact.index)];
     return [
-      artifact.name, artifact.artifact_type, artifact.index, newest ? formatSize(newest.size) : '-',
+      artifact.name, artifact.artifact_type, artifact.index, newest ? printBytes(newest.size) : '-',
       artifact.namespace + (artifact.shared ? ' (shared)' : ''), artifact.state, formatTime(artifact.created_at), artifact.uuid,
     ];
   });

@@ -3,10 +3,11 @@ import { stat } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import type { Command } from 'commander';
 import { StowageError, nodeHash, streamSink, type Pulled, type PullOptions, type Sink, type StowageClient } from '../../client/node.ts';
+import { printBytes } from '../../kit/bytes.ts';
 import type { Context } from '../context.ts';
 import { UsageError } from '../exit.ts';
-import { formatSize, formatTook, printable } from '../format.ts';
-import { wholeNumber } from '../numbers.ts';
+import { formatTook, printable } from '../format.ts';
+import { byteCount, wholeNumber } from '../numbers.ts';
 
 interface Flags {
   readonly version?: number;
@@ -26,13 +27,13 @@ export function pull(program: Command, context: Context): void {
     .argument('<ref>', 'name or uuid of an artifact, or uuid of a blob')
     .argument('[file]', 'where to; a folder, a file, or - for standard output. Unless given: the artifact\'s name, here')
     .option('--version <number>', 'an older version', wholeNumber)
-    .option('--offset <bytes>', 'only the bytes from there on; their sha512 cannot be checked', wholeNumber)
+    .option('--offset <bytes>', 'only the bytes from there on; their sha512 cannot be checked', byteCount)
     .addHelpText('after', `
 Examples:
   stowage pull debian-12.qcow2
   stowage pull nightly /var/tmp/ --version 3
   stowage pull shop.sql.zst - | zstd -d | psql shop
-  stowage pull big.iso - --offset 1073741824 | head -c 512 | xxd`)
+  stowage pull big.iso - --offset 1GiB | head -c 512 | xxd`)
     .action(async (ref: string, file: string | undefined, flags: Flags) => await run(context, ref, file, flags));
 }
 
@@ -96,7 +97,7 @@ function shown(file: string, pulled: Pulled): Record<string, unknown> {
 }
 
 function sentence(file: string, pulled: Pulled, ms: number): string {
-  const resumed = pulled.resumedFrom > 0 ? `, gone on from ${formatSize(pulled.resumedFrom)}` : '';
+  const resumed = pulled.resumedFrom > 0 ? `, gone on from ${printBytes(pulled.resumedFrom)}` : '';
   const checked = pulled.verified ? 'sha512 is right' : 'not checked: it is only a part';
-  return `${printable(file)}: ${formatSize(pulled.resumedFrom + pulled.received)} in ${formatTook(ms)}${resumed} (${checked})`;
+  return `${printable(file)}: ${printBytes(pulled.resumedFrom + pulled.received)} in ${formatTook(ms)}${resumed} (${checked})`;
 }

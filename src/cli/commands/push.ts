@@ -1,9 +1,10 @@
 import { basename } from 'node:path';
 import type { Command } from 'commander';
 import { StowageError, type Pushed, type PushOptions } from '../../client/node.ts';
+import { printBytes } from '../../kit/bytes.ts';
 import type { Context } from '../context.ts';
 import { UsageError } from '../exit.ts';
-import { formatSize, formatTook, printable, quoted } from '../format.ts';
+import { formatTook, printable, quoted } from '../format.ts';
 import { wholeNumber } from '../numbers.ts';
 
 interface Flags {
@@ -67,7 +68,7 @@ async function run(context: Context, file: string, given: string | undefined, fl
   } catch (error) {
     progress.clear();
     if (file === '-' || !sent || !(error instanceof StowageError) || !(error.retryable || error.code === 'aborted')) throw error;
-    context.output.notice(`${formatSize(sent.done)}${sent.total === undefined ? '' : ` of ${formatSize(sent.total)}`} sent so far are kept; to go on:\n  ${again(file, given, flags)}`);
+    context.output.notice(`${printBytes(sent.done)}${sent.total === undefined ? '' : ` of ${printBytes(sent.total)}`} sent so far are kept; to go on:\n  ${again(file, given, flags)}`);
     throw error;
   }
 }
@@ -78,8 +79,8 @@ function shown(pushed: Pushed): Record<string, unknown> {
 }
 
 function sentence(name: string, pushed: Pushed, ms: number): string {
-  const what = `${printable(name)}: version ${pushed.version}, ${formatSize(pushed.size)}`;
-  const resumed = pushed.resumedFrom > 0 ? `, gone on from ${formatSize(pushed.resumedFrom)}` : '';
+  const what = `${printable(name)}: version ${pushed.version}, ${printBytes(pushed.size)}`;
+  const resumed = pushed.resumedFrom > 0 ? `, gone on from ${printBytes(pushed.resumedFrom)}` : '';
   const how = pushed.deduplicated ? 'the server had it, nothing sent' : `sent in ${formatTook(ms)}${resumed}`;
   return `${what} (${how})\n  sha512 ${pushed.sha512}\n  blob   ${pushed.blob}`;
 }

@@ -39,9 +39,41 @@ async function run(context: Context, flags: Flags): Promise<void> {
   // Loaded here, because no other command needs a server's weight.
   const { startServer } = await import('../../server.ts');
   const server = await startServer(config);
-  for (const url of server.urls) context.output.notice(`listening on ${url}`);
+  announce(context, server.urls, server.firstStart);
   if (!signal.aborted) await new Promise<void>((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }));
   await server.close();
+}
+
+/** Where the server is; and how to use it, when nobody could know yet. */
+function announce({ output, world }: Context, urls: readonly string[], first: { readonly namespace: string; readonly key: string } | undefined): void {
+  const url = urls[0] ?? '';
+  if (output.json) {
+    output.result({ urls, ...(first ? { first_start: first } : {}) }, '');
+    return;
+  }
+  for (const each of urls) output.notice(`listening on ${each}; the API is described at ${each}/docs`);
+  if (!first) return;
+  const { namespace, key } = first;
+  // Said even where only results are asked for: it is never said again.
+  world.stderr.write(`
+This is the first start. The key of the namespace ${namespace}, shown only now:
+
+    ${key}
+
+Save it for this command line:
+
+    echo ${key} | stowage login ${url} --namespace ${namespace} --key-file -
+
+or set it, for this shell and for Shaken Fist's client:
+
+    export STOWAGE_URL=${url} STOWAGE_NAMESPACE=${namespace} STOWAGE_KEY=${key}
+    export SHAKENFIST_API_URL=${url} SHAKENFIST_NAMESPACE=${namespace} SHAKENFIST_KEY=${key}
+
+then:
+
+    stowage push FILE
+
+`);
 }
 
 function configOrUsage(env: Readonly<Record<string, string | undefined>>): ReturnType<typeof readConfig> {

@@ -1,7 +1,8 @@
 import type { Command } from 'commander';
 import { StowageError, type ArtifactView, type BlobView, type StowageClient } from '../../client/node.ts';
+import { printBytes } from '../../kit/bytes.ts';
 import type { Context } from '../context.ts';
-import { formatFacts, formatSize, formatTime, type Cell } from '../format.ts';
+import { formatFacts, formatTime, type Cell } from '../format.ts';
 
 export function show(program: Command, context: Context): void {
   program
@@ -61,7 +62,7 @@ function artifactFacts(artifact: ArtifactView, metadata: Readonly<Record<string,
     ['created', formatTime(artifact.created_at)],
     ['source', artifact.source_url],
     ['versions', `${numbers.join(', ') || 'none'} (${artifact.max_versions === 0 ? 'all are kept' : `at most ${artifact.max_versions} are kept`})`],
-    ['size', newest && formatSize(newest.size)],
+    ['size', newest && printBytes(newest.size)],
     ['blob', artifact.blob_uuid],
     ['sha512', artifact.sha512],
     ...metadataFacts(metadata),
@@ -72,7 +73,7 @@ function blobFacts(blob: BlobView, metadata: Readonly<Record<string, unknown>>):
   return formatFacts([
     ['blob', blob.uuid],
     ['state', blob.state],
-    ['size', `${formatSize(blob.size)} (${blob.size} bytes)`],
+    ['size', `${printBytes(blob.size)} (${blob.size} bytes)`],
     ['sha512', blob.sha512 ?? undefined],
     ['media type', blob['mime-type']],
     ['references', blob.reference_count],

@@ -1,7 +1,8 @@
 import type { Command } from 'commander';
 import type { JournalEntry, UploadView } from '../../client/node.ts';
+import { printBytes } from '../../kit/bytes.ts';
 import type { Context } from '../context.ts';
-import { formatSize, formatTable, formatTime } from '../format.ts';
+import { formatTable, formatTime } from '../format.ts';
 
 export function uploads(program: Command, context: Context): void {
   const command = program
@@ -45,7 +46,7 @@ function sourceOf(entry: JournalEntry | undefined): { readonly file?: string; re
 function table(found: readonly (UploadView & { readonly file?: string })[]): string {
   if (found.length === 0) return 'No open uploads.';
   const rows = found.map((upload) => [
-    upload.uuid, upload.namespace, formatSize(upload.size), upload.length === null ? '?' : formatSize(upload.length),
+    upload.uuid, upload.namespace, printBytes(upload.size), upload.length === null ? '?' : printBytes(upload.length),
     upload.receiving ? 'yes' : 'no', formatTime(upload.expires_at), upload.file,
   ]);
   return formatTable(['UUID', 'NAMESPACE', 'SIZE', 'OF', 'RECEIVING', 'EXPIRES', 'FILE'], rows);

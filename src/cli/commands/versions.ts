@@ -1,6 +1,7 @@
 import type { Command } from 'commander';
+import { printBytes } from '../../kit/bytes.ts';
 import type { Context } from '../context.ts';
-import { formatSize, formatTable, formatTime } from '../format.ts';
+import { formatTable, formatTime } from '../format.ts';
 import { wholeNumber } from '../numbers.ts';
 
 export function versions(program: Command, context: Context): void {
@@ -18,7 +19,7 @@ Examples:
       const client = await context.client();
       if (flags.keep !== undefined) await client.artifacts.setMaxVersions(ref, flags.keep);
       const found = await client.artifacts.versions(ref, context.world.signal);
-      const rows = found.map((version) => [version.index, formatSize(version.size), formatTime(version.fetched_at), version.uuid, version.sha512?.slice(0, 16)]);
+      const rows = found.map((version) => [version.index, printBytes(version.size), formatTime(version.fetched_at), version.uuid, version.sha512?.slice(0, 16)]);
       context.output.result(found, found.length === 0 ? 'No versions.' : formatTable(['VERSION', 'SIZE', 'CREATED', 'BLOB', 'SHA512'], rows));
     });
 }

@@ -71,9 +71,9 @@ export class GroupCommit implements Host {
 
   async #serve(): Promise<void> {
     this.#busy = true;
-    for (;;) {
+    while (this.#reads.length > 0 || this.#writes.length > 0) {
       await this.#answerReads();
-      if (this.#writes.length === 0) break;
+      if (this.#writes.length === 0) continue;
       // Lets in whoever else is at the door, to go along in the same transaction.
       await nextTurn();
       await this.#answerReads();
@@ -84,7 +84,7 @@ export class GroupCommit implements Host {
   }
 
   async #answerReads(): Promise<void> {
-    for (const job of this.#reads.splice(0)) {
+    for (let job = this.#reads.shift(); job; job = this.#reads.shift()) {
       this.#stats.reads += 1;
       try {
         const tell = await job.run();
@@ -96,32 +96,30 @@ export class GroupCommit implements Host {
   }
 
   async #commit(): Promise<void> {
-    const batch = this.#writes.splice(0);
     try {
       if (this.#fault) throw this.#fault;
       this.#connection.run('begin immediate');
     } catch (error) {
-      this.#refuse(batch, error);
+      this.#refuse(this.#writes.splice(0), error);
       return;
     }
-    const taken: Job[] = [];
+    const batch: Job[] = [];
     const answers: (() => void)[] = [];
     try {
       const deadline = performance.now() + longestBatch;
-      for (const job of batch) {
-        taken.push(job);
+      for (let job = this.#writes.shift(); job; job = performance.now() < deadline ? this.#writes.shift() : undefined) {
+        batch.push(job);
         answers.push(await this.#runInside(job));
-        if (performance.now() > deadline) break;
       }
       this.#connection.run('commit');
-      this.#stats.commits += 1;
-      this.#stats.writes += taken.length;
-      for (const answer of answers) answer();
     } catch (error) {
       if (this.#connection.inTransaction) this.#connection.run('rollback');
-      this.#refuse(taken, error);
+      this.#refuse(batch, error);
+      return;
     }
-    this.#writes.unshift(...batch.slice(taken.length));
+    this.#stats.commits += 1;
+    this.#stats.writes += batch.length;
+    for (const answer of answers) answer();
   }
 
   /** Runs one mutation of a batch; throws only when its failure took the whole transaction along. */

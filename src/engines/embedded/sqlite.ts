@@ -150,7 +150,7 @@ const code = { busy: 5, locked: 6, readonly: 8, ioerr: 10, corrupt: 11, full: 13
 const noRoomForSharedMemory = code.ioerr | (19 << 8);
 
 export function verdictOn(error: unknown): Verdict {
-  const extended = error instanceof Error && 'errcode' in error ? Number(error.errcode) : 0;
+  const extended = typeof error === 'object' && error !== null && 'errcode' in error ? Number(error.errcode) : 0;
   if (extended === noRoomForSharedMemory) return { error: full(error), permanent: false };
   switch (extended & 0xff) {
     case code.full:

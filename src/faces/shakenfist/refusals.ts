@@ -21,15 +21,18 @@ export const wording: Wording = {
     lost: 500,
   },
 
-  body: ({ sentence, status, code, details }) => ({ ...details, error: sentence, status, code }),
+  print: ({ sentence, status, code, details }) => ({
+    type: 'application/json; charset=utf-8',
+    text: JSON.stringify({ ...details, error: sentence, status, code }),
+  }),
 
-  headers: ({ reason, details }) => {
+  headers: ({ code, details }) => {
     const headers: Record<string, string | number> = {};
-    if (reason === 'unauthenticated') headers['WWW-Authenticate'] = 'Bearer';
-    if (reason === 'unavailable') headers['Retry-After'] = 5;
-    if (reason === 'full') headers['Retry-After'] = 60;
-    if (reason === 'offset_mismatch') headers['Upload-Offset'] = details['offset'] ?? 0;
-    if (reason === 'out_of_range') headers['Content-Range'] = `bytes */${details['size'] ?? '*'}`;
+    if (code === 'unauthenticated') headers['WWW-Authenticate'] = 'Bearer';
+    if (code === 'unavailable') headers['Retry-After'] = 5;
+    if (code === 'full') headers['Retry-After'] = 60;
+    if (code === 'offset_mismatch') headers['Upload-Offset'] = details['offset'] ?? 0;
+    if (code === 'out_of_range') headers['Content-Range'] = `bytes */${details['size'] ?? '*'}`;
     return headers;
   },
 };

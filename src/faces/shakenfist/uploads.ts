@@ -7,6 +7,12 @@ import { ANSWERED, type OwnedCall } from '../../http/routes.ts';
 import type { Desk } from './desk.ts';
 import { list } from './listing.ts';
 
+/**
+ * The one client that sends a chunk again when its connection ends before the answer. It keeps one connection for all
+ * its chunks, so that when the connection ends behind an answer, that answer was lost, in a proxy perhaps.
+ */
+const oldClient = /\bShaken Fist\//;
+
 export function uploads(desk: Desk): void {
   const { core, routes, views } = desk;
   routes
@@ -38,7 +44,7 @@ async function append({ core, metrics }: Desk, { who, given, req, res, raw }: Ow
     length: given.maybeInteger('Upload-Length'),
   });
   if (appended.replay) metrics.replayed();
-  watchDelivery(res, appended.settle);
+  watchDelivery(res, oldClient.test(req.headers['user-agent'] ?? ''), appended.settle);
   json(req, res, 200, appended.offset, { 'Upload-Offset': appended.offset });
   return ANSWERED;
 }

@@ -1,8 +1,92 @@
 import { text } from '../../http/routes.ts';
+import { html, inline, prose, type Html, type Part } from './html.ts';
+import { baseOf, page, sendPage } from './page.ts';
+import { readBook, type BookOperation, type BookSchema, type ReadableBook } from './reading.ts';
 import type { Desk } from './index.ts';
 
+/** The API book, as it was written and as a page. */
 export function docs({ book, routes }: Desk): void {
+  const readable = readBook(book.content);
   routes
     .open('book', (call) => text(call, 200, book.text, 'application/yaml; charset=utf-8'))
-    .open('docs', (call) => text(call, 200, '<!doctype html><title>Stowage</title>', 'text/html; charset=utf-8'));
+    .open('docs', (call) => sendPage(call, 200, render(readable, baseOf(call))));
+}
+
+function render(book: ReadableBook, base: string): Html {
+  return page(`${book.title} API`, html`
+<main>
+<h1>${book.title} API</h1>
+<p class="lead">${book.summary}</p>
+${prose(book.description)}
+<h2>Contents</h2>
+<ul class="contents">
+${book.tags.map((tag) => html`<li><a href="#${anchor(tag.name)}">${tag.name}</a></li>\n`)}<li><a href="#records">Records</a></li>
+</ul>
+${book.tags.map((tag) => html`
+<h2 id="${anchor(tag.name)}">${tag.name}</h2>
+${prose(tag.description)}
+${tag.operations.map((operation) => renderOperation(operation, base))}`)}
+<h2 id="records">Records</h2>
+${book.schemas.map(renderSchema)}
+</main>`, 'wide');
+}
+
+function renderOperation(operation: BookOperation, base: string): Html {
+  const { id, method, path, summary, description, parameters, body, responses, open } = operation;
+  return html`
+<details id="${id}">
+<summary><span class="method ${method}">${method.toUpperCase()}</span><span class="path">${path}</span><span class="what">${summary}</span></summary>
+<div>
+${prose(description)}
+${parameters.length === 0 ? undefined : html`<h3>Parameters</h3><table>${parameters.map((parameter) => html`
+<tr><th><code>${parameter.name}</code></th><td>${parameter.in}, ${parameter.type}${parameter.required ? ', needed' : ''}</td><td>${inline(parameter.description)}</td></tr>`)}
+</table>`}
+${body?.properties.length ? html`<h3>Body</h3>${renderProperties(body.properties)}` : undefined}
+<h3>Example</h3>
+<pre><code>${curl(operation, base)}</code></pre>
+<h3>Answers</h3>
+<table>${responses.map((response) => html`
+<tr><th>${response.status}</th><td>${prose(response.description)}${response.example === undefined ? undefined : html`<pre><code>${JSON.stringify(response.example, null, 2)}</code></pre>`}</td></tr>`)}
+</table>
+${open ? html`<p>Anybody may ask.</p>` : undefined}
+</div>
+</details>`;
+}
+
+function renderSchema(schema: BookSchema): Html {
+  return html`
+<details id="record-${schema.name}">
+<summary><span class="path">${schema.name}</span></summary>
+<div>${prose(schema.description)}${schema.properties.length ? renderProperties(schema.properties) : html`<p><code>${schema.type}</code></p>`}
+${schema.example === undefined ? undefined : html`<h3>Example</h3><pre><code>${JSON.stringify(schema.example, null, 2)}</code></pre>`}</div>
+</details>`;
+}
+
+function renderProperties(properties: BookSchema['properties']): Part {
+  return html`<table>${properties.map((property) => html`
+<tr><th><code>${property.name}</code></th><td>${property.type}${property.required ? '' : ', optional'}</td><td>${inline(property.description)}</td></tr>`)}
+</table>`;
+}
+
+/** A command that does it. */
+function curl({ method, path, parameters, body, open }: BookOperation, base: string): string {
+  const filled = path.replaceAll(/\{(\w+)\}/g, (whole, name: string) => {
+    const example = parameters.find((parameter) => parameter.name === name)?.example;
+    return example === undefined ? whole : encodeURIComponent(String(example));
+  });
+  const lines = [`curl ${base}${filled}`];
+  const implied = body && !body.raw ? 'post' : 'get';
+  if (method === 'head') lines[0] = `curl -I ${base}${filled}`;
+  else if (method !== implied) lines[0] = `curl -X ${method.toUpperCase()} ${base}${filled}`;
+  if (!open) lines.push(`-H "Authorization: Bearer $token"`);
+  for (const parameter of parameters) {
+    if (parameter.in === 'header' && parameter.example !== undefined) lines.push(`-H "${parameter.name}: ${String(parameter.example)}"`);
+  }
+  if (body?.raw) lines.push('-T piece');
+  else if (body?.example !== undefined) lines.push(`-d '${JSON.stringify(body.example)}'`);
+  return lines.join(' \\\n  ');
+}
+
+function anchor(name: string): string {
+  return name.toLowerCase().replaceAll(/[^a-z]+/g, '-');
 }

@@ -1,6 +1,180 @@
-import { text } from '../../http/routes.ts';
+import type { Request } from 'express';
+import { once } from 'node:events';
+import type { Readable, Writable } from 'node:stream';
+import multer, { type File, type StorageEngine } from 'multer';
+import type { Core } from '../../core/index.ts';
+import type { Artifact, Principal } from '../../core/model.ts';
+import { Refusal } from '../../core/refusal.ts';
+import type { Incoming } from '../../http/incoming.ts';
+import { ANSWERED, type Call } from '../../http/routes.ts';
+import { printBytes } from '../../kit/bytes.ts';
+import { html, type Html } from './html.ts';
+import { baseOf, page, sendPage } from './page.ts';
 import type { Desk } from './index.ts';
 
-export function form({ routes }: Desk): void {
-  routes.open('pushForm', (call) => text(call, 400, 'not yet\n'));
+/** What a pushed file became. */
+interface Pushed {
+  readonly artifact: Artifact;
+  readonly index: number;
+  readonly size: number;
+  readonly sha512: string;
+}
+
+/** Fields are short and few; the file is the last part. */
+const limits = { files: 1, fields: 8, parts: 10, fieldNameSize: 64, fieldSize: 4096, fieldNestingDepth: 0, headerPairs: 20 };
+
+/** The form of the front page: a file from a browser, poured into an upload while it arrives, then converted. */
+export function form({ core, routes }: Desk): void {
+  routes.open('pushForm', async (call) => {
+    const door = new Door(core);
+    await receive(call, door);
+    sendPage(call, 200, result(await door.pushed(), baseOf(call)));
+    return ANSWERED;
+  });
+}
+
+/** Lets multer take the form apart. It reads our body, so that the same rules of pace hold as everywhere. */
+function receive({ req, res, raw }: Call, door: Door): Promise<void> {
+  const read = multer({
+    storage: door, limits, defParamCharset: 'utf8',
+    streamHandler: (_req, parser) => void feed(raw(), parser),
+  }).single('file');
+  return new Promise((resolve, reject) => {
+    read(req, res, (error?: unknown) => {
+      if (!error) resolve();
+      else if (error instanceof Refusal) reject(error);
+      else reject(new Refusal('malformed', 'the form cannot be read', {}, error));
+    });
+  });
+}
+
+async function feed(body: Incoming, parser: Writable): Promise<void> {
+  try {
+    for await (const chunk of body) {
+      if (parser.destroyed) return;
+      if (!parser.write(chunk)) await Promise.race([once(parser, 'drain'), once(parser, 'close')]);
+    }
+    if (body.cut) parser.destroy(body.cut);
+    else parser.end();
+  } catch (error) {
+    parser.destroy(error instanceof Error ? error : new Error(String(error)));
+  }
+}
+
+/** Where multer puts the file: into an upload, never into memory or a file of its own. */
+class Door implements StorageEngine {
+  readonly #core: Core;
+  #outcome: Promise<Pushed> | undefined;
+
+  constructor(core: Core) {
+    this.#core = core;
+  }
+
+  /** @throws Refusal when the form had no file, or the file could not be kept. */
+  async pushed(): Promise<Pushed> {
+    if (!this.#outcome) throw new Refusal('malformed', 'choose a file first');
+    return this.#outcome;
+  }
+
+  _handleFile(req: Request, file: File, done: (error: Error | null) => void): void {
+    this.#outcome = this.#push(req.body as Readonly<Record<string, unknown>>, file);
+    // A browser shows an answer only once it has sent everything, so what is not wanted is read all the same.
+    this.#outcome.catch(() => file.stream.resume());
+    this.#outcome.then(() => done(null), () => done(null));
+  }
+
+  _removeFile(_req: Request, _file: File, done: (error: Error | null) => void): void {
+    done(null);
+  }
+
+  async #push(fields: Readonly<Record<string, unknown>>, file: File): Promise<Pushed> {
+    const [namespace, key] = [text(fields, 'namespace'), text(fields, 'key')];
+    if (!namespace || !key) throw new Refusal('malformed', 'namespace and key are needed, and have to come before the file');
+    const who = await this.#login(namespace, key);
+    const name = text(fields, 'name') || file.originalname;
+    const upload = await this.#core.uploads.begin(who);
+    try {
+      return await this.#keep(who, upload.id, name, file.stream);
+    } catch (error) {
+      await this.#core.uploads.drop(who, upload.id).catch(() => undefined);
+      throw error;
+    }
+  }
+
+  async #login(namespace: string, key: string): Promise<Principal> {
+    try {
+      const { name } = await this.#core.namespaces.login(namespace, key);
+      return { namespace, credential: name };
+    } catch (error) {
+      if (error instanceof Refusal && error.reason === 'unauthenticated') throw new Refusal('unauthenticated', 'that key does not open this namespace');
+      throw error;
+    }
+  }
+
+  async #keep(who: Principal, upload: string, name: string, stream: Readable): Promise<Pushed> {
+    const { offset } = await this.#core.uploads.append(who, upload, new PartBody(stream), { at: undefined, digests: [] });
+    const target = { name, type: 'image', namespace: null, sourceUrl: null, shared: false, maxVersions: undefined } as const;
+    const { artifact, index, blob } = await this.#core.artifacts.convert(who, upload, target, { size: offset, digests: [] });
+    const { sha512 } = await this.#core.blobs.get(who, blob);
+    return { artifact, index, size: offset, sha512 };
+  }
+}
+
+/** A part of a form as a body: it ends quietly when the form breaks off, and remembers why. */
+class PartBody implements AsyncIterable<Uint8Array> {
+  readonly length = undefined;
+  readonly #stream: Readable;
+  #cut: Error | undefined;
+  #done = false;
+
+  constructor(stream: Readable) {
+    this.#stream = stream;
+  }
+
+  get cut(): Error | undefined {
+    return this.#cut;
+  }
+
+  stop(reason: Error): void {
+    if (this.#done) return;
+    this.#cut ??= reason;
+    this.#stream.destroy();
+  }
+
+  async *[Symbol.asyncIterator](): AsyncIterator<Uint8Array> {
+    try {
+      for await (const chunk of this.#stream) yield chunk as Uint8Array;
+    } catch (error) {
+      this.#cut ??= error instanceof Error ? error : new Error(String(error));
+    }
+    this.#done = true;
+  }
+}
+
+function text(fields: Readonly<Record<string, unknown>>, name: string): string {
+  const value = fields[name];
+  return typeof value === 'string' ? value : '';
+}
+
+function result({ artifact, index, size, sha512 }: Pushed, base: string): Html {
+  const path = `/artifacts/${artifact.uuid}/versions/${index}/data`;
+  return page(`Stowage: ${artifact.name}`, html`
+<main>
+<h1>Pushed</h1>
+<div class="card"><dl>
+<dt>Artifact</dt><dd>${artifact.name}</dd>
+<dt>Uuid</dt><dd><code>${artifact.uuid}</code></dd>
+<dt>Version</dt><dd>${index}</dd>
+<dt>Size</dt><dd>${printBytes(size)} (${size} bytes)</dd>
+<dt>sha512</dt><dd><code>${sha512}</code></dd>
+<dt>Link</dt><dd><a href="${path}">${base}${path}</a></dd>
+</dl></div>
+<h2>To get it back</h2>
+<p>The link needs a token, so a browser alone cannot follow it. With Stowage's command:</p>
+<pre><code>stowage pull ${artifact.uuid} --version ${index}</code></pre>
+<p>With curl:</p>
+<pre><code>token=$(curl -s ${base}/auth -d '{"namespace": "${artifact.namespace}", "key": "YOUR-KEY"}' | cut -d '"' -f 4)
+curl -OJ ${base}${path} -H "Authorization: Bearer $token"</code></pre>
+<p><a href="/">Push another file</a></p>
+</main>`);
 }

@@ -5,12 +5,13 @@ import type { Core } from '../../core/index.ts';
 import type { Book } from '../../http/book.ts';
 import type { Lifetime } from '../../http/lifetime.ts';
 import type { Metrics } from '../../http/metrics.ts';
+import { refusing } from '../../http/refusing.ts';
 import { Routes } from '../../http/routes.ts';
-import { Refusal } from '../../core/refusal.ts';
 import { docs } from './docs.ts';
 import { form } from './form.ts';
 import { health } from './health.ts';
 import { home } from './home.ts';
+import { wording } from './refusals.ts';
 
 export interface WebOptions {
   readonly book: Book;
@@ -38,8 +39,9 @@ export interface Web {
 }
 
 export function web(core: Core, options: WebOptions): Web {
-  const routes = new Routes(options.book, { lifetime: options.lifetime, authenticate: () => Promise.reject(new Refusal('unauthenticated', 'nothing here asks who you are')) });
+  const routes = new Routes(options.book, { lifetime: options.lifetime });
   const desk: Desk = { ...options, core, routes };
   for (const part of [home, docs, form, health]) part(desk);
+  routes.router.use(refusing(wording, options.log));
   return { router: routes.router, mounted: routes.mounted };
 }
