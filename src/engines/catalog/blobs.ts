@@ -105,7 +105,7 @@ export class Blobs implements BlobFacts {
 }
 
 /** The blobs of these uuids that there are, by uuid. */
-export async function findBlobs(db: Db, uuids: readonly string[]): Promise<Blob[]> {
+async function findBlobs(db: Db, uuids: readonly string[]): Promise<Blob[]> {
   const found = new Map<string, Blob & { digests: Partial<Record<Algorithm, string>> }>();
   for (const some of chunks(uuids)) {
     const rows = await db

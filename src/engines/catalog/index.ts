@@ -9,7 +9,6 @@ import { Namespaces } from './namespaces.ts';
 import { Uploads } from './uploads.ts';
 
 export { sqliteDialect } from './dialect.ts';
-export type { Dialect } from './dialect.ts';
 export type { Db, Host } from './host.ts';
 export { migrate } from './migrations.ts';
 export type { Tables } from './schema.ts';

@@ -6,7 +6,7 @@ import type { Generated, Selectable } from 'kysely';
 import type { Algorithm } from '../../kit/digest.ts';
 import type { ArtifactState, ArtifactType, ContentState, EventType, Subject, UploadState } from '../../core/model.ts';
 
-export type Flag = 0 | 1;
+type Flag = 0 | 1;
 
 export interface Tables {
   namespaces: { name: string; created_at: number };
@@ -27,7 +27,7 @@ export interface Tables {
   migrations: { number: number; name: string; applied_at: number };
 }
 
-export interface UploadTable {
+interface UploadTable {
   id: string;
   namespace: string;
   state: UploadState;
@@ -44,7 +44,7 @@ export interface UploadTable {
   outcome_blob: string | null;
 }
 
-export interface ContentTable {
+interface ContentTable {
   sha512: string;
   size: number;
   address: string;
@@ -53,7 +53,7 @@ export interface ContentTable {
   scrubbed_at: number | null;
 }
 
-export interface BlobTable {
+interface BlobTable {
   uuid: string;
   namespace: string;
   sha512: string;
@@ -64,7 +64,7 @@ export interface BlobTable {
   released_at: number | null;
 }
 
-export interface ArtifactTable {
+interface ArtifactTable {
   uuid: string;
   namespace: string;
   type: ArtifactType;
@@ -81,7 +81,7 @@ export interface ArtifactTable {
   memory: string | null;
 }
 
-export interface VersionTable {
+interface VersionTable {
   artifact: string;
   idx: number;
   blob: string;
@@ -92,7 +92,7 @@ export interface VersionTable {
   shared: Flag;
 }
 
-export interface EventTable {
+interface EventTable {
   id: Generated<number>;
   subject: Subject;
   subject_id: string;
@@ -104,7 +104,7 @@ export interface EventTable {
   extra: string;
 }
 
-export interface TotalsTable {
+interface TotalsTable {
   contents: number;
   bytes: number;
   blobs: number;
@@ -124,5 +124,4 @@ export interface Remembered {
 
 export type UploadRow = Selectable<UploadTable>;
 export type ContentRow = Selectable<ContentTable>;
-export type BlobRow = Selectable<BlobTable>;
 export type ArtifactRow = Selectable<ArtifactTable>;

@@ -1,5 +1,4 @@
 /** The main thread's side of the catalog: the port, with a thread behind it. */
-import { once } from 'node:events';
 import { Worker } from 'node:worker_threads';
 import type { Catalog } from '../../core/engine.ts';
 import { Refusal } from '../../core/refusal.ts';
@@ -92,7 +91,7 @@ class CatalogLine {
   async #close(): Promise<void> {
     if (this.#gone) return;
     if (this.#calls.length > 0) this.#flush();
-    const exit = once(this.#worker, 'exit');
+    const exit = new Promise((resolve) => this.#worker.once('exit', resolve));
     this.#tell({ kind: 'close' });
     await exit;
   }

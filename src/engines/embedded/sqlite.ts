@@ -40,7 +40,7 @@ export class SqliteConnection implements DatabaseConnection {
     this.#database.exec('pragma foreign_keys = on');
     // Checkpoints are ours: SQLite's automatic one hides its errors.
     this.#database.exec('pragma wal_autocheckpoint = 0; pragma journal_size_limit = 67108864');
-    this.#database.exec('pragma cache_size = -32768; pragma temp_store = memory');
+    this.#database.exec('pragma cache_size = -65536; pragma temp_store = memory');
     this.settings = {
       journalMode: String(this.#setting('journal_mode')),
       synchronous: Number(this.#setting('synchronous')),
@@ -138,7 +138,7 @@ function refuseTransaction(): Promise<void> {
 }
 
 /** What an error of SQLite means for whoever asked, and whether the catalog can go on after it. */
-export interface Verdict {
+interface Verdict {
   readonly error: unknown;
   /** The disk or the file can no longer be trusted. */
   readonly permanent: boolean;

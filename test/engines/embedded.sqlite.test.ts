@@ -1,0 +1,227 @@
+/** The catalog on its connection, without the thread: what it asks of SQLite, and what it does when SQLite fails. */
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { DatabaseSync } from '@photostructure/sqlite';
+import type { CompiledQuery, QueryResult } from 'kysely';
+import { Scene, done, eventOf, everything, sha512Of } from '../contract/catalog/scene.ts';
+import { catalogOn, migrate } from '../../src/engines/catalog/index.ts';
+import type { Migration } from '../../src/engines/catalog/migrations.ts';
+import { GroupCommit } from '../../src/engines/embedded/group-commit.ts';
+import { SqliteConnection } from '../../src/engines/embedded/sqlite.ts';
+
+/** A connection that tells what was asked of it, and fails when told to. */
+class Watched extends SqliteConnection {
+  readonly asked = new Set<string>();
+  /** SQLite's code for the next commit. */
+  failCommit: number | undefined;
+
+  override executeQuery<Row>(query: CompiledQuery): Promise<QueryResult<Row>> {
+    this.asked.add(query.sql);
+    return super.executeQuery<Row>(query);
+  }
+
+  override run(sql: string): void {
+    if (sql === 'commit' && this.failCommit !== undefined) {
+      throw Object.assign(new Error('made to fail'), { errcode: this.failCommit });
+    }
+    super.run(sql);
+  }
+}
+
+describe('the embedded catalog on SQLite', () => {
+  let folder: string;
+  let path: string;
+  let connection: Watched;
+  let host: GroupCommit;
+  let scene: Scene;
+  let faults: unknown[];
+
+  beforeEach(async () => {
+    folder = await mkdtemp(join(tmpdir(), 'sqlite-'));
+    path = join(folder, 'catalog.sqlite');
+    connection = new Watched(path, true);
+    faults = [];
+    host = new GroupCommit(connection, (error) => faults.push(error));
+    await migrate(host, 1);
+    scene = new Scene(catalogOn(host));
+    await scene.namespace('alpha');
+    await scene.namespace('beta', ['alpha']);
+  });
+  afterEach(async () => {
+    connection.close();
+    await rm(folder, { recursive: true, force: true });
+  });
+
+  test('asks nothing that makes SQLite read a table from end to end', async () => {
+    await askEverything(scene);
+    const plans = new DatabaseSync(path);
+    const reading: string[] = [];
+    for (const sql of connection.asked) {
+      if (!/^(select|update|delete|insert)/.test(sql)) continue;
+      const parameters = [...sql.matchAll(/\?/g)].map(() => 0);
+      const steps = plans.prepare(`explain query plan ${sql}`).all(...parameters) as { detail: string }[];
+      for (const { detail } of steps) if (!harmless(detail)) reading.push(`${detail}: ${sql}`);
+    }
+    plans.close();
+    expect(connection.asked.size).toBeGreaterThan(90);
+    expect(reading).toEqual([]);
+  });
+
+  test('refuses what the schema rules out', async () => {
+    const { artifact, blob } = await scene.version('alpha', 'a', 'bytes');
+    const raw = new DatabaseSync(path);
+    const rule = (sql: string) => expect(() => raw.exec(sql)).toThrow(/constraint/i);
+    rule(`delete from blobs where uuid = '${blob}'`);
+    rule(`delete from contents where sha512 = '${sha512Of('bytes')}'`);
+    rule(`delete from artifacts where uuid = '${artifact.uuid}'`);
+    rule(`update versions set blob = 'nothing' where artifact = '${artifact.uuid}'`);
+    rule(`insert into blobs select 'other', namespace, sha512, 1, null, media_type, null from blobs where uuid = '${blob}'`);
+    rule(`insert into artifacts select 'other', namespace, type, name, source_url, state, fault, shared, 0, 1, 1, null, null from artifacts`);
+    raw.close();
+  });
+
+  test('refuses when the disk is full, and goes on when there is room again', async () => {
+    connection.run('pragma max_page_count = 80');
+    const filled = async () => {
+      for (let n = 0; n < 1000; n += 1) await scene.version('alpha', `n${n}`, `n${n}`);
+    };
+    await expect(filled()).rejects.toMatchObject({ name: 'Refusal', reason: 'full' });
+    const { versions } = await scene.catalog.contents.totals();
+    expect(versions).toBeGreaterThan(0);
+    connection.run('pragma max_page_count = 100000');
+    await scene.version('alpha', 'after', 'after');
+    expect(await scene.catalog.contents.totals()).toMatchObject({ versions: versions + 1 });
+    expect(faults).toEqual([]);
+  });
+
+  test('takes nothing more after a commit that the disk failed, and still reads', async () => {
+    const { artifact } = await scene.version('alpha', 'kept', 'kept');
+    const ids = await Promise.all([scene.upload('alpha', 1), scene.upload('alpha', 1)]);
+    connection.failCommit = 10 | (4 << 8);
+    const drops = await Promise.allSettled(ids.map((id) => scene.catalog.uploads.drop(id, eventOf('upload', id))));
+    for (const drop of drops) expect(drop).toMatchObject({ status: 'rejected', reason: { name: 'Refusal', reason: 'unavailable' } });
+    expect(faults).toMatchObject([{ errcode: 1034 }]);
+    connection.failCommit = undefined;
+    await expect(scene.upload('alpha', 1)).rejects.toMatchObject({ reason: 'unavailable' });
+    expect((await scene.catalog.uploads.get(ids[0]!))?.state).toBe('open');
+    expect((await scene.catalog.artifacts.get(artifact.uuid))?.name).toBe('kept');
+    expect(faults).toHaveLength(1);
+  });
+
+  test('a commit that finds no room is refused, and is no lasting fault', async () => {
+    connection.failCommit = 13;
+    await expect(scene.upload('alpha', 1)).rejects.toMatchObject({ reason: 'full' });
+    connection.failCommit = undefined;
+    await scene.upload('alpha', 1);
+    expect((await scene.catalog.contents.totals()).openUploads).toBe(1);
+    expect(faults).toEqual([]);
+  });
+
+  test('a migration that dies half way leaves nothing, and the next try finishes it', async () => {
+    const { migrations } = await import('../../src/engines/catalog/migrations.ts');
+    let dies = true;
+    const second: Migration = {
+      name: 'second',
+      async up(db) {
+        await db.schema.createTable('second').addColumn('id', 'integer').execute();
+        if (dies) throw new Error('half way');
+      },
+    };
+    await expect(migrate(host, 2, [...migrations, second])).rejects.toThrow('half way');
+    dies = false;
+    await migrate(host, 3, [...migrations, second]);
+    await migrate(host, 4, [...migrations, second]);
+    await expect(migrate(host, 5)).rejects.toMatchObject({ reason: 'unavailable', details: { schema: 2, known: 1 } });
+  });
+
+  test('copies its log into the file as it goes', async () => {
+    await scene.catalog.journal.record(Array.from({ length: 30_000 }, () => eventOf('upload', 'x')));
+    await scene.catalog.journal.record([eventOf('upload', 'x')]);
+    const reader = new DatabaseSync(path);
+    const [{ busy, log, checkpointed }] = reader.prepare('pragma wal_checkpoint(passive)').all() as [{ busy: number; log: number; checkpointed: number }];
+    expect(busy).toBe(0);
+    expect(log - checkpointed).toBeLessThan(100);
+    reader.close();
+  });
+});
+
+/** Steps of a plan that cost what they answer: a search, a merge of limited branches, one row, the open uploads in order. */
+function harmless(detail: string): boolean {
+  if (!detail.startsWith('SCAN')) return true;
+  return /^SCAN (branch|CONSTANT ROW|\d+-ROW VALUES CLAUSE|totals|migrations|uploads USING INDEX uploads_open)/.test(detail);
+}
+
+/** Calls every method that asks the database anything, on every path that asks it in other words. */
+async function askEverything({ catalog, ...rest }: Scene): Promise<void> {
+  const scene = Object.assign(new Scene(catalog), rest);
+  const { artifacts, blobs, contents, journal, namespaces, uploads } = catalog;
+  const alpha = { namespace: 'alpha' };
+  const event = eventOf('artifact', 'x');
+  const later = { after: '0', limit: 10 };
+  const { artifact, blob, address } = await scene.version('alpha', 'a', 'one', { maxVersions: 2 });
+  for (const text of ['two', 'three', 'three']) await scene.version('alpha', 'a', text, { maxVersions: 3, setMaxVersions: true });
+  done(await scene.publishBlob('beta', 'b', blob));
+  const upload = await scene.upload('alpha', 0);
+  await uploads.advance(upload, { from: 0, to: 1, lastStart: 0, length: 5, at: 1 });
+  await uploads.advance(upload, { from: 1, to: 2, lastStart: 1, length: null, at: 1 });
+  await uploads.answered([[upload, 2]]);
+  await uploads.damaged(upload, 1, event);
+  for (const page of [everything, later]) {
+    await uploads.list(null, page);
+    await uploads.list('alpha', page);
+    await uploads.idle(5, page);
+    await artifacts.pending(page);
+    await contents.list(page);
+    for (const sight of ['everything', alpha] as const) {
+      await namespaces.list(sight, page);
+      await blobs.list(sight, page);
+      for (const type of [{}, { type: 'image' as const }]) {
+        for (const filter of [{}, { name: 'a' }, { namespace: 'beta' }, { namespace: 'gamma' }, { namespace: 'beta', name: 'a' }]) {
+          await artifacts.list(sight, { ...filter, ...type }, page);
+        }
+      }
+    }
+  }
+  for (const sight of ['everything', alpha] as const) {
+    await blobs.seen(blob, sight);
+    await blobs.withDigest({ algorithm: 'sha512', hex: sha512Of('one') }, sight);
+    await blobs.withDigest({ algorithm: 'md5', hex: 'aa' }, sight);
+  }
+  await blobs.addDigest(sha512Of('one'), 'md5', 'aa');
+  await blobs.used([blob], 2);
+  await blobs.many([blob, 'x']);
+  await contents.toScrub(100, 10);
+  await contents.mark(sha512Of('one'), address, 'rotten', 3, event);
+  await scene.version('alpha', 'heals', 'one');
+  await contents.known([address]);
+  await contents.totals();
+  await artifacts.named(null, 'a');
+  await artifacts.named('alpha', 'a', 'other');
+  const pending = scene.pendingArtifact('alpha', 'p');
+  await artifacts.begin(pending, event);
+  await artifacts.fail(pending.uuid, 'x', event);
+  await artifacts.versions([artifact.uuid]);
+  await artifacts.setMaxVersions(artifact.uuid, 2, 4, event);
+  await artifacts.setShared(artifact.uuid, true, event);
+  await artifacts.removeVersion(artifact.uuid, 3, 4, event);
+  await artifacts.remove(artifact.uuid, 4, event);
+  await artifacts.forget(5);
+  await journal.record([event]);
+  await journal.events('artifact', 'x', { limit: 5 });
+  await journal.events('artifact', 'x', { type: 'audit', limit: 5 });
+  await journal.setMetadata('blob', blob, 'k', 'v');
+  await journal.setMetadata('blob', blob, 'k', undefined);
+  await journal.metadata('blob', blob);
+  await namespaces.credentials('alpha');
+  await namespaces.credential('alpha', 'k');
+  await namespaces.putCredential({ namespace: 'alpha', name: 'k', verifier: 'v', nonce: 'n', createdAt: 1 }, event);
+  await namespaces.dropCredential('alpha', 'k', event);
+  await namespaces.trust('beta', 'alpha', false, event);
+  await namespaces.get('alpha');
+  await uploads.drop(upload, event, 100);
+  await uploads.forget(100);
+  await namespaces.remove('beta', event);
+  await blobs.sweep(100, 10);
+  await journal.forget(2);
+}
