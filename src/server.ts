@@ -44,7 +44,7 @@ export interface RunningServer {
   /** Ids of the book's operations that are answered. */
   readonly mounted: readonly string[];
   readonly upkeep: Upkeep;
-  /** Ends within ten seconds, with everything kept that was acknowledged. */
+  /** Ends within ten seconds, with everything kept that was acknowledged. Asked again, it waits for the same end. */
   close(): Promise<void>;
 }
 
@@ -69,13 +69,14 @@ export async function startServer(config: Config, overrides: Overrides = {}): Pr
     const core = await openDomain(engine, config, identity.systemKey, overrides.clock);
     if (core.recovered.damaged.length > 0) log.error({ damaged: core.recovered.damaged }, 'acknowledged bytes are gone');
     const running = await serve(core, { config, log, book, identity });
-    const close = async (): Promise<void> => {
+    const end = async (): Promise<void> => {
       await running.close();
       await core.close();
       await engine.close();
     };
+    let ending: Promise<void> | undefined;
     const firstStart = identity.fresh ? { namespace: 'system', key: identity.systemKey } : undefined;
-    return { ...running, firstStart, core, book, close };
+    return { ...running, firstStart, core, book, close: () => (ending ??= end()) };
   } catch (error) {
     await engine.close();
     throw error;
@@ -117,7 +118,7 @@ async function serve(core: Core, { config, log, book, identity }: Serving): Prom
   const pages = web(core, { ...common, node: identity.node, capabilities, headroom: config.headroom });
   const mounted = [...pages.mounted, ...api.mounted];
   demandWhole(book, mounted);
-  const app = assemble([pages.router, api.router], { book, log, metrics });
+  const app = assemble([api.router, pages.router], { book, log, metrics });
   const listener = await listen({ host: config.host, port: config.port, maxConnections: config.maxConnections, handle: app });
   upkeep.start(config);
   return {

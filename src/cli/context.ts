@@ -1,6 +1,7 @@
 /** What every command is given. */
 import { StowageClient, nodePlatform, type StowageError } from '../client/node.ts';
 import { UsageError } from './exit.ts';
+import { printable } from './format.ts';
 import { Output } from './output.ts';
 import { statePath } from './profiles.ts';
 import { Progress } from './progress.ts';
@@ -61,7 +62,7 @@ export class Context {
       if (error.message === last) return;
       last = error.message;
       progress.clear();
-      this.output.notice(`${error.message}; going on`);
+      this.output.notice(`${printable(error.message)}; going on`);
     };
   }
 }

@@ -40,7 +40,6 @@ export function formatFacts(facts: readonly (readonly [string, Cell])[]): string
 
 /** Names come from others: nothing in them may move the cursor or colour the screen. */
 export function printable(text: string): string {
-  // eslint-disable-next-line no-control-regex
   return text.replace(/[\u0000-\u001f\u007f-\u009f\u200e\u200f\u202a-\u202e\u2066-\u2069]/g, (char) => `\\u${char.charCodeAt(0).toString(16).padStart(4, '0')}`);
 }
 

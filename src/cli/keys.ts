@@ -9,10 +9,14 @@ import type { World } from './world.ts';
 
 /** The key in `file`, on standard input for `-` or when that is no terminal, or typed unseen. */
 export async function readKey(world: World, file: string | undefined, prompt: string): Promise<string> {
-  const text = file !== undefined && file !== '-' ? await readFile(file, 'utf8') : world.stdin.isTTY && file === undefined ? await typed(world, prompt) : await piped(world);
-  const key = text.trim();
+  const key = (await keyText(world, file, prompt)).trim();
   if (key === '') throw new UsageError('the key is empty');
   return key;
+}
+
+async function keyText(world: World, file: string | undefined, prompt: string): Promise<string> {
+  if (file !== undefined && file !== '-') return await readFile(file, 'utf8');
+  return world.stdin.isTTY && file === undefined ? await typed(world, prompt) : await piped(world);
 }
 
 /** A key that nobody can guess. */

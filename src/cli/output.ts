@@ -55,7 +55,8 @@ export class Output {
       out.write(JSON.stringify({ ...describe(error), exit: exitFor(error) }, null, 2) + '\n');
       return;
     }
-    this.#world.stderr.write(`stowage: ${printable(sentenceOf(error))}\n`);
+    const lines = sentenceOf(error).split('\n').map(printable);
+    this.#world.stderr.write(`stowage: ${lines.join('\n')}\n`);
     const hint = hintFor(error);
     if (hint) this.#world.stderr.write(`${hint}\n`);
   }

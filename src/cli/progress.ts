@@ -52,7 +52,8 @@ export class Progress {
     if (now - this.#drawnAt < drawEvery && done !== total) return;
     this.#rate.mark(now, done);
     this.#drawnAt = now;
-    this.#draw(drawLine(phase, done, total, this.#rate.perSecond, this.#terminal.columns ?? 80));
+    // Terminals that do not know their width say 0.
+    this.#draw(drawLine(phase, done, total, this.#rate.perSecond, this.#terminal.columns || 80));
   }
 
   /** Takes the bar away, so that something else can be said. */

@@ -97,7 +97,9 @@ export class StowageClient {
     if (!('getWriter' in to)) return await this.#pull(ref, to, options);
     const writer = to.getWriter();
     try {
-      return await this.#pull(ref, streamSink((bytes) => writer.ready.then(() => void writer.write(bytes).catch(() => {})), this.#platform.newHash), options);
+      // A write that fails makes the next `ready` fail.
+      const write = (bytes: Uint8Array): Promise<void> => writer.ready.then(() => void writer.write(bytes).catch(() => {}));
+      return await this.#pull(ref, streamSink(write, this.#platform.newHash), options);
     } finally {
       writer.releaseLock();
     }

@@ -6,7 +6,7 @@ const serverCodes = [
   'interrupted', 'superseded', 'not_ready', 'precondition', 'out_of_range', 'full', 'unavailable', 'lost',
 ] as const;
 
-export type ServerCode = (typeof serverCodes)[number];
+type ServerCode = (typeof serverCodes)[number];
 
 export type StowageCode =
   | ServerCode

@@ -48,8 +48,11 @@ export class Login {
   }
 
   async #fetch(answer: Promise<unknown>): Promise<string> {
-    const body = (await answer.catch((error: unknown) => { throw asRefusal(error); })) as { access_token?: unknown; expires_in?: unknown } | null;
-    if (typeof body?.access_token !== 'string') throw new StowageError('protocol', 'the answer is no token: is this the address of a Stowage server?');
+    const given = await answer.catch((error: unknown) => { throw asRefusal(error); });
+    const body = given as { readonly access_token?: unknown; readonly expires_in?: unknown } | null;
+    if (typeof body?.access_token !== 'string') {
+      throw new StowageError('protocol', 'the answer is no token: is this the address of a Stowage server?');
+    }
     const lifetime = typeof body.expires_in === 'number' ? body.expires_in * 1000 : 0;
     this.#token = { text: body.access_token, until: this.#clock.now() + Math.max(lifetime - renewAhead, lifetime / 2) };
     return body.access_token;

@@ -168,7 +168,7 @@ class Pushing {
       upload ??= (await this.#uploads.begin(this.#source.size, signal)).uuid;
       this.#current = upload;
       await this.#remember(upload, known);
-      const sent = start?.sealed ? { from: this.#source.size ?? 0, size: this.#source.size ?? 0, bytes: 0 } : await this.#send(upload, start !== undefined);
+      const sent = start?.sealed ? nothingMore(this.#source.size ?? 0) : await this.#send(upload, start !== undefined);
       this.#allSent = true;
       const sha512 = await hashing;
       if (!(await this.#source.unchanged())) throw new StowageError('source_changed', 'the source changed while it was sent');
@@ -234,6 +234,11 @@ class Pushing {
   #tell(phase: PushProgress['phase'], done: number): void {
     this.#options.onProgress?.({ phase, done, total: this.#source.size, resumedFrom: this.#resumedFrom });
   }
+}
+
+/** An upload that was whole, and sealed already. */
+function nothingMore(size: number): Sent {
+  return { from: size, size, bytes: 0 };
 }
 
 function pushed(artifact: ArtifactView, facts: Omit<Pushed, 'artifact' | 'version' | 'blob'>): Pushed {

@@ -17,6 +17,8 @@ export const patiently: Patience = { attempts: 13, first: 100, most: 30_000 };
 
 /** Nobody is made to wait longer than this by a Retry-After. */
 const longestAsked = 5 * 60_000;
+/** Tries where there is no room: it may come soon, and may as well never come. */
+const triesForRoom = 3;
 
 export class Backoff {
   readonly #patience: Patience;
@@ -46,7 +48,8 @@ export class Backoff {
   async wait(error: unknown, signal?: AbortSignal): Promise<void> {
     if (!(error instanceof StowageError) || !error.retryable) throw error;
     this.#failures += 1;
-    if (this.#failures >= this.#patience.attempts) throw error;
+    const most = error.code === 'full' ? Math.min(triesForRoom, this.#patience.attempts) : this.#patience.attempts;
+    if (this.#failures >= most) throw error;
     await sleep(this.#delay(error.retryAfter), signal);
   }
 

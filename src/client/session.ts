@@ -134,7 +134,9 @@ export class Session {
     const { code, spoken } = codeOf(answer.status, word);
     const retryAfter = parseRetryAfter(answer.header('retry-after'), this.#options.clock.now());
     const requestId = answer.header('x-request-id');
-    const sentence = typeof error === 'string' ? error : `${call.method} ${pathOf(call)} was answered with ${answer.status}`;
+    const moved = answer.status < 400 ? answer.header('location') : undefined;
+    const dry = `${call.method} ${pathOf(call)} was answered with ${answer.status}${moved === undefined ? '' : `: try ${moved}`}`;
+    const sentence = typeof error === 'string' ? error : dry;
     return new StowageError(code, sentence, {
       status: answer.status,
       details,

@@ -16,21 +16,35 @@ const windowSize = 32 * 1024 * 1024;
 
 /** A source over bytes that come once, such as standard input. */
 export function streamSource(stream: AsyncIterable<Uint8Array> | ReadableStream<Uint8Array>, newHash: NewHash, options: StreamOptions = {}): Source {
-  return new StreamSource(Symbol.asyncIterator in stream ? stream : iterate(stream), newHash, options);
+  return new StreamSource(originOf(stream), newHash, options);
 }
 
-/** Some browsers' streams cannot be iterated. */
-async function* iterate(stream: ReadableStream<Uint8Array>): AsyncGenerator<Uint8Array> {
-  const reader = stream.getReader();
-  try {
-    for (;;) {
-      const { done, value } = await reader.read();
-      if (done) return;
-      yield value;
-    }
-  } finally {
-    await reader.cancel().catch(() => {});
+/** Where the bytes come from. */
+interface Origin {
+  next(): Promise<Uint8Array | undefined>;
+  /** Ends it, also while it is being waited for. */
+  stop(): void;
+}
+
+function originOf(stream: AsyncIterable<Uint8Array> | ReadableStream<Uint8Array>): Origin {
+  if ('getReader' in stream) {
+    const reader = stream.getReader();
+    return { next: async () => (await reader.read()).value, stop: () => void reader.cancel().catch(() => {}) };
   }
+  const iterator = stream[Symbol.asyncIterator]();
+  // An iterator over a Node stream would only be returned from once the read under way is answered.
+  const stop = isDestroyable(stream) ? () => void stream.destroy() : () => void Promise.resolve(iterator.return?.()).catch(() => {});
+  return {
+    next: async () => {
+      const result = await iterator.next();
+      return result.done ? undefined : result.value;
+    },
+    stop,
+  };
+}
+
+function isDestroyable(stream: object): stream is { destroy(): unknown } {
+  return 'destroy' in stream && typeof stream.destroy === 'function';
 }
 
 class StreamSource implements Source {
@@ -41,16 +55,16 @@ class StreamSource implements Source {
   readonly #limit: number;
   readonly #linger: number;
   readonly #digest: Promise<string>;
-  readonly #iterator: AsyncIterator<Uint8Array>;
+  readonly #origin: Origin;
   #ended = false;
   #closed = false;
   #fault: unknown;
   #waiting: (() => void)[] = [];
 
-  constructor(stream: AsyncIterable<Uint8Array>, newHash: NewHash, options: StreamOptions) {
+  constructor(origin: Origin, newHash: NewHash, options: StreamOptions) {
     this.#limit = options.window ?? windowSize;
     this.#linger = options.linger ?? 1000;
-    this.#iterator = stream[Symbol.asyncIterator]();
+    this.#origin = origin;
     this.#digest = this.#read(newHash);
     this.#digest.catch((error: unknown) => {
       this.#fault = error;
@@ -70,7 +84,11 @@ class StreamSource implements Source {
     }
     if (this.#fault) throw this.#fault;
     const parts = this.#window.slice(from, wanted);
-    if (!parts) throw new StowageError('source_spent', `the server asks for byte ${from} of a stream that is past it`, { details: { offset: from, kept: this.#window.base } });
+    if (!parts) {
+      throw new StowageError('source_spent', `the server asks for byte ${from} of a stream that is past it`, {
+        details: { offset: from, kept: this.#window.base },
+      });
+    }
     const size = parts.reduce((sum, part) => sum + part.byteLength, 0);
     if (size === 0) return undefined;
     return { size, pieces: async function* () { yield* parts; } };
@@ -93,8 +111,7 @@ class StreamSource implements Source {
   async close(): Promise<void> {
     this.#closed = true;
     this.#stir();
-    // Not waited for: a stream may never answer the read that is under way.
-    void Promise.resolve(this.#iterator.return?.()).catch(() => {});
+    if (!this.#ended) this.#origin.stop();
   }
 
   /** Reads to the end, as far ahead as the window allows; answers the sha512 of everything. */
@@ -103,10 +120,10 @@ class StreamSource implements Source {
     for (;;) {
       while (this.#window.end - this.#window.base >= this.#limit && !this.#closed) await this.#change();
       if (this.#closed) throw abortedError();
-      const { done, value } = await this.#iterator.next();
-      if (done) break;
-      hash.update(value);
-      this.#window.push(value);
+      const piece = await this.#origin.next();
+      if (!piece) break;
+      hash.update(piece);
+      this.#window.push(piece);
       this.#stir();
     }
     this.#ended = true;

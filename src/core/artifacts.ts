@@ -215,7 +215,6 @@ export class Artifacts {
 }
 
 function checkName(name: string): void {
-  // eslint-disable-next-line no-control-regex -- control characters are what is looked for
   if (name.length === 0 || new TextEncoder().encode(name).length > 1024 || /[\u0000-\u001f\u007f]/.test(name) || !name.isWellFormed()) {
     throw new Refusal('malformed', 'an artifact name is 1 to 1,024 bytes of UTF-8 without control characters');
   }

@@ -134,8 +134,8 @@ export class Incoming implements Body {
     if (!this.#started || this.#ended) return;
     this.#req.off('data', this.#onData);
     for (;;) {
-      const chunk: unknown = this.#req.read();
-      if (!(chunk instanceof Uint8Array)) return;
+      const chunk = this.#req.read() as Uint8Array | null;
+      if (chunk === null) return;
       this.#take(chunk);
     }
   }

@@ -7,6 +7,8 @@ export interface ListenerOptions {
   readonly host: string;
   readonly port: number;
   readonly maxConnections: number;
+  /** Milliseconds in which a request's head must have come. */
+  readonly headTime?: number;
   readonly handle: RequestListener;
 }
 
@@ -20,9 +22,12 @@ export interface Listener {
 /** Node passes over header lines beyond a count without a word; we count ourselves and refuse. */
 const mostHeaders = 200;
 
-/** Opens the port. Headers have 15 seconds to come; bodies have no total time, since a slow honest upload takes what it takes. */
+/** Opens the port. Heads have a time to come in; bodies have none in total, since a slow honest upload takes what it takes. */
 export async function listen(options: ListenerOptions): Promise<Listener> {
-  const server = createServer({ headersTimeout: 15_000, requestTimeout: 0, connectionsCheckingInterval: 2000, keepAliveTimeout: 75_000, noDelay: true });
+  const { headTime = 15_000 } = options;
+  const server = createServer({
+    headersTimeout: headTime, requestTimeout: 0, connectionsCheckingInterval: Math.min(2000, headTime / 2), keepAliveTimeout: 75_000, noDelay: true,
+  });
   server.maxHeadersCount = 0;
   server.maxConnections = options.maxConnections;
   const handle = (req: IncomingMessage, res: ServerResponse): void => {

@@ -72,11 +72,17 @@ function hostOf(url: URL): string {
 }
 
 function demandPublic(address: string, options: OutboundOptions): void {
-  if (options.anywhere) return;
-  // Only plain unicast is public: not private, loopback, link-local, shared, mapped, translated, tunnelled or reserved.
-  if (!ipaddr.isValid(address) || ipaddr.process(address).range() !== 'unicast') {
-    throw new Refusal('forbidden', 'the URL leads to an address that is not fetched from');
-  }
+  if (options.anywhere || isPublic(address)) return;
+  throw new Refusal('forbidden', 'the URL leads to an address that is not fetched from');
+}
+
+/** Plain unicast only: not private, loopback, link-local, shared, mapped, translated, tunnelled or reserved. */
+function isPublic(address: string): boolean {
+  if (!ipaddr.isValid(address)) return false;
+  const parsed = ipaddr.process(address);
+  if (parsed.range() !== 'unicast') return false;
+  // Of IPv6, only this eighth is given out; the library takes all that it has no name for as unicast.
+  return parsed instanceof ipaddr.IPv4 || parsed.match(ipaddr.IPv6.parse('2000::'), 3);
 }
 
 /** The one address to connect to. Where any address of a name is not public, none is used. */

@@ -88,10 +88,10 @@ function planOf(req: IncomingMessage, what: Representation, window: Window): Pla
 
 /** Writes as fast as the client takes it. Resolves when the answer ended or the client is gone. */
 async function pump(res: ServerResponse, chunks: AsyncIterable<Uint8Array>, options: SendingOptions): Promise<void> {
-  const { socket } = res;
   const valve = new Valve(res);
-  // Node holds a socket's timer back while the system takes bytes of a write, so only a client that takes none is cut.
-  socket?.setTimeout(options.stall, () => socket.destroy());
+  // Node ends a connection whose timer runs out, and holds the timer back while the system takes bytes of a write: only
+  // a client that takes none is cut. The end of the answer puts the timer for the next request in its place.
+  res.socket?.setTimeout(options.stall);
   try {
     for await (const chunk of chunks) {
       if (valve.gone) return;
@@ -105,7 +105,6 @@ async function pump(res: ServerResponse, chunks: AsyncIterable<Uint8Array>, opti
   } finally {
     valve.close();
     if (valve.gone) res.destroy();
-    else socket?.setTimeout(0);
   }
 }
 

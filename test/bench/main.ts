@@ -4,12 +4,13 @@
  * Each measurement has a fresh server process on loopback and a fresh folder; competitors take turns within a
  * round, so that what disturbs the machine disturbs all of them.
  */
-import { readFileSync, writeFileSync } from 'node:fs';
+import { copyFileSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { cpus, tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { competitors, find, type Competitor, type CompetitorId } from './competitors.ts';
 import { Ground } from './ground.ts';
-import { measure, measureHash, stopAll } from './measure.ts';
+import { measure, measureHash, stopAll, type Sample } from './measure.ts';
 import { Results } from './results.ts';
 import { footprint, printSize, rows, type Row } from './rows.ts';
 import { catalogTable, markdown, rowTable, verdictTable } from './tables.ts';
@@ -20,7 +21,7 @@ const usage = `npm run bench -- [options]
   --quick            small sizes and one round: tries the bench, measures nothing
   --only ROWS        these rows alone, by name, with commas between
   --against NAMES    these competitors alone: ${Object.keys(competitors).join(',')}
-  --catalog A,B      also asks the catalogs of two data folders, filled before, a small one and a large one
+  --catalog FOLDER   also asks the smallest and the largest of the catalogs that catalog.js left in a folder
   --folder FOLDER    where data lies while it runs (the system's temporary folder)
   --markdown FILE    writes the small tables; between the lines <!-- bench --> and <!-- /bench --> if the file has them
   --limit SECONDS    the longest that one measurement may take (300)`;
@@ -57,17 +58,38 @@ function present(): Map<CompetitorId, Competitor> {
   return found;
 }
 
+/** Measures, and says so when that fails: one server's fault must not cost the others' numbers. */
+async function attempt(row: string, who: string, work: () => Promise<Sample>, results: Results): Promise<void> {
+  try {
+    results.add(row, who, await work());
+  } catch (cause) {
+    say(`  failed: ${cause instanceof Error ? cause.message : String(cause)}`);
+  }
+}
+
 async function round(row: Row, ground: Ground, running: Map<CompetitorId, Competitor>, results: Results): Promise<void> {
+  const { work } = row;
   for (const id of row.against) {
     const competitor = running.get(id);
-    if (!competitor) continue;
-    try {
-      results.add(row.name, competitor.name, await measure(ground, competitor, row.work, limit));
-    } catch (cause) {
-      say(`  failed: ${cause instanceof Error ? cause.message : String(cause)}`);
+    if (competitor) await attempt(row.name, competitor.name, () => measure(ground, competitor, work, limit), results);
+  }
+  if (row.sha512 && work.kind === 'whole') await attempt(row.name, 'sha512 alone', () => measureHash(ground.payload(work.size)), results);
+}
+
+/** Gives the smallest and the largest catalog of a folder to a server each, and asks both in turns. */
+async function askCatalogs(ground: Ground, filled: string, runs: number, results: Results): Promise<void> {
+  const bySize = readdirSync(filled).filter((name) => /^\d+\.sqlite$/.test(name)).sort((a, b) => Number.parseInt(a) - Number.parseInt(b));
+  const folders = [['small', bySize.at(0)], ['large', bySize.at(-1)]].map(([size, name]) => {
+    const folder = ground.fresh();
+    copyFileSync(join(filled, name!), join(folder, 'catalog.sqlite'));
+    return [size!, folder] as const;
+  });
+  for (let run = 0; run < runs; run += 1) {
+    for (const [size, folder] of folders) {
+      await attempt('catalog', size, () => measure(ground, competitors.strict, { kind: 'catalog' }, limit, folder), results);
     }
   }
-  if (row.sha512 && row.work.kind === 'whole') results.add(row.name, 'sha512 alone', await measureHash(ground.payload(row.work.size)));
+  for (const [, folder] of folders) ground.remove(folder);
 }
 
 async function bench(ground: Ground): Promise<void> {
@@ -78,7 +100,7 @@ async function bench(ground: Ground): Promise<void> {
   const conditions = [
     `Medians of ${runs} rounds on ${cpu.length} x ${cpu[0]?.model.trim() ?? 'CPU'}, Node ${process.versions.node}, everything on loopback.`,
     `Single streams are sent by ${find('curl') ? 'curl' : 'raw sockets of a Node process'}, all else by raw keep-alive sockets of a Node process.`,
-    'MB = 10^6 bytes. Of the others only docker-registry hashes (sha256) and syncs.',
+    'MB = 10^6 bytes. Each server has had 30 small uploads before. Of the others only docker-registry hashes (sha256) and syncs.',
   ].join(' ');
   say(conditions);
   const running = present();
@@ -93,13 +115,7 @@ async function bench(ground: Ground): Promise<void> {
     if (results.who(row.name).length > 0) say(`\n${rowTable(row, results)}`);
   }
   if (options.catalog !== undefined) {
-    const [small, large] = options.catalog.split(',');
-    if (small === undefined || large === undefined) throw new Error('--catalog takes two folders');
-    for (let run = 0; run < runs; run += 1) {
-      for (const [size, folder] of [['small', small], ['large', large]] as const) {
-        results.add('catalog', size, await measure(ground, competitors.strict, { kind: 'catalog' }, limit, folder));
-      }
-    }
+    await askCatalogs(ground, options.catalog, runs, results);
     say(`\n${catalogTable(results)}`);
   }
   const judged = verdicts(results);

@@ -1,5 +1,5 @@
 /** One measurement: a fresh folder, a fresh server process, one job of the load generator, and nothing left behind. */
-import { execFile } from 'node:child_process';
+import { execFile, type ChildProcess } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { find, systemKey, type Competitor } from './competitors.ts';
@@ -15,10 +15,12 @@ export interface Sample extends Report {
 const execute = promisify(execFile);
 const beside = (file: string): string => fileURLToPath(new URL(file, import.meta.url));
 
-/** Servers under way, so that an interrupted bench leaves none running. */
+/** What is under way, so that an interrupted bench leaves nothing running. */
 const running = new Set<Started>();
+const loads = new Set<ChildProcess>();
 
 export async function stopAll(): Promise<void> {
+  for (const generator of loads) generator.kill();
   await Promise.all([...running].map((server) => server.stop()));
 }
 
@@ -55,6 +57,14 @@ export async function measureHash(payload: Payload): Promise<Sample> {
 }
 
 async function load(job: Job, limit: number): Promise<Report> {
-  const { stdout } = await execute(process.execPath, ['--no-warnings', beside('load.js'), JSON.stringify(job)], { timeout: limit });
+  const args = ['--no-warnings', beside('load.js'), JSON.stringify(job)];
+  const generator = execute(process.execPath, args, { timeout: limit });
+  loads.add(generator.child);
+  generator.child.once('close', () => loads.delete(generator.child));
+  const { stdout } = await generator.catch((cause: { stderr?: string; killed?: boolean }) => {
+    // Of all that a failed process says, the line that names the error is the one to read.
+    const named = /^\w*Error: .*$/m.exec(cause.stderr ?? '')?.[0];
+    throw new Error(cause.killed ? `not done within ${limit / 1000} s` : (named ?? 'the load generator failed'), { cause });
+  });
   return JSON.parse(stdout) as Report;
 }

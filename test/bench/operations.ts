@@ -31,7 +31,7 @@ export async function askCatalog(wire: Wire, dialect: Dialect): Promise<Record<s
     const [one] = page;
     if (!one) continue;
     await ask('an artifact by uuid', () => get(`/artifacts/${one.uuid}`));
-    await ask('an artifact by name', () => get(`/artifacts/${encodeURIComponent(one.name)}`));
+    await ask('an artifact by name', () => get(`/artifacts?limit=2&name=${encodeURIComponent(one.name)}`));
     await ask('its versions', () => get(`/artifacts/${one.uuid}/versions`));
     await ask('a blob by sha512', () => get(`/blob_checksums/sha512/${one.sha512 ?? ''}`));
     const content = Buffer.from(randomUUID());
@@ -42,9 +42,9 @@ export async function askCatalog(wire: Wire, dialect: Dialect): Promise<Record<s
     });
     const sha512 = createHash('sha512').update(content).digest('hex');
     await ask('a conversion', () => dialect.finish(wire, place, { sha256: '', sha512 }));
-    const made = (await get(`/artifacts/${name}`)) as { blob_uuid: string };
-    await ask('a label', () => post(`/label/${name}`, { blob_uuid: made.blob_uuid }));
-    await ask('a deletion', () => must(wire, { method: 'DELETE', path: `/artifacts/${name}`, headers: dialect.reader }));
+    const made = (await get(`/artifacts/${name}`)) as { uuid: string; blob_uuid: string };
+    await ask('a label', () => post(`/label/label-${after}`, { blob_uuid: made.blob_uuid }));
+    await ask('a deletion', () => must(wire, { method: 'DELETE', path: `/artifacts/${made.uuid}`, headers: dialect.reader }));
   }
   const middle = (values: number[]): number => values.sort((a, b) => a - b)[values.length >> 1]!;
   return Object.fromEntries(Object.entries(taken).map(([question, values]) => [question, middle(values)]));

@@ -49,6 +49,14 @@ describe('back-off', () => {
     expect(new StowageError('full', 'full', { retryAfter: 1000 }).retryable).toBe(true);
   });
 
+  test('no room is not waited for as long as a server', async () => {
+    const backoff = new Backoff({ attempts: 10, first: 0, most: 0 });
+    const full = new StowageError('full', 'full', { retryAfter: 1 });
+    await backoff.wait(full);
+    await backoff.wait(full);
+    await expect(backoff.wait(full)).rejects.toBe(full);
+  });
+
   test('ends at once when told to', async () => {
     const stop = new AbortController();
     const sleeping = sleep(10_000, stop.signal);

@@ -85,9 +85,13 @@ describe('in a browser', () => {
     let turn = 0;
     const cutting: typeof fetch = async (url, init) => {
       const answer = await fetch(url, init);
-      if (init?.method !== 'GET' || !String(url).includes('/data') || turn++ > 0) return answer;
-      const half = (async function* () { yield new Uint8Array(await answer.arrayBuffer()).subarray(0, MiB); throw new TypeError('network error'); })();
-      return new Response(ReadableStream.from(half), { status: answer.status, headers: answer.headers });
+      if (init?.method !== 'GET' || !(url as string).includes('/data') || turn++ > 0) return answer;
+      const first = new Uint8Array(await answer.arrayBuffer()).subarray(0, MiB);
+      const half = new ReadableStream<Uint8Array>({
+        start: (controller) => controller.enqueue(first),
+        pull: (controller) => controller.error(new TypeError('network error')),
+      });
+      return new Response(half, { status: answer.status, headers: answer.headers });
     };
     const back = await client(cutting).read('web-cut');
     expect(turn).toBe(2);

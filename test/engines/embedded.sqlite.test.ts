@@ -49,7 +49,7 @@ describe('the embedded catalog on SQLite', () => {
     await scene.namespace('beta', ['alpha']);
   });
   afterEach(async () => {
-    connection.close();
+    await host.close();
     await rm(folder, { recursive: true, force: true });
   });
 

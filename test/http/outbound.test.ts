@@ -100,7 +100,7 @@ describe('fetching', () => {
     };
     const { text, cut } = await all(careless);
     expect(text).toBe('hello');
-    expect(cut).toBeInstanceOf(Error);
+    expect(cut).toHaveProperty('message');
   });
 
   test('follows a few redirects, looking at each', async () => {
@@ -123,7 +123,10 @@ describe('fetching', () => {
   test('takes nothing that is too large, whether it says so or not', async () => {
     answer = (_req, res) => res.writeHead(200, { 'Content-Length': 2_000_000 }).end(Buffer.alloc(2_000_000));
     await expect(all(careless)).rejects.toMatchObject({ reason: 'too_large' });
-    answer = (_req, res) => res.end(Buffer.alloc(2_000_000)) && undefined;
+    answer = (_req, res) => {
+      res.write(Buffer.alloc(1_500_000));
+      res.end(Buffer.alloc(500_000));
+    };
     expect((await all(careless)).cut).toMatchObject({ reason: 'too_large' });
   });
 

@@ -137,7 +137,8 @@ class Path implements Connection {
   strike(how: NonNullable<Fault['then']>): void {
     if (this.#over.signal.aborted) return;
     this.#over.abort();
-    this.#arrivedAtEnd = this.#handedUp - unacknowledged(this.#server);
+    // In a black hole and in a stall, what is on its way still arrives.
+    if (how === 'reset') this.#arrivedAtEnd = this.arrived;
     if (how === 'close') {
       this.#client.destroySoon();
       this.#server.destroySoon();
@@ -165,6 +166,7 @@ class Path implements Connection {
         if (piece.length > 0) await this.#write(this.#server, piece);
         this.#handedUp += piece.length;
         from += piece.length;
+        if (this.#handedUp >= up) await this.#settled();
         if (this.#requests.take(piece) >= requests || this.#handedUp >= up) this.strike(then);
         else if (rate !== undefined) await this.#wait(1000 / ticksPerSecond);
       }
@@ -203,6 +205,16 @@ class Path implements Connection {
     return new Promise((resolve, reject) => {
       socket.write(bytes, (error) => (error ? reject(error) : resolve()));
     });
+  }
+
+  /** Waits until what was handed on has arrived, or no more of it does because the server does not read. */
+  async #settled(): Promise<void> {
+    for (let left = unacknowledged(this.#server), tries = 0; left > 0 && tries < 50; tries += 1) {
+      await this.#wait(2);
+      const now = unacknowledged(this.#server);
+      if (now < left) tries = 0;
+      left = now;
+    }
   }
 
   async #wait(milliseconds: number): Promise<void> {

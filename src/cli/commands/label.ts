@@ -1,8 +1,9 @@
 import type { Command } from 'commander';
 import { StowageError } from '../../client/node.ts';
+import { isId } from '../../kit/ids.ts';
 import type { Context } from '../context.ts';
 import { printable } from '../format.ts';
-import { wholeNumber } from '../numbers.ts';
+import { wholeNumber } from '../words.ts';
 
 export function label(program: Command, context: Context): void {
   program
@@ -21,7 +22,7 @@ Examples:
       const blob = await client.artifacts.get(ref).then(
         (artifact) => artifact.blob_uuid,
         (error: unknown) => {
-          if (error instanceof StowageError && error.code === 'not_found') return ref;
+          if (isId(ref) && error instanceof StowageError && error.code === 'not_found') return ref;
           throw error;
         },
       );

@@ -7,7 +7,7 @@ import { printBytes } from '../../kit/bytes.ts';
 import type { Context } from '../context.ts';
 import { UsageError } from '../exit.ts';
 import { formatTook, printable } from '../format.ts';
-import { byteCount, wholeNumber } from '../numbers.ts';
+import { byteCount, wholeNumber } from '../words.ts';
 
 interface Flags {
   readonly version?: number;

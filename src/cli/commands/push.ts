@@ -5,7 +5,7 @@ import { printBytes } from '../../kit/bytes.ts';
 import type { Context } from '../context.ts';
 import { UsageError } from '../exit.ts';
 import { formatTook, printable, quoted } from '../format.ts';
-import { wholeNumber } from '../numbers.ts';
+import { wholeNumber } from '../words.ts';
 
 interface Flags {
   readonly dedup: boolean;
@@ -68,7 +68,8 @@ async function run(context: Context, file: string, given: string | undefined, fl
   } catch (error) {
     progress.clear();
     if (file === '-' || !sent || !(error instanceof StowageError) || !(error.retryable || error.code === 'aborted')) throw error;
-    context.output.notice(`${printBytes(sent.done)}${sent.total === undefined ? '' : ` of ${printBytes(sent.total)}`} sent so far are kept; to go on:\n  ${again(file, given, flags)}`);
+    const share = `${printBytes(sent.done)}${sent.total === undefined ? '' : ` of ${printBytes(sent.total)}`}`;
+    context.output.notice(`${share} were sent, and what arrived is kept; to go on:\n  ${again(file, given, flags)}`);
     throw error;
   }
 }

@@ -1,6 +1,7 @@
 import type { Command } from 'commander';
 import { StowageError, type ArtifactView, type BlobView, type StowageClient } from '../../client/node.ts';
 import { printBytes } from '../../kit/bytes.ts';
+import { isId } from '../../kit/ids.ts';
 import type { Context } from '../context.ts';
 import { formatFacts, formatTime, type Cell } from '../format.ts';
 
@@ -37,7 +38,7 @@ async function absent<T>(found: Promise<T>): Promise<T | undefined> {
 }
 
 async function blobOf(client: StowageClient, ref: string): Promise<BlobView> {
-  const blob = /^[0-9a-f-]{36}$/i.test(ref) ? await absent(client.blobs.get(ref)) : undefined;
+  const blob = isId(ref) ? await absent(client.blobs.get(ref)) : undefined;
   if (!blob) throw new StowageError('not_found', `there is no artifact or blob '${ref}', or it is not for you to see`, { status: 404 });
   return blob;
 }

@@ -9,23 +9,25 @@ import type { ArtifactRow, Remembered, Tables } from './schema.ts';
 /** Versions of all artifacts of a namespace, or those of one artifact from number `first` to `last`. */
 type Scope = { readonly namespace: string } | { readonly artifact: string; readonly first: number; readonly last: number };
 
-/**
- * Ends the versions in `scope`. A blob that nothing names any more is marked as released at `at`, in the same
- * transaction: first all of the scope's blobs, then not those that another version still names.
- */
+/** Ends the versions in `scope`. A blob that no other version names is marked as released at `at`. */
 export async function endVersions(db: Db, at: number, scope: Scope): Promise<void> {
   await db
     .updateTable('blobs')
     .set({ released_at: at })
     .where('uuid', 'in', (eb) => eb.selectFrom('versions').select('blob').where(within(scope)))
+    .where((eb) =>
+      eb.not(
+        eb.exists(
+          eb
+            .selectFrom('versions')
+            .select('idx')
+            .whereRef('versions.blob', '=', 'blobs.uuid')
+            .where((other) => other.not(within(scope)(other))),
+        ),
+      ),
+    )
     .execute();
   await db.deleteFrom('versions').where(within(scope)).execute();
-  await db
-    .updateTable('blobs')
-    .set({ released_at: null })
-    .where('released_at', '=', at)
-    .where((eb) => eb.exists(eb.selectFrom('versions').select('idx').whereRef('versions.blob', '=', 'blobs.uuid')))
-    .execute();
 }
 
 /** Ends all but the newest `keep` versions; 0 keeps all. */

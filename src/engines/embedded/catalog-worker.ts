@@ -43,7 +43,7 @@ class CatalogServer {
         break;
       case 'close':
         this.#closing = true;
-        this.#closeWhenDone();
+        void this.#closeWhenDone();
     }
   }
 
@@ -57,7 +57,7 @@ class CatalogServer {
       this.#answer([id, undefined, failureOf(error)]);
     }
     this.#underWay -= 1;
-    this.#closeWhenDone();
+    void this.#closeWhenDone();
   }
 
   /** Answers that become ready together leave together. */
@@ -69,17 +69,17 @@ class CatalogServer {
   #flush(): void {
     const answers = this.#answers;
     this.#answers = [];
-    this.#tell({ kind: 'answers', answers });
+    if (answers.length > 0) this.#tell({ kind: 'answers', answers });
   }
 
   #tell(message: FromCatalog): void {
     this.#port.postMessage(message);
   }
 
-  #closeWhenDone(): void {
+  async #closeWhenDone(): Promise<void> {
     if (!this.#closing || this.#underWay > 0) return;
-    if (this.#answers.length > 0) this.#flush();
-    this.#connection.close();
+    await this.#host.close();
+    this.#flush();
     this.#port.close();
   }
 }

@@ -36,6 +36,7 @@ export class GroupCommit implements Host {
   readonly #reads: Job[] = [];
   readonly #writes: Job[] = [];
   #busy = false;
+  #served: Promise<void> = Promise.resolve();
   #copiedAt = 0;
   #fault: unknown;
 
@@ -58,6 +59,12 @@ export class GroupCommit implements Host {
     return this.#enqueue(this.#writes, work);
   }
 
+  /** Closes the connection once everything that was asked is done. */
+  async close(): Promise<void> {
+    await this.#served;
+    this.#connection.close();
+  }
+
   #enqueue<T>(queue: Job[], work: (db: Db) => Promise<T>): Promise<T> {
     return new Promise<T>((resolve, reject) => {
       const run = async (): Promise<() => void> => {
@@ -65,7 +72,7 @@ export class GroupCommit implements Host {
         return () => resolve(value);
       };
       queue.push({ run, reject });
-      if (!this.#busy) void this.#serve();
+      if (!this.#busy) this.#served = this.#serve();
     });
   }
 

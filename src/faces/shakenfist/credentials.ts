@@ -92,10 +92,10 @@ export class Tokens {
 function claimsOf(payload: JWTPayload): Claims {
   const subject: unknown = payload.sub;
   const { nonce, exp } = payload;
-  if (!Array.isArray(subject) || subject.length !== 2 || typeof nonce !== 'string' || typeof exp !== 'number') throw bad();
+  if (!Array.isArray(subject) || subject.length !== 2 || typeof nonce !== 'string' || !Number.isSafeInteger(exp)) throw bad();
   const [namespace, credential] = subject as unknown[];
   if (typeof namespace !== 'string' || typeof credential !== 'string') throw bad();
-  return { namespace, credential, nonce, expires: exp };
+  return { namespace, credential, nonce, expires: Number(exp) };
 }
 
 function isExpiry(error: unknown): boolean {

@@ -2,7 +2,7 @@ import type { Blob } from '../../core/model.ts';
 import { showing } from '../../http/disposition.ts';
 import { sendBytes } from '../../http/outgoing.ts';
 import { ANSWERED, type OwnedCall } from '../../http/routes.ts';
-import { printDigestField } from '../../kit/digest.ts';
+import { printDigestField, wantedDigest, type Digest } from '../../kit/digest.ts';
 import type { Desk } from './desk.ts';
 
 /** Downloads, by blob and by name. */
@@ -39,7 +39,7 @@ async function give({ core, lifetime, metrics }: Desk, { req, res, given }: Owne
       'Content-Security-Policy': "sandbox; default-src 'none'",
       'Cross-Origin-Resource-Policy': 'same-origin',
       'Cache-Control': 'private, no-cache',
-      'Repr-Digest': printDigestField({ algorithm: 'sha512', hex: blob.sha512 }),
+      'Repr-Digest': printDigestField(digestFor(blob, given.maybeText('Want-Repr-Digest'))),
       'X-Blob-UUID': blob.uuid,
       'X-Blob-Size': blob.size,
     },
@@ -48,4 +48,11 @@ async function give({ core, lifetime, metrics }: Desk, { req, res, given }: Owne
   const window = { offset: given.integer('offset'), limit: given.integer('limit') };
   await sendBytes(req, res, what, window, { stall: lifetime.stall, onBytes: (count) => metrics.sent(count) });
   return ANSWERED;
+}
+
+/** The digest that was asked for, where it is known already; else the one that always is. */
+function digestFor(blob: Blob, wanted: string | undefined): Digest {
+  const { sha256 } = blob.digests;
+  if (sha256 !== undefined && wanted !== undefined && wantedDigest(wanted) === 'sha256') return { algorithm: 'sha256', hex: sha256 };
+  return { algorithm: 'sha512', hex: blob.sha512 };
 }

@@ -1,3 +1,4 @@
+/** What the words of a command line stand for. */
 import { InvalidArgumentError } from 'commander';
 import { parseBytes } from '../kit/bytes.ts';
 

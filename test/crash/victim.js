@@ -1,0 +1,121 @@
+/**
+ * A process that does everything once, and kills itself before its Nth step at a port. Each line that it prints is an
+ * acknowledgement. Plain JavaScript, since it runs by itself, on the build.
+ *
+ *     node victim.js FOLDER N [sabotage]
+ */
+import { writeSync } from 'node:fs';
+import { createHash } from 'node:crypto';
+import { openCore } from '../../dist/core/index.js';
+import { openEngine } from '../../dist/engines/index.js';
+
+const [folder, killAt, sabotage] = process.argv.slice(2);
+const who = { namespace: 'system', credential: 'victim' };
+const day = 86_400_000;
+let steps = 0;
+let now = Date.now();
+let armed = false;
+
+function step(name) {
+  if (!armed) return;
+  steps += 1;
+  if (steps === Number(killAt)) process.kill(process.pid, 'SIGKILL');
+}
+
+/** Every call at a port is a step; a writer that a port hands out counts too. */
+function counted(target, name) {
+  return new Proxy(target, {
+    get(object, key) {
+      const value = object[key];
+      if (typeof value === 'object' && value !== null && !(value instanceof Promise)) return counted(value, `${name}.${String(key)}`);
+      if (typeof value !== 'function') return value;
+      return (...args) => {
+        step(`${name}.${String(key)}`);
+        const result = value.apply(object, args);
+        return key === 'open' ? result.then((writer) => counted(writer, 'writer')) : result;
+      };
+    },
+  });
+}
+
+/** Breaks the order that the protocol keeps, in one place. */
+function sabotaged({ catalog, bytes, ...rest }) {
+  if (sabotage === 'stage dropped before the record') {
+    const seal = bytes.seal.bind(bytes);
+    bytes.seal = async (stage, ...args) => { const address = await seal(stage, ...args); await bytes.drop(stage); return address; };
+  }
+  if (sabotage === 'bytes removed before the record') {
+    const { blobs } = catalog;
+    const sweep = async (...args) => { for await (const item of bytes.list()) if (item.kind === 'blob') await bytes.remove(item.name); step('sabotage'); return blobs.sweep(...args); };
+    return { ...rest, bytes, catalog: { ...catalog, namespaces: catalog.namespaces, blobs: { ...wrap(blobs), sweep } } };
+  }
+  return { ...rest, bytes, catalog };
+}
+
+const wrap = (facts) => new Proxy(facts, {});
+
+export function piece(seed, size) {
+  return createHash('sha512').update(String(seed)).digest().toString('hex').repeat(Math.ceil(size / 128)).slice(0, size);
+}
+
+function body(text) {
+  const data = Buffer.from(text);
+  return {
+    length: data.length, cut: undefined, stop() {},
+    async *[Symbol.asyncIterator]() { for (let at = 0; at < data.length; at += 65536) yield Uint8Array.from(data.subarray(at, at + 65536)); },
+  };
+}
+
+const say = (fact) => writeSync(1, `${JSON.stringify(fact)}\n`);
+
+const opened = await openEngine({ folder, strict: true, onFault: (why) => { throw new Error(why); } });
+const real = sabotaged({ catalog: opened.catalog, bytes: opened.bytes, locks: opened.locks, health: opened.health });
+const engine = { catalog: counted(real.catalog, 'catalog'), bytes: counted(real.bytes, 'bytes'), locks: opened.locks, health: opened.health, close: () => opened.close() };
+const core = await openCore(engine, {
+  clock: { now: () => now }, limits: { maxSize: 1e9, headroom: 0, idle: day }, ages: { grace: 1000, stray: 10 * day, memory: day, events: day },
+  scrub: { every: day, rate: 0 }, source: undefined, systemKey: 'key',
+});
+armed = true;
+
+const target = (name) => ({ name, type: 'image', namespace: null, sourceUrl: null, shared: false, maxVersions: 0 });
+const none = { size: undefined, digests: [] };
+
+async function upload(key, pieces) {
+  const { id } = await core.uploads.begin(who);
+  say({ did: 'begin', key, id });
+  let offset = 0;
+  for (const [seed, size] of pieces) {
+    if (sabotage === 'acknowledged before written') say({ did: 'append', key, offset: offset + size });
+    const appended = await core.uploads.append(who, id, body(piece(seed, size)), { at: offset, digests: [] });
+    offset = appended.offset;
+    say({ did: 'append', key, offset });
+  }
+  return id;
+}
+
+const pieces = [[1, 5000], [2, 400_000], [3, 70_000]];
+const first = await upload('first', pieces);
+await core.uploads.truncate(who, first, 405_000);
+say({ did: 'truncate', key: 'first', offset: 405_000 });
+await core.uploads.append(who, first, body(piece(3, 70_000)), { at: 405_000, digests: [] });
+say({ did: 'append', key: 'first', offset: 475_000 });
+await core.artifacts.convert(who, first, target('kept'), none);
+say({ did: 'convert', key: 'first', name: 'kept' });
+
+const second = await upload('second', pieces);
+await core.artifacts.convert(who, second, target('twin'), none);
+say({ did: 'convert', key: 'second', name: 'twin' });
+
+const third = await upload('third', [[9, 300_000]]);
+await core.artifacts.convert(who, third, target('doomed'), none);
+say({ did: 'convert', key: 'third', name: 'doomed' });
+say({ did: 'asked to remove', name: 'doomed' });
+await core.artifacts.remove(who, 'doomed');
+say({ did: 'remove', name: 'doomed' });
+now += 5000;
+await core.sweep.run();
+say({ did: 'sweep' });
+armed = false;
+await core.close();
+await engine.close();
+say({ did: 'all', steps });
