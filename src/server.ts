@@ -21,7 +21,7 @@ import { readIdentity } from './identity.ts';
 import type { Clock } from './kit/clock.ts';
 import { Upkeep } from './upkeep.ts';
 
-export { checkStore, type Checked, type CheckOptions } from './check.ts';
+export { checkStore, type Checked } from './check.ts';
 
 export interface Overrides {
   readonly clock?: Clock;

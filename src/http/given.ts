@@ -36,11 +36,11 @@ export class Given {
       const source = sources[parameter.in] as Readonly<Record<string, unknown>>;
       const key = parameter.in === 'header' ? parameter.name.toLowerCase() : parameter.name;
       const raw = Object.hasOwn(source, key) ? source[key] : undefined;
-      if (raw === undefined) {
+      if (typeof raw !== 'string') {
         if (parameter.required) throw new Refusal('malformed', `missing ${parameter.name}`);
         continue;
       }
-      const value = convert(parameter, String(raw));
+      const value = convert(parameter, raw);
       parameter.check(value, parameter.name);
       values.set(parameter.name, value);
     }

@@ -36,7 +36,7 @@ export async function listen(options: ListenerOptions): Promise<Listener> {
       res.writeHead(431, { Connection: 'close', 'Content-Length': 0 }).end();
       return;
     }
-    options.handle(req as IncomingMessage & { readonly socket: IncomingMessage['socket'] }, res as Parameters<RequestListener>[1]);
+    options.handle(req, res);
   };
   server.on('request', handle);
   // Whether to let the body come is decided by whoever reads it, so that a refusal costs the client nothing.

@@ -55,7 +55,7 @@ export class Routes {
   }
 
   /** Mounts an operation that anybody may ask for. */
-  open(id: string, answer: (call: Call) => Promise<unknown> | unknown): this {
+  open(id: string, answer: (call: Call) => unknown): this {
     const operation = this.#find(id, true);
     return this.#mount(operation, async (req, res) => {
       nameRoute(res, operation.path);

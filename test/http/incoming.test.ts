@@ -38,7 +38,7 @@ function reading(pause: () => Promise<void> = () => Promise.resolve()): Promise<
         res.end();
         resolve({ bytes: Buffer.concat(chunks), body });
       } catch (error) {
-        reject(error as Error);
+        reject(error);
       }
     };
   });

@@ -72,7 +72,7 @@ function renderProperties(properties: BookSchema['properties']): Part {
 function curl({ method, path, parameters, body, open }: BookOperation, base: string): string {
   const filled = path.replaceAll(/\{(\w+)\}/g, (whole, name: string) => {
     const example = parameters.find((parameter) => parameter.name === name)?.example;
-    return example === undefined ? whole : encodeURIComponent(String(example));
+    return example === undefined ? whole : encodeURIComponent(example);
   });
   const lines = [`curl ${base}${filled}`];
   const implied = body && !body.raw ? 'post' : 'get';
@@ -80,7 +80,7 @@ function curl({ method, path, parameters, body, open }: BookOperation, base: str
   else if (method !== implied) lines[0] = `curl -X ${method.toUpperCase()} ${base}${filled}`;
   if (!open) lines.push(`-H "Authorization: Bearer $token"`);
   for (const parameter of parameters) {
-    if (parameter.in === 'header' && parameter.example !== undefined) lines.push(`-H "${parameter.name}: ${String(parameter.example)}"`);
+    if (parameter.in === 'header' && parameter.example !== undefined) lines.push(`-H "${parameter.name}: ${parameter.example}"`);
   }
   if (body?.raw) lines.push('-T piece');
   else if (body?.example !== undefined) lines.push(`-d '${JSON.stringify(body.example)}'`);

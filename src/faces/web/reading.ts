@@ -26,7 +26,8 @@ export interface BookParameter {
   readonly type: string;
   readonly required: boolean;
   readonly description: string;
-  readonly example: unknown;
+  /** As it stands in a path or a header. */
+  readonly example: string | undefined;
 }
 
 export interface BookSchema {
@@ -82,7 +83,7 @@ class Reader {
   #parameter(raw: Node): BookParameter {
     return {
       name: word(raw['name']), in: word(raw['in']), required: raw['required'] === true, description: word(raw['description']),
-      type: this.#type(node(raw['schema'])), example: raw['example'],
+      type: this.#type(node(raw['schema'])), example: raw['example'] === undefined ? undefined : word(raw['example']) || JSON.stringify(raw['example']),
     };
   }
 
