@@ -80,6 +80,8 @@ export class Sealer {
   /** What the record no longer needs goes away; what it replaced is put aside for a person to look at. */
   async #tidy(upload: string, address: string, published: Published | string): Promise<void> {
     const { bytes } = this.#engine;
+    // Whatever took the upload away meanwhile may stand on these very bytes; the sweep will know.
+    if (published === 'no_upload') return;
     if (typeof published === 'string' || published.address !== address) await bytes.remove(address);
     if (typeof published === 'string') return;
     await bytes.drop(upload);

@@ -86,22 +86,30 @@ export class Blobs implements BlobFacts {
 
   sweep(before: number, limit: number): Promise<Content[]> {
     return this.#host.write(async (db) => {
-      const released = await db
-        .selectFrom('blobs')
-        .select(['uuid', 'sha512'])
-        .where('released_at', '<', before)
-        .where((eb) =>
-          eb.not(eb.exists(eb.selectFrom('versions').select('idx').whereRef('versions.blob', '=', 'blobs.uuid'))),
-        )
-        .orderBy('released_at')
-        .limit(limit)
-        .execute();
-      const uuids = released.map((blob) => blob.uuid);
-      for (const some of chunks(uuids)) await db.deleteFrom('blobs').where('uuid', 'in', some).execute();
-      await dropMetadata(db, 'blob', uuids);
-      return removeNameless(db, [...new Set(released.map((blob) => blob.sha512))]);
+      for (;;) {
+        const released = await findReleased(db, before, limit);
+        const uuids = released.map((blob) => blob.uuid);
+        for (const some of chunks(uuids)) await db.deleteFrom('blobs').where('uuid', 'in', some).execute();
+        await dropMetadata(db, 'blob', uuids);
+        const removed = await removeNameless(db, [...new Set(released.map((blob) => blob.sha512))]);
+        // Blobs whose content others still name free no bytes; an empty answer must mean that nothing is left to take.
+        if (removed.length > 0 || released.length < limit) return removed;
+      }
     });
   }
+}
+
+function findReleased(db: Db, before: number, limit: number): Promise<{ uuid: string; sha512: string }[]> {
+  return db
+    .selectFrom('blobs')
+    .select(['uuid', 'sha512'])
+    .where('released_at', '<', before)
+    .where((eb) =>
+      eb.not(eb.exists(eb.selectFrom('versions').select('idx').whereRef('versions.blob', '=', 'blobs.uuid'))),
+    )
+    .orderBy('released_at')
+    .limit(limit)
+    .execute();
 }
 
 /** The blobs of these uuids that there are, by uuid. */
