@@ -28,6 +28,9 @@ export interface Bounds {
 /** Bytes between checkpoints: enough that a sync is cheap beside them, few enough that the last one is short. */
 const stride = 32 * 1024 * 1024;
 
+/** Why a body that the gate is done with brings nothing more. Made once: a stack for each append would cost more than a small append. */
+const unread = new Refusal('interrupted', 'nothing more is read from this body');
+
 export interface Poured {
   /** Bytes handed to the writer. */
   readonly written: number;
@@ -61,7 +64,7 @@ export async function pour(body: Body, writer: StageWriter, bounds: Bounds): Pro
     await checkpoints.settle();
   } finally {
     bounds.asked.removeEventListener('abort', letGo);
-    body.stop(new Refusal('interrupted', 'nothing more is read from this body'));
+    body.stop(unread);
     await checkpoints.settle().catch(() => undefined);
   }
   if (!body.cut) for (const { expected, hash } of hashes) verify(expected, hash);

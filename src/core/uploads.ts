@@ -46,6 +46,7 @@ export class Uploads {
   readonly #clock: Clock;
   readonly #answers: Answers;
   readonly limits: UploadLimits;
+  #space: { readonly at: number; readonly free: number } | undefined;
 
   constructor(engine: Engine, clock: Clock, limits: UploadLimits) {
     this.#engine = engine;
@@ -201,10 +202,16 @@ export class Uploads {
     }
   }
 
+  /** Free bytes on the disk, as of a second ago at most: enough to refuse early; the disk itself has the last word. */
+  async #freeBytes(): Promise<number> {
+    const now = performance.now();
+    if (!this.#space || now - this.#space.at > 1000) this.#space = { at: now, free: (await this.#engine.bytes.space()).free };
+    return this.#space.free;
+  }
+
   async #demandRoom(bytes: number): Promise<void> {
     if (bytes > this.limits.maxSize) throw new Refusal('too_large', `an upload may have at most ${this.limits.maxSize} bytes`, { max: this.limits.maxSize });
-    if (bytes < 65536) return;
-    const { free } = await this.#engine.bytes.space();
+    const free = await this.#freeBytes();
     if (bytes + this.limits.headroom > free) throw new Refusal('full', 'there is no room on the disk for that many bytes');
   }
 }

@@ -17,8 +17,6 @@ const fieldNames: ReadonlyMap<string, Algorithm> = new Map([
   ['sha-256', 'sha256'],
 ]);
 
-export const algorithms: readonly Algorithm[] = Object.keys(lengths) as Algorithm[];
-
 export function isAlgorithm(name: string): name is Algorithm {
   return Object.hasOwn(lengths, name);
 }

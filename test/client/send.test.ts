@@ -31,8 +31,10 @@ const trouble: fc.Arbitrary<Trouble> = fc.oneof(
   { weight: 1, arbitrary: fc.record({ kind: fc.constant('refused' as const), status: fc.constantFrom(500, 502, 503) }) },
 );
 
-/** No more refusals in a row than patience bears. */
-const script = fc.array(trouble, { maxLength: 30 }).filter((troubles) => !/R{4}/.test(troubles.map(({ kind }) => (kind === 'refused' ? 'R' : '.')).join('')));
+/** No more tries in a row that bring nothing than patience bears: a refusal, or a cut so early that no byte came through. */
+const script = fc
+  .array(trouble, { maxLength: 30 })
+  .filter((troubles) => !/F{4}/.test(troubles.map(({ kind }) => (kind === 'refused' || kind === 'cut' ? 'F' : '.')).join('')));
 
 describe('sending', () => {
   test('whatever the line does, the upload ends as the source, and no byte that arrived is sent again', async () => {

@@ -36,7 +36,7 @@ async function fail(call: 'write' | 'sync' | undefined, code = '', times = Infin
   return counted;
 }
 
-async function ask(method: string, path: string, body?: Uint8Array | string, headers: Record<string, string> = {}): Promise<{ status: number; body: Buffer }> {
+async function ask(method: string, path: string, body?: BodyInit, headers: Record<string, string> = {}): Promise<{ status: number; body: Buffer }> {
   const answer = await fetch(`${url}${path}`, { method, headers: { Authorization: `Bearer ${token}`, ...headers }, ...(body === undefined ? {} : { body }) });
   return { status: answer.status, body: Buffer.from(await answer.arrayBuffer()) };
 }

@@ -104,7 +104,7 @@ describe('the embedded catalog on SQLite', () => {
     expect(faults).toMatchObject([{ errcode: 1034 }]);
     connection.failCommit = undefined;
     await expect(scene.upload('alpha', 1)).rejects.toMatchObject({ reason: 'unavailable' });
-    expect((await scene.catalog.uploads.get(ids[0]!))?.state).toBe('open');
+    expect((await scene.catalog.uploads.get(ids[0]))?.state).toBe('open');
     expect((await scene.catalog.artifacts.get(artifact.uuid))?.name).toBe('kept');
     expect(faults).toHaveLength(1);
   });
