@@ -228,7 +228,7 @@ const ticksPerSecond = 20;
  * Bytes written to a socket that the other machine's kernel has not acknowledged. An RST throws these away, so they
  * cannot be called arrived. Linux says so in a table of its own; elsewhere they count as none.
  */
-function unacknowledged(socket: Socket): number {
+export function unacknowledged(socket: Socket): number {
   if (socket.localPort === undefined || socket.remotePort === undefined) return 0;
   const [local, remote] = [socket.localPort, socket.remotePort].map((port) => port.toString(16).toUpperCase().padStart(4, '0'));
   for (const table of ['/proc/net/tcp', '/proc/net/tcp6']) {
