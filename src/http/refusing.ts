@@ -12,6 +12,26 @@ export interface Refused {
   readonly details: Readonly<Record<string, string | number>>;
 }
 
+/** The status that says each reason plainly; a face whose clients know other ones brings a table of its own. */
+export const plainStatuses: Record<Reason, number> = {
+  malformed: 400,
+  unauthenticated: 401,
+  forbidden: 403,
+  not_found: 404,
+  conflict: 409,
+  offset_mismatch: 409,
+  digest_mismatch: 400,
+  too_large: 413,
+  interrupted: 400,
+  superseded: 409,
+  not_ready: 406,
+  precondition: 412,
+  out_of_range: 416,
+  full: 507,
+  unavailable: 503,
+  lost: 500,
+};
+
 /** How a face says no: a status for every reason, forgetting none, and the form of the answer. */
 export interface Wording {
   readonly statuses: Readonly<Record<Reason, number>>;

@@ -1,25 +1,8 @@
-import type { Wording } from '../../http/refusing.ts';
+import { plainStatuses, type Wording } from '../../http/refusing.ts';
 
 /** How this face says no. Old clients read `error` and `status`; ours go by `code` and the members beside it. */
 export const wording: Wording = {
-  statuses: {
-    malformed: 400,
-    unauthenticated: 401,
-    forbidden: 403,
-    not_found: 404,
-    conflict: 409,
-    offset_mismatch: 409,
-    digest_mismatch: 400,
-    too_large: 413,
-    interrupted: 400,
-    superseded: 409,
-    not_ready: 406,
-    precondition: 412,
-    out_of_range: 416,
-    full: 507,
-    unavailable: 503,
-    lost: 500,
-  },
+  statuses: plainStatuses,
 
   print: ({ sentence, status, code, details }) => ({
     type: 'application/json; charset=utf-8',

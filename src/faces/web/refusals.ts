@@ -1,27 +1,10 @@
-import type { Wording } from '../../http/refusing.ts';
+import { plainStatuses, type Wording } from '../../http/refusing.ts';
 import { html } from './html.ts';
 import { page, pageHeaders } from './page.ts';
 
 /** How pages say no. */
 export const wording: Wording = {
-  statuses: {
-    malformed: 400,
-    unauthenticated: 401,
-    forbidden: 403,
-    not_found: 404,
-    conflict: 409,
-    offset_mismatch: 409,
-    digest_mismatch: 400,
-    too_large: 413,
-    interrupted: 400,
-    superseded: 409,
-    not_ready: 406,
-    precondition: 412,
-    out_of_range: 416,
-    full: 507,
-    unavailable: 503,
-    lost: 500,
-  },
+  statuses: plainStatuses,
 
   print: ({ sentence, details }) => ({
     type: 'text/html; charset=utf-8',
