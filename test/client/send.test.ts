@@ -107,7 +107,7 @@ describe('sending', () => {
   test('a stream whose bytes are gone says so', async () => {
     const all = bytes(2000);
     const line = openLine([]);
-    const source = streamSource(trickle(all, 100), nodeHash, { window: 1000, linger: 1 });
+    const source = streamSource(trickle(all, 100), nodeHash, { window: 1000, linger: 60_000 });
     source.settle(0);
     await source.piece(0, 400, undefined);
     source.settle(300);
