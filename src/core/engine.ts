@@ -70,10 +70,10 @@ export interface UploadFacts {
   /** Open uploads not touched since `before`, by id. */
   idle(before: number, page: Page): Promise<Upload[]>;
   /**
-   * Moves the offset from `from` to `to` if the upload is open and stands at `from`; false if not.
+   * Moves the offset from `from` to `to` if the upload is open and stands at `from`; answers it as it stands then.
    * Truncate is the same fact with `to` below `from` and `lastStart` null. `length` may be declared once.
    */
-  advance(id: string, move: { from: number; to: number; lastStart: number | null; length: number | null; at: number }): Promise<boolean>;
+  advance(id: string, move: { from: number; to: number; lastStart: number | null; length: number | null; at: number }): Promise<Upload | undefined>;
   /** Notes that the newest appends of these uploads were answered: `[id, offset]` pairs; ignored where the offset moved on. */
   answered(marks: readonly (readonly [id: string, offset: number])[]): Promise<void>;
   /** Lowers the offset to what is left of the bytes. Only recovery may, and it must report the loss. */
@@ -167,8 +167,8 @@ export interface BlobFacts {
   addDigest(sha512: string, algorithm: Algorithm, hex: string): Promise<void>;
   /** Notes that the bytes were asked for; keeps unreferenced ones from the sweep for another grace period. */
   used(uuids: readonly string[], at: number): Promise<void>;
-  /** Removes up to `limit` blobs that nothing has referred to since `before`, and contents no blob names; answers the contents removed. */
-  sweep(before: number, limit: number): Promise<Content[]>;
+  /** Removes up to `limit` blobs that nothing has referred to since `before`, and contents no blob names then; answers how many blobs, and which contents. */
+  sweep(before: number, limit: number): Promise<{ readonly blobs: number; readonly contents: readonly Content[] }>;
 }
 
 export interface ContentFacts {

@@ -82,12 +82,12 @@ export class Sweep {
     let bytes = 0;
     for (;;) {
       const gone = await this.#engine.catalog.blobs.sweep(before, batch);
-      for (const content of gone) {
+      for (const content of gone.contents) {
         await this.#engine.bytes.remove(content.address);
         blobs += 1;
         bytes += content.size;
       }
-      if (gone.length === 0) return { blobs, bytes };
+      if (gone.blobs < batch) return { blobs, bytes };
     }
   }
 

@@ -17,7 +17,7 @@ const fault = (why: string): never => {
 async function openIn(root: string, strict: boolean): Promise<OpenedBytes> {
   const layout = layoutOf(root);
   for (const folder of [layout.uploads, layout.quarantine, ...fans.map((fan) => join(layout.blobs, fan))]) await mkdir(folder, { recursive: true });
-  const hasher = new Hasher();
+  const hasher = new Hasher({ gentle: false });
   const scanner = new Scanner();
   const shut = async (): Promise<void> => void (await Promise.all([hasher.close(), scanner.close()]));
   return {

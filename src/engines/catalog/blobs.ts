@@ -84,17 +84,14 @@ export class Blobs implements BlobFacts {
     });
   }
 
-  sweep(before: number, limit: number): Promise<Content[]> {
+  sweep(before: number, limit: number): Promise<{ blobs: number; contents: Content[] }> {
     return this.#host.write(async (db) => {
-      for (;;) {
-        const released = await findReleased(db, before, limit);
-        const uuids = released.map((blob) => blob.uuid);
-        for (const some of chunks(uuids)) await db.deleteFrom('blobs').where('uuid', 'in', some).execute();
-        await dropMetadata(db, 'blob', uuids);
-        const removed = await removeNameless(db, [...new Set(released.map((blob) => blob.sha512))]);
-        // Blobs whose content others still name free no bytes; an empty answer must mean that nothing is left to take.
-        if (removed.length > 0 || released.length < limit) return removed;
-      }
+      const released = await findReleased(db, before, limit);
+      const uuids = released.map((blob) => blob.uuid);
+      for (const some of chunks(uuids)) await db.deleteFrom('blobs').where('uuid', 'in', some).execute();
+      await dropMetadata(db, 'blob', uuids);
+      const contents = await removeNameless(db, [...new Set(released.map((blob) => blob.sha512))]);
+      return { blobs: uuids.length, contents };
     });
   }
 }

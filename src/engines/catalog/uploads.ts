@@ -46,7 +46,7 @@ export class Uploads implements UploadFacts {
     });
   }
 
-  advance(id: string, move: Move): Promise<boolean> {
+  advance(id: string, move: Move): Promise<Upload | undefined> {
     return this.#host.write(async (db) => {
       let update = db
         .updateTable('uploads')
@@ -58,8 +58,8 @@ export class Uploads implements UploadFacts {
         const { length } = move;
         update = update.set({ length }).where((eb) => eb.or([eb('length', 'is', null), eb('length', '=', length)]));
       }
-      const { numUpdatedRows } = await update.executeTakeFirst();
-      return numUpdatedRows > 0n;
+      const row = await update.returningAll().executeTakeFirst();
+      return row && uploadOf(row);
     });
   }
 

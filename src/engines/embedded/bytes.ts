@@ -9,6 +9,7 @@ import { addressFor, blobPath, fanPath, fans, isAddress, isStageName, stagePath,
 import { FileReader } from './reader.ts';
 import type { Scanner } from './scanner.ts';
 import { FileStageWriter } from './stage.ts';
+import { StageFiles } from './stage-files.ts';
 
 type Listed = { kind: 'stage' | 'blob'; name: string; size: number; modifiedAt: number };
 
@@ -18,6 +19,7 @@ export class FolderBytes implements ByteStore {
   readonly #disk: Disk;
   readonly #hasher: Hasher;
   readonly #scanner: Scanner;
+  readonly #files = new StageFiles();
   readonly #paced: boolean;
 
   constructor(layout: Layout, parts: { disk: Disk; hasher: Hasher; scanner: Scanner; paced: boolean }) {
@@ -32,7 +34,7 @@ export class FolderBytes implements ByteStore {
     this.#disk.demandTrust();
     const path = stagePath(this.#layout, stage);
     return FileStageWriter.open(
-      { stage, path, folder: this.#layout.uploads, disk: this.#disk, hasher: this.#hasher, paced: this.#paced }, offset,
+      { stage, path, folder: this.#layout.uploads, disk: this.#disk, hasher: this.#hasher, files: this.#files, paced: this.#paced }, offset,
     );
   }
 
@@ -90,6 +92,7 @@ export class FolderBytes implements ByteStore {
   async drop(stage: string): Promise<void> {
     this.#hasher.forget(stage);
     await removeFile(stagePath(this.#layout, stage));
+    await this.#files.forget(stage);
   }
 
   async read(address: string): Promise<BlobReader> {
@@ -120,6 +123,10 @@ export class FolderBytes implements ByteStore {
   async *list(): AsyncIterable<Listed> {
     yield* this.#listFolder(this.#layout.uploads, 'stage', isStageName);
     for (const fan of fans) yield* this.#listFolder(join(this.#layout.blobs, fan), 'blob', isAddress);
+  }
+
+  close(): Promise<void> {
+    return this.#files.close();
   }
 
   async space(): Promise<{ free: number; total: number }> {

@@ -10,22 +10,22 @@ export interface CatalogSetup {
   readonly strict: boolean;
 }
 
-/** Every method of the port, so that a missing one is a compile error. */
-export const methods: { readonly [Noun in keyof Catalog]: Readonly<Record<keyof Catalog[Noun], true>> } = {
+/** Every method of the port, so that a missing one is a compile error, and whether it only looks. */
+export const methods: { readonly [Noun in keyof Catalog]: Readonly<Record<keyof Catalog[Noun], 'read' | 'write'>> } = {
   namespaces: {
-    create: true, get: true, list: true, remove: true, trust: true,
-    credentials: true, credential: true, putCredential: true, dropCredential: true,
+    create: 'write', get: 'read', list: 'read', remove: 'write', trust: 'write',
+    credentials: 'read', credential: 'read', putCredential: 'write', dropCredential: 'write',
   },
   uploads: {
-    begin: true, get: true, list: true, idle: true, advance: true, answered: true, damaged: true, drop: true, forget: true,
+    begin: 'write', get: 'read', list: 'read', idle: 'read', advance: 'write', answered: 'write', damaged: 'write', drop: 'write', forget: 'write',
   },
   artifacts: {
-    publish: true, begin: true, fail: true, pending: true, get: true, named: true, list: true, versions: true,
-    remove: true, removeVersion: true, setMaxVersions: true, setShared: true, forget: true,
+    publish: 'write', begin: 'write', fail: 'write', pending: 'read', get: 'read', named: 'read', list: 'read', versions: 'read',
+    remove: 'write', removeVersion: 'write', setMaxVersions: 'write', setShared: 'write', forget: 'write',
   },
-  blobs: { get: true, seen: true, withDigest: true, list: true, many: true, addDigest: true, used: true, sweep: true },
-  contents: { get: true, toScrub: true, list: true, mark: true, known: true, totals: true },
-  journal: { record: true, events: true, metadata: true, setMetadata: true, forget: true },
+  blobs: { get: 'read', seen: 'read', withDigest: 'read', list: 'read', many: 'read', addDigest: 'write', used: 'write', sweep: 'write' },
+  contents: { get: 'read', toScrub: 'read', list: 'read', mark: 'write', known: 'read', totals: 'read' },
+  journal: { record: 'write', events: 'read', metadata: 'read', setMetadata: 'write', forget: 'write' },
 };
 
 /** `fact` is a noun and a method: `uploads.get`. */

@@ -4,6 +4,7 @@ import type { Catalog } from '../../core/engine.ts';
 import { Refusal } from '../../core/refusal.ts';
 import { errorOf, methods } from './catalog-protocol.ts';
 import type { Call, CatalogSetup, CatalogStats, FromCatalog, ToCatalog } from './catalog-protocol.ts';
+import { remembering } from './memo.ts';
 import type { SqliteSettings } from './sqlite.ts';
 import { workerUrl } from './worker-url.ts';
 
@@ -40,7 +41,7 @@ export async function openCatalog(options: CatalogOptions): Promise<OpenCatalog>
 export async function connectCatalog(worker: Worker, onFault: CatalogOptions['onFault']): Promise<OpenCatalog> {
   const line = new CatalogLine(worker, onFault);
   const settings = await line.ready;
-  return { catalog: proxyOf(line), settings, stats: () => line.stats(), close: () => line.close() };
+  return { catalog: remembering(proxyOf(line)), settings, stats: () => line.stats(), close: () => line.close() };
 }
 
 interface Pending {

@@ -5,6 +5,8 @@ export const slotSize = 1024 * 1024;
 export interface WorkerSetup {
   /** Slots of `slotSize` bytes each: written to the file and hashed from the same memory. */
   readonly slots: SharedArrayBuffer;
+  /** Whether others go first where the processor is short. */
+  readonly gentle: boolean;
 }
 
 export type ToWorker =

@@ -3,7 +3,9 @@
  * the page cache still has) where it fell behind, after a restart, or after a cut.
  */
 import { createHash, type Hash } from 'node:crypto';
-import { closeSync, openSync, readSync } from 'node:fs';
+import { closeSync, openSync, readlinkSync, readSync } from 'node:fs';
+import { setPriority } from 'node:os';
+import { basename } from 'node:path';
 import { parentPort, workerData } from 'node:worker_threads';
 import { slotSize, type FromWorker, type ToWorker, type WorkerSetup } from './hash-protocol.ts';
 
@@ -11,6 +13,8 @@ import { slotSize, type FromWorker, type ToWorker, type WorkerSetup } from './ha
 const marksKept = 6;
 /** Stages whose running hash is kept; one that was not touched for longest is hashed anew when asked for. */
 const stagesKept = 4096;
+/** About a tenth of a contended processor. */
+const niceness = 10;
 
 interface Mark {
   readonly offset: number;
@@ -45,11 +49,13 @@ interface Running {
   reading: boolean;
 }
 
-const { slots } = workerData as WorkerSetup;
+const { slots, gentle } = workerData as WorkerSetup;
 const memory = Buffer.from(slots);
 const block = Buffer.allocUnsafeSlow(slotSize);
 const stages = new Map<string, Running>();
 const port = parentPort!;
+
+if (gentle) goBehind();
 
 port.on('message', (message: ToWorker) => {
   switch (message.kind) {
@@ -83,6 +89,15 @@ port.on('message', (message: ToWorker) => {
     }
   }
 });
+
+/** Lets other threads go first. Only Linux has priorities of threads; elsewhere this one competes as an equal. */
+function goBehind(): void {
+  try {
+    setPriority(Number(basename(readlinkSync('/proc/thread-self'))), niceness);
+  } catch {
+    // No such thing here.
+  }
+}
 
 function say(message: FromWorker): void {
   port.postMessage(message);

@@ -20,7 +20,13 @@ export class Hasher {
   readonly slots = new Slots();
   readonly #threads = new Set<Thread>();
   readonly #threadOf = new Map<string, Thread>();
+  readonly #gentle: boolean;
   readonly #width = Math.max(1, Math.min(4, availableParallelism() - 1));
+
+  /** @param options.gentle whether hashing takes only what the processor has left. */
+  constructor(options: { readonly gentle: boolean }) {
+    this.#gentle = options.gentle;
+  }
 
   /** Hands over bytes that lie in a slot; hashing gives the slot back when it is done. */
   slot(stage: string, path: string, piece: { offset: number; size: number; slot: Slot; written: number }): void {
@@ -66,7 +72,7 @@ export class Hasher {
   #thread(stage: string): Thread {
     const known = this.#threadOf.get(stage);
     if (known) return known;
-    if (this.#threads.size < this.#width) this.#threads.add(new Thread(this.slots.memory, (broken) => this.#replace(broken)));
+    if (this.#threads.size < this.#width) this.#threads.add(new Thread({ slots: this.slots.memory, gentle: this.#gentle }, (broken) => this.#replace(broken)));
     const idlest = [...this.#threads].reduce((best, one) => (one.stages < best.stages ? one : best));
     idlest.stages += 1;
     this.#threadOf.set(stage, idlest);
@@ -90,9 +96,8 @@ class Thread {
   #tickets = 0;
   #fault: Error | undefined;
 
-  constructor(slots: SharedArrayBuffer, onBroken: (thread: Thread) => void) {
+  constructor(setup: WorkerSetup, onBroken: (thread: Thread) => void) {
     this.#onBroken = onBroken;
-    const setup: WorkerSetup = { slots };
     this.#worker = new Worker(workerUrl(import.meta.url, './hash-worker'), { workerData: setup });
     this.#worker.on('message', (message: FromWorker) => this.#hear(message));
     this.#worker.on('error', (error) => this.#break(error));

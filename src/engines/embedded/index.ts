@@ -34,16 +34,17 @@ export async function openEmbedded(options: EmbeddedOptions): Promise<Engine> {
       path: layout.catalog, strict: options.strict,
       onFault: (error) => disk.distrust('the catalog cannot be written', error),
     });
-    const hasher = new Hasher();
+    const hasher = new Hasher({ gentle: !options.strict });
     const scanner = new Scanner();
+    const bytes = new FolderBytes(layout, { disk, hasher, scanner, paced: options.strict });
     return {
       catalog: catalog.catalog,
-      bytes: new FolderBytes(layout, { disk, hasher, scanner, paced: options.strict }),
+      bytes,
       locks: new ProcessLocks(),
       health: () => disk.health,
       close: async () => {
         await catalog.close();
-        await Promise.all([hasher.close(), scanner.close()]);
+        await Promise.all([bytes.close(), hasher.close(), scanner.close()]);
         guard.leave();
       },
     };

@@ -5,7 +5,7 @@ import { Refusal } from '../../core/refusal.ts';
 import { asRefusal, codeOf } from './disk.ts';
 
 /** Bytes read at once: large enough to cost few trips to the thread pool, small enough that many readers fit in memory. */
-const block = 256 * 1024;
+const block = 512 * 1024;
 
 /** Reads a file by ranges, one block ahead of whoever takes the bytes. */
 export class FileReader implements BlobReader {

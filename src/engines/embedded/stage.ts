@@ -1,11 +1,12 @@
 import { write, writev } from 'node:fs';
-import { open, type FileHandle } from 'node:fs/promises';
+import type { FileHandle } from 'node:fs/promises';
 import type { StageWriter } from '../../core/engine.ts';
 import { Refusal } from '../../core/refusal.ts';
-import { asRefusal, codeOf, type Disk } from './disk.ts';
+import { asRefusal, type Disk } from './disk.ts';
 import { small, type Hasher } from './hasher.ts';
 import { slotSize } from './hash-protocol.ts';
 import type { Slot } from './slots.ts';
+import type { StageFiles } from './stage-files.ts';
 
 /** Bytes of one upload on their way to the disk at most, before its sender has to wait. */
 const patience = 4 * slotSize;
@@ -13,12 +14,14 @@ const patience = 4 * slotSize;
 const depth = 3;
 /** Slots that one upload may hold while its hash falls behind. */
 const share = 8;
+
 export interface StageParts {
   readonly stage: string;
   readonly path: string;
   readonly folder: string;
   readonly disk: Disk;
   readonly hasher: Hasher;
+  readonly files: StageFiles;
   /** Whether bytes wait for the hash, or run ahead of it when it falls behind. */
   readonly paced: boolean;
 }
@@ -45,9 +48,8 @@ export class FileStageWriter implements StageWriter {
   #closed: Promise<void> | undefined;
 
   static async open(parts: StageParts, offset: number): Promise<FileStageWriter> {
-    const file = await openFile(parts.path, offset);
+    const { file, size } = await parts.files.take(parts.stage, parts.path, offset);
     try {
-      const { size } = await file.stat();
       if (size < offset) throw new Refusal('lost', 'the upload is shorter on disk than on record');
       if (size > offset) await file.truncate(offset);
     } catch (error) {
@@ -99,12 +101,14 @@ export class FileStageWriter implements StageWriter {
   }
 
   async #finish(): Promise<void> {
+    const sound = !this.#fault;
     // What was not synced was promised to nobody; only the writes under way must not outlive the lock.
     this.#fault ??= { error: new Error('the stage was closed') };
     this.#gathered = [];
     this.#gatheredSize = 0;
     while (this.#writing > 0) await new Promise<void>((resolve) => this.#wake.push(resolve));
-    await this.#file.close();
+    if (sound) this.#parts.files.keep(this.#parts.stage, this.#file);
+    else await this.#file.close();
   }
 
   /** Starts writes: at once when none is under way, else in pieces large enough to be worth one. */
@@ -213,17 +217,6 @@ export class FileStageWriter implements StageWriter {
     this.#fault ??= { error };
     throw error;
   }
-}
-
-/** Without O_APPEND: writes go where they belong, not wherever the end is. */
-async function openFile(path: string, offset: number): Promise<FileHandle> {
-  try {
-    return await open(path, 'r+');
-  } catch (error) {
-    if (codeOf(error) !== 'ENOENT') throw asRefusal(error);
-    if (offset > 0) throw new Refusal('lost', 'the bytes of the upload are gone from the disk', {}, error);
-  }
-  return open(path, 'wx+', 0o600).catch((error: unknown) => Promise.reject(asRefusal(error)));
 }
 
 function skip(chunks: readonly Uint8Array[], bytes: number): Uint8Array[] {

@@ -44,7 +44,7 @@ export function modelContract(scene: () => Scene): void {
         for (const next of steps) await walk.take(next);
         await walk.end();
       }),
-      { numRuns: 60 },
+      { numRuns: 60, endOnFailure: true },
     );
   }, 60_000);
 }
@@ -186,14 +186,15 @@ class Walk {
   async #sweep(age: number, limit: number): Promise<void> {
     const before = this.#model.clock - age;
     const due = [...this.#model.blobs].filter(([, blob]) => blob.releasedAt !== null && blob.releasedAt < before);
-    const removed = await this.#scene.catalog.blobs.sweep(before, limit);
+    const swept = await this.#scene.catalog.blobs.sweep(before, limit);
     const left = new Set((await this.#scene.catalog.blobs.many(due.map(([uuid]) => uuid))).map(({ uuid }) => uuid));
     const gone = due.filter(([uuid]) => !left.has(uuid));
     expect(gone).toHaveLength(Math.min(limit, due.length));
+    expect(swept.blobs).toBe(gone.length);
     for (const [uuid] of gone) this.#model.blobs.delete(uuid);
     const still = new Set([...this.#model.blobs.values()].map(({ text }) => text));
     const lost = new Set(gone.map(([, { text }]) => text).filter((text) => !still.has(text)));
-    expect(removed.map(({ sha512 }) => sha512).sort()).toEqual([...lost].map(sha512Of).sort());
+    expect(swept.contents.map(({ sha512 }) => sha512).sort()).toEqual([...lost].map(sha512Of).sort());
   }
 
   readonly #keys = new Map<string, string>();

@@ -73,7 +73,7 @@ export function namespaceContract(scene: () => Scene): void {
       expect(await catalog.artifacts.get(mine.artifact.uuid)).toMatchObject({ state: 'deleted', deletedAt: 50 });
       expect(await scene().indexes(mine.artifact.uuid)).toEqual([1]);
       expect((await catalog.blobs.get(mine.blob))?.references).toBe(1);
-      expect((await catalog.blobs.sweep(51, 10)).map(({ address }) => address)).toEqual([alone.address]);
+      expect((await catalog.blobs.sweep(51, 10)).contents.map(({ address }) => address)).toEqual([alone.address]);
       expect((await catalog.artifacts.versions([lent.artifact.uuid]))[lent.artifact.uuid]).toMatchObject([{ references: 1 }]);
 
       // Whoever takes the name next inherits neither trust nor artifacts.
