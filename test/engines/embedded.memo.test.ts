@@ -33,7 +33,7 @@ class SlowCatalog {
       },
     };
     const nouns = Object.entries(methods).map(([noun, names]) => [noun, Object.fromEntries(Object.keys(names).map((name) => [name, facts[noun]?.[name]]))]);
-    this.catalog = remembering(Object.fromEntries(nouns) as unknown as Catalog);
+    this.catalog = remembering(Object.fromEntries(nouns));
   }
 
   #ask<T>(act: () => T): Promise<T> {
