@@ -102,7 +102,7 @@ export class RawConnection {
 }
 
 /** Tries again until it holds. */
-export async function eventually(what: () => Promise<boolean> | boolean, within = 3000): Promise<void> {
+export async function eventually(what: () => Promise<boolean> | boolean, within = 20_000): Promise<void> {
   for (const end = Date.now() + within; !(await what()); ) {
     if (Date.now() > end) throw new Error('it did not come true in time');
     await new Promise((resolve) => setTimeout(resolve, 10));
