@@ -3,11 +3,13 @@ import type { Body } from '../core/ingest.ts';
 import { Refusal } from '../core/refusal.ts';
 import type { Pace } from './lifetime.ts';
 
-/** Bytes kept between the socket and whoever reads: enough to keep both busy, few enough for hundreds of uploads at once. */
-const room = 512 * 1024;
+/** Enough to keep both sides busy. */
+export const usualRoom = 512 * 1024;
 
 export interface IncomingOptions {
   readonly pace: Pace;
+  /** Bytes kept between the socket and whoever reads; 512 KiB unless told. */
+  readonly room?: () => number;
   /** Told once, before anything is read. */
   readonly onStart?: () => void;
   /** Told of every run of bytes that arrives. */
@@ -78,7 +80,7 @@ export class Incoming implements Body {
       const chunk = this.#queue.shift();
       if (chunk) {
         this.#queued -= chunk.byteLength;
-        if (this.#paused && this.#queued < room / 2) this.#resume();
+        if (this.#paused && this.#queued < this.#room() / 2) this.#resume();
         return { value: chunk, done: false };
       }
       if (this.#ended) return { value: undefined, done: true };
@@ -101,7 +103,7 @@ export class Incoming implements Body {
 
   readonly #onData = (chunk: Buffer): void => {
     this.#take(chunk);
-    if (this.#queued >= room && !this.#paused) {
+    if (this.#queued >= this.#room() && !this.#paused) {
       this.#paused = true;
       this.#req.pause();
     }
@@ -138,6 +140,10 @@ export class Incoming implements Body {
       if (chunk === null) return;
       this.#take(chunk);
     }
+  }
+
+  #room(): number {
+    return this.#options.room?.() ?? usualRoom;
   }
 
   #resume(): void {

@@ -1,11 +1,15 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { giveLeave, Incoming } from './incoming.ts';
+import { giveLeave, Incoming, usualRoom } from './incoming.ts';
 
 /** A body must bring `rate` bytes a second on average over each `window` milliseconds; rate 0 asks nothing. */
 export interface Pace {
   readonly rate: number;
   readonly window: number;
 }
+
+/** Bytes kept between sockets and whoever reads, for all bodies together; and for one body at least. */
+const budget = 16 * 1024 * 1024;
+const least = 64 * 1024;
 
 export interface LifetimeOptions {
   readonly pace: Pace;
@@ -48,6 +52,7 @@ export class Lifetime {
   body(req: IncomingMessage, res: ServerResponse): Incoming {
     const body = new Incoming(req, {
       pace: this.#pace,
+      room: () => Math.max(least, Math.min(usualRoom, budget / this.#bodies.size)),
       onStart: () => giveLeave(req, res),
       onBytes: (count) => void (this.#received += count),
       onEnd: (ended) => void this.#bodies.delete(ended),

@@ -38,6 +38,8 @@ function stowage(durability: 'strict' | 'relaxed'): Competitor {
         STOWAGE_STORAGE_DIR: folder,
         STOWAGE_SYSTEM_KEY: systemKey,
         STOWAGE_DURABILITY: durability,
+        // Nobody else writes a line for each request either.
+        STOWAGE_LOG_LEVEL: 'warn',
       },
     }),
   };

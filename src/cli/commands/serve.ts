@@ -1,3 +1,4 @@
+import { setFlagsFromString } from 'node:v8';
 import type { Command } from 'commander';
 import { describeConfig, readConfig } from '../../config.ts';
 import type { Context } from '../context.ts';
@@ -36,6 +37,8 @@ async function run(context: Context, flags: Flags): Promise<void> {
     ...(flags.port === undefined ? {} : { STOWAGE_PORT: flags.port }),
     ...(flags.storage === undefined ? {} : { STOWAGE_STORAGE_DIR: flags.storage }),
   });
+  // Bodies pass through memory outside the small heap, and V8 by default answers every few of them with a collection of all of it.
+  setFlagsFromString('--heap-growing-percent=400');
   // Loaded here, because no other command needs a server's weight.
   const { startServer } = await import('../../server.ts');
   const server = await startServer(config);

@@ -20,6 +20,7 @@ export class FolderBytes implements ByteStore {
   readonly #hasher: Hasher;
   readonly #scanner: Scanner;
   readonly #files = new StageFiles();
+  readonly #crowd = new Set<string>();
   readonly #paced: boolean;
 
   constructor(layout: Layout, parts: { disk: Disk; hasher: Hasher; scanner: Scanner; paced: boolean }) {
@@ -33,9 +34,8 @@ export class FolderBytes implements ByteStore {
   async open(stage: string, offset: number): Promise<StageWriter> {
     this.#disk.demandTrust();
     const path = stagePath(this.#layout, stage);
-    return FileStageWriter.open(
-      { stage, path, folder: this.#layout.uploads, disk: this.#disk, hasher: this.#hasher, files: this.#files, paced: this.#paced }, offset,
-    );
+    const parts = { disk: this.#disk, hasher: this.#hasher, files: this.#files, crowd: this.#crowd, paced: this.#paced };
+    return FileStageWriter.open({ stage, path, folder: this.#layout.uploads, ...parts }, offset);
   }
 
   async size(stage: string): Promise<number | undefined> {

@@ -8,8 +8,10 @@ import { slotSize } from './hash-protocol.ts';
 import type { Slot } from './slots.ts';
 import type { StageFiles } from './stage-files.ts';
 
-/** Bytes of one upload on their way to the disk at most, before its sender has to wait. */
-const patience = 4 * slotSize;
+/** Bytes on their way to the disk at most, before their senders have to wait: of all uploads together, and of one. */
+const budget = 16 * slotSize;
+const most = 4 * slotSize;
+const least = slotSize / 4;
 /** Writes of one upload under way at once. */
 const depth = 3;
 /** Slots that one upload may hold while its hash falls behind. */
@@ -22,6 +24,8 @@ export interface StageParts {
   readonly disk: Disk;
   readonly hasher: Hasher;
   readonly files: StageFiles;
+  /** The stages being written now. */
+  readonly crowd: Set<string>;
   /** Whether bytes wait for the hash, or run ahead of it when it falls behind. */
   readonly paced: boolean;
 }
@@ -68,6 +72,7 @@ export class FileStageWriter implements StageWriter {
     this.#issued = offset;
     this.#written = offset;
     this.#slotless = offset;
+    parts.crowd.add(parts.stage);
   }
 
   get offset(): number {
@@ -80,8 +85,14 @@ export class FileStageWriter implements StageWriter {
     this.#gathered.push(chunk);
     this.#gatheredSize += chunk.byteLength;
     this.#pump();
-    if (this.offset - this.#written < patience) return undefined;
-    return this.#until(() => this.offset - this.#written < patience);
+    if (this.#mayGoOn()) return undefined;
+    return this.#until(() => this.#mayGoOn());
+  }
+
+  /** However many upload at once, what waits in memory stays about the same. */
+  #mayGoOn(): boolean {
+    const patience = Math.max(least, Math.min(most, budget / this.#parts.crowd.size));
+    return this.offset - this.#written < patience;
   }
 
   async sync(): Promise<number> {
@@ -102,6 +113,7 @@ export class FileStageWriter implements StageWriter {
 
   async #finish(): Promise<void> {
     const sound = !this.#fault;
+    this.#parts.crowd.delete(this.#parts.stage);
     // What was not synced was promised to nobody; only the writes under way must not outlive the lock.
     this.#fault ??= { error: new Error('the stage was closed') };
     this.#gathered = [];
