@@ -17,6 +17,8 @@ export interface Config {
   readonly durability: 'strict' | 'relaxed';
   readonly logLevel: LogLevel;
   readonly tokenLifetime: number;
+  /** `*` among them means any. */
+  readonly corsOrigins: readonly string[];
   readonly maxConnections: number;
   readonly minRate: number;
   readonly rateWindow: number;
@@ -66,6 +68,10 @@ const settings: { readonly [key in keyof Config]: Setting<Config[key]> } = {
     sentence: 'How much is logged.',
   },
   tokenLifetime: { name: 'STOWAGE_TOKEN_LIFETIME', otherwise: '15m', read: duration(1000), sentence: 'How long a token is good after login.' },
+  corsOrigins: {
+    name: 'STOWAGE_CORS_ORIGINS', otherwise: '*', read: origins,
+    sentence: 'Origins whose pages may use the API, with commas between; * for any, off for none. A page still needs a token.',
+  },
   maxConnections: { name: 'STOWAGE_MAX_CONNECTIONS', otherwise: '4096', read: whole(1, 1_000_000), sentence: 'Connections taken at once.' },
   minRate: {
     name: 'STOWAGE_MIN_RATE', otherwise: '1KiB', read: bytes,
@@ -212,6 +218,13 @@ function oneOf<T extends string>(...values: readonly T[]): (text: string) => Rea
     const value = values.find((one) => one === text);
     return value === undefined ? { fault: `must be one of ${values.join(', ')}` } : { value };
   };
+}
+
+function origins(text: string): Reading<readonly string[]> {
+  if (text === 'off') return { value: [] };
+  const listed = text.split(',').map((one) => one.trim());
+  const lawful = (one: string): boolean => one === '*' || (URL.canParse(one) && new URL(one).origin === one);
+  return listed.every(lawful) ? { value: listed } : { fault: 'must be origins like https://ci.example.org, * or off' };
 }
 
 function cron(text: string): Reading<string> {

@@ -11,6 +11,7 @@ import { openEngine } from './engines/index.ts';
 import { capabilities, shakenFist, wording } from './faces/shakenfist/index.ts';
 import { web } from './faces/web/index.ts';
 import { Book } from './http/book.ts';
+import { crossOrigin } from './http/cors.ts';
 import { Lifetime } from './http/lifetime.ts';
 import { listen } from './http/listener.ts';
 import { Metrics, type Readings } from './http/metrics.ts';
@@ -118,7 +119,7 @@ async function serve(core: Core, { config, log, book, identity }: Serving): Prom
   const pages = web(core, { ...common, node: identity.node, capabilities, headroom: config.headroom });
   const mounted = [...pages.mounted, ...api.mounted];
   demandWhole(book, mounted);
-  const app = assemble([api.router, pages.router], { book, log, metrics });
+  const app = assemble([api.router, pages.router], { book, log, metrics, corsOrigins: config.corsOrigins });
   const listener = await listen({ host: config.host, port: config.port, maxConnections: config.maxConnections, handle: app });
   upkeep.start(config);
   return {
@@ -137,10 +138,11 @@ function demandWhole(book: Book, mounted: readonly string[]): void {
   if (missing.length > 0) throw new Error(`the API book has operations that nothing answers: ${missing.join(', ')}`);
 }
 
-function assemble(routers: readonly express.Router[], parts: { book: Book; log: Logger; metrics: Metrics }): Express {
+function assemble(routers: readonly express.Router[], parts: { book: Book; log: Logger; metrics: Metrics; corsOrigins: readonly string[] }): Express {
   const app = express();
   app.disable('x-powered-by').disable('etag').set('query parser', 'simple').set('case sensitive routing', true).set('env', 'production');
   app.use(noteRequests(parts.log, parts.metrics));
+  app.use(crossOrigin(parts.corsOrigins));
   for (const router of routers) app.use(router);
   app.use((req: Request, res: Response) => answerUnknown(parts.book, req, res));
   app.use(refusing(wording, parts.log));

@@ -25,7 +25,8 @@ export function printBytes(bytes: number): string {
   let value = bytes;
   let name = 'B';
   for (const next of names) {
-    if (value < 1024) break;
+    // What would be printed as 1024 is one of the next.
+    if (value < 1023.5) break;
     value /= 1024;
     name = next;
   }

@@ -28,9 +28,11 @@ test('all faults are told at once, with the slips of the pen, and no secret amon
   const env = {
     STOWAGE_PORT: '70000', STOWAGE_UPLOAD_IDLE: '24', STOWAGE_MAX_UPLOAD_SIZE: 'big', STOWAGE_DURABILITY: 'Strict', STOWAGE_SYSTEM_KEY: 'short',
     STOWAGE_SWEEP_CRON: 'daily', STOWAGE_FETCH: 'yes', STOWAGE_HOST: 'a b', STOWAGE_PROT: '1', STOWAGE_COLOUR: 'red', STOWAGE_SCRUB_RATE: '0',
+    STOWAGE_CORS_ORIGINS: 'https://a.example/path',
   };
   expect([...faultsOf(env)].sort()).toEqual([
     'STOWAGE_COLOUR is not a setting',
+    'STOWAGE_CORS_ORIGINS must be origins like https://ci.example.org, * or off',
     'STOWAGE_DURABILITY must be one of strict, relaxed',
     'STOWAGE_FETCH must be one of off, public, any',
     'STOWAGE_HOST must be an address or a host name',
@@ -73,6 +75,6 @@ test.each([
 
 test('what is printed is read again', () => {
   for (const ms of [0, 1, 999, 1000, 61_000, 5_400_000, 90_061_001]) expect(parseDuration(printDuration(ms))).toBe(ms);
-  expect([printBytes(0), printBytes(1023), printBytes(1024), printBytes(1536), printBytes(200 * 1024 ** 2), printBytes(5 * 1024 ** 4)]).toEqual(
-    ['0 B', '1023 B', '1.0 KiB', '1.5 KiB', '200 MiB', '5.0 TiB']);
+  expect([printBytes(0), printBytes(1023), printBytes(1024), printBytes(1536), printBytes(200 * 1024 ** 2), printBytes(1024 ** 2 - 1), printBytes(5 * 1024 ** 4)]).toEqual(
+    ['0 B', '1023 B', '1.0 KiB', '1.5 KiB', '200 MiB', '1.0 MiB', '5.0 TiB']);
 });

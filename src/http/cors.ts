@@ -1,0 +1,39 @@
+import type { RequestHandler } from 'express';
+
+/** What a page may read of an answer, beside what every page may. */
+const exposed = [
+  'Accept-Ranges', 'Content-Digest', 'Content-Disposition', 'Content-Range', 'ETag', 'Link', 'Location', 'Repr-Digest', 'Retry-After',
+  'Upload-Complete', 'Upload-Expires', 'Upload-Length', 'Upload-Limit', 'Upload-Offset', 'X-Blob-Size', 'X-Blob-UUID', 'X-Request-ID',
+].join(', ');
+const methods = 'GET, HEAD, POST, PUT, PATCH, DELETE';
+/** Seconds for which a browser need not ask again; none keeps it for longer. */
+const memory = 7200;
+const fieldNames = /^[\w!#$%&'*+.^`|~-]+(?: ?, ?[\w!#$%&'*+.^`|~-]+)*$/;
+
+/**
+ * Lets pages of these origins use the API; `*` means any.
+ *
+ * Who asks is told by a token that the page must have, never by a cookie, so that a page of any origin can do no more
+ * than any other client.
+ */
+export function crossOrigin(origins: readonly string[]): RequestHandler {
+  const any = origins.includes('*');
+  return (req, res, next) => {
+    const { origin } = req.headers;
+    if (!any) res.vary('Origin');
+    if (origin === undefined || !(any || origins.includes(origin))) return next();
+    res.setHeader('Access-Control-Allow-Origin', any ? '*' : origin);
+    const asked = req.headers['access-control-request-method'];
+    if (req.method !== 'OPTIONS' || asked === undefined) {
+      res.setHeader('Access-Control-Expose-Headers', exposed);
+      return next();
+    }
+    res.locals['route'] = 'preflight';
+    res.locals['quiet'] = true;
+    const fields = req.headers['access-control-request-headers'];
+    res.setHeader('Access-Control-Allow-Methods', methods);
+    if (fields !== undefined && fieldNames.test(fields)) res.setHeader('Access-Control-Allow-Headers', fields);
+    res.setHeader('Access-Control-Max-Age', memory);
+    res.status(204).end();
+  };
+}
