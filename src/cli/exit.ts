@@ -20,7 +20,7 @@ export const exitTable = `Exit codes:
   2    the command makes no sense
   3    not found
   4    not authorised
-  5    conflict, or bytes that are not what they should be
+  5    conflict, a folder in use, or bytes that are not what they should be
   6    the server is unavailable, out of room, or out of reach
   130  interrupted`;
 
@@ -73,5 +73,12 @@ export function exitFor(error: unknown): Exit {
   if (error instanceof Ended) return error.exit;
   if (error instanceof StowageError) return byCode[error.code];
   if (error instanceof UsageError) return exits.usage;
-  return (error as NodeJS.ErrnoException | null)?.code === 'ENOENT' ? exits.notFound : exits.failed;
+  switch ((error as NodeJS.ErrnoException | null)?.code) {
+    case 'ENOENT':
+      return exits.notFound;
+    case 'EBUSY':
+      return exits.conflict;
+    default:
+      return exits.failed;
+  }
 }

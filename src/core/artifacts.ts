@@ -6,7 +6,7 @@ import type { Blobs } from './blobs.ts';
 import type { Engine, Page, Publication, Published } from './engine.ts';
 import type { Artifact, ArtifactType, Blob, Event, EventType, Principal, Version } from './model.ts';
 import { Refusal } from './refusal.ts';
-import type { Sealer } from './sealer.ts';
+import { unpublished, type Sealer } from './sealer.ts';
 
 /** How many versions an artifact keeps when nobody says otherwise. */
 const defaultMaxVersions = 3;
@@ -69,8 +69,7 @@ export class Artifacts {
       target: resolved, source: { kind: 'blob', blob: found.uuid },
       fresh: { artifact: newId(), blob: newId() }, at: this.#clock.now(), by: who.namespace,
     });
-    if (published === 'no_namespace') throw new Refusal('not_found', 'namespace not found');
-    if (typeof published === 'string') throw new Refusal('not_found', 'blob not found');
+    if (typeof published === 'string') throw unpublished(published);
     return published;
   }
 
@@ -83,7 +82,9 @@ export class Artifacts {
       uuid: newId(), namespace: target.namespace, type: target.type, name: target.name, sourceUrl: url, state: 'initial',
       fault: null, shared: target.shared, maxVersions: target.maxVersions, lastIndex: 0, createdAt: this.#clock.now(), deletedAt: null,
     };
-    return this.#engine.catalog.artifacts.begin(artifact, this.#event(artifact.uuid, 'audit', 'fetch asked for', who, { url }));
+    const begun = await this.#engine.catalog.artifacts.begin(artifact, this.#event(artifact.uuid, 'audit', 'fetch asked for', who, { url }));
+    if (target.gift && begun.uuid !== artifact.uuid) throw unpublished('taken');
+    return begun;
   }
 
   list(who: Principal, filter: Listing, page: Page): Promise<Artifact[]> {
@@ -192,20 +193,12 @@ export class Artifacts {
     if (target.shared && namespace !== 'system') throw new Refusal('forbidden', 'only artifacts in the system namespace can be shared');
     const kind = target.type === 'label' ? 'label' : 'upload';
     const sourceUrl = target.sourceUrl ?? `sf://${kind}/${namespace}/${target.name}`;
-    await this.#demandGift(who, namespace, target, sourceUrl);
     return {
       namespace, type: target.type, name: target.name, sourceUrl, shared: target.shared,
       maxVersions: target.maxVersions ?? defaultMaxVersions, setMaxVersions: target.maxVersions !== undefined,
+      // A trusted namespace may create something new for another, but never push versions into what is there.
+      gift: !owns(who, namespace),
     };
-  }
-
-  /** A trusted namespace may create something new for another, but never push versions into what is there. */
-  async #demandGift(who: Principal, namespace: string, target: Target, sourceUrl: string): Promise<void> {
-    if (owns(who, namespace)) return;
-    const there = await this.#engine.catalog.artifacts.named(namespace, target.name, target.type);
-    if (there.some((artifact) => artifact.sourceUrl === sourceUrl)) {
-      throw new Refusal('forbidden', 'only its owner may add versions to an artifact');
-    }
   }
 
   #event(uuid: string, type: EventType, message: string, who: Principal, more: Record<string, string> = {}): Event {

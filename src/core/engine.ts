@@ -96,6 +96,8 @@ export interface Publication {
     /** Applied when the publication creates the artifact, and when `setMaxVersions` says so. */
     readonly maxVersions: number;
     readonly setMaxVersions: boolean;
+    /** The caller may create the artifact and add nothing to one that is there. */
+    readonly gift: boolean;
   };
   readonly source:
     | { readonly kind: 'upload'; readonly upload: string; readonly content: Content; readonly mediaType: string }
@@ -105,6 +107,9 @@ export interface Publication {
   readonly at: number;
   readonly by: string;
 }
+
+/** Why nothing was published. */
+export type Unpublished = 'no_upload' | 'no_blob' | 'no_namespace' | 'taken';
 
 export interface Published {
   readonly artifact: Artifact;
@@ -127,9 +132,10 @@ export interface ArtifactFacts {
    * answers what the first run answered.
    *
    * @returns `no_upload` when the upload is neither open at the content's size nor published; `no_blob` when the
-   *   blob is gone or its bytes are not good; `no_namespace` when the target's namespace is gone.
+   *   blob is gone or its bytes are not good; `no_namespace` when the target's namespace is gone; `taken` when a gift's
+   *   artifact is there already.
    */
-  publish(publication: Publication): Promise<Published | 'no_upload' | 'no_blob' | 'no_namespace'>;
+  publish(publication: Publication): Promise<Published | Unpublished>;
   /** Creates an artifact without versions, for bytes still to be fetched; answers the active one if it is there already. */
   begin(artifact: Artifact, event: Event): Promise<Artifact>;
   /** Sets state `error` with its reason, unless a version has arrived or the artifact is deleted. */

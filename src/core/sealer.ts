@@ -4,7 +4,7 @@ import { sameDigest, type Digest } from '../kit/digest.ts';
 import { newId } from '../kit/ids.ts';
 import { owns } from './access.ts';
 import type { Expectations } from './artifacts.ts';
-import type { Engine, Publication, Published } from './engine.ts';
+import type { Engine, Publication, Published, Unpublished } from './engine.ts';
 import type { Artifact, Blob, Principal, Upload } from './model.ts';
 import { Refusal } from './refusal.ts';
 import { lockOf } from './uploads.ts';
@@ -72,8 +72,7 @@ export class Sealer {
       },
     });
     await this.#tidy(upload.id, address, published);
-    if (published === 'no_namespace') throw new Refusal('not_found', 'namespace not found');
-    if (typeof published === 'string') throw new Refusal('conflict', 'the upload changed meanwhile');
+    if (typeof published === 'string') throw unpublished(published);
     return published;
   }
 
@@ -122,5 +121,19 @@ function wrongSize(actual: number, expected: number): Refusal {
 function demandSame(actual: Digest, expected: Digest): void {
   if (!sameDigest(actual, expected)) {
     throw new Refusal('digest_mismatch', `the bytes do not have the ${expected.algorithm} that the request names`, { actual: actual.hex });
+  }
+}
+
+/** Why bytes that are there became no version. */
+export function unpublished(why: Unpublished): Refusal {
+  switch (why) {
+    case 'no_namespace':
+      return new Refusal('not_found', 'namespace not found');
+    case 'no_blob':
+      return new Refusal('not_found', 'blob not found');
+    case 'no_upload':
+      return new Refusal('conflict', 'the upload changed meanwhile');
+    case 'taken':
+      return new Refusal('forbidden', 'only its owner may add versions to an artifact');
   }
 }

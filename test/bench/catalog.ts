@@ -84,7 +84,7 @@ function questions({ artifacts, blobs, contents, journal, uploads }: Catalog, sa
     return id;
   };
   const publication = (name: string, source: Publication['source']): Publication => ({
-    target: { namespace: 'n1', type: 'other', name, sourceUrl: `upload://${name}`, shared: false, maxVersions: 3, setMaxVersions: false },
+    target: { namespace: 'n1', type: 'other', name, sourceUrl: `upload://${name}`, shared: false, maxVersions: 3, setMaxVersions: false, gift: false },
     source, fresh: { artifact: randomUUID(), blob: randomUUID() }, at: Date.now(), by: 'n1',
   });
   const publish = async (name: string, text: string) => {

@@ -120,7 +120,7 @@ describe('serve', () => {
     const own = { ...quiet, STOWAGE_URL: urls[0], STOWAGE_NAMESPACE: 'system', STOWAGE_KEY: key };
     const file = await ground.file('served', content);
     expect((await start(['push', file, 'served'], own).done).exit).toBe(0);
-    expect(await start(words, quiet).done).toMatchObject({ exit: 1, err: expect.stringContaining('in use') as string });
+    expect(await start(words, quiet).done).toMatchObject({ exit: 5, err: expect.stringContaining('in use') as string });
     expect((await start(['check', join(folder, 'store')], own).done).exit).not.toBe(0);
     const asked = performance.now();
     first.child.kill('SIGTERM');

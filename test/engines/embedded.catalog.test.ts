@@ -7,7 +7,7 @@ import { catalogContract } from '../contract/catalog.ts';
 import type { OpenedCatalog } from '../contract/catalog.ts';
 import { Scene } from '../contract/catalog/scene.ts';
 import { connectCatalog, openCatalog } from '../../src/engines/embedded/catalog.ts';
-import { workerUrl } from '../../src/engines/embedded/worker-url.ts';
+import { workerUrl } from '../../src/kit/worker-url.ts';
 
 let folder: string;
 let path: string;

@@ -2,6 +2,7 @@
 import { createHash } from 'node:crypto';
 import { open } from 'node:fs/promises';
 import { Worker } from 'node:worker_threads';
+import { workerUrl } from '../../kit/worker-url.ts';
 import { StowageError, abortedError } from '../error.ts';
 import type { Hash } from '../hash.ts';
 import type { HashAnswer, HashOrder } from './file-hash-worker.ts';
@@ -24,7 +25,7 @@ export class FileHash {
   constructor(path: string, expected: number) {
     this.#path = path;
     if (expected < threadFrom) return;
-    this.#worker = new Worker(workerUrl(import.meta.url), { workerData: path });
+    this.#worker = new Worker(workerUrl(import.meta.url, './file-hash-worker'), { workerData: path });
     this.#worker.unref();
     this.#worker.on('error', (error) => (this.#fault = error));
   }
@@ -84,10 +85,4 @@ async function hashHere(path: string, size: number): Promise<string> {
 
 function shorter(path: string): StowageError {
   return new StowageError('source_changed', `${path} became shorter while it was read`);
-}
-
-/** Where the thread's code lies: tests run the sources, which no thread can be started from, so the build's twin is taken. */
-function workerUrl(here: string): URL {
-  const built = here.endsWith('.ts') ? here.replace(/\/src\/(?!.*\/src\/)/, '/dist/') : here;
-  return new URL('./file-hash-worker.js', built);
 }

@@ -1,5 +1,5 @@
 import { sql } from 'kysely';
-import type { ArtifactFacts, Page, Publication, Published, Sight } from '../../core/engine.ts';
+import type { ArtifactFacts, Page, Publication, Published, Unpublished, Sight } from '../../core/engine.ts';
 import type { Artifact, ArtifactType, Event, Version } from '../../core/model.ts';
 import { Refusal } from '../../core/refusal.ts';
 import type { Db, Host } from './host.ts';
@@ -20,7 +20,7 @@ export class Artifacts implements ArtifactFacts {
     this.#host = host;
   }
 
-  publish(publication: Publication): Promise<Published | 'no_upload' | 'no_blob' | 'no_namespace'> {
+  publish(publication: Publication): Promise<Published | Unpublished> {
     return this.#host.write((db) => publish(db, publication));
   }
 

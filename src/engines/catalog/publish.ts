@@ -1,5 +1,5 @@
 /** The one ending of every upload; see `ArtifactFacts.publish` for what it promises. Runs inside one transaction. */
-import type { Publication, Published } from '../../core/engine.ts';
+import type { Publication, Published, Unpublished } from '../../core/engine.ts';
 import type { Artifact, Event, Upload } from '../../core/model.ts';
 import { adoptContent, findContent } from './contents.ts';
 import type { Db } from './host.ts';
@@ -31,7 +31,7 @@ interface Outcome {
   readonly blob: string;
 }
 
-export async function publish(db: Db, publication: Publication): Promise<Published | 'no_upload' | 'no_blob' | 'no_namespace'> {
+export async function publish(db: Db, publication: Publication): Promise<Published | Unpublished> {
   const { source, target, at } = publication;
   if (source.kind === 'upload') {
     const row = await findUpload(db, source.upload);
@@ -43,6 +43,7 @@ export async function publish(db: Db, publication: Publication): Promise<Publish
   const bytes = await findSource(db, publication);
   if (!bytes) return 'no_blob';
 
+  if (target.gift && (await findActive(db, target))) return 'taken';
   const active = await findTarget(db, publication);
   const newest = active && (await newestVersion(db, active.uuid));
   const added = newest?.sha512 !== bytes.sha512;
@@ -126,7 +127,7 @@ async function moveOn(db: Db, { uuid, lastIndex }: Artifact): Promise<Artifact> 
 }
 
 async function createArtifact(db: Db, { target, fresh, at }: Publication): Promise<Artifact> {
-  const { setMaxVersions: _, ...named } = target;
+  const { setMaxVersions: _, gift: __, ...named } = target;
   const artifact: Artifact = {
     ...named, uuid: fresh.artifact, state: 'created', fault: null, lastIndex: 1, createdAt: at, deletedAt: null,
   };

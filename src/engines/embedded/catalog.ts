@@ -6,7 +6,7 @@ import { errorOf, methods } from './catalog-protocol.ts';
 import type { Call, CatalogSetup, CatalogStats, FromCatalog, ToCatalog } from './catalog-protocol.ts';
 import { remembering } from './memo.ts';
 import type { SqliteSettings } from './sqlite.ts';
-import { workerUrl } from './worker-url.ts';
+import { workerUrl } from '../../kit/worker-url.ts';
 
 export interface CatalogOptions {
   /** The database file; made if it is not there. Its folder must exist. */

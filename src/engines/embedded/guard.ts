@@ -7,14 +7,15 @@ import type { Layout } from './layout.ts';
 export class Guard {
   readonly #connection: DatabaseSyncInstance;
 
-  /** @throws Error that names the process which has the folder. */
+  /** @throws Error with the code `EBUSY` that names the process which has the folder. */
   static async enter(layout: Layout): Promise<Guard> {
     const connection = new DatabaseSync(layout.guard);
     try {
       connection.exec('PRAGMA busy_timeout = 0; PRAGMA locking_mode = EXCLUSIVE; BEGIN EXCLUSIVE;');
     } catch {
       connection.close();
-      throw new Error(`the storage folder ${layout.root} is in use by ${await whoHas(layout)}; one process at a time may open it`);
+      const sentence = `the storage folder ${layout.root} is in use by ${await whoHas(layout)}; one process at a time may open it`;
+      throw Object.assign(new Error(sentence), { code: 'EBUSY' });
     }
     await writeFile(layout.guardNote, JSON.stringify({ pid: process.pid, host: hostname(), since: new Date().toISOString() }));
     return new Guard(connection);

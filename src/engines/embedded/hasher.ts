@@ -5,7 +5,7 @@ import { Worker } from 'node:worker_threads';
 import { Refusal } from '../../core/refusal.ts';
 import type { FromWorker, ToWorker, WorkerSetup } from './hash-protocol.ts';
 import { Slots, type Slot } from './slots.ts';
-import { workerUrl } from './worker-url.ts';
+import { workerUrl } from '../../kit/worker-url.ts';
 
 /** Stages up to this size are hashed here when their digest is wanted: cheaper than telling a thread about them. */
 export const small = 256 * 1024;

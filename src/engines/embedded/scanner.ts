@@ -3,7 +3,7 @@ import type { Algorithm, Digest } from '../../kit/digest.ts';
 import { Gate } from '../../kit/gate.ts';
 import { Refusal } from '../../core/refusal.ts';
 import type { ScanAnswer, ScanRequest } from './scan-worker.ts';
-import { workerUrl } from './worker-url.ts';
+import { workerUrl } from '../../kit/worker-url.ts';
 
 /** Reads sealed bytes again for digests that somebody asked for, in a thread that starts with the first request. */
 export class Scanner {

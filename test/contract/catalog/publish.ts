@@ -34,6 +34,15 @@ export function publishContract(scene: () => Scene): void {
       }
     });
 
+    test('gives to a name that is free, once', async () => {
+      const [first, second] = [await scene().upload('alpha', 4), await scene().upload('alpha', 5)];
+      const given = done(await scene().publishUpload('beta', 'gift', first, contentOf('gift'), { gift: true }));
+      expect(given).toMatchObject({ added: true, index: 1 });
+      expect(await scene().publishUpload('beta', 'gift', second, contentOf('other'), { gift: true })).toBe('taken');
+      expect(await uploads().get(second)).toMatchObject({ state: 'open' });
+      expect(await scene().publishUpload('beta', 'gift', first, contentOf('gift'), { gift: true })).toMatchObject({ added: false, index: 1 });
+    });
+
     test('needs an upload that stands at the size, a namespace, and a blob that is good', async () => {
       const upload = await scene().upload('alpha', 5);
       expect(await scene().publishUpload('alpha', 'a', randomUUID(), contentOf('hello'))).toBe('no_upload');
