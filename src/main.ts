@@ -1,4 +1,4 @@
-#!/usr/bin/env node
+#!/usr/bin/env -S node --max-semi-space-size=2
 /** The process: arguments, environment and signals in, an exit code out. */
 import { readFileSync } from 'node:fs';
 import { run } from './cli/index.ts';

@@ -1,6 +1,6 @@
 /** Who runs beside whom: how each server is found, started on a free port with a fresh folder, and spoken to. */
 import { execFileSync } from 'node:child_process';
-import { accessSync, constants, mkdirSync, writeFileSync } from 'node:fs';
+import { accessSync, constants, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { DialectName } from './dialects.ts';
@@ -23,6 +23,12 @@ const root = process.cwd();
 const beside = (file: string): string => fileURLToPath(new URL(file, import.meta.url));
 const script = (file: string, args: readonly string[]): Command => ({ file: process.execPath, args: ['--no-warnings', beside(file), ...args] });
 
+/** What `npm start` gives to node, so that what is measured is what people run. */
+function startArguments(): string[] {
+  const { scripts } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as { scripts: { start: string } };
+  return scripts.start.split(' ').slice(1).map((word) => (word.startsWith('dist/') ? join(root, word) : word));
+}
+
 function stowage(durability: 'strict' | 'relaxed'): Competitor {
   return {
     name: `stowage ${durability}`,
@@ -31,7 +37,7 @@ function stowage(durability: 'strict' | 'relaxed'): Competitor {
     version: () => execFileSync('git', ['describe', '--always', '--dirty'], { cwd: root, encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] }).trim(),
     command: (port, folder) => ({
       file: process.execPath,
-      args: [join(root, 'dist/main.js'), 'serve'],
+      args: startArguments(),
       env: {
         STOWAGE_HOST: '127.0.0.1',
         STOWAGE_PORT: String(port),
