@@ -2,99 +2,10 @@
  * kill -9 before every step that append, truncate, conversion, deletion and sweep take at the ports. What the victim
  * acknowledged before it died is compared with what the store holds when it is opened again.
  */
-import { spawn } from 'node:child_process';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
-import { openCore, type Core } from '../../src/core/index.ts';
-import { openEngine } from '../../src/engines/index.ts';
-import { collect } from '../contract/bytes.ts';
-import { bodyOf } from '../support/body.ts';
-
-const who = { namespace: 'system', credential: 'test' };
-const day = 86_400_000;
-const victim = fileURLToPath(new URL('./victim.js', import.meta.url));
-
-interface Fact {
-  readonly did: string;
-  readonly key?: string;
-  readonly id?: string;
-  readonly offset?: number;
-  readonly name?: string;
-  readonly steps?: number;
-}
-
-function run(folder: string, killAt: number, sabotage = ''): Promise<Fact[]> {
-  return new Promise((resolve, reject) => {
-    const child = spawn(process.execPath, [victim, folder, String(killAt), sabotage], { stdio: ['ignore', 'pipe', 'pipe'] });
-    let out = '';
-    let err = '';
-    child.stdout.on('data', (chunk: Buffer) => (out += chunk.toString()));
-    child.stderr.on('data', (chunk: Buffer) => (err += chunk.toString()));
-    child.on('close', (code, signal) => {
-      if (signal !== 'SIGKILL' && code !== 0) reject(new Error(`the victim ended by itself: ${err}`));
-      else resolve(out.split('\n').filter(Boolean).map((line) => JSON.parse(line) as Fact));
-    });
-  });
-}
-
-const contents: Readonly<Record<string, readonly (readonly [number, number])[]>> = { first: [[1, 5000], [2, 400_000], [3, 70_000]], second: [[1, 5000], [2, 400_000], [3, 70_000]], third: [[9, 300_000]] };
-let piece: (seed: number, size: number) => string;
-
-const whole = (key: string): Buffer => Buffer.concat(contents[key]!.map(([seed, size]) => Buffer.from(piece(seed, size))));
-
-/** What is wrong with the store, in words; nothing when all is as promised. */
-async function judge(folder: string, facts: readonly Fact[]): Promise<string[]> {
-  const engine = await openEngine({ folder, strict: true, onFault: () => undefined });
-  const core = await openCore(engine, {
-    limits: { maxSize: 1e9, headroom: 0, idle: day }, ages: { grace: 1000, stray: 10 * day, memory: day, events: day },
-    scrub: { every: 0, rate: 0 }, source: undefined, systemKey: 'key',
-  });
-  try {
-    const wrong = core.recovered.damaged.map((one) => `damaged: ${JSON.stringify(one)}`);
-    for (const { key, id } of facts.filter((fact) => fact.did === 'begin')) wrong.push(...(await judgeUpload(core, facts, key!, id!)));
-    for (const { name, key } of facts.filter((fact) => fact.did === 'convert')) wrong.push(...(await judgeArtifact(core, facts, name!, key!)));
-    const { rotten, missing } = await core.scrub.run();
-    if (rotten + missing > 0) wrong.push(`${rotten} rotten, ${missing} missing`);
-    return wrong;
-  } catch (error) {
-    return [`threw ${String(error)}`];
-  } finally {
-    await core.close();
-    await engine.close();
-  }
-}
-
-async function judgeUpload(core: Core, facts: readonly Fact[], key: string, id: string): Promise<string[]> {
-  const upload = await core.uploads.look(who, id);
-  if (upload.state === 'sealed') return [];
-  const acknowledged = facts.findLast((fact) => fact.key === key && fact.offset !== undefined);
-  if (upload.offset < (acknowledged?.offset ?? 0) && acknowledged?.did === 'append') {
-    // A truncate may have been done and not yet acknowledged when the kill came.
-    if (!(upload.offset === 405_000 && acknowledged.offset === 475_000)) return [`${key}: ${upload.offset} of ${acknowledged.offset} acknowledged bytes`];
-  }
-  // Whoever comes back goes on from where the upload is, and ends with the right bytes.
-  const rest = whole(key).subarray(upload.offset);
-  await core.uploads.append(who, id, bodyOf(rest), { at: upload.offset, digests: [] });
-  const target = { name: `again-${key}`, type: 'image' as const, namespace: null, sourceUrl: null, shared: false, maxVersions: 0 };
-  await core.artifacts.convert(who, id, target, { size: undefined, digests: [] });
-  return compare(core, target.name, key);
-}
-
-async function judgeArtifact(core: Core, facts: readonly Fact[], name: string, key: string): Promise<string[]> {
-  const gone = await core.artifacts.get(who, name).then(() => false, () => true);
-  if (gone) return facts.some((fact) => fact.did === 'asked to remove' && fact.name === name) ? [] : [`${name} is gone`];
-  return facts.some((fact) => fact.did === 'remove' && fact.name === name) ? [`${name} came back`] : compare(core, name, key);
-}
-
-async function compare(core: Core, name: string, key: string): Promise<string[]> {
-  const { blob } = await core.artifacts.resolve(who, name);
-  const reader = await core.blobs.open(blob);
-  const same = (await collect(reader.read(0, reader.size))).equals(whole(key));
-  await reader.close();
-  return same ? [] : [`${name} has other bytes`];
-}
+import { judge, run } from './verdict.ts';
 
 /** One run that is killed before `step`, and what is wrong afterwards. */
 async function oneStep(step: number, sabotage: string): Promise<{ wrong: string[]; done: boolean }> {
@@ -116,11 +27,6 @@ async function everyStep(first = 1, sabotage = ''): Promise<{ wrong: string[]; s
     if (wrong.length > 0 || pair.some((one) => one.done)) return { wrong, steps: step };
   }
 }
-
-beforeAll(async () => {
-  const { createHash } = await import('node:crypto');
-  piece = (seed, size) => createHash('sha512').update(String(seed)).digest('hex').repeat(Math.ceil(size / 128)).slice(0, size);
-});
 
 test('a kill before any step loses nothing that was acknowledged', async () => {
   const { wrong, steps } = await everyStep();

@@ -2,14 +2,18 @@
  * A process that does everything once, and kills itself before its Nth step at a port. Each line that it prints is an
  * acknowledgement. Plain JavaScript, since it runs by itself, on the build.
  *
- *     node victim.js FOLDER N [sabotage]
+ *     node victim.js FOLDER N [SABOTAGE [MOUNT...]]
+ *
+ * On the file systems mounted at each MOUNT the power goes first: what they were not told to keep is lost.
  */
+import { execFileSync } from 'node:child_process';
 import { writeSync } from 'node:fs';
+import { open } from 'node:fs/promises';
 import { createHash } from 'node:crypto';
 import { openCore } from '../../dist/core/index.js';
 import { openEngine } from '../../dist/engines/index.js';
 
-const [folder, killAt, sabotage] = process.argv.slice(2);
+const [folder, endAt, sabotage, ...powered] = process.argv.slice(2);
 const who = { namespace: 'system', credential: 'victim' };
 const day = 86_400_000;
 let steps = 0;
@@ -19,7 +23,15 @@ let armed = false;
 function step(name) {
   if (!armed) return;
   steps += 1;
-  if (steps === Number(killAt)) process.kill(process.pid, 'SIGKILL');
+  if (steps === Number(endAt)) end();
+}
+
+/** EXT4_IOC_SHUTDOWN, which XFS knows by the same number, without flushing the log. */
+const powerOff = 'open(my $mount, "<", $ARGV[0]) or die $!; my $how = pack("L", 2); ioctl($mount, 0x8004587d, $how) or die $!';
+
+function end() {
+  for (const mount of powered) execFileSync('perl', ['-e', powerOff, mount]);
+  process.kill(process.pid, 'SIGKILL');
 }
 
 /** Every call at a port is a step; a writer that a port hands out counts too. */
@@ -53,6 +65,16 @@ function sabotaged({ catalog, bytes, ...rest }) {
 }
 
 const wrap = (facts) => new Proxy(facts, {});
+
+/** Makes a way of syncing say that it did, and do nothing. */
+async function lie(method) {
+  const handle = await open(process.execPath);
+  Object.getPrototypeOf(handle)[method] = async () => undefined;
+  await handle.close();
+}
+
+if (sabotage === 'bytes are not synced') await lie('datasync');
+if (sabotage === 'folders are not synced') await lie('sync');
 
 export function piece(seed, size) {
   return createHash('sha512').update(String(seed)).digest().toString('hex').repeat(Math.ceil(size / 128)).slice(0, size);

@@ -1,0 +1,60 @@
+/** File systems of a test's own: files mounted as disks. Needs root, loop devices, and the programs that make them. */
+import { execFileSync } from 'node:child_process';
+import { mkdtempSync, mkdirSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+
+export type FileSystem = 'ext4' | 'xfs';
+
+const sizes: Readonly<Record<FileSystem, number>> = { ext4: 64 * 1024 ** 2, xfs: 320 * 1024 ** 2 };
+const making: Readonly<Record<FileSystem, readonly string[]>> = { ext4: ['mkfs.ext4', '-q', '-F'], xfs: ['mkfs.xfs', '-q', '-f'] };
+
+/** A disk in a file. */
+export class LoopDisk {
+  readonly mount: string;
+  readonly #image: string;
+  readonly #folder: string;
+
+  /** Made, and mounted. */
+  constructor(kind: FileSystem) {
+    this.#folder = mkdtempSync(join(tmpdir(), 'stowage-disk-'));
+    this.#image = join(this.#folder, 'image');
+    this.mount = join(this.#folder, 'mount');
+    mkdirSync(this.mount);
+    writeFileSync(this.#image, '');
+    truncateSync(this.#image, sizes[kind]);
+    const [program, ...options] = making[kind];
+    try {
+      execFileSync(program!, [...options, this.#image], { stdio: 'pipe' });
+      this.#attach();
+    } catch (error) {
+      rmSync(this.#folder, { recursive: true, force: true });
+      throw error;
+    }
+  }
+
+  /** What a machine does that comes up again: the log is replayed, and nothing else is remembered. */
+  restart(): void {
+    execFileSync('umount', [this.mount], { stdio: 'pipe' });
+    this.#attach();
+  }
+
+  remove(): void {
+    execFileSync('umount', ['-l', this.mount], { stdio: 'pipe' });
+    rmSync(this.#folder, { recursive: true, force: true });
+  }
+
+  #attach(): void {
+    execFileSync('mount', ['-o', 'loop', this.#image, this.mount], { stdio: 'pipe' });
+  }
+}
+
+/** Why there can be no such disk here; undefined when there can. */
+export function whyNoDisk(kind: FileSystem): string | undefined {
+  try {
+    new LoopDisk(kind).remove();
+    return undefined;
+  } catch (error) {
+    return error instanceof Error || (typeof error === 'object' && error !== null && 'message' in error) ? String((error as Error).message).split('\n')[0] : String(error);
+  }
+}
