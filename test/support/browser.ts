@@ -1,9 +1,10 @@
 /** A real browser, headless: the machine's own Chromium where there is one, else one that came with the packages. */
 import { existsSync } from 'node:fs';
-import { readFile } from 'node:fs/promises';
+import { readFile, rm } from 'node:fs/promises';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { extname, normalize, resolve } from 'node:path';
+import { tmpdir } from 'node:os';
+import { extname, join, normalize, resolve } from 'node:path';
 import { chromium, type Browser } from 'playwright-core';
 
 const installed = ['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome'];
@@ -16,6 +17,8 @@ export async function openBrowser(): Promise<Browser> {
   // The package brings the system's libraries along only where it believes itself to be in a cloud function.
   process.env['AWS_EXECUTION_ENV'] ??= 'AWS_Lambda_nodejs22.x';
   const { default: packed } = await import('@sparticuz/chromium');
+  // It takes what an earlier run left for whole.
+  if (!existsSync(join(tmpdir(), 'al2023'))) await rm(join(tmpdir(), 'chromium'), { force: true });
   // Not with the package's own arguments, which turn off what is to be tested here: the rules for other origins.
   return launch(await packed.executablePath());
 }
