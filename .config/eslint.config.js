@@ -19,7 +19,7 @@ const arrows = [
 /** Each outside package has one home. */
 const homes = {
   express: ['server.ts', 'http', 'faces'], kysely: ['engines/catalog', 'engines/embedded'], '@photostructure/sqlite': ['engines/embedded'],
-  multer: ['faces/web'], jose: ['faces'], pino: ['server.ts', 'upkeep.ts', 'http', 'faces'], 'prom-client': ['http'], ajv: ['http'], commander: ['cli'],
+  multer: ['faces/web'], jose: ['http'], pino: ['server.ts', 'upkeep.ts', 'http', 'faces'], 'prom-client': ['http'], ajv: ['http'], commander: ['cli'],
 };
 const packagesOf = (room) => Object.keys(homes).filter((name) => !homes[name].some((home) => home === room || home.startsWith(`${room}/`)));
 const rooms = ['kit', 'core', 'engines', 'http', 'faces', 'client', 'cli'];

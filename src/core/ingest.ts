@@ -1,7 +1,7 @@
 /** The one gate for bytes: bounds, counts, checks and writes a body, whatever protocol brought it. */
-import { createHash, type Hash } from 'node:crypto';
-import { sameDigest, type Digest } from '../kit/digest.ts';
+import type { Digest } from '../kit/digest.ts';
 import type { StageWriter } from './engine.ts';
+import { demandDigest, newHash } from './hashes.ts';
 import { Refusal } from './refusal.ts';
 
 /** A request's body. A cut connection ends the iteration quietly; why is kept aside. */
@@ -46,7 +46,7 @@ export interface Poured {
  */
 export async function pour(body: Body, writer: StageWriter, bounds: Bounds): Promise<Poured> {
   const start = writer.offset;
-  const hashes = bounds.digests.map((expected) => ({ expected, hash: createHash(expected.algorithm) }));
+  const hashes = bounds.digests.map((expected) => ({ expected, hash: newHash(expected.algorithm) }));
   const letGo = (): void => body.stop(new Refusal('superseded', 'a newer request took this upload over'));
   bounds.asked.addEventListener('abort', letGo, { once: true });
   if (bounds.asked.aborted) letGo();
@@ -67,7 +67,7 @@ export async function pour(body: Body, writer: StageWriter, bounds: Bounds): Pro
     body.stop(unread);
     await checkpoints.settle().catch(() => undefined);
   }
-  if (!body.cut) for (const { expected, hash } of hashes) verify(expected, hash);
+  if (!body.cut) for (const { expected, hash } of hashes) demandDigest(expected, hash);
   return { written: writer.offset - start, cut: body.cut };
 }
 
@@ -99,11 +99,5 @@ class Checkpoints {
   async settle(): Promise<void> {
     await this.#running;
     if (this.#failure) throw this.#failure.error;
-  }
-}
-
-function verify(expected: Digest, hash: Hash): void {
-  if (!sameDigest(expected, { algorithm: expected.algorithm, hex: hash.digest('hex') })) {
-    throw new Refusal('digest_mismatch', `the bytes that arrived do not have the ${expected.algorithm} that the request names`);
   }
 }

@@ -42,6 +42,8 @@ export interface Upload {
   readonly createdAt: number;
   /** When a byte was last accepted or cut off; idle time counts from here. */
   readonly touchedAt: number;
+  /** What its creator said of it, in the words of the face that began it; null when nothing. */
+  readonly about: string | null;
   /** What it became, once sealed. */
   readonly outcome: { readonly artifact: string; readonly index: number; readonly blob: string } | null;
 }

@@ -5,6 +5,7 @@ import { isSystem, owns } from './access.ts';
 import { Answers } from './answers.ts';
 import { Append } from './append.ts';
 import type { Engine, Hold, Page } from './engine.ts';
+import { demandDigest, newHash } from './hashes.ts';
 import { pour, type Body } from './ingest.ts';
 import type { Event, Principal, Upload } from './model.ts';
 import { Refusal } from './refusal.ts';
@@ -26,6 +27,8 @@ export interface AppendRequest {
   readonly digests: readonly Digest[];
   /** Declares the final size, once. */
   readonly length?: number | undefined;
+  /** Digests of this body that come behind it; asked for once it is whole. */
+  readonly late?: (() => readonly Digest[]) | undefined;
 }
 
 export interface Appended {
@@ -55,16 +58,37 @@ export class Uploads {
     this.limits = limits;
   }
 
-  /** Begins an upload; `length` declares its final size. */
-  async begin(who: Principal, length: number | null = null): Promise<Upload> {
+  /** Begins an upload; `length` declares its final size, `about` is kept as it is. */
+  async begin(who: Principal, length: number | null = null, about: string | null = null): Promise<Upload> {
     if (length !== null) await this.#demandRoom(length);
     const at = this.#clock.now();
     const upload: Upload = {
       id: newId(), namespace: who.namespace, state: 'open', offset: 0, length,
-      lastStart: null, lastAnswered: true, createdAt: at, touchedAt: at, outcome: null,
+      lastStart: null, lastAnswered: true, createdAt: at, touchedAt: at, about, outcome: null,
     };
     await this.#engine.catalog.uploads.begin(upload);
     return upload;
+  }
+
+  /**
+   * Begins an upload of the bytes of other open ones, in order, which stay as they are.
+   *
+   * @throws Refusal as `append` does; what was begun is dropped then.
+   */
+  async join(who: Principal, parts: readonly Upload[], about: string | null = null): Promise<Upload> {
+    const length = parts.reduce((sum, part) => sum + part.offset, 0);
+    const joined = await this.begin(who, length, about);
+    try {
+      let at = 0;
+      for (const part of parts) {
+        const body = wholeBody(this.#engine.bytes.peek(part.id, 0, part.offset), part.offset);
+        at = (await this.append(who, joined.id, body, { at, digests: [] })).offset;
+      }
+      return { ...joined, offset: at };
+    } catch (error) {
+      await this.drop(who, joined.id);
+      throw error;
+    }
   }
 
   /** Open uploads of the caller; of everyone for the system. */
@@ -158,11 +182,12 @@ export class Uploads {
 
   async #receive(append: Append, body: Body, request: AppendRequest, room: number, hold: Hold): Promise<Appended> {
     const { upload } = append;
-    const mayKeepPart = request.at !== undefined && request.digests.length === 0;
+    const mayKeepPart = request.at !== undefined && request.digests.length === 0 && request.late === undefined;
     try {
       const checkpoint = (): Promise<void> => append.checkpoint(mayKeepPart);
       const poured = await pour(body, append.writer, { room, digests: request.digests, asked: hold.asked, checkpoint });
       if (poured.cut && !mayKeepPart) throw asRefusal(poured.cut, upload.offset);
+      await this.#verifyLate(append, poured.written, request);
       if (request.at === undefined && (await this.#repeats(append, poured.written))) {
         await append.undo();
         return this.#appended(upload.id, upload.offset, true);
@@ -174,6 +199,18 @@ export class Uploads {
       if (append.pending) await append.undo();
       throw error;
     }
+  }
+
+  /** Holds what was written against digests that came behind it: the one case in which bytes are read again. */
+  async #verifyLate({ upload, writer }: Append, written: number, { late }: AppendRequest): Promise<void> {
+    const expected = late?.() ?? [];
+    if (expected.length === 0) return;
+    await writer.sync();
+    const hashes = expected.map((digest) => ({ digest, hash: newHash(digest.algorithm) }));
+    for await (const chunk of this.#engine.bytes.peek(upload.id, upload.offset, upload.offset + written)) {
+      for (const { hash } of hashes) hash.update(chunk);
+    }
+    for (const { digest, hash } of hashes) demandDigest(digest, hash);
   }
 
   /**
@@ -214,6 +251,11 @@ export class Uploads {
     const free = await this.#freeBytes();
     if (bytes + this.limits.headroom > free) throw new Refusal('full', 'there is no room on the disk for that many bytes');
   }
+}
+
+/** Bytes at hand, which cannot be cut. */
+function wholeBody(bytes: AsyncIterable<Uint8Array>, length: number): Body {
+  return { length, cut: undefined, stop: () => undefined, [Symbol.asyncIterator]: () => bytes[Symbol.asyncIterator]() };
 }
 
 function demandOpen(upload: Upload): void {

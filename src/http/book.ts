@@ -4,7 +4,7 @@ import { parse } from 'yaml';
 import { check, type Check } from './checking.ts';
 import { Given, type Parameter } from './given.ts';
 
-export const methods = ['get', 'head', 'post', 'put', 'delete'] as const;
+export const methods = ['get', 'head', 'post', 'put', 'patch', 'delete', 'options'] as const;
 export type Method = (typeof methods)[number];
 
 /** What a request's body is: nothing that anyone reads, JSON of a certain shape, or bytes that are nobody's business. */

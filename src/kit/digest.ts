@@ -1,7 +1,7 @@
 /** Digests as values: an algorithm and lower-case hex, with the header forms of RFC 9530 and RFC 9651. */
 
 /** Bytes of each digest that Stowage knows, by its own name. */
-const lengths = { md5: 16, sha1: 20, sha256: 32, sha512: 64, xxh128: 16 } as const;
+const lengths = { md5: 16, sha1: 20, sha256: 32, sha512: 64, xxh128: 16, crc32c: 4 } as const;
 
 export type Algorithm = keyof typeof lengths;
 
@@ -19,6 +19,11 @@ const fieldNames: ReadonlyMap<string, Algorithm> = new Map([
 
 export function isAlgorithm(name: string): name is Algorithm {
   return Object.hasOwn(lengths, name);
+}
+
+/** A digest from an algorithm and base64; undefined when that is not one of the algorithm's length. */
+export function parseBase64Digest(algorithm: Algorithm, base64: string): Digest | undefined {
+  return /^[A-Za-z0-9+/]+={0,2}$/.test(base64) && base64.length % 4 === 0 ? parseDigest(algorithm, hexFromBase64(base64)) : undefined;
 }
 
 /** A digest from an algorithm and hex of any case; undefined when the hex is not of that algorithm's length. */

@@ -42,6 +42,7 @@ interface UploadTable {
   outcome_artifact: string | null;
   outcome_index: number | null;
   outcome_blob: string | null;
+  about: string | null;
 }
 
 interface ContentTable {

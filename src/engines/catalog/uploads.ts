@@ -134,6 +134,7 @@ export function uploadOf(row: UploadRow): Upload {
     lastAnswered: row.last_answered === 1,
     createdAt: row.created_at,
     touchedAt: row.touched_at,
+    about: row.about,
     outcome: artifact !== null && index !== null && blob !== null ? { artifact, index, blob } : null,
   };
 }
@@ -153,6 +154,7 @@ function rowOf(upload: Upload): UploadRow {
     outcome_artifact: upload.outcome?.artifact ?? null,
     outcome_index: upload.outcome?.index ?? null,
     outcome_blob: upload.outcome?.blob ?? null,
+    about: upload.about,
   };
 }
 

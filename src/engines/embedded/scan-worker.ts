@@ -4,6 +4,7 @@ import { open } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parentPort } from 'node:worker_threads';
 import { createXXHash128 } from 'hash-wasm';
+import { Crc32c } from '../../kit/crc32c.ts';
 import type { Algorithm, Digest } from '../../kit/digest.ts';
 
 export interface ScanRequest {
@@ -46,5 +47,6 @@ async function scan({ path, algorithms, rate, stop }: ScanRequest): Promise<Dige
 }
 
 async function hashFor(algorithm: Algorithm): Promise<{ update(data: Uint8Array): unknown; digest(encoding: 'hex'): string }> {
+  if (algorithm === 'crc32c') return new Crc32c();
   return algorithm === 'xxh128' ? createXXHash128() : createHash(algorithm);
 }

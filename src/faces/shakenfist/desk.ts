@@ -2,7 +2,7 @@ import type { Core } from '../../core/index.ts';
 import type { Lifetime } from '../../http/lifetime.ts';
 import type { Metrics } from '../../http/metrics.ts';
 import type { Routes } from '../../http/routes.ts';
-import type { Tokens } from './credentials.ts';
+import type { Tokens } from '../../http/tokens.ts';
 import type { Views } from './views.ts';
 
 /** What every part of this face works with. */

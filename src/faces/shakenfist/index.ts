@@ -9,7 +9,7 @@ import { refusing } from '../../http/refusing.ts';
 import { Routes } from '../../http/routes.ts';
 import { artifacts } from './artifacts.ts';
 import { blobs } from './blobs.ts';
-import { Tokens, type TokenOptions } from './credentials.ts';
+import type { Tokens } from '../../http/tokens.ts';
 import { data } from './data.ts';
 import { events } from './events.ts';
 import { labels } from './labels.ts';
@@ -37,7 +37,7 @@ export interface ShakenFistOptions {
   readonly log: Logger;
   /** The node's name, which clients see. */
   readonly node: string;
-  readonly tokens: TokenOptions;
+  readonly tokens: Tokens;
 }
 
 export interface ShakenFist {
@@ -47,8 +47,7 @@ export interface ShakenFist {
 }
 
 export function shakenFist(core: Core, options: ShakenFistOptions): ShakenFist {
-  const { book, lifetime, metrics, log } = options;
-  const tokens = new Tokens(core, options.tokens);
+  const { book, lifetime, metrics, log, tokens } = options;
   const routes = new Routes(book, { lifetime, authenticate: (req) => tokens.principal(req) });
   const desk = { core, routes, tokens, lifetime, metrics, views: new Views(core, options.node) };
   // The router tries routes in this order: those that are asked for thousands of times come first.

@@ -1,9 +1,9 @@
 import { jwtVerify, SignJWT, type JWTPayload } from 'jose';
 import type { Request } from 'express';
-import type { Core } from '../../core/index.ts';
-import type { Credential, Principal } from '../../core/model.ts';
-import { Refusal } from '../../core/refusal.ts';
-import { newId } from '../../kit/ids.ts';
+import type { Credential, Principal } from '../core/model.ts';
+import { Refusal } from '../core/refusal.ts';
+import type { Clock } from '../kit/clock.ts';
+import { newId } from '../kit/ids.ts';
 
 export interface TokenOptions {
   /** At least 32 random bytes. */
@@ -23,19 +23,28 @@ interface Claims {
   readonly expires: number;
 }
 
+/** Whom a token's claims are held against. */
+export interface Keeper {
+  readonly clock: Clock;
+  readonly namespaces: {
+    /** @throws Refusal `unauthenticated` when the key is gone. */
+    recall(namespace: string, credential: string, nonce: string): Promise<Principal>;
+  };
+}
+
 /** Signatures remembered: a client sends the same token with every chunk. Everything else about it is asked anew each time. */
 const memory = 1000;
 const longest = 4096;
 
 /** Tokens: what a login gives, and what every other request is asked for. */
 export class Tokens {
-  readonly #core: Core;
+  readonly #keeper: Keeper;
   readonly #options: TokenOptions;
   readonly #verified = new Map<string, Claims>();
 
-  constructor(core: Core, options: TokenOptions) {
+  constructor(keeper: Keeper, options: TokenOptions) {
     if (options.secret.byteLength < 32) throw new RangeError('the secret that signs tokens must have 32 bytes or more');
-    this.#core = core;
+    this.#keeper = keeper;
     this.#options = options;
   }
 
@@ -45,7 +54,7 @@ export class Tokens {
   }
 
   mint(credential: Credential): Promise<string> {
-    const now = Math.floor(this.#core.clock.now() / 1000);
+    const now = Math.floor(this.#keeper.clock.now() / 1000);
     // The subject is a pair, as old servers have it; the library knows only text there.
     const subject = [credential.namespace, credential.name] as unknown as string;
     return new SignJWT({ sub: subject, nonce: credential.nonce, jti: newId() })
@@ -65,8 +74,8 @@ export class Tokens {
     const [, token] = /^Bearer +([\w-]+\.[\w-]+\.[\w-]+)$/i.exec(req.headers.authorization ?? '') ?? [];
     if (token === undefined || token.length > longest) throw new Refusal('unauthenticated', 'a token is needed; log in at /auth');
     const claims = this.#verified.get(token) ?? (await this.#verify(token));
-    if (claims.expires <= this.#core.clock.now() / 1000) throw expired();
-    return this.#core.namespaces.recall(claims.namespace, claims.credential, claims.nonce);
+    if (claims.expires <= this.#keeper.clock.now() / 1000) throw expired();
+    return this.#keeper.namespaces.recall(claims.namespace, claims.credential, claims.nonce);
   }
 
   async #verify(token: string): Promise<Claims> {
@@ -80,7 +89,7 @@ export class Tokens {
     try {
       const { payload } = await jwtVerify(token, this.#options.secret, {
         algorithms: ['HS256'], issuer: this.#options.issuer, requiredClaims: ['sub', 'nonce', 'exp'],
-        currentDate: new Date(this.#core.clock.now()),
+        currentDate: new Date(this.#keeper.clock.now()),
       });
       return payload;
     } catch (error) {

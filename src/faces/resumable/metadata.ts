@@ -1,0 +1,16 @@
+/** What a tus client says of an upload: `key base64,key base64`, with values that may be absent. */
+import { Refusal } from '../../core/refusal.ts';
+
+/** @throws Refusal `malformed` */
+export function parseMetadata(field: string): ReadonlyMap<string, string> {
+  const found = new Map<string, string>();
+  if (field.trim() === '') return found;
+  for (const pair of field.split(',')) {
+    const match = /^ *([\u0021-\u002b\u002d-\u007e]+)(?: +([A-Za-z0-9+/]*={0,2}))? *$/.exec(pair);
+    if (!match || (match[2] ?? '').length % 4 !== 0) throw new Refusal('malformed', 'Upload-Metadata is not a list of keys with values in base64');
+    const [, key, value = ''] = match;
+    if (found.has(key!)) throw new Refusal('malformed', `Upload-Metadata names ${key!} more than once`);
+    found.set(key!, Buffer.from(value, 'base64').toString('utf8'));
+  }
+  return found;
+}
