@@ -68,14 +68,14 @@ export class Tus {
     if (withBody && !isChunk(req)) return refuseType(req, res);
     if (about.concat?.startsWith('final')) return this.#concatenate({ req, res, who }, about);
     const begun = await this.#core.uploads.begin(who, lengthOf(req), printAbout(about));
-    const location: Headers = { Location: `/tus/${begun.id}` };
+    const location = `/tus/${begun.id}`;
     if (!withBody && begun.length !== 0) {
-      send(req, res, { status: 201, headers: { ...location, ...this.#standing(begun) } });
+      send(req, res, { status: 201, headers: { Location: location, ...this.#standing(begun) } });
       return;
     }
-    // An answer that says where the upload is must go out even when its first bytes did not all come.
-    for (const [name, value] of Object.entries(location)) res.setHeader(name, value);
-    const offset = withBody ? await this.#take({ req, res, who }, begun.id, 0) : 0;
+    // A refusal says where the upload is, too: what arrived before it may have been kept.
+    res.setHeader('Location', location);
+    const offset = withBody ? await this.#take({ req, res, who }, begun.id, { at: 0, length: undefined }) : 0;
     const upload = { ...begun, offset };
     const finished = await finish(this.#core, who, upload);
     send(req, res, { status: 201, headers: { ...this.#standing(upload, finished), 'Upload-Offset': offset } });
@@ -117,7 +117,7 @@ export class Tus {
     const before = await this.#core.uploads.look(who, id);
     if (aboutOf(before).concat?.startsWith('final')) throw new Refusal('forbidden', 'a final upload takes no bytes of its own');
     const again = before.state === 'sealed' && at === before.offset && !hasBody(req);
-    const offset = again ? at : await this.#take({ req, res, who }, id, at);
+    const offset = again ? at : await this.#take({ req, res, who }, id, { at, length: whole(req, 'upload-length') });
     const upload = { ...(await this.#core.uploads.look(who, id)), offset };
     const finished = await finish(this.#core, who, upload);
     send(req, res, { status: 204, headers: { ...this.#standing(upload, finished), 'Upload-Offset': offset } });
@@ -129,10 +129,8 @@ export class Tus {
   }
 
   /** Appends the request's body; answers where the upload then ends. */
-  async #take({ req, res, who }: Call, id: string, at: number): Promise<number> {
-    const { digests, late } = checksumsOf(req);
-    const length = at === 0 && req.method === 'POST' && methodOf(req) === 'POST' ? undefined : whole(req, 'upload-length');
-    const appended = await this.#core.uploads.append(who, id, this.#lifetime.body(req, res), { at, digests, late, length });
+  async #take({ req, res, who }: Call, id: string, where: { at: number; length: number | undefined }): Promise<number> {
+    const appended = await this.#core.uploads.append(who, id, this.#lifetime.body(req, res), { ...where, ...checksumsOf(req) });
     appended.settle(true);
     return appended.offset;
   }
