@@ -1,3 +1,5 @@
+import { methods } from '../../http/book.ts';
+
 /** The API book as a reader needs it: references followed, everything in the order in which it was written. */
 
 export interface ReadableBook {
@@ -40,8 +42,6 @@ export interface BookSchema {
 
 type Node = Readonly<Record<string, unknown>>;
 
-const verbs = ['get', 'head', 'post', 'put', 'delete'];
-
 export function readBook(content: unknown): ReadableBook {
   return new Reader(content as Node).book();
 }
@@ -67,7 +67,7 @@ class Reader {
   }
 
   #operations(path: string, item: Node): { tags: readonly string[]; operation: BookOperation }[] {
-    return verbs.filter((verb) => item[verb] !== undefined).map((method) => {
+    return methods.filter((method) => item[method] !== undefined).map((method) => {
       const raw = node(item[method]);
       const parameters = [...items(item['parameters']), ...items(raw['parameters'])].map((one) => this.#parameter(this.#follow(one)));
       const operation = {
