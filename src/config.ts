@@ -17,6 +17,7 @@ export interface Config {
   readonly durability: 'strict' | 'relaxed';
   readonly logLevel: LogLevel;
   readonly tokenLifetime: number;
+  readonly interim: 'on' | 'off';
   /** `*` among them means any. */
   readonly corsOrigins: readonly string[];
   readonly maxConnections: number;
@@ -68,6 +69,10 @@ const settings: { readonly [key in keyof Config]: Setting<Config[key]> } = {
     sentence: 'How much is logged.',
   },
   tokenLifetime: { name: 'STOWAGE_TOKEN_LIFETIME', otherwise: '15m', read: duration(1000), sentence: 'How long a token is good after login.' },
+  interim: {
+    name: 'STOWAGE_SEND_104', otherwise: 'on', read: oneOf('on', 'off'),
+    sentence: 'Whether clients that ask for it are told where their upload is while they still send; off where a proxy does not pass such answers on.',
+  },
   corsOrigins: {
     name: 'STOWAGE_CORS_ORIGINS', otherwise: '*', read: origins,
     sentence: 'Origins whose pages may use the API, with commas between; * for any, off for none. A page still needs a token.',

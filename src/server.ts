@@ -119,10 +119,10 @@ async function serve(core: Core, { config, log, book, identity }: Serving): Prom
   const tokens = new Tokens(core, { secret: identity.secret, issuer: identity.node, lifetime: config.tokenLifetime });
   const api = shakenFist(core, { ...common, node: identity.node, tokens });
   const pages = web(core, { ...common, node: identity.node, capabilities, headroom: config.headroom });
-  const tus = resumable(core, { lifetime, log, tokens });
-  const mounted = [...pages.mounted, ...api.mounted, ...tus.mounted];
+  const resuming = resumable({ core, book, lifetime, log, tokens, interim: config.interim === 'on' });
+  const mounted = [...pages.mounted, ...api.mounted, ...resuming.mounted];
   demandWhole(book, mounted);
-  const app = assemble([api.router, tus.router, pages.router], { book, log, metrics, corsOrigins: config.corsOrigins });
+  const app = assemble([resuming.router, api.router, pages.router], { book, log, metrics, corsOrigins: config.corsOrigins });
   const listener = await listen({ host: config.host, port: config.port, maxConnections: config.maxConnections, handle: app });
   upkeep.start(config);
   return {

@@ -24,6 +24,8 @@ export interface PushProgress {
 export interface PushOptions extends Pick<PublishOptions, 'type' | 'shared' | 'namespace' | 'maxVersions' | 'sourceUrl'> {
   /** Whether to ask by sha512 first whether the server has the bytes already; true unless told. Needs a source that can be read twice. */
   readonly dedup?: boolean;
+  /** An open upload to go on with, whoever began it: what it holds must be the beginning of the source. */
+  readonly upload?: string | undefined;
   /** Stops as soon as possible; what has arrived stays, and the same push later goes on from there. */
   readonly signal?: AbortSignal | undefined;
   readonly onProgress?: (progress: PushProgress) => void;
@@ -48,6 +50,9 @@ export interface Pushed {
   /** Bytes that were sent, those that had to be sent twice counted twice. */
   readonly sent: number;
 }
+
+/** Milliseconds for which nobody must have touched an upload before it counts as left behind. */
+const leftBehind = 10_000;
 
 /** An upload to go on with. */
 interface Start {
@@ -90,6 +95,7 @@ class Pushing {
   #resumedFrom = 0;
   #current: string | undefined;
   #allSent = false;
+  #joined = false;
 
   constructor(session: Session, patience: Patience, claim: Claim | undefined, source: Source, name: string, options: PushOptions) {
     this.#session = session;
@@ -103,7 +109,7 @@ class Pushing {
   }
 
   async run(): Promise<Pushed> {
-    const start = await this.#recall(this.#claim?.entry);
+    const start = this.#options.upload === undefined ? await this.#recall(this.#claim?.entry) : await this.#named(this.#options.upload);
     let sha512 = start?.sha512;
     if ((this.#options.dedup ?? true) && this.#source.rereadable && !start?.sealed) {
       sha512 ??= await this.#hash();
@@ -132,6 +138,21 @@ class Pushing {
     const upload = await this.#find(entry.upload);
     if (!upload || upload.state === 'dropped') return undefined;
     return { upload: upload.uuid, sealed: upload.state === 'sealed', sha512: entry.sha512 };
+  }
+
+  /** The upload that the caller names. */
+  async #named(uuid: string): Promise<Start> {
+    const { state } = await this.#uploads.get(uuid, this.#options.signal);
+    if (state !== 'created') throw new StowageError('conflict', 'that upload takes no more bytes');
+    return { upload: uuid, sealed: false, sha512: undefined };
+  }
+
+  /** An upload of the same bytes that somebody left behind, on another machine perhaps. */
+  async #join(sha512: string): Promise<string | undefined> {
+    for await (const { uuid, receiving, length, touched_at: touched } of this.#uploads.promised(sha512, this.#options.signal)) {
+      if (!receiving && (length === null || length === this.#source.size) && touched * 1000 < Date.now() - leftBehind) return uuid;
+    }
+    return undefined;
   }
 
   async #hash(): Promise<string> {
@@ -165,10 +186,12 @@ class Pushing {
     let upload = start?.upload;
     this.#allSent = false;
     try {
-      upload ??= (await this.#uploads.begin(this.#source.size, signal)).uuid;
+      if (upload === undefined && known !== undefined) upload = await this.#join(known);
+      this.#joined = start === undefined && upload !== undefined;
+      upload ??= (await this.#uploads.begin(this.#source.size, known, signal)).uuid;
       this.#current = upload;
       await this.#remember(upload, known);
-      const sent = start?.sealed ? nothingMore(this.#source.size ?? 0) : await this.#send(upload, start !== undefined);
+      const sent = start?.sealed ? nothingMore(this.#source.size ?? 0) : await this.#send(upload, start !== undefined || this.#joined);
       this.#allSent = true;
       const sha512 = await hashing;
       if (!(await this.#source.unchanged())) throw new StowageError('source_changed', 'the source changed while it was sent');
@@ -179,7 +202,8 @@ class Pushing {
       return pushed(artifact, { size: sent.size, sha512, deduplicated: false, resumedFrom: sent.from, sent: sent.bytes });
     } catch (error) {
       stop.abort();
-      if (!this.#source.rereadable || isCode(error, 'digest_mismatch', 'source_changed')) await this.#forget(upload);
+      const useless = !this.#source.rereadable || isCode(error, 'digest_mismatch', 'source_changed');
+      if (useless && upload !== this.#options.upload) await this.#forget(upload);
       throw error;
     }
   }
@@ -199,8 +223,9 @@ class Pushing {
 
   /** Whether a fresh upload may do what this one could not. */
   async #worthAnother(error: unknown, start: Start | undefined): Promise<boolean> {
+    if (this.#options.upload !== undefined) return false;
     if (isCode(error, 'digest_mismatch')) return await this.#source.unchanged();
-    if (isCode(error, 'not_found', 'conflict')) return start?.sealed === true || (this.#current !== undefined && !(await this.#find(this.#current)));
+    if (isCode(error, 'not_found', 'conflict')) return this.#joined || start?.sealed === true || (this.#current !== undefined && !(await this.#find(this.#current)));
     return false;
   }
 

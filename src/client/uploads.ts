@@ -1,4 +1,5 @@
 /** Uploads: bytes that arrive. */
+import { printDigestField } from '../kit/digest.ts';
 import { StowageError } from './error.ts';
 import { listed } from './listing.ts';
 import { quiet, readJson, type Session } from './session.ts';
@@ -20,15 +21,23 @@ export class Uploads {
     this.#session = session;
   }
 
-  /** A new upload, of `length` bytes where that is known. One that was begun in vain expires by itself. */
-  async begin(length?: number, signal?: AbortSignal): Promise<UploadView> {
-    const headers = length === undefined ? {} : { 'upload-length': String(length) };
+  /** A new upload, of `length` bytes and that sha512 where they are known. One that was begun in vain expires by itself. */
+  async begin(length?: number, sha512?: string, signal?: AbortSignal): Promise<UploadView> {
+    const headers = {
+      ...(length === undefined ? {} : { 'upload-length': String(length) }),
+      ...(sha512 === undefined ? {} : { 'repr-digest': printDigestField({ algorithm: 'sha512', hex: sha512 }) }),
+    };
     return view('upload', await this.#session.json({ method: 'POST', path: ['upload'], headers, signal }));
   }
 
   /** The caller's open uploads. */
   list(signal?: AbortSignal): AsyncIterable<UploadView> {
     return listed(this.#session, 'upload', ['upload'], {}, signal);
+  }
+
+  /** The caller's open uploads of bytes that were promised to have that sha512. */
+  promised(sha512: string, signal?: AbortSignal): AsyncIterable<UploadView> {
+    return listed(this.#session, 'upload', ['upload'], { sha512 }, signal);
   }
 
   /** Only looks: whoever is writing goes on. */

@@ -73,6 +73,11 @@ export class Artifacts {
     return published;
   }
 
+  /** @throws Refusal as `convert` does, for what is known before the bytes are there. */
+  async demandTarget(who: Principal, target: Target): Promise<void> {
+    await this.#resolveTarget(who, target);
+  }
+
   /** Records an artifact whose bytes will be fetched from `url`. */
   async begin(who: Principal, url: string, facts: { shared: boolean; namespace: string | null }): Promise<Artifact> {
     const target = await this.#resolveTarget(who, {

@@ -63,10 +63,11 @@ export interface NamespaceFacts {
 }
 
 export interface UploadFacts {
+  /** @throws Refusal `not_found` when the namespace is gone; `conflict` when the id was used before. */
   begin(upload: Upload): Promise<void>;
   get(id: string): Promise<Upload | undefined>;
-  /** Open uploads, by id; of one namespace, or of all. */
-  list(namespace: string | null, page: Page): Promise<Upload[]>;
+  /** Open uploads, by id; of one namespace, or of all; with `expects`, only those of which that sha512 was promised. */
+  list(namespace: string | null, page: Page, expects?: string | null): Promise<Upload[]>;
   /** Open uploads not touched since `before`, by id. */
   idle(before: number, page: Page): Promise<Upload[]>;
   /**

@@ -44,6 +44,8 @@ export interface Upload {
   readonly touchedAt: number;
   /** What its creator said of it, in the words of the face that began it; null when nothing. */
   readonly about: string | null;
+  /** The sha512 that its creator promised of the whole, in hex; it becomes nothing else. Null when nothing was promised. */
+  readonly expects: string | null;
   /** What it became, once sealed. */
   readonly outcome: { readonly artifact: string; readonly index: number; readonly blob: string } | null;
 }

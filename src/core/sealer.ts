@@ -60,7 +60,9 @@ export class Sealer {
     }
     if (expected.size !== undefined && expected.size !== size) throw wrongSize(size, expected.size);
     for (const digest of expected.digests) demandSame(await bytes.digest(upload.id, size, digest.algorithm), digest);
-    const { hex: sha512 } = await bytes.digest(upload.id, size, 'sha512');
+    const whole = await bytes.digest(upload.id, size, 'sha512');
+    if (upload.expects !== null) demandSame(whole, { algorithm: 'sha512', hex: upload.expects });
+    const { hex: sha512 } = whole;
     await this.#distrustMissing(sha512, size);
     const address = await bytes.seal(upload.id, size, sha512);
     const at = this.#clock.now();

@@ -29,7 +29,14 @@ export interface AppendRequest {
   readonly length?: number | undefined;
   /** Digests of this body that come behind it; asked for once it is whole. */
   readonly late?: (() => readonly Digest[]) | undefined;
+  /** Told now and then, while a long body comes, how much of the upload is on disk for good. */
+  readonly kept?: ((offset: number) => void) | undefined;
+  /** The whole upload may have this many bytes, where that is less than the server allows. */
+  readonly most?: number | undefined;
 }
+
+/** What may be said of an upload when it begins. */
+export type Beginning = Partial<Pick<Upload, 'id' | 'length' | 'about' | 'expects'>>;
 
 export interface Appended {
   readonly offset: number;
@@ -58,42 +65,57 @@ export class Uploads {
     this.limits = limits;
   }
 
-  /** Begins an upload; `length` declares its final size, `about` is kept as it is. */
-  async begin(who: Principal, length: number | null = null, about: string | null = null): Promise<Upload> {
+  async begin(who: Principal, { id = newId(), length = null, about = null, expects = null }: Beginning = {}): Promise<Upload> {
     if (length !== null) await this.#demandRoom(length);
     const at = this.#clock.now();
     const upload: Upload = {
-      id: newId(), namespace: who.namespace, state: 'open', offset: 0, length,
-      lastStart: null, lastAnswered: true, createdAt: at, touchedAt: at, about, outcome: null,
+      id, namespace: who.namespace, state: 'open', offset: 0, length,
+      lastStart: null, lastAnswered: true, createdAt: at, touchedAt: at, about, expects, outcome: null,
     };
     await this.#engine.catalog.uploads.begin(upload);
     return upload;
   }
 
-  /**
-   * Begins an upload of the bytes of other open ones, in order, which stay as they are.
-   *
-   * @throws Refusal as `append` does; what was begun is dropped then.
-   */
-  async join(who: Principal, parts: readonly Upload[], about: string | null = null): Promise<Upload> {
-    const length = parts.reduce((sum, part) => sum + part.offset, 0);
-    const joined = await this.begin(who, length, about);
-    try {
-      let at = 0;
-      for (const part of parts) {
-        const body = wholeBody(this.#engine.bytes.peek(part.id, 0, part.offset), part.offset);
-        at = (await this.append(who, joined.id, body, { at, digests: [] })).offset;
-      }
-      return { ...joined, offset: at };
-    } catch (error) {
-      await this.drop(who, joined.id);
-      throw error;
-    }
+  /** Puts an upload on record that is whole from the start: its bytes were here, and `outcome` is what they became. */
+  async beginWhole(who: Principal, size: number, outcome: NonNullable<Upload['outcome']>, { about = null, expects = null }: Beginning = {}): Promise<Upload> {
+    const at = this.#clock.now();
+    const upload: Upload = {
+      id: newId(), namespace: who.namespace, state: 'sealed', offset: size, length: size,
+      lastStart: null, lastAnswered: true, createdAt: at, touchedAt: at, about, expects, outcome,
+    };
+    await this.#engine.catalog.uploads.begin(upload);
+    return upload;
   }
 
-  /** Open uploads of the caller; of everyone for the system. */
-  list(who: Principal, page: Page): Promise<Upload[]> {
-    return this.#engine.catalog.uploads.list(isSystem(who) ? null : who.namespace, page);
+
+  /** sha512 of what is there so far, computed along with the appends. */
+  async digest(upload: Upload): Promise<Digest> {
+    return this.#engine.bytes.digest(upload.id, upload.offset, 'sha512');
+  }
+
+  /**
+   * Fills an upload with the bytes of other open ones, in order, which stay as they are. Begun again after a crash, it
+   * goes on with what is missing.
+   *
+   * @throws Refusal as `append` does.
+   */
+  async join(who: Principal, joined: Upload, parts: readonly Upload[]): Promise<Upload> {
+    const length = parts.reduce((sum, part) => sum + part.offset, 0);
+    let at = joined.offset;
+    let start = 0;
+    for (const part of parts) {
+      const from = Math.min(Math.max(at - start, 0), part.offset);
+      start += part.offset;
+      if (from === part.offset && start !== length) continue;
+      const body = wholeBody(this.#engine.bytes.peek(part.id, from, part.offset), part.offset - from);
+      at = (await this.append(who, joined.id, body, { at, digests: [], length })).offset;
+    }
+    return { ...joined, length, offset: at };
+  }
+
+  /** Open uploads of the caller, of everyone for the system; with `expects`, those that were promised to have that sha512. */
+  list(who: Principal, page: Page, expects: string | null = null): Promise<Upload[]> {
+    return this.#engine.catalog.uploads.list(isSystem(who) ? null : who.namespace, page, expects);
   }
 
   /**
@@ -135,7 +157,9 @@ export class Uploads {
         throw new Refusal('offset_mismatch', `the upload ends at ${upload.offset}, not at ${request.at}`, { offset: upload.offset });
       }
       const length = agreedLength(upload, request.length);
-      const room = (length ?? this.limits.maxSize) - upload.offset;
+      const most = Math.min(this.limits.maxSize, request.most ?? Infinity);
+      if (length !== null && length > most) throw new Refusal('too_large', `this upload may have at most ${most} bytes`, { max: most });
+      const room = (length ?? most) - upload.offset;
       if (body.length !== undefined) {
         if (body.length > room) throw new Refusal('too_large', 'the body is longer than the upload has room for', { room });
         await this.#demandRoom(body.length);
@@ -184,7 +208,10 @@ export class Uploads {
     const { upload } = append;
     const mayKeepPart = request.at !== undefined && request.digests.length === 0 && request.late === undefined;
     try {
-      const checkpoint = (): Promise<void> => append.checkpoint(mayKeepPart);
+      const checkpoint = async (): Promise<void> => {
+        await append.checkpoint(mayKeepPart);
+        if (mayKeepPart) request.kept?.(append.offset);
+      };
       const poured = await pour(body, append.writer, { room, digests: request.digests, asked: hold.asked, checkpoint });
       if (poured.cut && !mayKeepPart) throw asRefusal(poured.cut, upload.offset);
       await this.#verifyLate(append, poured.written, request);

@@ -14,6 +14,26 @@ export interface TokenOptions {
   readonly lifetime: number;
 }
 
+/** The right to make one upload, and nothing else. It goes into a URL, so that a page needs no key. */
+export interface Capability {
+  /** The id that the upload has, or will have. */
+  readonly upload: string;
+  /** What it becomes a version of. */
+  readonly artifact: string;
+  /** Whose artifact; null for the granter's own. */
+  readonly namespace: string | null;
+  /** Bytes. */
+  readonly maxSize: number;
+  /** A media type, or its first half and a star; null for any. */
+  readonly type: string | null;
+}
+
+/** Who sends a request, and whether for one upload only. */
+export interface Holder {
+  readonly who: Principal;
+  readonly capability: Capability | undefined;
+}
+
 /** What a token says, once its signature was found to be ours. */
 interface Claims {
   readonly namespace: string;
@@ -21,6 +41,7 @@ interface Claims {
   readonly nonce: string;
   /** Seconds since the epoch. */
   readonly expires: number;
+  readonly capability: Capability | undefined;
 }
 
 /** Whom a token's claims are held against. */
@@ -53,16 +74,17 @@ export class Tokens {
     return Math.floor(this.#options.lifetime / 1000);
   }
 
-  mint(credential: Credential): Promise<string> {
-    const now = Math.floor(this.#keeper.clock.now() / 1000);
-    // The subject is a pair, as old servers have it; the library knows only text there.
-    const subject = [credential.namespace, credential.name] as unknown as string;
-    return new SignJWT({ sub: subject, nonce: credential.nonce, jti: newId() })
-      .setProtectedHeader({ alg: 'HS256', typ: 'JWT' })
-      .setIssuer(this.#options.issuer)
-      .setIssuedAt(now)
-      .setExpirationTime(now + this.lifetime)
-      .sign(this.#options.secret);
+  mint({ namespace, name, nonce }: Credential): Promise<string> {
+    return this.#sign({ namespace, credential: name, nonce }, this.lifetime);
+  }
+
+  /**
+   * Passes on the right to make one upload, for some seconds. It ends with the key of whoever sends the request, too.
+   *
+   * @throws Refusal as `principal` does.
+   */
+  async grant(req: Request, capability: Capability, lifetime: number): Promise<string> {
+    return this.#sign(await this.#claims(bearerOf(req)), lifetime, capability);
   }
 
   /**
@@ -71,11 +93,45 @@ export class Tokens {
    * @throws Refusal `unauthenticated` for no token, a bad or expired one, or one whose key is gone.
    */
   async principal(req: Request): Promise<Principal> {
-    const [, token] = /^Bearer +([\w-]+\.[\w-]+\.[\w-]+)$/i.exec(req.headers.authorization ?? '') ?? [];
+    const claims = await this.#claims(bearerOf(req));
+    if (claims.capability) throw new Refusal('unauthenticated', 'a capability is for one upload, and for nothing else');
+    return this.#recall(claims);
+  }
+
+  /**
+   * Who sends the request, where a capability in the query will do.
+   *
+   * @throws Refusal as `principal` does.
+   */
+  async holder(req: Request): Promise<Holder> {
+    const presented = req.query['capability'];
+    if (presented === undefined) return { who: await this.principal(req), capability: undefined };
+    const claims = await this.#claims(typeof presented === 'string' ? presented : undefined);
+    if (!claims.capability) throw new Refusal('unauthenticated', 'that is no capability; a token goes into the Authorization header');
+    return { who: await this.#recall(claims), capability: claims.capability };
+  }
+
+  #recall({ namespace, credential, nonce }: Claims): Promise<Principal> {
+    return this.#keeper.namespaces.recall(namespace, credential, nonce);
+  }
+
+  #sign({ namespace, credential, nonce }: Pick<Claims, 'namespace' | 'credential' | 'nonce'>, lifetime: number, capability?: Capability): Promise<string> {
+    const now = Math.floor(this.#keeper.clock.now() / 1000);
+    // The subject is a pair, as old servers have it; the library knows only text there.
+    const subject = [namespace, credential] as unknown as string;
+    return new SignJWT({ sub: subject, nonce, jti: newId(), ...(capability && { capability }) })
+      .setProtectedHeader({ alg: 'HS256', typ: 'JWT' })
+      .setIssuer(this.#options.issuer)
+      .setIssuedAt(now)
+      .setExpirationTime(now + lifetime)
+      .sign(this.#options.secret);
+  }
+
+  async #claims(token: string | undefined): Promise<Claims> {
     if (token === undefined || token.length > longest) throw new Refusal('unauthenticated', 'a token is needed; log in at /auth');
     const claims = this.#verified.get(token) ?? (await this.#verify(token));
     if (claims.expires <= this.#keeper.clock.now() / 1000) throw expired();
-    return this.#keeper.namespaces.recall(claims.namespace, claims.credential, claims.nonce);
+    return claims;
   }
 
   async #verify(token: string): Promise<Claims> {
@@ -104,7 +160,12 @@ function claimsOf(payload: JWTPayload): Claims {
   if (!Array.isArray(subject) || subject.length !== 2 || typeof nonce !== 'string' || !Number.isSafeInteger(exp)) throw bad();
   const [namespace, credential] = subject as unknown[];
   if (typeof namespace !== 'string' || typeof credential !== 'string') throw bad();
-  return { namespace, credential, nonce, expires: Number(exp) };
+  // Its shape needs no look: the signature says that it is ours.
+  return { namespace, credential, nonce, expires: Number(exp), capability: payload['capability'] as Capability | undefined };
+}
+
+function bearerOf(req: Request): string | undefined {
+  return /^Bearer +([\w-]+\.[\w-]+\.[\w-]+)$/i.exec(req.headers.authorization ?? '')?.[1];
 }
 
 function isExpiry(error: unknown): boolean {

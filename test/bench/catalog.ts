@@ -79,7 +79,7 @@ function questions({ artifacts, blobs, contents, journal, uploads }: Catalog, sa
   const begin = async (size: number): Promise<string> => {
     const id = randomUUID();
     await uploads.begin({
-      id, namespace: 'n1', state: 'open', offset: size, length: null, lastStart: null, lastAnswered: false, createdAt: 1, touchedAt: 1, about: null, outcome: null,
+      id, namespace: 'n1', state: 'open', offset: size, length: null, lastStart: null, lastAnswered: false, createdAt: 1, touchedAt: 1, about: null, expects: null, outcome: null,
     });
     return id;
   };

@@ -29,10 +29,10 @@ function startArguments(): string[] {
   return scripts.start.split(' ').slice(1).map((word) => (word.startsWith('dist/') ? join(root, word) : word));
 }
 
-function stowage(durability: 'strict' | 'relaxed'): Competitor {
+function stowage(durability: 'strict' | 'relaxed', dialect: DialectName = 'stowage'): Competitor {
   return {
     name: `stowage ${durability}`,
-    dialect: 'stowage',
+    dialect,
     missing: () => (present(join(root, 'dist/main.js')) ? undefined : 'dist/main.js is not built'),
     version: () => execFileSync('git', ['describe', '--always', '--dirty'], { cwd: root, encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] }).trim(),
     command: (port, folder) => ({
@@ -128,6 +128,8 @@ http {
 export const competitors = {
   strict: stowage('strict'),
   relaxed: stowage('relaxed'),
+  strictTus: stowage('strict', 'stowage-tus'),
+  relaxedTus: stowage('relaxed', 'stowage-tus'),
   bare,
   tusServer,
   tusd,

@@ -42,11 +42,15 @@ function succeeded(request: Request, answer: Pick<Answer, 'status'> & { body?: B
   }
 }
 
-/** Stowage's own face. */
-async function stowage(wire: Wire, key: string): Promise<Dialect> {
+async function logIn(wire: Wire, key: string): Promise<Record<string, string>> {
   const login = await must(wire, { method: 'POST', path: '/auth', headers: json }, text({ namespace: 'system', key }));
   const { access_token: token } = JSON.parse(login.body.toString()) as { access_token: string };
-  const bearer = { Authorization: `Bearer ${token}` };
+  return { Authorization: `Bearer ${token}` };
+}
+
+/** Stowage's own face. */
+async function stowage(wire: Wire, key: string): Promise<Dialect> {
+  const bearer = await logIn(wire, key);
   return {
     appends: true,
     reader: bearer,
@@ -68,27 +72,26 @@ async function stowage(wire: Wire, key: string): Promise<Dialect> {
   };
 }
 
-/** tus 1.0, as `@tus/server` and tusd speak it. */
-const tus: Dialect = {
-  appends: true,
-  reader: {},
-  async begin(wire, name, size) {
-    const headers = { ...tusVersion, 'Upload-Length': String(size) };
-    const answer = await must(wire, { method: 'POST', path: '/files/', headers });
-    return { name, size, path: new URL(answer.headers['location']!, 'http://x').pathname };
-  },
-  carry: (place, offset) => ({
-    method: 'PATCH',
-    path: place.path,
-    headers: { ...tusVersion, 'Content-Type': 'application/offset+octet-stream', 'Upload-Offset': String(offset) },
-  }),
-  carried: (place, answer) => succeeded({ method: 'PATCH', path: place.path }, answer),
-  finish: (_wire, place) => Promise.resolve(place.path),
-  async small(wire, _name, body) {
-    const headers = { ...tusVersion, 'Upload-Length': String(body.length), 'Content-Type': 'application/offset+octet-stream' };
-    await must(wire, { method: 'POST', path: '/files/', headers }, body);
-  },
-};
+/** tus 1.0. */
+function tus(endpoint: string, reader: Record<string, string>): Dialect {
+  const common = { ...reader, 'Tus-Resumable': '1.0.0' };
+  const chunk = { ...common, 'Content-Type': 'application/offset+octet-stream' };
+  return {
+    appends: true,
+    reader,
+    async begin(wire, name, size) {
+      const headers = { ...common, 'Upload-Length': String(size) };
+      const answer = await must(wire, { method: 'POST', path: endpoint, headers });
+      return { name, size, path: new URL(answer.headers['location']!, 'http://x').pathname };
+    },
+    carry: (place, offset) => ({ method: 'PATCH', path: place.path, headers: { ...chunk, 'Upload-Offset': String(offset) } }),
+    carried: (place, answer) => succeeded({ method: 'PATCH', path: place.path }, answer),
+    finish: (_wire, place) => Promise.resolve(place.path),
+    async small(wire, _name, body) {
+      await must(wire, { method: 'POST', path: endpoint, headers: { ...chunk, 'Upload-Length': String(body.length) } }, body);
+    },
+  };
+}
 
 /** A plain PUT of a file: nginx with its DAV module, and the bare server. */
 const put: Dialect = {
@@ -135,11 +138,19 @@ function located(answer: Pick<Answer, 'headers'>): string {
 
 const json = { 'Content-Type': 'application/json' };
 const bytes = { 'Content-Type': 'application/octet-stream' };
-const tusVersion = { 'Tus-Resumable': '1.0.0' };
 
-export type DialectName = 'stowage' | 'tus' | 'put' | 'registry';
+export type DialectName = 'stowage' | 'stowage-tus' | 'tus' | 'put' | 'registry';
 
-/** The dialect by name; `key` is for the one that wants to know who asks. */
-export function speak(name: DialectName, wire: Wire, key: string): Promise<Dialect> {
-  return name === 'stowage' ? stowage(wire, key) : Promise.resolve({ tus, put, registry }[name]);
+/** The dialect by name; `key` is for those that want to know who asks. */
+export async function speak(name: DialectName, wire: Wire, key: string): Promise<Dialect> {
+  switch (name) {
+    case 'stowage':
+      return stowage(wire, key);
+    case 'stowage-tus':
+      return tus('/tus', await logIn(wire, key));
+    case 'tus':
+      return tus('/files/', {});
+    default:
+      return { put, registry }[name];
+  }
 }

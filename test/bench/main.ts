@@ -53,7 +53,7 @@ function present(): Map<CompetitorId, Competitor> {
     if (wanted && !wanted.includes(id)) continue;
     const why = competitor.missing();
     if (why === undefined) found.set(id, competitor);
-    say(why === undefined ? `  ${competitor.name}: ${competitor.version()}` : `  skipped ${competitor.name}: ${why}`);
+    if (!competitor.dialect.startsWith('stowage-')) say(why === undefined ? `  ${competitor.name}: ${competitor.version()}` : `  skipped ${competitor.name}: ${why}`);
   }
   return found;
 }

@@ -16,6 +16,8 @@ const MiB = 1024 * KiB;
 const GiB = 1024 * MiB;
 
 const everyone: readonly CompetitorId[] = ['strict', 'relaxed', 'bare', 'tusServer', 'tusd', 'dockerRegistry', 'nginx'];
+/** The same work for everyone, by the same protocol. */
+const tus: readonly CompetitorId[] = ['strictTus', 'relaxedTus', 'tusServer', 'tusd'];
 /** Those who make an upload into something with an address of its own content. */
 const addressing: readonly CompetitorId[] = ['strict', 'relaxed', 'dockerRegistry'];
 
@@ -48,13 +50,20 @@ export function rows(quick: boolean): Row[] {
     against: ['strict', 'relaxed', 'bare', 'tusServer', 'tusd', 'nginx'],
   });
   const chunks = quick ? 16 : 1000;
+  const throughTus = (row: Row): Row => ({ name: `tus-${row.name}`, title: `through tus, ${row.title}`, work: row.work, against: tus });
   const count = quick ? 200 : 10_000;
   const named = (size: number): string => printSize(size / scale);
+  const one: Row = { ...whole('one', GiB / scale, `${named(GiB)} in one body`), against: everyone };
+  const pieces: Row = { name: 'chunks', title: `${chunks} chunks of 1 MiB, one after the other`, work: { kind: 'chunks', count: chunks, size: MiB }, against: everyone };
   return [
-    { ...whole('one', GiB / scale, `${named(GiB)} in one body`), against: everyone },
-    { name: 'chunks', title: `${chunks} chunks of 1 MiB, one after the other`, work: { kind: 'chunks', count: chunks, size: MiB }, against: everyone },
+    one,
+    pieces,
     many(4, 256 * MiB),
     many(64, 16 * MiB),
+    throughTus({ ...one, title: `${named(GiB)} in one body` }),
+    throughTus(pieces),
+    throughTus(many(4, 256 * MiB)),
+    throughTus(many(64, 16 * MiB)),
     { name: 'small', title: `${count} uploads of 4 KiB with conversion, 8 connections`, work: { kind: 'small', count, size: 4 * KiB, lanes: 8 }, against: everyone },
     whole('artifact-1M', MiB, '1 MiB'),
     whole('artifact-100M', (100 * MiB) / scale, named(100 * MiB)),

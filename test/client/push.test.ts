@@ -38,6 +38,54 @@ async function pushSome(path: string, name: string, enough: number, dedup = fals
   await expect(ground.client().push(path, name, { dedup, signal: stop.signal, onProgress, pace: { first: MiB, most: MiB } })).rejects.toMatchObject({ code: 'aborted' });
 }
 
+describe('uploads that others began', () => {
+  const content = noise(3 * MiB, 77);
+
+  /** A third of the content, as another machine left it some time ago. */
+  async function left(headers: Record<string, string>, bytes = content.subarray(0, MiB)): Promise<string> {
+    const { uuid } = await ground.world.get<{ uuid: string }>('POST', '/upload', { headers });
+    await ground.world.get('POST', `/upload/${uuid}`, { body: Buffer.from(bytes), headers: { 'Upload-Offset': '0' } });
+    return uuid;
+  }
+  const promise = (bytes: Buffer): Record<string, string> => ({ 'Repr-Digest': `sha-512=:${Buffer.from(sha512(bytes), 'hex').toString('base64')}:` });
+  test('are found by what was promised, and gone on with', async () => {
+    ground.world.clock.move(-60_000);
+    const uuid = await left({ ...promise(content), 'Upload-Length': String(content.length) });
+    ground.world.clock.move(60_000);
+    const pushed = await ground.client().push(await ground.file('promised', content), 'promised');
+    expect(pushed).toMatchObject({ resumedFrom: MiB, sent: 2 * MiB, sha512: sha512(content) });
+    expect((await ground.world.get<{ state: string }>('GET', `/upload/${uuid}`)).state).toBe('sealed');
+  });
+
+  test('but not while somebody may still be sending', async () => {
+    const other = noise(2 * MiB, 78);
+    const uuid = await left(promise(other), other.subarray(0, MiB));
+    expect(await ground.client().push(await ground.file('busy', other), 'busy')).toMatchObject({ resumedFrom: 0, sent: other.length });
+    await ground.world.get('DELETE', `/upload/${uuid}`);
+  });
+
+  test('and not where they hold other bytes than they promised', async () => {
+    const other = noise(2 * MiB, 79);
+    ground.world.clock.move(-60_000);
+    await left(promise(other), noise(MiB, 80));
+    ground.world.clock.move(60_000);
+    expect(await ground.client().push(await ground.file('liar', other), 'liar')).toMatchObject({ sha512: sha512(other) });
+    expect((await stored('liar')).equals(other)).toBe(true);
+    expect(await open()).toEqual([]);
+  });
+
+  test('by name, such as what a broken curl -T left', async () => {
+    const other = noise(2 * MiB, 81);
+    const begun = await ground.world.ask('PUT', '/artifacts/curled/data', {
+      headers: { 'Upload-Complete': '?0', 'Upload-Length': String(other.length) }, body: Buffer.from(other.subarray(0, MiB)),
+    });
+    const upload = begun.headers.get('location')!.split('/').at(-1)!;
+    const pushed = await ground.client().push(await ground.file('curled', other), 'curled', { upload });
+    expect(pushed).toMatchObject({ resumedFrom: MiB, sent: MiB, sha512: sha512(other) });
+    await expect(ground.client().push(await ground.file('curled', other), 'again', { upload, dedup: false })).rejects.toMatchObject({ code: 'conflict' });
+  });
+});
+
 describe('what can be pushed', () => {
   const content = noise(3 * MiB + 17, 1);
 

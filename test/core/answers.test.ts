@@ -3,7 +3,7 @@ import type { Catalog } from '../../src/core/engine.ts';
 import type { Upload } from '../../src/core/model.ts';
 
 const record = (offset: number, lastAnswered: boolean): Upload => ({
-  id: 'u', namespace: 'n', state: 'open', offset, length: null, lastStart: 0, lastAnswered, createdAt: 0, touchedAt: 0, about: null, outcome: null,
+  id: 'u', namespace: 'n', state: 'open', offset, length: null, lastStart: 0, lastAnswered, createdAt: 0, touchedAt: 0, about: null, expects: null, outcome: null,
 });
 
 function world(): { answers: Answers; marks: (readonly [string, number])[] } {

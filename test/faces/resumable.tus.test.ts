@@ -216,9 +216,43 @@ describe('concatenation', () => {
     expect(await offsetOf(paths[1]!)).toBe('70000');
   });
 
-  test('of what is not there, not whole or no part', async () => {
+  test('may be asked for while parts are still under way', async () => {
+    const [one, two] = [await begin(3, { 'Upload-Concat': 'partial' }), await begin(3, { 'Upload-Concat': 'partial' })];
+    await patch(one, 0, 'abc');
+    const concat = `final;${one} ${two}`;
+    const created = await create({ 'Upload-Concat': concat, 'Upload-Metadata': metadata({ filename: 'later' }) });
+    expect(created.status).toBe(201);
+    const final = created.headers.get('location')!;
+    const waiting = await head(final);
+    expect([waiting.status, waiting.headers.get('upload-offset'), waiting.headers.get('upload-length'), waiting.headers.get('upload-concat')]).toEqual([200, null, null, concat]);
+    expect((await patch(final, 0, 'x')).status).toBe(403);
+    await patch(two, 0, 'de');
+    expect(await offsetOf(final)).toBeNull();
+    // The last part's last byte makes the whole, before anybody looks.
+    await patch(two, 2, 'f');
+    expect((await world.ask('GET', '/artifacts/later/data')).bytes.toString()).toBe('abcdef');
+    expect([await offsetOf(final), (await head(final)).headers.get('upload-length')]).toEqual(['6', '6']);
+  });
+
+  test('goes on where it was when its server ended half way', async () => {
+    const parts: string[] = [];
+    for (const text of ['abc', '', 'defg']) {
+      const path = await begin(text.length, { 'Upload-Concat': 'partial' });
+      if (text) await patch(path, 0, text);
+      parts.push(path);
+    }
+    const who = { namespace: 'system', credential: 'test' };
+    const about = JSON.stringify({ concat: `final;${parts.join(' ')}`, metadata: metadata({ filename: 'resumed' }) });
+    const { id } = await world.core.uploads.begin(who, { length: 7, about });
+    // Another face may append what a crash would have left there.
+    await world.get('POST', `/upload/${id}`, { body: 'abcde', headers: { 'Upload-Offset': '0' } });
+    expect(await offsetOf(`/tus/${id}`)).toBe('7');
+    expect((await world.ask('GET', '/artifacts/resumed/data')).bytes.toString()).toBe('abcdefg');
+  });
+
+  test('of what is not there, or no part', async () => {
     const [open, plain] = [await begin(5, { 'Upload-Concat': 'partial' }), await begin(0)];
-    for (const parts of [open, plain, '/elsewhere/1']) expect((await create({ 'Upload-Concat': `final;${parts}` })).status).toBe(400);
+    for (const parts of [plain, '/elsewhere/1']) expect((await create({ 'Upload-Concat': `final;${parts}` })).status).toBe(400);
     expect((await create({ 'Upload-Concat': 'final;/tus/00000000-0000-4000-8000-000000000000' })).status).toBe(404);
     expect((await create({ 'Upload-Concat': 'both', 'Upload-Length': '1' })).status).toBe(400);
     expect((await create({ 'Upload-Concat': `final;${open}`, 'Upload-Length': '5' })).status).toBe(400);
@@ -242,6 +276,21 @@ describe('the end of an upload', () => {
     const path = await begin(5, { 'Upload-Metadata': metadata({ artifact: 'wrong', sha512: '0'.repeat(128) }) });
     expect((await patch(path, 0, 'hello')).status).toBe(460);
     expect((await world.ask('GET', '/artifacts/wrong')).status).toBe(404);
+  });
+
+  test('is the beginning, where the caller can read those bytes already', async () => {
+    const content = randomBytes(64);
+    const { sha512 } = await world.push('there', content);
+    const said = { 'Upload-Metadata': metadata({ filename: 'claimed', sha512 }), 'Upload-Length': '64' };
+    const claimed = await create(said);
+    expect([claimed.status, claimed.headers.get('upload-offset'), claimed.headers.get('x-artifact-version')]).toEqual([201, '64', '1']);
+    expect((await world.ask('GET', '/artifacts/claimed/data')).bytes.equals(content)).toBe(true);
+    const path = claimed.headers.get('location')!;
+    expect([await offsetOf(path), (await patch(path, 64, '')).status, (await patch(path, 0, content)).status]).toEqual(['64', 204, 409]);
+    expect((await create({ ...said, 'Upload-Length': '63' })).headers.get('upload-offset')).toBeNull();
+    await world.addNamespace('curious');
+    const theirs = await world.ask('POST', '/tus', { as: 'curious', headers: { ...tus, ...said } });
+    expect([theirs.status, theirs.headers.get('upload-offset')]).toEqual([201, null]);
   });
 
   test('of an empty one is at once', async () => {

@@ -9,6 +9,7 @@ import { wholeNumber } from '../words.ts';
 
 interface Flags {
   readonly dedup: boolean;
+  readonly upload?: string;
   readonly type?: string;
   readonly shared?: boolean;
   readonly namespace?: string;
@@ -28,6 +29,7 @@ export function push(program: Command, context: Context): void {
     .argument('<file>', 'the file, or - for standard input')
     .argument('[name]', 'name of the artifact')
     .option('--no-dedup', 'do not ask first whether the server has the bytes; starts sending at once')
+    .option('--upload <uuid>', 'go on with this open upload, whoever began it (see stowage uploads)')
     .option('--type <type>', 'image or other')
     .option('--shared', 'let every namespace see it (for the system namespace)')
     .option('--namespace <namespace>', 'whose the artifact shall be; it must trust yours')
@@ -50,6 +52,7 @@ async function run(context: Context, file: string, given: string | undefined, fl
   let sent: { readonly done: number; readonly total: number | undefined } | undefined;
   const options: PushOptions = {
     dedup: flags.dedup,
+    upload: flags.upload,
     type: flags.type,
     shared: flags.shared,
     namespace: flags.namespace,
@@ -90,6 +93,7 @@ function sentence(name: string, pushed: Pushed, ms: number): string {
 function again(file: string, name: string | undefined, flags: Flags): string {
   const words = ['stowage', 'push', file, ...(name === undefined ? [] : [name])];
   if (!flags.dedup) words.push('--no-dedup');
+  if (flags.upload !== undefined) words.push('--upload', flags.upload);
   if (flags.type !== undefined) words.push('--type', flags.type);
   if (flags.shared) words.push('--shared');
   if (flags.namespace !== undefined) words.push('--namespace', flags.namespace);

@@ -43,6 +43,7 @@ interface UploadTable {
   outcome_index: number | null;
   outcome_blob: string | null;
   about: string | null;
+  expects: string | null;
 }
 
 interface ContentTable {

@@ -16,11 +16,12 @@ export class Uploads implements UploadFacts {
     this.#host = host;
   }
 
-  /** @throws Refusal `not_found` when the namespace is gone. */
+  /** @throws Refusal `not_found` when the namespace is gone; `conflict` when the id was used before. */
   begin(upload: Upload): Promise<void> {
     return this.#host.write(async (db) => {
       if (!(await namespaceExists(db, upload.namespace))) throw new Refusal('not_found', 'The namespace is gone.');
-      await db.insertInto('uploads').values(rowOf(upload)).execute();
+      const inserted = await db.insertInto('uploads').values(rowOf(upload)).onConflict((conflict) => conflict.column('id').doNothing()).executeTakeFirst();
+      if (inserted.numInsertedOrUpdatedRows !== 1n) throw new Refusal('conflict', 'there was an upload of that id');
     });
   }
 
@@ -31,11 +32,12 @@ export class Uploads implements UploadFacts {
     });
   }
 
-  list(namespace: string | null, page: Page): Promise<Upload[]> {
+  list(namespace: string | null, page: Page, expects: string | null = null): Promise<Upload[]> {
     return this.#host.read(async (db) => {
-      const open = openUploads(db, page);
-      const rows = await (namespace === null ? open : open.where('namespace', '=', namespace)).execute();
-      return rows.map(uploadOf);
+      let open = openUploads(db, page);
+      if (namespace !== null) open = open.where('namespace', '=', namespace);
+      if (expects !== null) open = open.where('expects', '=', expects);
+      return (await open.execute()).map(uploadOf);
     });
   }
 
@@ -135,6 +137,7 @@ export function uploadOf(row: UploadRow): Upload {
     createdAt: row.created_at,
     touchedAt: row.touched_at,
     about: row.about,
+    expects: row.expects,
     outcome: artifact !== null && index !== null && blob !== null ? { artifact, index, blob } : null,
   };
 }
@@ -155,6 +158,7 @@ function rowOf(upload: Upload): UploadRow {
     outcome_index: upload.outcome?.index ?? null,
     outcome_blob: upload.outcome?.blob ?? null,
     about: upload.about,
+    expects: upload.expects,
   };
 }
 

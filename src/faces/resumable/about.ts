@@ -1,11 +1,20 @@
 /** What this face keeps of an upload beside its bytes: in the record, as text that only this face reads. */
-import type { Upload } from '../../core/model.ts';
+import type { ArtifactType, Upload } from '../../core/model.ts';
+import type { Digest } from '../../kit/digest.ts';
 
 export interface About {
   /** As it came. */
   readonly metadata?: string;
   /** As it came: `partial`, or `final;` with the parts' URLs. */
   readonly concat?: string;
+  /** The artifact that a request's path or capability named. */
+  readonly artifact?: string;
+  /** Whose that artifact is; absent for the caller's own. */
+  readonly namespace?: string;
+  /** Its type; absent for `other`. */
+  readonly type?: ArtifactType;
+  /** What the whole of it is to be. */
+  readonly digests?: readonly Digest[];
 }
 
 export function printAbout(about: About): string {

@@ -1,9 +1,10 @@
 /** The end of an upload that says what it is to become. */
+import type { Target } from '../../core/artifacts.ts';
 import type { Core } from '../../core/index.ts';
 import type { Principal, Upload } from '../../core/model.ts';
 import { Refusal } from '../../core/refusal.ts';
-import { parseDigest } from '../../kit/digest.ts';
-import { aboutOf } from './about.ts';
+import { parseDigest, type Digest } from '../../kit/digest.ts';
+import { aboutOf, type About } from './about.ts';
 import { parseMetadata } from './metadata.ts';
 
 /** What an upload became. */
@@ -14,26 +15,51 @@ export interface Finished {
 }
 
 /**
- * Makes a whole upload a version of the artifact that its metadata names: `artifact`, or `filename` or `name`; in `namespace`;
- * with `sha512` only if it has it. One that names nothing stays an upload, which any face may convert.
+ * Makes a whole upload a version of the artifact that its path or its metadata names, if it has the digests that were
+ * named. One that names nothing stays an upload, which any face may convert.
  *
  * @throws Refusal as `Artifacts.convert` does.
  */
 export async function finish(core: Core, who: Principal, upload: Upload): Promise<Finished | undefined> {
   if (upload.outcome) return upload.outcome;
-  const { metadata = '', concat } = aboutOf(upload);
-  if (upload.length === null || upload.offset !== upload.length || concat === 'partial') return undefined;
-  const said = parseMetadata(metadata);
-  const name = said.get('artifact') || said.get('filename') || said.get('name');
-  if (!name) return undefined;
-  const target = { name, type: 'other', namespace: said.get('namespace') || null, sourceUrl: null, shared: false, maxVersions: undefined } as const;
-  const { artifact, index, blob } = await core.artifacts.convert(who, upload.id, target, { size: upload.length, digests: digestsOf(said.get('sha512')) });
+  const about = aboutOf(upload);
+  if (upload.length === null || upload.offset !== upload.length || about.concat === 'partial') return undefined;
+  const target = targetOf(about);
+  if (!target) return undefined;
+  const { artifact, index, blob } = await core.artifacts.convert(who, upload.id, target, { size: upload.length, digests: promisesOf(about) });
   return { artifact: artifact.uuid, index, blob };
 }
 
-function digestsOf(hex: string | undefined): NonNullable<ReturnType<typeof parseDigest>>[] {
-  if (!hex) return [];
+/**
+ * Makes bytes that the caller can read already, and promises, a version, with no byte sent.
+ *
+ * @param length how many bytes the caller says there are, if it does.
+ * @throws Refusal as `Artifacts.adopt` does.
+ */
+export async function claim(core: Core, who: Principal, about: About, length: number | undefined): Promise<(Finished & { readonly size: number }) | undefined> {
+  const target = targetOf(about);
+  const digests = promisesOf(about);
+  const sha512 = digests.find(({ algorithm }) => algorithm === 'sha512');
+  const known = target && about.concat === undefined && sha512 && (await core.blobs.find(who, sha512));
+  if (!known || (length !== undefined && length !== known.size)) return undefined;
+  const { artifact, index, blob } = await core.artifacts.adopt(who, known.uuid, target, { size: length, digests });
+  return { artifact: artifact.uuid, index, blob, size: known.size };
+}
+
+/** What its creator promised of the whole. @throws Refusal `malformed` for a sha512 that is none. */
+export function promisesOf({ digests = [], metadata = '' }: About): readonly Digest[] {
+  const hex = parseMetadata(metadata).get('sha512');
+  if (!hex) return digests;
   const digest = parseDigest('sha512', hex);
   if (!digest) throw new Refusal('malformed', 'the sha512 in the metadata is not 128 hexadecimal digits');
-  return [digest];
+  return [...digests, digest];
+}
+
+/** The artifact that the path names, or the metadata (`artifact`, or `filename` or `name`; in `namespace`). */
+export function targetOf({ artifact, namespace, type = 'other', metadata = '' }: About): Target | undefined {
+  const said = parseMetadata(metadata);
+  const name = artifact ?? (said.get('artifact') || said.get('filename') || said.get('name'));
+  if (!name) return undefined;
+  const owner = artifact === undefined ? said.get('namespace') || null : namespace ?? null;
+  return { name, type, namespace: owner, sourceUrl: null, shared: false, maxVersions: undefined };
 }

@@ -1,17 +1,20 @@
-/** The resumable faces: tus 1.0, on the same uploads as every other face. */
-import { Router } from 'express';
+/** The resumable faces: tus 1.0 and the IETF's resumable uploads, on the same uploads as every other face. */
+import { Router, type ErrorRequestHandler } from 'express';
 import type { Logger } from 'pino';
-import type { Core } from '../../core/index.ts';
-import type { Lifetime } from '../../http/lifetime.ts';
+import { send } from '../../http/answering.ts';
+import type { Book } from '../../http/book.ts';
 import { refusing } from '../../http/refusing.ts';
-import type { Tokens } from '../../http/tokens.ts';
-import { wording } from './refusals.ts';
+import { Routes } from '../../http/routes.ts';
+import type { Desk } from './call.ts';
+import { capabilities } from './capabilities.ts';
+import { Ietf } from './ietf.ts';
+import { Problem } from './problems.ts';
+import { plainWording, wording } from './refusals.ts';
 import { Tus } from './tus.ts';
 
-export interface ResumableOptions {
-  readonly lifetime: Lifetime;
+export interface ResumableOptions extends Desk {
+  readonly book: Book;
   readonly log: Logger;
-  readonly tokens: Tokens;
 }
 
 export interface Resumable {
@@ -20,11 +23,43 @@ export interface Resumable {
   readonly mounted: readonly string[];
 }
 
-export function resumable(core: Core, { lifetime, log, tokens }: ResumableOptions): Resumable {
+/** The book's names of what speaks in header fields, which the protocols describe better than a book can. */
+const spoken = [
+  'tusOptions', 'tusCreate', 'tusHead', 'tusAppend', 'tusTerminate',
+  'artifactDataLimits', 'postArtifactData', 'putArtifactData', 'uploadLimits', 'patchUpload',
+] as const;
+
+export function resumable({ book, log, ...desk }: ResumableOptions): Resumable {
   const router = Router({ caseSensitive: true });
-  const tus = new Tus({ core, lifetime, tokens });
+  mountTus(router, new Tus(desk), log);
+  mountIetf(router, new Ietf(desk));
+  const routes = new Routes(book, { lifetime: desk.lifetime, authenticate: (req) => desk.tokens.principal(req) });
+  capabilities(routes, desk.core, desk.tokens);
+  router.use(routes.router, printProblem, refusing(plainWording, log));
+  return { router, mounted: [...spoken, ...routes.mounted] };
+}
+
+function mountTus(router: Router, tus: Tus, log: Logger): void {
   router.all('/tus', (req, res) => tus.serve(req, res, undefined));
   router.all('/tus/:id', (req, res) => tus.serve(req, res, req.params.id));
   router.use('/tus', refusing(wording, log));
-  return { router, mounted: ['tusOptions', 'tusCreate', 'tusHead', 'tusAppend', 'tusTerminate'] };
 }
+
+function mountIetf(router: Router, ietf: Ietf): void {
+  router.route('/artifacts/:name/data')
+    .options((req, res) => ietf.tell(req, res))
+    .post((req, res) => ietf.create(req, res, req.params.name))
+    .put((req, res) => ietf.create(req, res, req.params.name));
+  router.route('/upload/:uuid')
+    .options((req, res) => ietf.tell(req, res))
+    .patch((req, res) => ietf.append(req, res, req.params.uuid))
+    .head((req, res, next) => ietf.look(req, res, next, req.params.uuid))
+    .get((req, res, next) => ietf.look(req, res, next, req.params.uuid))
+    .delete((req, res, next) => ietf.drop(req, res, next, req.params.uuid));
+}
+
+/** Express tells an error handler by its four parameters. */
+const printProblem: ErrorRequestHandler = (error: unknown, req, res, next): void => {
+  if (!(error instanceof Problem)) return next(error);
+  send(req, res, { status: error.status, headers: error.headers, type: 'application/problem+json', text: JSON.stringify(error.body) });
+};

@@ -1,6 +1,6 @@
 import { plainStatuses, type Wording } from '../../http/refusing.ts';
 
-/** How this face says no: in plain words, and with 460 for a checksum. */
+/** How tus says no: in plain words, and with 460 for a checksum. */
 export const wording: Wording = {
   statuses: { ...plainStatuses, digest_mismatch: 460 },
 
@@ -15,3 +15,6 @@ export const wording: Wording = {
     return headers;
   },
 };
+
+/** How the other resumable requests say no. */
+export const plainWording: Wording = { ...wording, statuses: plainStatuses };

@@ -1,9 +1,9 @@
-import type { Upload } from '../../core/model.ts';
 import { Refusal } from '../../core/refusal.ts';
 import { parseDigestField, type Digest } from '../../kit/digest.ts';
 import { json, send } from '../../http/answering.ts';
 import { watchDelivery } from '../../http/delivery.ts';
 import { ANSWERED, type OwnedCall } from '../../http/routes.ts';
+import { uploadFields } from '../../http/upload-fields.ts';
 import type { Desk } from './desk.ts';
 import { list } from './listing.ts';
 
@@ -16,20 +16,24 @@ const oldClient = /\bShaken Fist\//;
 export function uploads(desk: Desk): void {
   const { core, routes, views } = desk;
   routes
-    .owned('beginUpload', async ({ who, given }) => views.upload(await core.uploads.begin(who, given.maybeInteger('Upload-Length') ?? null)))
+    .owned('beginUpload', async ({ who, given }) => {
+      const promised = digestsOf(given.maybeText('Repr-Digest'), 'Repr-Digest').find(({ algorithm }) => algorithm === 'sha512');
+      const facts = { length: given.maybeInteger('Upload-Length') ?? null, expects: promised?.hex ?? null };
+      return views.upload(await core.uploads.begin(who, facts));
+    })
     .owned('listUploads', (call) => list(call, {
-      page: (page) => core.uploads.list(call.who, page),
+      page: (page) => core.uploads.list(call.who, page, call.given.maybeText('sha512') ?? null),
       keyOf: (upload) => upload.id,
       views: async (found) => found.map((upload) => views.upload(upload)),
     }))
     .owned('headUpload', async (call) => {
       const upload = await core.uploads.fence(call.who, call.given.text('uuid'));
-      send(call.req, call.res, { status: 200, headers: standing(upload) });
+      send(call.req, call.res, { status: 200, headers: uploadFields(core, upload) });
       return ANSWERED;
     })
     .owned('getUpload', async ({ who, given, req, res }) => {
       const upload = await core.uploads.look(who, given.text('uuid'));
-      json(req, res, 200, views.upload(upload), standing(upload));
+      json(req, res, 200, views.upload(upload), uploadFields(core, upload));
       return ANSWERED;
     })
     .owned('appendUpload', (call) => append(desk, call))
@@ -54,8 +58,4 @@ export function digestsOf(field: string | undefined, name: string): readonly Dig
   const digests = field === undefined ? [] : parseDigestField(field);
   if (!digests) throw new Refusal('malformed', `${name} is not a list of digests like sha-512=:...:`);
   return digests;
-}
-
-function standing(upload: Upload): Record<string, string | number> {
-  return { 'Upload-Offset': upload.offset, ...(upload.length === null ? {} : { 'Upload-Length': upload.length }), 'Cache-Control': 'no-store' };
 }

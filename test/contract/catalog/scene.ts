@@ -34,7 +34,7 @@ export class Scene {
   async upload(namespace: string, size: number, touchedAt = 1): Promise<string> {
     const upload: Upload = {
       id: randomUUID(), namespace, state: 'open', offset: size, length: null, lastStart: null, lastAnswered: false,
-      createdAt: 1, touchedAt, about: null, outcome: null,
+      createdAt: 1, touchedAt, about: null, expects: null, outcome: null,
     };
     await this.catalog.uploads.begin(upload);
     return upload.id;

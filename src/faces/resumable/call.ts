@@ -1,0 +1,76 @@
+/** A request of this face, once it is known who sends it. */
+import type { Request, Response } from 'express';
+import type { Core } from '../../core/index.ts';
+import type { Beginning } from '../../core/uploads.ts';
+import type { Principal, Upload } from '../../core/model.ts';
+import { Refusal } from '../../core/refusal.ts';
+import type { Lifetime } from '../../http/lifetime.ts';
+import { nameCaller } from '../../http/requests.ts';
+import type { Capability, Tokens } from '../../http/tokens.ts';
+import { printAbout, type About } from './about.ts';
+import { targetOf } from './finish.ts';
+
+/** What every part of this face works with. */
+export interface Desk {
+  readonly core: Core;
+  readonly lifetime: Lifetime;
+  readonly tokens: Tokens;
+  /** Whether 104 may be sent: some proxies take it for the answer. */
+  readonly interim: boolean;
+}
+
+export interface Call {
+  readonly req: Request;
+  readonly res: Response;
+  readonly who: Principal;
+  /** The one upload that the request may be about, if it is for one. */
+  readonly capability: Capability | undefined;
+}
+
+/**
+ * Finds out who asks, and that they may ask about this upload.
+ *
+ * @throws Refusal `unauthenticated`, `forbidden`
+ */
+export async function enter({ tokens }: Desk, req: Request, res: Response, upload?: string): Promise<Call> {
+  const { who, capability } = await tokens.holder(req);
+  nameCaller(res, who.namespace);
+  if (capability && upload !== undefined && upload !== capability.upload) throw new Refusal('forbidden', 'the capability is for another upload');
+  return { req, res, who, capability };
+}
+
+/** Where an upload is, for whoever sent this request. */
+export function placeOf(path: string, { req, capability }: Call): string {
+  return capability ? `${path}?capability=${String(req.query['capability'])}` : path;
+}
+
+/**
+ * Begins an upload; by a capability the one that it is for, which is the same one when asked again.
+ *
+ * @param type the media type that the request names.
+ * @throws Refusal `conflict` when the capability was used up; and for what it cannot become, before a byte is sent.
+ */
+export async function begin(core: Core, { who, capability }: Call, facts: Omit<Beginning, 'id' | 'about'>, about: About, type: string | undefined): Promise<Upload> {
+  const bound = capability ? { ...about, artifact: capability.artifact, ...(capability.namespace === null ? {} : { namespace: capability.namespace }) } : about;
+  const target = targetOf(bound);
+  if (target) await core.artifacts.demandTarget(who, target);
+  if (!capability) return core.uploads.begin(who, { ...facts, about: printAbout(about) });
+  if (!allows(capability.type, type)) throw new Refusal('forbidden', `the capability is for ${capability.type}`);
+  if ((facts.length ?? 0) > capability.maxSize) {
+    throw new Refusal('too_large', `this upload may have at most ${capability.maxSize} bytes`, { max: capability.maxSize });
+  }
+  const there = await core.uploads.look(who, capability.upload).catch(unlessGone);
+  if (there?.state === 'open') return there;
+  return core.uploads.begin(who, { ...facts, id: capability.upload, about: printAbout(bound) });
+}
+
+function allows(pattern: string | null, type: string | undefined): boolean {
+  if (pattern === null) return true;
+  const named = type?.split(';')[0]?.trim().toLowerCase() ?? '';
+  return pattern.endsWith('/*') ? named.startsWith(pattern.slice(0, -1)) : named === pattern;
+}
+
+function unlessGone(error: unknown): undefined {
+  if (error instanceof Refusal && error.reason === 'not_found') return undefined;
+  throw error;
+}

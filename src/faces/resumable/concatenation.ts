@@ -1,0 +1,62 @@
+import type { Core } from '../../core/index.ts';
+import type { Principal, Upload } from '../../core/model.ts';
+import { Refusal } from '../../core/refusal.ts';
+import { aboutOf, printAbout, type About } from './about.ts';
+
+/** Uploads made of other uploads, which may still be under way. The parts' bytes are copied: they stay parts, and may be used again. */
+export class Concatenation {
+  readonly #core: Core;
+  /** Joins under way: whoever asks meanwhile waits for the same one. */
+  readonly #joining = new Map<string, Promise<Upload>>();
+
+  constructor(core: Core) {
+    this.#core = core;
+  }
+
+  /** @throws Refusal `malformed`, `not_found` where the parts are no parts. */
+  async begin(who: Principal, about: About): Promise<Upload> {
+    for (const id of partsOf(about)) {
+      const part = await this.#core.uploads.look(who, id);
+      if (aboutOf(part).concat !== 'partial') throw new Refusal('malformed', `${part.id} is no partial upload`);
+    }
+    return this.#core.uploads.begin(who, { about: printAbout(about) });
+  }
+
+  /** Gives a final upload its bytes, if all parts have theirs. Begun again after a crash, it goes on with what is missing. */
+  join(who: Principal, final: Upload): Promise<Upload> {
+    const joining = this.#joining.get(final.id) ?? this.#join(who, final).finally(() => this.#joining.delete(final.id));
+    this.#joining.set(final.id, joining);
+    return joining;
+  }
+
+  /** Final uploads that lack this part's bytes. */
+  async waitingFor(who: Principal, part: Upload): Promise<Upload[]> {
+    const waiting: Upload[] = [];
+    for (let after: string | null = null; ;) {
+      const page: Upload[] = await this.#core.uploads.list(who, { after, limit: 500 });
+      waiting.push(...page.filter((upload) => isUnfinished(upload) && partsOf(aboutOf(upload)).includes(part.id)));
+      if (page.length < 500) return waiting;
+      after = page.at(-1)!.id;
+    }
+  }
+
+  async #join(who: Principal, final: Upload): Promise<Upload> {
+    if (!isUnfinished(final)) return final;
+    const parts = await Promise.all(partsOf(aboutOf(final)).map((id) => this.#core.uploads.look(who, id)));
+    if (parts.some((part) => part.length !== part.offset)) return final;
+    return this.#core.uploads.join(who, await this.#core.uploads.look(who, final.id), parts);
+  }
+}
+
+function isUnfinished(upload: Upload): boolean {
+  return upload.state === 'open' && aboutOf(upload).concat?.startsWith('final') === true && upload.length !== upload.offset;
+}
+
+/** The ids of the parts of a final upload, in order. */
+function partsOf({ concat = '' }: About): string[] {
+  return concat.slice('final;'.length).trim().split(/\s+/).map((url) => {
+    const [, id] = /\/tus\/([0-9a-f-]{36})\/?$/.exec(url) ?? [];
+    if (id === undefined) throw new Refusal('malformed', 'Upload-Concat names what is no upload of this server');
+    return id;
+  });
+}

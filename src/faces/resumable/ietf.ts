@@ -1,0 +1,167 @@
+import type { NextFunction, Request, Response } from 'express';
+import type { Principal, Upload } from '../../core/model.ts';
+import { Refusal } from '../../core/refusal.ts';
+import { json, send } from '../../http/answering.ts';
+import { hasBody } from '../../http/incoming.ts';
+import { nameRoute } from '../../http/requests.ts';
+import { uploadFields, uploadLimit } from '../../http/upload-fields.ts';
+import { isId } from '../../kit/ids.ts';
+import { parseDigestField, printDigestField, type Digest } from '../../kit/digest.ts';
+import type { About } from './about.ts';
+import { begin, enter, placeOf, type Call, type Desk } from './call.ts';
+import { booleanField, integerField, printBoolean } from './fields.ts';
+import { claim, finish, type Finished } from './finish.ts';
+import { tellResumption } from './interim.ts';
+import { Problem } from './problems.ts';
+
+const partType = 'application/partial-upload';
+
+type Headers = Record<string, string | number>;
+
+/** Resumable Uploads for HTTP (draft-ietf-httpbis-resumable-upload), and plain uploads to a name, which are the same with less said. */
+export class Ietf {
+  readonly #desk: Desk;
+
+  constructor(desk: Desk) {
+    this.#desk = desk;
+  }
+
+  /** What limits there are. */
+  tell(req: Request, res: Response): void {
+    send(req, res, { status: 204, headers: { 'Upload-Limit': uploadLimit(this.#desk.core), 'Accept-Patch': partType } });
+  }
+
+  /** A body for a name: all of it, or, with `Upload-Complete: ?0`, its beginning. */
+  async create(req: Request, res: Response, name: string): Promise<void> {
+    nameRoute(res, '/artifacts/{ref}/data');
+    const { core } = this.#desk;
+    const call = await enter(this.#desk, req, res);
+    if (call.capability && call.capability.artifact !== name) throw new Refusal('forbidden', 'the capability is for another artifact');
+    const complete = booleanField(req, 'upload-complete');
+    const about = { ...(call.capability ? { artifact: name } : await this.#named(call.who, name)), digests: digestsOf(req, 'repr-digest') };
+    const length = declaredLength(req, 0, complete ?? true);
+    const claimed = call.capability ? undefined : await claim(core, call.who, about, length);
+    if (claimed) return this.#tellFinished(call, claimed, { status: 201 });
+    const expects = about.digests.find(({ algorithm }) => algorithm === 'sha512')?.hex ?? null;
+    const begun = await begin(core, call, { length: length ?? null, expects }, about, req.headers['content-type']);
+    const place = { 'Location': placeOf(`/upload/${begun.id}`, call), 'Upload-Limit': uploadLimit(core, begun) };
+    if (complete !== undefined) this.#tellInterim(req, res, place);
+    // Whatever becomes of this request: what arrived of it lies there, and can be gone on with.
+    res.setHeader('Location', place.Location);
+    const offset = hasBody(req) ? await this.#take(call, begun.id, 0) : 0;
+    await this.#answer(call, { ...begun, offset }, complete ?? true, { ...place, status: 201 });
+  }
+
+  async append(req: Request, res: Response, id: string): Promise<void> {
+    nameRoute(res, '/upload/{uuid}');
+    const { core } = this.#desk;
+    const call = await enter(this.#desk, req, res, id);
+    if (req.headers['content-type']?.split(';')[0]?.trim().toLowerCase() !== partType) {
+      return send(req, res, { status: 415, headers: { 'Accept-Patch': partType }, type: 'text/plain; charset=utf-8', text: `bytes of an upload come as ${partType}\n` });
+    }
+    const at = integerField(req, 'upload-offset');
+    const complete = booleanField(req, 'upload-complete');
+    if (at === undefined || complete === undefined) throw new Refusal('malformed', 'Upload-Offset and Upload-Complete are needed');
+    const before = await core.uploads.look(call.who, id);
+    const again = before.state === 'sealed' && at === before.offset && complete && !hasBody(req);
+    const length = declaredLength(req, at, complete);
+    if (length !== undefined && before.length !== null && length !== before.length) throw Problem.inconsistentLength();
+    if (!again) this.#tellInterim(req, res, { 'Upload-Limit': uploadLimit(core, before) });
+    const offset = again ? at : await this.#take(call, id, at, length);
+    const upload = { ...(await core.uploads.look(call.who, id)), offset };
+    await this.#answer(call, upload, complete, { 'status': 200, 'Upload-Limit': uploadLimit(core, upload) });
+  }
+
+  /** How the upload stands, for whoever has a capability for it; others are served elsewhere. */
+  async look(req: Request, res: Response, next: NextFunction, id: string): Promise<void> {
+    if (req.query['capability'] === undefined) return next();
+    nameRoute(res, '/upload/{uuid}');
+    const { who } = await enter(this.#desk, req, res, id);
+    const { core } = this.#desk;
+    const upload = await (req.method === 'HEAD' ? core.uploads.fence(who, id) : core.uploads.look(who, id));
+    send(req, res, { status: 204, headers: uploadFields(core, upload) });
+  }
+
+  /** Gives the upload up, by a capability for it. */
+  async drop(req: Request, res: Response, next: NextFunction, id: string): Promise<void> {
+    if (req.query['capability'] === undefined) return next();
+    nameRoute(res, '/upload/{uuid}');
+    const { who } = await enter(this.#desk, req, res, id);
+    await this.#desk.core.uploads.drop(who, id);
+    send(req, res, { status: 204 });
+  }
+
+  /** What a path names: an artifact by its uuid or by the caller's name for it, or one that is still to be. */
+  async #named(who: Principal, ref: string): Promise<About> {
+    const { artifacts } = this.#desk.core;
+    try {
+      const { name, namespace, type } = isId(ref) ? await artifacts.getOwn(who, ref) : await artifacts.get(who, ref);
+      if (isId(ref) || namespace === who.namespace) return { artifact: name, namespace, type };
+    } catch (error) {
+      if (isId(ref) || !(error instanceof Refusal) || error.reason !== 'not_found') throw error;
+    }
+    return { artifact: ref };
+  }
+
+  async #take({ req, res, who, capability }: Call, id: string, at: number, length?: number): Promise<number> {
+    const { core, lifetime } = this.#desk;
+    const kept = (offset: number): void => this.#tellInterim(req, res, { 'Upload-Offset': offset });
+    const request = { at, digests: digestsOf(req, 'content-digest'), length, kept, most: capability?.maxSize };
+    try {
+      return (await core.uploads.append(who, id, lifetime.body(req, res), request)).offset;
+    } catch (error) {
+      if (!(error instanceof Refusal)) throw error;
+      if (error.reason === 'offset_mismatch') throw Problem.mismatchingOffset(Number(error.details['offset']), at);
+      // More bytes than were declared: nobody can tell any more which of them were meant.
+      if (error.reason === 'too_large' && (await core.uploads.look(who, id)).length !== null) await core.uploads.drop(who, id);
+      throw error;
+    }
+  }
+
+  async #answer(call: Call, upload: Upload, complete: boolean, { status, ...place }: Headers & { status: number }): Promise<void> {
+    const { req, res, who } = call;
+    const headers: Headers = { ...place, 'Upload-Offset': upload.offset };
+    if (!complete) {
+      const running = req.headers['want-repr-digest'] === undefined ? {} : await this.#digest(upload);
+      return send(req, res, { status: status === 201 ? 201 : 204, headers: { ...headers, ...running, 'Upload-Complete': printBoolean(false) } });
+    }
+    const finished = await finish(this.#desk.core, who, upload.length === null ? { ...upload, length: upload.offset } : upload);
+    if (!finished) return send(req, res, { status: 204, headers: { ...headers, ...(await this.#digest(upload)), 'Upload-Complete': printBoolean(true) } });
+    await this.#tellFinished(call, finished, { status, ...headers });
+  }
+
+  /** Where the upload became a version; the body says of what. */
+  async #tellFinished({ req, res, who }: Call, { artifact, index, blob }: Finished, { status, ...headers }: Headers & { status: number }): Promise<void> {
+    const { sha512, size } = await this.#desk.core.blobs.get(who, blob);
+    const digest = printDigestField({ algorithm: 'sha512', hex: sha512 });
+    const view = { artifact_uuid: artifact, index, blob_uuid: blob, sha512, size };
+    json(req, res, status, view, { ...headers, 'Upload-Complete': printBoolean(true), 'Repr-Digest': digest });
+  }
+
+  /** The digest of what is there so far. */
+  async #digest(upload: Upload): Promise<Headers> {
+    return { 'Repr-Digest': printDigestField(await this.#desk.core.uploads.digest(upload)) };
+  }
+
+  #tellInterim(req: Request, res: Response, headers: Headers): void {
+    if (this.#desk.interim) tellResumption(req, res, headers);
+  }
+}
+
+/** The whole upload's size, as far as the request tells; its ways of telling it must agree. */
+function declaredLength(req: Request, at: number, complete: boolean): number | undefined {
+  const said = integerField(req, 'upload-length');
+  const content = req.headers['content-length'];
+  const counted = !complete ? undefined : content !== undefined ? at + Number(content) : hasBody(req) ? undefined : at;
+  if (said !== undefined && counted !== undefined && said !== counted) throw Problem.inconsistentLength();
+  return said ?? counted;
+}
+
+/** @throws Refusal `malformed` where the field is not a list of digests. */
+function digestsOf(req: Request, name: string): readonly Digest[] {
+  const field = req.headers[name];
+  if (typeof field !== 'string') return [];
+  const digests = parseDigestField(field);
+  if (!digests) throw new Refusal('malformed', `${name} is not a list of digests like sha-512=:...:`);
+  return digests;
+}

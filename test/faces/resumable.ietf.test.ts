@@ -1,0 +1,260 @@
+/** The IETF's resumable uploads, section by section of the draft, for every version of it that clients speak. */
+import { createHash, randomBytes } from 'node:crypto';
+import { eventually, RawConnection, type RawAnswer } from '../support/raw.ts';
+import { openWorld, type Answered, type World } from '../support/world.ts';
+
+let world: World;
+beforeAll(async () => void (world = await openWorld({ env: { STOWAGE_MAX_UPLOAD_SIZE: '1GiB' } })));
+afterAll(() => world.close());
+
+interface Made {
+  readonly artifact_uuid: string;
+  readonly index: number;
+  readonly blob_uuid: string;
+  readonly sha512: string;
+  readonly size: number;
+}
+
+const digest = (algorithm: 'sha256' | 'sha512', bytes: Uint8Array | string): string =>
+  `${algorithm.replace('sha', 'sha-')}=:${createHash(algorithm).update(bytes).digest('base64')}:`;
+const hex = (bytes: Uint8Array | string): string => createHash('sha512').update(bytes).digest('hex');
+const stored = async (name: string): Promise<string> => (await world.ask('GET', `/artifacts/${name}/data`)).bytes.toString();
+const field = (answer: Answered, ...names: string[]): (string | null)[] => names.map((name) => answer.headers.get(name));
+/** A path of this server, whether it was told with the server's name or without. */
+const pathOf = (answer: Answered): string => new URL(answer.headers.get('location')!, world.url).pathname;
+const problem = (answer: Answered): unknown => [answer.status, answer.headers.get('content-type'), answer.json<{ type: string }>().type.split('#')[1]];
+
+describe.each([['interop 6', '6'], ['interop 7', '7'], ['interop 8', '8'], ['interop 9', '9'], ['the final form', undefined]])('%s', (label, version) => {
+  const name = (what: string): string => `${label.replace(' ', '-')}-${what}`;
+  const spoken = (headers: Record<string, string>): Record<string, string> => ({ ...(version === undefined ? {} : { 'Upload-Draft-Interop-Version': version }), ...headers });
+  const create = (what: string, headers: Record<string, string>, body?: string): Promise<Answered> =>
+    world.ask('POST', `/artifacts/${name(what)}/data`, { headers: spoken(headers), ...(body === undefined ? {} : { body }) });
+  const append = (path: string, at: number, complete: boolean, body: string, headers: Record<string, string> = {}): Promise<Answered> =>
+    world.ask('PATCH', path, {
+      headers: spoken({ 'Content-Type': 'application/partial-upload', 'Upload-Offset': String(at), 'Upload-Complete': complete ? '?1' : '?0', ...headers }), body,
+    });
+  const head = (path: string): Promise<Answered> => world.ask('HEAD', path, { headers: spoken({}) });
+
+  test('creation with all bytes makes a version at once', async () => {
+    const made = await create('whole', { 'Upload-Complete': '?1' }, 'hello');
+    expect([made.status, ...field(made, 'upload-complete', 'upload-offset', 'repr-digest')]).toEqual([201, '?1', '5', digest('sha512', 'hello')]);
+    expect(made.json<Made>()).toMatchObject({ index: 1, size: 5, sha512: hex('hello') });
+    expect(await stored(name('whole'))).toBe('hello');
+  });
+
+  test('careful creation, appends, and a closing one', async () => {
+    const begun = await create('careful', { 'Upload-Complete': '?0', 'Upload-Length': '11' });
+    expect([begun.status, ...field(begun, 'upload-complete', 'upload-offset')]).toEqual([201, '?0', '0']);
+    expect(begun.headers.get('upload-limit')).toMatch(/^max-size=1073741824,min-size=0,max-age=\d+$/);
+    const path = pathOf(begun);
+    const first = await append(path, 0, false, 'hello ');
+    expect([first.status, ...field(first, 'upload-complete', 'upload-offset')]).toEqual([204, '?0', '6']);
+    const last = await append(path, 6, true, 'world');
+    expect([last.status, ...field(last, 'upload-complete', 'upload-offset')]).toEqual([200, '?1', '11']);
+    expect(last.json<Made>()).toMatchObject({ index: 1, size: 11 });
+    expect(await stored(name('careful'))).toBe('hello world');
+    const repeated = await append(path, 11, true, '');
+    expect([repeated.status, repeated.json()]).toEqual([200, last.json()]);
+    expect([...field(await head(path), 'upload-complete', 'upload-offset')]).toEqual(['?1', '11']);
+  });
+
+  test('of unknown length, closed by nothing', async () => {
+    const begun = await create('closed', { 'Upload-Complete': '?0' }, 'abc');
+    expect([begun.status, ...field(begun, 'upload-complete', 'upload-offset')]).toEqual([201, '?0', '3']);
+    expect((await append(pathOf(begun), 3, false, 'def')).headers.get('upload-offset')).toBe('6');
+    expect((await append(pathOf(begun), 6, true, '')).status).toBe(200);
+    expect(await stored(name('closed'))).toBe('abcdef');
+  });
+
+  test('offset retrieval by HEAD and by GET', async () => {
+    const path = pathOf(await create('looked', { 'Upload-Complete': '?0', 'Upload-Length': '9' }, 'abc'));
+    for (const method of ['HEAD', 'GET']) {
+      const standing = await world.ask(method, path, { headers: spoken({}) });
+      expect([standing.status, ...field(standing, 'upload-offset', 'upload-complete', 'upload-length', 'cache-control')]).toEqual([200, '3', '?0', '9', 'no-store']);
+      expect(standing.headers.get('upload-limit')).toMatch(/max-size=1073741824.*max-age=\d+/);
+    }
+    expect((await head('/upload/00000000-0000-4000-8000-000000000000')).status).toBe(404);
+  });
+
+  test('a wrong offset is a problem with a name, and changes nothing', async () => {
+    const path = pathOf(await create('offset', { 'Upload-Complete': '?0' }, 'abc'));
+    for (const at of [0, 2, 4]) {
+      const refused = await append(path, at, false, 'xyz');
+      expect(problem(refused)).toEqual([409, 'application/problem+json', 'mismatching-upload-offset']);
+      expect(field(refused, 'upload-offset', 'upload-complete')).toEqual(['3', '?0']);
+      expect(refused.json()).toMatchObject({ 'expected-offset': 3, 'provided-offset': at });
+    }
+    expect((await head(path)).headers.get('upload-offset')).toBe('3');
+  });
+
+  test('lengths that do not agree are a problem with a name', async () => {
+    const refused = await create('lengths', { 'Upload-Complete': '?1', 'Upload-Length': '9' }, 'abc');
+    expect(problem(refused)).toEqual([400, 'application/problem+json', 'inconsistent-upload-length']);
+    const path = pathOf(await create('lengths', { 'Upload-Complete': '?0', 'Upload-Length': '9' }, 'abc'));
+    expect(problem(await append(path, 3, true, 'def'))).toEqual([400, 'application/problem+json', 'inconsistent-upload-length']);
+    expect(problem(await append(path, 3, false, 'def', { 'Upload-Length': '10' }))).toEqual([400, 'application/problem+json', 'inconsistent-upload-length']);
+    expect((await append(path, 3, true, 'defghi')).status).toBe(200);
+  });
+
+  test('more bytes than were declared end the upload', async () => {
+    const path = pathOf(await create('overrun', { 'Upload-Complete': '?0', 'Upload-Length': '4' }, 'abc'));
+    expect((await append(path, 3, false, 'defg')).status).toBe(413);
+    expect((await head(path)).status).toBe(404);
+  });
+
+  test('appends of another type, or that leave things unsaid', async () => {
+    const path = pathOf(await create('unsaid', { 'Upload-Complete': '?0' }, 'abc'));
+    const other = await append(path, 3, true, 'x', { 'Content-Type': 'application/octet-stream' });
+    expect([other.status, other.headers.get('accept-patch')]).toEqual([415, 'application/partial-upload']);
+    // A value of the wrong type is no value.
+    for (const bad of [{ 'Upload-Complete': '1' }, { 'Upload-Complete': 'true' }, { 'Upload-Offset': '"3"' }, { 'Upload-Offset': '-3' }] as Record<string, string>[]) {
+      expect((await append(path, 3, true, 'x', bad)).status).toBe(400);
+    }
+    expect((await head(path)).headers.get('upload-offset')).toBe('3');
+  });
+
+  test('cancellation', async () => {
+    const path = pathOf(await create('cancelled', { 'Upload-Complete': '?0' }, 'abc'));
+    expect((await world.ask('DELETE', path, { headers: spoken({}) })).status).toBe(200);
+    expect((await head(path)).status).toBe(404);
+    expect((await append(path, 3, true, 'x')).status).toBe(404);
+  });
+
+  test('limits, to anybody', async () => {
+    for (const path of [`/artifacts/${name('any')}/data`, '/upload/00000000-0000-4000-8000-000000000000']) {
+      const told = await world.ask('OPTIONS', path, { as: null, headers: spoken({}) });
+      expect([told.status, ...field(told, 'upload-limit', 'accept-patch')]).toEqual([204, 'max-size=1073741824,min-size=0', 'application/partial-upload']);
+    }
+    expect((await create('huge', { 'Upload-Complete': '?0', 'Upload-Length': String(1024 ** 3 + 1) })).status).toBe(413);
+  });
+
+  test('digests: of the whole, of a part, and the running one', async () => {
+    const begun = await create('digests', { 'Upload-Complete': '?0', 'Repr-Digest': digest('sha512', 'abcdef'), 'Want-Repr-Digest': 'sha-512=5' }, 'abc');
+    expect(begun.headers.get('repr-digest')).toBe(digest('sha512', 'abc'));
+    const path = pathOf(begun);
+    expect((await append(path, 3, false, 'dex', { 'Content-Digest': digest('sha256', 'def') })).status).toBe(400);
+    expect((await head(path)).headers.get('upload-offset')).toBe('3');
+    const part = await append(path, 3, false, 'de', { 'Content-Digest': digest('sha256', 'de'), 'Want-Repr-Digest': 'sha-512=5' });
+    expect([part.status, part.headers.get('repr-digest')]).toEqual([204, digest('sha512', 'abcde')]);
+    const wrong = await append(path, 5, true, 'x');
+    expect(wrong.status).toBe(400);
+    expect((await world.ask('GET', `/artifacts/${name('digests')}`)).status).toBe(404);
+    expect((await create('digests', { 'Upload-Complete': '?1', 'Repr-Digest': digest('sha256', 'other') }, 'abc')).status).toBe(400);
+    expect((await create('digests', { 'Repr-Digest': 'nonsense' }, 'abc')).status).toBe(400);
+  });
+
+  test('bytes that the caller can read already need not be sent', async () => {
+    const content = randomBytes(100).toString('hex');
+    await world.push(name('known'), Buffer.from(content));
+    const claimed = await create('claimed', { 'Upload-Complete': '?0', 'Upload-Length': String(content.length), 'Repr-Digest': digest('sha512', content) });
+    expect([claimed.status, claimed.headers.get('upload-complete')]).toEqual([201, '?1']);
+    expect(claimed.json<Made>()).toMatchObject({ index: 1, sha512: hex(content) });
+    expect(await stored(name('claimed'))).toBe(content);
+    const stranger = await world.addNamespace(name('stranger'));
+    const theirs = await world.ask('POST', '/artifacts/stolen/data', { as: stranger, headers: spoken({ 'Upload-Complete': '?0', 'Repr-Digest': digest('sha512', content) }) });
+    expect(theirs.headers.get('upload-complete')).toBe('?0');
+  });
+
+  test('104 tells where the upload is, and how much of it is safe, to those who ask for it', async () => {
+    const size = 80 * 1024 * 1024;
+    const connection = await RawConnection.open(world.url);
+    connection.head('PUT', `/artifacts/${name('told')}/data`, spoken({
+      'Authorization': `Bearer ${await world.token()}`, 'Upload-Complete': '?1', 'Content-Length': String(size),
+    }));
+    connection.send(Buffer.alloc(size));
+    const told: RawAnswer[] = [];
+    for (;;) {
+      told.push(await connection.answer());
+      if (told.at(-1)!.status >= 200) break;
+    }
+    connection.close();
+    const interim = told.slice(0, -1);
+    expect(told.at(-1)!.status).toBe(201);
+    expect(interim.every(({ status }) => status === 104)).toBe(true);
+    if (version === undefined) return void expect(interim).toEqual([]);
+    expect(interim[0]!.headers).toMatchObject({ 'upload-draft-interop-version': version, 'location': expect.stringMatching(/^\/upload\/[0-9a-f-]{36}$/) as string });
+    expect(interim[0]!.headers['upload-limit']).toContain('max-size=');
+    const progress = interim.slice(1);
+    expect(progress.length).toBeGreaterThan(0);
+    for (const { headers } of progress) {
+      expect(headers).not.toHaveProperty('location');
+      expect(Number(headers['upload-offset'])).toBeLessThanOrEqual(size);
+    }
+  });
+
+  test('what arrived before the line dropped lies where 104 said', async () => {
+    const before = await received();
+    const connection = await RawConnection.open(world.url);
+    connection.head('PUT', `/artifacts/${name('dropped')}/data`, spoken({
+      'Authorization': `Bearer ${await world.token()}`, 'Upload-Complete': '?1', 'Content-Length': '1000000',
+    }));
+    connection.send(Buffer.alloc(600_000, 'a'));
+    // Without 104 the upload is found among the caller's.
+    const path = version === undefined ? undefined : (await connection.answer()).headers['location']!;
+    await eventually(async () => (await received()) >= before + 600_000);
+    connection.reset();
+    const [open] = await world.get<{ uuid: string }[]>('GET', '/upload');
+    const standing = await head(path ?? `/upload/${open!.uuid}`);
+    expect([...field(standing, 'upload-offset', 'upload-length')]).toEqual(['600000', '1000000']);
+    expect((await append(path ?? `/upload/${open!.uuid}`, 600_000, true, 'b'.repeat(400_000))).status).toBe(200);
+    expect(await stored(name('dropped'))).toBe('a'.repeat(600_000) + 'b'.repeat(400_000));
+  });
+});
+
+/** Bytes of bodies that the server has read. */
+async function received(): Promise<number> {
+  const text = (await world.ask('GET', '/metrics')).bytes.toString();
+  return Number(/^stowage_received_bytes_total (\S+)/m.exec(text)?.[1] ?? 0);
+}
+
+describe('plain uploads to a name', () => {
+  test('as curl -T sends them, again and again', async () => {
+    for (const [index, content] of ['one', 'two'].entries()) {
+      const made = await world.ask('PUT', '/artifacts/plain/data', { body: content });
+      expect([made.status, made.json<Made>().index]).toEqual([201, index + 1]);
+    }
+    expect(await stored('plain')).toBe('two');
+    expect((await world.ask('GET', '/artifacts/plain/versions/1/data')).bytes.toString()).toBe('one');
+  });
+
+  test('to an artifact by its uuid, whatever its type', async () => {
+    const image = await world.push('disk', Buffer.from('old'), { json: { artifact_type: 'image' } });
+    expect((await world.ask('PUT', `/artifacts/${image.uuid}/data`, { body: 'new' })).json<Made>()).toMatchObject({ artifact_uuid: image.uuid, index: 2 });
+    expect((await world.ask('PUT', '/artifacts/disk/data', { body: 'newer' })).json<Made>()).toMatchObject({ artifact_uuid: image.uuid, index: 3 });
+  });
+
+  test('nobody, nowhere and nonsense are refused before a byte is read', async () => {
+    expect((await world.ask('PUT', '/artifacts/plain/data', { as: null, body: 'x' })).status).toBe(401);
+    expect((await world.ask('PUT', '/artifacts/00000000-0000-4000-8000-000000000000/data', { body: 'x' })).status).toBe(404);
+    expect((await world.ask('PUT', `/artifacts/${'n'.repeat(1025)}/data`, { body: 'x' })).status).toBe(400);
+    expect(await world.get('GET', '/upload')).toEqual([]);
+  });
+});
+
+describe('104', () => {
+  const begin = async (headers: Record<string, string>, line = 'HTTP/1.1'): Promise<string> => {
+    const connection = await RawConnection.open(world.url);
+    const all = { 'Authorization': `Bearer ${await world.token()}`, 'Upload-Complete': '?1', 'Content-Length': '3', ...headers };
+    connection.send(`PUT /artifacts/asked/data ${line}\r\nHost: test\r\n${Object.entries(all).map(([key, value]) => `${key}: ${value}\r\n`).join('')}\r\nabc`);
+    const { status } = await connection.answer();
+    connection.close();
+    return String(status);
+  };
+
+  test('is for versions that this server knows, and never for HTTP/1.0', async () => {
+    expect(await begin({ 'Upload-Draft-Interop-Version': '8' })).toBe('104');
+    for (const other of ['3', '5', '10', 'x']) expect(await begin({ 'Upload-Draft-Interop-Version': other })).toBe('201');
+    expect(await begin({ 'Upload-Draft-Interop-Version': '8' }, 'HTTP/1.0')).toBe('201');
+  });
+
+  test('can be switched off', async () => {
+    const silent = await openWorld({ env: { STOWAGE_SEND_104: 'off' } });
+    const connection = await RawConnection.open(silent.url);
+    connection.head('PUT', '/artifacts/asked/data', {
+      'Authorization': `Bearer ${await silent.token()}`, 'Upload-Complete': '?1', 'Content-Length': '3', 'Upload-Draft-Interop-Version': '8',
+    }).send('abc');
+    expect((await connection.answer()).status).toBe(201);
+    connection.close();
+    await silent.close();
+  });
+});
