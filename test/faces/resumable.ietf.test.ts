@@ -25,7 +25,7 @@ const pathOf = (answer: Answered): string => new URL(answer.headers.get('locatio
 const problem = (answer: Answered): unknown => [answer.status, answer.headers.get('content-type'), answer.json<{ type: string }>().type.split('#')[1]];
 
 describe.each([['interop 6', '6'], ['interop 7', '7'], ['interop 8', '8'], ['interop 9', '9'], ['the final form', undefined]])('%s', (label, version) => {
-  const name = (what: string): string => `${label.replace(' ', '-')}-${what}`;
+  const name = (what: string): string => `${label.replaceAll(' ', '-')}-${what}`;
   const spoken = (headers: Record<string, string>): Record<string, string> => ({ ...(version === undefined ? {} : { 'Upload-Draft-Interop-Version': version }), ...headers });
   const create = (what: string, headers: Record<string, string>, body?: string): Promise<Answered> =>
     world.ask('POST', `/artifacts/${name(what)}/data`, { headers: spoken(headers), ...(body === undefined ? {} : { body }) });
@@ -129,7 +129,7 @@ describe.each([['interop 6', '6'], ['interop 7', '7'], ['interop 8', '8'], ['int
   });
 
   test('digests: of the whole, of a part, and the running one', async () => {
-    const begun = await create('digests', { 'Upload-Complete': '?0', 'Repr-Digest': digest('sha512', 'abcdef'), 'Want-Repr-Digest': 'sha-512=5' }, 'abc');
+    const begun = await create('digests', { 'Upload-Complete': '?0', 'Repr-Digest': digest('sha512', 'abcdefg'), 'Want-Repr-Digest': 'sha-512=5' }, 'abc');
     expect(begun.headers.get('repr-digest')).toBe(digest('sha512', 'abc'));
     const path = pathOf(begun);
     expect((await append(path, 3, false, 'dex', { 'Content-Digest': digest('sha256', 'def') })).status).toBe(400);
@@ -193,10 +193,10 @@ describe.each([['interop 6', '6'], ['interop 7', '7'], ['interop 8', '8'], ['int
     const path = version === undefined ? undefined : (await connection.answer()).headers['location']!;
     await eventually(async () => (await received()) >= before + 600_000);
     connection.reset();
-    const [open] = await world.get<{ uuid: string }[]>('GET', '/upload');
-    const standing = await head(path ?? `/upload/${open!.uuid}`);
-    expect([...field(standing, 'upload-offset', 'upload-length')]).toEqual(['600000', '1000000']);
-    expect((await append(path ?? `/upload/${open!.uuid}`, 600_000, true, 'b'.repeat(400_000))).status).toBe(200);
+    const open = await world.get<{ uuid: string; length: number | null }[]>('GET', '/upload');
+    const place = path ?? `/upload/${open.find(({ length }) => length === 1_000_000)!.uuid}`;
+    expect([...field(await head(place), 'upload-offset', 'upload-length')]).toEqual(['600000', '1000000']);
+    expect((await append(place, 600_000, true, 'b'.repeat(400_000))).status).toBe(200);
     expect(await stored(name('dropped'))).toBe('a'.repeat(600_000) + 'b'.repeat(400_000));
   });
 });
@@ -224,10 +224,11 @@ describe('plain uploads to a name', () => {
   });
 
   test('nobody, nowhere and nonsense are refused before a byte is read', async () => {
+    const before = await world.get<unknown[]>('GET', '/upload');
     expect((await world.ask('PUT', '/artifacts/plain/data', { as: null, body: 'x' })).status).toBe(401);
     expect((await world.ask('PUT', '/artifacts/00000000-0000-4000-8000-000000000000/data', { body: 'x' })).status).toBe(404);
     expect((await world.ask('PUT', `/artifacts/${'n'.repeat(1025)}/data`, { body: 'x' })).status).toBe(400);
-    expect(await world.get('GET', '/upload')).toEqual([]);
+    expect(await world.get<unknown[]>('GET', '/upload')).toHaveLength(before.length);
   });
 });
 

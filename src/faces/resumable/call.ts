@@ -41,7 +41,8 @@ export async function enter({ tokens }: Desk, req: Request, res: Response, uploa
 
 /** Where an upload is, for whoever sent this request. */
 export function placeOf(path: string, { req, capability }: Call): string {
-  return capability ? `${path}?capability=${String(req.query['capability'])}` : path;
+  const token = req.query['capability'];
+  return capability && typeof token === 'string' ? `${path}?capability=${token}` : path;
 }
 
 /**
