@@ -1,6 +1,7 @@
 /** The resumable faces: tus 1.0 and the IETF's resumable uploads, on the same uploads as every other face. */
 import { Router, type ErrorRequestHandler } from 'express';
 import type { Logger } from 'pino';
+import { Refusal } from '../../core/refusal.ts';
 import { send } from '../../http/answering.ts';
 import type { Book } from '../../http/book.ts';
 import { refusing } from '../../http/refusing.ts';
@@ -35,7 +36,7 @@ export function resumable({ book, log, ...desk }: ResumableOptions): Resumable {
   mountIetf(router, new Ietf(desk));
   const routes = new Routes(book, { lifetime: desk.lifetime, authenticate: (req) => desk.tokens.principal(req) });
   capabilities(routes, desk.core, desk.tokens);
-  router.use(routes.router, printProblem, refusing(plainWording, log));
+  router.use(routes.router, refuseOwn(log));
   return { router, mounted: [...spoken, ...routes.mounted] };
 }
 
@@ -58,8 +59,11 @@ function mountIetf(router: Router, ietf: Ietf): void {
     .delete((req, res, next) => ietf.drop(req, res, next, req.params.uuid));
 }
 
-/** Express tells an error handler by its four parameters. */
-const printProblem: ErrorRequestHandler = (error: unknown, req, res, next): void => {
-  if (!(error instanceof Problem)) return next(error);
-  send(req, res, { status: error.status, headers: error.headers, type: 'application/problem+json', text: JSON.stringify(error.body) });
-};
+/** What this face refused. Other errors are of paths that another face may have, which then words them. */
+function refuseOwn(log: Logger): ErrorRequestHandler {
+  const plain = refusing(plainWording, log);
+  return (error: unknown, req, res, next): unknown => {
+    if (error instanceof Problem) return send(req, res, { status: error.status, headers: error.headers, type: 'application/problem+json', text: JSON.stringify(error.body) });
+    return error instanceof Refusal ? plain(error, req, res, next) : next(error);
+  };
+}
