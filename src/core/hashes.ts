@@ -1,6 +1,8 @@
 /** Running digests of bodies, whatever their algorithm. */
 import { createHash } from 'node:crypto';
+import { Crc32 } from '../kit/crc32.ts';
 import { Crc32c } from '../kit/crc32c.ts';
+import { Crc64Nvme } from '../kit/crc64nvme.ts';
 import { sameDigest, type Algorithm, type Digest } from '../kit/digest.ts';
 import { Refusal } from './refusal.ts';
 
@@ -12,7 +14,16 @@ export interface RunningHash {
 
 /** @throws Error for an algorithm that only names what was computed elsewhere. */
 export function newHash(algorithm: Algorithm): RunningHash {
-  return algorithm === 'crc32c' ? new Crc32c() : createHash(algorithm);
+  switch (algorithm) {
+    case 'crc32':
+      return new Crc32();
+    case 'crc32c':
+      return new Crc32c();
+    case 'crc64nvme':
+      return new Crc64Nvme();
+    default:
+      return createHash(algorithm);
+  }
 }
 
 /** @throws Refusal `digest_mismatch` unless `hash` ends as expected. */

@@ -1,7 +1,7 @@
 /** Digests as values: an algorithm and lower-case hex, with the header forms of RFC 9530 and RFC 9651. */
 
 /** Bytes of each digest that Stowage knows, by its own name. */
-const lengths = { md5: 16, sha1: 20, sha256: 32, sha512: 64, xxh128: 16, crc32c: 4 } as const;
+const lengths = { md5: 16, sha1: 20, sha256: 32, sha512: 64, xxh128: 16, crc32: 4, crc32c: 4, crc64nvme: 8 } as const;
 
 export type Algorithm = keyof typeof lengths;
 
@@ -16,10 +16,6 @@ const fieldNames: ReadonlyMap<string, Algorithm> = new Map([
   ['sha-512', 'sha512'],
   ['sha-256', 'sha256'],
 ]);
-
-export function isAlgorithm(name: string): name is Algorithm {
-  return Object.hasOwn(lengths, name);
-}
 
 /** A digest from an algorithm and base64; undefined when that is not one of the algorithm's length. */
 export function parseBase64Digest(algorithm: Algorithm, base64: string): Digest | undefined {
