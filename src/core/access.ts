@@ -7,7 +7,7 @@ import { promisify } from 'node:util';
 import { Gate } from '../kit/gate.ts';
 import { newId } from '../kit/ids.ts';
 import type { Catalog, Sight } from './engine.ts';
-import { SYSTEM, type Artifact, type Credential, type Principal } from './model.ts';
+import { SYSTEM, type Artifact, type Bucket, type Credential, type Principal, type Verb } from './model.ts';
 import { Refusal } from './refusal.ts';
 
 const derive = promisify<string, Buffer, number, { N: number; r: number; p: number }, Buffer>(scrypt);
@@ -42,6 +42,22 @@ export async function sees(catalog: Catalog, who: Principal, artifact: Artifact)
 export async function trustedBy(catalog: Catalog, who: Principal, namespace: string): Promise<boolean> {
   if (owns(who, namespace)) return true;
   return (await catalog.namespaces.get(namespace))?.trusts.includes(who.namespace) ?? false;
+}
+
+/** What may be done with a bucket: to read its objects, to list them, and so on. */
+export type BucketAction = Verb | 'list';
+
+/** Whether the caller may do that in the bucket. */
+export function mayInBucket(who: Principal, action: BucketAction, bucket: Bucket): boolean {
+  if (action === 'read' && bucket.open) return true;
+  return owns(who, bucket.namespace) && grants(who, action, bucket.name);
+}
+
+/** Whether what the caller showed is for that; a bucket of null asks for the right in every bucket. */
+export function grants({ grant }: Principal, action: BucketAction, bucket: string | null): boolean {
+  if (!grant) return true;
+  const verb = action === 'list' ? 'read' : action;
+  return grant.verbs.includes(verb) && (grant.buckets === null || (bucket !== null && grant.buckets.includes(bucket)));
 }
 
 /** @throws Refusal `unauthenticated` unless the caller is the system; the words are those that old clients know. */

@@ -7,7 +7,7 @@
  */
 import type { Algorithm, Digest } from '../kit/digest.ts';
 import type {
-  Artifact, ArtifactType, Blob, Content, ContentState, Credential, Event, EventType, Namespace, Subject, Upload, Version,
+  AccessKey, Artifact, ArtifactType, Blob, Bucket, Content, ContentState, Credential, Event, EventType, Multipart, Namespace, Part, StoredObject, Subject, Upload, Version,
 } from './model.ts';
 
 export interface Engine {
@@ -29,6 +29,9 @@ export interface Catalog {
   readonly artifacts: ArtifactFacts;
   readonly blobs: BlobFacts;
   readonly contents: ContentFacts;
+  readonly buckets: BucketFacts;
+  readonly parts: PartFacts;
+  readonly keys: KeyFacts;
   readonly journal: JournalFacts;
 }
 
@@ -103,14 +106,35 @@ export interface Publication {
   readonly source:
     | { readonly kind: 'upload'; readonly upload: string; readonly content: Content; readonly mediaType: string }
     | { readonly kind: 'blob'; readonly blob: string };
+  /** Where the artifact is an object in a bucket: what S3 knows of the version. Every such publication makes a version. */
+  readonly object?: ObjectFacts | undefined;
   /** Ids to use for what has to be created. */
   readonly fresh: { readonly artifact: string; readonly blob: string };
   readonly at: number;
   readonly by: string;
 }
 
+export interface ObjectFacts {
+  readonly bucket: string;
+  readonly key: string;
+  /** Null replaces the version whose id is null. */
+  readonly versionId: string | null;
+  readonly etag: string;
+  readonly about: string;
+  readonly conditions: ObjectConditions;
+}
+
+/** What must hold of the version at hand, or of the newest one, at the moment of the change. An etag of `*` means any. */
+export interface ObjectConditions {
+  readonly match?: readonly string[] | undefined;
+  readonly noneMatch?: readonly string[] | undefined;
+  /** Whole seconds since the epoch. */
+  readonly modifiedAt?: number | undefined;
+  readonly size?: number | undefined;
+}
+
 /** Why nothing was published. */
-export type Unpublished = 'no_upload' | 'no_blob' | 'no_namespace' | 'taken';
+export type Unpublished = 'no_upload' | 'no_blob' | 'no_namespace' | 'no_bucket' | 'taken' | 'condition' | 'condition_absent';
 
 export interface Published {
   readonly artifact: Artifact;
@@ -190,6 +214,87 @@ export interface ContentFacts {
   known(addresses: readonly string[]): Promise<string[]>;
   /** Numbers and sizes for metrics: stored once, and as often as versions name them. */
   totals(): Promise<{ contents: number; bytes: number; blobs: number; artifacts: number; versions: number; namedBytes: number; openUploads: number }>;
+}
+
+/** Objects of a bucket after a place in it. */
+export interface ObjectsPage {
+  readonly prefix: string;
+  /** Only keys behind this one, by the bytes of their UTF-8. */
+  readonly after: string | null;
+  readonly limit: number;
+}
+
+export interface Usage {
+  readonly buckets: number;
+  readonly objects: number;
+  readonly bytes: number;
+}
+
+export interface BucketFacts {
+  /** False when the name is taken. */
+  create(bucket: Bucket, event: Event): Promise<boolean>;
+  get(name: string): Promise<Bucket | undefined>;
+  /** By name; of one namespace, or of all. */
+  list(namespace: string | null, page: Page): Promise<Bucket[]>;
+  change(name: string, change: Partial<Pick<Bucket, 'versioning' | 'open' | 'settings'>>, event: Event): Promise<Bucket | undefined>;
+  /** Removes an empty one. */
+  remove(name: string, event: Event): Promise<'removed' | 'none' | 'occupied'>;
+  /** Versions and their bytes, counted when asked; of one bucket, or of all of a namespace. */
+  usage(of: { readonly bucket: string } | { readonly namespace: string }): Promise<Usage>;
+  /** A version of an object, or its newest. */
+  object(bucket: string, key: string, version?: { readonly id: string | null }): Promise<StoredObject | undefined>;
+  /** The newest versions, without marks of deletion, by the bytes of their keys. */
+  objects(bucket: string, page: ObjectsPage): Promise<StoredObject[]>;
+  /** Every version and mark, by key, the newest first; after a key, or behind one version of it. */
+  versions(bucket: string, page: ObjectsPage & { readonly behind: { readonly key: string; readonly index: number } | null }): Promise<StoredObject[]>;
+  /** Keeps another `about` with a version; false when it is gone. */
+  describe(object: Pick<StoredObject, 'bucket' | 'key' | 'index'>, about: string): Promise<boolean>;
+  /** Deletes the newest version, or leaves a mark, as the bucket's versioning says; answers the mark. */
+  retire(request: Retirement): Promise<Retired>;
+  /** Deletes a version or a mark; answers what it was. */
+  removeVersion(bucket: string, key: string, id: string | null, conditions: ObjectConditions, at: number, event: Event): Promise<Retired>;
+}
+
+export interface Retirement {
+  readonly bucket: string;
+  readonly key: string;
+  readonly conditions: ObjectConditions;
+  /** Ids for a mark. */
+  readonly fresh: { readonly artifact: string; readonly version: string };
+  readonly at: number;
+  readonly event: Event;
+}
+
+export type Retired =
+  | { readonly kind: 'gone'; readonly object: StoredObject }
+  | { readonly kind: 'marked'; readonly object: StoredObject }
+  | { readonly kind: 'absent' | 'no_bucket' | 'condition' };
+
+export interface PartFacts {
+  begin(multipart: Multipart): Promise<void>;
+  get(id: string): Promise<Multipart | undefined>;
+  /** Open ones of a bucket, by key and then id, behind one. */
+  list(bucket: string, page: { readonly prefix: string; readonly behind: { readonly key: string; readonly id: string } | null; readonly limit: number }): Promise<Multipart[]>;
+  /** Takes a part, in the place of one of that number; answers the upload that it replaced. Undefined when the multipart is not open. */
+  put(id: string, part: Part): Promise<{ readonly replaced: string | null } | undefined>;
+  /** By number, behind one. */
+  parts(id: string, after: number, limit: number): Promise<Part[]>;
+  /** Ends an open one with an outcome, or forgets it without; answers its parts' uploads, which nobody needs any more. */
+  end(id: string, outcome: string | null, at: number): Promise<string[]>;
+  /** Open ones that no part came for since `before`, by id. */
+  idle(before: number, page: Page): Promise<Multipart[]>;
+  /** Forgets those that ended before `before`. */
+  forget(before: number): Promise<void>;
+}
+
+export interface KeyFacts {
+  create(key: AccessKey, event: Event): Promise<void>;
+  /** Revoked ones too. */
+  get(id: string): Promise<AccessKey | undefined>;
+  /** By id; of one namespace, or of all; without revoked ones. */
+  list(namespace: string | null, page: Page): Promise<AccessKey[]>;
+  /** False when there was none, or it was revoked before. */
+  revoke(id: string, at: number, event: Event): Promise<boolean>;
 }
 
 export interface JournalFacts {

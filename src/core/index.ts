@@ -2,10 +2,14 @@
 import { wallClock, type Clock } from '../kit/clock.ts';
 import { Artifacts } from './artifacts.ts';
 import { Blobs } from './blobs.ts';
+import { Buckets } from './buckets.ts';
 import type { Engine, Health } from './engine.ts';
 import { Fetching, type Source } from './fetching.ts';
 import { Journal } from './journal.ts';
+import { Keys, type KeysOptions } from './keys.ts';
 import { Namespaces } from './namespaces.ts';
+import { Objects } from './objects.ts';
+import { Parts } from './parts.ts';
 import { recover, type Recovered } from './recovery.ts';
 import { Scrub, type ScrubPace } from './scrub.ts';
 import { Sealer } from './sealer.ts';
@@ -18,6 +22,10 @@ export interface Core {
   readonly uploads: Uploads;
   readonly artifacts: Artifacts;
   readonly blobs: Blobs;
+  readonly buckets: Buckets;
+  readonly objects: Objects;
+  readonly parts: Parts;
+  readonly keys: Keys;
   readonly fetching: Fetching;
   readonly journal: Journal;
   readonly sweep: Sweep;
@@ -40,6 +48,7 @@ export interface CoreOptions {
   readonly source: Source | undefined;
   /** The key that opens the `system` namespace. */
   readonly systemKey: string;
+  readonly keys: KeysOptions;
 }
 
 /** Recovers the store, and hands out the services over it. */
@@ -50,13 +59,19 @@ export async function openCore(engine: Engine, options: CoreOptions): Promise<Co
   await namespaces.ensureSystem(options.systemKey);
   const uploads = new Uploads(engine, clock, options.limits);
   const blobs = new Blobs(engine, clock);
-  const artifacts = new Artifacts(engine, clock, blobs, new Sealer(engine, clock));
+  const sealer = new Sealer(engine, clock);
+  const artifacts = new Artifacts(engine, clock, blobs, sealer);
+  const buckets = new Buckets(engine.catalog, clock);
+  const objects = new Objects({ engine, clock, buckets, uploads, blobs, sealer });
+  const parts = new Parts({ engine, clock, buckets, uploads, objects });
   const fetching = new Fetching({ engine, clock, uploads, artifacts, source: options.source });
   await fetching.resume();
   return {
-    clock, namespaces, uploads, blobs, artifacts, fetching, recovered,
+    clock, namespaces, uploads, blobs, artifacts, buckets, fetching, recovered,
+    objects, parts,
+    keys: new Keys(engine.catalog, clock, options.keys),
     journal: new Journal(engine.catalog, clock),
-    sweep: new Sweep(engine, clock, { ...options.ages, idle: options.limits.idle }),
+    sweep: new Sweep(engine, clock, parts, { ...options.ages, idle: options.limits.idle }),
     scrub: new Scrub(engine, clock, options.scrub),
     health: engine.health,
     totals: () => engine.catalog.contents.totals(),

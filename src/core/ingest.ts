@@ -1,5 +1,5 @@
 /** The one gate for bytes: bounds, counts, checks and writes a body, whatever protocol brought it. */
-import type { Digest } from '../kit/digest.ts';
+import type { Algorithm, Digest } from '../kit/digest.ts';
 import type { StageWriter } from './engine.ts';
 import { demandDigest, newHash } from './hashes.ts';
 import { Refusal } from './refusal.ts';
@@ -19,6 +19,8 @@ export interface Bounds {
   readonly room: number;
   /** What the caller says the body is; empty when nothing was said. */
   readonly digests: readonly Digest[];
+  /** Digests of it that the caller wants to know. */
+  readonly measure?: readonly Algorithm[] | undefined;
   /** Aborted when somebody else wants the upload. */
   readonly asked: AbortSignal;
   /** Makes what has arrived so far durable; called now and then while a long body arrives. */
@@ -36,6 +38,8 @@ export interface Poured {
   readonly written: number;
   /** Why the body was not whole, if it was not. */
   readonly cut: Error | undefined;
+  /** What was to be measured, of a body that was whole. */
+  readonly measured: readonly Digest[];
 }
 
 /**
@@ -47,6 +51,7 @@ export interface Poured {
 export async function pour(body: Body, writer: StageWriter, bounds: Bounds): Promise<Poured> {
   const start = writer.offset;
   const hashes = bounds.digests.map((expected) => ({ expected, hash: newHash(expected.algorithm) }));
+  const meters = (bounds.measure ?? []).map((algorithm) => ({ algorithm, hash: newHash(algorithm) }));
   const letGo = (): void => body.stop(new Refusal('superseded', 'a newer request took this upload over'));
   bounds.asked.addEventListener('abort', letGo, { once: true });
   if (bounds.asked.aborted) letGo();
@@ -57,6 +62,7 @@ export async function pour(body: Body, writer: StageWriter, bounds: Bounds): Pro
         throw new Refusal('too_large', 'the body is longer than the upload has room for', { room: bounds.room });
       }
       for (const { hash } of hashes) hash.update(chunk);
+      for (const { hash } of meters) hash.update(chunk);
       const wait = writer.write(chunk);
       if (wait) await wait;
       checkpoints.pass(writer.offset);
@@ -68,7 +74,8 @@ export async function pour(body: Body, writer: StageWriter, bounds: Bounds): Pro
     await checkpoints.settle().catch(() => undefined);
   }
   if (!body.cut) for (const { expected, hash } of hashes) demandDigest(expected, hash);
-  return { written: writer.offset - start, cut: body.cut };
+  const measured = body.cut ? [] : meters.map(({ algorithm, hash }) => ({ algorithm, hex: hash.digest('hex') }));
+  return { written: writer.offset - start, cut: body.cut, measured };
 }
 
 /** Starts a checkpoint each stride, one at a time, beside the writing; a failed one surfaces at the next pass. */

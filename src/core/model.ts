@@ -112,8 +112,85 @@ export interface Version {
   readonly createdAt: number;
 }
 
+/** A container of artifacts with a name that is its own in the whole house. */
+export interface Bucket {
+  readonly name: string;
+  readonly namespace: string;
+  readonly createdAt: number;
+  /** Whether an overwritten or deleted object stays as a version. Once it was on it can only be suspended. */
+  readonly versioning: 'off' | 'enabled' | 'suspended';
+  /** Whether anybody may read what is in it. */
+  readonly open: boolean;
+  /** What is set on it beside that, by the name of the setting, in the words of the face that set it. */
+  readonly settings: Readonly<Record<string, string>>;
+}
+
+/** An artifact in a bucket, at one of its versions. Its name in the bucket is its key. */
+export interface StoredObject {
+  readonly artifact: string;
+  readonly index: number;
+  readonly bucket: string;
+  /** Whose bucket it is in. */
+  readonly namespace: string;
+  readonly key: string;
+  /** Null for a version made while versions were not kept; there is one such at most. */
+  readonly versionId: string | null;
+  /** Whether it is the newest of its key. */
+  readonly current: boolean;
+  /** Null for a mark that says that the object was deleted. */
+  readonly content: { readonly blob: string; readonly size: number; readonly etag: string; readonly about: string } | null;
+  readonly createdAt: number;
+}
+
+/** An object that comes in numbered parts. Each part's bytes are an upload. */
+export interface Multipart {
+  readonly id: string;
+  readonly bucket: string;
+  readonly key: string;
+  readonly namespace: string;
+  /** What its creator said of it, in the words of the face that began it. */
+  readonly about: string;
+  readonly createdAt: number;
+  /** When a part last came; idle time counts from here. */
+  readonly touchedAt: number;
+  /** What it became, in the words of the face that ended it; null while it is open. */
+  readonly outcome: string | null;
+}
+
+export interface Part {
+  /** From 1. */
+  readonly number: number;
+  readonly upload: string;
+  readonly size: number;
+  readonly etag: string;
+  /** What came with it, in the words of the face that took it. */
+  readonly about: string;
+  readonly at: number;
+}
+
+/** A pair of id and secret that signs requests, for some buckets and some verbs. */
+export interface AccessKey {
+  readonly id: string;
+  readonly namespace: string;
+  /** What people call it. */
+  readonly name: string;
+  /** The secret, enciphered. */
+  readonly sealed: string;
+  readonly grant: Grant;
+  readonly createdAt: number;
+  readonly revokedAt: number | null;
+}
+
+export type Verb = 'read' | 'write' | 'delete' | 'admin';
+
+export interface Grant {
+  /** Names; null for every bucket of the namespace. */
+  readonly buckets: readonly string[] | null;
+  readonly verbs: readonly Verb[];
+}
+
 /** What can have metadata and events. */
-export type Subject = 'artifact' | 'blob' | 'namespace' | 'upload';
+export type Subject = 'artifact' | 'blob' | 'bucket' | 'key' | 'namespace' | 'upload';
 
 export type EventType = 'audit' | 'mutate' | 'status' | 'usage' | 'resources' | 'prune' | 'historic';
 
@@ -134,4 +211,9 @@ export interface Principal {
   readonly namespace: string;
   /** The name of the credential used; for logs and events. */
   readonly credential: string;
+  /** What an access key is for; absent for whoever may do all that the namespace may. */
+  readonly grant?: Grant;
 }
+
+/** Whoever proves nothing. No namespace has an empty name. */
+export const ANYBODY: Principal = { namespace: '', credential: 'anonymous', grant: { buckets: null, verbs: [] } };

@@ -53,6 +53,11 @@ export class Namespaces {
     return { namespace, credential };
   }
 
+  /** Whether there is a namespace of that name, for whoever names one that is its own business. */
+  async exists(name: string): Promise<boolean> {
+    return (await this.#catalog.namespaces.get(name)) !== undefined;
+  }
+
   list(who: Principal, page: Page): Promise<Namespace[]> {
     return this.#catalog.namespaces.list(sightOf(who), page);
   }

@@ -4,7 +4,7 @@ import { sameDigest, type Digest } from '../kit/digest.ts';
 import { newId } from '../kit/ids.ts';
 import { owns } from './access.ts';
 import type { Expectations } from './artifacts.ts';
-import type { Engine, Publication, Published, Unpublished } from './engine.ts';
+import type { Engine, ObjectFacts, Publication, Published, Unpublished } from './engine.ts';
 import type { Artifact, Blob, Principal, Upload } from './model.ts';
 import { Refusal } from './refusal.ts';
 import { lockOf } from './uploads.ts';
@@ -22,7 +22,7 @@ export class Sealer {
     this.#clock = clock;
   }
 
-  async publish(who: Principal, id: string, target: Publication['target'], expected: Expectations): Promise<Published> {
+  async publish(who: Principal, id: string, target: Publication['target'], expected: Expectations, object?: ObjectFacts): Promise<Published> {
     const before = await this.#find(who, id);
     if (before.state === 'sealed') return this.#repeat(before, target);
     // Catching up can take a while; nobody has to wait for it, and the answer is at hand when the lock is taken.
@@ -31,7 +31,7 @@ export class Sealer {
     try {
       const upload = await this.#find(who, id);
       if (upload.state === 'sealed') return await this.#repeat(upload, target);
-      return await this.#seal(who, upload, target, expected);
+      return await this.#seal(who, upload, target, { expected, object });
     } finally {
       hold.release();
     }
@@ -52,7 +52,9 @@ export class Sealer {
     }
   }
 
-  async #seal(who: Principal, upload: Upload, target: Publication['target'], expected: Expectations): Promise<Published> {
+  async #seal(
+    who: Principal, upload: Upload, target: Publication['target'], { expected, object }: { expected: Expectations; object: ObjectFacts | undefined },
+  ): Promise<Published> {
     const { bytes } = this.#engine;
     const size = upload.offset;
     if (upload.length !== null && upload.length !== size) {
@@ -67,7 +69,7 @@ export class Sealer {
     const address = await bytes.seal(upload.id, size, sha512);
     const at = this.#clock.now();
     const published = await this.#engine.catalog.artifacts.publish({
-      target, at, by: who.namespace, fresh: { artifact: newId(), blob: newId() },
+      target, object, at, by: who.namespace, fresh: { artifact: newId(), blob: newId() },
       source: {
         kind: 'upload', upload: upload.id, mediaType: lookup(target.name) || 'application/octet-stream',
         content: { sha512, size, address, state: 'good', createdAt: at, scrubbedAt: null },
@@ -135,6 +137,12 @@ export function unpublished(why: Unpublished): Refusal {
       return new Refusal('not_found', 'blob not found');
     case 'no_upload':
       return new Refusal('conflict', 'the upload changed meanwhile');
+    case 'no_bucket':
+      return new Refusal('not_found', 'bucket not found', { missing: 'bucket' });
+    case 'condition':
+      return new Refusal('precondition', 'a condition of the request does not hold');
+    case 'condition_absent':
+      return new Refusal('not_found', 'object not found', { missing: 'object' });
     case 'taken':
       return new Refusal('forbidden', 'only its owner may add versions to an artifact');
   }

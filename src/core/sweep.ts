@@ -1,12 +1,15 @@
 import type { Clock } from '../kit/clock.ts';
 import type { Engine, Page } from './engine.ts';
 import type { Event, Upload } from './model.ts';
+import type { Parts } from './parts.ts';
 import { lockOf } from './uploads.ts';
 
 /** Ages in milliseconds after which a sweep takes things away. */
 export interface SweepAges {
   /** Uploads since their last accepted byte or truncate. */
   readonly idle: number;
+  /** Multipart uploads since their last part. */
+  readonly multipart: number;
   /** Blobs since nothing refers to them. */
   readonly grace: number;
   /** Files that no record knows; generous, since a conversion under way has such a file for a moment. */
@@ -32,8 +35,10 @@ export class Sweep {
   readonly #engine: Engine;
   readonly #clock: Clock;
   readonly #ages: SweepAges;
+  readonly #parts: Pick<Parts, 'expire'>;
 
-  constructor(engine: Engine, clock: Clock, ages: SweepAges) {
+  constructor(engine: Engine, clock: Clock, parts: Pick<Parts, 'expire'>, ages: SweepAges) {
+    this.#parts = parts;
     this.#engine = engine;
     this.#clock = clock;
     this.#ages = ages;
@@ -44,6 +49,8 @@ export class Sweep {
     const { catalog } = this.#engine;
     const now = this.#clock.now();
     await catalog.uploads.forget(now - this.#ages.memory);
+    await this.#parts.expire(now - this.#ages.multipart);
+    await catalog.parts.forget(now - this.#ages.memory);
     await catalog.artifacts.forget(now - this.#ages.memory);
     await catalog.journal.forget(now - this.#ages.events);
     const { blobs, bytes } = await this.#unreferenced();

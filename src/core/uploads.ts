@@ -1,5 +1,5 @@
 import type { Clock } from '../kit/clock.ts';
-import type { Digest } from '../kit/digest.ts';
+import type { Algorithm, Digest } from '../kit/digest.ts';
 import { isId, newId } from '../kit/ids.ts';
 import { isSystem, owns } from './access.ts';
 import { Answers } from './answers.ts';
@@ -31,6 +31,8 @@ export interface AppendRequest {
   readonly late?: (() => readonly Digest[]) | undefined;
   /** Told now and then, while a long body comes, how much of the upload is on disk for good. */
   readonly kept?: ((offset: number) => void) | undefined;
+  /** Digests of this body that the caller wants to know. */
+  readonly measure?: readonly Algorithm[] | undefined;
   /** The whole upload may have this many bytes, where that is less than the server allows. */
   readonly most?: number | undefined;
 }
@@ -42,6 +44,8 @@ export interface Appended {
   readonly offset: number;
   /** The body repeated the append before, whose answer was lost; nothing was added. */
   readonly replay: boolean;
+  /** What was to be measured. */
+  readonly measured: readonly Digest[];
   /** To be told whether the answer reached the client, as far as the connection can tell. */
   readonly settle: (answered: boolean) => void;
 }
@@ -212,16 +216,16 @@ export class Uploads {
         await append.checkpoint(mayKeepPart);
         if (mayKeepPart) request.kept?.(append.offset);
       };
-      const poured = await pour(body, append.writer, { room, digests: request.digests, asked: hold.asked, checkpoint });
+      const poured = await pour(body, append.writer, { room, digests: request.digests, measure: request.measure, asked: hold.asked, checkpoint });
       if (poured.cut && !mayKeepPart) throw asRefusal(poured.cut, upload.offset);
       await this.#verifyLate(append, poured.written, request);
       if (request.at === undefined && (await this.#repeats(append, poured.written))) {
         await append.undo();
-        return this.#appended(upload.id, upload.offset, true);
+        return this.#appended(upload.id, upload.offset, true, poured.measured);
       }
       await append.commit();
       if (poured.cut) throw asRefusal(poured.cut, append.offset);
-      return this.#appended(upload.id, append.offset, false);
+      return this.#appended(upload.id, append.offset, false, poured.measured);
     } catch (error) {
       if (append.pending) await append.undo();
       throw error;
@@ -252,8 +256,8 @@ export class Uploads {
     return same(this.#engine.bytes.peek(upload.id, from, upload.offset), this.#engine.bytes.peek(upload.id, upload.offset, upload.offset + written));
   }
 
-  #appended(id: string, offset: number, replay: boolean): Appended {
-    return { offset, replay, settle: (answered) => this.#answers.settle(id, offset, answered) };
+  #appended(id: string, offset: number, replay: boolean, measured: readonly Digest[]): Appended {
+    return { offset, replay, measured, settle: (answered) => this.#answers.settle(id, offset, answered) };
   }
 
   async #holding<T>(who: Principal, id: string, work: (upload: Upload, hold: Hold) => Promise<T>): Promise<T> {

@@ -1,6 +1,7 @@
 /** What every catalog must do. An engine's test is its constructor. */
 import type { Catalog } from '../../src/core/engine.ts';
 import { artifactContract } from './catalog/artifacts.ts';
+import { bucketContract } from './catalog/buckets.ts';
 import { journalContract } from './catalog/journal.ts';
 import { modelContract } from './catalog/model.ts';
 import { namespaceContract } from './catalog/namespaces.ts';
@@ -37,6 +38,7 @@ export function catalogContract(name: string, open: () => Promise<OpenedCatalog>
     sightContract(current);
     sweepContract(current);
     journalContract(current);
+    bucketContract(current);
     modelContract(current);
 
     test('what was acknowledged is there after it was opened again', async () => {

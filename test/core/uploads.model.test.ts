@@ -16,7 +16,7 @@ import { powerOn, type Machine } from '../support/power.ts';
 
 const who = { namespace: SYSTEM, credential: 'test' };
 const limits = { maxSize: 64 * 1024 * 1024, headroom: 0, idle: 86_400_000 };
-const ages = { grace: 3_600_000, stray: 3_600_000, memory: 86_400_000, events: 86_400_000 };
+const ages = { multipart: 604_800_000, grace: 3_600_000, stray: 3_600_000, memory: 86_400_000, events: 86_400_000 };
 
 interface Expected {
   readonly id: string;
@@ -71,7 +71,7 @@ const pick = (model: Model, which: number): Expected => model.uploads[which % mo
 
 async function open(folder: string, lying: boolean): Promise<Pick<Real, 'machine' | 'core'>> {
   const machine = await powerOn(folder, lying);
-  const core = await openCore(machine.engine, { limits, ages, scrub: { every: 0, rate: 0 }, source: undefined, systemKey: 'k' });
+  const core = await openCore(machine.engine, { limits, ages, scrub: { every: 0, rate: 0 }, source: undefined, systemKey: 'k', keys: { secret: Buffer.alloc(32), configured: undefined } });
   return { machine, core };
 }
 

@@ -45,8 +45,8 @@ const whole = (key: string): Buffer => Buffer.concat(contents[key]!.map(([seed, 
 export async function judge(folder: string, facts: readonly Fact[]): Promise<string[]> {
   const engine = await openEngine({ folder, strict: true, onFault: () => undefined });
   const core = await openCore(engine, {
-    limits: { maxSize: 1e9, headroom: 0, idle: day }, ages: { grace: 1000, stray: 10 * day, memory: day, events: day },
-    scrub: { every: 0, rate: 0 }, source: undefined, systemKey: 'key',
+    limits: { maxSize: 1e9, headroom: 0, idle: day }, ages: { multipart: 604_800_000, grace: 1000, stray: 10 * day, memory: day, events: day },
+    scrub: { every: 0, rate: 0 }, source: undefined, systemKey: 'key', keys: { secret: Buffer.alloc(32), configured: undefined },
   });
   try {
     const wrong = core.recovered.damaged.map((one) => `damaged: ${JSON.stringify(one)}`);

@@ -2,10 +2,13 @@
 import type { Catalog } from '../../core/engine.ts';
 import { Artifacts } from './artifacts.ts';
 import { Blobs } from './blobs.ts';
+import { Buckets } from './buckets.ts';
 import { Contents } from './contents.ts';
 import type { Host } from './host.ts';
 import { Journal } from './journal.ts';
+import { Keys } from './keys.ts';
 import { Namespaces } from './namespaces.ts';
+import { Parts } from './parts.ts';
 import { Uploads } from './uploads.ts';
 
 export { sqliteDialect } from './dialect.ts';
@@ -21,6 +24,9 @@ export function catalogOn(host: Host): Catalog {
     artifacts: new Artifacts(host),
     blobs: new Blobs(host),
     contents: new Contents(host),
+    buckets: new Buckets(host),
+    parts: new Parts(host),
+    keys: new Keys(host),
     journal: new Journal(host),
   };
 }

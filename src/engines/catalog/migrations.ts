@@ -4,6 +4,7 @@ import { Refusal } from '../../core/refusal.ts';
 import type { Dialect } from './dialect.ts';
 import type { Db, Host } from './host.ts';
 import { aboutUploads } from './about-uploads.ts';
+import { bucketsStep } from './buckets-step.ts';
 import { foundation } from './foundation.ts';
 
 export interface Migration {
@@ -12,7 +13,7 @@ export interface Migration {
 }
 
 /** In order; the first is number 1. */
-export const migrations: readonly Migration[] = [foundation, aboutUploads];
+export const migrations: readonly Migration[] = [foundation, aboutUploads, bucketsStep];
 
 /**
  * Brings the schema to the newest step. Each step is one transaction and is recorded in it, so that a process that

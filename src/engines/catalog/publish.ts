@@ -1,13 +1,14 @@
 /** The one ending of every upload; see `ArtifactFacts.publish` for what it promises. Runs inside one transaction. */
-import type { Publication, Published, Unpublished } from '../../core/engine.ts';
+import type { ObjectFacts, Publication, Published, Unpublished } from '../../core/engine.ts';
 import type { Artifact, Event, Upload } from '../../core/model.ts';
 import { adoptContent, findContent } from './contents.ts';
 import type { Db } from './host.ts';
 import { recordEvents } from './journal.ts';
 import { namespaceExists } from './namespaces.ts';
+import { findObject, insertObject, nextIndex, refuseObject } from './objects.ts';
 import { changeArtifact, findActive, findArtifact, rowOf } from './records.ts';
 import { findUpload, uploadOf } from './uploads.ts';
-import { trimVersions } from './versions.ts';
+import { endVersions, trimVersions } from './versions.ts';
 
 /** Bytes that the catalog holds as good, and the blob that stands for them, if the publication names one. */
 interface Source {
@@ -40,19 +41,22 @@ export async function publish(db: Db, publication: Publication): Promise<Publish
     if (upload?.state !== 'open' || upload.offset !== source.content.size) return 'no_upload';
   }
   if (!(await namespaceExists(db, target.namespace))) return 'no_namespace';
+  const refused = publication.object && (await refuseObject(db, publication.object));
+  if (refused) return refused;
   const bytes = await findSource(db, publication);
   if (!bytes) return 'no_blob';
 
   if (target.gift && (await findActive(db, target))) return 'taken';
   const active = await findTarget(db, publication);
   const newest = active && (await newestVersion(db, active.uuid));
-  const added = newest?.sha512 !== bytes.sha512;
+  const added = publication.object !== undefined || newest?.sha512 !== bytes.sha512;
   const outcome =
     active && newest && !added
       ? { artifact: active, index: newest.idx, blob: newest.blob }
       : await addVersion(db, publication, bytes, active);
   const { artifact, index, blob } = outcome;
   if (artifact.lastIndex > artifact.maxVersions) await trimVersions(db, at, artifact.uuid, artifact.maxVersions);
+  if (publication.object) await recordObject(db, publication.object, outcome, at);
   if (source.kind === 'upload') await endUpload(db, source.upload, at, outcome);
   await recordEvents(db, eventsOf(publication, outcome, { added, healed: bytes.healed }));
   return { artifact, index, blob, added, address: bytes.address, replaced: bytes.replaced };
@@ -104,7 +108,8 @@ function newestVersion(db: Db, artifact: string) {
 
 async function addVersion(db: Db, publication: Publication, bytes: Source, active: Artifact | undefined): Promise<Outcome> {
   const { at, target } = publication;
-  const artifact = active ? await moveOn(db, active) : await createArtifact(db, publication);
+  const index = publication.object ? await nextIndex(db, publication.object.bucket, publication.object.key, active?.lastIndex ?? 0) : (active?.lastIndex ?? 0) + 1;
+  const artifact = active ? await moveOn(db, active, index) : await createArtifact(db, publication, index);
   const blob = bytes.blob ?? (await blobFor(db, publication, bytes.sha512));
   if (blob.released) await db.updateTable('blobs').set({ released_at: null }).where('uuid', '=', blob.uuid).execute();
   await db
@@ -122,14 +127,22 @@ async function addVersion(db: Db, publication: Publication, bytes: Source, activ
   return { artifact, index: artifact.lastIndex, blob: blob.uuid };
 }
 
-async function moveOn(db: Db, { uuid, lastIndex }: Artifact): Promise<Artifact> {
-  return (await changeArtifact(db, uuid, { state: 'created', fault: null, last_index: lastIndex + 1 }))!;
+/** What S3 knows of the version. One whose id is null takes the place of the one before. */
+async function recordObject(db: Db, { bucket, key, versionId, etag, about }: ObjectFacts, { artifact, index, blob }: Outcome, at: number): Promise<void> {
+  const replaced = versionId === null ? await findObject(db, bucket, key, { id: null }) : undefined;
+  await insertObject(db, { artifact: artifact.uuid, index, bucket, key, versionId, content: { blob, size: 0, etag, about }, createdAt: at });
+  if (replaced?.content) await endVersions(db, at, { artifact: replaced.artifact, first: replaced.index, last: replaced.index });
+  else if (replaced) await db.deleteFrom('objects').where('bucket', '=', bucket).where('key', '=', key).where('idx', '=', replaced.index).execute();
 }
 
-async function createArtifact(db: Db, { target, fresh, at }: Publication): Promise<Artifact> {
+async function moveOn(db: Db, { uuid }: Artifact, index: number): Promise<Artifact> {
+  return (await changeArtifact(db, uuid, { state: 'created', fault: null, last_index: index }))!;
+}
+
+async function createArtifact(db: Db, { target, fresh, at }: Publication, index: number): Promise<Artifact> {
   const { setMaxVersions: _, gift: __, ...named } = target;
   const artifact: Artifact = {
-    ...named, uuid: fresh.artifact, state: 'created', fault: null, lastIndex: 1, createdAt: at, deletedAt: null,
+    ...named, uuid: fresh.artifact, state: 'created', fault: null, lastIndex: index, createdAt: at, deletedAt: null,
   };
   await db.insertInto('artifacts').values(rowOf(artifact)).execute();
   return artifact;

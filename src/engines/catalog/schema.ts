@@ -4,7 +4,7 @@
  */
 import type { Generated, Selectable } from 'kysely';
 import type { Algorithm } from '../../kit/digest.ts';
-import type { ArtifactState, ArtifactType, ContentState, EventType, Subject, UploadState } from '../../core/model.ts';
+import type { ArtifactState, ArtifactType, Bucket, ContentState, EventType, Subject, UploadState } from '../../core/model.ts';
 
 type Flag = 0 | 1;
 
@@ -21,6 +21,11 @@ export interface Tables {
   artifacts: ArtifactTable;
   versions: VersionTable;
   events: EventTable;
+  buckets: BucketTable;
+  objects: ObjectTable;
+  multiparts: MultipartTable;
+  parts: PartTable;
+  keys: KeyTable;
   metadata: { subject: Subject; subject_id: string; key: string; value: string };
   /** One row, kept by triggers. */
   totals: TotalsTable;
@@ -106,6 +111,61 @@ interface EventTable {
   extra: string;
 }
 
+interface BucketTable {
+  name: string;
+  namespace: string;
+  created_at: number;
+  versioning: Bucket['versioning'];
+  open: Flag;
+  /** JSON. */
+  settings: string;
+}
+
+interface ObjectTable {
+  bucket: string;
+  key: string;
+  idx: number;
+  artifact: string;
+  version_id: string | null;
+  current: Flag;
+  marker: Flag;
+  etag: string;
+  about: string;
+  created_at: number;
+}
+
+interface MultipartTable {
+  id: string;
+  bucket: string;
+  key: string;
+  namespace: string;
+  about: string;
+  created_at: number;
+  touched_at: number;
+  outcome: string | null;
+}
+
+interface PartTable {
+  multipart: string;
+  number: number;
+  upload: string;
+  size: number;
+  etag: string;
+  about: string;
+  at: number;
+}
+
+interface KeyTable {
+  id: string;
+  namespace: string;
+  name: string;
+  sealed: string;
+  /** JSON of a `Grant`. */
+  grants: string;
+  created_at: number;
+  revoked_at: number | null;
+}
+
 interface TotalsTable {
   contents: number;
   bytes: number;
@@ -127,3 +187,6 @@ export interface Remembered {
 export type UploadRow = Selectable<UploadTable>;
 export type ContentRow = Selectable<ContentTable>;
 export type ArtifactRow = Selectable<ArtifactTable>;
+export type BucketRow = Selectable<BucketTable>;
+export type MultipartRow = Selectable<MultipartTable>;
+export type KeyRow = Selectable<KeyTable>;

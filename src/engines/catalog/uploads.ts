@@ -1,11 +1,11 @@
-import { sql } from 'kysely';
+import { sql, type ExpressionBuilder } from 'kysely';
 import type { Page, UploadFacts } from '../../core/engine.ts';
 import type { Event, Upload } from '../../core/model.ts';
 import { Refusal } from '../../core/refusal.ts';
 import type { Db, Host } from './host.ts';
 import { forgetAtOnce, inParts, recordEvents } from './journal.ts';
 import { namespaceExists } from './namespaces.ts';
-import type { UploadRow } from './schema.ts';
+import type { Tables, UploadRow } from './schema.ts';
 
 type Move = Parameters<UploadFacts['advance']>[1];
 
@@ -43,7 +43,9 @@ export class Uploads implements UploadFacts {
 
   idle(before: number, page: Page): Promise<Upload[]> {
     return this.#host.read(async (db) => {
-      const rows = await openUploads(db, page).where('touched_at', '<', before).execute();
+      // Those that are parts live as long as the whole that they are parts of.
+      const part = (eb: ExpressionBuilder<Tables, 'uploads'>) => eb.exists(eb.selectFrom('parts').select('number').whereRef('parts.upload', '=', 'uploads.id'));
+      const rows = await openUploads(db, page).where('touched_at', '<', before).where((eb) => eb.not(part(eb))).execute();
       return rows.map(uploadOf);
     });
   }

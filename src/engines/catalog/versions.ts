@@ -3,6 +3,7 @@ import type { Expression, ExpressionBuilder, SqlBool } from 'kysely';
 import type { Version } from '../../core/model.ts';
 import type { Dialect } from './dialect.ts';
 import type { Db } from './host.ts';
+import { forgetAllObjects, forgetObjects } from './objects.ts';
 import { chunks } from './paging.ts';
 import type { ArtifactRow, Remembered, Tables } from './schema.ts';
 
@@ -28,6 +29,7 @@ export async function endVersions(db: Db, at: number, scope: Scope): Promise<voi
     )
     .execute();
   await db.deleteFrom('versions').where(within(scope)).execute();
+  if ('artifact' in scope) await forgetObjects(db, scope);
 }
 
 /** Ends all but the newest `keep` versions; 0 keeps all. */
@@ -60,6 +62,7 @@ export async function deleteArtifacts(
     : update.where('namespace', '=', which.namespace)
   ).executeTakeFirst();
   if (numUpdatedRows > 0n) {
+    await forgetAllObjects(db, which);
     await endVersions(db, at, 'uuid' in which ? { artifact: which.uuid, first: 0, last: Number.MAX_SAFE_INTEGER } : which);
   }
   return Number(numUpdatedRows);

@@ -25,6 +25,12 @@ export const methods: { readonly [Noun in keyof Catalog]: Readonly<Record<keyof 
   },
   blobs: { get: 'read', seen: 'read', withDigest: 'read', list: 'read', many: 'read', addDigest: 'write', used: 'write', sweep: 'write' },
   contents: { get: 'read', toScrub: 'read', list: 'read', mark: 'write', known: 'read', totals: 'read' },
+  buckets: {
+    create: 'write', get: 'read', list: 'read', change: 'write', remove: 'write', usage: 'read', object: 'read', objects: 'read', versions: 'read',
+    describe: 'write', retire: 'write', removeVersion: 'write',
+  },
+  parts: { begin: 'write', get: 'read', list: 'read', put: 'write', parts: 'read', end: 'write', idle: 'read', forget: 'write' },
+  keys: { create: 'write', get: 'read', list: 'read', revoke: 'write' },
   journal: { record: 'write', events: 'read', metadata: 'read', setMetadata: 'write', forget: 'write' },
 };
 

@@ -164,6 +164,9 @@ function proxyOf(line: CatalogLine): Catalog {
     artifacts: nounOf(line, 'artifacts'),
     blobs: nounOf(line, 'blobs'),
     contents: nounOf(line, 'contents'),
+    buckets: nounOf(line, 'buckets'),
+    parts: nounOf(line, 'parts'),
+    keys: nounOf(line, 'keys'),
     journal: nounOf(line, 'journal'),
   };
 }

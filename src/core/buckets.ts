@@ -1,0 +1,84 @@
+import type { Clock } from '../kit/clock.ts';
+import { grants, isSystem, mayInBucket, type BucketAction } from './access.ts';
+import type { Catalog, Page, Usage } from './engine.ts';
+import type { Bucket, Event, Principal } from './model.ts';
+import { Refusal } from './refusal.ts';
+
+/** Containers of objects. */
+export class Buckets {
+  readonly #catalog: Catalog;
+  readonly #clock: Clock;
+
+  constructor(catalog: Catalog, clock: Clock) {
+    this.#catalog = catalog;
+    this.#clock = clock;
+  }
+
+  /**
+   * Makes a bucket of the caller's namespace.
+   *
+   * @throws Refusal `malformed` for a name that cannot be one, `conflict` for one that is taken, `forbidden`.
+   */
+  async create(who: Principal, name: string, { settings = {}, versioning = 'off' }: Partial<Pick<Bucket, 'settings' | 'versioning'>> = {}): Promise<Bucket> {
+    if (!isBucketName(name)) throw new Refusal('malformed', 'a bucket name is 3 to 63 small letters, digits, dots and dashes, between letters or digits', { what: 'bucket' });
+    if (who.namespace === '' || !grants(who, 'admin', name)) throw new Refusal('forbidden', 'that is not for you to do');
+    const bucket: Bucket = { name, namespace: who.namespace, createdAt: this.#clock.now(), versioning, open: false, settings };
+    if (await this.#catalog.buckets.create(bucket, this.#event(name, 'bucket created', who))) return bucket;
+    const taken = await this.#catalog.buckets.get(name);
+    throw new Refusal('conflict', 'the bucket exists', { owned: taken?.namespace === who.namespace ? 'yes' : 'no' });
+  }
+
+  /**
+   * The bucket, for a caller who may do that with it.
+   *
+   * @throws Refusal `not_found`, `forbidden`
+   */
+  async get(who: Principal, name: string, action: BucketAction): Promise<Bucket> {
+    const bucket = await this.#catalog.buckets.get(name);
+    if (!bucket) throw new Refusal('not_found', 'bucket not found', { missing: 'bucket' });
+    if (!mayInBucket(who, action, bucket)) throw new Refusal('forbidden', 'that is not for you to do');
+    return bucket;
+  }
+
+  /** The bucket as it is, for a face that has rights of its own to ask; undefined where there is none. */
+  peek(name: string): Promise<Bucket | undefined> {
+    return this.#catalog.buckets.get(name);
+  }
+
+  /** Those that the caller may list; of its own namespace, and of all for the system. */
+  async list(who: Principal, page: Page): Promise<{ buckets: Bucket[]; next: string | null }> {
+    const found = await this.#catalog.buckets.list(isSystem(who) ? null : who.namespace, page);
+    return { buckets: found.filter((bucket) => mayInBucket(who, 'list', bucket)), next: found.length < page.limit ? null : found.at(-1)!.name };
+  }
+
+  async change(who: Principal, name: string, change: Partial<Pick<Bucket, 'versioning' | 'open' | 'settings'>>): Promise<Bucket> {
+    await this.get(who, name, 'admin');
+    const changed = await this.#catalog.buckets.change(name, change, this.#event(name, `changed: ${Object.keys(change).join(', ')}`, who));
+    if (!changed) throw new Refusal('not_found', 'bucket not found', { missing: 'bucket' });
+    return changed;
+  }
+
+  /** What is in a bucket, or in all buckets of the caller's namespace. */
+  async usage(who: Principal, name?: string): Promise<Usage> {
+    if (name !== undefined) await this.get(who, name, 'list');
+    return this.#catalog.buckets.usage(name === undefined ? { namespace: who.namespace } : { bucket: name });
+  }
+
+  /** @throws Refusal `conflict` while there is anything in it. */
+  async remove(who: Principal, name: string): Promise<void> {
+    await this.get(who, name, 'admin');
+    const removed = await this.#catalog.buckets.remove(name, this.#event(name, 'bucket deleted', who));
+    if (removed === 'none') throw new Refusal('not_found', 'bucket not found', { missing: 'bucket' });
+    if (removed === 'occupied') throw new Refusal('conflict', 'the bucket is not empty', { occupied: 'yes' });
+  }
+
+  #event(name: string, message: string, who: Principal): Event {
+    return { subject: 'bucket', id: name, at: this.#clock.now(), type: 'audit', message, duration: null, extra: { by: who.namespace, credential: who.credential } };
+  }
+}
+
+/** The rules of S3: DNS labels with dots between, and nothing that looks like an address. */
+export function isBucketName(name: string): boolean {
+  const labels = /^[a-z0-9](?:[a-z0-9-]*[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]*[a-z0-9])?)*$/;
+  return name.length >= 3 && name.length <= 63 && labels.test(name) && !/^\d+\.\d+\.\d+\.\d+$/.test(name) && !name.startsWith('xn--') && !name.endsWith('-s3alias');
+}

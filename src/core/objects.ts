@@ -1,0 +1,194 @@
+import type { Clock } from '../kit/clock.ts';
+import type { Algorithm, Digest } from '../kit/digest.ts';
+import { newId } from '../kit/ids.ts';
+import type { Blobs } from './blobs.ts';
+import type { Buckets } from './buckets.ts';
+import type { Engine, ObjectConditions, ObjectsPage, Publication, Retired } from './engine.ts';
+
+import type { Body } from './ingest.ts';
+import type { Blob, Bucket, Event, Principal, StoredObject } from './model.ts';
+import { Refusal } from './refusal.ts';
+import { unpublished, type Sealer } from './sealer.ts';
+import type { Uploads } from './uploads.ts';
+
+export type { ObjectConditions, ObjectsPage } from './engine.ts';
+
+/** What a face keeps with a version. */
+export interface Facts {
+  readonly etag: string;
+  readonly about: string;
+}
+
+export interface PutRequest {
+  readonly bucket: string;
+  readonly key: string;
+  readonly conditions: ObjectConditions;
+}
+
+/** An object as it was put. */
+export interface Put {
+  readonly versionId: string | null;
+  readonly etag: string;
+  readonly blob: string;
+}
+
+/** Artifacts in buckets, by key. */
+export class Objects {
+  readonly #engine: Engine;
+  readonly #clock: Clock;
+  readonly #buckets: Buckets;
+  readonly #uploads: Uploads;
+  readonly #blobs: Blobs;
+  readonly #sealer: Sealer;
+
+  constructor(parts: { engine: Engine; clock: Clock; buckets: Buckets; uploads: Uploads; blobs: Blobs; sealer: Sealer }) {
+    this.#engine = parts.engine;
+    this.#clock = parts.clock;
+    this.#buckets = parts.buckets;
+    this.#uploads = parts.uploads;
+    this.#blobs = parts.blobs;
+    this.#sealer = parts.sealer;
+  }
+
+  /**
+   * @throws Refusal as `put` does, for what is known before a byte has come.
+   */
+  async demandPut(who: Principal, { bucket, key, conditions: { match, noneMatch } }: PutRequest): Promise<void> {
+    await this.#buckets.get(who, bucket, 'write');
+    if (!match && !noneMatch) return;
+    const etag = (await this.#engine.catalog.buckets.object(bucket, key))?.content?.etag;
+    if (match && etag === undefined) throw unpublished('condition_absent');
+    const named = (tags: readonly string[]): boolean => etag !== undefined && (tags.includes('*') || tags.includes(etag));
+    if ((match && !named(match)) || (noneMatch && named(noneMatch))) throw unpublished('condition');
+  }
+
+  /**
+   * Takes a whole body as the newest version of a key. A body that breaks off leaves everything as it was.
+   *
+   * @param describe what to keep with it, once the bytes are there; may throw, and then nothing comes of them.
+   * @throws Refusal as `Uploads.append` does; `precondition`, `not_found`, `forbidden`.
+   */
+  async put(
+    who: Principal, request: PutRequest, body: Body, { measure, describe }: { measure: readonly Algorithm[]; describe: (measured: readonly Digest[]) => Facts },
+  ): Promise<Put> {
+    const bucket = await this.#buckets.get(who, request.bucket, 'write');
+    const owner = ownerOf(bucket, who);
+    const upload = await this.#uploads.begin(owner, { length: body.length ?? null });
+    try {
+      const { measured } = await this.#uploads.append(owner, upload.id, body, { at: undefined, digests: [], measure });
+      return await this.seal(who, bucket, request, upload.id, describe(measured));
+    } catch (error) {
+      await this.#uploads.drop(owner, upload.id).catch(() => undefined);
+      throw error;
+    }
+  }
+
+  /** Makes an upload of the bucket's namespace the newest version of a key. */
+  async seal(who: Principal, bucket: Bucket, request: PutRequest, upload: string, facts: Facts): Promise<Put> {
+    const versionId = bucket.versioning === 'enabled' ? newVersionId() : null;
+    const object = { ...request, versionId, ...facts };
+    const { blob } = await this.#sealer.publish(ownerOf(bucket, who), upload, targetOf(bucket, request.key), { size: undefined, digests: [] }, object);
+    return { versionId, etag: facts.etag, blob };
+  }
+
+  /** Makes bytes that are here the newest version of a key; none is moved. */
+  async copy(who: Principal, request: PutRequest, blob: string, facts: Facts): Promise<Put> {
+    const bucket = await this.#buckets.get(who, request.bucket, 'write');
+    const versionId = bucket.versioning === 'enabled' ? newVersionId() : null;
+    const published = await this.#engine.catalog.artifacts.publish({
+      target: targetOf(bucket, request.key), source: { kind: 'blob', blob }, object: { ...request, versionId, ...facts },
+      fresh: { artifact: newId(), blob: newId() }, at: this.#clock.now(), by: who.namespace,
+    });
+    if (typeof published === 'string') throw unpublished(published);
+    return { versionId, etag: facts.etag, blob };
+  }
+
+  /**
+   * A version of an object, or its newest.
+   *
+   * @throws Refusal `not_found` where there is none, or it is a mark; `forbidden`.
+   */
+  async get(who: Principal, bucket: string, key: string, version?: { readonly id: string | null }): Promise<{ object: StoredObject; blob: Blob }> {
+    await this.#buckets.get(who, bucket, 'read');
+    const object = await this.#engine.catalog.buckets.object(bucket, key, version);
+    if (!object) throw new Refusal('not_found', 'object not found', { missing: version ? 'version' : 'object' });
+    if (!object.content) throw new Refusal('not_found', 'the object was deleted', { missing: 'object', marker: object.versionId ?? 'null', asked: version ? 'yes' : 'no' });
+    const blob = await this.#engine.catalog.blobs.get(object.content.blob);
+    if (!blob) throw new Refusal('lost', 'the bytes of this object are missing');
+    return { object, blob };
+  }
+
+  open(blob: Blob): ReturnType<Blobs['open']> {
+    return this.#blobs.open(blob);
+  }
+
+  async list(who: Principal, bucket: string, page: ObjectsPage): Promise<StoredObject[]> {
+    await this.#buckets.get(who, bucket, 'list');
+    return this.#engine.catalog.buckets.objects(bucket, page);
+  }
+
+  async versions(who: Principal, bucket: string, page: ObjectsPage & { readonly behind: { readonly key: string; readonly index: number } | null }): Promise<StoredObject[]> {
+    await this.#buckets.get(who, bucket, 'list');
+    return this.#engine.catalog.buckets.versions(bucket, page);
+  }
+
+  /** A version of a key, or its newest, mark or not, for a face that has rights of its own to ask. */
+  peek(bucket: string, key: string, version?: { readonly id: string | null }): Promise<StoredObject | undefined> {
+    return this.#engine.catalog.buckets.object(bucket, key, version);
+  }
+
+  /** Keeps another `about` with a version. */
+  async describe(who: Principal, object: StoredObject, about: string): Promise<void> {
+    await this.#buckets.get(who, object.bucket, 'write');
+    if (!(await this.#engine.catalog.buckets.describe(object, about))) throw new Refusal('not_found', 'object not found', { missing: 'object' });
+  }
+
+  /** Deletes the newest version, or leaves a mark, as the bucket's versioning says. One that is not there is deleted, too. */
+  async remove(who: Principal, bucket: string, key: string, conditions: ObjectConditions = {}): Promise<StoredObject | undefined> {
+    await this.#buckets.get(who, bucket, 'delete');
+    const retired = await this.#engine.catalog.buckets.retire({
+      bucket, key, conditions, fresh: { artifact: newId(), version: newVersionId() }, at: this.#clock.now(), event: this.#event(bucket, `${key} deleted`, who),
+    });
+    return retiredObject(retired);
+  }
+
+  async removeVersion(who: Principal, bucket: string, key: string, id: string | null, conditions: ObjectConditions = {}): Promise<StoredObject | undefined> {
+    await this.#buckets.get(who, bucket, 'delete');
+    const event = this.#event(bucket, `version ${id ?? 'null'} of ${key} deleted`, who);
+    return retiredObject(await this.#engine.catalog.buckets.removeVersion(bucket, key, id, conditions, this.#clock.now(), event));
+  }
+
+  #event(bucket: string, message: string, who: Principal): Event {
+    return { subject: 'bucket', id: bucket, at: this.#clock.now(), type: 'audit', message, duration: null, extra: { by: who.namespace, credential: who.credential } };
+  }
+}
+
+function newVersionId(): string {
+  return newId().replaceAll('-', '');
+}
+
+/** The namespace acts for whoever was found to be allowed to: the bytes are its own. */
+export function ownerOf(bucket: Bucket, who: Principal): Principal {
+  return { namespace: bucket.namespace, credential: who.credential };
+}
+
+function targetOf(bucket: Bucket, key: string): Publication['target'] {
+  return {
+    namespace: bucket.namespace, type: 'other', name: `${bucket.name}/${key}`, sourceUrl: `s3://${bucket.name}/${key}`, shared: false, maxVersions: 0,
+    setMaxVersions: false, gift: false,
+  };
+}
+
+function retiredObject(retired: Retired): StoredObject | undefined {
+  switch (retired.kind) {
+    case 'gone':
+    case 'marked':
+      return retired.object;
+    case 'absent':
+      return undefined;
+    case 'no_bucket':
+      throw new Refusal('not_found', 'bucket not found', { missing: 'bucket' });
+    case 'condition':
+      throw new Refusal('precondition', 'a condition of the request does not hold');
+  }
+}

@@ -1,0 +1,143 @@
+import type { Clock } from '../kit/clock.ts';
+import type { Algorithm, Digest } from '../kit/digest.ts';
+import { isId, newId } from '../kit/ids.ts';
+import { mayInBucket } from './access.ts';
+import type { Buckets } from './buckets.ts';
+import type { Engine, PartFacts } from './engine.ts';
+import type { Body } from './ingest.ts';
+import type { Bucket, Multipart, Part, Principal } from './model.ts';
+import { ownerOf, type Facts, type Objects, type Put, type PutRequest } from './objects.ts';
+import { Refusal } from './refusal.ts';
+import type { Uploads } from './uploads.ts';
+
+/** Objects that come in numbered parts. */
+export class Parts {
+  readonly #engine: Engine;
+  readonly #clock: Clock;
+  readonly #buckets: Buckets;
+  readonly #uploads: Uploads;
+  readonly #objects: Objects;
+
+  constructor(parts: { engine: Engine; clock: Clock; buckets: Buckets; uploads: Uploads; objects: Objects }) {
+    this.#engine = parts.engine;
+    this.#clock = parts.clock;
+    this.#buckets = parts.buckets;
+    this.#uploads = parts.uploads;
+    this.#objects = parts.objects;
+  }
+
+  async begin(who: Principal, bucket: string, key: string, about: string): Promise<Multipart> {
+    const { namespace } = await this.#buckets.get(who, bucket, 'write');
+    const at = this.#clock.now();
+    const multipart: Multipart = { id: newId(), bucket, key, namespace, about, createdAt: at, touchedAt: at, outcome: null };
+    await this.#engine.catalog.parts.begin(multipart);
+    return multipart;
+  }
+
+  /** @throws Refusal `not_found` for one that is not of that key, or has ended. */
+  async get(who: Principal, bucket: string, key: string, id: string): Promise<Multipart> {
+    const multipart = await this.#find(who, bucket, key, id);
+    if (multipart.outcome !== null) throw missing();
+    return multipart;
+  }
+
+  /** What one that has ended became; undefined while it is open. */
+  async outcome(who: Principal, bucket: string, key: string, id: string): Promise<string | undefined> {
+    return (await this.#find(who, bucket, key, id)).outcome ?? undefined;
+  }
+
+  async list(who: Principal, bucket: string, page: Parameters<PartFacts['list']>[1]): Promise<Multipart[]> {
+    await this.#buckets.get(who, bucket, 'list');
+    return this.#engine.catalog.parts.list(bucket, page);
+  }
+
+  /** Takes a part's whole body. One that breaks off changes nothing. */
+  async put(
+    who: Principal, multipart: Multipart, number: number, body: Body,
+    { measure, describe }: { measure: readonly Algorithm[]; describe: (measured: readonly Digest[]) => Facts },
+  ): Promise<Facts> {
+    const bucket = await this.#buckets.get(who, multipart.bucket, 'write');
+    const owner = ownerOf(bucket, who);
+    const upload = await this.#uploads.begin(owner, { length: body.length ?? null });
+    try {
+      const { offset, measured } = await this.#uploads.append(owner, upload.id, body, { at: undefined, digests: [], measure });
+      const facts = describe(measured);
+      const put = await this.#engine.catalog.parts.put(multipart.id, { number, upload: upload.id, size: offset, ...facts, at: this.#clock.now() });
+      if (!put) throw missing();
+      if (put.replaced !== null) await this.#uploads.drop(owner, put.replaced).catch(() => undefined);
+      return facts;
+    } catch (error) {
+      await this.#uploads.drop(owner, upload.id).catch(() => undefined);
+      throw error;
+    }
+  }
+
+  parts(multipart: Multipart, after: number, limit: number): Promise<Part[]> {
+    return this.#engine.catalog.parts.parts(multipart.id, after, limit);
+  }
+
+  /**
+   * Makes an object of the parts, in order. Begun again after a crash, it goes on where it was.
+   *
+   * @param outcome what to tell whoever asks again.
+   */
+  async complete(who: Principal, multipart: Multipart, parts: readonly Part[], request: PutRequest, facts: Facts, outcome: (put: Put) => string): Promise<Put> {
+    const bucket = await this.#buckets.get(who, multipart.bucket, 'write');
+    const whole = parts.length === 1 ? parts[0]!.upload : await this.#join(who, bucket, multipart, parts);
+    const put = await this.#objects.seal(who, bucket, request, whole, facts);
+    await this.#end(bucket, multipart.id, outcome(put));
+    return put;
+  }
+
+  async abort(who: Principal, multipart: Multipart): Promise<void> {
+    await this.#end(await this.#buckets.get(who, multipart.bucket, 'write'), multipart.id, null);
+  }
+
+  /** Gives up those that no part came for since `before`; answers how many. */
+  async expire(before: number): Promise<number> {
+    const { parts, buckets } = this.#engine.catalog;
+    const idle = await parts.idle(before, { after: null, limit: 500 });
+    for (const { id, bucket } of idle) {
+      const found = await buckets.get(bucket);
+      if (found) await this.#end(found, id, null);
+    }
+    return idle.length;
+  }
+
+  async #find(who: Principal, bucket: string, key: string, id: string): Promise<Multipart> {
+    const found = await this.#buckets.get(who, bucket, 'list').catch((error: unknown) => {
+      if (error instanceof Refusal && error.reason === 'forbidden') return this.#engine.catalog.buckets.get(bucket);
+      throw error;
+    });
+    if (!found || !mayInBucket(who, 'write', found)) throw new Refusal('forbidden', 'that is not for you to do');
+    const multipart = isId(id) ? await this.#engine.catalog.parts.get(id) : undefined;
+    if (multipart?.bucket !== bucket || multipart.key !== key) throw missing();
+    return multipart;
+  }
+
+  /** The whole is an upload of the same id, so that a second try finds the first one's bytes. */
+  async #join(who: Principal, bucket: Bucket, { id }: Multipart, parts: readonly Part[]): Promise<string> {
+    const owner = ownerOf(bucket, who);
+    const sources = await Promise.all(parts.map((part) => this.#uploads.look(owner, part.upload)));
+    const there = await this.#uploads.look(owner, id).catch((error: unknown) => {
+      if (error instanceof Refusal && error.reason === 'not_found') return undefined;
+      throw error;
+    });
+    if (there?.state === 'sealed') return id;
+    if (there && there.offset > 0) await this.#uploads.truncate(owner, id, 0);
+    const whole = there ? { ...there, offset: 0 } : await this.#uploads.begin(owner, { id });
+    await this.#uploads.join(owner, whole, sources);
+    return id;
+  }
+
+  async #end(bucket: Bucket, id: string, outcome: string | null): Promise<void> {
+    const owner: Principal = { namespace: bucket.namespace, credential: 'multipart' };
+    for (const upload of await this.#engine.catalog.parts.end(id, outcome, this.#clock.now())) {
+      await this.#uploads.drop(owner, upload).catch(() => undefined);
+    }
+  }
+}
+
+function missing(): Refusal {
+  return new Refusal('not_found', 'there is no such multipart upload', { missing: 'upload' });
+}

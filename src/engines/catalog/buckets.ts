@@ -1,0 +1,176 @@
+import type { BucketFacts, ObjectConditions, ObjectsPage, Page, Retired, Retirement, Usage } from '../../core/engine.ts';
+import type { Bucket, Event, StoredObject } from '../../core/model.ts';
+import { Refusal } from '../../core/refusal.ts';
+import type { Db, Host } from './host.ts';
+import { recordEvents } from './journal.ts';
+import { namespaceExists } from './namespaces.ts';
+import { findObject, holds, insertObject, listObjects, listVersions, nextIndex, promote } from './objects.ts';
+import { findArtifact } from './records.ts';
+import type { BucketRow } from './schema.ts';
+import { deleteArtifacts, endVersions } from './versions.ts';
+
+export class Buckets implements BucketFacts {
+  readonly #host: Host;
+
+  constructor(host: Host) {
+    this.#host = host;
+  }
+
+  create(bucket: Bucket, event: Event): Promise<boolean> {
+    return this.#host.write(async (db) => {
+      if (!(await namespaceExists(db, bucket.namespace))) throw new Refusal('not_found', 'The namespace is gone.');
+      const { numInsertedOrUpdatedRows: created } = await db
+        .insertInto('buckets')
+        .values(rowOf(bucket))
+        .onConflict((conflict) => conflict.column('name').doNothing())
+        .executeTakeFirst();
+      if (!created) return false;
+      await recordEvents(db, [event]);
+      return true;
+    });
+  }
+
+  get(name: string): Promise<Bucket | undefined> {
+    return this.#host.read((db) => findBucket(db, name));
+  }
+
+  list(namespace: string | null, page: Page): Promise<Bucket[]> {
+    return this.#host.read(async (db) => {
+      let query = db.selectFrom('buckets').selectAll().where('name', '>', page.after ?? '');
+      if (namespace !== null) query = query.where('namespace', '=', namespace);
+      return (await query.orderBy('name').limit(page.limit).execute()).map(bucketOf);
+    });
+  }
+
+  change(name: string, { settings, open, versioning }: Parameters<BucketFacts['change']>[1], event: Event): Promise<Bucket | undefined> {
+    return this.#host.write(async (db) => {
+      const row = await db
+        .updateTable('buckets')
+        .set({
+          ...(settings && { settings: JSON.stringify(settings) }),
+          ...(open !== undefined && { open: open ? 1 : 0 }),
+          ...(versioning && { versioning }),
+        })
+        .where('name', '=', name)
+        .returningAll()
+        .executeTakeFirst();
+      if (row) await recordEvents(db, [event]);
+      return row && bucketOf(row);
+    });
+  }
+
+  remove(name: string, event: Event): Promise<'removed' | 'none' | 'occupied'> {
+    return this.#host.write(async (db) => {
+      if (await db.selectFrom('objects').select('idx').where('bucket', '=', name).limit(1).executeTakeFirst()) return 'occupied';
+      const { numDeletedRows } = await db.deleteFrom('buckets').where('name', '=', name).executeTakeFirst();
+      if (numDeletedRows === 0n) return 'none';
+      await recordEvents(db, [event]);
+      return 'removed';
+    });
+  }
+
+  usage(of: { readonly bucket: string } | { readonly namespace: string }): Promise<Usage> {
+    return this.#host.read(async (db) => {
+      const mine = db.selectFrom('buckets').where((eb) => ('bucket' in of ? eb('name', '=', of.bucket) : eb('namespace', '=', of.namespace)));
+      const { buckets } = await mine.select((eb) => eb.fn.countAll<number>().as('buckets')).executeTakeFirstOrThrow();
+      const { objects, bytes } = await db
+        .selectFrom('objects')
+        .innerJoin('versions', (join) => join.onRef('versions.artifact', '=', 'objects.artifact').onRef('versions.idx', '=', 'objects.idx'))
+        .select((eb) => [eb.fn.countAll<number>().as('objects'), eb.fn.sum<number | null>('versions.size').as('bytes')])
+        .where('objects.bucket', 'in', mine.select('name'))
+        .where('objects.marker', '=', 0)
+        .executeTakeFirstOrThrow();
+      return { buckets: Number(buckets), objects: Number(objects), bytes: Number(bytes ?? 0) };
+    });
+  }
+
+  object(bucket: string, key: string, version?: { readonly id: string | null }): Promise<StoredObject | undefined> {
+    return this.#host.read((db) => findObject(db, bucket, key, version));
+  }
+
+  objects(bucket: string, page: ObjectsPage): Promise<StoredObject[]> {
+    return this.#host.read((db) => listObjects(db, bucket, page));
+  }
+
+  versions(bucket: string, { behind, ...page }: Parameters<BucketFacts['versions']>[1]): Promise<StoredObject[]> {
+    return this.#host.read((db) => listVersions(db, bucket, page, behind));
+  }
+
+  describe({ bucket, key, index }: Pick<StoredObject, 'bucket' | 'key' | 'index'>, about: string): Promise<boolean> {
+    return this.#host.write(async (db) => {
+      const { numUpdatedRows } = await db.updateTable('objects').set({ about }).where('bucket', '=', bucket).where('key', '=', key).where('idx', '=', index).executeTakeFirst();
+      return numUpdatedRows > 0n;
+    });
+  }
+
+  retire(request: Retirement): Promise<Retired> {
+    return this.#host.write(async (db) => {
+      const { bucket: name, key, conditions, fresh, at, event } = request;
+      const bucket = await findBucket(db, name);
+      if (!bucket) return { kind: 'no_bucket' };
+      const head = await findObject(db, name, key);
+      if (head && !holds({ ...conditions, match: head.content ? conditions.match : unlessAny(conditions.match) }, head)) return { kind: 'condition' };
+      // Where something must hold of what is not there, there is nothing to do, and no mark to leave.
+      if (!head && Object.values(conditions).some((condition) => condition !== undefined)) return { kind: 'absent' };
+      if (bucket.versioning === 'off') {
+        if (!head) return { kind: 'absent' };
+        await this.#end(db, head, at);
+        await recordEvents(db, [event]);
+        return { kind: 'gone', object: head };
+      }
+      const versionId = bucket.versioning === 'enabled' ? fresh.version : null;
+      // Of versions whose id is null there is one; the mark takes its place.
+      const replaced = versionId === null ? await findObject(db, name, key, { id: null }) : undefined;
+      const artifact = head?.artifact ?? fresh.artifact;
+      const known = await findArtifact(db, artifact);
+      const index = await nextIndex(db, name, key, known?.lastIndex ?? 0);
+      const mark = { artifact, index, bucket: name, key, versionId, content: null, createdAt: at };
+      await insertObject(db, mark);
+      if (replaced) await this.#end(db, replaced, at);
+      await recordEvents(db, [event]);
+      return { kind: 'marked', object: { ...mark, namespace: bucket.namespace, current: true } };
+    });
+  }
+
+  removeVersion(bucket: string, key: string, id: string | null, conditions: ObjectConditions, at: number, event: Event): Promise<Retired> {
+    return this.#host.write(async (db) => {
+      if (!(await findBucket(db, bucket))) return { kind: 'no_bucket' };
+      const found = await findObject(db, bucket, key, { id });
+      if (!found) return { kind: 'absent' };
+      if (!holds(conditions, found)) return { kind: 'condition' };
+      await this.#end(db, found, at);
+      await recordEvents(db, [event]);
+      return { kind: 'gone', object: found };
+    });
+  }
+
+  /** Ends a version or a mark, and with the last one the artifact. */
+  async #end(db: Db, { artifact, bucket, key, index, content }: StoredObject, at: number): Promise<void> {
+    if (content) {
+      await endVersions(db, at, { artifact, first: index, last: index });
+    } else {
+      await db.deleteFrom('objects').where('bucket', '=', bucket).where('key', '=', key).where('idx', '=', index).execute();
+      await promote(db, bucket, key);
+    }
+    if (await db.selectFrom('objects').select('idx').where('artifact', '=', artifact).limit(1).executeTakeFirst()) return;
+    await deleteArtifacts(db, this.#host.dialect, at, { uuid: artifact });
+  }
+}
+
+/** Anything is there where a mark is. */
+function unlessAny(match: ObjectConditions['match']): ObjectConditions['match'] {
+  return match?.includes('*') ? undefined : match;
+}
+
+async function findBucket(db: Db, name: string): Promise<Bucket | undefined> {
+  const row = await db.selectFrom('buckets').selectAll().where('name', '=', name).executeTakeFirst();
+  return row && bucketOf(row);
+}
+
+function bucketOf({ created_at, open, settings, ...row }: BucketRow): Bucket {
+  return { ...row, createdAt: created_at, open: open === 1, settings: JSON.parse(settings) as Bucket['settings'] };
+}
+
+function rowOf({ createdAt, open, settings, ...bucket }: Bucket): BucketRow {
+  return { ...bucket, created_at: createdAt, open: open ? 1 : 0, settings: JSON.stringify(settings) };
+}

@@ -1,0 +1,158 @@
+import { randomUUID } from 'node:crypto';
+import { assert, asyncProperty, array, constantFrom, integer } from 'fast-check';
+import type { ObjectFacts, ObjectsPage } from '../../../src/core/engine.ts';
+import type { Bucket } from '../../../src/core/model.ts';
+import { contentOf, eventOf, type Scene } from './scene.ts';
+
+const bucketOf = (name: string, namespace = 'alpha', versioning: Bucket['versioning'] = 'off'): Bucket => ({ name, namespace, createdAt: 1, versioning, open: false, settings: {} });
+const page: ObjectsPage = { prefix: '', after: null, limit: 1000 };
+
+export function bucketContract(scene: () => Scene): void {
+  const catalog = () => scene().catalog;
+  const buckets = () => catalog().buckets;
+  const make = (bucket: Bucket) => buckets().create(bucket, eventOf('bucket', bucket.name));
+
+  /** Puts `text` under a key; answers why not, or nothing. */
+  async function put(bucket: Bucket, key: string, text: string, more: Partial<ObjectFacts> = {}): Promise<string | undefined> {
+    const upload = await scene().upload(bucket.namespace, text.length);
+    const object: ObjectFacts = { bucket: bucket.name, key, versionId: bucket.versioning === 'enabled' ? randomUUID() : null, etag: `etag of ${text}`, about: `{"text":"${text}"}`, conditions: {}, ...more };
+    const source = { kind: 'upload', upload, content: contentOf(text), mediaType: 'text/plain' } as const;
+    const publication = scene().publication(bucket.namespace, `${bucket.name}/${key}`, source, { sourceUrl: `s3://${bucket.name}/${key}` });
+    const published = await catalog().artifacts.publish({ ...publication, object });
+    return typeof published === 'string' ? published : undefined;
+  }
+  const retire = (bucket: Bucket, key: string) => buckets().retire({ bucket: bucket.name, key, conditions: {}, fresh: { artifact: randomUUID(), version: randomUUID() }, at: 20, event: eventOf('bucket', bucket.name) });
+  const keysOf = async (name: string, more: Partial<ObjectsPage> = {}): Promise<string[]> => (await buckets().objects(name, { ...page, ...more })).map(({ key }) => key);
+
+  describe('buckets', () => {
+    test('have one name in the house, and go only when they are empty', async () => {
+      expect([await make(bucketOf('one')), await make(bucketOf('one', 'beta'))]).toEqual([true, false]);
+      await make(bucketOf('two', 'beta'));
+      expect((await buckets().list('alpha', { after: null, limit: 10 })).map(({ name }) => name)).toEqual(['one']);
+      expect((await buckets().list(null, { after: 'one', limit: 10 })).map(({ name }) => name)).toEqual(['two']);
+      await put(bucketOf('one'), 'k', 'x');
+      expect(await buckets().remove('one', eventOf('bucket', 'one'))).toBe('occupied');
+      await retire(bucketOf('one'), 'k');
+      expect([await buckets().remove('one', eventOf('bucket', 'one')), await buckets().remove('one', eventOf('bucket', 'one'))]).toEqual(['removed', 'none']);
+      await expect(make(bucketOf('lost', 'nobody'))).rejects.toMatchObject({ reason: 'not_found' });
+    });
+
+    test('keep what is set on them', async () => {
+      await make(bucketOf('set'));
+      await buckets().change('set', { open: true, settings: { a: '1' } }, eventOf('bucket', 'set'));
+      await buckets().change('set', { versioning: 'enabled' }, eventOf('bucket', 'set'));
+      expect(await buckets().get('set')).toMatchObject({ open: true, settings: { a: '1' }, versioning: 'enabled' });
+      expect(await buckets().change('none', { open: true }, eventOf('bucket', 'none'))).toBeUndefined();
+    });
+
+    test('go with their namespace, and their objects with them', async () => {
+      await make(bucketOf('gone', 'beta'));
+      await put(bucketOf('gone', 'beta'), 'k', 'x');
+      await catalog().namespaces.remove('beta', eventOf('namespace', 'beta'));
+      expect([await buckets().get('gone'), await buckets().object('gone', 'k')]).toEqual([undefined, undefined]);
+    });
+  });
+
+  describe('objects', () => {
+    test('are listed by the bytes of their keys', async () => {
+      await make(bucketOf('b'));
+      for (const key of ['ä', 'z', 'a/1', 'a/2', 'a0', '💾', '\u{ffff}', 'a']) await put(bucketOf('b'), key, key);
+      expect(await keysOf('b')).toEqual(['a', 'a/1', 'a/2', 'a0', 'z', 'ä', '\u{ffff}', '💾']);
+      expect([await keysOf('b', { prefix: 'a/' }), await keysOf('b', { after: 'a/1', limit: 2 }), await keysOf('b', { prefix: '💾' })]).toEqual([['a/1', 'a/2'], ['a/2', 'a0'], ['💾']]);
+    });
+
+    test('are put under conditions that hold at that moment', async () => {
+      await make(bucketOf('b'));
+      expect(await put(bucketOf('b'), 'k', 'one', { conditions: { match: ['*'] } })).toBe('condition_absent');
+      expect(await put(bucketOf('b'), 'k', 'one', { conditions: { noneMatch: ['*'] } })).toBeUndefined();
+      expect(await put(bucketOf('b'), 'k', 'two', { conditions: { noneMatch: ['*'] } })).toBe('condition');
+      expect(await put(bucketOf('b'), 'k', 'two', { conditions: { match: ['etag of one'] } })).toBeUndefined();
+      expect(await put(bucketOf('none'), 'k', 'x')).toBe('no_bucket');
+      expect((await buckets().object('b', 'k'))?.content).toMatchObject({ etag: 'etag of two', size: 3 });
+    });
+
+    test('that somebody deletes as artifacts are gone here too', async () => {
+      await make(bucketOf('b'));
+      await put(bucketOf('b'), 'k', 'x');
+      const { artifact } = (await buckets().object('b', 'k'))!;
+      await catalog().artifacts.remove(artifact, 30, eventOf('artifact', artifact));
+      expect(await buckets().object('b', 'k')).toBeUndefined();
+      expect(await put(bucketOf('b'), 'k', 'y')).toBeUndefined();
+      expect(await keysOf('b')).toEqual(['k']);
+    });
+
+    test('keep, replace and mark versions as the bucket says, whatever is done', async () => {
+      let run = 0;
+      await assert(asyncProperty(array(constantFrom<string[]>('put', 'retire', 'remove', 'enable', 'suspend'), { maxLength: 25, size: 'max' }), integer({ min: 0, max: 5 }), async (steps: readonly string[], pick) => {
+        const name = `model-${(run += 1)}`;
+        let bucket = bucketOf(name);
+        await make(bucket);
+        /** Newest first. */
+        let model: { id: string | null; text: string | null }[] = [];
+        const add = (id: string | null, text: string | null): void => void (model = [{ id, text }, ...(id === null ? model.filter((one) => one.id !== null) : model)]);
+        for (const [turn, step] of steps.entries()) {
+          if (step === 'enable' || step === 'suspend') {
+            if (step === 'suspend' && bucket.versioning === 'off') continue;
+            bucket = (await buckets().change(name, { versioning: step === 'enable' ? 'enabled' : 'suspended' }, eventOf('bucket', name)))!;
+          } else if (step === 'put') {
+            const versionId = bucket.versioning === 'enabled' ? randomUUID() : null;
+            expect(await put(bucket, 'k', `t${turn % 4}`, { versionId })).toBeUndefined();
+            add(versionId, `t${turn % 4}`);
+          } else if (step === 'retire') {
+            const retired = await retire(bucket, 'k');
+            if (bucket.versioning === 'off') model = [];
+            else add(retired.kind === 'marked' ? retired.object.versionId : null, null);
+          } else {
+            const one = model[pick % Math.max(model.length, 1)];
+            const removed = await buckets().removeVersion(name, 'k', one ? one.id : null, {}, 20, eventOf('bucket', name));
+            expect(removed.kind).toBe(one ? 'gone' : 'absent');
+            model = model.filter((other) => other !== one);
+          }
+          const versions = await buckets().versions(name, { ...page, behind: null });
+          expect(versions.map(({ versionId, content }) => ({ id: versionId, text: content ? (JSON.parse(content.about) as { text: string }).text : null }))).toEqual(model);
+          expect(versions.map(({ current }) => current)).toEqual(model.map((_one, at) => at === 0));
+          expect(await keysOf(name)).toEqual(model[0]?.text ? ['k'] : []);
+          const kept = model.filter(({ text }) => text !== null);
+          expect((await buckets().usage({ bucket: name })).objects).toBe(kept.length);
+        }
+      }), { numRuns: 30 });
+    });
+  });
+
+  describe('access keys', () => {
+    const key = (id: string, namespace = 'alpha') => ({ id, namespace, name: 'n', sealed: 's', grant: { buckets: ['b'], verbs: ['read' as const] }, createdAt: 1, revokedAt: null });
+
+    test('are found by id, listed by namespace, and revoked once', async () => {
+      const { keys } = catalog();
+      for (const one of [key('k1'), key('k2'), key('k3', 'beta')]) await keys.create(one, eventOf('key', one.id));
+      await expect(keys.create(key('k1'), eventOf('key', 'k1'))).rejects.toMatchObject({ reason: 'conflict' });
+      expect(await keys.get('k1')).toEqual(key('k1'));
+      expect((await keys.list('alpha', { after: null, limit: 10 })).map(({ id }) => id)).toEqual(['k1', 'k2']);
+      expect([await keys.revoke('k1', 9, eventOf('key', 'k1')), await keys.revoke('k1', 9, eventOf('key', 'k1'))]).toEqual([true, false]);
+      expect((await keys.get('k1'))?.revokedAt).toBe(9);
+      expect((await keys.list(null, { after: null, limit: 10 })).map(({ id }) => id)).toEqual(['k2', 'k3']);
+    });
+  });
+
+  describe('parts', () => {
+    test('are put in place of each other, listed by number, and end with their whole', async () => {
+      const { parts, uploads } = catalog();
+      await make(bucketOf('b'));
+      const whole = { id: randomUUID(), bucket: 'b', key: 'k', namespace: 'alpha', about: '{}', createdAt: 1, touchedAt: 1, outcome: null };
+      await parts.begin(whole);
+      const part = (number: number, upload: string) => ({ number, upload, size: 5, etag: 'e', about: '{}', at: 10 });
+      const [first, again, second] = [await scene().upload('alpha', 5), await scene().upload('alpha', 5), await scene().upload('alpha', 5)];
+      expect([await parts.put(whole.id, part(1, first)), await parts.put(whole.id, part(2, second)), await parts.put(whole.id, part(1, again))]).toEqual([{ replaced: null }, { replaced: null }, { replaced: first }]);
+      expect((await parts.parts(whole.id, 0, 10)).map(({ number, upload }) => [number, upload])).toEqual([[1, again], [2, second]]);
+      // What is a part lives as long as its whole.
+      expect((await uploads.idle(1000, { after: null, limit: 10 })).map(({ id }) => id)).toEqual([first]);
+      expect((await parts.list('b', { prefix: '', behind: null, limit: 10 })).map(({ key }) => key)).toEqual(['k']);
+      expect((await parts.idle(10, { after: null, limit: 10 })).length).toBe(0);
+      expect((await parts.idle(11, { after: null, limit: 10 })).map(({ id }) => id)).toEqual([whole.id]);
+      expect((await parts.end(whole.id, 'made', 12)).toSorted()).toEqual([again, second].toSorted());
+      expect([(await parts.get(whole.id))?.outcome, await parts.put(whole.id, part(3, first)), await parts.list('b', { prefix: '', behind: null, limit: 10 })]).toEqual(['made', undefined, []]);
+      await parts.forget(13);
+      expect(await parts.get(whole.id)).toBeUndefined();
+    });
+  });
+}
