@@ -44,6 +44,8 @@ export async function listen(options: ListenerOptions): Promise<Listener> {
     noteExpectation(req);
     handle(req, res);
   });
+  // Whatever else somebody expects: they will see what they get.
+  server.on('checkExpectation', handle);
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject);
     server.listen(options.port, options.host, () => {

@@ -16,6 +16,10 @@ export interface Representation extends Validators {
   readonly size: number;
   /** Headers of every answer about it, with or without bytes. */
   readonly headers: Readonly<Record<string, string | number>>;
+  /** Headers of answers that have all of it. */
+  readonly wholeHeaders?: Readonly<Record<string, string>>;
+  /** Whether a whole answer tells its length, as some clients need it. */
+  readonly counted?: boolean;
   /** Opens the bytes. */
   open(): Promise<Bytes>;
 }
@@ -42,8 +46,8 @@ interface Plan {
 /**
  * Sends bytes, or what the request's conditions ask for instead.
  *
- * Whole answers are chunked: only then can every client tell a cut connection from the end. For the same reason an
- * error of the disk ends the connection and never the answer.
+ * Whole answers are chunked unless they must be counted: only then can every client tell a cut connection from the end.
+ * For the same reason an error of the disk ends the connection and never the answer.
  *
  * @throws Refusal `precondition` or `out_of_range`, and what `open` throws; nothing was sent then.
  */
@@ -61,10 +65,11 @@ export async function sendBytes(
   const reader = await what.open();
   try {
     for (const [name, value] of Object.entries(headers)) res.setHeader(name, value);
+    if (plan.status === 200) for (const [name, value] of Object.entries(what.wholeHeaders ?? {})) res.setHeader(name, value);
     const length = plan.to - plan.from;
     if (plan.status === 206) res.setHeader('Content-Range', `bytes ${plan.from}-${plan.to - 1}/${what.size}`);
     // Before HTTP/1.1 there are no chunks, and the length is the only mark of the end.
-    if (plan.status === 206 || req.method === 'HEAD' || req.httpVersion === '1.0') res.setHeader('Content-Length', length);
+    if (what.counted || plan.status === 206 || req.method === 'HEAD' || req.httpVersion === '1.0') res.setHeader('Content-Length', length);
     res.writeHead(plan.status);
     if (req.method === 'HEAD' || length === 0) res.end();
     else await pump(res, reader.read(plan.from, plan.to), options);
