@@ -77,6 +77,11 @@ export class World {
     return this.server.urls[0]!;
   }
 
+  /** Where S3 is spoken. */
+  get s3Url(): string {
+    return this.server.s3Urls[0]!;
+  }
+
   get core(): Core {
     return this.server.core;
   }
@@ -108,6 +113,15 @@ export class World {
     if (answer.status !== 200) throw new Error(`no namespace: ${answer.bytes.toString()}`);
     this.#keys.set(name, key);
     return name;
+  }
+
+  /** An access key of a namespace, for all that it may. */
+  async accessKey(as = 'system', wish: Record<string, unknown> = {}): Promise<{ readonly accessKeyId: string; readonly secretAccessKey: string }> {
+    const json = { name: 'test', permissions: { read: true, write: true, delete: true, admin: true }, ...wish };
+    const answer = await this.ask('POST', '/api/storage/keys', { as, json });
+    if (answer.status !== 201) throw new Error(`no access key: ${answer.bytes.toString()}`);
+    const { access_key_id: accessKeyId, secret_access_key: secretAccessKey } = answer.json<{ access_key_id: string; secret_access_key: string }>();
+    return { accessKeyId, secretAccessKey };
   }
 
   /** A token that is good now. */

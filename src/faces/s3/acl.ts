@@ -1,0 +1,133 @@
+/** Access control lists, as S3 has them: who may do what, canned or named one by one. */
+import type { Core } from '../../core/index.ts';
+import { S3Error } from './errors.ts';
+import { elements, escape, malformed, type Element, type Elements, type Xml } from './xml.ts';
+
+export type Permission = 'READ' | 'WRITE' | 'READ_ACP' | 'WRITE_ACP' | 'FULL_CONTROL';
+
+/** Somebody by namespace, or all of a group. */
+type Grantee = { readonly kind: 'user'; readonly id: string } | { readonly kind: 'group'; readonly uri: string };
+
+export interface AclGrant {
+  readonly grantee: Grantee;
+  readonly permission: Permission;
+}
+
+export interface Acl {
+  readonly owner: string;
+  readonly grants: readonly AclGrant[];
+}
+
+const permissions: readonly Permission[] = ['READ', 'WRITE', 'READ_ACP', 'WRITE_ACP', 'FULL_CONTROL'];
+const everybody = 'http://acs.amazonaws.com/groups/global/AllUsers';
+const authenticated = 'http://acs.amazonaws.com/groups/global/AuthenticatedUsers';
+const groups: readonly string[] = [everybody, authenticated, 'http://acs.amazonaws.com/groups/s3/LogDelivery'];
+
+/** The list that only its owner is on. */
+export function privateAcl(owner: string): Acl {
+  return { owner, grants: [{ grantee: { kind: 'user', id: owner }, permission: 'FULL_CONTROL' }] };
+}
+
+/** @param bucketOwner who owns the bucket that an object is in. @throws S3Error for a name that there is not. */
+export function cannedAcl(name: string, owner: string, bucketOwner: string): Acl {
+  const own = privateAcl(owner);
+  const more = (uri: string, ...granted: Permission[]): Acl => ({ owner, grants: [...granted.map((permission) => ({ grantee: { kind: 'group', uri } as const, permission })), ...own.grants] });
+  const toOwner = (permission: Permission): Acl =>
+    owner === bucketOwner ? own : { owner, grants: [...own.grants, { grantee: { kind: 'user', id: bucketOwner }, permission }] };
+  switch (name) {
+    case 'private':
+      return own;
+    case 'public-read':
+      return more(everybody, 'READ');
+    case 'public-read-write':
+      return more(everybody, 'READ', 'WRITE');
+    case 'authenticated-read':
+      return more(authenticated, 'READ');
+    case 'bucket-owner-read':
+      return toOwner('READ');
+    case 'bucket-owner-full-control':
+      return toOwner('FULL_CONTROL');
+    default:
+      throw new S3Error('InvalidArgument', 'The canned ACL that you named does not exist.');
+  }
+}
+
+/** The list that a request's headers ask for; undefined where they ask for none. */
+export async function aclFromHeaders(core: Core, header: (name: string) => string | undefined, owner: string, bucketOwner: string): Promise<Acl | undefined> {
+  const canned = header('x-amz-acl');
+  const grants: AclGrant[] = [];
+  for (const permission of permissions) {
+    const field = header(`x-amz-grant-${permission.toLowerCase().replaceAll('_', '-')}`);
+    for (const item of field?.split(',') ?? []) {
+      const match = /^\s*(id|uri|emailAddress)\s*=\s*"?([^"]*)"?\s*$/i.exec(item);
+      if (!match) throw new S3Error('InvalidArgument', 'A grant names id, uri or emailAddress.');
+      grants.push({ grantee: await granteeOf(core, match[1]!.toLowerCase(), match[2]!), permission });
+    }
+  }
+  if (canned !== undefined && grants.length > 0) throw new S3Error('InvalidRequest', 'Specifying both Canned ACLs and Header Grants is not allowed');
+  if (canned !== undefined) return cannedAcl(canned, owner, bucketOwner);
+  return grants.length === 0 ? undefined : { owner, grants };
+}
+
+/** @throws S3Error for a list that makes no sense, or names another owner. */
+export async function parseAcl(core: Core, document: Element, owner: string): Promise<Acl> {
+  const list = document.one('AccessControlList');
+  const named = document.one('Owner')?.value('ID');
+  if (!list || named === undefined) throw malformed();
+  if (named !== owner) throw new S3Error('AccessDenied', 'Access Denied');
+  const grants: AclGrant[] = [];
+  for (const grant of list.all('Grant')) {
+    const permission = permissions.find((one) => one === grant.value('Permission')?.trim());
+    const grantee = grant.one('Grantee');
+    if (!permission || !grantee) throw malformed();
+    const [kind, value] = (['ID', 'URI', 'EmailAddress'] as const).map((name) => [name.toLowerCase(), grantee.value(name)] as const).find(([, text]) => text !== undefined) ?? [];
+    if (kind === undefined || value === undefined) throw malformed();
+    grants.push({ grantee: await granteeOf(core, kind, value.trim()), permission });
+  }
+  return { owner, grants };
+}
+
+async function granteeOf(core: Core, kind: string, value: string): Promise<Grantee> {
+  if (kind === 'uri') {
+    if (!groups.includes(value)) throw new S3Error('InvalidArgument', 'Invalid group uri');
+    return { kind: 'group', uri: value };
+  }
+  // Nobody here has an address.
+  if (kind === 'emailaddress') throw new S3Error('UnresolvableGrantByEmailAddress', 'The email address you provided does not match any account on record.');
+  if (!(await core.namespaces.exists(value))) throw new S3Error('InvalidArgument', 'Invalid id');
+  return { kind: 'user', id: value };
+}
+
+export function renderAcl({ owner, grants }: Acl): Elements {
+  // Groups first, as S3 lists them.
+  const ordered = [...grants.filter(({ grantee }) => grantee.kind === 'group'), ...grants.filter(({ grantee }) => grantee.kind === 'user')];
+  return { Owner: person(owner), AccessControlList: elements({ Grant: ordered.map(({ grantee, permission }) => ({ xml: `${granteeXml(grantee)}${elements({ Permission: permission }).xml}` })) }) };
+}
+
+function granteeXml(grantee: Grantee): string {
+  const xsi = 'xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance" xsi:type=';
+  return grantee.kind === 'user'
+    ? `<Grantee ${xsi}"CanonicalUser">${person(grantee.id).xml}</Grantee>`
+    : `<Grantee ${xsi}"Group"><URI>${escape(grantee.uri)}</URI></Grantee>`;
+}
+
+/** A namespace, as S3 shows people. */
+export function person(namespace: string): Xml {
+  return elements({ ID: namespace, DisplayName: namespace });
+}
+
+/** Whether the list lets a namespace do that; an empty name is anybody. */
+export function aclAllows({ grants }: Acl, namespace: string, permission: Permission, ignorePublic: boolean): boolean {
+  return grants.some(({ grantee, permission: granted }) => (granted === permission || granted === 'FULL_CONTROL') && isGrantee(grantee, namespace, ignorePublic));
+}
+
+function isGrantee(grantee: Grantee, namespace: string, ignorePublic: boolean): boolean {
+  if (grantee.kind === 'user') return grantee.id === namespace && namespace !== '';
+  if (ignorePublic) return false;
+  return grantee.uri === everybody || (grantee.uri === authenticated && namespace !== '');
+}
+
+/** Whether it lets people in that nobody named. */
+export function isPublicAcl({ grants }: Acl): boolean {
+  return grants.some(({ grantee }) => grantee.kind === 'group' && (grantee.uri === everybody || grantee.uri === authenticated));
+}

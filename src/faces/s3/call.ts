@@ -1,0 +1,152 @@
+/** A request of S3, once its signature was found right. */
+import type { Request, Response } from 'express';
+import type { Core } from '../../core/index.ts';
+import { newHash } from '../../core/hashes.ts';
+import type { Body } from '../../core/ingest.ts';
+import type { Principal } from '../../core/model.ts';
+import { send } from '../../http/answering.ts';
+import { hasBody, type Incoming } from '../../http/incoming.ts';
+import type { Lifetime } from '../../http/lifetime.ts';
+import type { Digest } from '../../kit/digest.ts';
+import { Promised, type Checksums, type HeaderOf } from './checksums.ts';
+import { S3Error } from './errors.ts';
+import { ChunkDecoder, isChunked } from './signing/chunks.ts';
+import type { Signed } from './signing/verify.ts';
+import { document, parse, type Element, type Elements } from './xml.ts';
+
+/** What every operation works with. */
+export interface Desk {
+  readonly core: Core;
+  readonly lifetime: Lifetime;
+  readonly region: string;
+  readonly onSent: (bytes: number) => void;
+}
+
+/** Bytes that a document in a body may have: a thousand keys to delete, of a thousand bytes each, escaped. */
+const largestDocument = 8 * 1024 * 1024;
+/** Bytes that one body may bring. */
+const largestBody = 5 * 1024 ** 3;
+
+/** A body that may be signed in pieces, and what is to be known of it. */
+export interface Payload {
+  readonly body: Body;
+  readonly promised: Promised;
+  /** To be asked once the body is whole. */
+  verify(measured: readonly Digest[]): Checksums;
+}
+
+export interface Call extends Desk {
+  readonly req: Request;
+  readonly res: Response;
+  readonly who: Principal;
+  readonly signed: Signed | undefined;
+  readonly bucket: string;
+  readonly key: string;
+  /** The first value of each name. */
+  readonly query: ReadonlyMap<string, string>;
+  /** What a form says in place of headers, by lower-case name. */
+  readonly fields?: ReadonlyMap<string, string>;
+}
+
+/** A header; for a presigned URL also what stands for it in the query. Checksums there are of no body, and bind nobody. */
+export function headerOf({ req, signed, query, fields }: Call, name: string): string | undefined {
+  if (fields) return fields.get(name);
+  const value = req.headers[name];
+  if (value !== undefined) return Array.isArray(value) ? value.join(', ') : value;
+  if (signed?.claim.form !== 'query' || !name.startsWith('x-amz-') || name.startsWith('x-amz-checksum-') || name === 'x-amz-sdk-checksum-algorithm') return undefined;
+  for (const [other, text] of query) if (other.toLowerCase() === name) return text;
+  return undefined;
+}
+
+/** All headers whose name begins so, by the rest of the name; from the query too where that stands for them. */
+export function headersFrom(call: Call, prefix: string): Record<string, string> {
+  const names = call.fields ? [...call.fields.keys()].filter((name) => name.startsWith(prefix)) : [...Object.keys(call.req.headers), ...[...call.query.keys()].map((name) => name.toLowerCase())].filter((name) => name.startsWith(prefix));
+  return Object.fromEntries(names.flatMap((name) => {
+    const value = headerOf(call, name);
+    return value === undefined ? [] : [[name.slice(prefix.length), value] as const];
+  }));
+}
+
+/** @throws S3Error where the body's length is not told, or it is too long. */
+export function payloadOf(call: Call, header: HeaderOf = (name) => headerOf(call, name)): Payload {
+  const { req, res, signed, lifetime } = call;
+  const stated = signed?.claim.payload ?? headerOf(call, 'x-amz-content-sha256') ?? 'UNSIGNED-PAYLOAD';
+  const chunked = isChunked(stated);
+  const length = Number(chunked ? headerOf(call, 'x-amz-decoded-content-length') : req.headers['content-length'] ?? (hasBody(req) ? undefined : 0));
+  if (!Number.isSafeInteger(length) || length < 0) throw new S3Error('MissingContentLength', 'You must provide the Content-Length HTTP header.');
+  if (length > largestBody) throw new S3Error('EntityTooLarge', 'Your proposed upload exceeds the maximum allowed size', { ProposedSize: String(length), MaxSizeAllowed: String(largestBody) });
+  if (!chunked && stated !== 'UNSIGNED-PAYLOAD' && !/^[0-9a-f]{64}$/.test(stated)) {
+    throw new S3Error('InvalidArgument', 'x-amz-content-sha256 must be UNSIGNED-PAYLOAD, a way of streaming, or a valid sha256 value.');
+  }
+  const promised = new Promised(header, /^[0-9a-f]{64}$/.test(stated) ? stated : undefined);
+  if (!chunked) {
+    const body = lifetime.body(req, res);
+    return { body, promised, verify: (measured) => promised.verify(measured, new Map()) };
+  }
+  if (!signed && stated !== 'STREAMING-UNSIGNED-PAYLOAD-TRAILER') throw new S3Error('AccessDenied', 'Chunks cannot be signed where nobody signs the request.');
+  const decoder = new ChunkDecoder({ date: '', scope: { date: '', region: '' }, signature: '', ...signed?.claim, payload: stated }, signed?.signingKey ?? Buffer.alloc(32));
+  const body = new Unchunked(lifetime.body(req, res), decoder, length);
+  return { body, promised, verify: (measured) => promised.verify(measured, decoder.trailers) };
+}
+
+/** The content of a body in chunks. */
+class Unchunked implements Body {
+  readonly length: number;
+  readonly #raw: Incoming;
+  readonly #decoder: ChunkDecoder;
+
+  constructor(raw: Incoming, decoder: ChunkDecoder, length: number) {
+    this.length = length;
+    this.#raw = raw;
+    this.#decoder = decoder;
+  }
+
+  get cut(): Error | undefined {
+    return this.#raw.cut;
+  }
+
+  stop(reason: Error): void {
+    this.#raw.stop(reason);
+  }
+
+  async *[Symbol.asyncIterator](): AsyncIterator<Uint8Array> {
+    let seen = 0;
+    for await (const bytes of this.#raw) {
+      for (const piece of this.#decoder.push(bytes)) {
+        seen += piece.byteLength;
+        yield piece;
+      }
+    }
+    if (this.#raw.cut) return;
+    this.#decoder.end();
+    if (seen !== this.length) throw new S3Error('IncompleteBody', 'You did not provide the number of bytes specified by x-amz-decoded-content-length.');
+  }
+}
+
+/** The document in a body, which is checked like any other body. */
+export async function readDocument(call: Call, root: string, header?: HeaderOf): Promise<Element> {
+  return parse(await readText(call, header), root);
+}
+
+export async function readText(call: Call, header?: HeaderOf): Promise<string> {
+  const { body, promised, verify } = payloadOf(call, header);
+  if ((body.length ?? 0) > largestDocument) throw new S3Error('MalformedXML', 'The document is too long.');
+  const hashes = promised.measure.map((algorithm) => ({ algorithm, hash: newHash(algorithm) }));
+  const chunks: Uint8Array[] = [];
+  for await (const chunk of body) {
+    for (const { hash } of hashes) hash.update(chunk);
+    chunks.push(chunk.slice());
+  }
+  if (body.cut) throw body.cut;
+  verify(hashes.map(({ algorithm, hash }) => ({ algorithm, hex: hash.digest('hex') })));
+  return Buffer.concat(chunks).toString('utf8');
+}
+
+/** Answers with a document. */
+export function answer({ req, res }: Call, root: string, all: Elements, headers: Record<string, string> = {}): void {
+  send(req, res, { status: 200, headers, type: 'application/xml', text: document(root, all) });
+}
+
+export function nothing({ req, res }: Call, status: number, headers: Record<string, string | number> = {}): void {
+  send(req, res, { status, headers });
+}

@@ -1,0 +1,82 @@
+/** Which pages of other origins may do what with a bucket. */
+import type { Request, Response } from 'express';
+import type { Core } from '../../core/index.ts';
+import { faultOf, type CorsRule } from '../../http/bucket-cors.ts';
+import { S3Error } from './errors.ts';
+import { elements, malformed, type Element, type Elements } from './xml.ts';
+
+/** @throws S3Error for rules that make no sense. */
+export function parseCors(document: Element): CorsRule[] {
+  const rules = document.all('CORSRule').map((rule) => {
+    const texts = (name: string): string[] => rule.all(name).map(({ text }) => text.trim());
+    const [origins, methods, headers, exposed] = ['AllowedOrigin', 'AllowedMethod', 'AllowedHeader', 'ExposeHeader'].map(texts) as [string[], string[], string[], string[]];
+    const age = rule.value('MaxAgeSeconds');
+    const id = rule.value('ID');
+    if (origins.length === 0 || methods.length === 0 || (age !== undefined && !/^\d{1,9}$/.test(age.trim()))) throw malformed();
+    const read = { ...(id === undefined ? {} : { id }), origins, methods, headers, exposed, ...(age === undefined ? {} : { age: Number(age) }) };
+    const fault = faultOf(read);
+    if (fault !== undefined) throw new S3Error('InvalidRequest', fault);
+    return read;
+  });
+  if (rules.length === 0 || rules.length > 100) throw malformed();
+  return rules;
+}
+
+export function renderCors(text: string): Elements {
+  const rules = JSON.parse(text) as CorsRule[];
+  return {
+    CORSRule: rules.map(({ id, origins, methods, headers, exposed, age }) => elements({
+      ID: id, AllowedMethod: methods, AllowedOrigin: origins, AllowedHeader: headers, ExposeHeader: exposed, MaxAgeSeconds: age,
+    })),
+  };
+}
+
+/** Puts what the bucket's rules allow on the answer, before anything else is found out. */
+export async function allowOrigin(core: Core, bucket: string, req: Request, res: Response): Promise<void> {
+  const { origin } = req.headers;
+  if (origin === undefined || bucket === '') return;
+  const method = req.headers['access-control-request-method'] ?? req.method;
+  const rule = matching(await rulesOf(core, bucket), origin, method, []);
+  if (rule) allow(res, rule, origin);
+}
+
+/** A browser's question before it sends a request. @throws S3Error where the answer is no. */
+export async function preflight(core: Core, bucket: string, req: Request, res: Response): Promise<void> {
+  const { origin } = req.headers;
+  const method = req.headers['access-control-request-method'];
+  if (origin === undefined) throw new S3Error('InvalidRequest', 'Insufficient information. Origin request header needed.');
+  if (method === undefined) throw new S3Error('InvalidRequest', 'Invalid Access-Control-Request-Method: null');
+  const asked = (req.headers['access-control-request-headers'] ?? '').split(',').map((name) => name.trim().toLowerCase()).filter((name) => name !== '');
+  const rule = matching(await rulesOf(core, bucket), origin, method, asked);
+  if (!rule) throw new S3Error('AccessDenied', 'CORSResponse: This CORS request is not allowed. This is usually because the evalution of Origin, request method / Access-Control-Request-Method or Access-Control-Request-Headers are not whitelisted by the resource\'s CORS spec.');
+  allow(res, rule, origin);
+  if (asked.length > 0) res.setHeader('Access-Control-Allow-Headers', asked.join(', '));
+  if (rule.age !== undefined) res.setHeader('Access-Control-Max-Age', rule.age);
+  res.status(200).setHeader('Content-Length', 0).end();
+}
+
+function allow(res: Response, { origins, methods, exposed }: CorsRule, origin: string): void {
+  const any = origins.includes('*');
+  res.setHeader('Access-Control-Allow-Origin', any ? '*' : origin);
+  if (!any) res.setHeader('Access-Control-Allow-Credentials', 'true');
+  res.setHeader('Access-Control-Allow-Methods', methods.join(', '));
+  if (exposed.length > 0) res.setHeader('Access-Control-Expose-Headers', exposed.join(', '));
+  res.vary('Origin, Access-Control-Request-Headers, Access-Control-Request-Method');
+}
+
+async function rulesOf(core: Core, bucket: string): Promise<CorsRule[]> {
+  const text = (await core.buckets.peek(bucket))?.settings['cors'];
+  return text === undefined ? [] : (JSON.parse(text) as CorsRule[]);
+}
+
+function matching(rules: readonly CorsRule[], origin: string, method: string, headers: readonly string[]): CorsRule | undefined {
+  return rules.find((rule) =>
+    rule.methods.includes(method) && rule.origins.some((pattern) => fits(pattern, origin)) &&
+    headers.every((header) => rule.headers.some((pattern) => fits(pattern.toLowerCase(), header))));
+}
+
+/** A pattern has at most one star. */
+function fits(pattern: string, text: string): boolean {
+  const [start = '', end] = pattern.split('*');
+  return end === undefined ? pattern === text : text.length >= start.length + end.length && text.startsWith(start) && text.endsWith(end);
+}

@@ -1,0 +1,101 @@
+/** The S3 face: what stock S3 clients speak, by path or by host, on a port of its own. */
+import type { Request, Response } from 'express';
+import type { Logger } from 'pino';
+import { ANYBODY } from '../../core/model.ts';
+import { Refusal } from '../../core/refusal.ts';
+import { send } from '../../http/answering.ts';
+import { nameCaller, nameRoute, requestId } from '../../http/requests.ts';
+import type { Call, Desk } from './call.ts';
+import { allowOrigin, preflight } from './cors.ts';
+import { fromRefusal, S3Error } from './errors.ts';
+import { operationOf } from './operations.ts';
+import { decode, pathOf, queryOf } from './signing/canonical.ts';
+import { verify, type Signed } from './signing/verify.ts';
+import { document } from './xml.ts';
+
+export interface S3Options extends Desk {
+  readonly log: Logger;
+  /** Whose sub-domains are buckets. */
+  readonly domain: string | undefined;
+  /** Milliseconds by which a signer's clock may differ. */
+  readonly window: number;
+}
+
+const longestKey = 1024;
+
+export class S3 {
+  readonly #options: S3Options;
+
+  constructor(options: S3Options) {
+    this.#options = options;
+  }
+
+  async serve(req: Request, res: Response): Promise<void> {
+    res.setHeader('x-amz-request-id', requestId(res));
+    try {
+      await this.#serve(req, res);
+    } catch (error) {
+      this.#refuse(req, res, error);
+    }
+  }
+
+  async #serve(req: Request, res: Response): Promise<void> {
+    const { log: _, domain, window: __, ...desk } = this.#options;
+    const target = targetOf(req);
+    const place = placeOf(target, req.headers.host, domain);
+    const query = new Map(queryOf(target).toReversed());
+    if (req.method === 'OPTIONS') {
+      nameRoute(res, 'S3 preflight');
+      await preflight(desk.core, place.bucket, req, res);
+      return;
+    }
+    await allowOrigin(desk.core, place.bucket, req, res);
+    const signed = await this.#verify(req, target);
+    const who = signed ? signed.who : ANYBODY;
+    nameCaller(res, who.namespace);
+    const operation = operationOf(req.method, place, query, req.headers['x-amz-copy-source'] !== undefined);
+    nameRoute(res, `S3 ${operation.name}`);
+    if (Buffer.byteLength(place.key) > longestKey) throw new S3Error('KeyTooLongError', 'Your key is too long', { Size: String(Buffer.byteLength(place.key)), MaxSizeAllowed: String(longestKey) });
+    const call: Call = { ...desk, req, res, who, signed: signed?.signed, ...place, query };
+    await operation.run(call);
+  }
+
+  async #verify(req: Request, target: string): Promise<{ signed: Signed; who: Call['who'] } | undefined> {
+    const { core, window } = this.#options;
+    let who: Call['who'] | undefined;
+    const signed = await verify({ method: req.method, target, headers: req.rawHeaders }, {
+      now: core.clock.now(), window, region: undefined,
+      secret: async (id) => {
+        const opened = await core.keys.open(id);
+        who = opened?.who;
+        return opened?.secret;
+      },
+    });
+    return signed && who && { signed, who };
+  }
+
+  #refuse(req: Request, res: Response, error: unknown): void {
+    const said = error instanceof S3Error ? error : error instanceof Refusal ? fromRefusal(error) : new S3Error('InternalError', 'We encountered an internal error. Please try again.');
+    if (said.status >= 500) this.#options.log.error({ request: requestId(res), err: error }, 'an S3 request failed');
+    const text = document('Error', { Code: said.code, Message: said.message, ...said.details, Resource: pathOf(req.url), RequestId: requestId(res), HostId: 'stowage' }, false);
+    const bare = req.method === 'HEAD' || said.status === 304;
+    const extra: Record<string, string> = said.code === 'ServiceUnavailable' ? { 'Retry-After': '5' } : {};
+    send(req, res, { status: said.status, headers: { ...said.headers, ...extra }, ...(bare ? {} : { type: 'application/xml', text }) });
+  }
+}
+
+/** Path and query as they were sent; some clients send the whole URL. */
+function targetOf(req: Request): string {
+  const target = req.originalUrl;
+  return /^https?:\/\//i.test(target) ? target.replace(/^https?:\/\/[^/?]*/i, '') || '/' : target;
+}
+
+/** Bucket and key, by path or by host. */
+function placeOf(target: string, host: string | undefined, domain: string | undefined): { bucket: string; key: string } {
+  const path = pathOf(target).replace(/^\//, '');
+  const name = host?.replace(/:\d+$/, '').toLowerCase() ?? '';
+  if (domain !== undefined && name.endsWith(`.${domain}`)) return { bucket: name.slice(0, -domain.length - 1), key: decode(path) };
+  const slash = path.indexOf('/');
+  if (slash < 0) return { bucket: decode(path), key: '' };
+  return { bucket: decode(path.slice(0, slash)), key: decode(path.slice(slash + 1)) };
+}

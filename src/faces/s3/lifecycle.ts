@@ -1,0 +1,163 @@
+/** Lifecycle rules: what they say of an object, and the run that does it. */
+import type { Core } from '../../core/index.ts';
+import { SYSTEM, type Bucket, type Principal, type StoredObject } from '../../core/model.ts';
+import { ownerOf } from '../../core/objects.ts';
+import { aboutOf } from './about.ts';
+import { settingOf } from './rights.ts';
+
+/** An element of a rule, as it is kept. */
+export interface Node {
+  readonly name: string;
+  readonly text: string;
+  readonly children: readonly Node[];
+}
+
+/** A rule in force. */
+interface Rule {
+  readonly id: string;
+  readonly prefix: string;
+  readonly tags: Readonly<Record<string, string>>;
+  readonly above: number;
+  readonly below: number;
+  readonly days?: number | undefined;
+  readonly date?: number | undefined;
+  readonly marks: boolean;
+  readonly noncurrentDays?: number | undefined;
+  readonly newerNoncurrent: number;
+  readonly abortDays?: number | undefined;
+}
+
+export interface LifecycleOptions {
+  /** Milliseconds that a day of a rule lasts; a day, but for trying rules out. */
+  readonly day: number;
+}
+
+export interface Expired {
+  readonly objects: number;
+  readonly uploads: number;
+}
+
+const realDay = 86_400_000;
+const batch = 500;
+
+/** The rules of a bucket that are switched on. */
+function rulesOf(bucket: Bucket): Rule[] {
+  const nodes = settingOf<readonly Node[]>(bucket, 'lifecycle') ?? [];
+  return nodes.filter((rule) => value(rule, 'Status') === 'Enabled').map(ruleOf);
+}
+
+function ruleOf(rule: Node): Rule {
+  const filter = child(rule, 'Filter');
+  const all = (filter && child(filter, 'And')) ?? filter;
+  const tags = Object.fromEntries((all?.children ?? []).filter(({ name }) => name === 'Tag').map((tag) => [value(tag, 'Key') ?? '', value(tag, 'Value') ?? '']));
+  const [expiration, noncurrent, abort] = ['Expiration', 'NoncurrentVersionExpiration', 'AbortIncompleteMultipartUpload'].map((name) => child(rule, name));
+  const number = (node: Node | undefined, name: string): number | undefined => (node && value(node, name) !== undefined ? Number(value(node, name)) : undefined);
+  const date = expiration && value(expiration, 'Date');
+  return {
+    id: value(rule, 'ID') ?? '', prefix: (all && value(all, 'Prefix')) ?? value(rule, 'Prefix') ?? '', tags,
+    above: number(all, 'ObjectSizeGreaterThan') ?? -1, below: number(all, 'ObjectSizeLessThan') ?? Infinity,
+    days: number(expiration, 'Days'), date: date === undefined ? undefined : Date.parse(/^\d{8}$/.test(date) ? date.replace(/(....)(..)(..)/, '$1-$2-$3') : date),
+    marks: expiration !== undefined && value(expiration, 'ExpiredObjectDeleteMarker')?.toLowerCase() === 'true',
+    noncurrentDays: number(noncurrent, 'NoncurrentDays'), newerNoncurrent: number(noncurrent, 'NewerNoncurrentVersions') ?? 0,
+    abortDays: number(abort, 'DaysAfterInitiation'),
+  };
+}
+
+/** When the newest version will go, as a header tells it; in real days, from the next midnight on. */
+export function expirationHeader(bucket: Bucket, object: Pick<StoredObject, 'key' | 'content' | 'createdAt'>, tags: Readonly<Record<string, string>>): Record<string, string> {
+  const dated = rulesOf(bucket).filter((rule) => covers(rule, object.key, object.content?.size ?? 0, tags)).flatMap((rule) => {
+    const at = rule.date ?? (rule.days === undefined ? undefined : Math.ceil((object.createdAt + rule.days * realDay) / realDay) * realDay);
+    return at === undefined ? [] : [{ id: rule.id, at }];
+  });
+  const first = dated.toSorted((a, b) => a.at - b.at)[0];
+  return first ? { 'x-amz-expiration': `expiry-date="${new Date(first.at).toUTCString()}", rule-id="${encodeURIComponent(first.id)}"` } : {};
+}
+
+/** Does what the rules of all buckets say now. */
+export async function runLifecycle(core: Core, { day }: LifecycleOptions): Promise<Expired> {
+  let [objects, uploads] = [0, 0];
+  const system: Principal = { namespace: SYSTEM, credential: 'lifecycle' };
+  for (let after: string | null = null; ; ) {
+    const { buckets, next } = await core.buckets.list(system, { after, limit: batch });
+    for (const bucket of buckets) {
+      const rules = rulesOf(bucket);
+      if (rules.length === 0) continue;
+      objects += await expireObjects(core, bucket, rules, day);
+      uploads += await abortUploads(core, bucket, rules, day);
+    }
+    if (next === null) return { objects, uploads };
+    after = next;
+  }
+}
+
+async function expireObjects(core: Core, bucket: Bucket, rules: readonly Rule[], day: number): Promise<number> {
+  const as = ownerOf(bucket, { namespace: bucket.namespace, credential: 'lifecycle' });
+  let gone = 0;
+  let versions: StoredObject[] = [];
+  const settle = async (): Promise<void> => {
+    for (const object of due(versions, rules, core.clock.now(), day)) {
+      if (isLocked(object, core.clock.now())) continue;
+      if (object.current && object.content) await core.objects.remove(as, bucket.name, object.key);
+      else await core.objects.removeVersion(as, bucket.name, object.key, object.versionId);
+      gone += 1;
+    }
+    versions = [];
+  };
+  // Versions of one key lie side by side, the newest first; a key is settled once all of it was seen.
+  for (let behind: { key: string; index: number } | null = null; ; ) {
+    const page: StoredObject[] = await core.objects.versions(as, bucket.name, { prefix: '', after: null, limit: batch, behind });
+    for (const object of page) {
+      if (versions.length > 0 && versions[0]!.key !== object.key) await settle();
+      versions.push(object);
+    }
+    if (page.length < batch) break;
+    behind = { key: page.at(-1)!.key, index: page.at(-1)!.index };
+  }
+  if (versions.length > 0) await settle();
+  return gone;
+}
+
+/** Which versions of one key are to go; they come newest first. */
+function due(versions: readonly StoredObject[], rules: readonly Rule[], now: number, day: number): StoredObject[] {
+  return versions.filter((object, at) => rules.some((rule) => {
+    const { content, createdAt, key, current } = object;
+    if (!covers(rule, key, content?.size ?? 0, content ? (aboutOf(object).tags ?? {}) : {})) return false;
+    if (current && content) return (rule.days !== undefined && createdAt + rule.days * day <= now) || (rule.date !== undefined && rule.date <= now);
+    if (current) return versions.length === 1 && (rule.marks || (rule.days !== undefined && createdAt + rule.days * day <= now));
+    // It is no longer the newest since the next one came.
+    const since = versions[at - 1]!.createdAt;
+    return rule.noncurrentDays !== undefined && at > rule.newerNoncurrent && since + rule.noncurrentDays * day <= now;
+  }));
+}
+
+async function abortUploads(core: Core, bucket: Bucket, rules: readonly Rule[], day: number): Promise<number> {
+  const as = ownerOf(bucket, { namespace: bucket.namespace, credential: 'lifecycle' });
+  const aborting = rules.filter(({ abortDays }) => abortDays !== undefined);
+  if (aborting.length === 0) return 0;
+  let aborted = 0;
+  for (const multipart of await core.parts.list(as, bucket.name, { prefix: '', behind: null, limit: 1000 })) {
+    const over = aborting.some((rule) => multipart.key.startsWith(rule.prefix) && multipart.createdAt + rule.abortDays! * day <= core.clock.now());
+    if (!over) continue;
+    await core.parts.abort(as, multipart);
+    aborted += 1;
+  }
+  return aborted;
+}
+
+function isLocked(object: StoredObject, now: number): boolean {
+  if (!object.content || object.current) return false;
+  const { retention, held } = aboutOf(object);
+  return held === true || (retention !== undefined && retention.until > now);
+}
+
+function covers({ prefix, tags, above, below }: Rule, key: string, size: number, has: Readonly<Record<string, string>>): boolean {
+  return key.startsWith(prefix) && size > above && size < below && Object.entries(tags).every(([name, wanted]) => has[name] === wanted);
+}
+
+function child({ children }: Node, name: string): Node | undefined {
+  return children.find((one) => one.name === name);
+}
+
+function value(node: Node, name: string): string | undefined {
+  return child(node, name)?.text.trim();
+}

@@ -1,0 +1,199 @@
+/** Listings of a bucket: keys rolled up at a delimiter, page by page, in the order of their bytes. */
+import type { StoredObject } from '../../core/model.ts';
+import { aboutOf } from './about.ts';
+import { person } from './acl.ts';
+import { answer, type Call } from './call.ts';
+import { S3Error } from './errors.ts';
+import { allow } from './rights.ts';
+import { encode } from './signing/canonical.ts';
+import { elements, type Elements, type Xml } from './xml.ts';
+
+/** Behind every character. */
+const last = '\u{10ffff}';
+const mostKeys = 1000;
+
+interface Wish {
+  readonly prefix: string;
+  readonly delimiter: string;
+  readonly max: number;
+  /** A key or a rolled-up prefix that the page begins behind. */
+  readonly after: string | null;
+}
+
+type Entry<T> = { readonly kind: 'object'; readonly key: string; readonly object: T } | { readonly kind: 'prefix'; readonly key: string };
+
+interface Page<T> {
+  readonly entries: readonly Entry<T>[];
+  /** The last entry of a page that is not the last one. */
+  readonly next: Entry<T> | undefined;
+}
+
+/** Objects behind a key, in order. */
+type Fetch<T> = (after: string | null, limit: number) => Promise<readonly (T & { readonly key: string })[]>;
+
+/** A page of entries: objects, and what they have in common before the delimiter. */
+async function roll<T>({ prefix, delimiter, max, after }: Wish, fetch: Fetch<T>): Promise<Page<T>> {
+  const entries: Entry<T>[] = [];
+  let cursor = after !== null && isRolled(after, prefix, delimiter) ? after + last : after;
+  while (entries.length <= max) {
+    const limit = delimiter === '' ? max + 1 - entries.length : Math.min(mostKeys, max + 1 - entries.length + 50);
+    const found = await fetch(cursor, limit);
+    let jumped = false;
+    for (const object of found) {
+      const common = commonOf(object.key, prefix, delimiter);
+      if (common === undefined) entries.push({ kind: 'object', key: object.key, object });
+      else if (entries.at(-1)?.key !== common || entries.at(-1)?.kind !== 'prefix') entries.push({ kind: 'prefix', key: common });
+      cursor = object.key;
+      if (entries.length > max) break;
+      if (common === undefined) continue;
+      // Whatever else begins so says nothing new.
+      cursor = common + last;
+      jumped = true;
+      break;
+    }
+    if (!jumped && found.length < limit) break;
+  }
+  const kept = entries.slice(0, max);
+  return { entries: kept, next: entries.length > max ? kept.at(-1) : undefined };
+}
+
+function commonOf(key: string, prefix: string, delimiter: string): string | undefined {
+  if (delimiter === '') return undefined;
+  const at = key.indexOf(delimiter, prefix.length);
+  return at < 0 ? undefined : key.slice(0, at + delimiter.length);
+}
+
+function isRolled(key: string, prefix: string, delimiter: string): boolean {
+  return commonOf(key, prefix, delimiter) === key;
+}
+
+/** ListObjects, the old and the new. */
+export async function listObjects(call: Call): Promise<void> {
+  const { query, bucket } = call;
+  if (query.get('list-type') === '2') return listObjectsV2(call);
+  const wish = { ...wishOf(call), after: query.get('marker') || null };
+  const page = await objectsOf(call, wish);
+  const shown = encoderOf(call);
+  answer(call, 'ListBucketResult', {
+    Name: bucket, Prefix: wish.prefix, Marker: shown(wish.after ?? ''), MaxKeys: wish.max, Delimiter: wish.delimiter === '' ? undefined : shown(wish.delimiter),
+    EncodingType: query.get('encoding-type'), IsTruncated: page.next !== undefined,
+    NextMarker: page.next && wish.delimiter !== '' ? shown(page.next.key) : undefined,
+    ...contents(page, shown, true),
+  });
+}
+
+async function listObjectsV2(call: Call): Promise<void> {
+  const { query, bucket } = call;
+  const token = query.get('continuation-token');
+  const startAfter = query.get('start-after') || undefined;
+  const wish = { ...wishOf(call), after: !token ? (startAfter ?? null) : readToken(token) };
+  const page = await objectsOf(call, wish);
+  const shown = encoderOf(call);
+  answer(call, 'ListBucketResult', {
+    Name: bucket, Prefix: shown(wish.prefix), MaxKeys: wish.max, Delimiter: wish.delimiter === '' ? undefined : shown(wish.delimiter),
+    EncodingType: query.get('encoding-type'), KeyCount: page.entries.length, IsTruncated: page.next !== undefined,
+    ContinuationToken: token, NextContinuationToken: page.next && printToken(page.next.key), StartAfter: startAfter && shown(startAfter),
+    ...contents(page, shown, query.get('fetch-owner') === 'true'),
+  });
+}
+
+async function objectsOf(call: Call, wish: Wish): Promise<Page<StoredObject>> {
+  const { as, bucket } = await allow(call, 'ListBucket');
+  const { prefix } = wish;
+  if (wish.max === 0) return { entries: [], next: undefined };
+  return roll<StoredObject>(wish, (after, limit) => call.core.objects.list(as, bucket.name, { prefix, after, limit }));
+}
+
+function contents(page: Page<StoredObject>, shown: (text: string) => string, owner: boolean): Elements {
+  return {
+    Contents: page.entries.flatMap((entry) => (entry.kind === 'object' ? [contentOf(entry.object, shown, owner)] : [])),
+    CommonPrefixes: page.entries.flatMap((entry) => (entry.kind === 'prefix' ? [elements({ Prefix: shown(entry.key) })] : [])),
+  };
+}
+
+function contentOf(object: StoredObject, shown: (text: string) => string, owner: boolean): Xml {
+  const { checksums, checksumType } = aboutOf(object);
+  const algorithm = Object.keys(checksums)[0]?.toUpperCase();
+  return elements({
+    Key: shown(object.key), LastModified: new Date(object.createdAt).toISOString(), ETag: `"${object.content!.etag}"`,
+    ChecksumAlgorithm: algorithm, ChecksumType: algorithm && (checksumType ?? 'FULL_OBJECT'), Size: object.content!.size, StorageClass: 'STANDARD',
+    Owner: owner ? person(aboutOf(object).owner ?? object.namespace) : undefined,
+  });
+}
+
+/** ListObjectVersions. */
+export async function listVersions(call: Call): Promise<void> {
+  const { core, query, bucket } = call;
+  const { as } = await allow(call, 'ListBucketVersions');
+  const keyMarker = query.get('key-marker') || null;
+  const idMarker = query.get('version-id-marker') || undefined;
+  if (idMarker !== undefined && keyMarker === null) throw new S3Error('InvalidArgument', 'A version-id marker cannot be specified without a key marker.');
+  const wish = { ...wishOf(call), after: keyMarker };
+  const behind = idMarker === undefined ? undefined : await core.objects.peek(bucket, keyMarker!, { id: idMarker === 'null' ? null : idMarker });
+  let place = behind && { key: behind.key, index: behind.index };
+  const { prefix } = wish;
+  const page = wish.max === 0
+    ? { entries: [], next: undefined }
+    : await roll<StoredObject>(wish, async (after, limit) => {
+      // Several versions have one key: behind the last of them that was seen, not behind the key.
+      const from = place && (after === null || after === place.key) ? place : null;
+      const found = await core.objects.versions(as, bucket, { prefix, after, limit, behind: from });
+      place = found.length === 0 ? place : { key: found.at(-1)!.key, index: found.at(-1)!.index };
+      return found;
+    });
+  const shown = encoderOf(call);
+  const next = page.next?.kind === 'object' ? page.next.object : undefined;
+  answer(call, 'ListVersionsResult', {
+    Name: bucket, Prefix: shown(prefix), KeyMarker: shown(keyMarker ?? ''), VersionIdMarker: idMarker ?? '', MaxKeys: wish.max,
+    Delimiter: wish.delimiter === '' ? undefined : shown(wish.delimiter), EncodingType: query.get('encoding-type'), IsTruncated: page.next !== undefined,
+    NextKeyMarker: page.next && shown(page.next.key), NextVersionIdMarker: next && (next.versionId ?? 'null'),
+    ...versionElements(page, shown),
+  });
+}
+
+/** Versions and marks keep the order in which they lie. */
+function versionElements(page: Page<StoredObject>, shown: (text: string) => string): Elements {
+  const of = (marks: boolean): Xml[] => page.entries.flatMap((entry) => (entry.kind === 'object' && (entry.object.content === null) === marks ? [versionOf(entry.object, shown)] : []));
+  return {
+    Version: of(false), DeleteMarker: of(true),
+    CommonPrefixes: page.entries.flatMap((entry) => (entry.kind === 'prefix' ? [elements({ Prefix: shown(entry.key) })] : [])),
+  };
+}
+
+function versionOf(object: StoredObject, shown: (text: string) => string): Xml {
+  const { content } = object;
+  return elements({
+    Key: shown(object.key), VersionId: object.versionId ?? 'null', IsLatest: object.current, LastModified: new Date(object.createdAt).toISOString(),
+    ETag: content ? `"${content.etag}"` : undefined, Size: content?.size, StorageClass: content ? 'STANDARD' : undefined,
+    Owner: person((content && aboutOf(object).owner) ?? object.namespace),
+  });
+}
+
+function wishOf({ query }: Call): Omit<Wish, 'after'> {
+  const encoding = query.get('encoding-type');
+  if (encoding !== undefined && encoding !== 'url') throw new S3Error('InvalidArgument', 'Invalid Encoding Method specified in Request');
+  return { prefix: query.get('prefix') ?? '', delimiter: query.get('delimiter') ?? '', max: maxOf(query.get('max-keys')) };
+}
+
+/** How many at most. @throws S3Error for what is no number. */
+export function maxOf(text: string | undefined): number {
+  if (text === undefined || text === '') return mostKeys;
+  if (!/^\d{1,9}$/.test(text)) throw new S3Error('InvalidArgument', 'Provided max-keys not an integer or within integer range');
+  return Math.min(Number(text), mostKeys);
+}
+
+/** Keys may hold what XML cannot; clients that know that ask for them percent-encoded. */
+export function encoderOf({ query }: Call): (text: string) => string {
+  if (query.get('encoding-type') !== 'url') return (text) => text;
+  return (text) => encode(text).replaceAll('%2F', '/');
+}
+
+function printToken(key: string): string {
+  return Buffer.from(key, 'utf8').toString('base64url');
+}
+
+function readToken(token: string): string {
+  const key = Buffer.from(token, 'base64url').toString('utf8');
+  if (printToken(key) !== token) throw new S3Error('InvalidArgument', 'The continuation token provided is incorrect');
+  return key;
+}

@@ -1,0 +1,44 @@
+/** What is kept with an object that a request brings, and whether it may bring it. */
+import type { Bucket } from '../../core/model.ts';
+import { aboutFrom, type About } from './about.ts';
+import { aclFromHeaders, type Acl } from './acl.ts';
+import { headerOf, type Call } from './call.ts';
+import { S3Error } from './errors.ts';
+import { lockFrom } from './lock.ts';
+import { allow, ownershipOf, type Allowed } from './rights.ts';
+import { demandPrivate } from './settings.ts';
+import { tagsOf, type Tags } from './tags.ts';
+
+export interface NewObject extends Allowed {
+  readonly about: Omit<About, 'checksums'>;
+}
+
+/** @param tags where they do not come in a header. */
+export async function newObject(call: Call, tags: Tags | undefined = tagsOf(call), header = (name: string): string | undefined => headerOf(call, name)): Promise<NewObject> {
+  const { bucket, as } = await allow(call, 'PutObject', { tags });
+  const owner = ownerIn(bucket, call, header('x-amz-acl'));
+  const acl = await aclOf(call, bucket, owner, header);
+  const about = {
+    ...aboutFrom(call), ...lockFrom(call, bucket),
+    ...(owner === bucket.namespace ? {} : { owner }), ...(acl ? { acl } : {}), ...(tags ? { tags } : {}),
+  };
+  return { bucket, as, about };
+}
+
+/** Whose an object is that somebody puts into another's bucket. */
+function ownerIn(bucket: Bucket, { who }: Call, canned: string | undefined): string {
+  const ownership = ownershipOf(bucket);
+  const given = ownership === 'BucketOwnerPreferred' && canned === 'bucket-owner-full-control';
+  return ownership === 'BucketOwnerEnforced' || given || who.namespace === '' ? bucket.namespace : who.namespace;
+}
+
+async function aclOf({ core }: Call, bucket: Bucket, owner: string, header: (name: string) => string | undefined): Promise<Acl | undefined> {
+  const acl = await aclFromHeaders(core, header, owner, bucket.namespace);
+  if (!acl) return undefined;
+  if (ownershipOf(bucket) === 'BucketOwnerEnforced') {
+    if (header('x-amz-acl') !== 'bucket-owner-full-control') throw new S3Error('AccessControlListNotSupported', 'The bucket does not allow ACLs');
+    return undefined;
+  }
+  demandPrivate(bucket, acl);
+  return acl;
+}

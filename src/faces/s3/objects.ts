@@ -1,0 +1,209 @@
+import type { Blob, StoredObject } from '../../core/model.ts';
+import type { ObjectConditions } from '../../core/objects.ts';
+import { Refusal } from '../../core/refusal.ts';
+import { sendBytes } from '../../http/outgoing.ts';
+import { aboutOf, checksumHeadersOf, objectHeaders, printAbout, type About } from './about.ts';
+import { answer, headerOf, nothing, payloadOf, readDocument, type Call } from './call.ts';
+import { checksumElements, checksumHeaders, etagOf } from './checksums.ts';
+import { conditionsOf, conditionsOfDeletion, deletionConditionsOf, versionOf } from './conditions.ts';
+import { fromRefusal, S3Error } from './errors.ts';
+import { findObject } from './finding.ts';
+import { expirationHeader } from './lifecycle.ts';
+import { demandUnlocked } from './lock.ts';
+import { newObject } from './new-object.ts';
+import { allow, refuseEarly } from './rights.ts';
+import { tagsOf } from './tags.ts';
+import { elements, malformed, type Element, type Xml } from './xml.ts';
+
+export async function putObject(call: Call): Promise<void> {
+  const { core, bucket: name, key } = call;
+  const { as, about, bucket } = await newObject(call);
+  const request = { bucket: name, key, conditions: conditionsOf(call) };
+  await core.objects.demandPut(as, request);
+  const { body, promised, verify } = payloadOf(call);
+  let checksums = {};
+  const put = await core.objects.put(as, request, body, {
+    measure: promised.measure,
+    describe: (measured) => {
+      checksums = verify(measured);
+      return { etag: etagOf(measured), about: printAbout({ ...about, checksums }) };
+    },
+  });
+  const expiration = expirationHeader(bucket, { key, content: { blob: put.blob, size: body.length ?? 0, etag: put.etag, about: '' }, createdAt: core.clock.now() }, about.tags ?? {});
+  nothing(call, 200, { ETag: `"${put.etag}"`, ...expiration, ...checksumHeaders(checksums, undefined), ...(put.versionId === null ? {} : { 'x-amz-version-id': put.versionId }) });
+}
+
+/** Query parameters that set headers of the answer, for whoever signs. */
+const overrides = ['cache-control', 'content-disposition', 'content-encoding', 'content-language', 'content-type', 'expires'];
+
+/** GET and HEAD. */
+export async function getObject(call: Call): Promise<void> {
+  const { core, req, res, query, lifetime } = call;
+  const version = versionOf(call);
+  const { object, bucket, as } = await findObject(call, version ? 'GetObjectVersion' : 'GetObject', version);
+  const { blob } = await core.objects.get(as, call.bucket, call.key, { id: object.versionId });
+  const part = query.get('partNumber');
+  const window = part === undefined ? undefined : partOf(call, object, part);
+  if (window) req.headers.range = window.range;
+  const what = {
+    size: blob.size, etag: `"${object.content!.etag}"`, modifiedAt: object.createdAt, counted: true,
+    headers: {
+      ...(bucket.settings['cacheControl'] === undefined ? {} : { 'cache-control': bucket.settings['cacheControl'] }),
+      ...objectHeaders(object, bucket.versioning !== 'off'), ...overridesOf(call), 'X-Content-Type-Options': 'nosniff',
+      ...(object.current ? expirationHeader(bucket, object, aboutOf(object).tags ?? {}) : {}),
+      ...(window?.count === undefined ? {} : { 'x-amz-mp-parts-count': window.count, ...window.checksums }),
+      ...(call.signed ? {} : { 'Content-Security-Policy': "sandbox; default-src 'none'" }),
+    },
+    wholeHeaders: checksumHeadersOf(call, object),
+    open: () => core.objects.open(blob),
+  };
+  await sendBytes(req, res, what, { offset: 0, limit: 0 }, { stall: lifetime.stall, onBytes: call.onSent });
+}
+
+function overridesOf(call: Call): Record<string, string> {
+  const found = overrides.flatMap((name) => {
+    const value = call.query.get(`response-${name}`);
+    return value === undefined ? [] : [[name === 'content-type' ? 'Content-Type' : name, value] as const];
+  });
+  if (found.length > 0 && !call.signed) throw new S3Error('InvalidRequest', 'Request specific response headers cannot be used for anonymous GET requests.');
+  return Object.fromEntries(found);
+}
+
+/** Where a part lies in the whole. */
+function partOf(call: Call, object: StoredObject, text: string): { range: string | undefined; count: number | undefined; checksums: Record<string, string> } {
+  const number = /^\d{1,5}$/.test(text) ? Number(text) : 0;
+  if (number < 1 || number > 10_000) throw new S3Error('InvalidArgument', 'Part number must be an integer between 1 and 10000, inclusive');
+  const { parts, checksumType } = aboutOf(object);
+  if (!parts) {
+    if (number > 1) throw new S3Error('InvalidPart', 'The requested partnumber is not satisfiable');
+    return { range: undefined, count: undefined, checksums: {} };
+  }
+  const part = parts[number - 1];
+  if (!part) throw new S3Error('InvalidPart', 'The requested partnumber is not satisfiable');
+  const from = parts.slice(0, number - 1).reduce((sum, { size }) => sum + size, 0);
+  const enabled = headerOf(call, 'x-amz-checksum-mode')?.toUpperCase() === 'ENABLED';
+  return { range: `bytes=${from}-${from + Math.max(part.size, 1) - 1}`, count: parts.length, checksums: enabled ? checksumHeaders(part.checksums, checksumType) : {} };
+}
+
+export async function deleteObject(call: Call): Promise<void> {
+  const version = versionOf(call);
+  const gone = await remove(call, call.key, version, deletionConditionsOf(call));
+  nothing(call, 204, deletionHeaders(gone, version !== undefined));
+}
+
+/** Deletes the newest version of a key, or one by its id, if the request may. */
+async function remove(call: Call, key: string, version: ReturnType<typeof versionOf>, conditions: ObjectConditions): Promise<StoredObject | undefined> {
+  const { core, bucket: name } = call;
+  const object = version ? await core.objects.peek(name, key, version) : undefined;
+  const { bucket, as } = await allow(call, version ? 'DeleteObjectVersion' : 'DeleteObject', { key, object });
+  demandUnlocked(call, bucket, object);
+  return version ? core.objects.removeVersion(as, name, key, version.id, conditions) : core.objects.remove(as, name, key, conditions);
+}
+
+function deletionHeaders(gone: StoredObject | undefined, versioned: boolean): Record<string, string> {
+  if (!gone) return {};
+  const marker: Record<string, string> = gone.content === null ? { 'x-amz-delete-marker': 'true' } : {};
+  return versioned || gone.content === null ? { ...marker, 'x-amz-version-id': gone.versionId ?? 'null' } : {};
+}
+
+const mostDeletions = 1000;
+
+export async function deleteObjects(call: Call): Promise<void> {
+  await refuseEarly(call, () => allow(call, 'DeleteObject'));
+  const wish = await readDocument(call, 'Delete');
+  const objects = wish.all('Object');
+  if (objects.length === 0 || objects.length > mostDeletions) throw malformed();
+  const quiet = wish.value('Quiet')?.trim().toLowerCase() === 'true';
+  const told: { name: 'Deleted' | 'Error'; xml: Xml }[] = [];
+  for (const object of objects) {
+    const outcome = await deleteOne(call, object);
+    if (!quiet || outcome.name === 'Error') told.push(outcome);
+  }
+  answer(call, 'DeleteResult', { Deleted: told.filter(({ name }) => name === 'Deleted').map(({ xml }) => xml), Error: told.filter(({ name }) => name === 'Error').map(({ xml }) => xml) });
+}
+
+async function deleteOne(call: Call, wish: Element): Promise<{ name: 'Deleted' | 'Error'; xml: Xml }> {
+  const key = wish.value('Key');
+  const version = wish.value('VersionId');
+  if (key === undefined || key === '') throw malformed();
+  try {
+    const gone = await remove(call, key, version === undefined ? undefined : { id: version === 'null' ? null : version }, conditionsOfDeletion((name) => wish.value(name)));
+    const marked = gone?.content === null;
+    return {
+      name: 'Deleted',
+      xml: elements({ Key: key, VersionId: version, ...(marked ? { DeleteMarker: true, DeleteMarkerVersionId: gone.versionId ?? 'null' } : {}) }),
+    };
+  } catch (error) {
+    if (!(error instanceof Refusal) && !(error instanceof S3Error)) throw error;
+    const { code, message } = error instanceof S3Error ? error : fromRefusal(error);
+    return { name: 'Error', xml: elements({ Key: key, VersionId: version, Code: code, Message: message }) };
+  }
+}
+
+/** Copies an object within the house: no byte is moved. */
+export async function copyObject(call: Call): Promise<void> {
+  const { core, bucket: name, key } = call;
+  const [metadata, tagging] = ['x-amz-metadata-directive', 'x-amz-tagging-directive'].map((header) => headerOf(call, header) ?? 'COPY');
+  if (![metadata, tagging].every((directive) => directive === 'COPY' || directive === 'REPLACE')) throw new S3Error('InvalidArgument', 'Unknown directive.');
+  const source = await sourceOf(call);
+  const before = aboutOf(source.object);
+  const tags = tagging === 'REPLACE' ? tagsOf(call) : before.tags;
+  const { bucket, as, about } = await newObject(call, tags);
+  if (metadata === 'COPY' && tagging === 'COPY' && source.bucket === name && source.key === key && source.version === undefined) {
+    throw new S3Error('InvalidRequest', 'This copy request is illegal because it is trying to copy an object to itself without changing the object\'s metadata, storage class, website redirect location or encryption attributes.');
+  }
+  const { type, headers, meta } = metadata === 'COPY' ? before : about;
+  const { checksums, checksumType, parts } = before;
+  const kept: About = { ...about, type, headers, meta, checksums, ...(checksumType === undefined ? {} : { checksumType }), ...(parts ? { parts } : {}) };
+  // What came in parts keeps the tag of the parts: nobody can tell it from its bytes.
+  const { etag } = source.object.content!;
+  const put = await core.objects.copy(as, { bucket: name, key, conditions: conditionsOf(call) }, source.blob.uuid, { etag, about: printAbout(kept) });
+  answer(call, 'CopyObjectResult', { LastModified: new Date(core.clock.now()).toISOString(), ETag: `"${etag}"`, ...checksumElements(checksums, checksumType) }, {
+    ...(bucket.versioning === 'off' ? {} : { 'x-amz-version-id': put.versionId ?? 'null' }),
+    ...(source.object.versionId === null ? {} : { 'x-amz-copy-source-version-id': source.object.versionId }),
+  });
+}
+
+interface Source {
+  readonly bucket: string;
+  readonly key: string;
+  readonly version: { readonly id: string | null } | undefined;
+  readonly object: StoredObject;
+  readonly blob: Blob;
+}
+
+/** What `x-amz-copy-source` names, if the request may read it and its conditions hold. */
+export async function sourceOf(call: Call): Promise<Source> {
+  const field = headerOf(call, 'x-amz-copy-source') ?? '';
+  const [path = '', ...query] = field.replace(/^\//, '').split('?');
+  const match = /^([^/]+)\/(.+)$/s.exec(safeDecode(path));
+  if (!match) throw new S3Error('InvalidArgument', 'Copy Source must mention the source bucket and key: sourcebucket/sourcekey');
+  const id = /^versionId=(.+)$/.exec(query.join('?'))?.[1];
+  const version = id === undefined ? undefined : { id: id === 'null' ? null : id };
+  const [, bucket = '', key = ''] = match;
+  const { object, as } = await findObject(call, version ? 'GetObjectVersion' : 'GetObject', version, { bucket, key });
+  demandSource(call, object);
+  const { blob } = await call.core.objects.get(as, bucket, key, { id: object.versionId });
+  return { bucket, key, version, object, blob };
+}
+
+function safeDecode(text: string): string {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    throw new S3Error('InvalidArgument', 'The copy source is not percent-encoded UTF-8.');
+  }
+}
+
+function demandSource(call: Call, object: StoredObject): void {
+  const etag = object.content!.etag;
+  const modified = Math.floor(object.createdAt / 1000);
+  const header = (name: string): string | undefined => headerOf(call, `x-amz-copy-source-if-${name}`);
+  const names = (list: string): boolean => list.split(',').some((tag) => ['*', etag].includes(tag.trim().replaceAll('"', '')));
+  const since = (text: string): number => Math.floor(Date.parse(text) / 1000);
+  const [match, noneMatch, modifiedSince, unmodifiedSince] = ['match', 'none-match', 'modified-since', 'unmodified-since'].map(header);
+  const fails = (match !== undefined && !names(match)) || (noneMatch !== undefined && names(noneMatch)) ||
+    (modifiedSince !== undefined && noneMatch === undefined && modified <= since(modifiedSince)) ||
+    (unmodifiedSince !== undefined && match === undefined && modified > since(unmodifiedSince));
+  if (fails) throw new S3Error('PreconditionFailed', 'At least one of the pre-conditions you specified did not hold');
+}

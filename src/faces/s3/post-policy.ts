@@ -1,0 +1,88 @@
+/** What the policy of a form allows. */
+import { S3Error } from './errors.ts';
+
+interface Condition {
+  readonly kind: 'eq' | 'starts-with';
+  readonly field: string;
+  readonly value: string;
+}
+
+export interface FormPolicy {
+  readonly conditions: readonly Condition[];
+  /** Bytes of the file. */
+  readonly range?: { readonly least: number; readonly most: number };
+}
+
+/** Fields that no policy has to name; checksums can only make a form fail. */
+const exempt = new Set(['awsaccesskeyid', 'signature', 'x-amz-signature', 'policy', 'file', 'bucket']);
+
+/** @throws S3Error `InvalidPolicyDocument`, and `AccessDenied` once it has expired. */
+export function readFormPolicy(encoded: string, now: number): FormPolicy {
+  let document: unknown;
+  try {
+    document = JSON.parse(Buffer.from(encoded, 'base64').toString('utf8'));
+  } catch {
+    throw invalid('The policy is not JSON.');
+  }
+  if (typeof document !== 'object' || document === null) throw invalid('The policy is no object.');
+  const { expiration, conditions } = document as Record<string, unknown>;
+  const expires = typeof expiration === 'string' && /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?Z$/.test(expiration) ? Date.parse(expiration) : Number.NaN;
+  if (Number.isNaN(expires)) throw invalid('The policy has no valid expiration.');
+  if (!Array.isArray(conditions) || conditions.length === 0) throw invalid('The policy has no conditions.');
+  if (expires <= now) throw refused('Policy expired.');
+  return conditionsOf(conditions as unknown[]);
+}
+
+function conditionsOf(list: readonly unknown[]): FormPolicy {
+  const conditions: Condition[] = [];
+  let range: FormPolicy['range'];
+  for (const item of list) {
+    if (Array.isArray(item)) {
+      const [kind, name, value] = item as unknown[];
+      const word = typeof kind === 'string' ? kind.toLowerCase() : '';
+      if (word === 'content-length-range') {
+        range = rangeOf(item as unknown[]);
+      } else {
+        if ((word !== 'eq' && word !== 'starts-with') || typeof name !== 'string' || !name.startsWith('$') || typeof value !== 'string') throw invalid('A condition of the policy is malformed.');
+        conditions.push({ kind: word, field: name.slice(1).toLowerCase(), value });
+      }
+    } else if (typeof item === 'object' && item !== null) {
+      const entries = Object.entries(item);
+      if (entries.length === 0) throw invalid('A condition of the policy is empty.');
+      for (const [field, value] of entries) {
+        if (typeof value !== 'string') throw invalid('A condition of the policy is malformed.');
+        conditions.push({ kind: 'eq', field: field.toLowerCase(), value });
+      }
+    } else {
+      throw invalid('A condition of the policy is malformed.');
+    }
+  }
+  return { conditions, ...(range ? { range } : {}) };
+}
+
+function rangeOf(item: readonly unknown[]): { least: number; most: number } {
+  const [least, most] = [Number(item[1]), Number(item[2])];
+  if (item.length !== 3 || !Number.isSafeInteger(least) || !Number.isSafeInteger(most) || least < 0) throw invalid('The content-length-range is malformed.');
+  return { least, most };
+}
+
+/** @throws S3Error `AccessDenied` where a field is not what the policy says, or the policy does not name it. */
+export function checkConditions({ conditions }: FormPolicy, fields: ReadonlyMap<string, string>): void {
+  for (const { kind, field, value } of conditions) {
+    const actual = fields.get(field);
+    const holds = kind === 'eq' ? actual === value : (actual ?? (value === '' ? '' : undefined))?.startsWith(value);
+    if (!holds) throw refused(`Policy Condition failed: ["${kind}", "$${field}", "${value}"]`);
+  }
+  const named = new Set(conditions.map(({ field }) => field));
+  for (const field of fields.keys()) {
+    if (!named.has(field) && !exempt.has(field) && !field.startsWith('x-ignore-') && !field.startsWith('x-amz-checksum-')) throw refused(`Extra input field: ${field}`);
+  }
+}
+
+function invalid(message: string): S3Error {
+  return new S3Error('InvalidPolicyDocument', message);
+}
+
+function refused(message: string): S3Error {
+  return new S3Error('AccessDenied', `Invalid according to Policy: ${message}`);
+}

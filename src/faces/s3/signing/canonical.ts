@@ -1,0 +1,90 @@
+/** What a signature is made of: a request in its one canonical form (Signature Version 4, as S3 has it). */
+import { createHash } from 'node:crypto';
+import { S3Error } from '../errors.ts';
+
+/** A request as it came over the wire: nothing decoded, joined or put in order. */
+export interface RawRequest {
+  readonly method: string;
+  /** Path and query. */
+  readonly target: string;
+  /** Names and values by turns, as Node has them in `rawHeaders`. */
+  readonly headers: readonly string[];
+}
+
+export const algorithm = 'AWS4-HMAC-SHA256';
+
+/** Everything but letters, digits and `-._~`, of the UTF-8 form, as RFC 3986 asks. */
+export function encode(text: string): string {
+  return encodeURIComponent(text).replaceAll(/[!'()*]/g, (character) => `%${character.charCodeAt(0).toString(16).toUpperCase()}`);
+}
+
+/** @throws S3Error for what is no percent-encoded UTF-8. A plus sign is a plus sign. */
+export function decode(text: string): string {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    throw new S3Error('InvalidURI', 'The path or the query is not percent-encoded UTF-8.');
+  }
+}
+
+/** The query's parameters, decoded, in order; one without `=` has an empty value. */
+export function queryOf(target: string): readonly (readonly [name: string, value: string])[] {
+  const query = target.split('?').slice(1).join('?');
+  if (query === '') return [];
+  return query.split('&').filter((pair) => pair !== '').map((pair) => {
+    const [name = '', ...value] = pair.split('=');
+    return [decode(name), decode(value.join('='))] as const;
+  });
+}
+
+export function pathOf(target: string): string {
+  return target.split('?')[0]!;
+}
+
+/** The values of a header, in the order in which they came. */
+export function valuesOf(headers: readonly string[], name: string): string[] {
+  const found: string[] = [];
+  for (let at = 0; at + 1 < headers.length; at += 2) {
+    if (headers[at]!.toLowerCase() === name) found.push(headers[at + 1]!);
+  }
+  return found;
+}
+
+/**
+ * The canonical request.
+ *
+ * @param signed lower-case names of the headers that are signed, in order.
+ * @param payload the hash of the body in hex, or the word that stands for it.
+ * @throws S3Error when a header that is said to be signed is not there.
+ */
+export function canonicalRequest(request: RawRequest, signed: readonly string[], payload: string, path = pathOf(request.target)): string {
+  const query = queryOf(request.target)
+    .filter(([name]) => name !== 'X-Amz-Signature')
+    .map(([name, value]) => [encode(name), encode(value)] as const)
+    .toSorted(([a, x], [b, y]) => order(a, b) || order(x, y));
+  const headers = signed.map((name) => {
+    const values = valuesOf(request.headers, name);
+    if (values.length === 0) throw new S3Error('SignatureDoesNotMatch', `The header ${name} is said to be signed, and is not there.`);
+    return `${name}:${values.map((value) => value.trim().replaceAll(/\s+/g, ' ')).join(',')}\n`;
+  });
+  return [request.method, path, query.map(([name, value]) => `${name}=${value}`).join('&'), headers.join(''), signed.join(';'), payload].join('\n');
+}
+
+/**
+ * The paths that a client may have signed for this one: as it was sent, and with every character encoded that can be.
+ * They mean the same key.
+ */
+export function signablePaths(target: string): string[] {
+  const sent = pathOf(target);
+  const encoded = sent.split('/').map((segment) => encode(decode(segment))).join('/');
+  return sent === encoded ? [sent] : [sent, encoded];
+}
+
+export function stringToSign(date: string, scope: string, request: string): string {
+  return [algorithm, date, scope, createHash('sha256').update(request).digest('hex')].join('\n');
+}
+
+/** By code units, which for encoded text are its bytes. */
+function order(a: string, b: string): number {
+  return a < b ? -1 : a > b ? 1 : 0;
+}

@@ -1,0 +1,34 @@
+import { algorithm, canonicalRequest, encode, stringToSign } from './canonical.ts';
+import { hmac, scopeOf, signingKeyOf } from './verify.ts';
+
+export interface Presigning {
+  readonly method: 'GET' | 'PUT';
+  /** Of the S3 listener, without a slash at the end. */
+  readonly endpoint: string;
+  readonly bucket: string;
+  readonly key: string;
+  /** Seconds. */
+  readonly expires: number;
+  /** Sent by whoever uses the URL, and no other. */
+  readonly contentType?: string | undefined;
+  readonly region: string;
+  readonly keyId: string;
+  readonly secret: string;
+  /** Milliseconds since the epoch. */
+  readonly now: number;
+}
+
+/** A URL that lets whoever has it do one thing to one object, for a while. */
+export function presign({ method, endpoint, bucket, key, expires, contentType, region, keyId, secret, now }: Presigning): string {
+  const date = new Date(now).toISOString().replaceAll(/[-:]|\.\d+/g, '');
+  const scope = { date: date.slice(0, 8), region };
+  const signed = contentType === undefined ? ['host'] : ['content-type', 'host'];
+  const path = `/${bucket}/${key.split('/').map(encode).join('/')}`;
+  const query = Object.entries({
+    'X-Amz-Algorithm': algorithm, 'X-Amz-Credential': `${keyId}/${scopeOf(scope)}`, 'X-Amz-Date': date, 'X-Amz-Expires': String(expires), 'X-Amz-SignedHeaders': signed.join(';'),
+  }).map(([name, value]) => `${name}=${encode(value)}`).join('&');
+  const headers = ['host', new URL(endpoint).host, ...(contentType === undefined ? [] : ['content-type', contentType])];
+  const canonical = canonicalRequest({ method, target: `${path}?${query}`, headers }, signed, 'UNSIGNED-PAYLOAD');
+  return `${endpoint}${path}?${query}&X-Amz-Signature=${hmac(signingKeyOf(secret, scope), stringToSign(date, scopeOf(scope), canonical)).toString('hex')}`;
+}
+

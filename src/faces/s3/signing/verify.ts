@@ -1,0 +1,97 @@
+/** The one verifier in front of every route: it answers who signed a request, or refuses it. */
+import { createHmac, timingSafeEqual } from 'node:crypto';
+import { S3Error } from '../errors.ts';
+import { canonicalRequest, signablePaths, stringToSign, type RawRequest } from './canonical.ts';
+import { readClaim, type Claim, type Scope } from './claim.ts';
+
+export interface VerifyOptions {
+  /** Milliseconds since the epoch. */
+  readonly now: number;
+  /** Milliseconds by which the signer's clock may differ. */
+  readonly window: number;
+  /** The one region of this server; undefined takes any. */
+  readonly region: string | undefined;
+  /** The secret of a key that may be used; undefined where there is none. */
+  readonly secret: (keyId: string) => Promise<string | undefined>;
+}
+
+export interface Signed {
+  readonly claim: Claim;
+  /** What the signatures of chunks are made with. */
+  readonly signingKey: Buffer;
+}
+
+/**
+ * @returns who signed, and with what; undefined for a request that nobody signed.
+ * @throws S3Error for a signature that is wrong, of another time, or not over all that it must be over.
+ */
+export async function verify(request: RawRequest, { now, window, region, secret }: VerifyOptions): Promise<Signed | undefined> {
+  const claim = readClaim(request);
+  if (!claim) return undefined;
+  demandTime(claim, now, window);
+  demandRegion(claim, region);
+  const known = await secret(claim.keyId);
+  if (known === undefined) throw new S3Error('InvalidAccessKeyId', 'There is no such access key.', { AWSAccessKeyId: claim.keyId });
+  const signingKey = signingKeyOf(known, claim.scope);
+  demandSignature(request, claim, signingKey);
+  demandAllSigned(request, claim);
+  return { claim, signingKey };
+}
+
+/** The key for one day, region and service (Signature Version 4). */
+export function signingKeyOf(secret: string, { date, region }: Scope): Buffer {
+  return [date, region, 's3', 'aws4_request'].reduce<Buffer>((key, word) => hmac(key, word), Buffer.from(`AWS4${secret}`));
+}
+
+export function scopeOf({ date, region }: Scope): string {
+  return `${date}/${region}/s3/aws4_request`;
+}
+
+export function hmac(key: Buffer, text: string): Buffer {
+  return createHmac('sha256', key).update(text).digest();
+}
+
+/** Whether a signature in hex is the one expected; how long that takes tells nothing. */
+export function sameSignature(expected: Buffer, hex: string): boolean {
+  return /^[0-9a-f]{64}$/.test(hex) && timingSafeEqual(expected, Buffer.from(hex, 'hex'));
+}
+
+function demandTime(claim: Claim, now: number, window: number): void {
+  const skewed = (): S3Error => new S3Error('RequestTimeTooSkewed', 'The request was signed at another time than it was sent.', {
+    RequestTime: claim.date, ServerTime: new Date(now).toISOString(), MaxAllowedSkewMilliseconds: String(window),
+  });
+  if (claim.at > now + window) throw skewed();
+  if (claim.expires === null) {
+    if (claim.at < now - window) throw skewed();
+  } else if (now >= claim.at + claim.expires * 1000) {
+    throw new S3Error('AccessDenied', 'Request has expired', { Expires: new Date(claim.at + claim.expires * 1000).toISOString(), ServerTime: new Date(now).toISOString() });
+  }
+}
+
+function demandRegion({ form, scope }: Claim, region: string | undefined): void {
+  if (region === undefined || scope.region === region) return;
+  const code = form === 'header' ? 'AuthorizationHeaderMalformed' : 'AuthorizationQueryParametersError';
+  throw new S3Error(code, `The region '${scope.region}' is wrong; expecting '${region}'`, { Region: region });
+}
+
+function demandSignature(request: RawRequest, claim: Claim, signingKey: Buffer): void {
+  const forms = signablePaths(request.target).map((path) => {
+    const canonical = canonicalRequest(request, claim.signed, claim.payload, path);
+    return { canonical, toSign: stringToSign(claim.date, scopeOf(claim.scope), canonical) };
+  });
+  if (forms.some(({ toSign }) => sameSignature(hmac(signingKey, toSign), claim.signature))) return;
+  const [{ canonical, toSign }] = forms as [(typeof forms)[number]];
+  throw new S3Error('SignatureDoesNotMatch', 'The signature is not the one that this request has with that key. Compare the canonical request below with your own.', {
+    AWSAccessKeyId: claim.keyId, SignatureProvided: claim.signature, StringToSign: toSign, CanonicalRequest: canonical,
+  });
+}
+
+/** Whatever can change what a request does must be signed. */
+function demandAllSigned({ headers }: RawRequest, { form, signed }: Claim): void {
+  const unsigned = new Set<string>();
+  for (let at = 0; at < headers.length; at += 2) {
+    const name = headers[at]!.toLowerCase();
+    if (name.startsWith('x-amz-') && !signed.includes(name) && !(form === 'query' && name === 'x-amz-content-sha256')) unsigned.add(name);
+  }
+  if (unsigned.size > 0) throw new S3Error('AccessDenied', 'There were headers present in the request which were not signed', { HeadersNotSigned: [...unsigned].join(', ') });
+}

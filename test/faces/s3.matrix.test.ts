@@ -1,0 +1,161 @@
+/** Every operation, by every way of proving who asks. An operation without a row here fails. */
+import { createHash } from 'node:crypto';
+import { CreateBucketCommand, PutObjectCommand } from '@aws-sdk/client-s3';
+import { s3Client } from '../support/s3.ts';
+import { operationNames } from '../../src/faces/s3/operations.ts';
+import { canonicalRequest, encode, stringToSign } from '../../src/faces/s3/signing/canonical.ts';
+import { hmac, scopeOf, signingKeyOf } from '../../src/faces/s3/signing/verify.ts';
+import { openWorld, type World } from '../support/world.ts';
+
+type Permission = 'read' | 'write' | 'delete' | 'admin';
+
+/** How each is asked, and what a key must be for. */
+const rows: Readonly<Record<string, readonly [method: string, target: string, needs: Permission | 'nothing', headers?: Record<string, string>]>> = {
+  AbortMultipartUpload: ['DELETE', '/b-matrix/k?uploadId=x', 'write'],
+  CompleteMultipartUpload: ['POST', '/b-matrix/k?uploadId=x', 'write'],
+  CopyObject: ['PUT', '/b-matrix/copy', 'write', { 'x-amz-copy-source': 'b-matrix/k' }],
+  CreateBucket: ['PUT', '/b-matrix-new', 'admin'],
+  CreateMultipartUpload: ['POST', '/b-matrix/k?uploads', 'write'],
+  DeleteBucket: ['DELETE', '/b-matrix', 'admin'],
+  DeleteBucketCors: ['DELETE', '/b-matrix?cors', 'admin'],
+  DeleteBucketLifecycle: ['DELETE', '/b-matrix?lifecycle', 'admin'],
+  DeleteBucketOwnershipControls: ['DELETE', '/b-matrix?ownershipControls', 'admin'],
+  DeleteBucketPolicy: ['DELETE', '/b-matrix?policy', 'admin'],
+  DeleteBucketTagging: ['DELETE', '/b-matrix?tagging', 'admin'],
+  DeleteObject: ['DELETE', '/b-matrix/none', 'delete'],
+  DeleteObjectTagging: ['DELETE', '/b-matrix/k?tagging', 'write'],
+  DeleteObjects: ['POST', '/b-matrix?delete', 'delete'],
+  DeletePublicAccessBlock: ['DELETE', '/b-matrix?publicAccessBlock', 'admin'],
+  GetBucketAcl: ['GET', '/b-matrix?acl', 'read'],
+  GetBucketCors: ['GET', '/b-matrix?cors', 'admin'],
+  GetBucketEncryption: ['GET', '/b-matrix?encryption', 'read'],
+  GetBucketLifecycleConfiguration: ['GET', '/b-matrix?lifecycle', 'admin'],
+  GetBucketLocation: ['GET', '/b-matrix?location', 'read'],
+  GetBucketOwnershipControls: ['GET', '/b-matrix?ownershipControls', 'admin'],
+  GetBucketPolicy: ['GET', '/b-matrix?policy', 'admin'],
+  GetBucketPolicyStatus: ['GET', '/b-matrix?policyStatus', 'admin'],
+  GetBucketReplication: ['GET', '/b-matrix?replication', 'read'],
+  GetBucketTagging: ['GET', '/b-matrix?tagging', 'admin'],
+  GetBucketVersioning: ['GET', '/b-matrix?versioning', 'read'],
+  GetBucketWebsite: ['GET', '/b-matrix?website', 'read'],
+  GetObject: ['GET', '/b-matrix/k', 'read'],
+  GetObjectAcl: ['GET', '/b-matrix/k?acl', 'read'],
+  GetObjectAttributes: ['GET', '/b-matrix/k?attributes', 'read', { 'x-amz-object-attributes': 'ETag' }],
+  GetObjectLegalHold: ['GET', '/b-matrix/k?legal-hold', 'read'],
+  GetObjectLockConfiguration: ['GET', '/b-matrix?object-lock', 'admin'],
+  GetObjectRetention: ['GET', '/b-matrix/k?retention', 'read'],
+  GetObjectTagging: ['GET', '/b-matrix/k?tagging', 'read'],
+  GetPublicAccessBlock: ['GET', '/b-matrix?publicAccessBlock', 'admin'],
+  HeadBucket: ['HEAD', '/b-matrix', 'read'],
+  HeadObject: ['HEAD', '/b-matrix/k', 'read'],
+  ListBuckets: ['GET', '/', 'nothing'],
+  ListMultipartUploads: ['GET', '/b-matrix?uploads', 'read'],
+  ListObjectVersions: ['GET', '/b-matrix?versions', 'read'],
+  ListObjects: ['GET', '/b-matrix', 'read'],
+  ListParts: ['GET', '/b-matrix/k?uploadId=x', 'write'],
+  // Who asks is told by a form's own fields; see the tests of forms.
+  PostObject: ['POST', '/b-matrix', 'nothing'],
+  PutBucketAcl: ['PUT', '/b-matrix?acl', 'admin'],
+  PutBucketCors: ['PUT', '/b-matrix?cors', 'admin'],
+  PutBucketLifecycleConfiguration: ['PUT', '/b-matrix?lifecycle', 'admin'],
+  PutBucketOwnershipControls: ['PUT', '/b-matrix?ownershipControls', 'admin'],
+  PutBucketPolicy: ['PUT', '/b-matrix?policy', 'admin'],
+  PutBucketTagging: ['PUT', '/b-matrix?tagging', 'admin'],
+  PutBucketVersioning: ['PUT', '/b-matrix?versioning', 'admin'],
+  PutObject: ['PUT', '/b-matrix/put', 'write'],
+  PutObjectAcl: ['PUT', '/b-matrix/k?acl', 'write'],
+  PutObjectLegalHold: ['PUT', '/b-matrix/k?legal-hold', 'write'],
+  PutObjectLockConfiguration: ['PUT', '/b-matrix?object-lock', 'admin'],
+  PutObjectRetention: ['PUT', '/b-matrix/k?retention', 'write'],
+  PutObjectTagging: ['PUT', '/b-matrix/k?tagging', 'write'],
+  PutPublicAccessBlock: ['PUT', '/b-matrix?publicAccessBlock', 'admin'],
+  UploadPart: ['PUT', '/b-matrix/k?uploadId=x&partNumber=1', 'write'],
+  UploadPartCopy: ['PUT', '/b-matrix/k?uploadId=x&partNumber=1', 'write', { 'x-amz-copy-source': 'b-matrix/k' }],
+};
+
+let world: World;
+const keys = new Map<string, { accessKeyId: string; secretAccessKey: string }>();
+const permissions: readonly Permission[] = ['read', 'write', 'delete', 'admin'];
+
+beforeAll(async () => {
+  world = await openWorld();
+  await world.addNamespace('owner');
+  await world.addNamespace('stranger');
+  const s3 = await s3Client(world, { as: 'owner' });
+  await s3.send(new CreateBucketCommand({ Bucket: 'b-matrix' }));
+  await s3.send(new CreateBucketCommand({ Bucket: 'b-elsewhere' }));
+  await s3.send(new PutObjectCommand({ Bucket: 'b-matrix', Key: 'k', Body: 'x' }));
+  keys.set('stranger', await world.accessKey('stranger'));
+  for (const permission of permissions) keys.set(permission, await world.accessKey('owner', { permissions: { [permission]: true } }));
+  keys.set('elsewhere', await world.accessKey('owner', { buckets: ['b-elsewhere'] }));
+  const revoked = await world.accessKey('owner');
+  await world.ask('DELETE', `/api/storage/keys/${revoked.accessKeyId}`, { as: 'owner' });
+  keys.set('revoked', revoked);
+});
+afterAll(() => world.close());
+
+type Form = 'header' | 'query';
+
+/** Sends a request signed by hand; answers status and code. */
+async function send(form: Form, key: string, row: (typeof rows)[string], tamper: 'signature' | 'time' | undefined = undefined): Promise<[number, string | undefined]> {
+  const [method, target, , extra = {}] = row;
+  const { accessKeyId, secretAccessKey } = keys.get(key)!;
+  const { host } = new URL(world.s3Url);
+  const at = world.clock.now() - (tamper === 'time' ? 3_600_000 : 0);
+  const date = new Date(at).toISOString().replaceAll(/[-:]|\.\d+/g, '');
+  const scope = { date: date.slice(0, 8), region: 'us-east-1' };
+  const payload = form === 'header' ? createHash('sha256').update('').digest('hex') : 'UNSIGNED-PAYLOAD';
+  const headers: Record<string, string> = { host, ...extra, ...(form === 'header' ? { 'x-amz-content-sha256': payload, 'x-amz-date': date } : {}) };
+  const signed = Object.keys(headers).toSorted();
+  const query = { 'X-Amz-Algorithm': 'AWS4-HMAC-SHA256', 'X-Amz-Credential': `${accessKeyId}/${scopeOf(scope)}`, 'X-Amz-Date': date, 'X-Amz-Expires': '60', 'X-Amz-SignedHeaders': signed.join(';') };
+  const whole = form === 'header' ? target : `${target}${target.includes('?') ? '&' : '?'}${Object.entries(query).map(([name, value]) => `${name}=${encode(value)}`).join('&')}`;
+  const canonical = canonicalRequest({ method, target: whole, headers: Object.entries(headers).flat() }, signed, payload);
+  const right = hmac(signingKeyOf(secretAccessKey, scope), stringToSign(date, scopeOf(scope), canonical)).toString('hex');
+  const signature = tamper === 'signature' ? right.replace(/^./, (digit) => (digit === '0' ? '1' : '0')) : right;
+  const { host: _, ...sent } = headers;
+  const authorization = form === 'header' ? { authorization: `AWS4-HMAC-SHA256 Credential=${accessKeyId}/${scopeOf(scope)}, SignedHeaders=${signed.join(';')}, Signature=${signature}` } : {};
+  return answered(await fetch(`${world.s3Url}${form === 'header' ? whole : `${whole}&X-Amz-Signature=${signature}`}`, { method, headers: { ...sent, ...authorization } }));
+}
+
+async function answered(answer: Response): Promise<[number, string | undefined]> {
+  return [answer.status, /<Code>(\w+)<\/Code>/.exec(await answer.text())?.[1]];
+}
+
+const denied = (method: string): [number, string | undefined] => [403, method === 'HEAD' ? undefined : 'AccessDenied'];
+
+test('no operation is without a row', () => {
+  expect(operationNames.toSorted()).toEqual(Object.keys(rows).toSorted());
+});
+
+describe.each(Object.entries(rows))('%s', (name, row) => {
+  const [method, target, needs] = row;
+
+  test.each(['header', 'query'] as const)('%s form: a wrong signature, another time, a revoked key', async (form) => {
+    const code = (one: string): string | undefined => (method === 'HEAD' ? undefined : one);
+    expect(await send(form, 'admin', row, 'signature')).toEqual([403, code('SignatureDoesNotMatch')]);
+    expect(await send(form, 'admin', row, 'time')).toEqual([403, code(form === 'header' ? 'RequestTimeTooSkewed' : 'AccessDenied')]);
+    expect(await send(form, 'revoked', row)).toEqual([403, code('InvalidAccessKeyId')]);
+  });
+
+  if (needs === 'nothing') return;
+
+  test('nobody, another namespace, a key for another bucket', async () => {
+    expect(await answered(await fetch(`${world.s3Url}${target}`, { method, headers: row[3] ?? {} }))).toEqual(denied(method));
+    if (name !== 'CreateBucket') expect(await send('header', 'stranger', row)).toEqual(denied(method));
+    expect(await send('query', 'elsewhere', row)).toEqual(denied(method));
+  });
+
+  test.each(['header', 'query'] as const)('%s form: each permission alone', async (form) => {
+    for (const permission of permissions.filter((one) => one !== needs)) {
+      if (target.includes('?delete') && permission !== needs) continue;
+      expect([permission, ...(await send(form, permission, row))]).toEqual([permission, ...denied(method)]);
+    }
+  });
+});
+
+test('what a key is for it may do', async () => {
+  for (const name of ['GetObject', 'HeadObject', 'ListObjects', 'GetBucketLocation', 'GetObjectTagging']) expect((await send('header', 'read', rows[name]!))[0]).toBe(200);
+  expect((await send('query', 'write', rows['PutObject']!))[0]).toBe(200);
+  expect((await send('header', 'delete', rows['DeleteObject']!))[0]).toBe(204);
+  expect((await send('header', 'admin', rows['GetBucketPolicyStatus']!))[0]).toBe(200);
+});
