@@ -10,6 +10,17 @@ export type FetchPolicy = 'off' | 'public' | 'any';
 export interface Config {
   readonly host: string;
   readonly port: number;
+  /** Where S3 is spoken; null for nowhere. */
+  readonly s3Port: number | null;
+  /** Whose sub-domains are buckets. */
+  readonly s3Domain: string | undefined;
+  readonly s3Region: string;
+  readonly s3KeyId: string | undefined;
+  readonly s3Secret: string | undefined;
+  readonly s3Window: number;
+  /** Where S3 clients find the server, if not at the host of the API and the port of S3. */
+  readonly s3Url: string | undefined;
+  readonly presignRate: number;
   readonly storageDir: string;
   /** Undefined: one is made at the first start and kept in the storage folder. */
   readonly systemKey: string | undefined;
@@ -27,12 +38,15 @@ export interface Config {
   readonly maxUploadSize: number;
   readonly headroom: number;
   readonly uploadIdle: number;
+  readonly multipartIdle: number;
   readonly blobGrace: number;
   readonly strayAge: number;
   readonly memoryAge: number;
   readonly eventsAge: number;
   readonly sweepCron: string;
   readonly scrubCron: string;
+  readonly lifecycleCron: string;
+  readonly lifecycleDay: number;
   readonly scrubEvery: number;
   readonly scrubRate: number;
   readonly fetch: FetchPolicy;
@@ -54,6 +68,14 @@ interface Setting<T> {
 const settings: { readonly [key in keyof Config]: Setting<Config[key]> } = {
   host: { name: 'STOWAGE_HOST', otherwise: '127.0.0.1', read: address, sentence: 'Address to listen on; 0.0.0.0 or :: for all.' },
   port: { name: 'STOWAGE_PORT', otherwise: '13000', read: whole(0, 65_535), sentence: 'Port to listen on; 0 takes a free one.' },
+  s3Port: { name: 'STOWAGE_S3_PORT', otherwise: '13001', read: portOrOff, sentence: 'Port on which S3 is spoken; 0 takes a free one, as it does by itself where STOWAGE_PORT is 0; off for none.' },
+  s3Domain: { name: 'STOWAGE_S3_DOMAIN', otherwise: undefined, read: address, sentence: 'Domain whose sub-domains are buckets, for clients that put the bucket into the host name.' },
+  s3Region: { name: 'STOWAGE_S3_REGION', otherwise: 'us-east-1', read: nodeName, sentence: 'The region that S3 clients are told. Requests signed for any region are taken.' },
+  s3KeyId: { name: 'STOWAGE_S3_ACCESS_KEY_ID', otherwise: undefined, read: keyId, sentence: 'An access key of the system namespace; others are made with stowage keys create.' },
+  s3Secret: { name: 'STOWAGE_S3_SECRET_ACCESS_KEY', otherwise: undefined, read: secret, sentence: 'Its secret.' },
+  s3Window: { name: 'STOWAGE_S3_CLOCK_WINDOW', otherwise: '5m', read: duration(1000), sentence: "How far the clock of whoever signs an S3 request may differ from the server's." },
+  s3Url: { name: 'STOWAGE_S3_URL', otherwise: undefined, read: webAddress, sentence: 'Where S3 clients find this server, such as https://s3.example.org; for URLs that it signs itself. Without it, the host of the request and the port of S3.' },
+  presignRate: { name: 'STOWAGE_PRESIGN_RATE', otherwise: '60', read: whole(0, 1_000_000), sentence: 'URLs that one key may have signed in a minute; 0 for any number.' },
   storageDir: { name: 'STOWAGE_STORAGE_DIR', otherwise: './storage', read: words, sentence: 'Folder for everything that is kept.' },
   systemKey: {
     name: 'STOWAGE_SYSTEM_KEY', otherwise: undefined, read: secret,
@@ -87,6 +109,7 @@ const settings: { readonly [key in keyof Config]: Setting<Config[key]> } = {
   maxUploadSize: { name: 'STOWAGE_MAX_UPLOAD_SIZE', otherwise: '5TiB', read: bytes, sentence: 'The largest upload.' },
   headroom: { name: 'STOWAGE_HEADROOM', otherwise: '256MiB', read: bytes, sentence: 'Free space on the disk that uploads must leave.' },
   uploadIdle: { name: 'STOWAGE_UPLOAD_IDLE', otherwise: '24h', read: duration(1000), sentence: 'How long an upload is kept after its last byte.' },
+  multipartIdle: { name: 'STOWAGE_MULTIPART_IDLE', otherwise: '7d', read: duration(1000), sentence: 'How long a multipart upload of S3 is kept after its last part.' },
   blobGrace: { name: 'STOWAGE_BLOB_GRACE', otherwise: '24h', read: duration(0), sentence: 'How long bytes are kept that nothing refers to any more.' },
   strayAge: { name: 'STOWAGE_STRAY_AGE', otherwise: '24h', read: duration(60_000), sentence: 'Age at which a file that no record knows is put aside.' },
   memoryAge: {
@@ -96,6 +119,8 @@ const settings: { readonly [key in keyof Config]: Setting<Config[key]> } = {
   eventsAge: { name: 'STOWAGE_EVENTS_AGE', otherwise: '90d', read: duration(1000), sentence: 'How long events are kept.' },
   sweepCron: { name: 'STOWAGE_SWEEP_CRON', otherwise: '*/10 * * * *', read: cron, sentence: 'When old things are taken away, as a cron line; off for never.' },
   scrubCron: { name: 'STOWAGE_SCRUB_CRON', otherwise: '17 2 * * *', read: cron, sentence: 'When stored bytes are read again to find rot, as a cron line; off for never.' },
+  lifecycleCron: { name: 'STOWAGE_LIFECYCLE_CRON', otherwise: '29 * * * *', read: cron, sentence: 'When the lifecycle rules of buckets are done, as a cron line; off for never.' },
+  lifecycleDay: { name: 'STOWAGE_LIFECYCLE_DAY', otherwise: '1d', read: duration(1000), sentence: 'How long a day of a lifecycle rule lasts; less only to try rules out.' },
   scrubEvery: { name: 'STOWAGE_SCRUB_EVERY', otherwise: '30d', read: duration(0), sentence: 'Age of the last check at which bytes are due again.' },
   scrubRate: { name: 'STOWAGE_SCRUB_RATE', otherwise: '32MiB', read: positiveBytes, sentence: 'Bytes a second that a scrub reads at most.' },
   fetch: {
@@ -140,8 +165,10 @@ export function readConfig(env: Readonly<Record<string, string | undefined>>): C
   for (const name of Object.keys(env).filter((one) => one.startsWith('STOWAGE_') && !known.has(one)).sort()) {
     faults.push(`${name} is not a setting${suggestion(name, known)}`);
   }
+  if ((config.s3KeyId === undefined) !== (config.s3Secret === undefined)) faults.push('STOWAGE_S3_ACCESS_KEY_ID and STOWAGE_S3_SECRET_ACCESS_KEY need each other');
   if (faults.length > 0) throw new ConfigError(faults);
-  return { systemKey: undefined, node: undefined, ...config } as Config;
+  if (config.port === 0 && !env['STOWAGE_S3_PORT'] && config.s3Port !== null) config.s3Port = 0;
+  return { systemKey: undefined, node: undefined, s3Domain: undefined, s3Url: undefined, s3KeyId: undefined, s3Secret: undefined, ...config } as Config;
 }
 
 /** The table as people read it. */
@@ -198,6 +225,18 @@ function whole(least: number, most: number): (text: string) => Reading<number> {
     const value = /^\d{1,16}$/.test(text) ? Number(text) : Number.NaN;
     return value >= least && value <= most ? { value } : { fault: `must be a whole number from ${least} to ${most}` };
   };
+}
+
+function webAddress(text: string): Reading<string> {
+  return URL.canParse(text) && /^https?:/.test(text) ? { value: text.replace(/\/+$/, '') } : { fault: 'must be an address like https://s3.example.org' };
+}
+
+function portOrOff(text: string): Reading<number | null> {
+  return text === 'off' ? { value: null } : whole(0, 65_535)(text);
+}
+
+function keyId(text: string): Reading<string> {
+  return /^[A-Za-z0-9_-]{3,128}$/.test(text) ? { value: text } : { fault: 'must be 3 to 128 letters, digits, dashes and underscores' };
 }
 
 function bytes(text: string): Reading<number> {

@@ -8,13 +8,17 @@ import { openCore, type Core } from './core/index.ts';
 import { Refusal } from './core/refusal.ts';
 import type { Engine } from './core/engine.ts';
 import { openEngine } from './engines/index.ts';
+import { consoleApi } from './faces/console/index.ts';
 import { resumable } from './faces/resumable/index.ts';
+import { S3 } from './faces/s3/index.ts';
+import { runLifecycle } from './faces/s3/lifecycle.ts';
+import { presign } from './faces/s3/signing/presign.ts';
 import { capabilities, shakenFist, wording } from './faces/shakenfist/index.ts';
 import { web } from './faces/web/index.ts';
 import { Book } from './http/book.ts';
 import { crossOrigin } from './http/cors.ts';
 import { Lifetime } from './http/lifetime.ts';
-import { listen } from './http/listener.ts';
+import { listen, type Listener } from './http/listener.ts';
 import { Metrics, type Readings } from './http/metrics.ts';
 import { refusing, say } from './http/refusing.ts';
 import { noteRequests } from './http/requests.ts';
@@ -40,6 +44,8 @@ export interface FirstStart {
 export interface RunningServer {
   /** Where it listens, without a slash at the end. */
   readonly urls: readonly string[];
+  /** Where S3 is spoken; empty where it is not. */
+  readonly s3Urls: readonly string[];
   /** What a person has to be told when the server runs for the first time. */
   readonly firstStart: FirstStart | undefined;
   readonly core: Core;
@@ -69,7 +75,7 @@ export async function startServer(config: Config, overrides: Overrides = {}): Pr
   const engine = await openStore(folder, config, log);
   try {
     const identity = await readIdentity(folder, config, nodeNameOfMachine());
-    const core = await openDomain(engine, config, identity.systemKey, overrides.clock);
+    const core = await openDomain(engine, config, identity, overrides.clock);
     if (core.recovered.damaged.length > 0) log.error({ damaged: core.recovered.damaged }, 'acknowledged bytes are gone');
     const running = await serve(core, { config, log, book, identity });
     const end = async (): Promise<void> => {
@@ -91,16 +97,17 @@ function openStore(folder: string, config: Config, log: Logger): Promise<Engine>
   return openEngine({ folder, strict: config.durability === 'strict', onFault });
 }
 
-function openDomain(engine: Engine, config: Config, systemKey: string, clock: Clock | undefined): Promise<Core> {
+function openDomain(engine: Engine, config: Config, { systemKey, secret }: { systemKey: string; secret: Uint8Array }, clock: Clock | undefined): Promise<Core> {
   return openCore(engine, {
     ...(clock ? { clock } : {}),
     limits: { maxSize: config.maxUploadSize, headroom: config.headroom, idle: config.uploadIdle },
-    ages: { grace: config.blobGrace, stray: config.strayAge, memory: config.memoryAge, events: config.eventsAge },
+    ages: { multipart: config.multipartIdle, grace: config.blobGrace, stray: config.strayAge, memory: config.memoryAge, events: config.eventsAge },
     scrub: { every: config.scrubEvery, rate: config.scrubRate },
     source: config.fetch === 'off' ? undefined : openOutbound({
       anywhere: config.fetch === 'any', maxSize: config.fetchMaxSize, pace: { rate: config.minRate, window: config.rateWindow },
     }),
     systemKey,
+    keys: { secret, configured: config.s3KeyId === undefined ? undefined : { id: config.s3KeyId, secret: config.s3Secret! } },
   });
 }
 
@@ -111,28 +118,57 @@ interface Serving {
   readonly identity: { readonly node: string; readonly secret: Uint8Array };
 }
 
-async function serve(core: Core, { config, log, book, identity }: Serving): Promise<Pick<RunningServer, 'urls' | 'mounted' | 'upkeep' | 'close'>> {
+async function serve(core: Core, { config, log, book, identity }: Serving): Promise<Pick<RunningServer, 'urls' | 's3Urls' | 'mounted' | 'upkeep' | 'close'>> {
   const lifetime = new Lifetime({ pace: { rate: config.minRate, window: config.rateWindow }, stall: config.stall });
   const metrics = new Metrics(() => readingsOf(core, lifetime));
-  const upkeep = new Upkeep(core, metrics, log);
+  const upkeep = new Upkeep(core, metrics, log, async () => ({ ...(await runLifecycle(core, { day: config.lifecycleDay })) }));
   const common = { book, lifetime, metrics, log };
   const tokens = new Tokens(core, { secret: identity.secret, issuer: identity.node, lifetime: config.tokenLifetime });
   const api = shakenFist(core, { ...common, node: identity.node, tokens });
   const pages = web(core, { ...common, node: identity.node, capabilities, headroom: config.headroom });
   const resuming = resumable({ core, book, lifetime, log, tokens, interim: config.interim === 'on' });
-  const mounted = [...pages.mounted, ...api.mounted, ...resuming.mounted];
+  const s3 = await listenS3(core, { config, log, metrics, lifetime });
+  const storage = consoleApi({
+    core, book, lifetime, log, tokens, region: config.s3Region, rate: config.presignRate,
+    presign: s3 && (({ host, ...wish }) => presign({ ...wish, endpoint: config.s3Url ?? s3Endpoint(host, s3.urls[0]!), region: config.s3Region, now: core.clock.now() })),
+  });
+  const mounted = [...pages.mounted, ...api.mounted, ...resuming.mounted, ...storage.mounted];
   demandWhole(book, mounted);
-  const app = assemble([resuming.router, api.router, pages.router], { book, log, metrics, corsOrigins: config.corsOrigins });
-  const listener = await listen({ host: config.host, port: config.port, maxConnections: config.maxConnections, handle: app });
+  const app = assemble([resuming.router, api.router, storage.router, pages.router], { book, log, metrics, corsOrigins: config.corsOrigins });
+  const listener = await listen({ host: config.host, port: config.port, maxConnections: config.maxConnections, handle: app }).catch(async (error: unknown) => {
+    await s3?.close(0);
+    throw error;
+  });
   upkeep.start(config);
   return {
-    urls: listener.urls, mounted, upkeep,
+    urls: listener.urls, s3Urls: s3?.urls ?? [], mounted, upkeep,
     close: async () => {
       lifetime.close(new Refusal('unavailable', 'the server is going down'));
-      await Promise.all([listener.close(patience), upkeep.close()]);
+      await Promise.all([listener.close(patience), s3?.close(patience), upkeep.close()]);
       metrics.close();
     },
   };
+}
+
+/** The S3 listener as whoever reached this host would reach it. */
+function s3Endpoint(host: string, listening: string): string {
+  const { port } = new URL(listening);
+  return URL.canParse(`http://${host}`) ? `http://${new URL(`http://${host}`).hostname}:${port}` : listening;
+}
+
+/** S3 has a port of its own: its buckets are at the root of all paths. */
+async function listenS3(
+  core: Core, { config, log, metrics, lifetime }: { config: Config; log: Logger; metrics: Metrics; lifetime: Lifetime },
+): Promise<Listener | undefined> {
+  if (config.s3Port === null) return undefined;
+  const face = new S3({
+    core, lifetime, log, region: config.s3Region, domain: config.s3Domain, window: config.s3Window, onSent: (count) => metrics.sent(count),
+  });
+  const app = express();
+  app.disable('x-powered-by').disable('etag').set('query parser', 'simple').set('env', 'production');
+  app.use(noteRequests(log, metrics));
+  app.use((req: Request, res: Response) => face.serve(req, res));
+  return listen({ host: config.host, port: config.s3Port, maxConnections: config.maxConnections, handle: app });
 }
 
 /** A promise of the book that nobody keeps is a fault of the program. */

@@ -8,6 +8,7 @@ export interface UpkeepOptions {
   /** Cron lines, or `off`. */
   readonly sweepCron: string;
   readonly scrubCron: string;
+  readonly lifecycleCron: string;
 }
 
 /** Sweeps and scrubs. Neither ever runs beside itself. */
@@ -15,12 +16,14 @@ export class Upkeep {
   readonly #core: Core;
   readonly #metrics: Metrics;
   readonly #log: Logger;
+  readonly #lifecycle: () => Promise<Readonly<Record<string, number>>>;
   readonly #tasks: ScheduledTask[] = [];
   readonly #stop = new AbortController();
   readonly #running = new Map<string, Promise<void>>();
 
-  constructor(core: Core, metrics: Metrics, log: Logger) {
+  constructor(core: Core, metrics: Metrics, log: Logger, lifecycle: () => Promise<Readonly<Record<string, number>>>) {
     this.#core = core;
+    this.#lifecycle = lifecycle;
     this.#metrics = metrics;
     this.#log = log;
   }
@@ -28,6 +31,7 @@ export class Upkeep {
   start(options: UpkeepOptions): void {
     this.#schedule(options.sweepCron, () => this.sweep());
     this.#schedule(options.scrubCron, () => this.scrub());
+    this.#schedule(options.lifecycleCron, () => this.lifecycle());
   }
 
   sweep(): Promise<void> {
@@ -44,6 +48,11 @@ export class Upkeep {
       this.#metrics.scrubbed(scrubbed, Date.now());
       this.#log[scrubbed.rotten + scrubbed.missing > 0 ? 'error' : 'info'](scrubbed, 'scrubbed');
     });
+  }
+
+  /** Does what the lifecycle rules of buckets say. */
+  lifecycle(): Promise<void> {
+    return this.#once('lifecycle', async () => this.#log.info(await this.#lifecycle(), 'lifecycle rules done'));
   }
 
   /** Starts nothing more, and waits for what runs. */

@@ -2,6 +2,7 @@
 import { Command, CommanderError } from 'commander';
 import { StowageError } from '../client/node.ts';
 import { check } from './commands/check.ts';
+import { keys } from './commands/keys.ts';
 import { label } from './commands/label.ts';
 import { login } from './commands/login.ts';
 import { ls } from './commands/ls.ts';
@@ -22,7 +23,7 @@ import type { World } from './world.ts';
 export type { World } from './world.ts';
 
 /** Every command, in the order of the help. */
-const commands = [serve, push, pull, ls, show, versions, label, rm, share, unshare, uploads, namespace, login, whoami, check] as const;
+const commands = [serve, push, pull, ls, show, versions, label, rm, share, unshare, uploads, namespace, keys, login, whoami, check] as const;
 
 /** Runs the command line `words` (without node and the script) and answers the exit code. */
 export async function run(words: readonly string[], world: World, version: string): Promise<number> {

@@ -1,5 +1,6 @@
 /** The client: a server, seen by one who may. */
 import { wallClock, type Clock } from '../kit/clock.ts';
+import { AccessKeys } from './access-keys.ts';
 import { Artifacts } from './artifacts.ts';
 import { Blobs } from './blobs.ts';
 import { StowageError } from './error.ts';
@@ -41,6 +42,7 @@ export class StowageClient {
   readonly artifacts: Artifacts;
   readonly blobs: Blobs;
   readonly namespaces: Namespaces;
+  readonly accessKeys: AccessKeys;
   readonly #session: Session;
   readonly #platform: Platform;
   readonly #patience: Patience;
@@ -60,6 +62,7 @@ export class StowageClient {
     this.artifacts = new Artifacts(this.#session);
     this.blobs = new Blobs(this.#session);
     this.namespaces = new Namespaces(this.#session);
+    this.accessKeys = new AccessKeys(this.#session);
   }
 
   get url(): string {

@@ -4,6 +4,7 @@ export { StowageError, type StowageCode, type StowageErrorOptions } from './erro
 export { Uploads, type AppendOptions } from './uploads.ts';
 export { Artifacts, type ArtifactFilter, type Content, type PublishOptions } from './artifacts.ts';
 export { Blobs, type BlobHead } from './blobs.ts';
+export { AccessKeys, type Permission } from './access-keys.ts';
 export { Namespaces } from './namespaces.ts';
 export { Metadata } from './metadata.ts';
 export type { Pushed, PushOptions, PushProgress } from './push.ts';
@@ -16,4 +17,4 @@ export type { Hash, NewHash } from './hash.ts';
 export type { Claim, Journal, JournalEntry } from './journal.ts';
 export { webPlatform, type Platform } from './platform.ts';
 export { KEPT, type Incoming, type Outgoing, type Payload, type Transport } from './transport.ts';
-export type { ArtifactView, BlobView, EventView, NamespaceView, UploadView, VersionView } from './views.ts';
+export type { AccessKeyView, ArtifactView, BlobView, EventView, NamespaceView, UploadView, VersionView } from './views.ts';

@@ -130,13 +130,13 @@ export class Session {
   }
 
   async #fault(call: Call, answer: Incoming): Promise<StowageError> {
-    const { error, status: _status, code: word, ...details } = await errorBody(answer);
+    const { error, detail, status: _status, code: word, ...details } = await errorBody(answer);
     const { code, spoken } = codeOf(answer.status, word);
     const retryAfter = parseRetryAfter(answer.header('retry-after'), this.#options.clock.now());
     const requestId = answer.header('x-request-id');
     const moved = answer.status < 400 ? answer.header('location') : undefined;
     const dry = `${call.method} ${pathOf(call)} was answered with ${answer.status}${moved === undefined ? '' : `: try ${moved}`}`;
-    const sentence = typeof error === 'string' ? error : dry;
+    const sentence = typeof error === 'string' ? error : typeof detail === 'string' ? detail : dry;
     return new StowageError(code, sentence, {
       status: answer.status,
       details,

@@ -59,6 +59,17 @@ export interface NamespaceView {
   readonly trust: { readonly full: readonly string[] };
 }
 
+/** A pair of id and secret that signs S3 requests; the secret is never shown again. */
+export interface AccessKeyView {
+  readonly id: string;
+  readonly name: string;
+  readonly namespace: string;
+  /** None means all. */
+  readonly buckets: readonly string[];
+  readonly permissions: Readonly<Record<string, boolean>>;
+  readonly created_at: string;
+}
+
 export interface EventView {
   readonly timestamp: number;
   readonly type: string;
@@ -74,6 +85,7 @@ const needed = {
   blob: { uuid: 'string', size: 'number' },
   version: { uuid: 'string', size: 'number', index: 'number' },
   namespace: { name: 'string' },
+  accessKey: { id: 'string', name: 'string', permissions: 'object', buckets: 'object' },
   event: { timestamp: 'number', message: 'string' },
 } as const;
 
@@ -83,6 +95,7 @@ interface Views {
   blob: BlobView;
   version: VersionView;
   namespace: NamespaceView;
+  accessKey: AccessKeyView;
   event: EventView;
 }
 

@@ -42,19 +42,20 @@ async function run(context: Context, flags: Flags): Promise<void> {
   // Loaded here, because no other command needs a server's weight.
   const { startServer } = await import('../../server.ts');
   const server = await startServer(config);
-  announce(context, server.urls, server.firstStart);
+  announce(context, server, server.firstStart);
   if (!signal.aborted) await new Promise<void>((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }));
   await server.close();
 }
 
 /** Where the server is; and how to use it, when nobody could know yet. */
-function announce({ output, world }: Context, urls: readonly string[], first: { readonly namespace: string; readonly key: string } | undefined): void {
+function announce({ output, world }: Context, { urls, s3Urls }: { readonly urls: readonly string[]; readonly s3Urls: readonly string[] }, first: { readonly namespace: string; readonly key: string } | undefined): void {
   const url = urls[0] ?? '';
   if (output.json) {
-    output.result({ urls, ...(first ? { first_start: first } : {}) }, '');
+    output.result({ urls, s3_urls: s3Urls, ...(first ? { first_start: first } : {}) }, '');
     return;
   }
   for (const each of urls) output.notice(`listening on ${each}; the API is described at ${each}/docs`);
+  for (const each of s3Urls) output.notice(`S3 is spoken on ${each}`);
   if (!first) return;
   const { namespace, key } = first;
   // Said even where only results are asked for: it is never said again.

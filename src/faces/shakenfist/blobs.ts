@@ -1,7 +1,10 @@
 import { Refusal } from '../../core/refusal.ts';
-import { isAlgorithm, parseDigest, type Algorithm } from '../../kit/digest.ts';
+import { parseDigest, type Algorithm } from '../../kit/digest.ts';
 import type { Desk } from './desk.ts';
 import { list } from './listing.ts';
+
+/** What can be asked for by name. */
+const offered = ['md5', 'sha1', 'sha256', 'sha512', 'xxh128'] as const satisfies readonly Algorithm[];
 
 export function blobs({ core, routes, views }: Desk): void {
   routes
@@ -25,6 +28,7 @@ export function blobs({ core, routes, views }: Desk): void {
 }
 
 function algorithmOf(name: string): Algorithm {
-  if (!isAlgorithm(name)) throw new Refusal('malformed', 'unknown hash algorithm');
-  return name;
+  const algorithm = offered.find((one) => one === name);
+  if (!algorithm) throw new Refusal('malformed', 'unknown hash algorithm');
+  return algorithm;
 }

@@ -1,11 +1,10 @@
 import type { Request } from 'express';
-import { once } from 'node:events';
-import type { Readable, Writable } from 'node:stream';
+import type { Readable } from 'node:stream';
 import multer, { type File, type StorageEngine } from 'multer';
 import type { Core } from '../../core/index.ts';
 import type { Artifact, Principal } from '../../core/model.ts';
 import { Refusal } from '../../core/refusal.ts';
-import type { Incoming } from '../../http/incoming.ts';
+import { feed, PartBody } from '../../http/forms.ts';
 import { ANSWERED, type Call } from '../../http/routes.ts';
 import { printBytes } from '../../kit/bytes.ts';
 import { html, type Html } from './html.ts';
@@ -46,19 +45,6 @@ function receive({ req, res, raw }: Call, door: Door): Promise<void> {
       else reject(new Refusal('malformed', 'the form cannot be read', {}, error));
     });
   });
-}
-
-async function feed(body: Incoming, parser: Writable): Promise<void> {
-  try {
-    for await (const chunk of body) {
-      if (parser.destroyed) return;
-      if (!parser.write(chunk)) await Promise.race([once(parser, 'drain'), once(parser, 'close')]);
-    }
-    if (body.cut) parser.destroy(body.cut);
-    else parser.end();
-  } catch (error) {
-    parser.destroy(error instanceof Error ? error : new Error(String(error)));
-  }
 }
 
 /** Where multer puts the file: into an upload, never into memory or a file of its own. */
@@ -117,37 +103,6 @@ class Door implements StorageEngine {
     const { artifact, index, blob } = await this.#core.artifacts.convert(who, upload, target, { size: offset, digests: [] });
     const { sha512 } = await this.#core.blobs.get(who, blob);
     return { artifact, index, size: offset, sha512 };
-  }
-}
-
-/** A part of a form as a body: it ends quietly when the form breaks off, and remembers why. */
-class PartBody implements AsyncIterable<Uint8Array> {
-  readonly length = undefined;
-  readonly #stream: Readable;
-  #cut: Error | undefined;
-  #done = false;
-
-  constructor(stream: Readable) {
-    this.#stream = stream;
-  }
-
-  get cut(): Error | undefined {
-    return this.#cut;
-  }
-
-  stop(reason: Error): void {
-    if (this.#done) return;
-    this.#cut ??= reason;
-    this.#stream.destroy();
-  }
-
-  async *[Symbol.asyncIterator](): AsyncIterator<Uint8Array> {
-    try {
-      for await (const chunk of this.#stream) yield chunk as Uint8Array;
-    } catch (error) {
-      this.#cut ??= error instanceof Error ? error : new Error(String(error));
-    }
-    this.#done = true;
   }
 }
 

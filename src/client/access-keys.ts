@@ -1,0 +1,30 @@
+/** Access keys: pairs of id and secret that sign S3 requests for the caller's namespace. */
+import type { Session } from './session.ts';
+import { view, views, type AccessKeyView } from './views.ts';
+
+export type Permission = 'read' | 'write' | 'delete' | 'admin';
+
+export class AccessKeys {
+  readonly #session: Session;
+
+  constructor(session: Session) {
+    this.#session = session;
+  }
+
+  /** A new key, with its secret, which is told this once; without buckets it is for all of them. */
+  async create(name: string, permissions: readonly Permission[], buckets: readonly string[] = []): Promise<AccessKeyView & { readonly secret_access_key: string }> {
+    const json = { name, buckets, permissions: Object.fromEntries(permissions.map((permission) => [permission, true])) };
+    const made = view('accessKey', await this.#session.json({ method: 'POST', path: ['api', 'storage', 'keys'], json, once: true }));
+    return made as AccessKeyView & { readonly secret_access_key: string };
+  }
+
+  async list(): Promise<AccessKeyView[]> {
+    const { keys } = (await this.#session.json({ method: 'GET', path: ['api', 'storage', 'keys'] })) as { readonly keys?: unknown };
+    return views('accessKey', keys);
+  }
+
+  /** Ends a key, and every URL that it signed. */
+  async revoke(id: string): Promise<void> {
+    await this.#session.json({ method: 'DELETE', path: ['api', 'storage', 'keys', id] });
+  }
+}

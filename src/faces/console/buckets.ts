@@ -1,0 +1,86 @@
+import type { Core } from '../../core/index.ts';
+import type { Bucket } from '../../core/model.ts';
+import { Refusal } from '../../core/refusal.ts';
+import { json, send } from '../../http/answering.ts';
+import { faultOf, type CorsRule } from '../../http/bucket-cors.ts';
+import { ANSWERED, type Routes } from '../../http/routes.ts';
+import { everything } from './listing.ts';
+
+/** Buckets; a bucket's id is its name. */
+export function buckets(routes: Routes, core: Core, region: string): void {
+  const view = (bucket: Bucket): Record<string, unknown> => ({
+    id: bucket.name, name: bucket.name, namespace: bucket.namespace, public: bucket.open, region, versioning: bucket.versioning,
+    cors: (JSON.parse(bucket.settings['cors'] ?? '[]') as CorsRule[]).map(shown),
+    cache_control: bucket.settings['cacheControl'] ?? null,
+    created_at: new Date(bucket.createdAt).toISOString(),
+  });
+  routes
+    .owned('createBucket', async ({ who, body, req, res }) => {
+      const { name, public: open = false } = body<{ name: string; public?: boolean }>();
+      if (name.includes('.')) throw new Refusal('malformed', 'a bucket name made here has no dots', { what: 'bucket' });
+      const made = await core.buckets.create(who, name);
+      json(req, res, 201, view(open ? await core.buckets.change(who, name, { open }) : made));
+      return ANSWERED;
+    })
+    .owned('listBuckets', async ({ who }) => {
+      const found = await everything(async (page) => (await core.buckets.list(who, page)).buckets, ({ name }) => name);
+      return { buckets: found.map(view), total: found.length };
+    })
+    .owned('getBucket', async ({ who, given }) => view(await own(core.buckets.get(who, given.text('bucket'), 'list'))))
+    .owned('changeBucket', async ({ who, given, body }) => {
+      const { public: open, cache_control: cache } = body<{ public?: boolean; cache_control?: string | null }>();
+      const name = given.text('bucket');
+      const { cacheControl, ...others } = (await own(core.buckets.get(who, name, 'admin'))).settings;
+      const kept = cache === undefined ? cacheControl : (cache ?? undefined);
+      const settings = { ...others, ...(kept === undefined ? {} : { cacheControl: kept }) };
+      return view(await core.buckets.change(who, name, { settings, ...(open === undefined ? {} : { open }) }));
+    })
+    .owned('setBucketCors', async ({ who, given, body }) => {
+      const { rules } = body<{ rules: readonly CorsWish[] }>();
+      const name = given.text('bucket');
+      const { settings } = await own(core.buckets.get(who, name, 'admin'));
+      const { cors: _, ...others } = settings;
+      return view(await core.buckets.change(who, name, { settings: rules.length === 0 ? others : { ...others, cors: JSON.stringify(rules.map(ruleOf)) } }));
+    })
+    .owned('bucketUsage', async ({ who, given }) => {
+      const { objects, bytes } = await own(core.buckets.usage(who, given.text('bucket')));
+      return { objects, bytes };
+    })
+    .owned('storageUsage', ({ who }) => core.buckets.usage(who))
+    .owned('deleteBucket', async ({ who, given, req, res }) => {
+      await own(core.buckets.remove(who, given.text('bucket')));
+      send(req, res, { status: 204 });
+      return ANSWERED;
+    });
+}
+
+interface CorsWish {
+  readonly allowed_origins: readonly string[];
+  readonly allowed_methods: readonly string[];
+  readonly allowed_headers?: readonly string[];
+  readonly expose_headers?: readonly string[];
+  readonly max_age_seconds?: number;
+}
+
+/** @throws Refusal `malformed` for a rule that makes no sense. */
+function ruleOf(wish: CorsWish): CorsRule {
+  const { allowed_origins: origins, allowed_methods: methods, allowed_headers: headers = [], expose_headers: exposed = ['ETag'], max_age_seconds: age } = wish;
+  const rule = { origins, methods, headers, exposed, ...(age === undefined ? {} : { age }) };
+  const fault = faultOf(rule) ?? (origins.every((origin) => /^(?:\*|https?:\/\/(?:\*\.)?[^*/]+)$/.test(origin)) ? undefined : 'an origin is *, or like https://app.example or https://*.example');
+  if (fault !== undefined) throw new Refusal('malformed', fault);
+  return rule;
+}
+
+function shown({ origins, methods, headers, exposed, age }: CorsRule): Record<string, unknown> {
+  return { allowed_origins: origins, allowed_methods: methods, allowed_headers: headers, expose_headers: exposed, max_age_seconds: age ?? null };
+}
+
+/** Whose bucket another one is, is nobody's business. */
+export async function own<T>(asked: Promise<T>): Promise<T> {
+  try {
+    return await asked;
+  } catch (error) {
+    if (error instanceof Refusal && error.reason === 'forbidden') throw new Refusal('not_found', 'bucket not found');
+    throw error;
+  }
+}

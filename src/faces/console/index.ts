@@ -1,0 +1,36 @@
+/** The console API: buckets and access keys as JSON, for people's tools. */
+import type { Router } from 'express';
+import type { Logger } from 'pino';
+import type { Book } from '../../http/book.ts';
+import type { Lifetime } from '../../http/lifetime.ts';
+import { refusing } from '../../http/refusing.ts';
+import { Routes } from '../../http/routes.ts';
+import type { Tokens } from '../../http/tokens.ts';
+import { buckets } from './buckets.ts';
+import { keys } from './keys.ts';
+import { presigning, type PresignOptions } from './presign.ts';
+import { wording } from './refusals.ts';
+
+export interface ConsoleOptions extends PresignOptions {
+  readonly book: Book;
+  readonly lifetime: Lifetime;
+  readonly log: Logger;
+  readonly tokens: Tokens;
+  /** The region that S3 clients are told. */
+  readonly region: string;
+}
+
+export interface Console {
+  readonly router: Router;
+  /** Ids of the book's operations that this face answers. */
+  readonly mounted: readonly string[];
+}
+
+export function consoleApi({ core, book, lifetime, log, tokens, region, presign, rate }: ConsoleOptions): Console {
+  const routes = new Routes(book, { lifetime, authenticate: (req) => tokens.principal(req) });
+  buckets(routes, core, region);
+  keys(routes, core);
+  presigning(routes, { core, presign, rate });
+  routes.router.use('/api/storage', refusing(wording, log));
+  return { router: routes.router, mounted: routes.mounted };
+}

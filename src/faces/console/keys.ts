@@ -1,0 +1,43 @@
+import type { Core } from '../../core/index.ts';
+import type { AccessKey, Verb } from '../../core/model.ts';
+import { Refusal } from '../../core/refusal.ts';
+import { json, send } from '../../http/answering.ts';
+import { ANSWERED, type Routes } from '../../http/routes.ts';
+import { everything } from './listing.ts';
+
+const verbs: readonly Verb[] = ['read', 'write', 'delete', 'admin'];
+
+interface Wish {
+  readonly name: string;
+  readonly buckets?: readonly string[];
+  readonly permissions: Readonly<Partial<Record<Verb, boolean>>>;
+}
+
+export function keys(routes: Routes, core: Core): void {
+  routes
+    .owned('createAccessKey', async ({ who, body, req, res }) => {
+      const { name, buckets = [], permissions } = body<Wish>();
+      const granted = verbs.filter((verb) => permissions[verb]);
+      if (granted.length === 0) throw new Refusal('malformed', 'a key needs a permission: read, write, delete or admin');
+      const { key, secret } = await core.keys.create(who, name, { buckets: buckets.length === 0 ? null : buckets, verbs: granted });
+      json(req, res, 201, { ...view(key), secret_access_key: secret });
+      return ANSWERED;
+    })
+    .owned('listAccessKeys', async ({ who }) => {
+      const found = await everything((page) => core.keys.list(who, page), ({ id }) => id);
+      return { keys: found.map(view), total: found.length };
+    })
+    .owned('revokeAccessKey', async ({ who, given, req, res }) => {
+      await core.keys.revoke(who, given.text('id'));
+      send(req, res, { status: 204 });
+      return ANSWERED;
+    });
+}
+
+function view({ id, name, namespace, grant, createdAt }: AccessKey): Record<string, unknown> {
+  return {
+    id, access_key_id: id, name, namespace, buckets: grant.buckets ?? [],
+    permissions: Object.fromEntries(verbs.map((verb) => [verb, grant.verbs.includes(verb)])),
+    created_at: new Date(createdAt).toISOString(),
+  };
+}

@@ -1,0 +1,71 @@
+import type { Core } from '../../core/index.ts';
+import { Refusal } from '../../core/refusal.ts';
+import { json } from '../../http/answering.ts';
+import { ANSWERED, type Routes } from '../../http/routes.ts';
+import { own } from './buckets.ts';
+
+/** Signs a URL of the S3 listener, which another face owns. */
+export type Presign = (wish: {
+  readonly host: string; readonly method: 'GET' | 'PUT'; readonly bucket: string; readonly key: string; readonly expires: number;
+  readonly contentType: string | undefined; readonly keyId: string; readonly secret: string;
+}) => string;
+
+export interface PresignOptions {
+  readonly core: Core;
+  readonly presign: Presign | undefined;
+  /** URLs that one credential may have signed in a minute; 0 for any number. */
+  readonly rate: number;
+}
+
+interface Wish {
+  readonly key: string;
+  readonly operation: 'get' | 'put';
+  readonly expires_in_seconds?: number;
+  readonly content_type?: string;
+}
+
+const usualExpiry = 600;
+const longestKey = 1024;
+const minute = 60_000;
+
+/** URLs that let a browser get or put one object. */
+export function presigning(routes: Routes, { core, presign, rate }: PresignOptions): void {
+  const window = new Window(rate);
+  routes.owned('presignObject', async ({ who, given, body, req, res }) => {
+    const { key, operation, expires_in_seconds: expires = usualExpiry, content_type: contentType } = body<Wish>();
+    const { name } = await own(core.buckets.get(who, given.text('bucket'), operation === 'get' ? 'read' : 'write'));
+    if (!presign) throw new Refusal('unavailable', 'S3 is switched off here');
+    if (Buffer.byteLength(key) > longestKey) throw new Refusal('malformed', `a key has at most ${longestKey} bytes`);
+    const wait = window.take(`${who.namespace} ${who.credential}`, core.clock.now());
+    if (wait > 0) {
+      json(req, res, 429, { detail: 'too many URLs were asked for; wait a little', code: 'too_many' }, { 'Retry-After': Math.ceil(wait / 1000) });
+      return ANSWERED;
+    }
+    const { id: keyId, secret } = await core.keys.lend(who);
+    const method = operation === 'get' ? 'GET' : 'PUT';
+    const url = presign({ host: req.headers.host ?? '', method, bucket: name, key, expires, contentType, keyId, secret });
+    return { url, method, headers: contentType === undefined ? {} : { 'Content-Type': contentType }, expires_at: new Date(core.clock.now() + expires * 1000).toISOString() };
+  });
+}
+
+/** So many in any minute, for each of those who ask. */
+class Window {
+  readonly #most: number;
+  readonly #times = new Map<string, number[]>();
+
+  constructor(most: number) {
+    this.#most = most;
+  }
+
+  /** Milliseconds to wait; 0 where there is no need to. */
+  take(who: string, now: number): number {
+    if (this.#most === 0) return 0;
+    const recent = (this.#times.get(who) ?? []).filter((time) => time > now - minute);
+    this.#times.delete(who);
+    if (this.#times.size >= 10_000) this.#times.delete(this.#times.keys().next().value!);
+    this.#times.set(who, recent);
+    if (recent.length >= this.#most) return recent[0]! + minute - now;
+    recent.push(now);
+    return 0;
+  }
+}

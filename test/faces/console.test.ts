@@ -1,0 +1,151 @@
+/** The console API: buckets, access keys, URLs, rules and what it costs. */
+import { GetBucketCorsCommand, ListObjectsV2Command, PutBucketCorsCommand, PutObjectCommand } from '@aws-sdk/client-s3';
+import { refusal, s3Client } from '../support/s3.ts';
+import { openWorld, type Asked, type Answered, type World } from '../support/world.ts';
+
+let world: World;
+beforeAll(async () => {
+  world = await openWorld();
+  for (const name of ['shop', 'other']) await world.addNamespace(name);
+});
+afterAll(() => world.close());
+
+const ask = (method: string, path: string, json?: unknown, more: Asked = {}): Promise<Answered> => world.ask(method, `/api/storage${path}`, { as: 'shop', ...(json === undefined ? {} : { json }), ...more });
+const make = (name: string): Promise<Answered> => ask('POST', '/buckets', { name });
+
+describe('buckets', () => {
+  test('are made, shown, listed, changed and deleted', async () => {
+    const made = await ask('POST', '/buckets', { name: 'first', public: true });
+    expect([made.status, made.json()]).toEqual([201, expect.objectContaining({ id: 'first', public: true, cors: [], cache_control: null, region: 'us-east-1' })]);
+    expect((await ask('GET', '/buckets')).json()).toMatchObject({ total: 1, buckets: [{ name: 'first' }] });
+    expect((await ask('PATCH', '/buckets/first', { public: false, cache_control: 'max-age=60' })).json()).toMatchObject({ public: false, cache_control: 'max-age=60' });
+    expect((await ask('PATCH', '/buckets/first', { public: true })).json()).toMatchObject({ public: true, cache_control: 'max-age=60' });
+    expect((await ask('DELETE', '/buckets/first')).status).toBe(204);
+    expect((await ask('GET', '/buckets/first')).status).toBe(404);
+  });
+
+  test.each(['ab', 'x'.repeat(64), '-a-', 'a--', 'A-b', 'a_b', 'a.b', 'bücket', ''])('%j is no name', async (name) => {
+    const refused = await make(name);
+    expect([refused.status, refused.json()]).toEqual([422, expect.objectContaining({ detail: expect.any(String) as string, code: 'malformed' })]);
+  });
+
+  test('are nobody else\'s business, and have one name in the house', async () => {
+    await make('mine');
+    expect((await world.ask('POST', '/api/storage/buckets', { as: 'other', json: { name: 'mine' } })).status).toBe(409);
+    expect((await make('mine')).status).toBe(409);
+    for (const [method, json] of [['GET', undefined], ['PATCH', { public: true }], ['DELETE', undefined]] as const) {
+      expect((await world.ask(method, '/api/storage/buckets/mine', { as: 'other', ...(json ? { json } : {}) })).status).toBe(404);
+    }
+    expect((await world.ask('GET', '/api/storage/buckets', { as: 'other' })).json()).toEqual({ buckets: [], total: 0 });
+    expect((await world.ask('GET', '/api/storage/buckets', { as: null })).status).toBe(401);
+  });
+
+  test('with anything in them stay', async () => {
+    await make('occupied');
+    const s3 = await s3Client(world, { as: 'shop' });
+    await s3.send(new PutObjectCommand({ Bucket: 'occupied', Key: 'k', Body: '12345' }));
+    expect([(await ask('DELETE', '/buckets/occupied')).status, (await ask('GET', '/buckets/occupied/usage')).json()]).toEqual([409, { objects: 1, bytes: 5 }]);
+    expect((await ask('GET', '/usage')).json()).toMatchObject({ objects: 1, bytes: 5 });
+  });
+});
+
+describe('rules for pages', () => {
+  test('are the ones that S3 knows', async () => {
+    await make('paged');
+    const s3 = await s3Client(world, { as: 'shop' });
+    const rules = [{ allowed_origins: ['https://app.example', 'https://*.test'], allowed_methods: ['GET', 'PUT'], allowed_headers: ['*'], max_age_seconds: 60 }];
+    expect((await ask('PATCH', '/buckets/paged/cors', { rules })).json()).toMatchObject({ cors: [{ allowed_origins: ['https://app.example', 'https://*.test'], expose_headers: ['ETag'] }] });
+    expect((await s3.send(new GetBucketCorsCommand({ Bucket: 'paged' }))).CORSRules).toMatchObject([{ AllowedOrigins: ['https://app.example', 'https://*.test'], AllowedMethods: ['GET', 'PUT'], AllowedHeaders: ['*'], MaxAgeSeconds: 60 }]);
+    await s3.send(new PutBucketCorsCommand({ Bucket: 'paged', CORSConfiguration: { CORSRules: [{ AllowedOrigins: ['*'], AllowedMethods: ['GET'] }] } }));
+    expect((await ask('GET', '/buckets/paged')).json()).toMatchObject({ cors: [{ allowed_origins: ['*'], allowed_methods: ['GET'] }] });
+    await ask('PATCH', '/buckets/paged/cors', { rules: [] });
+    expect(await refusal(s3.send(new GetBucketCorsCommand({ Bucket: 'paged' })))).toBe('NoSuchCORSConfiguration');
+    for (const bad of [{ allowed_methods: ['PATCH'] }, { allowed_origins: ['https://a.*.test'] }, { allowed_origins: [] }, { max_age_seconds: -1 }]) {
+      expect((await ask('PATCH', '/buckets/paged/cors', { rules: [{ ...rules[0], ...bad }] })).status).toBe(422);
+    }
+  });
+});
+
+describe('access keys', () => {
+  test('tell their secret once, and are kept enciphered', async () => {
+    const made = await ask('POST', '/keys', { name: 'ci', permissions: { read: true } });
+    const { id, secret_access_key: secret } = made.json<{ id: string; secret_access_key: string }>();
+    expect([made.status, id, secret]).toEqual([201, expect.stringMatching(/^rs_ak_/), expect.stringMatching(/^rs_sk_.{40}/)]);
+    const listed = (await ask('GET', '/keys')).bytes.toString();
+    expect([listed.includes(id), listed.includes(secret)]).toEqual([true, false]);
+    const { readFile, readdir } = await import('node:fs/promises');
+    for (const name of await readdir(world.folder)) {
+      const bytes = await readFile(`${world.folder}/${name}`).catch(() => Buffer.alloc(0));
+      expect(bytes.includes(secret)).toBe(false);
+    }
+    expect((await world.ask('DELETE', `/api/storage/keys/${id}`, { as: 'other' })).status).toBe(404);
+    expect((await ask('DELETE', `/keys/${id}`)).status).toBe(204);
+    expect((await ask('DELETE', `/keys/${id}`)).status).toBe(404);
+    expect((await ask('GET', '/keys')).bytes.toString()).not.toContain(id);
+  });
+
+  test('make sense', async () => {
+    for (const json of [{ name: 'x' }, { name: 'x', permissions: {} }, { name: '', permissions: { read: true } }, { name: 'x', permissions: { fly: true } }]) expect((await ask('POST', '/keys', json)).status).toBe(422);
+    await world.ask('POST', '/api/storage/buckets', { as: 'other', json: { name: 'theirs' } });
+    for (const bucket of ['nowhere', 'theirs']) expect((await ask('POST', '/keys', { name: 'x', buckets: [bucket], permissions: { read: true } })).status).toBe(404);
+  });
+
+  test('survive a restart, and die when they are revoked', async () => {
+    await make('restarted');
+    const s3 = await s3Client(world, { as: 'shop' });
+    const { accessKeyId } = await s3.config.credentials();
+    await world.restart();
+    const after = await s3Client(world, { as: 'shop', credentials: s3.config.credentials });
+    await after.send(new ListObjectsV2Command({ Bucket: 'restarted' }));
+    await ask('DELETE', `/keys/${accessKeyId}`);
+    expect(await refusal(after.send(new ListObjectsV2Command({ Bucket: 'restarted' })))).toBe('InvalidAccessKeyId');
+  });
+});
+
+describe('URLs', () => {
+  const presign = (wish: Record<string, unknown>, as = 'shop'): Promise<Answered> => world.ask('POST', '/api/storage/buckets/linked/presign', { as, json: wish });
+  beforeAll(async () => void (await make('linked')));
+
+  test('put and get one object', async () => {
+    const put = (await presign({ key: 'a b/ü.txt', operation: 'put', content_type: 'text/plain' })).json<{ url: string; method: string; headers: Record<string, string>; expires_at: string }>();
+    expect([put.method, put.headers]).toEqual(['PUT', { 'Content-Type': 'text/plain' }]);
+    expect((await fetch(put.url, { method: 'PUT', headers: { 'Content-Type': 'text/html' }, body: 'x' })).status).toBe(403);
+    expect((await fetch(put.url, { method: 'PUT', headers: put.headers, body: 'linked' })).status).toBe(200);
+    const get = (await presign({ key: 'a b/ü.txt', operation: 'get', expires_in_seconds: 60 })).json<{ url: string; expires_at: string }>();
+    expect(await (await fetch(get.url)).text()).toBe('linked');
+    expect(Math.abs(Date.parse(get.expires_at) - world.clock.now() - 60_000)).toBeLessThan(5000);
+    expect((await fetch(get.url, { method: 'PUT', body: 'x' })).status).toBe(403);
+    world.clock.move(61_000);
+    expect((await fetch(get.url)).status).toBe(403);
+  });
+
+  test('end with the key that asked for them', async () => {
+    await world.get('POST', '/auth/namespaces/shop/keys', { json: { key_name: 'brief', key: 'a-brief-key-of-shop' } });
+    const { access_token: token } = (await world.ask('POST', '/auth', { as: null, json: { namespace: 'shop', key: 'a-brief-key-of-shop' } })).json<{ access_token: string }>();
+    const { url } = (await world.ask('POST', '/api/storage/buckets/linked/presign', { as: null, json: { key: 'a b/ü.txt', operation: 'get' }, headers: { Authorization: `Bearer ${token}` } })).json<{ url: string }>();
+    expect((await fetch(url)).status).toBe(200);
+    await world.get('DELETE', '/auth/namespaces/shop/keys/brief');
+    expect((await fetch(url)).status).toBe(403);
+  });
+
+  test('have bounds, and are of the caller\'s own buckets', async () => {
+    const fine = { key: 'k', operation: 'get' };
+    for (const bad of [{ expires_in_seconds: 0 }, { expires_in_seconds: 86_401 }, { expires_in_seconds: -1 }, { expires_in_seconds: 'soon' }, { operation: 'delete' }, { key: '' }, { key: 'x'.repeat(1025) }, { content_type: 'a\nb' }]) {
+      expect((await presign({ ...fine, ...bad })).status).toBe(422);
+    }
+    expect((await presign({ ...fine, expires_in_seconds: 86_400 })).status).toBe(200);
+    expect((await presign(fine, 'other')).status).toBe(404);
+  });
+
+  test('are sixty a minute for each key', async () => {
+    world.clock.move(120_000);
+    const statuses = [];
+    for (let time = 0; time < 61; time += 1) statuses.push((await presign({ key: 'k', operation: 'get' })).status);
+    expect(statuses.filter((status) => status === 200)).toHaveLength(60);
+    const refused = await presign({ key: 'k', operation: 'get' });
+    expect([refused.status, Number(refused.headers.get('retry-after'))]).toEqual([429, expect.any(Number)]);
+    expect((await presign({ key: 'k', operation: 'get' }, 'system')).status).toBe(200);
+    world.clock.move(61_000);
+    expect((await presign({ key: 'k', operation: 'get' })).status).toBe(200);
+  });
+});
