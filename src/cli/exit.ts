@@ -54,6 +54,7 @@ const byCode: Readonly<Record<StowageCode, Exit>> = {
   superseded: exits.conflict,
   source_changed: exits.conflict,
   occupied: exits.conflict,
+  over_quota: exits.notAuthorised,
   too_large: exits.failed,
   out_of_range: exits.usage,
   lost: exits.failed,

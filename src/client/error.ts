@@ -3,7 +3,7 @@
 /** What the server says, in its own words: the `code` member of its error bodies. */
 const serverCodes = [
   'malformed', 'unauthenticated', 'forbidden', 'not_found', 'conflict', 'offset_mismatch', 'digest_mismatch', 'too_large',
-  'interrupted', 'superseded', 'not_ready', 'precondition', 'out_of_range', 'full', 'unavailable', 'lost',
+  'interrupted', 'superseded', 'not_ready', 'precondition', 'out_of_range', 'full', 'over_quota', 'unavailable', 'lost',
 ] as const;
 
 type ServerCode = (typeof serverCodes)[number];

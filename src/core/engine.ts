@@ -7,7 +7,7 @@
  */
 import type { Algorithm, Digest } from '../kit/digest.ts';
 import type {
-  AccessKey, Artifact, ArtifactType, Blob, Bucket, Content, ContentState, Credential, Event, EventType, Multipart, Namespace, Part, StoredObject, Subject, Upload, Version,
+  AccessKey, Artifact, ArtifactType, Blob, Bucket, Content, ContentState, Credential, Event, EventType, Ledger, Multipart, Namespace, Part, StoredObject, Subject, Upload, Version,
 } from './model.ts';
 
 export interface Engine {
@@ -32,6 +32,7 @@ export interface Catalog {
   readonly buckets: BucketFacts;
   readonly parts: PartFacts;
   readonly keys: KeyFacts;
+  readonly ledgers: LedgerFacts;
   readonly journal: JournalFacts;
 }
 
@@ -66,8 +67,11 @@ export interface NamespaceFacts {
 }
 
 export interface UploadFacts {
-  /** @throws Refusal `not_found` when the namespace is gone; `conflict` when the id was used before. */
-  begin(upload: Upload): Promise<void>;
+  /**
+   * @param credit bytes that will be freed when the upload becomes what it is for.
+   * @throws Refusal `not_found` when the namespace is gone; `conflict` when the id was used before; `over_quota`.
+   */
+  begin(upload: Upload, credit?: number): Promise<void>;
   get(id: string): Promise<Upload | undefined>;
   /** Open uploads, by id; of one namespace, or of all; with `expects`, only those of which that sha512 was promised. */
   list(namespace: string | null, page: Page, expects?: string | null): Promise<Upload[]>;
@@ -76,6 +80,8 @@ export interface UploadFacts {
   /**
    * Moves the offset from `from` to `to` if the upload is open and stands at `from`; answers it as it stands then.
    * Truncate is the same fact with `to` below `from` and `lastStart` null. `length` may be declared once.
+   *
+   * @throws Refusal `over_quota` where bytes are added that were not declared before.
    */
   advance(id: string, move: { from: number; to: number; lastStart: number | null; length: number | null; at: number }): Promise<Upload | undefined>;
   /** Notes that the newest appends of these uploads were answered: `[id, offset]` pairs; ignored where the offset moved on. */
@@ -285,6 +291,14 @@ export interface PartFacts {
   idle(before: number, page: Page): Promise<Multipart[]>;
   /** Forgets those that ended before `before`. */
   forget(before: number): Promise<void>;
+}
+
+export interface LedgerFacts {
+  /** Undefined when there is no such namespace. */
+  get(namespace: string): Promise<Ledger | undefined>;
+  setLimits(namespace: string, limits: Pick<Ledger, 'quota' | 'allowance'>, event: Event): Promise<boolean>;
+  /** Adds bytes that were sent; a new month begins at 0. */
+  spend(month: string, sent: readonly (readonly [namespace: string, bytes: number])[]): Promise<void>;
 }
 
 export interface KeyFacts {

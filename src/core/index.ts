@@ -7,6 +7,7 @@ import type { Engine, Health } from './engine.ts';
 import { Fetching, type Source } from './fetching.ts';
 import { Journal } from './journal.ts';
 import { Keys, type KeysOptions } from './keys.ts';
+import { Ledgers } from './ledgers.ts';
 import { Namespaces } from './namespaces.ts';
 import { Objects } from './objects.ts';
 import { Parts } from './parts.ts';
@@ -26,6 +27,7 @@ export interface Core {
   readonly objects: Objects;
   readonly parts: Parts;
   readonly keys: Keys;
+  readonly ledgers: Ledgers;
   readonly fetching: Fetching;
   readonly journal: Journal;
   readonly sweep: Sweep;
@@ -62,6 +64,7 @@ export async function openCore(engine: Engine, options: CoreOptions): Promise<Co
   const sealer = new Sealer(engine, clock);
   const artifacts = new Artifacts(engine, clock, blobs, sealer);
   const buckets = new Buckets(engine.catalog, clock);
+  const ledgers = new Ledgers(engine.catalog, clock);
   const objects = new Objects({ engine, clock, buckets, uploads, blobs, sealer });
   const parts = new Parts({ engine, clock, buckets, uploads, objects });
   const fetching = new Fetching({ engine, clock, uploads, artifacts, source: options.source });
@@ -69,7 +72,7 @@ export async function openCore(engine: Engine, options: CoreOptions): Promise<Co
   return {
     clock, namespaces, uploads, blobs, artifacts, buckets, fetching, recovered,
     objects, parts,
-    keys: new Keys(engine.catalog, clock, options.keys),
+    keys: new Keys(engine.catalog, clock, options.keys), ledgers,
     journal: new Journal(engine.catalog, clock),
     sweep: new Sweep(engine, clock, parts, { ...options.ages, idle: options.limits.idle }),
     scrub: new Scrub(engine, clock, options.scrub),
@@ -79,6 +82,7 @@ export async function openCore(engine: Engine, options: CoreOptions): Promise<Co
     close: async () => {
       await fetching.close();
       await uploads.close();
+      await ledgers.close();
     },
   };
 }

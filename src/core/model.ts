@@ -189,6 +189,23 @@ export interface Grant {
   readonly verbs: readonly Verb[];
 }
 
+/** What a namespace stores and has sent, and how much of that it may. */
+export interface Ledger {
+  readonly namespace: string;
+  /** Bytes of versions, as often as they are named. */
+  readonly stored: number;
+  /** Bytes of open uploads, those included that are declared and still to come. */
+  readonly reserved: number;
+  /** Null for any number. */
+  readonly quota: number | null;
+  /** `YYYY-MM`, in UTC. */
+  readonly month: string;
+  /** Bytes sent in that month. */
+  readonly sent: number;
+  /** Bytes that may be sent in a month; null for any number. */
+  readonly allowance: number | null;
+}
+
 /** What can have metadata and events. */
 export type Subject = 'artifact' | 'blob' | 'bucket' | 'key' | 'namespace' | 'upload';
 

@@ -73,7 +73,7 @@ export class Objects {
   ): Promise<Put> {
     const bucket = await this.#buckets.get(who, request.bucket, 'write');
     const owner = ownerOf(bucket, who);
-    const upload = await this.#uploads.begin(owner, { length: body.length ?? null });
+    const upload = await this.#uploads.begin(owner, { length: body.length ?? null, credit: await this.#freedBy(bucket, request.key) });
     try {
       const { measured } = await this.#uploads.append(owner, upload.id, body, { at: undefined, digests: [], measure });
       return await this.seal(who, bucket, request, upload.id, describe(measured));
@@ -156,6 +156,12 @@ export class Objects {
     await this.#buckets.get(who, bucket, 'delete');
     const event = this.#event(bucket, `version ${id ?? 'null'} of ${key} deleted`, who);
     return retiredObject(await this.#engine.catalog.buckets.removeVersion(bucket, key, id, conditions, this.#clock.now(), event));
+  }
+
+  /** Bytes of the object whose place a new one takes. */
+  async #freedBy(bucket: Bucket, key: string): Promise<number> {
+    if (bucket.versioning === 'enabled') return 0;
+    return (await this.#engine.catalog.buckets.object(bucket.name, key, { id: null }))?.content?.size ?? 0;
   }
 
   #event(bucket: string, message: string, who: Principal): Event {

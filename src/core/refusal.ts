@@ -30,6 +30,8 @@ export type Reason =
   | 'out_of_range'
   /** No room for the bytes. */
   | 'full'
+  /** More than the namespace may store, or have sent in a month. */
+  | 'over_quota'
   /** The store no longer trusts its disk, or is going down. */
   | 'unavailable'
   /** The record is there, its bytes are not, or are not what they were. */

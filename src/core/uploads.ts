@@ -38,7 +38,10 @@ export interface AppendRequest {
 }
 
 /** What may be said of an upload when it begins. */
-export type Beginning = Partial<Pick<Upload, 'id' | 'length' | 'about' | 'expects'>>;
+export type Beginning = Partial<Pick<Upload, 'id' | 'length' | 'about' | 'expects'>> & {
+  /** Bytes that will be freed when it becomes what it is for. */
+  readonly credit?: number;
+};
 
 export interface Appended {
   readonly offset: number;
@@ -69,14 +72,14 @@ export class Uploads {
     this.limits = limits;
   }
 
-  async begin(who: Principal, { id = newId(), length = null, about = null, expects = null }: Beginning = {}): Promise<Upload> {
+  async begin(who: Principal, { id = newId(), length = null, about = null, expects = null, credit = 0 }: Beginning = {}): Promise<Upload> {
     if (length !== null) await this.#demandRoom(length);
     const at = this.#clock.now();
     const upload: Upload = {
       id, namespace: who.namespace, state: 'open', offset: 0, length,
       lastStart: null, lastAnswered: true, createdAt: at, touchedAt: at, about, expects, outcome: null,
     };
-    await this.#engine.catalog.uploads.begin(upload);
+    await this.#engine.catalog.uploads.begin(upload, credit);
     return upload;
   }
 

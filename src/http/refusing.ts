@@ -28,6 +28,7 @@ export const plainStatuses: Record<Reason, number> = {
   precondition: 412,
   out_of_range: 416,
   full: 507,
+  over_quota: 403,
   unavailable: 503,
   lost: 500,
 };

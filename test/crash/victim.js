@@ -94,8 +94,8 @@ const opened = await openEngine({ folder, strict: true, onFault: (why) => { thro
 const real = sabotaged({ catalog: opened.catalog, bytes: opened.bytes, locks: opened.locks, health: opened.health });
 const engine = { catalog: counted(real.catalog, 'catalog'), bytes: counted(real.bytes, 'bytes'), locks: opened.locks, health: opened.health, close: () => opened.close() };
 const core = await openCore(engine, {
-  clock: { now: () => now }, limits: { maxSize: 1e9, headroom: 0, idle: day }, ages: { grace: 1000, stray: 10 * day, memory: day, events: day },
-  scrub: { every: day, rate: 0 }, source: undefined, systemKey: 'key',
+  clock: { now: () => now }, limits: { maxSize: 1e9, headroom: 0, idle: day }, ages: { multipart: 7 * day, grace: 1000, stray: 10 * day, memory: day, events: day },
+  scrub: { every: day, rate: 0 }, source: undefined, systemKey: 'key', keys: { secret: Buffer.alloc(32), configured: undefined },
 });
 armed = true;
 

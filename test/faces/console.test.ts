@@ -1,5 +1,8 @@
 /** The console API: buckets, access keys, URLs, rules and what it costs. */
-import { GetBucketCorsCommand, ListObjectsV2Command, PutBucketCorsCommand, PutObjectCommand } from '@aws-sdk/client-s3';
+import {
+  CopyObjectCommand, CreateBucketCommand, DeleteObjectCommand, GetBucketCorsCommand, GetObjectCommand, HeadObjectCommand, ListObjectsV2Command, PutBucketCorsCommand,
+  PutObjectCommand, type S3Client,
+} from '@aws-sdk/client-s3';
 import { refusal, s3Client } from '../support/s3.ts';
 import { openWorld, type Asked, type Answered, type World } from '../support/world.ts';
 
@@ -99,6 +102,63 @@ describe('access keys', () => {
     await after.send(new ListObjectsV2Command({ Bucket: 'restarted' }));
     await ask('DELETE', `/keys/${accessKeyId}`);
     expect(await refusal(after.send(new ListObjectsV2Command({ Bucket: 'restarted' })))).toBe('InvalidAccessKeyId');
+  });
+});
+
+describe('quotas', () => {
+  const MB = 1_000_000;
+  const limit = (json: Record<string, number | null>): Promise<Answered> => world.ask('PATCH', '/api/storage/quotas/tight', { json });
+  let s3: S3Client;
+  const put = (Key: string, size: number): Promise<string | undefined> => refusal(s3.send(new PutObjectCommand({ Bucket: 'tight-bucket', Key, Body: Buffer.alloc(size, Key) })));
+  const account = async (): Promise<Record<string, unknown>> => (await world.ask('GET', '/api/storage/usage', { as: 'tight' })).json();
+  beforeAll(async () => {
+    await world.addNamespace('tight');
+    s3 = await s3Client(world, { as: 'tight' });
+    await s3.send(new CreateBucketCommand({ Bucket: 'tight-bucket' }));
+  });
+
+  test('are set by the system, and seen by whom they bind', async () => {
+    expect((await world.ask('PATCH', '/api/storage/quotas/tight', { as: 'tight', json: { quota_bytes: null } })).status).toBe(401);
+    expect((await limit({ quota_bytes: 10 * MB })).json()).toMatchObject({ quota_bytes: 10 * MB, transfer_bytes: null });
+    expect(await account()).toMatchObject({ quota_bytes: 10 * MB, stored_bytes: 0, reserved_bytes: 0 });
+    expect((await world.ask('PATCH', '/api/storage/quotas/nobody', { json: { quota_bytes: 1 } })).status).toBe(404);
+  });
+
+  test('refuse what is too much, before it is sent; overwriting counts the difference; deleting frees', async () => {
+    expect(await put('a', 9 * MB)).toBeUndefined();
+    expect(await put('b', 2 * MB)).toBe('QuotaExceeded');
+    expect(await put('a', 9.5 * MB)).toBeUndefined();
+    expect((await world.ask('POST', '/upload', { as: 'tight', headers: { 'Upload-Length': String(MB) } })).status).toBe(403);
+    expect(await account()).toMatchObject({ stored_bytes: 9.5 * MB, reserved_bytes: 0, objects: 1 });
+    await s3.send(new DeleteObjectCommand({ Bucket: 'tight-bucket', Key: 'a' }));
+    expect(await put('b', 2 * MB)).toBeUndefined();
+    await s3.send(new DeleteObjectCommand({ Bucket: 'tight-bucket', Key: 'b' }));
+    expect(await account()).toMatchObject({ stored_bytes: 0, reserved_bytes: 0 });
+  });
+
+  test('let exactly one of two through that do not fit together, and give back what a failed one reserved', async () => {
+    const both = await Promise.all([put('c', 6 * MB), put('d', 6 * MB)]);
+    expect(both.toSorted()).toEqual(['QuotaExceeded', undefined]);
+    expect(await refusal(s3.send(new PutObjectCommand({ Bucket: 'tight-bucket', Key: 'e', Body: Buffer.alloc(3 * MB), ContentMD5: 'AAAAAAAAAAAAAAAAAAAAAA==' })))).toBe('BadDigest');
+    expect(await account()).toMatchObject({ stored_bytes: 6 * MB, reserved_bytes: 0 });
+    expect(await refusal(s3.send(new CopyObjectCommand({ Bucket: 'tight-bucket', Key: 'f', CopySource: `tight-bucket/${both[0] === undefined ? 'c' : 'd'}` })))).toBe('QuotaExceeded');
+  });
+
+  test('bound what is sent in a month, which counts bytes and begins anew', async () => {
+    await limit({ quota_bytes: null, transfer_bytes: 3000 });
+    await put('sent', 2000);
+    const get = (Range?: string): Promise<string | undefined> => refusal(s3.send(new GetObjectCommand({ Bucket: 'tight-bucket', Key: 'sent', Range })).then(async ({ Body }) => Body!.transformToByteArray()));
+    await s3.send(new HeadObjectCommand({ Bucket: 'tight-bucket', Key: 'sent' }));
+    expect([await get('bytes=0-499'), (await account())['sent_bytes']]).toEqual([undefined, 500]);
+    expect([await get(), await get(), await get()]).toEqual([undefined, undefined, 'QuotaExceeded']);
+    expect((await world.ask('GET', '/artifacts/tight-bucket%2Fsent/data', { as: 'tight' })).status).toBe(403);
+    await world.restart();
+    s3 = await s3Client(world, { as: 'tight' });
+    expect([(await account())['sent_bytes'], await get()]).toEqual([4500, 'QuotaExceeded']);
+    world.clock.move(32 * 86_400_000);
+    s3 = await s3Client(world, { as: 'tight', systemClockOffset: 32 * 86_400_000 });
+    expect([(await account())['sent_bytes'], await get()]).toEqual([0, undefined]);
+    world.clock.move(-32 * 86_400_000);
   });
 });
 

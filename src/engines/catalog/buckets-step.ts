@@ -71,5 +71,5 @@ const indexes: readonly string[] = [
   'create index multiparts_by_bucket on multiparts (bucket, key, id) where outcome is null',
   'create index multiparts_by_time on multiparts (touched_at)',
   'create index parts_by_upload on parts (upload)',
-  'create index keys_by_namespace on keys (namespace, id) where revoked_at is null',
+  'create index keys_by_namespace on keys (namespace, id)',
 ];

@@ -7,6 +7,7 @@ import { Contents } from './contents.ts';
 import type { Host } from './host.ts';
 import { Journal } from './journal.ts';
 import { Keys } from './keys.ts';
+import { Ledgers } from './ledgers.ts';
 import { Namespaces } from './namespaces.ts';
 import { Parts } from './parts.ts';
 import { Uploads } from './uploads.ts';
@@ -26,6 +27,7 @@ export function catalogOn(host: Host): Catalog {
     contents: new Contents(host),
     buckets: new Buckets(host),
     parts: new Parts(host),
+    ledgers: new Ledgers(host),
     keys: new Keys(host),
     journal: new Journal(host),
   };

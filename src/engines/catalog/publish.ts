@@ -4,6 +4,7 @@ import type { Artifact, Event, Upload } from '../../core/model.ts';
 import { adoptContent, findContent } from './contents.ts';
 import type { Db } from './host.ts';
 import { recordEvents } from './journal.ts';
+import { demandQuota } from './ledgers.ts';
 import { namespaceExists } from './namespaces.ts';
 import { findObject, insertObject, nextIndex, refuseObject } from './objects.ts';
 import { changeArtifact, findActive, findArtifact, rowOf } from './records.ts';
@@ -48,6 +49,7 @@ export async function publish(db: Db, publication: Publication): Promise<Publish
 
   if (target.gift && (await findActive(db, target))) return 'taken';
   const active = await findTarget(db, publication);
+  if (source.kind === 'blob') await demandQuota(db, target.namespace, bytes.size - (await freedBy(db, publication)));
   const newest = active && (await newestVersion(db, active.uuid));
   const added = publication.object !== undefined || newest?.sha512 !== bytes.sha512;
   const outcome =
@@ -93,6 +95,12 @@ async function findTarget(db: Db, { target }: Publication): Promise<Artifact | u
   const active = await findActive(db, target);
   if (!active || !target.setMaxVersions || active.maxVersions === target.maxVersions) return active;
   return changeArtifact(db, active.uuid, { max_versions: target.maxVersions });
+}
+
+/** Bytes of the version whose place a copy takes. */
+async function freedBy(db: Db, { object }: Publication): Promise<number> {
+  if (!object || object.versionId !== null) return 0;
+  return (await findObject(db, object.bucket, object.key, { id: null }))?.content?.size ?? 0;
 }
 
 function newestVersion(db: Db, artifact: string) {

@@ -25,6 +25,7 @@ export interface Tables {
   objects: ObjectTable;
   multiparts: MultipartTable;
   parts: PartTable;
+  ledgers: LedgerTable;
   keys: KeyTable;
   metadata: { subject: Subject; subject_id: string; key: string; value: string };
   /** One row, kept by triggers. */
@@ -153,6 +154,16 @@ interface PartTable {
   etag: string;
   about: string;
   at: number;
+}
+
+interface LedgerTable {
+  namespace: string;
+  /** Kept by triggers. */
+  stored: number;
+  quota: number | null;
+  month: string;
+  sent: number;
+  allowance: number | null;
 }
 
 interface KeyTable {

@@ -3,6 +3,7 @@ import type { Page, UploadFacts } from '../../core/engine.ts';
 import type { Event, Upload } from '../../core/model.ts';
 import { Refusal } from '../../core/refusal.ts';
 import type { Db, Host } from './host.ts';
+import { demandQuota } from './ledgers.ts';
 import { forgetAtOnce, inParts, recordEvents } from './journal.ts';
 import { namespaceExists } from './namespaces.ts';
 import type { Tables, UploadRow } from './schema.ts';
@@ -17,9 +18,10 @@ export class Uploads implements UploadFacts {
   }
 
   /** @throws Refusal `not_found` when the namespace is gone; `conflict` when the id was used before. */
-  begin(upload: Upload): Promise<void> {
+  begin(upload: Upload, credit = 0): Promise<void> {
     return this.#host.write(async (db) => {
       if (!(await namespaceExists(db, upload.namespace))) throw new Refusal('not_found', 'The namespace is gone.');
+      if (upload.state === 'open') await demandQuota(db, upload.namespace, (upload.length ?? 0) - credit);
       const inserted = await db.insertInto('uploads').values(rowOf(upload)).onConflict((conflict) => conflict.column('id').doNothing()).executeTakeFirst();
       if (inserted.numInsertedOrUpdatedRows !== 1n) throw new Refusal('conflict', 'there was an upload of that id');
     });
@@ -63,6 +65,8 @@ export class Uploads implements UploadFacts {
         update = update.set({ length }).where((eb) => eb.or([eb('length', 'is', null), eb('length', '=', length)]));
       }
       const row = await update.returningAll().executeTakeFirst();
+      // What was declared is reserved already; this counts the bytes that came, and a refusal takes them off the record again.
+      if (row && row.length === null && move.to > move.from) await demandQuota(db, row.namespace, 0);
       return row && uploadOf(row);
     });
   }

@@ -30,6 +30,7 @@ export const methods: { readonly [Noun in keyof Catalog]: Readonly<Record<keyof 
     describe: 'write', retire: 'write', removeVersion: 'write',
   },
   parts: { begin: 'write', get: 'read', list: 'read', put: 'write', parts: 'read', end: 'write', idle: 'read', forget: 'write' },
+  ledgers: { get: 'read', setLimits: 'write', spend: 'write' },
   keys: { create: 'write', get: 'read', list: 'read', revoke: 'write' },
   journal: { record: 'write', events: 'read', metadata: 'read', setMetadata: 'write', forget: 'write' },
 };

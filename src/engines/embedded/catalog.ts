@@ -166,6 +166,7 @@ function proxyOf(line: CatalogLine): Catalog {
     contents: nounOf(line, 'contents'),
     buckets: nounOf(line, 'buckets'),
     parts: nounOf(line, 'parts'),
+    ledgers: nounOf(line, 'ledgers'),
     keys: nounOf(line, 'keys'),
     journal: nounOf(line, 'journal'),
   };

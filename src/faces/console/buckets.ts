@@ -1,5 +1,5 @@
 import type { Core } from '../../core/index.ts';
-import type { Bucket } from '../../core/model.ts';
+import type { Bucket, Ledger } from '../../core/model.ts';
 import { Refusal } from '../../core/refusal.ts';
 import { json, send } from '../../http/answering.ts';
 import { faultOf, type CorsRule } from '../../http/bucket-cors.ts';
@@ -46,12 +46,22 @@ export function buckets(routes: Routes, core: Core, region: string): void {
       const { objects, bytes } = await own(core.buckets.usage(who, given.text('bucket')));
       return { objects, bytes };
     })
-    .owned('storageUsage', ({ who }) => core.buckets.usage(who))
+    .owned('storageUsage', async ({ who }) => ({ ...(await core.buckets.usage(who)), ...account(await core.ledgers.get(who)) }))
+    .owned('setQuota', async ({ who, given, body }) => {
+      const name = given.text('namespace');
+      const { quota, allowance } = await core.ledgers.get(who, name);
+      const { quota_bytes: stored = quota, transfer_bytes: sent = allowance } = body<{ quota_bytes?: number | null; transfer_bytes?: number | null }>();
+      return account(await core.ledgers.setLimits(who, name, { quota: stored, allowance: sent }));
+    })
     .owned('deleteBucket', async ({ who, given, req, res }) => {
       await own(core.buckets.remove(who, given.text('bucket')));
       send(req, res, { status: 204 });
       return ANSWERED;
     });
+}
+
+function account({ stored, reserved, quota, month, sent, allowance }: Ledger): Record<string, unknown> {
+  return { stored_bytes: stored, reserved_bytes: reserved, quota_bytes: quota, month, sent_bytes: sent, transfer_bytes: allowance };
 }
 
 interface CorsWish {

@@ -56,6 +56,7 @@ const statuses = {
   OperationAborted: 409,
   OwnershipControlsNotFoundError: 404,
   PreconditionFailed: 412,
+  QuotaExceeded: 403,
   ReplicationConfigurationNotFoundError: 404,
   RequestTimeTooSkewed: 403,
   RequestTimeout: 400,
@@ -104,6 +105,7 @@ const codes: Record<Reason, S3Code> = {
   precondition: 'PreconditionFailed',
   out_of_range: 'InvalidRange',
   full: 'InsufficientStorage',
+  over_quota: 'QuotaExceeded',
   unavailable: 'ServiceUnavailable',
   lost: 'InternalError',
 };

@@ -42,6 +42,7 @@ export async function getObject(call: Call): Promise<void> {
   const version = versionOf(call);
   const { object, bucket, as } = await findObject(call, version ? 'GetObjectVersion' : 'GetObject', version);
   const { blob } = await core.objects.get(as, call.bucket, call.key, { id: object.versionId });
+  if (req.method === 'GET') await core.ledgers.demandTransfer(bucket.namespace);
   const part = query.get('partNumber');
   const window = part === undefined ? undefined : partOf(call, object, part);
   if (window) req.headers.range = window.range;
@@ -57,7 +58,10 @@ export async function getObject(call: Call): Promise<void> {
     wholeHeaders: checksumHeadersOf(call, object),
     open: () => core.objects.open(blob),
   };
-  await sendBytes(req, res, what, { offset: 0, limit: 0 }, { stall: lifetime.stall, onBytes: call.onSent });
+  await sendBytes(req, res, what, { offset: 0, limit: 0 }, { stall: lifetime.stall, onBytes: (count) => {
+    call.onSent(count);
+    core.ledgers.sent(bucket.namespace, count);
+  } });
 }
 
 function overridesOf(call: Call): Record<string, string> {

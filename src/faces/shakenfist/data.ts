@@ -45,8 +45,12 @@ async function give({ core, lifetime, metrics }: Desk, { req, res, given }: Owne
     },
     open: () => core.blobs.open(blob),
   };
+  if (req.method === 'GET') await core.ledgers.demandTransfer(blob.namespace);
   const window = { offset: given.integer('offset'), limit: given.integer('limit') };
-  await sendBytes(req, res, what, window, { stall: lifetime.stall, onBytes: (count) => metrics.sent(count) });
+  await sendBytes(req, res, what, window, { stall: lifetime.stall, onBytes: (count) => {
+    metrics.sent(count);
+    core.ledgers.sent(blob.namespace, count);
+  } });
   return ANSWERED;
 }
 

@@ -119,6 +119,46 @@ export function bucketContract(scene: () => Scene): void {
     });
   });
 
+  describe('ledgers', () => {
+    const { get, setLimits, spend } = { get: (name: string) => catalog().ledgers.get(name), setLimits: (name: string, quota: number | null) => catalog().ledgers.setLimits(name, { quota, allowance: null }, eventOf('namespace', name)), spend: (month: string, bytes: number) => catalog().ledgers.spend(month, [['alpha', bytes]]) };
+
+    test('count what is stored and reserved, whatever becomes of it', async () => {
+      await make(bucketOf('b'));
+      await put(bucketOf('b'), 'k', 'four');
+      await put(bucketOf('b'), 'k2', 'four');
+      await scene().version('alpha', 'a', 'seven!!');
+      expect(await get('alpha')).toMatchObject({ stored: 15, reserved: 0, quota: null });
+      const open = await scene().upload('alpha', 3);
+      expect(await get('alpha')).toMatchObject({ stored: 15, reserved: 3 });
+      await put(bucketOf('b'), 'k', 'replaced');
+      await retire(bucketOf('b'), 'k2');
+      await catalog().uploads.drop(open, eventOf('upload', open));
+      expect(await get('alpha')).toMatchObject({ stored: 15, reserved: 0 });
+      expect([await get('beta'), await get('nobody')]).toEqual([expect.objectContaining({ stored: 0 }), undefined]);
+    });
+
+    test('refuse what is too much, at its beginning or when it comes', async () => {
+      await scene().version('alpha', 'a', '12345');
+      await setLimits('alpha', 10);
+      await expect(catalog().uploads.begin({ ...(await catalog().uploads.get(await scene().upload('alpha', 0)))!, id: randomUUID(), length: 6 })).rejects.toMatchObject({ reason: 'over_quota' });
+      const id = await scene().upload('alpha', 0);
+      const move = { from: 0, to: 5, lastStart: null, length: null, at: 2 };
+      expect((await catalog().uploads.advance(id, move))?.offset).toBe(5);
+      await expect(catalog().uploads.advance(id, { ...move, from: 5, to: 6 })).rejects.toMatchObject({ reason: 'over_quota' });
+      expect((await catalog().uploads.get(id))?.offset).toBe(5);
+      await setLimits('alpha', null);
+      expect((await catalog().uploads.advance(id, { ...move, from: 5, to: 6 }))?.offset).toBe(6);
+    });
+
+    test('begin each month at nothing', async () => {
+      await spend('2026-10', 5);
+      await spend('2026-10', 6);
+      expect(await get('alpha')).toMatchObject({ month: '2026-10', sent: 11 });
+      await spend('2026-11', 2);
+      expect(await get('alpha')).toMatchObject({ month: '2026-11', sent: 2 });
+    });
+  });
+
   describe('access keys', () => {
     const key = (id: string, namespace = 'alpha') => ({ id, namespace, name: 'n', sealed: 's', grant: { buckets: ['b'], verbs: ['read' as const] }, createdAt: 1, revokedAt: null });
 
