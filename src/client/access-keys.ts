@@ -1,5 +1,6 @@
 /** Access keys: pairs of id and secret that sign S3 requests for the caller's namespace. */
 import type { Session } from './session.ts';
+import { readText } from './transport.ts';
 import { view, views, type AccessKeyView } from './views.ts';
 
 export type Permission = 'read' | 'write' | 'delete' | 'admin';
@@ -25,6 +26,6 @@ export class AccessKeys {
 
   /** Ends a key, and every URL that it signed. */
   async revoke(id: string): Promise<void> {
-    await this.#session.json({ method: 'DELETE', path: ['api', 'storage', 'keys', id] });
+    await this.#session.ask({ method: 'DELETE', path: ['api', 'storage', 'keys', id] }, readText);
   }
 }

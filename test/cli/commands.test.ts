@@ -25,6 +25,21 @@ async function json<T = Record<string, unknown>>(...words: string[]): Promise<T>
   return ran.json<T>();
 }
 
+describe('access keys', () => {
+  test('are made, listed and revoked', async () => {
+    const made = await stowage('keys', 'create', 'ci', '--read', '--write');
+    const [id, secret] = [/AWS_ACCESS_KEY_ID=(rs_ak_\w+)/.exec(made.out)?.[1], /AWS_SECRET_ACCESS_KEY=(rs_sk_[\w-]+)/.exec(made.out)?.[1]];
+    expect([made.exit, typeof id, typeof secret]).toEqual([0, 'string', 'string']);
+    const listed = await stowage('keys', 'ls');
+    expect([listed.out.includes(id!), listed.out.includes(secret!), listed.out.includes('read, write')]).toEqual([true, false, true]);
+    expect(await json('keys', 'create', 'all')).toMatchObject({ permissions: { read: true, write: true, delete: true, admin: true }, buckets: [] });
+    expect((await stowage('keys', 'create', 'none', '--bucket', 'nowhere')).exit).toBe(3);
+    expect((await stowage('keys', 'rm', id!)).exit).toBe(0);
+    expect((await stowage('keys', 'rm', id!)).exit).toBe(3);
+    expect((await stowage('keys', 'ls')).out).not.toContain(id);
+  });
+});
+
 describe('push and pull', () => {
   const content = noise(200_000, 1);
 
