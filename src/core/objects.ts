@@ -87,8 +87,11 @@ export class Objects {
   async seal(who: Principal, bucket: Bucket, request: PutRequest, upload: string, facts: Facts): Promise<Put> {
     const versionId = bucket.versioning === 'enabled' ? newVersionId() : null;
     const object = { ...request, versionId, ...facts };
-    const { blob } = await this.#sealer.publish(ownerOf(bucket, who), upload, targetOf(bucket, request.key), { size: undefined, digests: [] }, object);
-    return { versionId, etag: facts.etag, blob };
+    const { blob, index, added } = await this.#sealer.publish(ownerOf(bucket, who), upload, targetOf(bucket, request.key), { size: undefined, digests: [] }, object);
+    if (added) return { versionId, etag: facts.etag, blob };
+    // Somebody was faster with the same upload; the version has the id that they gave it.
+    const first = await this.#engine.catalog.buckets.object(bucket.name, request.key);
+    return { versionId: first?.index === index ? first.versionId : versionId, etag: facts.etag, blob };
   }
 
   /** Makes bytes that are here the newest version of a key; none is moved. */

@@ -17,6 +17,7 @@ export class Parts {
   readonly #buckets: Buckets;
   readonly #uploads: Uploads;
   readonly #objects: Objects;
+  readonly #joining = new Map<string, Promise<string>>();
 
   constructor(parts: { engine: Engine; clock: Clock; buckets: Buckets; uploads: Uploads; objects: Objects }) {
     this.#engine = parts.engine;
@@ -115,24 +116,33 @@ export class Parts {
     return multipart;
   }
 
-  /** The whole is an upload of the same id, so that a second try finds the first one's bytes. */
-  async #join(who: Principal, bucket: Bucket, { id }: Multipart, parts: readonly Part[]): Promise<string> {
-    const owner = ownerOf(bucket, who);
+  /** Whoever asks while the parts are joined waits for the same joining. */
+  #join(who: Principal, bucket: Bucket, { id }: Multipart, parts: readonly Part[]): Promise<string> {
+    const joining = this.#joining.get(id) ?? this.#joinOnce(ownerOf(bucket, who), id, parts).finally(() => this.#joining.delete(id));
+    this.#joining.set(id, joining);
+    return joining;
+  }
+
+  /** The whole is an upload of the same id, so that a second try after a crash goes on with the first one's bytes. */
+  async #joinOnce(owner: Principal, id: string, parts: readonly Part[]): Promise<string> {
     const sources = await Promise.all(parts.map((part) => this.#uploads.look(owner, part.upload)));
+    const about = JSON.stringify(parts.map(({ upload }) => upload));
     const there = await this.#uploads.look(owner, id).catch((error: unknown) => {
       if (error instanceof Refusal && error.reason === 'not_found') return undefined;
       throw error;
     });
     if (there?.state === 'sealed') return id;
-    if (there && there.offset > 0) await this.#uploads.truncate(owner, id, 0);
-    const whole = there ? { ...there, offset: 0 } : await this.#uploads.begin(owner, { id });
-    await this.#uploads.join(owner, whole, sources);
-    return id;
+    const same = there?.about === about;
+    // Other parts than last time: what was joined then is of no use.
+    if (there && !same) await this.#uploads.drop(owner, id);
+    const whole = same ? there : await this.#uploads.begin(owner, there ? { about } : { id, about });
+    return (await this.#uploads.join(owner, whole, sources)).id;
   }
 
   async #end(bucket: Bucket, id: string, outcome: string | null): Promise<void> {
     const owner: Principal = { namespace: bucket.namespace, credential: 'multipart' };
-    for (const upload of await this.#engine.catalog.parts.end(id, outcome, this.#clock.now())) {
+    // With the parts goes what a completion that failed may have joined of them.
+    for (const upload of [...(await this.#engine.catalog.parts.end(id, outcome, this.#clock.now())), id]) {
       await this.#uploads.drop(owner, upload).catch(() => undefined);
     }
   }

@@ -173,6 +173,21 @@ describe('multipart', () => {
     expect(await world.get('GET', '/upload')).toEqual([]);
   });
 
+  test('a completion that fails leaves the parts, and the next may name others', async () => {
+    const [one, two] = [randomBytes(5 * MiB), randomBytes(10)];
+    await s3.send(new PutObjectCommand({ Bucket, Key: 'contended', Body: 'there' }));
+    const { UploadId } = await s3.send(new CreateMultipartUploadCommand({ Bucket, Key: 'contended' }));
+    const part = { Bucket, Key: 'contended', UploadId };
+    const Parts: { PartNumber: number; ETag: string | undefined }[] = [];
+    for (const [at, Body] of [one, two].entries()) Parts.push({ PartNumber: at + 1, ETag: (await s3.send(new UploadPartCommand({ ...part, PartNumber: at + 1, Body }))).ETag });
+    const complete = (named: typeof Parts, more: Record<string, unknown> = {}): Promise<string | undefined> => refusal(s3.send(new CompleteMultipartUploadCommand({ ...part, MultipartUpload: { Parts: named }, ...more })));
+    expect(await complete(Parts, { IfNoneMatch: '*' })).toBe('PreconditionFailed');
+    const other = await s3.send(new UploadPartCommand({ ...part, PartNumber: 2, Body: 'other end' }));
+    expect(await Promise.all([1, 2, 3].map(() => complete([Parts[0]!, { PartNumber: 2, ETag: other.ETag }])))).toEqual([undefined, undefined, undefined]);
+    expect((await read('contended')).equals(Buffer.concat([one, Buffer.from('other end')]))).toBe(true);
+    expect(await world.get('GET', '/upload')).toEqual([]);
+  });
+
   test('small parts are refused, and what is aborted is gone', async () => {
     const { UploadId } = await s3.send(new CreateMultipartUploadCommand({ Bucket, Key: 'small' }));
     const part = { Bucket, Key: 'small', UploadId };
