@@ -3,7 +3,7 @@ import { execFileSync } from 'node:child_process';
 import { accessSync, constants, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import type { DialectName } from './dialects.ts';
+import { s3Key, type DialectName } from './dialects.ts';
 import type { Command } from './proc.ts';
 
 export interface Competitor {
@@ -40,7 +40,11 @@ function stowage(durability: 'strict' | 'relaxed', dialect: DialectName = 'stowa
       args: startArguments(),
       env: {
         STOWAGE_HOST: '127.0.0.1',
-        STOWAGE_PORT: String(port),
+        // The port under test is that of the face under test.
+        STOWAGE_PORT: dialect === 'stowage-s3' ? '0' : String(port),
+        STOWAGE_S3_PORT: dialect === 'stowage-s3' ? String(port) : 'off',
+        STOWAGE_S3_ACCESS_KEY_ID: s3Key.id,
+        STOWAGE_S3_SECRET_ACCESS_KEY: s3Key.secret,
         STOWAGE_STORAGE_DIR: folder,
         STOWAGE_SYSTEM_KEY: systemKey,
         STOWAGE_DURABILITY: durability,
@@ -125,16 +129,41 @@ http {
 `;
 }
 
+/** An S3 gateway over a file system, in Go; it hashes (md5) and does not sync. */
+const versitygw: Competitor = {
+  name: 'versitygw',
+  dialect: 's3',
+  missing: () => missingFrom('versitygw'),
+  version: () => /Version *: *(\S+)/i.exec(said('versitygw', ['--version']))?.[1] ?? 'of unknown version',
+  command: (port, folder) => ({
+    file: find('versitygw')!,
+    args: ['--port', `127.0.0.1:${port}`, '--access', s3Key.id, '--secret', s3Key.secret, '--region', 'us-east-1', '--quiet', '--keep-alive', 'posix', folder],
+  }),
+};
+
+/** The S3 of moto, in Python: a stand-in for tests, which keeps all in memory. */
+const moto: Competitor = {
+  name: 'moto',
+  dialect: 's3',
+  missing: () => missingFrom('moto_server'),
+  version: () => said('moto_server', ['--version']).split('\n').at(-1) ?? '',
+  command: (port) => ({ file: find('moto_server')!, args: ['-H', '127.0.0.1', '-p', String(port)] }),
+};
+
 export const competitors = {
   strict: stowage('strict'),
   relaxed: stowage('relaxed'),
   strictTus: stowage('strict', 'stowage-tus'),
   relaxedTus: stowage('relaxed', 'stowage-tus'),
+  strictS3: stowage('strict', 'stowage-s3'),
+  relaxedS3: stowage('relaxed', 'stowage-s3'),
   bare,
   tusServer,
   tusd,
   dockerRegistry,
   nginx,
+  versitygw,
+  moto,
 } as const satisfies Record<string, Competitor>;
 
 export type CompetitorId = keyof typeof competitors;

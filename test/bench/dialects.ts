@@ -1,4 +1,5 @@
 /** How each server is spoken to: what begins an upload, carries its bytes, ends it, and fetches it back. */
+import { presign } from '../../src/faces/s3/signing/presign.ts';
 import { text, Wire, type Answer, type Body, type Request } from './wire.ts';
 
 /** Where an upload's bytes go; a dialect keeps here what it needs to go on. */
@@ -131,6 +132,32 @@ const registry: Dialect = {
   },
 };
 
+/** The keys that S3 servers under test know. */
+export const s3Key = { id: 'AKIDBENCH', secret: 'bench-secret-of-no-worth' };
+
+/** S3, by presigned URLs: each request is signed, and no body is hashed by the client. */
+async function s3(wire: Wire, port: number): Promise<Dialect> {
+  const sign = (method: 'GET' | 'PUT', key: string): string => {
+    const url = presign({
+      method, endpoint: `http://127.0.0.1:${port}`, bucket: 'bench', key, expires: 3600, region: 'us-east-1', keyId: s3Key.id, secret: s3Key.secret, now: Date.now(),
+    });
+    return url.slice(url.indexOf('/', 'http://'.length));
+  };
+  // Whoever comes first makes it.
+  await wire.send({ method: 'PUT', path: sign('PUT', '') });
+  return {
+    appends: false,
+    reader: {},
+    begin: (_wire, name, size) => Promise.resolve({ name, size, path: '' }),
+    carry: (place, offset, length) => ({ method: 'PUT', path: sign('PUT', length < place.size ? `${place.name}-${offset}` : place.name), headers: bytes }),
+    carried: (place, answer) => succeeded({ method: 'PUT', path: place.name }, answer),
+    finish: (_wire, place) => Promise.resolve(sign('GET', place.name)),
+    async small(wire, name, body) {
+      await must(wire, { method: 'PUT', path: sign('PUT', name), headers: bytes }, body);
+    },
+  };
+}
+
 function located(answer: Pick<Answer, 'headers'>): string {
   const url = new URL(answer.headers['location']!, 'http://x');
   return url.pathname + url.search;
@@ -139,15 +166,18 @@ function located(answer: Pick<Answer, 'headers'>): string {
 const json = { 'Content-Type': 'application/json' };
 const bytes = { 'Content-Type': 'application/octet-stream' };
 
-export type DialectName = 'stowage' | 'stowage-tus' | 'tus' | 'put' | 'registry';
+export type DialectName = 'stowage' | 'stowage-tus' | 'stowage-s3' | 's3' | 'tus' | 'put' | 'registry';
 
 /** The dialect by name; `key` is for those that want to know who asks. */
-export async function speak(name: DialectName, wire: Wire, key: string): Promise<Dialect> {
+export async function speak(name: DialectName, wire: Wire, key: string, port: number): Promise<Dialect> {
   switch (name) {
     case 'stowage':
       return stowage(wire, key);
     case 'stowage-tus':
       return tus('/tus', await logIn(wire, key));
+    case 'stowage-s3':
+    case 's3':
+      return s3(wire, port);
     case 'tus':
       return tus('/files/', {});
     default:

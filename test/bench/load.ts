@@ -28,7 +28,7 @@ async function timed<T>(work: () => Promise<T>): Promise<[seconds: number, resul
 
 async function connected(): Promise<{ wire: Wire; dialect: Dialect }> {
   const wire = await Wire.open(job.port);
-  return { wire, dialect: await speak(job.dialect, wire, job.key) };
+  return { wire, dialect: await speak(job.dialect, wire, job.key, job.port) };
 }
 
 /** Measures `work`; CPU time counts from here on. */

@@ -18,6 +18,8 @@ const GiB = 1024 * MiB;
 const everyone: readonly CompetitorId[] = ['strict', 'relaxed', 'bare', 'tusServer', 'tusd', 'dockerRegistry', 'nginx'];
 /** The same work for everyone, by the same protocol. */
 const tus: readonly CompetitorId[] = ['strictTus', 'relaxedTus', 'tusServer', 'tusd'];
+/** S3 servers, by presigned URLs. */
+const s3: readonly CompetitorId[] = ['strictS3', 'relaxedS3', 'versitygw', 'moto'];
 /** Those who make an upload into something with an address of its own content. */
 const addressing: readonly CompetitorId[] = ['strict', 'relaxed', 'dockerRegistry'];
 
@@ -49,6 +51,8 @@ export function rows(quick: boolean): Row[] {
     work: { kind: 'many', uploads, size: size / scale },
     against: ['strict', 'relaxed', 'bare', 'tusServer', 'tusd', 'nginx'],
   });
+  const overS3 = ({ name, title, work }: Row): Row => ({ name: `s3-${name}`, title: `S3, ${title}`, work, against: s3 });
+  const fewer = quick ? 100 : 2000;
   const chunks = quick ? 16 : 1000;
   const throughTus = (row: Row): Row => ({ name: `tus-${row.name}`, title: `through tus, ${row.title}`, work: row.work, against: tus });
   const count = quick ? 200 : 10_000;
@@ -64,6 +68,11 @@ export function rows(quick: boolean): Row[] {
     throughTus(pieces),
     throughTus(many(4, 256 * MiB)),
     throughTus(many(64, 16 * MiB)),
+    overS3({ ...one, name: 'put-1G', title: `PUT of ${named(GiB)}` }),
+    overS3({ name: 'put-1M', title: 'PUT of 1 MiB', work: { kind: 'whole', size: MiB }, against: s3 }),
+    overS3({ name: 'put-4K', title: `${fewer} PUTs of 4 KiB, 64 connections`, work: { kind: 'small', count: fewer, size: 4 * KiB, lanes: 64 }, against: s3 }),
+    overS3({ ...many(64, 16 * MiB), name: 'put-64', title: `64 PUTs of ${named(16 * MiB)} at once` }),
+    overS3({ ...fetch('get-1G', 0, `GET of ${named(GiB)}`) }),
     { name: 'small', title: `${count} uploads of 4 KiB with conversion, 8 connections`, work: { kind: 'small', count, size: 4 * KiB, lanes: 8 }, against: everyone },
     whole('artifact-1M', MiB, '1 MiB'),
     whole('artifact-100M', (100 * MiB) / scale, named(100 * MiB)),
