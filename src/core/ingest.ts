@@ -14,6 +14,11 @@ export interface Body extends AsyncIterable<Uint8Array> {
   stop(reason: Error): void;
 }
 
+/** A body of bytes at hand, which cannot be cut. */
+export function wholeBody(bytes: AsyncIterable<Uint8Array>, length: number): Body {
+  return { length, cut: undefined, stop: () => undefined, [Symbol.asyncIterator]: () => bytes[Symbol.asyncIterator]() };
+}
+
 export interface Bounds {
   /** The body may bring this many bytes and no more. */
   readonly room: number;

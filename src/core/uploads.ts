@@ -6,7 +6,7 @@ import { Answers } from './answers.ts';
 import { Append } from './append.ts';
 import type { Engine, Hold, Page } from './engine.ts';
 import { demandDigest, newHash } from './hashes.ts';
-import { pour, type Body } from './ingest.ts';
+import { pour, wholeBody, type Body } from './ingest.ts';
 import type { Event, Principal, Upload } from './model.ts';
 import { Refusal } from './refusal.ts';
 
@@ -285,11 +285,6 @@ export class Uploads {
     const free = await this.#freeBytes();
     if (bytes + this.limits.headroom > free) throw new Refusal('full', 'there is no room on the disk for that many bytes');
   }
-}
-
-/** Bytes at hand, which cannot be cut. */
-function wholeBody(bytes: AsyncIterable<Uint8Array>, length: number): Body {
-  return { length, cut: undefined, stop: () => undefined, [Symbol.asyncIterator]: () => bytes[Symbol.asyncIterator]() };
 }
 
 function demandOpen(upload: Upload): void {

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import type { Body } from '../../core/ingest.ts';
+import { wholeBody } from '../../core/ingest.ts';
 import type { Multipart, Part, Principal } from '../../core/model.ts';
 import { newHash } from '../../core/hashes.ts';
 import type { Algorithm } from '../../kit/digest.ts';
@@ -86,11 +86,6 @@ function rangeOf(field: string | undefined, size: number): { from: number; to: n
   if (!match || from > last) throw new S3Error('InvalidArgument', 'The x-amz-copy-source-range value must be of the form bytes=first-last where first and last are the zero-based offsets of the first and last bytes to copy');
   if (last >= size) throw new S3Error('InvalidRange', `Range specified is not valid for source object of size: ${size}`);
   return { from, to: last + 1 };
-}
-
-/** Bytes at hand, which cannot be cut. */
-function wholeBody(bytes: AsyncIterable<Uint8Array>, length: number): Body {
-  return { length, cut: undefined, stop: () => undefined, [Symbol.asyncIterator]: () => bytes[Symbol.asyncIterator]() };
 }
 
 export async function completeMultipart(call: Call): Promise<void> {
