@@ -82,3 +82,18 @@ export async function proves(key: string, credential: Pick<Credential, 'verifier
   const actual = await tries.through(() => derive(key, Buffer.from(salt, 'base64'), expected.length, options));
   return timingSafeEqual(actual, expected);
 }
+
+/** Where an artifact says that it came from which holds a file of a release. */
+export function releaseSource(release: string, file: string): string {
+  return `release:${release}/${file}`;
+}
+
+/** Whether an artifact holds a file of a release. */
+export function isPinned({ sourceUrl }: Pick<Artifact, 'sourceUrl'>): boolean {
+  return sourceUrl.startsWith('release:');
+}
+
+/** @throws Refusal `conflict` for what holds a file of a release: it goes with the release, and nothing else changes it. */
+export function demandUnpinned(artifact: Pick<Artifact, 'sourceUrl'>): void {
+  if (isPinned(artifact)) throw new Refusal('conflict', 'a release holds this artifact, which changes with the release alone');
+}

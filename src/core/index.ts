@@ -3,8 +3,10 @@ import { wallClock, type Clock } from '../kit/clock.ts';
 import { Artifacts } from './artifacts.ts';
 import { Blobs } from './blobs.ts';
 import { Buckets } from './buckets.ts';
+import { Downloads, type Audience } from './downloads.ts';
 import type { Engine, Health } from './engine.ts';
 import { Fetching, type Source } from './fetching.ts';
+import { Idempotency } from './idempotency.ts';
 import { Journal } from './journal.ts';
 import { Keys, type KeysOptions } from './keys.ts';
 import { Ledgers } from './ledgers.ts';
@@ -12,10 +14,12 @@ import { Namespaces } from './namespaces.ts';
 import { Objects } from './objects.ts';
 import { Parts } from './parts.ts';
 import { recover, type Recovered } from './recovery.ts';
+import { Releases } from './releases.ts';
 import { Scrub, type ScrubPace } from './scrub.ts';
 import { Sealer } from './sealer.ts';
 import { Sweep, type SweepAges } from './sweep.ts';
 import { Uploads, type UploadLimits } from './uploads.ts';
+import { Vouchers } from './vouchers.ts';
 
 export interface Core {
   readonly clock: Clock;
@@ -28,6 +32,9 @@ export interface Core {
   readonly parts: Parts;
   readonly keys: Keys;
   readonly ledgers: Ledgers;
+  readonly releases: Releases;
+  readonly downloads: Downloads;
+  readonly idempotency: Idempotency;
   readonly fetching: Fetching;
   readonly journal: Journal;
   readonly sweep: Sweep;
@@ -57,7 +64,8 @@ export interface CoreOptions {
 export async function openCore(engine: Engine, options: CoreOptions): Promise<Core> {
   const clock = options.clock ?? wallClock;
   const recovered = await recover(engine, clock);
-  const namespaces = new Namespaces(engine.catalog, clock);
+  const vouchers = new Vouchers(engine.catalog);
+  const namespaces = new Namespaces(engine.catalog, clock, vouchers);
   await namespaces.ensureSystem(options.systemKey);
   const uploads = new Uploads(engine, clock, options.limits);
   const blobs = new Blobs(engine, clock);
@@ -67,14 +75,17 @@ export async function openCore(engine: Engine, options: CoreOptions): Promise<Co
   const ledgers = new Ledgers(engine.catalog, clock);
   const objects = new Objects({ engine, clock, buckets, uploads, blobs, sealer });
   const parts = new Parts({ engine, clock, buckets, uploads, objects });
+  const releases = new Releases({ engine, clock, blobs, uploads, vouchers }, { slotAge: options.ages.multipart });
+  const idempotency = new Idempotency(engine.catalog, clock);
   const fetching = new Fetching({ engine, clock, uploads, artifacts, source: options.source });
   await fetching.resume();
   return {
     clock, namespaces, uploads, blobs, artifacts, buckets, fetching, recovered,
     objects, parts,
-    keys: new Keys(engine.catalog, clock, options.keys), ledgers,
+    keys: new Keys(engine.catalog, clock, vouchers, options.keys), ledgers, releases, idempotency,
+    downloads: new Downloads({ engine, clock, vouchers }, nobody, options.keys.secret),
     journal: new Journal(engine.catalog, clock),
-    sweep: new Sweep(engine, clock, parts, { ...options.ages, idle: options.limits.idle }),
+    sweep: new Sweep(engine, clock, { parts, releases }, { ...options.ages, idle: options.limits.idle }),
     scrub: new Scrub(engine, clock, options.scrub),
     health: engine.health,
     totals: () => engine.catalog.contents.totals(),
@@ -86,3 +97,5 @@ export async function openCore(engine: Engine, options: CoreOptions): Promise<Co
     },
   };
 }
+
+const nobody: Audience = { knows: () => Promise.resolve(false), entitles: () => Promise.resolve(false) };

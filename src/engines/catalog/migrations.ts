@@ -7,6 +7,7 @@ import { aboutUploads } from './about-uploads.ts';
 import { bucketsStep } from './buckets-step.ts';
 import { ledgersStep } from './ledgers-step.ts';
 import { foundation } from './foundation.ts';
+import { releasesStep } from './releases-step.ts';
 
 export interface Migration {
   readonly name: string;
@@ -14,7 +15,7 @@ export interface Migration {
 }
 
 /** In order; the first is number 1. */
-export const migrations: readonly Migration[] = [foundation, aboutUploads, bucketsStep, ledgersStep];
+export const migrations: readonly Migration[] = [foundation, aboutUploads, bucketsStep, ledgersStep, releasesStep];
 
 /**
  * Brings the schema to the newest step. Each step is one transaction and is recorded in it, so that a process that

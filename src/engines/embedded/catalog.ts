@@ -168,6 +168,9 @@ function proxyOf(line: CatalogLine): Catalog {
     parts: nounOf(line, 'parts'),
     ledgers: nounOf(line, 'ledgers'),
     keys: nounOf(line, 'keys'),
+    releases: nounOf(line, 'releases'),
+    downloads: nounOf(line, 'downloads'),
+    idempotency: nounOf(line, 'idempotency'),
     journal: nounOf(line, 'journal'),
   };
 }
