@@ -1,13 +1,16 @@
 /** Every setting in one table: its name, default, form and meaning. All faults are reported at once. */
 import { hostname } from 'node:os';
-import { validate } from 'node-cron';
-import { parseBytes } from './kit/bytes.ts';
-import { parseDuration } from './kit/durations.ts';
+import { address, bytes, cron, duration, keyId, nodeName, oneOf, origins, portOrOff, positiveBytes, secret, webAddress, whole, words, type Setting, type Settings } from './readings.ts';
+import { faultsAmong, releasySettings, type ReleasyConfig } from './releasy-settings.ts';
 
 export type LogLevel = 'silent' | 'fatal' | 'error' | 'warn' | 'info' | 'debug' | 'trace';
 export type FetchPolicy = 'off' | 'public' | 'any';
 
-export interface Config {
+export interface Config extends ServerConfig {
+  readonly releasy: ReleasyConfig;
+}
+
+interface ServerConfig {
   readonly host: string;
   readonly port: number;
   /** Where S3 is spoken; null for nowhere. */
@@ -53,19 +56,8 @@ export interface Config {
   readonly fetchMaxSize: number;
 }
 
-/** What a setting's text means, or what is wrong with it. */
-type Reading<T> = { readonly value: T } | { readonly fault: string };
-
-interface Setting<T> {
-  readonly name: string;
-  /** As text; undefined means none, and then so is the value. */
-  readonly otherwise: string | undefined;
-  readonly read: (text: string) => Reading<T>;
-  readonly sentence: string;
-}
-
 /** The table. Its order is that of `describeConfig`. */
-const settings: { readonly [key in keyof Config]: Setting<Config[key]> } = {
+const settings: Settings<ServerConfig> = {
   host: { name: 'STOWAGE_HOST', otherwise: '127.0.0.1', read: address, sentence: 'Address to listen on; 0.0.0.0 or :: for all.' },
   port: { name: 'STOWAGE_PORT', otherwise: '13000', read: whole(0, 65_535), sentence: 'Port to listen on; 0 takes a free one.' },
   s3Port: { name: 'STOWAGE_S3_PORT', otherwise: '13001', read: portOrOff, sentence: 'Port on which S3 is spoken; 0 takes a free one, as it does by itself where STOWAGE_PORT is 0; off for none.' },
@@ -133,7 +125,7 @@ const settings: { readonly [key in keyof Config]: Setting<Config[key]> } = {
 /** Names that the command line reads, which may well be set where a server is started. */
 const clientNames = ['STOWAGE_URL', 'STOWAGE_NAMESPACE', 'STOWAGE_KEY', 'STOWAGE_PROFILE'];
 
-const table = Object.entries(settings) as [keyof Config, Setting<unknown>][];
+const table = [...Object.values(settings), ...Object.values(releasySettings)] as Setting<unknown>[];
 
 /** What is wrong with the environment: every fault, one a line. */
 export class ConfigError extends Error {
@@ -153,27 +145,37 @@ export class ConfigError extends Error {
  */
 export function readConfig(env: Readonly<Record<string, string | undefined>>): Config {
   const faults: string[] = [];
-  const config: Partial<Record<keyof Config, unknown>> = {};
-  for (const [key, setting] of table) {
-    const text = env[setting.name] || setting.otherwise;
-    if (text === undefined) continue;
-    const reading = setting.read(text.trim());
-    if ('value' in reading) config[key] = reading.value;
-    else faults.push(`${setting.name} ${reading.fault}`);
-  }
-  const known = new Set([...table.map(([, setting]) => setting.name), ...clientNames]);
+  const config = readAll(settings, env, faults);
+  const releasy = readAll(releasySettings, env, faults);
+  const known = new Set([...table.map(({ name }) => name), ...clientNames]);
   for (const name of Object.keys(env).filter((one) => one.startsWith('STOWAGE_') && !known.has(one)).sort()) {
     faults.push(`${name} is not a setting${suggestion(name, known)}`);
   }
   if ((config.s3KeyId === undefined) !== (config.s3Secret === undefined)) faults.push('STOWAGE_S3_ACCESS_KEY_ID and STOWAGE_S3_SECRET_ACCESS_KEY need each other');
+  faults.push(...faultsAmong(releasy));
   if (faults.length > 0) throw new ConfigError(faults);
-  if (config.port === 0 && !env['STOWAGE_S3_PORT'] && config.s3Port !== null) config.s3Port = 0;
-  return { systemKey: undefined, node: undefined, s3Domain: undefined, s3Url: undefined, s3KeyId: undefined, s3Secret: undefined, ...config } as Config;
+  const anyPort = config.port === 0 && !env['STOWAGE_S3_PORT'] && config.s3Port !== null;
+  return { ...config, ...(anyPort ? { s3Port: 0 } : {}), releasy };
+}
+
+/** A value for each setting; what is wrong is added to `faults`, and is then undefined like what is not set. */
+function readAll<T>(settingsOf: Settings<T>, env: Readonly<Record<string, string | undefined>>, faults: string[]): T {
+  const entries = Object.entries<Setting<unknown>>(settingsOf).map(([key, setting]) => {
+    const set = env[setting.name]?.trim();
+    if (set === '' && setting.blank !== undefined) return [key, setting.blank];
+    const text = set || setting.otherwise;
+    if (text === undefined) return [key, undefined];
+    const reading = setting.read(text);
+    if ('value' in reading) return [key, reading.value];
+    faults.push(`${setting.name} ${reading.fault}`);
+    return [key, undefined];
+  });
+  return Object.fromEntries(entries) as T;
 }
 
 /** The table as people read it. */
 export function describeConfig(): string {
-  return table.map(([, { name, otherwise, sentence }]) => `${name}${otherwise === undefined ? '' : ` (${otherwise})`}\n    ${sentence}`).join('\n');
+  return table.map(({ name, otherwise, sentence }) => `${name}${otherwise === undefined ? '' : ` (${otherwise})`}\n    ${sentence}`).join('\n');
 }
 
 /** A node's name made of the machine's. */
@@ -197,80 +199,4 @@ function distance(a: string, b: string): number {
     row = next;
   }
   return row[b.length]!;
-}
-
-function words(text: string): Reading<string> {
-  return text.includes('\0') ? { fault: 'must not have a NUL in it' } : { value: text };
-}
-
-function address(text: string): Reading<string> {
-  return /^[A-Za-z0-9.:_-]{1,253}$/.test(text) ? { value: text } : { fault: 'must be an address or a host name' };
-}
-
-function nodeName(text: string): Reading<string> {
-  return /^[A-Za-z0-9][A-Za-z0-9.-]{0,62}$/.test(text) ? { value: text } : { fault: 'must be 1 to 63 letters, digits, dots and dashes' };
-}
-
-/** The value is never repeated in a fault. */
-function secret(text: string): Reading<string> {
-  if (text.length < 12 || text.length > 1024) return { fault: 'must have 12 to 1,024 characters' };
-  if (new Set(text).size < 5 || /^(?:password|changeme|change-me|secret|stowage|shakenfist|administrator)[\d!.]*$/i.test(text)) {
-    return { fault: 'is a key that anybody would guess' };
-  }
-  return { value: text };
-}
-
-function whole(least: number, most: number): (text: string) => Reading<number> {
-  return (text) => {
-    const value = /^\d{1,16}$/.test(text) ? Number(text) : Number.NaN;
-    return value >= least && value <= most ? { value } : { fault: `must be a whole number from ${least} to ${most}` };
-  };
-}
-
-function webAddress(text: string): Reading<string> {
-  return URL.canParse(text) && /^https?:/.test(text) ? { value: text.replace(/\/+$/, '') } : { fault: 'must be an address like https://s3.example.org' };
-}
-
-function portOrOff(text: string): Reading<number | null> {
-  return text === 'off' ? { value: null } : whole(0, 65_535)(text);
-}
-
-function keyId(text: string): Reading<string> {
-  return /^[A-Za-z0-9_-]{3,128}$/.test(text) ? { value: text } : { fault: 'must be 3 to 128 letters, digits, dashes and underscores' };
-}
-
-function bytes(text: string): Reading<number> {
-  const value = parseBytes(text);
-  return value === undefined ? { fault: 'must be a size like 256MiB or 1.5 GB' } : { value };
-}
-
-function positiveBytes(text: string): Reading<number> {
-  const reading = bytes(text);
-  return 'value' in reading && reading.value === 0 ? { fault: 'must be more than 0' } : reading;
-}
-
-function duration(least: number): (text: string) => Reading<number> {
-  return (text) => {
-    const value = parseDuration(text);
-    if (value === undefined) return { fault: 'must be a time like 90s, 15m, 24h or 7d' };
-    return value < least ? { fault: `must be at least ${least} ms` } : { value };
-  };
-}
-
-function oneOf<T extends string>(...values: readonly T[]): (text: string) => Reading<T> {
-  return (text) => {
-    const value = values.find((one) => one === text);
-    return value === undefined ? { fault: `must be one of ${values.join(', ')}` } : { value };
-  };
-}
-
-function origins(text: string): Reading<readonly string[]> {
-  if (text === 'off') return { value: [] };
-  const listed = text.split(',').map((one) => one.trim());
-  const lawful = (one: string): boolean => one === '*' || (URL.canParse(one) && new URL(one).origin === one);
-  return listed.every(lawful) ? { value: listed } : { fault: 'must be origins like https://ci.example.org, * or off' };
-}
-
-function cron(text: string): Reading<string> {
-  return text === 'off' || validate(text) ? { value: text } : { fault: 'must be a cron line like */10 * * * *, or off' };
 }

@@ -9,6 +9,7 @@ import { Refusal } from './core/refusal.ts';
 import type { Engine } from './core/engine.ts';
 import { openEngine } from './engines/index.ts';
 import { consoleApi } from './faces/console/index.ts';
+import { releasy } from './faces/releasy/index.ts';
 import { resumable } from './faces/resumable/index.ts';
 import { S3 } from './faces/s3/index.ts';
 import { runLifecycle } from './faces/s3/lifecycle.ts';
@@ -20,7 +21,7 @@ import { crossOrigin } from './http/cors.ts';
 import { Lifetime } from './http/lifetime.ts';
 import { listen, type Listener } from './http/listener.ts';
 import { Metrics, type Readings } from './http/metrics.ts';
-import { refusing, say } from './http/refusing.ts';
+import { answerUnknown, refusing } from './http/refusing.ts';
 import { noteRequests } from './http/requests.ts';
 import { Tokens } from './http/tokens.ts';
 import { openOutbound } from './http/outbound.ts';
@@ -132,9 +133,10 @@ async function serve(core: Core, { config, log, book, identity }: Serving): Prom
     core, book, lifetime, log, tokens, region: config.s3Region, rate: config.presignRate,
     presign: s3 && (({ host, ...wish }) => presign({ ...wish, endpoint: config.s3Url ?? s3Endpoint(host, s3.urls[0]!), region: config.s3Region, now: core.clock.now() })),
   });
-  const mounted = [...pages.mounted, ...api.mounted, ...resuming.mounted, ...storage.mounted];
+  const releases = releasy({ core, book, lifetime, log, settings: config.releasy });
+  const mounted = [...pages.mounted, ...api.mounted, ...resuming.mounted, ...storage.mounted, ...releases.mounted];
   demandWhole(book, mounted);
-  const app = assemble([resuming.router, api.router, storage.router, pages.router], { book, log, metrics, corsOrigins: config.corsOrigins });
+  const app = assemble([resuming.router, api.router, storage.router, releases.router, pages.router], { book, log, metrics, corsOrigins: config.corsOrigins });
   const listener = await listen({ host: config.host, port: config.port, maxConnections: config.maxConnections, handle: app }).catch(async (error: unknown) => {
     await s3?.close(0);
     throw error;
@@ -183,17 +185,9 @@ function assemble(routers: readonly express.Router[], parts: { book: Book; log: 
   app.use(noteRequests(parts.log, parts.metrics));
   app.use(crossOrigin(parts.corsOrigins));
   for (const router of routers) app.use(router);
-  app.use((req: Request, res: Response) => answerUnknown(parts.book, req, res));
+  app.use((req: Request, res: Response) => answerUnknown(parts.book, wording, req, res));
   app.use(refusing(wording, parts.log));
   return app;
-}
-
-/** What the book does not have: another method of a path that it has, or nothing at all. */
-function answerUnknown(book: Book, req: Request, res: Response): void {
-  const allowed = book.methodsAt(req.path);
-  if (allowed.length === 0) throw new Refusal('not_found', 'there is nothing at this path');
-  const refused = { sentence: 'this path does not take that method', status: 405, code: 'method_not_allowed', details: {} } as const;
-  say(wording, req, res, refused, { Allow: allowed.join(', ') });
 }
 
 async function readingsOf(core: Core, lifetime: Lifetime): Promise<Readings> {

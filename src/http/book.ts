@@ -22,7 +22,7 @@ export interface Operation {
   readonly open: boolean;
   readonly body: BodyRule;
   /** @throws Refusal `malformed` where a parameter is missing, doubled, unknown or not as described. */
-  given(req: IncomingMessage & { readonly params: unknown; readonly query: unknown }): Given;
+  given(req: IncomingMessage & { readonly params: unknown; readonly query: unknown }, lenient?: boolean): Given;
 }
 
 interface RawOperation {
@@ -95,7 +95,7 @@ export class Book {
     return {
       id, method, path, open, tag: raw.tags?.[0] ?? '', summary: raw.summary ?? '',
       body: this.#body(content, raw, `/paths/${escape(path)}/${method}/requestBody`),
-      given: (req) => Given.read(req, parameters, { lenient: open }),
+      given: (req, lenient = open) => Given.read(req, parameters, { lenient }),
     };
   }
 

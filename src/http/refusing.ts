@@ -2,6 +2,7 @@ import type { ErrorRequestHandler, Request, Response } from 'express';
 import type { Logger } from 'pino';
 import { Refusal, type Reason } from '../core/refusal.ts';
 import { send } from './answering.ts';
+import type { Book } from './book.ts';
 import { requestId } from './requests.ts';
 
 /** A refusal as a face is to word it. `code` is the reason, or a word for what is no refusal of the core. */
@@ -36,6 +37,8 @@ export const plainStatuses: Record<Reason, number> = {
 /** How a face says no: a status for every reason, forgetting none, and the form of the answer. */
 export interface Wording {
   readonly statuses: Readonly<Record<Reason, number>>;
+  /** Another status where the reason alone does not tell. */
+  finer?(refusal: Refusal): number | undefined;
   print(refused: Refused): { readonly type: string; readonly text: string };
   /** Headers beside the body. */
   headers(refused: Refused): Record<string, string | number>;
@@ -61,9 +64,21 @@ export function refusing(wording: Wording, log: Logger): ErrorRequestHandler {
   };
 }
 
-function refuse(wording: Wording, req: Request, res: Response, { reason, message, details }: Refusal): void {
+function refuse(wording: Wording, req: Request, res: Response, refusal: Refusal): void {
+  const { reason, message, details } = refusal;
   const extra = partings.has(reason) ? { Connection: 'close' } : {};
-  say(wording, req, res, { sentence: message, status: wording.statuses[reason], code: reason, details }, extra);
+  say(wording, req, res, { sentence: message, status: wording.finer?.(refusal) ?? wording.statuses[reason], code: reason, details }, extra);
+}
+
+/** Says that nothing answers at a path of the book, or nothing by that method. */
+export function answerUnknown(book: Book, wording: Wording, req: Request, res: Response): void {
+  const allowed = book.methodsAt(req.baseUrl + req.path);
+  if (allowed.length === 0) {
+    say(wording, req, res, { sentence: 'there is nothing at this path', status: wording.statuses.not_found, code: 'not_found', details: {} });
+    return;
+  }
+  const refused = { sentence: 'this path does not take that method', status: 405, code: 'method_not_allowed', details: {} } as const;
+  say(wording, req, res, refused, { Allow: allowed.join(', ') });
 }
 
 /** Answers with a refusal in the words of a face. */

@@ -5,6 +5,7 @@ import type { Principal } from '../core/model.ts';
 import { Refusal } from '../core/refusal.ts';
 import { json, send } from './answering.ts';
 import type { Book, Operation } from './book.ts';
+import type { Check } from './checking.ts';
 import type { Given } from './given.ts';
 import { hasBody, type Incoming } from './incoming.ts';
 import type { Lifetime } from './lifetime.ts';
@@ -24,9 +25,12 @@ export interface Call {
   raw(): Incoming;
 }
 
-export interface OwnedCall extends Call {
-  readonly who: Principal;
+export interface OwnedCall<Who = Principal> extends Call {
+  readonly who: Who;
 }
+
+/** Proves who asks, by what the request carries. */
+type Proof<Who> = (req: Request) => Promise<Who>;
 
 export interface RoutesOptions {
   readonly lifetime: Lifetime;
@@ -35,11 +39,22 @@ export interface RoutesOptions {
    *
    * @throws Refusal `unauthenticated`
    */
-  readonly authenticate?: (req: Request) => Promise<Principal>;
+  readonly authenticate?: Proof<Principal>;
+  /** How JSON bodies are taken; unless told, of any type, since old clients and plain curl differ there, and of 100 KiB at most. */
+  readonly bodies?: BodyManners;
+  /** Whether query parameters are passed over that the book does not know. */
+  readonly lenient?: boolean;
+}
+
+export interface BodyManners {
+  /** Bytes. */
+  readonly limit: number;
+  /** Whether a body must be there and say that it is JSON. Refusals then tell in `details.what` whether it is the type or the shape that is wrong. */
+  readonly typed: boolean;
 }
 
 /** JSON bodies are small; bytes go elsewhere. */
-const jsonLimit = 100 * 1024;
+const usualManners: BodyManners = { limit: 100 * 1024, typed: false };
 
 /** The routes of a face. Each is an operation of the book, and is mounted, guarded and checked as the book says. */
 export class Routes {
@@ -65,12 +80,17 @@ export class Routes {
 
   /** Mounts an operation for those who prove who they are; that is settled before anything else is looked at. */
   owned(id: string, answer: (call: OwnedCall) => Promise<unknown>): this {
-    const operation = this.#find(id, false);
     const { authenticate } = this.#options;
     if (!authenticate) throw new Error(`nobody can tell who asks for ${id}`);
+    return this.guarded(id, authenticate, answer);
+  }
+
+  /** The same, for an operation with a proof of its own. */
+  guarded<Who extends { readonly namespace: string }>(id: string, proof: Proof<Who>, answer: (call: OwnedCall<Who>) => Promise<unknown>): this {
+    const operation = this.#find(id, false);
     return this.#mount(operation, async (req, res) => {
       nameRoute(res, operation.path);
-      const who = await authenticate(req);
+      const who = await proof(req);
       nameCaller(res, who.namespace);
       await this.#answer(operation, req, res, (call) => answer({ ...call, who }));
     });
@@ -89,28 +109,44 @@ export class Routes {
   }
 
   async #answer(operation: Operation, req: Request, res: Response, answer: (call: Call) => Promise<unknown>): Promise<void> {
-    const given = operation.given(req);
+    const given = operation.given(req, this.#options.lenient);
     const raw = (): Incoming => this.#options.lifetime.body(req, res);
     let body: unknown;
     if (operation.body.kind === 'json') {
-      body = hasBody(req) ? await readJson(req, raw()) : {};
-      operation.body.check(body, 'the request body');
+      const { bodies: manners = usualManners } = this.#options;
+      if (manners.typed) demandJson(req);
+      body = hasBody(req) ? await readJson(req, raw(), manners.limit) : {};
+      demandShape(operation.body.check, body, manners);
     }
     const result = await answer({ req, res, given, raw, body: <T>() => body as T });
     if (result !== ANSWERED) json(req, res, 200, result);
   }
 }
 
-/** The JSON of a request, whatever type it says it has: old clients and plain curl differ there. */
-async function readJson(req: Request, body: Body): Promise<unknown> {
+/** @throws Refusal `malformed` for a body that does not say that it is JSON, or that is not there. */
+function demandJson(req: Request): void {
+  if (!/^application\/(?:[\w.+-]+\+)?json *(?:;|$)/i.test(req.headers['content-type'] ?? '')) throw new Refusal('malformed', 'the Content-Type must be application/json', { what: 'type' });
+  if (!hasBody(req)) throw new Refusal('malformed', 'a request body is needed');
+}
+
+function demandShape(check: Check, body: unknown, { typed }: BodyManners): void {
+  try {
+    check(body, 'the request body');
+  } catch (error) {
+    throw typed && error instanceof Refusal ? new Refusal(error.reason, error.message, { what: 'shape' }) : error;
+  }
+}
+
+/** The JSON of a request, whatever type it says it has. */
+async function readJson(req: Request, body: Body, limit: number): Promise<unknown> {
   const coding = req.headers['content-encoding'];
   if (coding !== undefined && coding !== 'identity') throw new Refusal('malformed', 'the request body must not be compressed');
-  if ((body.length ?? 0) > jsonLimit) throw tooLong();
+  if ((body.length ?? 0) > limit) throw tooLong(limit);
   const chunks: Uint8Array[] = [];
   let size = 0;
   for await (const chunk of body) {
     size += chunk.byteLength;
-    if (size > jsonLimit) throw tooLong();
+    if (size > limit) throw tooLong(limit);
     chunks.push(chunk);
   }
   if (body.cut) throw body.cut instanceof Refusal ? body.cut : new Refusal('interrupted', 'the connection ended before the body did');
@@ -122,8 +158,8 @@ async function readJson(req: Request, body: Body): Promise<unknown> {
   }
 }
 
-function tooLong(): Refusal {
-  return new Refusal('too_large', `a JSON body has at most ${jsonLimit} bytes`);
+function tooLong(limit: number): Refusal {
+  return new Refusal('too_large', `a JSON body has at most ${limit} bytes`);
 }
 
 /** Answers with a text. */

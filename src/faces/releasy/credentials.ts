@@ -1,0 +1,102 @@
+import { createHash, timingSafeEqual } from 'node:crypto';
+import type { Request } from 'express';
+import { Refusal } from '../../core/refusal.ts';
+import type { ForeignTokens } from '../../http/foreign-tokens.ts';
+
+export const roles = ['platform_admin', 'platform_support', 'release_publisher'] as const;
+export type Role = (typeof roles)[number];
+
+/** One of those who run the releases. */
+export interface Operator {
+  readonly kind: 'operator';
+  /** The namespace that owns the releases; for the log. */
+  readonly namespace: string;
+  /** How they proved who they are; for events, and for telling one from another. */
+  readonly name: string;
+  /** All that they have, since one does not take another away. */
+  readonly roles: ReadonlySet<Role>;
+}
+
+export interface CredentialOptions {
+  readonly namespace: string;
+  /** The key that may do everything, where there is one. */
+  readonly adminKey: string | undefined;
+  /** Operators' JWTs, where any are trusted. */
+  readonly tokens: ForeignTokens | undefined;
+  /** Whose roles in `resource_access` count. */
+  readonly resource: string | undefined;
+}
+
+/** What each demand says when it is not met; clients know these sentences. */
+const demands: Readonly<Record<string, string>> = {
+  platform_admin: 'admin role required', 'platform_admin platform_support': 'platform_support role required',
+  'platform_admin release_publisher': 'release_publisher role required',
+};
+
+/** Tells operators by the admin key, or by a JWT. */
+export class Credentials {
+  readonly #options: CredentialOptions;
+
+  constructor(options: CredentialOptions) {
+    this.#options = options;
+  }
+
+  /**
+   * Who sends the request. The key's own header is looked at first, and alone if it is there.
+   *
+   * @throws Refusal `unauthenticated`; `forbidden` for a JWT without a role; `unavailable` where nothing is configured to tell operators by.
+   */
+  async operator(req: Request): Promise<Operator> {
+    const { adminKey, tokens } = this.#options;
+    const header = headerOf(req, 'x-releasy-admin-key');
+    const bearer = /^Bearer +(\S+) *$/i.exec(req.headers.authorization ?? '')?.[1];
+    const isToken = bearer !== undefined && bearer.split('.').length === 3 && !(adminKey !== undefined && same(bearer, adminKey));
+    if (header === undefined && isToken && tokens) return this.#byToken(bearer, tokens);
+    const offered = header ?? (isToken ? undefined : bearer);
+    if (adminKey === undefined && (!tokens || offered !== undefined)) throw new Refusal('unavailable', 'admin api key not configured');
+    if (adminKey === undefined || offered === undefined || !same(offered, adminKey)) throw unauthorized();
+    return { kind: 'operator', namespace: this.#options.namespace, name: 'admin key', roles: new Set(['platform_admin']) };
+  }
+
+  async #byToken(token: string, tokens: ForeignTokens): Promise<Operator> {
+    const { resource, namespace } = this.#options;
+    const claims = await tokens.claims(token);
+    const named = new Set([
+      ...listed(claims['roles']), ...listed(member(claims['realm_access'], 'roles')),
+      ...(resource === undefined ? [] : listed(member(member(claims['resource_access'], resource), 'roles'))),
+    ]);
+    const held = new Set(roles.filter((role) => named.has(role)));
+    if (held.size === 0) throw new Refusal('forbidden', 'missing operator role');
+    return { kind: 'operator', namespace, name: `operator ${claims.iss ?? ''} ${claims.sub ?? ''}`.trimEnd(), roles: held };
+  }
+}
+
+/** @throws Refusal `forbidden` unless the operator has one of these roles. */
+export function demandRole(who: Operator, ...wanted: readonly Role[]): void {
+  if (wanted.some((role) => who.roles.has(role))) return;
+  throw new Refusal('forbidden', demands[wanted.join(' ')] ?? 'missing operator role');
+}
+
+/** A header, without blanks around it; undefined where nothing is left. */
+export function headerOf(req: Request, name: string): string | undefined {
+  const value = req.headers[name];
+  return (typeof value === 'string' ? value.trim() : '') || undefined;
+}
+
+export function unauthorized(): Refusal {
+  return new Refusal('unauthenticated', 'unauthorized');
+}
+
+/** Compares in a time that tells nothing of either. */
+function same(one: string, other: string): boolean {
+  const [a, b] = [one, other].map((text) => createHash('sha256').update(text).digest());
+  return timingSafeEqual(a!, b!);
+}
+
+function listed(value: unknown): unknown[] {
+  return Array.isArray(value) ? value : [value];
+}
+
+function member(value: unknown, name: string): unknown {
+  return typeof value === 'object' && value !== null && Object.hasOwn(value, name) ? (value as Record<string, unknown>)[name] : undefined;
+}

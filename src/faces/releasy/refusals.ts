@@ -1,0 +1,29 @@
+import { plainStatuses, type Wording } from '../../http/refusing.ts';
+
+/** The word for each status; whoever refuses may say a better one in `details.code`. */
+const codes: Readonly<Record<number, string>> = {
+  400: 'bad_request', 401: 'unauthorized', 403: 'forbidden', 404: 'not_found', 405: 'method_not_allowed', 409: 'conflict', 412: 'precondition_failed', 413: 'payload_too_large',
+  415: 'unsupported_media_type', 416: 'range_not_satisfiable', 422: 'unprocessable_entity', 503: 'service_unavailable', 507: 'insufficient_storage',
+};
+
+/** How Releasy says no: always in one shape, with sentences that its clients match on. */
+export const wording: Wording = {
+  statuses: { ...plainStatuses, not_ready: 409 },
+
+  finer: ({ details }) => (details['what'] === 'type' ? 415 : details['what'] === 'shape' ? 422 : undefined),
+
+  print: ({ sentence, status, details }) => {
+    const { request_id: request } = details;
+    const error = { code: details['code'] ?? codes[status] ?? 'internal_error', message: sentence, ...(request === undefined ? {} : { request_id: request }) };
+    return { type: 'application/json; charset=utf-8', text: JSON.stringify({ error }) };
+  },
+
+  headers: ({ code, details }) => {
+    const headers: Record<string, string | number> = {};
+    if (code === 'unauthenticated') headers['WWW-Authenticate'] = 'Bearer';
+    if (code === 'unavailable') headers['Retry-After'] = 5;
+    if (code === 'out_of_range') headers['Content-Range'] = `bytes */${details['size'] ?? '*'}`;
+    if (details['retry_after'] !== undefined) headers['Retry-After'] = details['retry_after'];
+    return headers;
+  },
+};
