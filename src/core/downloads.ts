@@ -8,10 +8,10 @@ import type { Vouchers } from './vouchers.ts';
 
 /** Those who may have releases. */
 export interface Audience {
-  /** Whether the customer and its key are good now. */
-  knows(customer: string, apiKey: string): Promise<boolean>;
-  /** Whether the customer may have what is published of a product, now. */
-  entitles(customer: string, product: string): Promise<boolean>;
+  /** Something, while the customer's key of that id opens anything. */
+  recall(apiKey: string): Promise<unknown>;
+  /** Products that the customer may have now. */
+  entitled(customer: string): Promise<readonly string[]>;
 }
 
 /** What a customer asks for, by which of its keys. */
@@ -58,7 +58,7 @@ export class Downloads {
     const release = file && (await this.#engine.catalog.releases.get(file.release));
     if (!release) throw new Refusal('not_found', 'artifact not found');
     if (release.status !== 'published') throw new Refusal('forbidden', 'release not published');
-    if (!(await this.#audience.entitles(customer, release.product))) throw new Refusal('forbidden', 'entitlement required');
+    if (!(await this.#audience.entitled(customer)).includes(release.product)) throw new Refusal('forbidden', 'entitlement required');
   }
 
   /** Makes a token, which is told this once. @throws Refusal as `demand` does. */
@@ -75,7 +75,7 @@ export class Downloads {
   /** @throws Refusal `not_found` */
   async resolve(token: string): Promise<Fetchable> {
     const download = token.startsWith(prefix) ? await this.#engine.catalog.downloads.proved(this.#verifier(token)) : undefined;
-    if (!download || !(await this.#audience.knows(download.customer, download.apiKey))) throw new Refusal('not_found', 'download token not found');
+    if (!download || !(await this.#audience.recall(download.apiKey))) throw new Refusal('not_found', 'download token not found');
     if (download.expiresAt <= this.#clock.now()) throw new Refusal('not_found', 'download token expired');
     const found = await this.#find(download);
     if (!found) throw new Refusal('not_found', 'release not available');
@@ -85,14 +85,14 @@ export class Downloads {
   async #find(download: Download): Promise<Fetchable | undefined> {
     const file = await this.#engine.catalog.releases.file(download.file);
     const release = file && (await this.#engine.catalog.releases.get(file.release));
-    if (!file || release?.status !== 'published' || !(await this.#audience.entitles(download.customer, release.product))) return undefined;
+    if (!file || release?.status !== 'published' || !(await this.#audience.entitled(download.customer)).includes(release.product)) return undefined;
     return { download, file, release };
   }
 
   /** Whoever uses a URL that was signed for a download: the same is asked as of the token. */
   async #fetcher(id: string): Promise<Principal | undefined> {
     const download = await this.#engine.catalog.downloads.get(id);
-    if (!download || download.expiresAt <= this.#clock.now() || !(await this.#audience.knows(download.customer, download.apiKey))) return undefined;
+    if (!download || download.expiresAt <= this.#clock.now() || !(await this.#audience.recall(download.apiKey))) return undefined;
     const found = await this.#find(download);
     return found && { namespace: found.release.namespace, credential: `download/${id}`, grant: { buckets: [found.file.bucket], verbs: ['read'] } };
   }

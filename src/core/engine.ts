@@ -315,14 +315,6 @@ export interface KeyFacts {
   revoke(id: string, at: number, event: Event): Promise<boolean>;
 }
 
-/** A place in a list of releases, the newest of which come first. */
-export interface ReleasesPage {
-  readonly behind: { readonly createdAt: number; readonly id: string } | null;
-  /** How many to leave out. */
-  readonly offset: number;
-  readonly limit: number;
-}
-
 export interface ReleaseFilter {
   readonly product?: string | undefined;
   readonly version?: string | undefined;
@@ -347,7 +339,7 @@ export interface ReleaseFacts {
   create(release: Release, event: Event): Promise<Release>;
   get(id: string): Promise<Release | undefined>;
   /** Newest first. */
-  list(namespace: string, filter: ReleaseFilter, page: ReleasesPage): Promise<Release[]>;
+  list(namespace: string, filter: ReleaseFilter, page: TimePage): Promise<Release[]>;
   /** Changes the status if it is `from`; undefined when it is not, or there is no such release. */
   turn(id: string, from: ReleaseStatus, to: ReleaseStatus, at: number, event: Event): Promise<Release | undefined>;
   /**

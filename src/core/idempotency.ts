@@ -39,11 +39,11 @@ export class Idempotency {
    * Does what is asked for, or answers what came of it before. What fails is not remembered, and may be asked for again.
    *
    * @param work makes something plain of the request, with no secrets in it, as it is kept. Whatever it creates it must know
-   *   by the seed: where a process died over the request, another goes on with the same seed.
+   *   by the seed: where a process died over the request, another goes on with the same seed, and is told so.
    * @throws Refusal `conflict`, its detail `code` being `idempotency_conflict` where the word stands for another request, and
    *   `idempotency_in_progress` where somebody works on it, for `retry_after` more seconds at most.
    */
-  async once<T>(asking: Asking, work: (seed: string) => Promise<T>): Promise<Outcome<T>> {
+  async once<T>(asking: Asking, work: (seed: string, again: boolean) => Promise<T>): Promise<Outcome<T>> {
     const owner = newId();
     const id = sha256([asking.caller, asking.operation, asking.word]);
     const reserved = await this.#reserve(id, owner, sha256(asking.wish));
@@ -58,9 +58,9 @@ export class Idempotency {
     }
   }
 
-  async #work<T>(work: (seed: string) => Promise<T>, { seed, fresh }: Extract<Reserved, { kind: 'yours' }>, id: string, owner: string): Promise<T> {
+  async #work<T>(work: (seed: string, again: boolean) => Promise<T>, { seed, fresh }: Extract<Reserved, { kind: 'yours' }>, id: string, owner: string): Promise<T> {
     try {
-      return await work(seed);
+      return await work(seed, !fresh);
     } catch (error) {
       // What may have been done must stay known by the seed; a plain no has done nothing.
       const undone = fresh && error instanceof Refusal && error.reason !== 'unavailable';

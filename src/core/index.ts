@@ -58,6 +58,8 @@ export interface CoreOptions {
   /** The key that opens the `system` namespace. */
   readonly systemKey: string;
   readonly keys: KeysOptions;
+  /** What is to be kept of what a face said of an object that a release pins; all of it without this. */
+  readonly pinnedAbout?: (about: string) => string;
 }
 
 /** Recovers the store, and hands out the services over it. */
@@ -75,7 +77,7 @@ export async function openCore(engine: Engine, options: CoreOptions): Promise<Co
   const ledgers = new Ledgers(engine.catalog, clock);
   const objects = new Objects({ engine, clock, buckets, uploads, blobs, sealer });
   const parts = new Parts({ engine, clock, buckets, uploads, objects });
-  const releases = new Releases({ engine, clock, blobs, uploads, vouchers }, { slotAge: options.ages.multipart });
+  const releases = new Releases({ engine, clock, blobs, uploads, vouchers }, { slotAge: options.ages.multipart, pinnedAbout: options.pinnedAbout ?? ((about) => about) });
   const idempotency = new Idempotency(engine.catalog, clock);
   const fetching = new Fetching({ engine, clock, uploads, artifacts, source: options.source });
   await fetching.resume();

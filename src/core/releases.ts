@@ -2,7 +2,7 @@ import type { Clock } from '../kit/clock.ts';
 import { isId, newId } from '../kit/ids.ts';
 import { releaseSource } from './access.ts';
 import type { Blobs } from './blobs.ts';
-import type { Engine, Publication, ReleaseFilter, ReleasesPage } from './engine.ts';
+import type { Engine, Publication, ReleaseFilter, TimePage } from './engine.ts';
 import type { Event, Principal, Release, ReleaseFile, ReleaseStatus, Slot } from './model.ts';
 import { Refusal } from './refusal.ts';
 import { fileKey, filePrefix } from './release-keys.ts';
@@ -10,8 +10,6 @@ import { unpublished } from './sealer.ts';
 import { pages } from './sweep.ts';
 import type { Uploads } from './uploads.ts';
 import type { Vouchers } from './vouchers.ts';
-
-export type { ReleaseFilter, ReleasesPage } from './engine.ts';
 
 /** What lies at the key of a slot. */
 export interface Lying {
@@ -41,6 +39,8 @@ export interface FileWish {
 export interface ReleasesOptions {
   /** Milliseconds for which a slot waits for its file to be registered. */
   readonly slotAge: number;
+  /** What is kept of what a face said of an object. */
+  readonly pinnedAbout: (about: string) => string;
 }
 
 interface Parts {
@@ -93,7 +93,7 @@ export class Releases {
   }
 
   /** Newest first. */
-  list(who: Principal, filter: ReleaseFilter, page: ReleasesPage): Promise<Release[]> {
+  list(who: Principal, filter: ReleaseFilter, page: TimePage): Promise<Release[]> {
     return this.#engine.catalog.releases.list(who.namespace, filter, page);
   }
 
@@ -206,7 +206,7 @@ export class Releases {
     demandSize(size, wish);
     const [sha256] = await this.#blobs.digests(who, blob, ['sha256', 'md5']);
     demandChecksum(sha256!.hex, wish);
-    return { blob, etag, about, versionId: null };
+    return { blob, etag, about: this.#options.pinnedAbout(about), versionId: null };
   }
 
   async #outside({ key }: Slot, wish: FileWish, other: OtherStore | undefined): Promise<Pick<ReleaseFile, 'blob' | 'etag' | 'about' | 'versionId'>> {

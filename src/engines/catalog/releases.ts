@@ -1,4 +1,4 @@
-import type { Page, Registration, ReleaseFacts, ReleaseFilter, ReleasesPage, Unpublished } from '../../core/engine.ts';
+import type { Page, Registration, ReleaseFacts, ReleaseFilter, TimePage, Unpublished } from '../../core/engine.ts';
 import type { Event, Release, ReleaseFile, ReleaseStatus, Slot } from '../../core/model.ts';
 import { Refusal } from '../../core/refusal.ts';
 import { endObjects } from './buckets.ts';
@@ -38,7 +38,7 @@ export class Releases implements ReleaseFacts {
     return this.#host.read((db) => findRelease(db, id));
   }
 
-  list(namespace: string, { product, version, status, products }: ReleaseFilter, { behind, offset, limit }: ReleasesPage): Promise<Release[]> {
+  list(namespace: string, { product, version, status, products }: ReleaseFilter, { behind, offset, limit }: TimePage): Promise<Release[]> {
     if (products?.length === 0) return Promise.resolve([]);
     return this.#host.read(async (db) => {
       let query = db.selectFrom('releases').selectAll().where('namespace', '=', namespace);
@@ -47,8 +47,8 @@ export class Releases implements ReleaseFacts {
       if (status !== undefined) query = query.where('status', '=', status);
       if (products) query = query.where('product', 'in', products);
       if (behind) {
-        const { createdAt, id } = behind;
-        query = query.where((eb) => eb.or([eb('created_at', '<', createdAt), eb.and([eb('created_at', '=', createdAt), eb('id', '<', id)])]));
+        const { at, id } = behind;
+        query = query.where((eb) => eb.or([eb('created_at', '<', at), eb.and([eb('created_at', '=', at), eb('id', '<', id)])]));
       }
       return (await query.orderBy('created_at', 'desc').orderBy('id', 'desc').limit(limit).offset(offset).execute()).map(releaseOf);
     });
