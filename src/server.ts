@@ -107,7 +107,7 @@ function openDomain(engine: Engine, config: Config, { systemKey, secret }: { sys
     source: config.fetch === 'off' ? undefined : openOutbound({
       anywhere: config.fetch === 'any', maxSize: config.fetchMaxSize, pace: { rate: config.minRate, window: config.rateWindow },
     }),
-    systemKey,
+    systemKey, pepper: config.releasy.pepper,
     keys: { secret, configured: config.s3KeyId === undefined ? undefined : { id: config.s3KeyId, secret: config.s3Secret! } },
   });
 }

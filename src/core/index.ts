@@ -1,8 +1,11 @@
 /** The core's services, as faces receive them. */
 import { wallClock, type Clock } from '../kit/clock.ts';
 import { Artifacts } from './artifacts.ts';
+import { Audits } from './audits.ts';
 import { Blobs } from './blobs.ts';
 import { Buckets } from './buckets.ts';
+import { CustomerKeys } from './customer-keys.ts';
+import { Customers } from './customers.ts';
 import type { Engine, Health } from './engine.ts';
 import { Fetching, type Source } from './fetching.ts';
 import { Journal } from './journal.ts';
@@ -28,6 +31,9 @@ export interface Core {
   readonly parts: Parts;
   readonly keys: Keys;
   readonly ledgers: Ledgers;
+  readonly customers: Customers;
+  readonly customerKeys: CustomerKeys;
+  readonly audits: Audits;
   readonly fetching: Fetching;
   readonly journal: Journal;
   readonly sweep: Sweep;
@@ -51,6 +57,8 @@ export interface CoreOptions {
   /** The key that opens the `system` namespace. */
   readonly systemKey: string;
   readonly keys: KeysOptions;
+  /** Keys the verifiers of customers' secrets; none is as good as an empty one. */
+  readonly pepper?: string | undefined;
 }
 
 /** Recovers the store, and hands out the services over it. */
@@ -67,11 +75,14 @@ export async function openCore(engine: Engine, options: CoreOptions): Promise<Co
   const ledgers = new Ledgers(engine.catalog, clock);
   const objects = new Objects({ engine, clock, buckets, uploads, blobs, sealer });
   const parts = new Parts({ engine, clock, buckets, uploads, objects });
+  const audits = new Audits(engine.catalog, clock);
+  const customerKeys = new CustomerKeys(engine.catalog, clock, audits, options.pepper);
   const fetching = new Fetching({ engine, clock, uploads, artifacts, source: options.source });
   await fetching.resume();
   return {
     clock, namespaces, uploads, blobs, artifacts, buckets, fetching, recovered,
-    objects, parts,
+    objects, parts, audits, customerKeys,
+    customers: new Customers(engine.catalog, clock),
     keys: new Keys(engine.catalog, clock, options.keys), ledgers,
     journal: new Journal(engine.catalog, clock),
     sweep: new Sweep(engine, clock, parts, { ...options.ages, idle: options.limits.idle }),
@@ -83,6 +94,8 @@ export async function openCore(engine: Engine, options: CoreOptions): Promise<Co
       await fetching.close();
       await uploads.close();
       await ledgers.close();
+      await customerKeys.close();
+      await audits.close();
     },
   };
 }

@@ -16,7 +16,7 @@ export interface SweepAges {
   readonly stray: number;
   /** Deleted artifacts, and the memory of what sealed uploads became. */
   readonly memory: number;
-  /** Events. */
+  /** Events and audits. */
   readonly events: number;
 }
 
@@ -53,6 +53,7 @@ export class Sweep {
     await catalog.parts.forget(now - this.#ages.memory);
     await catalog.artifacts.forget(now - this.#ages.memory);
     await catalog.journal.forget(now - this.#ages.events);
+    await catalog.audits.forget(now - this.#ages.events);
     const { blobs, bytes } = await this.#unreferenced();
     return { uploads, blobs, bytes, strays: await this.#strays() };
   }

@@ -1,9 +1,11 @@
 /** The facts, written once, for whatever database a host brings. */
 import type { Catalog } from '../../core/engine.ts';
 import { Artifacts } from './artifacts.ts';
+import { Audits } from './audits.ts';
 import { Blobs } from './blobs.ts';
 import { Buckets } from './buckets.ts';
 import { Contents } from './contents.ts';
+import { Customers } from './customers.ts';
 import type { Host } from './host.ts';
 import { Journal } from './journal.ts';
 import { Keys } from './keys.ts';
@@ -29,6 +31,8 @@ export function catalogOn(host: Host): Catalog {
     parts: new Parts(host),
     ledgers: new Ledgers(host),
     keys: new Keys(host),
+    customers: new Customers(host),
+    audits: new Audits(host),
     journal: new Journal(host),
   };
 }

@@ -32,6 +32,11 @@ export const methods: { readonly [Noun in keyof Catalog]: Readonly<Record<keyof 
   parts: { begin: 'write', get: 'read', list: 'read', put: 'write', parts: 'read', end: 'write', idle: 'read', forget: 'write' },
   ledgers: { get: 'read', setLimits: 'write', spend: 'write' },
   keys: { create: 'write', get: 'read', list: 'read', revoke: 'write' },
+  customers: {
+    create: 'write', get: 'read', list: 'read', change: 'write', entitle: 'write', entitlements: 'read', changeEntitlement: 'write', dropEntitlement: 'write',
+    entitled: 'read', addKey: 'write', key: 'read', proved: 'read', revokeKey: 'write', used: 'write',
+  },
+  audits: { record: 'write', list: 'read', forget: 'write' },
   journal: { record: 'write', events: 'read', metadata: 'read', setMetadata: 'write', forget: 'write' },
 };
 

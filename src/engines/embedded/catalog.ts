@@ -168,6 +168,8 @@ function proxyOf(line: CatalogLine): Catalog {
     parts: nounOf(line, 'parts'),
     ledgers: nounOf(line, 'ledgers'),
     keys: nounOf(line, 'keys'),
+    customers: nounOf(line, 'customers'),
+    audits: nounOf(line, 'audits'),
     journal: nounOf(line, 'journal'),
   };
 }

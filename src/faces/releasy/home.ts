@@ -30,8 +30,13 @@ export class Home {
     return found;
   }
 
+  /** Makes sure of the namespace. */
+  open(): Promise<void> {
+    return this.#core.namespaces.ensure(this.who.namespace);
+  }
+
   async #make(name: string): Promise<Bucket | undefined> {
-    await this.#core.namespaces.ensure(this.who.namespace);
+    await this.open();
     try {
       return await this.#core.buckets.create(this.who, name);
     } catch (error) {

@@ -6,10 +6,14 @@ import type { Book } from '../../http/book.ts';
 import { ForeignTokens } from '../../http/foreign-tokens.ts';
 import type { Lifetime } from '../../http/lifetime.ts';
 import { answerUnknown, refusing } from '../../http/refusing.ts';
+import { audits } from './audits.ts';
 import { Credentials } from './credentials.ts';
+import { customers } from './customers.ts';
 import { Doors } from './doors.ts';
+import { entitlements } from './entitlements.ts';
 import { health } from './health.ts';
 import { Home } from './home.ts';
+import { keys } from './keys.ts';
 import { wording } from './refusals.ts';
 
 export interface ReleasyOptions {
@@ -50,9 +54,9 @@ export function releasy(options: ReleasyOptions): Releasy {
   const { core, book, lifetime, log, settings } = options;
   const { namespace, adminKey, resource, jwksUrl: url, issuer, audience, jwksAge: age, leeway } = settings;
   const tokens = url === undefined ? undefined : new ForeignTokens(core.clock, { url, issuer, audience, age, leeway, name: 'operator jwks' });
-  const doors = new Doors(book, lifetime, new Credentials({ namespace, adminKey, tokens, resource }));
+  const doors = new Doors(book, lifetime, new Credentials({ namespace, adminKey, tokens, resource, customerKeys: core.customerKeys }));
   const desk: Desk = { ...options, doors, home: new Home(core, settings) };
-  for (const part of [health]) part(desk);
+  for (const part of [customers, entitlements, keys, audits, health]) part(desk);
   const { router, mounted } = doors.routes;
   router.use('/v1', (req, res) => answerUnknown(book, wording, req, res));
   router.use(['/v1', '/health', '/ready'], refusing(wording, log));
