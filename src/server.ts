@@ -108,7 +108,7 @@ function openDomain(engine: Engine, config: Config, { systemKey, secret }: { sys
     source: config.fetch === 'off' ? undefined : openOutbound({
       anywhere: config.fetch === 'any', maxSize: config.fetchMaxSize, pace: { rate: config.minRate, window: config.rateWindow },
     }),
-    systemKey, pinnedAbout,
+    systemKey, pinnedAbout, pepper: config.releasy.pepper,
     keys: { secret, configured: config.s3KeyId === undefined ? undefined : { id: config.s3KeyId, secret: config.s3Secret! } },
   });
 }

@@ -2,7 +2,7 @@
  * Who may do what, and what proves who asks. Every decision about rights is made here, and a caller who may not
  * know of a thing gets the same answer as for one that does not exist.
  */
-import { randomBytes, scrypt, timingSafeEqual } from 'node:crypto';
+import { createHmac, randomBytes, scrypt, timingSafeEqual } from 'node:crypto';
 import { promisify } from 'node:util';
 import { Gate } from '../kit/gate.ts';
 import { newId } from '../kit/ids.ts';
@@ -96,4 +96,12 @@ export function isPinned({ sourceUrl }: Pick<Artifact, 'sourceUrl'>): boolean {
 /** @throws Refusal `conflict` for what holds a file of a release: it goes with the release, and nothing else changes it. */
 export function demandUnpinned(artifact: Pick<Artifact, 'sourceUrl'>): void {
   if (isPinned(artifact)) throw new Refusal('conflict', 'a release holds this artifact, which changes with the release alone');
+}
+
+/**
+ * What proves a secret that has so much chance in it that nobody can guess it: its SHA-256, keyed with the pepper, in hex. It can be
+ * looked up as it is.
+ */
+export function keyedHash(pepper: string | undefined, secret: string): string {
+  return createHmac('sha256', pepper ?? '').update(secret).digest('hex');
 }

@@ -7,8 +7,8 @@
  */
 import type { Algorithm, Digest } from '../kit/digest.ts';
 import type {
-  AccessKey, Artifact, ArtifactType, Blob, Bucket, Content, ContentState, Credential, Download, Event, EventType, Ledger, Multipart, Namespace, Part, Release, ReleaseFile,
-  ReleaseStatus, Slot, StoredObject, Subject, Upload, Version,
+  AccessKey, Artifact, ArtifactType, Audit, Blob, Bucket, Content, ContentState, Credential, Customer, CustomerKey, Download, Entitlement, Event, EventType, Ledger, Multipart,
+  Namespace, Part, Release, ReleaseFile, ReleaseStatus, Slot, StoredObject, Subject, Upload, Version,
 } from './model.ts';
 
 export interface Engine {
@@ -37,6 +37,8 @@ export interface Catalog {
   readonly releases: ReleaseFacts;
   readonly downloads: DownloadFacts;
   readonly idempotency: IdempotencyFacts;
+  readonly customers: CustomerFacts;
+  readonly audits: AuditFacts;
   readonly journal: JournalFacts;
 }
 
@@ -49,6 +51,13 @@ export type Sight = 'everything' | { readonly namespace: string };
 /** A page of a listing: at most `limit` records after the cursor, in the listing's own order. */
 export interface Page {
   readonly after: string | null;
+  readonly limit: number;
+}
+
+/** A page of a listing by time: behind a record, and then behind so many more. */
+export interface TimePage {
+  readonly behind: { readonly at: number; readonly id: string } | null;
+  readonly offset: number;
   readonly limit: number;
 }
 
@@ -407,6 +416,64 @@ export interface IdempotencyFacts {
   giveUp(id: string, owner: string, forgetting: boolean): Promise<void>;
   /** Forgets those that ended before `before`. */
   forget(before: number): Promise<void>;
+}
+
+export interface CustomerFilter {
+  readonly id?: string | undefined;
+  /** Part of the name, in small or capital letters. */
+  readonly name?: string | undefined;
+  /** In small or capital letters. */
+  readonly plan?: string | undefined;
+}
+
+export interface CustomerFacts {
+  /**
+   * Answers the customer of that id, which may have been there before.
+   *
+   * @throws Refusal `not_found` when the namespace is gone.
+   */
+  create(customer: Customer, event: Event): Promise<Customer>;
+  get(id: string): Promise<Customer | undefined>;
+  /** Newest first. */
+  list(namespace: string, filter: CustomerFilter, page: TimePage): Promise<Customer[]>;
+  change(id: string, change: Partial<Pick<Customer, 'name' | 'plan' | 'suspendedAt'>>, event: Event): Promise<Customer | undefined>;
+  /** Answers the entitlement of that id, which may have been there before; undefined when the customer is gone. */
+  entitle(entitlement: Entitlement, event: Event): Promise<Entitlement | undefined>;
+  /** By their start. */
+  entitlements(customer: string, product: string | undefined, page: TimePage): Promise<Entitlement[]>;
+  /** Changes nothing where the entitlement would end before it starts. */
+  changeEntitlement(
+    customer: string, id: string, change: Partial<Pick<Entitlement, 'product' | 'startsAt' | 'endsAt' | 'metadata'>>, event: Event,
+  ): Promise<Entitlement | 'ends_too_early' | undefined>;
+  dropEntitlement(customer: string, id: string, event: Event): Promise<boolean>;
+  /** Products that the customer may have at that time. */
+  entitled(customer: string, at: number): Promise<string[]>;
+  /** False when there is no such customer in the namespace. */
+  addKey(namespace: string, key: CustomerKey, event: Event): Promise<boolean>;
+  key(id: string): Promise<{ readonly key: CustomerKey; readonly customer: Customer } | undefined>;
+  /** The key with that verifier, whatever became of it. */
+  proved(verifier: string): Promise<{ readonly key: CustomerKey; readonly customer: Customer } | undefined>;
+  /** False when there was none, or it was revoked before. */
+  revokeKey(id: string, at: number, event: Event): Promise<boolean>;
+  /** Notes when keys were last used. */
+  used(marks: readonly (readonly [id: string, at: number])[]): Promise<void>;
+}
+
+export interface AuditFilter {
+  readonly customer?: string | undefined;
+  readonly actor?: string | undefined;
+  readonly event?: string | undefined;
+  /** Both inclusive. */
+  readonly from?: number | undefined;
+  readonly to?: number | undefined;
+}
+
+export interface AuditFacts {
+  record(audits: readonly Audit[]): Promise<void>;
+  /** Newest first. */
+  list(namespace: string, filter: AuditFilter, page: TimePage): Promise<Audit[]>;
+  /** Forgets those from before `before`; answers how many. */
+  forget(before: number): Promise<number>;
 }
 
 export interface JournalFacts {

@@ -1,9 +1,12 @@
 /** The core's services, as faces receive them. */
 import { wallClock, type Clock } from '../kit/clock.ts';
 import { Artifacts } from './artifacts.ts';
+import { Audits } from './audits.ts';
 import { Blobs } from './blobs.ts';
 import { Buckets } from './buckets.ts';
-import { Downloads, type Audience } from './downloads.ts';
+import { Downloads } from './downloads.ts';
+import { CustomerKeys } from './customer-keys.ts';
+import { Customers } from './customers.ts';
 import type { Engine, Health } from './engine.ts';
 import { Fetching, type Source } from './fetching.ts';
 import { Idempotency } from './idempotency.ts';
@@ -35,6 +38,9 @@ export interface Core {
   readonly releases: Releases;
   readonly downloads: Downloads;
   readonly idempotency: Idempotency;
+  readonly customers: Customers;
+  readonly customerKeys: CustomerKeys;
+  readonly audits: Audits;
   readonly fetching: Fetching;
   readonly journal: Journal;
   readonly sweep: Sweep;
@@ -60,6 +66,8 @@ export interface CoreOptions {
   readonly keys: KeysOptions;
   /** What is to be kept of what a face said of an object that a release pins; all of it without this. */
   readonly pinnedAbout?: (about: string) => string;
+  /** Keys the verifiers of customers' secrets; none is as good as an empty one. */
+  readonly pepper?: string | undefined;
 }
 
 /** Recovers the store, and hands out the services over it. */
@@ -79,13 +87,16 @@ export async function openCore(engine: Engine, options: CoreOptions): Promise<Co
   const parts = new Parts({ engine, clock, buckets, uploads, objects });
   const releases = new Releases({ engine, clock, blobs, uploads, vouchers }, { slotAge: options.ages.multipart, pinnedAbout: options.pinnedAbout ?? ((about) => about) });
   const idempotency = new Idempotency(engine.catalog, clock);
+  const audits = new Audits(engine.catalog, clock);
+  const customers = new Customers(engine.catalog, clock);
+  const customerKeys = new CustomerKeys(engine.catalog, clock, audits, options.pepper);
   const fetching = new Fetching({ engine, clock, uploads, artifacts, source: options.source });
   await fetching.resume();
   return {
     clock, namespaces, uploads, blobs, artifacts, buckets, fetching, recovered,
-    objects, parts,
-    keys: new Keys(engine.catalog, clock, vouchers, options.keys), ledgers, releases, idempotency,
-    downloads: new Downloads({ engine, clock, vouchers }, nobody, options.keys.secret),
+    objects, parts, audits, customerKeys, customers, ledgers, releases, idempotency,
+    downloads: new Downloads({ engine, clock, vouchers, customers, customerKeys }, options.pepper),
+    keys: new Keys(engine.catalog, clock, vouchers, options.keys),
     journal: new Journal(engine.catalog, clock),
     sweep: new Sweep(engine, clock, { parts, releases }, { ...options.ages, idle: options.limits.idle }),
     scrub: new Scrub(engine, clock, options.scrub),
@@ -96,8 +107,8 @@ export async function openCore(engine: Engine, options: CoreOptions): Promise<Co
       await fetching.close();
       await uploads.close();
       await ledgers.close();
+      await customerKeys.close();
+      await audits.close();
     },
   };
 }
-
-const nobody: Audience = { knows: () => Promise.resolve(false), entitles: () => Promise.resolve(false) };

@@ -264,8 +264,60 @@ export interface Download {
   readonly expiresAt: number;
 }
 
+/** Somebody who may have what is released. */
+export interface Customer {
+  readonly id: string;
+  readonly namespace: string;
+  readonly name: string;
+  readonly plan: string | null;
+  readonly createdAt: number;
+  /** Since when no key of its opens anything; null while they do. */
+  readonly suspendedAt: number | null;
+}
+
+/** That a customer may have a product, from one time to another. */
+export interface Entitlement {
+  readonly id: string;
+  readonly customer: string;
+  readonly product: string;
+  readonly startsAt: number;
+  /** Inclusive; null for no end. */
+  readonly endsAt: number | null;
+  /** JSON; null for none. */
+  readonly metadata: string | null;
+}
+
+export type Scope = 'releases:read' | 'downloads:read' | 'downloads:token' | 'keys:read' | 'keys:write' | 'audit:read';
+
+/** An API key of a customer. The key itself is never kept. */
+export interface CustomerKey {
+  readonly id: string;
+  readonly customer: string;
+  readonly name: string | null;
+  readonly type: 'human' | 'ci' | 'integration';
+  readonly scopes: readonly Scope[];
+  /** What `keyedHash` made of the key. */
+  readonly verifier: string;
+  readonly expiresAt: number | null;
+  readonly createdAt: number;
+  readonly revokedAt: number | null;
+  readonly lastUsedAt: number | null;
+}
+
+/** What somebody tried, and what came of it. */
+export interface Audit {
+  readonly id: string;
+  readonly namespace: string;
+  /** Null where nobody knows which. */
+  readonly customer: string | null;
+  readonly actor: string;
+  readonly event: string;
+  readonly payload: Readonly<Record<string, string | null>>;
+  readonly at: number;
+}
+
 /** What can have metadata and events. */
-export type Subject = 'artifact' | 'blob' | 'bucket' | 'key' | 'namespace' | 'release' | 'upload';
+export type Subject = 'artifact' | 'blob' | 'bucket' | 'customer' | 'key' | 'namespace' | 'release' | 'upload';
 
 export type EventType = 'audit' | 'mutate' | 'status' | 'usage' | 'resources' | 'prune' | 'historic';
 

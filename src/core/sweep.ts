@@ -17,7 +17,7 @@ export interface SweepAges {
   readonly stray: number;
   /** Deleted artifacts, and the memory of what sealed uploads became. */
   readonly memory: number;
-  /** Events. */
+  /** Events and audits. */
   readonly events: number;
 }
 
@@ -59,6 +59,7 @@ export class Sweep {
     await catalog.idempotency.forget(now);
     await catalog.artifacts.forget(now - this.#ages.memory);
     await catalog.journal.forget(now - this.#ages.events);
+    await catalog.audits.forget(now - this.#ages.events);
     const { blobs, bytes } = await this.#unreferenced();
     return { uploads, blobs, bytes, strays: await this.#strays() };
   }

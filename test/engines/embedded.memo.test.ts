@@ -131,7 +131,7 @@ describe('remembering', () => {
   });
 
   test('knows of every method whether it only looks', () => {
-    const looks = /^(get|list|idle|credentials?|pending|named|versions|seen|withDigest|many|toScrub|known|totals|events|metadata|objects?|usage|parts)$/;
+    const looks = /^(get|list|idle|credentials?|pending|named|versions|seen|withDigest|many|toScrub|known|totals|events|metadata|objects?|usage|parts|entitlements|entitled|key|proved)$/;
     for (const names of Object.values(methods)) {
       for (const [name, kind] of Object.entries(names)) expect([name, kind]).toEqual([name, looks.test(name) ? 'read' : 'write']);
     }

@@ -17,7 +17,7 @@ function* walk(node: unknown, pointer: string): Generator<[string, Node]> {
 
 describe('the API book', () => {
   let world: World;
-  beforeAll(async () => void (world = await openWorld()));
+  beforeAll(async () => void (world = await openWorld({ env: { RELEASY_ADMIN_API_KEY: 'secret' } })));
   afterAll(() => world.close());
 
   test('every operation is answered, and nothing is answered that it does not have', () => {

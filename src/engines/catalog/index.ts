@@ -1,10 +1,12 @@
 /** The facts, written once, for whatever database a host brings. */
 import type { Catalog } from '../../core/engine.ts';
 import { Artifacts } from './artifacts.ts';
+import { Audits } from './audits.ts';
 import { Blobs } from './blobs.ts';
 import { Buckets } from './buckets.ts';
 import { Contents } from './contents.ts';
 import { Downloads } from './downloads.ts';
+import { Customers } from './customers.ts';
 import type { Host } from './host.ts';
 import { Idempotency } from './idempotency.ts';
 import { Journal } from './journal.ts';
@@ -36,6 +38,8 @@ export function catalogOn(host: Host): Catalog {
     releases: new Releases(host),
     downloads: new Downloads(host),
     idempotency: new Idempotency(host),
+    customers: new Customers(host),
+    audits: new Audits(host),
     journal: new Journal(host),
   };
 }

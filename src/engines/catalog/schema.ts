@@ -4,7 +4,7 @@
  */
 import type { Generated, Selectable } from 'kysely';
 import type { Algorithm } from '../../kit/digest.ts';
-import type { ArtifactState, ArtifactType, Bucket, ContentState, EventType, ReleaseStatus, Subject, UploadState } from '../../core/model.ts';
+import type { ArtifactState, ArtifactType, Bucket, ContentState, CustomerKey, EventType, ReleaseStatus, Subject, UploadState } from '../../core/model.ts';
 
 type Flag = 0 | 1;
 
@@ -32,6 +32,10 @@ export interface Tables {
   release_files: ReleaseFileTable;
   downloads: DownloadTable;
   reservations: ReservationTable;
+  customers: CustomerTable;
+  entitlements: EntitlementTable;
+  customer_keys: CustomerKeyTable;
+  audits: AuditTable;
   metadata: { subject: Subject; subject_id: string; key: string; value: string };
   /** One row, kept by triggers. */
   totals: TotalsTable;
@@ -241,6 +245,53 @@ interface ReservationTable {
   expires_at: number;
 }
 
+interface CustomerTable {
+  id: string;
+  namespace: string;
+  name: string;
+  plan: string | null;
+  /** In small letters, to be found by. */
+  folded_name: string;
+  folded_plan: string | null;
+  created_at: number;
+  suspended_at: number | null;
+}
+
+interface EntitlementTable {
+  id: string;
+  customer: string;
+  product: string;
+  starts_at: number;
+  ends_at: number | null;
+  /** JSON. */
+  metadata: string | null;
+}
+
+interface CustomerKeyTable {
+  id: string;
+  customer: string;
+  name: string | null;
+  type: CustomerKey['type'];
+  /** JSON of `Scope[]`. */
+  scopes: string;
+  verifier: string;
+  expires_at: number | null;
+  created_at: number;
+  revoked_at: number | null;
+  last_used_at: number | null;
+}
+
+interface AuditTable {
+  id: string;
+  namespace: string;
+  customer: string | null;
+  actor: string;
+  event: string;
+  /** JSON. */
+  payload: string;
+  at: number;
+}
+
 interface TotalsTable {
   contents: number;
   bytes: number;
@@ -269,3 +320,6 @@ export type ReleaseRow = Selectable<ReleaseTable>;
 export type SlotRow = Selectable<SlotTable>;
 export type ReleaseFileRow = Selectable<ReleaseFileTable>;
 export type DownloadRow = Selectable<DownloadTable>;
+export type CustomerRow = Selectable<CustomerTable>;
+export type EntitlementRow = Selectable<EntitlementTable>;
+export type CustomerKeyRow = Selectable<CustomerKeyTable>;

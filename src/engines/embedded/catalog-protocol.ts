@@ -38,6 +38,11 @@ export const methods: { readonly [Noun in keyof Catalog]: Readonly<Record<keyof 
   },
   downloads: { create: 'write', get: 'read', proved: 'read', forget: 'write' },
   idempotency: { reserve: 'write', renew: 'write', settle: 'write', giveUp: 'write', forget: 'write' },
+  customers: {
+    create: 'write', get: 'read', list: 'read', change: 'write', entitle: 'write', entitlements: 'read', changeEntitlement: 'write', dropEntitlement: 'write',
+    entitled: 'read', addKey: 'write', key: 'read', proved: 'read', revokeKey: 'write', used: 'write',
+  },
+  audits: { record: 'write', list: 'read', forget: 'write' },
   journal: { record: 'write', events: 'read', metadata: 'read', setMetadata: 'write', forget: 'write' },
 };
 

@@ -171,6 +171,8 @@ function proxyOf(line: CatalogLine): Catalog {
     releases: nounOf(line, 'releases'),
     downloads: nounOf(line, 'downloads'),
     idempotency: nounOf(line, 'idempotency'),
+    customers: nounOf(line, 'customers'),
+    audits: nounOf(line, 'audits'),
     journal: nounOf(line, 'journal'),
   };
 }

@@ -1,24 +1,30 @@
 import { createHash, timingSafeEqual } from 'node:crypto';
 import type { Request } from 'express';
+import type { CustomerKeys, Holder } from '../../core/customer-keys.ts';
+import type { Principal, Scope } from '../../core/model.ts';
 import { Refusal } from '../../core/refusal.ts';
 import type { ForeignTokens } from '../../http/foreign-tokens.ts';
 
 export const roles = ['platform_admin', 'platform_support', 'release_publisher'] as const;
 export type Role = (typeof roles)[number];
 
-/** One of those who run the releases. */
-export interface Operator {
+/** One of those who run the releases. As a principal of the namespace that owns them they may do what their roles allow, which is settled at the door. */
+export interface Operator extends Principal {
   readonly kind: 'operator';
-  /** The namespace that owns the releases; for the log. */
-  readonly namespace: string;
-  /** How they proved who they are; for events, and for telling one from another. */
-  readonly name: string;
   /** All that they have, since one does not take another away. */
   readonly roles: ReadonlySet<Role>;
 }
 
-export interface CredentialOptions {
+/** Who shows a customer's key; no principal, since nothing in the house is theirs. */
+export interface CustomerCaller extends Holder {
+  readonly kind: 'customer';
   readonly namespace: string;
+}
+
+export interface CredentialOptions {
+  /** The namespace that owns the releases. */
+  readonly namespace: string;
+  readonly customerKeys: Pick<CustomerKeys, 'open'>;
   /** The key that may do everything, where there is one. */
   readonly adminKey: string | undefined;
   /** Operators' JWTs, where any are trusted. */
@@ -26,6 +32,8 @@ export interface CredentialOptions {
   /** Whose roles in `resource_access` count. */
   readonly resource: string | undefined;
 }
+
+const customerHeader = 'x-releasy-api-key';
 
 /** What each demand says when it is not met; clients know these sentences. */
 const demands: Readonly<Record<string, string>> = {
@@ -55,7 +63,22 @@ export class Credentials {
     const offered = header ?? (isToken ? undefined : bearer);
     if (adminKey === undefined && (!tokens || offered !== undefined)) throw new Refusal('unavailable', 'admin api key not configured');
     if (adminKey === undefined || offered === undefined || !same(offered, adminKey)) throw unauthorized();
-    return { kind: 'operator', namespace: this.#options.namespace, name: 'admin key', roles: new Set(['platform_admin']) };
+    return { kind: 'operator', namespace: this.#options.namespace, credential: 'admin key', roles: new Set(['platform_admin']) };
+  }
+
+  /**
+   * Whose key the request shows.
+   *
+   * @throws Refusal `unauthenticated`
+   */
+  async customer(req: Request): Promise<CustomerCaller> {
+    const { namespace, customerKeys } = this.#options;
+    return { kind: 'customer', namespace, ...(await customerKeys.open(namespace, headerOf(req, customerHeader))) };
+  }
+
+  /** Whether the request shows a customer's key, good or bad. */
+  showsKey(req: Request): boolean {
+    return headerOf(req, customerHeader) !== undefined;
   }
 
   async #byToken(token: string, tokens: ForeignTokens): Promise<Operator> {
@@ -67,7 +90,7 @@ export class Credentials {
     ]);
     const held = new Set(roles.filter((role) => named.has(role)));
     if (held.size === 0) throw new Refusal('forbidden', 'missing operator role');
-    return { kind: 'operator', namespace, name: `operator ${claims.iss ?? ''} ${claims.sub ?? ''}`.trimEnd(), roles: held };
+    return { kind: 'operator', namespace, credential: `operator ${claims.iss ?? ''} ${claims.sub ?? ''}`.trimEnd(), roles: held };
   }
 }
 
@@ -77,13 +100,18 @@ export function demandRole(who: Operator, ...wanted: readonly Role[]): void {
   throw new Refusal('forbidden', demands[wanted.join(' ')] ?? 'missing operator role');
 }
 
+/** @throws Refusal `forbidden` unless the key is for that. */
+export function demandScope({ key }: CustomerCaller, scope: Scope): void {
+  if (!key.scopes.includes(scope)) throw new Refusal('forbidden', 'missing scope');
+}
+
 /** A header, without blanks around it; undefined where nothing is left. */
-export function headerOf(req: Request, name: string): string | undefined {
+function headerOf(req: Request, name: string): string | undefined {
   const value = req.headers[name];
   return (typeof value === 'string' ? value.trim() : '') || undefined;
 }
 
-export function unauthorized(): Refusal {
+function unauthorized(): Refusal {
   return new Refusal('unauthenticated', 'unauthorized');
 }
 

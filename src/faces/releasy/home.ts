@@ -30,10 +30,16 @@ export class Home {
     return found;
   }
 
+  /** Makes sure of the namespace. */
+  open(): Promise<void> {
+    return this.#core.namespaces.ensure(this.who.namespace);
+  }
+
   async #make(name: string): Promise<Bucket | undefined> {
-    await this.#core.namespaces.ensure(this.who.namespace);
+    await this.open();
     try {
-      return await this.#core.buckets.create(this.who, name);
+      // Whoever puts an artifact there, it is the bucket's owner who releases it.
+      return await this.#core.buckets.create(this.who, name, { settings: { ownership: 'BucketOwnerEnforced' } });
     } catch (error) {
       // Somebody may have been faster; a name that no bucket can have is a fault of the configuration.
       if (error instanceof Refusal && error.reason === 'conflict') return this.#core.buckets.peek(name);

@@ -3,7 +3,7 @@ import type { Clock } from '../../kit/clock.ts';
 import type { Download, ReleaseFile, Slot } from '../../core/model.ts';
 import { Refusal } from '../../core/refusal.ts';
 import type { Lying, OtherStore } from '../../core/releases.ts';
-import { dispositionOf, type SigningWish, type Storage } from './storage.ts';
+import { shownAs, type SigningWish, type Storage } from './storage.ts';
 
 export interface OutsideOptions {
   readonly clock: Clock;
@@ -53,7 +53,7 @@ export class OutsideStorage implements Storage, OtherStore {
     const lying = await this.find(key, versionId);
     if (lying?.etag !== etag) throw new Refusal('lost', 'the artifact is not what was registered any more');
     const expires = Math.max(1, Math.floor((expiresAt - this.#options.clock.now()) / 1000));
-    return this.#sign('GET', key, expires, { ...versionOf(versionId), 'response-content-disposition': dispositionOf(file) });
+    return this.#sign('GET', key, expires, { ...versionOf(versionId), ...shownAs(file) });
   }
 
   async find(key: string, versionId: string | null = null): Promise<(Lying & { sha256?: string }) | undefined> {

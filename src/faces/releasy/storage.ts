@@ -82,7 +82,7 @@ export class HouseStorage implements Storage {
   downloadUrl(file: ReleaseFile, { id, expiresAt }: Download, req: Request): Promise<string | undefined> {
     const { bucket, key } = file;
     const expires = Math.max(1, Math.floor((expiresAt - this.#options.core.clock.now()) / 1000));
-    return this.#sign(`download/${id}`, { method: 'GET', bucket, key, expires, query: { 'versionId': file.id, 'response-content-disposition': dispositionOf(file) } }, req);
+    return this.#sign(`download/${id}`, { method: 'GET', bucket, key, expires, query: { versionId: file.id, ...shownAs(file) } }, req);
   }
 
   async #sign(credential: string, wish: Omit<SigningWish, 'keyId' | 'secret'>, req: Request): Promise<string | undefined> {
@@ -91,6 +91,11 @@ export class HouseStorage implements Storage {
     const { id: keyId, secret } = await core.keys.lend({ namespace: home.who.namespace, credential });
     return presign({ ...wish, keyId, secret, host: new URL(baseUrl(req)).host });
   }
+}
+
+/** What the answer to a signed GET says of the file, whatever its uploader said of it. */
+export function shownAs(file: ReleaseFile): Record<string, string> {
+  return { 'response-content-type': 'application/octet-stream', 'response-content-disposition': dispositionOf(file) };
 }
 
 /** A file is saved under the name that it was uploaded by. */

@@ -1,0 +1,24 @@
+import type { Audit } from '../../core/model.ts';
+import type { Desk } from './index.ts';
+import { bad, filterOf, paged, pageOf, secondsOf } from './reading.ts';
+
+/** Who tried to get in. */
+export function audits({ core, doors }: Desk): void {
+  doors.operator('listAudits', ['platform_admin', 'platform_support'], async ({ who, given }) => {
+    const [from, to] = [given.maybeInteger('created_from'), given.maybeInteger('created_to')];
+    if (from !== undefined && from < 0) throw bad('created_from must be >= 0');
+    if (to !== undefined && to < 0) throw bad('created_to must be >= 0');
+    if (from !== undefined && to !== undefined && from > to) throw bad('created_from must be <= created_to');
+    const filter = {
+      customer: filterOf(given, 'customer_id'), actor: filterOf(given, 'actor'), event: filterOf(given, 'event'),
+      // To the end of that second.
+      from: from === undefined ? undefined : from * 1000, to: to === undefined ? undefined : to * 1000 + 999,
+    };
+    const { found, about } = await paged(pageOf(given), (page) => core.audits.list(who.namespace, filter, page), ({ at, id }) => ({ at, id }));
+    return { events: found.map(view), ...about };
+  });
+}
+
+function view({ id, customer, actor, event, payload, at }: Audit): Record<string, unknown> {
+  return { id, customer_id: customer, actor, event, payload, created_at: secondsOf(at) };
+}

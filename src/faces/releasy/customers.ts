@@ -1,0 +1,48 @@
+import type { Customer } from '../../core/model.ts';
+import { once } from '../../http/idempotency.ts';
+import type { Desk } from './index.ts';
+import { bad, filterOf, paged, pageOf, required, secondsOf } from './reading.ts';
+
+interface Wish {
+  readonly name?: string | null;
+  readonly plan?: string | null;
+  readonly suspended?: boolean | null;
+}
+
+/** Those who may have what is released. */
+export function customers({ core, doors, home }: Desk): void {
+  doors
+    .operator('createCustomer', ['platform_admin'], async ({ req, res, who, body }) => {
+      const { name, plan } = body<Wish>();
+      const wish = { name: required('name', name), plan: plan?.trim() || null };
+      return once(core.idempotency, { req, res }, { caller: who.credential, operation: 'createCustomer', wish }, async (seed) => {
+        await home.open();
+        const { suspended_at: _, ...made } = view(await core.customers.create(who, wish, seed));
+        return made;
+      });
+    })
+    .operator('listCustomers', ['platform_admin', 'platform_support'], async ({ who, given }) => {
+      const filter = { id: filterOf(given, 'customer_id'), name: filterOf(given, 'name'), plan: filterOf(given, 'plan') };
+      const { found, about } = await paged(pageOf(given), (page) => core.customers.list(who, filter, page), ({ createdAt: at, id }) => ({ at, id }));
+      return { customers: found.map(view), ...about };
+    })
+    .operator('getCustomer', ['platform_admin', 'platform_support'], async ({ who, given }) => view(await core.customers.get(who, given.text('customer_id'))))
+    .operator('changeCustomer', ['platform_admin'], async ({ who, given, body }) => view(await core.customers.change(who, given.text('customer_id'), changeOf(body<Wish>()))));
+}
+
+/** What is to change: null clears the plan, and changes nothing of what cannot be cleared. */
+function changeOf({ name, plan, suspended }: Wish): { name?: string; plan?: string | null; suspended?: boolean } {
+  const change: { name?: string; plan?: string | null; suspended?: boolean } = {};
+  if (typeof name === 'string') {
+    change.name = name.trim();
+    if (change.name === '') throw bad('name must not be empty');
+  }
+  if (plan !== undefined) change.plan = plan?.trim() || null;
+  if (typeof suspended === 'boolean') change.suspended = suspended;
+  if (Object.keys(change).length === 0) throw bad('at least one field must be provided');
+  return change;
+}
+
+function view({ id, name, plan, createdAt, suspendedAt }: Customer): Record<string, unknown> {
+  return { id, name, plan, created_at: secondsOf(createdAt), suspended_at: secondsOf(suspendedAt) };
+}

@@ -1,0 +1,33 @@
+import { openWorld, type World } from '../support/world.ts';
+let world: World;
+beforeAll(async () => { world = await openWorld({ env: { RELEASY_ADMIN_API_KEY: 'the-admin-key' } }); });
+afterAll(() => world.close());
+test('smoke', async () => {
+  const headers = { 'x-releasy-admin-key': 'the-admin-key' };
+  const ask = (method: string, path: string, json?: unknown, more = {}) => world.ask(method, path, { as: null, headers: { ...headers, ...more }, ...(json === undefined ? {} : { json }) });
+  const made = await ask('POST', '/v1/releases', { product: 'p', version: '1' }, { 'idempotency-key': 'a' });
+  console.log(made.status, made.bytes.toString());
+  const again = await ask('POST', '/v1/releases', { product: 'p', version: '1' }, { 'idempotency-key': 'a' });
+  console.log(again.status, again.headers.get('idempotency-replayed'), again.bytes.toString());
+  const { id } = made.json<{ id: string }>();
+  const slot = (await ask('POST', `/v1/releases/${id}/artifacts/presign`, { filename: 'Linux.tar.gz', platform: 'linux' }));
+  console.log(slot.status, slot.bytes.toString());
+  const s = slot.json<Record<string, string>>();
+  const put = await fetch(s['upload_url']!, { method: 'PUT', body: 'hello', headers: { 'content-type': 'application/x-www-form-urlencoded' } });
+  console.log(put.status, await put.text());
+  const reg = await ask('POST', `/v1/releases/${id}/artifacts`, { artifact_id: s['artifact_id'], object_key: s['object_key'], checksum: '2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824', size: 5, platform: 'linux' });
+  console.log(reg.status, reg.bytes.toString());
+  for (const [m, p] of [['POST', `/v1/releases/${id}/publish`], ['GET', `/v1/releases/${id}`], ['GET', '/v1/releases?include_artifacts=true'], ['GET', `/v1/releases/${id}/SHA256SUMS`]] as const) { const a = await ask(m, p); console.log(a.status, a.bytes.toString()); }
+  const c = (await ask('POST', '/v1/admin/customers', { name: 'c' })).json<{ id: string }>();
+  const k = (await ask('POST', '/v1/admin/keys', { customer_id: c.id })).json<{ api_key: string }>();
+  console.log((await ask('POST', `/v1/admin/customers/${c.id}/entitlements`, { product: 'p', starts_at: 0 })).bytes.toString());
+  const t = await world.ask('POST', '/v1/downloads/token', { as: null, headers: { 'x-releasy-api-key': k.api_key }, json: { artifact_id: s['artifact_id'] } });
+  console.log(t.status, t.bytes.toString());
+  const d = await fetch(t.json<{ download_url: string }>().download_url, { redirect: 'manual' });
+  console.log(d.status, d.headers.get('location'));
+  const g = await fetch(d.headers.get('location')!);
+  console.log(g.status, await g.text(), [...g.headers]);
+  const del = await ask('DELETE', `/v1/releases/${id}`);
+  console.log(del.status);
+  console.log((await fetch(d.headers.get('location')!)).status);
+});
