@@ -155,10 +155,11 @@ export class Releases {
     const release = await this.get(who, id);
     const file = wish.id.toLowerCase();
     if (!wish.key.startsWith(filePrefix({ ...release, platform: wish.platform, id: file }))) throw elsewhere();
+    // In this order: a slot that is gone has become a file by then, if it ever does.
+    const slot = await this.#engine.catalog.releases.slot(file);
     const known = await this.#engine.catalog.releases.file(file);
     if (known?.request === request) return known;
     if (known) throw exists();
-    const slot = await this.#engine.catalog.releases.slot(file);
     if (!slot) throw missing();
     if (slot.release !== release.id || slot.key !== wish.key) throw elsewhere();
     const found = slot.outside ? await this.#outside(slot, wish, other) : await this.#here(who, slot, wish);

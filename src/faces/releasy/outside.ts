@@ -1,9 +1,10 @@
 import { createHash } from 'node:crypto';
+import type { Request } from 'express';
 import type { Clock } from '../../kit/clock.ts';
 import type { Download, ReleaseFile, Slot } from '../../core/model.ts';
 import { Refusal } from '../../core/refusal.ts';
 import type { Lying, OtherStore } from '../../core/releases.ts';
-import { shownAs, type SigningWish, type Storage } from './storage.ts';
+import { methodOf, shownAs, type SigningWish, type Storage } from './storage.ts';
 
 export interface OutsideOptions {
   readonly clock: Clock;
@@ -48,12 +49,12 @@ export class OutsideStorage implements Storage, OtherStore {
   }
 
   /** @throws Refusal `lost` where another object lies there than was registered. */
-  async downloadUrl(file: ReleaseFile, { expiresAt }: Download): Promise<string> {
+  async downloadUrl(file: ReleaseFile, { expiresAt }: Download, req: Request): Promise<string> {
     const { key, versionId, etag } = file;
     const lying = await this.find(key, versionId);
     if (lying?.etag !== etag) throw new Refusal('lost', 'the artifact is not what was registered any more');
     const expires = Math.max(1, Math.floor((expiresAt - this.#options.clock.now()) / 1000));
-    return this.#sign('GET', key, expires, { ...versionOf(versionId), ...shownAs(file) });
+    return this.#sign(methodOf(req), key, expires, { ...versionOf(versionId), ...shownAs(file) });
   }
 
   async find(key: string, versionId: string | null = null): Promise<(Lying & { sha256?: string }) | undefined> {

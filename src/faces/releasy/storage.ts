@@ -34,7 +34,7 @@ export interface Storage {
   uploadUrl(slot: Slot, req: Request): Promise<string>;
   /** A capability to fill the slot by; undefined where there is no such way. */
   resumable(slot: Slot): Promise<Resumable | undefined>;
-  /** A URL that a GET fetches the file by; undefined where it can only be sent. */
+  /** A URL that fetches the file by the request's method, GET or HEAD; undefined where it can only be sent. */
   downloadUrl(file: ReleaseFile, download: Download, req: Request): Promise<string | undefined>;
   /** The store of files that are not here. */
   readonly other: OtherStore | undefined;
@@ -82,7 +82,7 @@ export class HouseStorage implements Storage {
   downloadUrl(file: ReleaseFile, { id, expiresAt }: Download, req: Request): Promise<string | undefined> {
     const { bucket, key } = file;
     const expires = Math.max(1, Math.floor((expiresAt - this.#options.core.clock.now()) / 1000));
-    return this.#sign(`download/${id}`, { method: 'GET', bucket, key, expires, query: { versionId: file.id, ...shownAs(file) } }, req);
+    return this.#sign(`download/${id}`, { method: methodOf(req), bucket, key, expires, query: { versionId: file.id, ...shownAs(file) } }, req);
   }
 
   async #sign(credential: string, wish: Omit<SigningWish, 'keyId' | 'secret'>, req: Request): Promise<string | undefined> {
@@ -91,6 +91,10 @@ export class HouseStorage implements Storage {
     const { id: keyId, secret } = await core.keys.lend({ namespace: home.who.namespace, credential });
     return presign({ ...wish, keyId, secret, host: new URL(baseUrl(req)).host });
   }
+}
+
+export function methodOf({ method }: Request): 'GET' | 'HEAD' {
+  return method === 'HEAD' ? 'HEAD' : 'GET';
 }
 
 /** What the answer to a signed GET says of the file, whatever its uploader said of it. */
