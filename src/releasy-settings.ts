@@ -1,5 +1,5 @@
 /** The settings of the Releasy face. Their names are those that Releasy has, so that its operators keep what they have set. */
-import { nodeName, seconds, token, webAddress, words, yesOrNo, type Settings } from './readings.ts';
+import { nodeName, oneOf, seconds, token, webAddress, words, yesOrNo, type Settings } from './readings.ts';
 
 export interface ReleasyConfig {
   /** The namespace that owns the releases. */
@@ -22,6 +22,8 @@ export interface ReleasyConfig {
   /** Null for no artifacts. */
   readonly bucket: string | null;
   readonly presignAge: number;
+  /** Whether downloads are sent from here, and not led to S3. */
+  readonly downloads: 'redirect' | 'direct';
   /** These name another S3 than ours; all undefined for ours. */
   readonly endpoint: string | undefined;
   readonly region: string | undefined;
@@ -46,6 +48,10 @@ export const releasySettings: Settings<ReleasyConfig> = {
   publicUrl: { name: 'RELEASY_PUBLIC_BASE_URL', otherwise: undefined, read: webAddress, sentence: 'Where clients find this server, for download URLs. Without it, where it listens.' },
   bucket: { name: 'RELEASY_ARTIFACT_BUCKET', otherwise: 'releases', read: words, blank: null, sentence: 'The bucket that artifacts of releases are uploaded to; made when it is first needed. Set to nothing, there are none.' },
   presignAge: { name: 'RELEASY_ARTIFACT_PRESIGN_EXPIRES_SECONDS', otherwise: '900', read: seconds(1, week), sentence: 'How long a URL is good that an artifact is uploaded to.' },
+  downloads: {
+    name: 'STOWAGE_RELEASY_DOWNLOADS', otherwise: 'redirect', read: oneOf('redirect', 'direct'),
+    sentence: 'Whether a download token leads to a signed URL of S3, or to the bytes themselves, as they do where S3 is off.',
+  },
   endpoint: { name: 'RELEASY_ARTIFACT_ENDPOINT', otherwise: undefined, read: webAddress, sentence: 'Another S3 that keeps the artifacts, in place of this server; so do the four that follow.' },
   region: { name: 'RELEASY_ARTIFACT_REGION', otherwise: undefined, read: nodeName, sentence: 'Its region.' },
   accessKey: { name: 'RELEASY_ARTIFACT_ACCESS_KEY', otherwise: undefined, read: token, sentence: 'The id of an access key of its.' },

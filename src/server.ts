@@ -11,9 +11,10 @@ import { openEngine } from './engines/index.ts';
 import { consoleApi } from './faces/console/index.ts';
 import { releasy } from './faces/releasy/index.ts';
 import { resumable } from './faces/resumable/index.ts';
+import { pinnedAbout, plainFacts } from './faces/s3/about.ts';
 import { S3 } from './faces/s3/index.ts';
 import { runLifecycle } from './faces/s3/lifecycle.ts';
-import { presign } from './faces/s3/signing/presign.ts';
+import { presign, type Presigning } from './faces/s3/signing/presign.ts';
 import { capabilities, shakenFist, wording } from './faces/shakenfist/index.ts';
 import { web } from './faces/web/index.ts';
 import { Book } from './http/book.ts';
@@ -107,7 +108,7 @@ function openDomain(engine: Engine, config: Config, { systemKey, secret }: { sys
     source: config.fetch === 'off' ? undefined : openOutbound({
       anywhere: config.fetch === 'any', maxSize: config.fetchMaxSize, pace: { rate: config.minRate, window: config.rateWindow },
     }),
-    systemKey, pepper: config.releasy.pepper,
+    systemKey, pinnedAbout, pepper: config.releasy.pepper,
     keys: { secret, configured: config.s3KeyId === undefined ? undefined : { id: config.s3KeyId, secret: config.s3Secret! } },
   });
 }
@@ -127,13 +128,13 @@ async function serve(core: Core, { config, log, book, identity }: Serving): Prom
   const tokens = new Tokens(core, { secret: identity.secret, issuer: identity.node, lifetime: config.tokenLifetime });
   const api = shakenFist(core, { ...common, node: identity.node, tokens });
   const pages = web(core, { ...common, node: identity.node, capabilities, headroom: config.headroom });
-  const resuming = resumable({ core, book, lifetime, log, tokens, interim: config.interim === 'on' });
+  const resuming = resumable({ core, book, lifetime, log, tokens, interim: config.interim === 'on', objectFacts: plainFacts });
   const s3 = await listenS3(core, { config, log, metrics, lifetime });
-  const storage = consoleApi({
-    core, book, lifetime, log, tokens, region: config.s3Region, rate: config.presignRate,
-    presign: s3 && (({ host, ...wish }) => presign({ ...wish, endpoint: config.s3Url ?? s3Endpoint(host, s3.urls[0]!), region: config.s3Region, now: core.clock.now() })),
-  });
-  const releases = releasy({ core, book, lifetime, log, settings: config.releasy });
+  const signed = (wish: Omit<Presigning, 'now'>): string => presign({ ...wish, now: core.clock.now() });
+  const signedHere = s3 && (({ host, ...wish }: Omit<Presigning, 'now' | 'endpoint' | 'region'> & { readonly host: string }): string =>
+    signed({ ...wish, endpoint: config.s3Url ?? s3Endpoint(host, s3.urls[0]!), region: config.s3Region }));
+  const storage = consoleApi({ core, book, lifetime, log, tokens, region: config.s3Region, rate: config.presignRate, presign: signedHere });
+  const releases = releasy({ core, book, lifetime, log, tokens, settings: config.releasy, presign: signedHere, presignElsewhere: signed, onSent: (count) => metrics.sent(count) });
   const mounted = [...pages.mounted, ...api.mounted, ...resuming.mounted, ...storage.mounted, ...releases.mounted];
   demandWhole(book, mounted);
   const app = assemble([resuming.router, api.router, storage.router, releases.router, pages.router], { book, log, metrics, corsOrigins: config.corsOrigins });

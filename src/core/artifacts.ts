@@ -1,7 +1,7 @@
 import type { Clock } from '../kit/clock.ts';
 import type { Digest } from '../kit/digest.ts';
 import { isId, newId } from '../kit/ids.ts';
-import { isSystem, owns, sees, sightOf, trustedBy } from './access.ts';
+import { demandUnpinned, isPinned, isSystem, owns, sees, sightOf, trustedBy } from './access.ts';
 import type { Blobs } from './blobs.ts';
 import type { Engine, Page, Publication, Published } from './engine.ts';
 import type { Artifact, ArtifactType, Blob, Event, EventType, Principal, Version } from './model.ts';
@@ -142,28 +142,29 @@ export class Artifacts {
 
   /** Deletes; undefined when it was deleted before. */
   async remove(who: Principal, ref: string): Promise<Artifact | undefined> {
-    const artifact = await this.getOwn(who, ref);
+    const artifact = await this.#getChangeable(who, ref);
     return this.#engine.catalog.artifacts.remove(artifact.uuid, this.#clock.now(), this.#event(artifact.uuid, 'audit', 'deleted', who));
   }
 
-  /** Deletes every active artifact of `namespace`; answers their uuids. */
+  /** Deletes every active artifact of `namespace` that no release holds; answers their uuids. */
   async removeAll(who: Principal, namespace: string): Promise<string[]> {
     if (!owns(who, namespace)) throw new Refusal('unauthenticated', 'unauthorized');
     if (!(await this.#engine.catalog.namespaces.get(namespace))) throw new Refusal('not_found', 'namespace not found');
     const removed: string[] = [];
-    for (;;) {
-      const page = await this.list(who, { namespace }, { after: removed.at(-1) ?? null, limit: 500 });
+    for (let after: string | null = null; ; ) {
+      const page: Artifact[] = await this.list(who, { namespace }, { after, limit: 500 });
       if (page.length === 0) return removed;
-      for (const artifact of page) {
+      for (const artifact of page.filter((one) => !isPinned(one))) {
         await this.remove(who, artifact.uuid);
         removed.push(artifact.uuid);
       }
+      after = page.at(-1)!.uuid;
     }
   }
 
   /** Deletes one version, and with the last one the artifact. */
   async removeVersion(who: Principal, ref: string, index: number): Promise<Artifact> {
-    const artifact = await this.getOwn(who, ref);
+    const artifact = await this.#getChangeable(who, ref);
     const event = this.#event(artifact.uuid, 'audit', `version ${index} deleted`, who);
     const changed = await this.#engine.catalog.artifacts.removeVersion(artifact.uuid, index, this.#clock.now(), event);
     if (!changed) throw new Refusal('not_found', 'artifact index not found');
@@ -171,20 +172,26 @@ export class Artifacts {
   }
 
   async setMaxVersions(who: Principal, ref: string, maxVersions: number): Promise<void> {
-    const artifact = await this.getOwn(who, ref);
+    const artifact = await this.#getChangeable(who, ref);
     const event = this.#event(artifact.uuid, 'mutate', `keeps at most ${maxVersions} versions`, who);
     await this.#engine.catalog.artifacts.setMaxVersions(artifact.uuid, maxVersions, this.#clock.now(), event);
   }
 
   /** Shares with every namespace, or ends that. Only artifacts of `system`. */
   async share(who: Principal, ref: string, shared: boolean): Promise<Artifact> {
-    const artifact = await this.getOwn(who, ref);
+    const artifact = await this.#getChangeable(who, ref);
     if (shared && artifact.namespace !== 'system') throw new Refusal('forbidden', 'only artifacts in the system namespace can be shared');
     if (!shared && !artifact.shared) throw new Refusal('forbidden', 'artifact not shared');
     const event = this.#event(artifact.uuid, 'audit', shared ? 'shared' : 'no longer shared', who);
     const changed = await this.#engine.catalog.artifacts.setShared(artifact.uuid, shared, event);
     if (!changed) throw new Refusal('not_found', 'artifact not found');
     return changed;
+  }
+
+  async #getChangeable(who: Principal, ref: string): Promise<Artifact> {
+    const artifact = await this.getOwn(who, ref);
+    demandUnpinned(artifact);
+    return artifact;
   }
 
   /** Checks rights and names before anything is created. */
@@ -198,6 +205,7 @@ export class Artifacts {
     if (target.shared && namespace !== 'system') throw new Refusal('forbidden', 'only artifacts in the system namespace can be shared');
     const kind = target.type === 'label' ? 'label' : 'upload';
     const sourceUrl = target.sourceUrl ?? `sf://${kind}/${namespace}/${target.name}`;
+    demandUnpinned({ sourceUrl });
     return {
       namespace, type: target.type, name: target.name, sourceUrl, shared: target.shared,
       maxVersions: target.maxVersions ?? defaultMaxVersions, setMaxVersions: target.maxVersions !== undefined,

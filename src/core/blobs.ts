@@ -52,12 +52,19 @@ export class Blobs {
 
   /** A digest of the blob's bytes, from the record, or computed now and recorded. */
   async digest(who: Principal, uuid: string, algorithm: Algorithm): Promise<Digest> {
+    return (await this.digests(who, uuid, [algorithm]))[0]!;
+  }
+
+  /** Digests of the blob's bytes in the order asked for. Those that are not on record are computed in one go, and recorded. */
+  async digests(who: Principal, uuid: string, algorithms: readonly Algorithm[]): Promise<Digest[]> {
     const blob = await this.get(who, uuid);
-    const known = algorithm === 'sha512' ? blob.sha512 : blob.digests[algorithm];
-    if (known !== undefined) return { algorithm, hex: known };
-    const [digest] = await this.#engine.bytes.digests(await this.#address(blob), [algorithm]);
-    await this.#engine.catalog.blobs.addDigest(blob.sha512, algorithm, digest!.hex);
-    return digest!;
+    const known = new Map(Object.entries({ ...blob.digests, sha512: blob.sha512 }) as [Algorithm, string][]);
+    const unknown = algorithms.filter((algorithm) => !known.has(algorithm));
+    for (const { algorithm, hex } of unknown.length === 0 ? [] : await this.#engine.bytes.digests(await this.#address(blob), unknown)) {
+      await this.#engine.catalog.blobs.addDigest(blob.sha512, algorithm, hex);
+      known.set(algorithm, hex);
+    }
+    return algorithms.map((algorithm) => ({ algorithm, hex: known.get(algorithm)! }));
   }
 
   /**

@@ -4,10 +4,12 @@ import { Artifacts } from './artifacts.ts';
 import { Audits } from './audits.ts';
 import { Blobs } from './blobs.ts';
 import { Buckets } from './buckets.ts';
+import { Downloads } from './downloads.ts';
 import { CustomerKeys } from './customer-keys.ts';
 import { Customers } from './customers.ts';
 import type { Engine, Health } from './engine.ts';
 import { Fetching, type Source } from './fetching.ts';
+import { Idempotency } from './idempotency.ts';
 import { Journal } from './journal.ts';
 import { Keys, type KeysOptions } from './keys.ts';
 import { Ledgers } from './ledgers.ts';
@@ -15,10 +17,12 @@ import { Namespaces } from './namespaces.ts';
 import { Objects } from './objects.ts';
 import { Parts } from './parts.ts';
 import { recover, type Recovered } from './recovery.ts';
+import { Releases } from './releases.ts';
 import { Scrub, type ScrubPace } from './scrub.ts';
 import { Sealer } from './sealer.ts';
 import { Sweep, type SweepAges } from './sweep.ts';
 import { Uploads, type UploadLimits } from './uploads.ts';
+import { Vouchers } from './vouchers.ts';
 
 export interface Core {
   readonly clock: Clock;
@@ -31,6 +35,9 @@ export interface Core {
   readonly parts: Parts;
   readonly keys: Keys;
   readonly ledgers: Ledgers;
+  readonly releases: Releases;
+  readonly downloads: Downloads;
+  readonly idempotency: Idempotency;
   readonly customers: Customers;
   readonly customerKeys: CustomerKeys;
   readonly audits: Audits;
@@ -57,6 +64,8 @@ export interface CoreOptions {
   /** The key that opens the `system` namespace. */
   readonly systemKey: string;
   readonly keys: KeysOptions;
+  /** What is to be kept of what a face said of an object that a release pins; all of it without this. */
+  readonly pinnedAbout?: (about: string) => string;
   /** Keys the verifiers of customers' secrets; none is as good as an empty one. */
   readonly pepper?: string | undefined;
 }
@@ -65,7 +74,8 @@ export interface CoreOptions {
 export async function openCore(engine: Engine, options: CoreOptions): Promise<Core> {
   const clock = options.clock ?? wallClock;
   const recovered = await recover(engine, clock);
-  const namespaces = new Namespaces(engine.catalog, clock);
+  const vouchers = new Vouchers(engine.catalog);
+  const namespaces = new Namespaces(engine.catalog, clock, vouchers);
   await namespaces.ensureSystem(options.systemKey);
   const uploads = new Uploads(engine, clock, options.limits);
   const blobs = new Blobs(engine, clock);
@@ -75,17 +85,20 @@ export async function openCore(engine: Engine, options: CoreOptions): Promise<Co
   const ledgers = new Ledgers(engine.catalog, clock);
   const objects = new Objects({ engine, clock, buckets, uploads, blobs, sealer });
   const parts = new Parts({ engine, clock, buckets, uploads, objects });
+  const releases = new Releases({ engine, clock, blobs, uploads, vouchers }, { slotAge: options.ages.multipart, pinnedAbout: options.pinnedAbout ?? ((about) => about) });
+  const idempotency = new Idempotency(engine.catalog, clock);
   const audits = new Audits(engine.catalog, clock);
+  const customers = new Customers(engine.catalog, clock);
   const customerKeys = new CustomerKeys(engine.catalog, clock, audits, options.pepper);
   const fetching = new Fetching({ engine, clock, uploads, artifacts, source: options.source });
   await fetching.resume();
   return {
     clock, namespaces, uploads, blobs, artifacts, buckets, fetching, recovered,
-    objects, parts, audits, customerKeys,
-    customers: new Customers(engine.catalog, clock),
-    keys: new Keys(engine.catalog, clock, options.keys), ledgers,
+    objects, parts, audits, customerKeys, customers, ledgers, releases, idempotency,
+    downloads: new Downloads({ engine, clock, vouchers, customers, customerKeys }, options.pepper),
+    keys: new Keys(engine.catalog, clock, vouchers, options.keys),
     journal: new Journal(engine.catalog, clock),
-    sweep: new Sweep(engine, clock, parts, { ...options.ages, idle: options.limits.idle }),
+    sweep: new Sweep(engine, clock, { parts, releases }, { ...options.ages, idle: options.limits.idle }),
     scrub: new Scrub(engine, clock, options.scrub),
     health: engine.health,
     totals: () => engine.catalog.contents.totals(),

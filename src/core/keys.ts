@@ -4,6 +4,7 @@ import { grants, isSystem, owns } from './access.ts';
 import type { Catalog, Page } from './engine.ts';
 import { SYSTEM, type AccessKey, type Event, type Grant, type Principal } from './model.ts';
 import { Refusal } from './refusal.ts';
+import type { Vouchers } from './vouchers.ts';
 
 const cipher = 'aes-256-gcm';
 /** How ids of lent keys begin. */
@@ -21,10 +22,12 @@ export class Keys {
   readonly #catalog: Catalog;
   readonly #clock: Clock;
   readonly #options: KeysOptions;
+  readonly #vouchers: Vouchers;
   readonly #key: Uint8Array;
 
-  constructor(catalog: Catalog, clock: Clock, options: KeysOptions) {
+  constructor(catalog: Catalog, clock: Clock, vouchers: Vouchers, options: KeysOptions) {
     this.#catalog = catalog;
+    this.#vouchers = vouchers;
     this.#clock = clock;
     this.#options = options;
     this.#key = new Uint8Array(hkdfSync('sha256', options.secret, '', 'stowage access keys', 32));
@@ -66,8 +69,8 @@ export class Keys {
    * A key for URLs that a server signs on behalf of whoever asked it to. It is kept nowhere, and ends with the credential
    * that was used.
    */
-  async lend({ namespace, credential }: Principal): Promise<{ id: string; secret: string }> {
-    const known = await this.#catalog.namespaces.credential(namespace, credential);
+  async lend({ namespace, credential }: Pick<Principal, 'namespace' | 'credential'>): Promise<{ id: string; secret: string }> {
+    const known = await this.#vouchers.find(namespace, credential);
     if (!known) throw new Refusal('unauthenticated', 'the key of this token is gone; log in again');
     const id = `${lent}${Buffer.from(JSON.stringify([namespace, credential, known.nonce])).toString('base64url')}`;
     return { id, secret: this.#secretOf(id) };
@@ -85,9 +88,9 @@ export class Keys {
 
   async #openLent(id: string): Promise<{ secret: string; who: Principal } | undefined> {
     const [namespace, credential, nonce] = readLent(id);
-    const known = namespace === undefined || credential === undefined ? undefined : await this.#catalog.namespaces.credential(namespace, credential);
+    const known = namespace === undefined || credential === undefined ? undefined : await this.#vouchers.find(namespace, credential);
     if (!known || known.nonce !== nonce) return undefined;
-    return { secret: this.#secretOf(id), who: { namespace: known.namespace, credential: known.name } };
+    return { secret: this.#secretOf(id), who: known.who };
   }
 
   #secretOf(id: string): string {

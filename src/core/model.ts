@@ -206,6 +206,64 @@ export interface Ledger {
   readonly allowance: number | null;
 }
 
+export type ReleaseStatus = 'draft' | 'published';
+
+/** A version of a product, and the files that go with it. */
+export interface Release {
+  readonly id: string;
+  readonly namespace: string;
+  readonly product: string;
+  readonly version: string;
+  readonly status: ReleaseStatus;
+  readonly createdAt: number;
+  /** Null while it is a draft. */
+  readonly publishedAt: number | null;
+}
+
+/** Where a file of a release is to be put before it is registered. */
+export interface Slot {
+  /** The file will have it. */
+  readonly id: string;
+  readonly release: string;
+  readonly bucket: string;
+  readonly key: string;
+  readonly platform: string;
+  readonly fileName: string;
+  /** Whether the bucket is of another store. */
+  readonly outside: boolean;
+  readonly createdAt: number;
+  readonly expiresAt: number;
+}
+
+/** A file of a release: bytes that nothing done to the object they came from can change. */
+export interface ReleaseFile extends Omit<Slot, 'expiresAt'> {
+  readonly size: number;
+  readonly sha256: string;
+  /** What holds the bytes, by the artifact of the file's own id; null where another store has them. */
+  readonly blob: string | null;
+  readonly etag: string;
+  /** What the face that stored the object said of it. */
+  readonly about: string;
+  /** The other store's own name for the version; null where it keeps none. */
+  readonly versionId: string | null;
+  /** What tells one request to register it from another. */
+  readonly request: string;
+}
+
+/** The right of a customer to fetch one file for a while. */
+export interface Download {
+  readonly id: string;
+  /** What proves the token, which is never kept. */
+  readonly verifier: string;
+  readonly file: string;
+  readonly customer: string;
+  /** The customer's key that asked for it. */
+  readonly apiKey: string;
+  readonly purpose: string | null;
+  readonly createdAt: number;
+  readonly expiresAt: number;
+}
+
 /** Somebody who may have what is released. */
 export interface Customer {
   readonly id: string;
@@ -259,7 +317,7 @@ export interface Audit {
 }
 
 /** What can have metadata and events. */
-export type Subject = 'artifact' | 'blob' | 'bucket' | 'customer' | 'key' | 'namespace' | 'upload';
+export type Subject = 'artifact' | 'blob' | 'bucket' | 'customer' | 'key' | 'namespace' | 'release' | 'upload';
 
 export type EventType = 'audit' | 'mutate' | 'status' | 'usage' | 'resources' | 'prune' | 'historic';
 

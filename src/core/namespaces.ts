@@ -3,6 +3,7 @@ import { demandSystem, isSystem, makeCredential, owns, proves, sightOf, trustedB
 import type { Catalog, Page } from './engine.ts';
 import { SYSTEM, type Credential, type Event, type Namespace, type Principal } from './model.ts';
 import { Refusal } from './refusal.ts';
+import type { Vouchers } from './vouchers.ts';
 
 /** Key names that services of a Shaken Fist cluster keep for themselves. */
 const reservedKeyName = /^_service_key/;
@@ -12,10 +13,12 @@ const lawfulName = /^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/;
 export class Namespaces {
   readonly #catalog: Catalog;
   readonly #clock: Clock;
+  readonly #vouchers: Vouchers;
 
-  constructor(catalog: Catalog, clock: Clock) {
+  constructor(catalog: Catalog, clock: Clock, vouchers: Vouchers) {
     this.#catalog = catalog;
     this.#clock = clock;
+    this.#vouchers = vouchers;
   }
 
   /** Makes sure that `system` exists and that `key` opens it. */
@@ -55,9 +58,9 @@ export class Namespaces {
    * @throws Refusal `unauthenticated` when the credential was replaced or removed since.
    */
   async recall(namespace: string, credential: string, nonce: string): Promise<Principal> {
-    const known = await this.#catalog.namespaces.credential(namespace, credential);
+    const known = await this.#vouchers.find(namespace, credential);
     if (known?.nonce !== nonce) throw new Refusal('unauthenticated', 'the key of this token is gone; log in again');
-    return { namespace, credential };
+    return known.who;
   }
 
   /** Whether there is a namespace of that name, for whoever names one that is its own business. */

@@ -95,9 +95,9 @@ export class Uploads {
   }
 
 
-  /** sha512 of what is there so far, computed along with the appends. */
-  async digest(upload: Upload): Promise<Digest> {
-    return this.#engine.bytes.digest(upload.id, upload.offset, 'sha512');
+  /** A digest of what is there so far; sha512 was computed along with the appends, for another the bytes are read again. */
+  async digest(upload: Upload, algorithm: Algorithm = 'sha512'): Promise<Digest> {
+    return this.#engine.bytes.digest(upload.id, upload.offset, algorithm);
   }
 
   /**

@@ -26,6 +26,8 @@ export interface Capability {
   readonly maxSize: number;
   /** A media type, or its first half and a star; null for any. */
   readonly type: string | null;
+  /** The object that it becomes, where it becomes none of an artifact's versions but one. */
+  readonly object?: { readonly bucket: string; readonly key: string };
 }
 
 /** Who sends a request, and whether for one upload only. */
@@ -85,6 +87,11 @@ export class Tokens {
    */
   async grant(req: Request, capability: Capability, lifetime: number): Promise<string> {
     return this.#sign(await this.#claims(bearerOf(req)), lifetime, capability);
+  }
+
+  /** Gives the right to make one upload to whoever is told the token, on account of a credential. */
+  grantFor({ namespace, credential, nonce }: Pick<Claims, 'namespace' | 'credential' | 'nonce'>, capability: Capability, lifetime: number): Promise<string> {
+    return this.#sign({ namespace, credential, nonce }, lifetime, capability);
   }
 
   /**

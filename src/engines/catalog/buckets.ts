@@ -1,11 +1,13 @@
 import type { BucketFacts, ObjectConditions, ObjectsPage, Page, Retired, Retirement, Usage } from '../../core/engine.ts';
 import type { Bucket, Event, StoredObject } from '../../core/model.ts';
 import { Refusal } from '../../core/refusal.ts';
+import type { Dialect } from './dialect.ts';
 import type { Db, Host } from './host.ts';
 import { recordEvents } from './journal.ts';
 import { namespaceExists } from './namespaces.ts';
 import { findObject, holds, insertObject, listObjects, listVersions, nextIndex, promote } from './objects.ts';
 import { findArtifact } from './records.ts';
+import { findPinned, keepsReleases } from './release-rows.ts';
 import type { BucketRow } from './schema.ts';
 import { deleteArtifacts, endVersions } from './versions.ts';
 
@@ -62,6 +64,7 @@ export class Buckets implements BucketFacts {
   remove(name: string, event: Event): Promise<'removed' | 'none' | 'occupied'> {
     return this.#host.write(async (db) => {
       if (await db.selectFrom('objects').select('idx').where('bucket', '=', name).limit(1).executeTakeFirst()) return 'occupied';
+      if (await keepsReleases(db, name)) return 'occupied';
       const { numDeletedRows } = await db.deleteFrom('buckets').where('name', '=', name).executeTakeFirst();
       if (numDeletedRows === 0n) return 'none';
       await recordEvents(db, [event]);
@@ -85,7 +88,10 @@ export class Buckets implements BucketFacts {
   }
 
   object(bucket: string, key: string, version?: { readonly id: string | null }): Promise<StoredObject | undefined> {
-    return this.#host.read((db) => findObject(db, bucket, key, version));
+    return this.#host.read(async (db) => {
+      const found = await findObject(db, bucket, key, version);
+      return found ?? (version && version.id !== null ? findPinned(db, bucket, key, version.id) : undefined);
+    });
   }
 
   objects(bucket: string, page: ObjectsPage): Promise<StoredObject[]> {
@@ -114,7 +120,7 @@ export class Buckets implements BucketFacts {
       if (!head && Object.values(conditions).some((condition) => condition !== undefined)) return { kind: 'absent' };
       if (bucket.versioning === 'off') {
         if (!head) return { kind: 'absent' };
-        await this.#end(db, head, at);
+        await endObject(db, this.#host.dialect, head, at);
         await recordEvents(db, [event]);
         return { kind: 'gone', object: head };
       }
@@ -126,7 +132,7 @@ export class Buckets implements BucketFacts {
       const index = await nextIndex(db, name, key, known?.lastIndex ?? 0);
       const mark = { artifact, index, bucket: name, key, versionId, content: null, createdAt: at };
       await insertObject(db, mark);
-      if (replaced) await this.#end(db, replaced, at);
+      if (replaced) await endObject(db, this.#host.dialect, replaced, at);
       await recordEvents(db, [event]);
       return { kind: 'marked', object: { ...mark, namespace: bucket.namespace, current: true } };
     });
@@ -138,22 +144,33 @@ export class Buckets implements BucketFacts {
       const found = await findObject(db, bucket, key, { id });
       if (!found) return { kind: 'absent' };
       if (!holds(conditions, found)) return { kind: 'condition' };
-      await this.#end(db, found, at);
+      await endObject(db, this.#host.dialect, found, at);
       await recordEvents(db, [event]);
       return { kind: 'gone', object: found };
     });
   }
+}
 
-  /** Ends a version or a mark, and with the last one the artifact. */
-  async #end(db: Db, { artifact, bucket, key, index, content }: StoredObject, at: number): Promise<void> {
-    if (content) {
-      await endVersions(db, at, { artifact, first: index, last: index });
-    } else {
-      await db.deleteFrom('objects').where('bucket', '=', bucket).where('key', '=', key).where('idx', '=', index).execute();
-      await promote(db, bucket, key);
-    }
-    if (await db.selectFrom('objects').select('idx').where('artifact', '=', artifact).limit(1).executeTakeFirst()) return;
-    await deleteArtifacts(db, this.#host.dialect, at, { uuid: artifact });
+/** Ends a version or a mark, and with the last one the artifact. */
+async function endObject(db: Db, dialect: Dialect, { artifact, bucket, key, index, content }: StoredObject, at: number): Promise<void> {
+  if (content) {
+    await endVersions(db, at, { artifact, first: index, last: index });
+  } else {
+    await db.deleteFrom('objects').where('bucket', '=', bucket).where('key', '=', key).where('idx', '=', index).execute();
+    await promote(db, bucket, key);
+  }
+  if (await db.selectFrom('objects').select('idx').where('artifact', '=', artifact).limit(1).executeTakeFirst()) return;
+  await deleteArtifacts(db, dialect, at, { uuid: artifact });
+}
+
+/** Ends every version and mark of a key, unless its bucket locks them. */
+export async function endObjects(db: Db, dialect: Dialect, { bucket: name, key }: { readonly bucket: string; readonly key: string }, at: number): Promise<void> {
+  const bucket = await findBucket(db, name);
+  if (!bucket || bucket.settings['lock'] !== undefined) return;
+  for (;;) {
+    const newest = await findObject(db, name, key);
+    if (!newest) return;
+    await endObject(db, dialect, newest, at);
   }
 }
 

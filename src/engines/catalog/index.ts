@@ -5,13 +5,17 @@ import { Audits } from './audits.ts';
 import { Blobs } from './blobs.ts';
 import { Buckets } from './buckets.ts';
 import { Contents } from './contents.ts';
+import { Downloads } from './downloads.ts';
 import { Customers } from './customers.ts';
 import type { Host } from './host.ts';
+import { Idempotency } from './idempotency.ts';
 import { Journal } from './journal.ts';
 import { Keys } from './keys.ts';
 import { Ledgers } from './ledgers.ts';
 import { Namespaces } from './namespaces.ts';
 import { Parts } from './parts.ts';
+import { Releases } from './releases.ts';
+
 import { Uploads } from './uploads.ts';
 
 export { sqliteDialect } from './dialect.ts';
@@ -31,6 +35,9 @@ export function catalogOn(host: Host): Catalog {
     parts: new Parts(host),
     ledgers: new Ledgers(host),
     keys: new Keys(host),
+    releases: new Releases(host),
+    downloads: new Downloads(host),
+    idempotency: new Idempotency(host),
     customers: new Customers(host),
     audits: new Audits(host),
     journal: new Journal(host),

@@ -8,6 +8,7 @@ import { bucketsStep } from './buckets-step.ts';
 import { customersStep } from './customers-step.ts';
 import { ledgersStep } from './ledgers-step.ts';
 import { foundation } from './foundation.ts';
+import { releasesStep } from './releases-step.ts';
 
 export interface Migration {
   readonly name: string;
@@ -15,7 +16,7 @@ export interface Migration {
 }
 
 /** In order; the first is number 1. */
-export const migrations: readonly Migration[] = [foundation, aboutUploads, bucketsStep, ledgersStep, customersStep];
+export const migrations: readonly Migration[] = [foundation, aboutUploads, bucketsStep, ledgersStep, customersStep, releasesStep];
 
 /**
  * Brings the schema to the newest step. Each step is one transaction and is recorded in it, so that a process that

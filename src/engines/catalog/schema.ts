@@ -4,7 +4,7 @@
  */
 import type { Generated, Selectable } from 'kysely';
 import type { Algorithm } from '../../kit/digest.ts';
-import type { ArtifactState, ArtifactType, Bucket, ContentState, CustomerKey, EventType, Subject, UploadState } from '../../core/model.ts';
+import type { ArtifactState, ArtifactType, Bucket, ContentState, CustomerKey, EventType, ReleaseStatus, Subject, UploadState } from '../../core/model.ts';
 
 type Flag = 0 | 1;
 
@@ -27,6 +27,11 @@ export interface Tables {
   parts: PartTable;
   ledgers: LedgerTable;
   keys: KeyTable;
+  releases: ReleaseTable;
+  slots: SlotTable;
+  release_files: ReleaseFileTable;
+  downloads: DownloadTable;
+  reservations: ReservationTable;
   customers: CustomerTable;
   entitlements: EntitlementTable;
   customer_keys: CustomerKeyTable;
@@ -181,6 +186,65 @@ interface KeyTable {
   revoked_at: number | null;
 }
 
+interface ReleaseTable {
+  id: string;
+  namespace: string;
+  product: string;
+  version: string;
+  status: ReleaseStatus;
+  created_at: number;
+  published_at: number | null;
+}
+
+interface PlaceColumns {
+  id: string;
+  release: string;
+  bucket: string;
+  key: string;
+  platform: string;
+  file_name: string;
+  created_at: number;
+}
+
+interface SlotTable extends PlaceColumns {
+  outside: Flag;
+  expires_at: number;
+}
+
+interface ReleaseFileTable extends PlaceColumns {
+  size: number;
+  sha256: string;
+  blob: string | null;
+  etag: string;
+  about: string;
+  version_id: string | null;
+  request: string;
+}
+
+interface DownloadTable {
+  id: string;
+  verifier: string;
+  file: string;
+  customer: string;
+  api_key: string;
+  purpose: string | null;
+  created_at: number;
+  expires_at: number;
+}
+
+interface ReservationTable {
+  id: string;
+  fingerprint: string;
+  seed: string;
+  /** Null when nobody works on it. */
+  owner: string | null;
+  lease_until: number;
+  /** Null until it is done. */
+  outcome: string | null;
+  created_at: number;
+  expires_at: number;
+}
+
 interface CustomerTable {
   id: string;
   namespace: string;
@@ -252,6 +316,10 @@ export type ArtifactRow = Selectable<ArtifactTable>;
 export type BucketRow = Selectable<BucketTable>;
 export type MultipartRow = Selectable<MultipartTable>;
 export type KeyRow = Selectable<KeyTable>;
+export type ReleaseRow = Selectable<ReleaseTable>;
+export type SlotRow = Selectable<SlotTable>;
+export type ReleaseFileRow = Selectable<ReleaseFileTable>;
+export type DownloadRow = Selectable<DownloadTable>;
 export type CustomerRow = Selectable<CustomerTable>;
 export type EntitlementRow = Selectable<EntitlementTable>;
 export type CustomerKeyRow = Selectable<CustomerKeyTable>;

@@ -32,6 +32,12 @@ export const methods: { readonly [Noun in keyof Catalog]: Readonly<Record<keyof 
   parts: { begin: 'write', get: 'read', list: 'read', put: 'write', parts: 'read', end: 'write', idle: 'read', forget: 'write' },
   ledgers: { get: 'read', setLimits: 'write', spend: 'write' },
   keys: { create: 'write', get: 'read', list: 'read', revoke: 'write' },
+  releases: {
+    create: 'write', get: 'read', list: 'read', turn: 'write', remove: 'write', open: 'write', slot: 'read', lapsed: 'read', close: 'write', register: 'write',
+    file: 'read', files: 'read',
+  },
+  downloads: { create: 'write', get: 'read', proved: 'read', forget: 'write' },
+  idempotency: { reserve: 'write', renew: 'write', settle: 'write', giveUp: 'write', forget: 'write' },
   customers: {
     create: 'write', get: 'read', list: 'read', change: 'write', entitle: 'write', entitlements: 'read', changeEntitlement: 'write', dropEntitlement: 'write',
     entitled: 'read', addKey: 'write', key: 'read', proved: 'read', revokeKey: 'write', used: 'write',

@@ -3,6 +3,7 @@ import type { Bucket, Ledger } from '../../core/model.ts';
 import { Refusal } from '../../core/refusal.ts';
 import { json, send } from '../../http/answering.ts';
 import { faultOf, type CorsRule } from '../../http/bucket-cors.ts';
+import { once } from '../../http/idempotency.ts';
 import { ANSWERED, type Routes } from '../../http/routes.ts';
 import { everything } from './listing.ts';
 
@@ -18,8 +19,14 @@ export function buckets(routes: Routes, core: Core, region: string): void {
     .owned('createBucket', async ({ who, body, req, res }) => {
       const { name, public: open = false } = body<{ name: string; public?: boolean }>();
       if (name.includes('.')) throw new Refusal('malformed', 'a bucket name made here has no dots', { what: 'bucket' });
-      const made = await core.buckets.create(who, name);
-      json(req, res, 201, view(open ? await core.buckets.change(who, name, { open }) : made));
+      const asking = { caller: `${who.namespace} ${who.credential}`, operation: 'createBucket', wish: [name, open] };
+      const made = await once(core.idempotency, { req, res }, asking, async (_, again) => {
+        // Whoever died over it may have made it, and no more.
+        const there = again ? await core.buckets.peek(name) : undefined;
+        const bucket = there?.namespace === who.namespace ? there : await core.buckets.create(who, name);
+        return view(open ? await core.buckets.change(who, name, { open }) : bucket);
+      });
+      json(req, res, 201, made);
       return ANSWERED;
     })
     .owned('listBuckets', async ({ who }) => {

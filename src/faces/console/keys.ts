@@ -2,6 +2,7 @@ import type { Core } from '../../core/index.ts';
 import type { AccessKey, Verb } from '../../core/model.ts';
 import { Refusal } from '../../core/refusal.ts';
 import { json, send } from '../../http/answering.ts';
+import { refuseKey } from '../../http/idempotency.ts';
 import { ANSWERED, type Routes } from '../../http/routes.ts';
 import { everything } from './listing.ts';
 
@@ -16,6 +17,7 @@ interface Wish {
 export function keys(routes: Routes, core: Core): void {
   routes
     .owned('createAccessKey', async ({ who, body, req, res }) => {
+      refuseKey(req, 'an access key is told once, so that making one cannot be repeated: Idempotency-Key is not supported here');
       const { name, buckets = [], permissions } = body<Wish>();
       const granted = verbs.filter((verb) => permissions[verb]);
       if (granted.length === 0) throw new Refusal('malformed', 'a key needs a permission: read, write, delete or admin');

@@ -1,6 +1,7 @@
 import type { Core } from '../../core/index.ts';
 import { Refusal } from '../../core/refusal.ts';
 import { json } from '../../http/answering.ts';
+import { once } from '../../http/idempotency.ts';
 import { ANSWERED, type Routes } from '../../http/routes.ts';
 import { own } from './buckets.ts';
 
@@ -41,6 +42,9 @@ export function presigning(routes: Routes, { core, presign, rate }: PresignOptio
       json(req, res, 429, { detail: 'too many URLs were asked for; wait a little', code: 'too_many' }, { 'Retry-After': Math.ceil(wait / 1000) });
       return ANSWERED;
     }
+    // Nothing is kept of the URL but what it was for: it is signed anew each time.
+    const asking = { caller: `${who.namespace} ${who.credential}`, operation: 'presignObject', wish: [name, key, operation, expires, contentType ?? null] };
+    await once(core.idempotency, { req, res }, asking, () => Promise.resolve(null));
     const { id: keyId, secret } = await core.keys.lend(who);
     const method = operation === 'get' ? 'GET' : 'PUT';
     const url = presign({ host: req.headers.host ?? '', method, bucket: name, key, expires, contentType, keyId, secret });

@@ -1,4 +1,5 @@
 import type { Customer } from '../../core/model.ts';
+import { once } from '../../http/idempotency.ts';
 import type { Desk } from './index.ts';
 import { bad, filterOf, paged, pageOf, required, secondsOf } from './reading.ts';
 
@@ -11,12 +12,14 @@ interface Wish {
 /** Those who may have what is released. */
 export function customers({ core, doors, home }: Desk): void {
   doors
-    .operator('createCustomer', ['platform_admin'], async ({ who, body }) => {
+    .operator('createCustomer', ['platform_admin'], async ({ req, res, who, body }) => {
       const { name, plan } = body<Wish>();
       const wish = { name: required('name', name), plan: plan?.trim() || null };
-      await home.open();
-      const { suspended_at: _, ...made } = view(await core.customers.create(who, wish));
-      return made;
+      return once(core.idempotency, { req, res }, { caller: who.credential, operation: 'createCustomer', wish }, async (seed) => {
+        await home.open();
+        const { suspended_at: _, ...made } = view(await core.customers.create(who, wish, seed));
+        return made;
+      });
     })
     .operator('listCustomers', ['platform_admin', 'platform_support'], async ({ who, given }) => {
       const filter = { id: filterOf(given, 'customer_id'), name: filterOf(given, 'name'), plan: filterOf(given, 'plan') };

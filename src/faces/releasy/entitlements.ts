@@ -1,5 +1,6 @@
 import type { Entitlement } from '../../core/model.ts';
 import { send } from '../../http/answering.ts';
+import { once } from '../../http/idempotency.ts';
 import { ANSWERED } from '../../http/routes.ts';
 import type { Desk } from './index.ts';
 import { bad, filterOf, paged, pageOf, required, secondsOf } from './reading.ts';
@@ -20,12 +21,13 @@ export function entitlements({ core, doors }: Desk): void {
       const { found, about } = await list;
       return { entitlements: found.map(view), ...about };
     })
-    .operator('createEntitlement', ['platform_admin'], async ({ who, given, body }) => {
+    .operator('createEntitlement', ['platform_admin'], async ({ req, res, who, given, body }) => {
       const customer = given.text('customer_id');
       await core.customers.get(who, customer);
       const { product, starts_at: starts, ends_at: ends = null, metadata } = body<Wish>();
       const wish = { product: required('product', product), startsAt: startOf(starts), endsAt: ends === null ? null : ends * 1000, metadata: jsonOf(metadata) };
-      return view(await core.customers.entitle(who, customer, wish));
+      const asking = { caller: who.credential, operation: 'createEntitlement', wish: [customer, wish] };
+      return once(core.idempotency, { req, res }, asking, async (seed) => view(await core.customers.entitle(who, customer, wish, seed)));
     })
     .operator('changeEntitlement', ['platform_admin'], async ({ who, given, body }) => {
       return view(await core.customers.changeEntitlement(who, given.text('customer_id'), given.text('entitlement_id'), changeOf(body<Partial<Wish>>())));

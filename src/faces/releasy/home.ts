@@ -38,7 +38,8 @@ export class Home {
   async #make(name: string): Promise<Bucket | undefined> {
     await this.open();
     try {
-      return await this.#core.buckets.create(this.who, name);
+      // Whoever puts an artifact there, it is the bucket's owner who releases it.
+      return await this.#core.buckets.create(this.who, name, { settings: { ownership: 'BucketOwnerEnforced' } });
     } catch (error) {
       // Somebody may have been faster; a name that no bucket can have is a fault of the configuration.
       if (error instanceof Refusal && error.reason === 'conflict') return this.#core.buckets.peek(name);

@@ -1,27 +1,39 @@
 /** Releasy's API: releases of products, their artifacts, and the customers who may have them. */
-import type { Router } from 'express';
+import type { Request, Router } from 'express';
 import type { Logger } from 'pino';
 import type { Core } from '../../core/index.ts';
 import type { Book } from '../../http/book.ts';
 import { ForeignTokens } from '../../http/foreign-tokens.ts';
 import type { Lifetime } from '../../http/lifetime.ts';
 import { answerUnknown, refusing } from '../../http/refusing.ts';
+import type { Tokens } from '../../http/tokens.ts';
+import { artifacts } from './artifacts.ts';
 import { audits } from './audits.ts';
 import { Credentials } from './credentials.ts';
 import { customers } from './customers.ts';
 import { Doors } from './doors.ts';
+import { downloads } from './downloads.ts';
 import { entitlements } from './entitlements.ts';
 import { health } from './health.ts';
 import { Home } from './home.ts';
 import { keys } from './keys.ts';
+import { OutsideStorage } from './outside.ts';
 import { wording } from './refusals.ts';
+import { releases } from './releases.ts';
+import { HouseStorage, type SigningWish, type Storage } from './storage.ts';
 
 export interface ReleasyOptions {
   readonly core: Core;
   readonly book: Book;
   readonly lifetime: Lifetime;
   readonly log: Logger;
+  readonly tokens: Tokens;
   readonly settings: ReleasySettings;
+  /** Signs a URL of the S3 that is spoken here, for whoever reaches it by that host; undefined where none is. */
+  readonly presign: ((wish: SigningWish & { readonly host: string }) => string) | undefined;
+  readonly presignElsewhere: (wish: SigningWish & { readonly endpoint: string; readonly region: string }) => string;
+  /** Told how many bytes were sent. */
+  readonly onSent: (bytes: number) => void;
 }
 
 /** Times are milliseconds. */
@@ -34,14 +46,27 @@ export interface ReleasySettings {
   readonly resource: string | undefined;
   readonly jwksAge: number;
   readonly leeway: number;
+  readonly tokenAge: number;
+  /** Where clients find this server; without it, where their requests came in. */
+  readonly publicUrl: string | undefined;
   /** Null for no artifacts. */
   readonly bucket: string | null;
+  readonly presignAge: number;
+  readonly downloads: 'redirect' | 'direct';
+  readonly endpoint: string | undefined;
+  readonly region: string | undefined;
+  readonly accessKey: string | undefined;
+  readonly secretKey: string | undefined;
+  readonly pathStyle: boolean;
 }
 
 /** What every part of this face works with. */
 export interface Desk extends ReleasyOptions {
   readonly doors: Doors;
   readonly home: Home;
+  readonly storage: Storage;
+  /** Where the client of a request finds this server. What the request says of its host is not trusted. */
+  readonly baseUrl: (req: Request) => string;
 }
 
 export interface Releasy {
@@ -55,10 +80,24 @@ export function releasy(options: ReleasyOptions): Releasy {
   const { namespace, adminKey, resource, jwksUrl: url, issuer, audience, jwksAge: age, leeway } = settings;
   const tokens = url === undefined ? undefined : new ForeignTokens(core.clock, { url, issuer, audience, age, leeway, name: 'operator jwks' });
   const doors = new Doors(book, lifetime, new Credentials({ namespace, adminKey, tokens, resource, customerKeys: core.customerKeys }));
-  const desk: Desk = { ...options, doors, home: new Home(core, settings) };
-  for (const part of [customers, entitlements, keys, audits, health]) part(desk);
+  const home = new Home(core, settings);
+  const baseUrl = (req: Request): string => settings.publicUrl ?? listeningAt(req);
+  const desk: Desk = { ...options, doors, home, baseUrl, storage: storageOf(options, home, baseUrl) };
+  for (const part of [customers, entitlements, keys, audits, releases, artifacts, downloads, health]) part(desk);
   const { router, mounted } = doors.routes;
   router.use('/v1', (req, res) => answerUnknown(book, wording, req, res));
   router.use(['/v1', '/health', '/ready'], refusing(wording, log));
   return { router, mounted };
+}
+
+/** The store of releases: another's, where settings name one, or our own. */
+function storageOf({ core, tokens, settings, presign, presignElsewhere }: ReleasyOptions, home: Home, baseUrl: Desk['baseUrl']): Storage {
+  const { bucket, endpoint, region, accessKey, secretKey, pathStyle, presignAge } = settings;
+  if (region === undefined || accessKey === undefined || secretKey === undefined || bucket === null) return new HouseStorage({ core, home, tokens, presignAge, presign, baseUrl });
+  return new OutsideStorage({ clock: core.clock, bucket, endpoint, region, accessKey, secretKey, pathStyle, presignAge, presign: presignElsewhere });
+}
+
+function listeningAt({ socket }: Request): string {
+  const address = socket.localAddress?.replace(/^::ffff:/, '') ?? '127.0.0.1';
+  return `http://${address.includes(':') ? `[${address}]` : address}:${socket.localPort}`;
 }

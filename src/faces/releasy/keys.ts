@@ -1,4 +1,5 @@
 import type { CustomerKey, Scope } from '../../core/model.ts';
+import { refuseKey } from '../../http/idempotency.ts';
 import type { Desk } from './index.ts';
 import { bad, required, secondsOf } from './reading.ts';
 
@@ -19,7 +20,7 @@ interface Wish {
 export function keys({ core, doors }: Desk): void {
   doors
     .operator('createCustomerKey', ['platform_admin'], async ({ who, req, body }) => {
-      if (req.headers['idempotency-key'] !== undefined) throw bad('idempotency-key not supported for admin key creation');
+      refuseKey(req, 'idempotency-key not supported for admin key creation');
       const wish = body<Wish>();
       const customer = required('customer_id', wish.customer_id);
       await core.customers.get(who, customer);

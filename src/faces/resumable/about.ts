@@ -13,6 +13,8 @@ export interface About {
   readonly namespace?: string;
   /** Its type; absent for `other`. */
   readonly type?: ArtifactType;
+  /** The object that it becomes, where its capability says so. */
+  readonly object?: { readonly bucket: string; readonly key: string };
   /** What the whole of it is to be. */
   readonly digests?: readonly Digest[];
 }

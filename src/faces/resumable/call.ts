@@ -1,6 +1,7 @@
 /** A request of this face, once it is known who sends it. */
 import type { Request, Response } from 'express';
 import type { Core } from '../../core/index.ts';
+import type { Facts } from '../../core/objects.ts';
 import type { Beginning } from '../../core/uploads.ts';
 import type { Principal, Upload } from '../../core/model.ts';
 import { Refusal } from '../../core/refusal.ts';
@@ -17,6 +18,8 @@ export interface Desk {
   readonly tokens: Tokens;
   /** Whether 104 may be sent: some proxies take it for the answer. */
   readonly interim: boolean;
+  /** What is kept with an object that came by this face, by its MD5 in hex. */
+  readonly objectFacts: (md5: string) => Facts;
 }
 
 export interface Call {
@@ -52,7 +55,7 @@ export function placeOf(path: string, { req, capability }: Call): string {
  * @throws Refusal `conflict` when the capability was used up; and for what it cannot become, before a byte is sent.
  */
 export async function begin(core: Core, { who, capability }: Call, facts: Omit<Beginning, 'id' | 'about'>, about: About, type: string | undefined): Promise<Upload> {
-  const bound = capability ? { ...about, artifact: capability.artifact, ...(capability.namespace === null ? {} : { namespace: capability.namespace }) } : about;
+  const bound = capability ? { ...about, ...boundBy(capability) } : about;
   const target = targetOf(bound);
   if (target) await core.artifacts.demandTarget(who, target);
   if (!capability) return core.uploads.begin(who, { ...facts, about: printAbout(about) });
@@ -63,6 +66,12 @@ export async function begin(core: Core, { who, capability }: Call, facts: Omit<B
   const there = await core.uploads.look(who, capability.upload).catch(unlessGone);
   if (there?.state === 'open') return there;
   return core.uploads.begin(who, { ...facts, id: capability.upload, about: printAbout(bound) });
+}
+
+/** What an upload by a capability becomes, whatever else is said of it. */
+function boundBy({ artifact, namespace, object }: Capability): About {
+  if (object) return { object };
+  return { artifact, ...(namespace === null ? {} : { namespace }) };
 }
 
 function allows(pattern: string | null, type: string | undefined): boolean {

@@ -5,6 +5,7 @@ import type { Principal, Upload } from '../../core/model.ts';
 import { Refusal } from '../../core/refusal.ts';
 import { parseDigest, type Digest } from '../../kit/digest.ts';
 import { aboutOf, type About } from './about.ts';
+import type { Desk } from './call.ts';
 import { parseMetadata } from './metadata.ts';
 
 /** What an upload became. */
@@ -20,14 +21,22 @@ export interface Finished {
  *
  * @throws Refusal as `Artifacts.convert` does.
  */
-export async function finish(core: Core, who: Principal, upload: Upload): Promise<Finished | undefined> {
+export async function finish({ core, objectFacts }: Pick<Desk, 'core' | 'objectFacts'>, who: Principal, upload: Upload): Promise<Finished | undefined> {
   if (upload.outcome) return upload.outcome;
   const about = aboutOf(upload);
   if (upload.length === null || upload.offset !== upload.length || about.concat === 'partial') return undefined;
+  if (about.object) return putObject(core, who, upload, about.object, objectFacts);
   const target = targetOf(about);
   if (!target) return undefined;
   const { artifact, index, blob } = await core.artifacts.convert(who, upload.id, target, { size: upload.length, digests: promisesOf(about) });
   return { artifact: artifact.uuid, index, blob };
+}
+
+/** Makes a whole upload the newest version of an object. */
+async function putObject(core: Core, who: Principal, upload: Upload, { bucket, key }: NonNullable<About['object']>, factsOf: Desk['objectFacts']): Promise<Finished> {
+  const { hex } = await core.uploads.digest(upload, 'md5');
+  await core.objects.seal(who, await core.buckets.get(who, bucket, 'write'), { bucket, key, conditions: {} }, upload.id, factsOf(hex));
+  return (await core.uploads.look(who, upload.id)).outcome!;
 }
 
 /**
@@ -56,7 +65,8 @@ export function promisesOf({ digests = [], metadata = '' }: About): readonly Dig
 }
 
 /** The artifact that the path names, or the metadata (`artifact`, or `filename` or `name`; in `namespace`). */
-export function targetOf({ artifact, namespace, type = 'other', metadata = '' }: About): Target | undefined {
+export function targetOf({ artifact, namespace, type = 'other', metadata = '', object }: About): Target | undefined {
+  if (object) return undefined;
   const said = parseMetadata(metadata);
   const name = artifact ?? (said.get('artifact') || said.get('filename') || said.get('name'));
   if (!name) return undefined;

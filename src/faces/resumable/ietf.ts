@@ -125,7 +125,7 @@ export class Ietf {
       const running = req.headers['want-repr-digest'] === undefined ? {} : await this.#digest(upload);
       return send(req, res, { status: status === 201 ? 201 : 204, headers: { ...headers, ...running, 'Upload-Complete': printBoolean(false) } });
     }
-    const finished = await finish(this.#desk.core, who, upload.length === null ? { ...upload, length: upload.offset } : upload);
+    const finished = await finish(this.#desk, who, upload.length === null ? { ...upload, length: upload.offset } : upload);
     if (!finished) return send(req, res, { status: 204, headers: { ...headers, ...(await this.#digest(upload)), 'Upload-Complete': printBoolean(true) } });
     await this.#tellFinished(call, finished, { status, ...headers });
   }

@@ -88,7 +88,7 @@ export class Tus {
     if (req.headers['upload-length'] !== undefined) throw new Refusal('malformed', 'the length of a final upload is that of its parts');
     const begun = await this.#concatenation.begin(who, about);
     const upload = await this.#concatenation.join(who, begun);
-    const finished = await finish(this.#desk.core, who, upload);
+    const finished = await finish(this.#desk, who, upload);
     send(req, res, { status: 201, headers: { Location: `/tus/${upload.id}`, ...this.#standing(upload, finished) } });
   }
 
@@ -141,9 +141,9 @@ export class Tus {
   /** What comes of a whole upload: a version of an artifact, or, of the last part, that of the uploads that wait for it. */
   async #finish({ who }: Call, upload: Upload): Promise<Finished | undefined> {
     if (aboutOf(upload).concat === 'partial' && upload.offset === upload.length) {
-      for (const final of await this.#concatenation.waitingFor(who, upload)) await finish(this.#desk.core, who, await this.#concatenation.join(who, final));
+      for (const final of await this.#concatenation.waitingFor(who, upload)) await finish(this.#desk, who, await this.#concatenation.join(who, final));
     }
-    return finish(this.#desk.core, who, upload);
+    return finish(this.#desk, who, upload);
   }
 
   #standing(upload: Upload, finished?: Finished): Headers {

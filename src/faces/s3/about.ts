@@ -60,6 +60,17 @@ export function printAbout(about: About): string {
   return JSON.stringify(about);
 }
 
+/** What is kept with an object that came by another face. */
+export function plainFacts(md5: string): { readonly etag: string; readonly about: string } {
+  return { etag: md5, about: printAbout({ type: 'binary/octet-stream', headers: {}, meta: {}, checksums: {} }) };
+}
+
+/** What is kept of an object that a release pins: whose it was, who else might have it and what was locked are of the object alone. */
+export function pinnedAbout(text: string): string {
+  const { owner: _, acl: __, tags: ___, retention: ____, held: _____, ...kept } = JSON.parse(text) as About;
+  return printAbout(kept);
+}
+
 export function aboutOf({ content }: StoredObject): About {
   return JSON.parse(content!.about) as About;
 }

@@ -2,15 +2,18 @@ import { algorithm, canonicalRequest, encode, stringToSign } from './canonical.t
 import { hmac, scopeOf, signingKeyOf } from './verify.ts';
 
 export interface Presigning {
-  readonly method: 'GET' | 'PUT';
+  readonly method: 'GET' | 'HEAD' | 'PUT' | 'DELETE';
   /** Of the S3 listener, without a slash at the end. */
   readonly endpoint: string;
-  readonly bucket: string;
+  /** Null where it is in the endpoint's host name. */
+  readonly bucket: string | null;
   readonly key: string;
   /** Seconds. */
   readonly expires: number;
   /** Sent by whoever uses the URL, and no other. */
   readonly contentType?: string | undefined;
+  /** What else the request asks for. */
+  readonly query?: Readonly<Record<string, string>> | undefined;
   readonly region: string;
   readonly keyId: string;
   readonly secret: string;
@@ -19,12 +22,13 @@ export interface Presigning {
 }
 
 /** A URL that lets whoever has it do one thing to one object, for a while. */
-export function presign({ method, endpoint, bucket, key, expires, contentType, region, keyId, secret, now }: Presigning): string {
+export function presign({ method, endpoint, bucket, key, expires, contentType, query: more = {}, region, keyId, secret, now }: Presigning): string {
   const date = new Date(now).toISOString().replaceAll(/[-:]|\.\d+/g, '');
   const scope = { date: date.slice(0, 8), region };
   const signed = contentType === undefined ? ['host'] : ['content-type', 'host'];
-  const path = `/${bucket}/${key.split('/').map(encode).join('/')}`;
+  const path = `${bucket === null ? '' : `/${bucket}`}/${key.split('/').map(encode).join('/')}`;
   const query = Object.entries({
+    ...more,
     'X-Amz-Algorithm': algorithm, 'X-Amz-Credential': `${keyId}/${scopeOf(scope)}`, 'X-Amz-Date': date, 'X-Amz-Expires': String(expires), 'X-Amz-SignedHeaders': signed.join(';'),
   }).map(([name, value]) => `${name}=${encode(value)}`).join('&');
   const headers = ['host', new URL(endpoint).host, ...(contentType === undefined ? [] : ['content-type', contentType])];

@@ -1,0 +1,73 @@
+import type { Slot } from '../../core/model.ts';
+import { Refusal } from '../../core/refusal.ts';
+import { once } from '../../http/idempotency.ts';
+import { text } from '../../http/routes.ts';
+import { roles } from './credentials.ts';
+import type { Desk } from './index.ts';
+import { secondsOf } from './reading.ts';
+import { artifactsOf, readable } from './releases.ts';
+import { fileNameOf } from './views.ts';
+
+interface Registration {
+  readonly artifact_id: string;
+  readonly object_key: string;
+  readonly checksum: string;
+  readonly size: number;
+  readonly platform: string;
+}
+
+const publishers = ['platform_admin', 'release_publisher'] as const;
+
+/** Files of releases: a place for each to be uploaded to, and what was uploaded held against what it is to be. */
+export function artifacts(desk: Desk): void {
+  const { core, doors, storage, settings, baseUrl } = desk;
+  doors
+    .operator('presignArtifact', publishers, async ({ req, res, who, given, body }) => {
+      const release = given.text('release_id');
+      const { filename, platform } = body<{ filename: string; platform: string }>();
+      const slot = await once<Slot>(core.idempotency, { req, res }, { caller: who.credential, operation: 'presignArtifact', wish: [release, filename, platform] }, async (seed) => {
+        const found = await core.releases.get(who, release);
+        return core.releases.openSlot(found, { fileName: filename, platform, ...(await storage.place()) }, seed);
+      });
+      // URLs are signed anew each time: one that was kept would have expired.
+      const resumable = await storage.resumable(slot);
+      return {
+        artifact_id: slot.id, object_key: slot.key, upload_url: await storage.uploadUrl(slot, req), expires_at: secondsOf(core.clock.now() + settings.presignAge),
+        ...(resumable === undefined ? {} : {
+          resumable_url: `${baseUrl(req)}/artifacts/${encodeURIComponent(slot.key)}/data?capability=${resumable.token}`,
+          tus_url: `${baseUrl(req)}/tus?capability=${resumable.token}`, upload_uuid: slot.id, resumable_expires_at: secondsOf(resumable.expiresAt),
+        }),
+      };
+    })
+    .operator('registerArtifact', publishers, ({ req, res, who, given, body }) => {
+      const release = given.text('release_id');
+      const { artifact_id: id, object_key: key, checksum: sha256, size, platform } = body<Registration>();
+      return once(core.idempotency, { req, res }, { caller: who.credential, operation: 'registerArtifact', wish: [release, id, key, sha256, size, platform] }, async (seed) => {
+        const file = await core.releases.register(who, release, { id, key, sha256, size, platform }, seed, storage.other);
+        return {
+          id: file.id, release_id: file.release, object_key: file.key, checksum: file.sha256, size: file.size, platform: file.platform, created_at: secondsOf(file.createdAt),
+        };
+      });
+    });
+  for (const [operation, algorithm] of [['sha256Sums', 'sha256'], ['sha512Sums', 'sha512']] as const) {
+    doors.either(operation, roles, 'releases:read', async (call) => {
+      const release = await readable(desk, call.who, call.given.text('release_id'));
+      return text(call, 200, sums((await artifactsOf(desk, [release]))[release.id] ?? [], algorithm));
+    });
+  }
+}
+
+type Listed = Awaited<ReturnType<typeof artifactsOf>>[string];
+
+/** What `sha256sum -c` reads. Names that several platforms have are told apart by the platform. */
+function sums(listed: Listed, algorithm: 'sha256' | 'sha512'): string {
+  const names = listed.map(({ file }) => fileNameOf(file));
+  const lines = listed.map(({ file, view }, index) => {
+    const hex = algorithm === 'sha256' ? view.checksum : view.sha512;
+    if (hex === undefined) throw new Refusal('not_found', 'another store has these artifacts, and tells no sha512 of them');
+    const name = names[index]!;
+    const alone = names.filter((other) => other === name).length === 1;
+    return `${hex}  ${alone ? name : `${file.key.split('/').at(-3)}/${name}`}\n`;
+  });
+  return lines.join('');
+}

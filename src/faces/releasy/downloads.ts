@@ -1,0 +1,69 @@
+import { send } from '../../http/answering.ts';
+import { once } from '../../http/idempotency.ts';
+import { sendBytes } from '../../http/outgoing.ts';
+import { ANSWERED, type Call } from '../../http/routes.ts';
+import { isId } from '../../kit/ids.ts';
+import type { Desk } from './index.ts';
+import { bad, required, secondsOf } from './reading.ts';
+import { dispositionOf } from './storage.ts';
+
+interface Wish {
+  readonly artifact_id: string;
+  readonly purpose?: string | null;
+  readonly expires_in_seconds?: number | null;
+}
+
+/** Tokens that fetch one file for a while, and what they fetch. */
+export function downloads(desk: Desk): void {
+  const { core, doors, settings, baseUrl } = desk;
+  doors.customer('createDownloadToken', 'downloads:token', async ({ req, res, who, body }) => {
+    const { artifact_id: named, purpose = null, expires_in_seconds: asked = null } = body<Wish>();
+    const file = required('artifact_id', named);
+    if (!isId(file)) throw bad('artifact_id must be a valid UUID');
+    const lifetime = lifetimeOf(asked, settings.tokenAge);
+    // Whether the customer may have it is asked of a repeated request, too.
+    const { customer, key } = who;
+    await core.downloads.demand(customer.id, file);
+    const wish = { file, customer: customer.id, apiKey: key.id, purpose, lifetime };
+    const kept = await once(core.idempotency, { req, res }, { caller: `customer ${customer.id}`, operation: 'createDownloadToken', wish }, () => Promise.resolve(wish));
+    // A token is told once and kept nowhere: whoever asks again gets another.
+    const { download, token } = await core.downloads.grant(kept);
+    return { download_url: `${baseUrl(req)}/v1/downloads/${token}`, expires_at: secondsOf(download.expiresAt) };
+  });
+  for (const operation of ['resolveDownload', 'headDownload']) doors.open(operation, (call) => resolve(desk, call));
+}
+
+function lifetimeOf(asked: number | null, most: number): number {
+  if (asked === null) return most;
+  if (asked <= 0) throw bad('expires_in_seconds must be positive');
+  if (asked * 1000 > most) throw bad(`expires_in_seconds must be <= ${most / 1000}`);
+  return asked * 1000;
+}
+
+async function resolve(desk: Desk, call: Call): Promise<typeof ANSWERED> {
+  const { core, storage, settings } = desk;
+  const { file, download } = await core.downloads.resolve(call.given.text('token'));
+  const url = settings.downloads === 'direct' && !file.outside ? undefined : await storage.downloadUrl(file, download, call.req);
+  if (url === undefined) return give(desk, call, file);
+  send(call.req, call.res, { status: 302, headers: { 'Location': url, 'Cache-Control': 'no-store' } });
+  return ANSWERED;
+}
+
+/** Sends the bytes from here, for those whose clients would show their keys to wherever they are sent. */
+async function give({ core, home, lifetime, onSent }: Desk, { req, res }: Call, file: Parameters<typeof dispositionOf>[0]): Promise<typeof ANSWERED> {
+  const blob = await core.blobs.get(home.who, file.blob!);
+  if (req.method === 'GET') await core.ledgers.demandTransfer(blob.namespace);
+  const what = {
+    size: blob.size, etag: `"${file.sha256}"`, modifiedAt: file.createdAt, counted: true,
+    headers: {
+      'Content-Type': 'application/octet-stream', 'Content-Disposition': dispositionOf(file), 'Cache-Control': 'no-store',
+      'Content-Security-Policy': "sandbox; default-src 'none'", 'Repr-Digest': `sha-256=:${Buffer.from(file.sha256, 'hex').toString('base64')}:`,
+    },
+    open: () => core.blobs.open(blob),
+  };
+  await sendBytes(req, res, what, { offset: 0, limit: 0 }, { stall: lifetime.stall, onBytes: (count) => {
+    onSent(count);
+    core.ledgers.sent(blob.namespace, count);
+  } });
+  return ANSWERED;
+}

@@ -1,0 +1,91 @@
+import type { Core } from '../../core/index.ts';
+import type { Release, ReleaseFile, ReleaseStatus } from '../../core/model.ts';
+import { Refusal } from '../../core/refusal.ts';
+import { send } from '../../http/answering.ts';
+import type { Given } from '../../http/given.ts';
+import { once } from '../../http/idempotency.ts';
+import { ANSWERED } from '../../http/routes.ts';
+import { roles, type CustomerCaller, type Operator } from './credentials.ts';
+import type { Desk } from './index.ts';
+import { bad, filterOf, paged, pageOf } from './reading.ts';
+import { artifactView, releaseView, type ArtifactView, type ReleaseView } from './views.ts';
+
+/** Releases: made, listed, shown, published, taken back and deleted. */
+export function releases(desk: Desk): void {
+  const { core, doors, home, storage } = desk;
+  const releaseOf = (given: Given): string => given.text('release_id');
+  doors
+    .operator('createRelease', ['platform_admin', 'release_publisher'], async ({ req, res, who, body }) => {
+      const wish = body<{ product: string; version: string }>();
+      return once(core.idempotency, { req, res }, { caller: who.credential, operation: 'createRelease', wish: [wish.product, wish.version] }, async (seed) => {
+        await home.open();
+        return releaseView(await core.releases.create(who, wish, seed));
+      });
+    })
+    .operator('deleteRelease', ['platform_admin'], async ({ req, res, who, given }) => {
+      await core.releases.remove(who, releaseOf(given), storage.other);
+      send(req, res, { status: 204 });
+      return ANSWERED;
+    });
+  for (const [operation, verb, done, wanted] of [
+    ['publishRelease', 'publish', 'published', ['platform_admin', 'release_publisher']], ['unpublishRelease', 'unpublish', 'draft', ['platform_admin']],
+  ] as const) {
+    doors.operator(operation, wanted, ({ req, res, who, given }) => {
+      const id = releaseOf(given);
+      return once(core.idempotency, { req, res }, { caller: who.credential, operation, wish: id }, async (_, again) => {
+        const release = again ? await core.releases.get(who, id) : undefined;
+        return releaseView(release?.status === done ? release : await core.releases[verb](who, id));
+      });
+    });
+  }
+  doors
+    .either('listReleases', roles, 'releases:read', async ({ who, given }) => {
+      const products = await productsOf(core, who);
+      const status = statusOf(given);
+      if (products && status === 'draft') throw bad('status must be published');
+      const filter = { product: filterOf(given, 'product'), version: filterOf(given, 'version'), status: products ? 'published' as const : status, products };
+      const { found, about } = await paged(pageOf(given), (page) => core.releases.list(home.who, filter, page), ({ createdAt: at, id }) => ({ at, id }));
+      return { releases: await shownWith(desk, found, flagOf(given, 'include_artifacts')), ...about };
+    })
+    .either('getRelease', roles, 'releases:read', async ({ who, given }) => {
+      const release = await readable(desk, who, releaseOf(given));
+      return (await shownWith(desk, [release], true))[0];
+    });
+}
+
+/** Products of which a customer may see what is published; undefined for operators, who see everything. */
+async function productsOf({ customers }: Pick<Core, 'customers'>, who: Operator | CustomerCaller): Promise<readonly string[] | undefined> {
+  return who.kind === 'customer' ? customers.entitled(who.customer.id) : undefined;
+}
+
+/** A release that the caller may see. @throws Refusal `not_found` */
+export async function readable({ core, home }: Pick<Desk, 'core' | 'home'>, who: Operator | CustomerCaller, id: string): Promise<Release> {
+  const release = await core.releases.get(home.who, id);
+  const products = await productsOf(core, who);
+  if (products && (release.status !== 'published' || !products.includes(release.product))) throw new Refusal('not_found', 'release not found');
+  return release;
+}
+
+/** Files as clients know them, by their release. */
+export async function artifactsOf({ core }: Pick<Desk, 'core'>, shown: readonly Release[]): Promise<Record<string, { file: ReleaseFile; view: ArtifactView }[]>> {
+  const files = await core.releases.files(shown);
+  const blobs = new Map((await core.blobs.many(Object.values(files).flat().flatMap(({ blob }) => blob ?? []))).map((blob) => [blob.uuid, blob]));
+  return Object.fromEntries(Object.entries(files).map(([id, some]) => [id, some.map((file) => ({ file, view: artifactView(file, blobs.get(file.blob ?? '')) }))]));
+}
+
+async function shownWith(desk: Pick<Desk, 'core'>, shown: readonly Release[], withArtifacts: boolean): Promise<ReleaseView[]> {
+  const artifacts = withArtifacts ? await artifactsOf(desk, shown) : undefined;
+  return shown.map((release) => releaseView(release, artifacts ? (artifacts[release.id] ?? []).map(({ view }) => view) : null));
+}
+
+function statusOf(given: Given): ReleaseStatus | undefined {
+  const status = filterOf(given, 'status');
+  if (status === undefined || status === 'draft' || status === 'published') return status;
+  throw bad('invalid status');
+}
+
+function flagOf(given: Given, name: string): boolean {
+  const text = given.maybeText(name) ?? 'false';
+  if (text !== 'true' && text !== 'false') throw bad(`${name} must be true or false`);
+  return text === 'true';
+}

@@ -1,0 +1,108 @@
+/** Where the files of releases are put and fetched: a bucket of this server, or of another. */
+import type { Request } from 'express';
+import type { Core } from '../../core/index.ts';
+import type { Download, ReleaseFile, Slot } from '../../core/model.ts';
+import type { OtherStore } from '../../core/releases.ts';
+import { Refusal } from '../../core/refusal.ts';
+import type { Tokens } from '../../http/tokens.ts';
+import type { Home } from './home.ts';
+import { fileNameOf } from './views.ts';
+
+/** Signs a URL of an S3 listener, which another face owns. */
+export interface SigningWish {
+  readonly method: 'GET' | 'HEAD' | 'PUT' | 'DELETE';
+  /** Null where the endpoint's host name has it. */
+  readonly bucket: string | null;
+  readonly key: string;
+  /** Seconds. */
+  readonly expires: number;
+  readonly query?: Readonly<Record<string, string>>;
+  readonly keyId: string;
+  readonly secret: string;
+}
+
+/** Where uploads go that need no S3 client. */
+export interface Resumable {
+  readonly token: string;
+  readonly expiresAt: number;
+}
+
+export interface Storage {
+  /** @throws Refusal `unavailable` where there is none. */
+  place(): Promise<Pick<Slot, 'bucket' | 'outside'>>;
+  /** A URL that a PUT fills the slot by. */
+  uploadUrl(slot: Slot, req: Request): Promise<string>;
+  /** A capability to fill the slot by; undefined where there is no such way. */
+  resumable(slot: Slot): Promise<Resumable | undefined>;
+  /** A URL that fetches the file by the request's method, GET or HEAD; undefined where it can only be sent. */
+  downloadUrl(file: ReleaseFile, download: Download, req: Request): Promise<string | undefined>;
+  /** The store of files that are not here. */
+  readonly other: OtherStore | undefined;
+}
+
+export interface HouseOptions {
+  readonly core: Core;
+  readonly home: Home;
+  readonly tokens: Tokens;
+  /** Milliseconds. */
+  readonly presignAge: number;
+  /** Signs for whoever reached the server by this host; undefined where S3 is switched off. */
+  readonly presign: ((wish: SigningWish & { readonly host: string }) => string) | undefined;
+  /** Where the client of a request finds this server. */
+  readonly baseUrl: (req: Request) => string;
+}
+
+/** Files in a bucket of this server. URLs end with the slot or the download that they are for. */
+export class HouseStorage implements Storage {
+  readonly other = undefined;
+  readonly #options: HouseOptions;
+
+  constructor(options: HouseOptions) {
+    this.#options = options;
+  }
+
+  async place(): Promise<{ bucket: string; outside: boolean }> {
+    return { bucket: (await this.#options.home.bucket()).name, outside: false };
+  }
+
+  async uploadUrl({ id, bucket, key }: Slot, req: Request): Promise<string> {
+    const url = await this.#sign(`slot/${id}`, { method: 'PUT', bucket, key, expires: Math.floor(this.#options.presignAge / 1000) }, req);
+    if (url === undefined) throw new Refusal('unavailable', 'artifact storage not configured');
+    return url;
+  }
+
+  async resumable({ id, bucket, key, expiresAt }: Slot): Promise<Resumable> {
+    const { core, home, tokens } = this.#options;
+    const capability = { upload: id, artifact: key, namespace: null, maxSize: core.uploads.limits.maxSize, type: null, object: { bucket, key } };
+    const lifetime = Math.max(1, Math.floor((expiresAt - core.clock.now()) / 1000));
+    const token = await tokens.grantFor({ namespace: home.who.namespace, credential: `slot/${id}`, nonce: id }, capability, lifetime);
+    return { token, expiresAt };
+  }
+
+  downloadUrl(file: ReleaseFile, { id, expiresAt }: Download, req: Request): Promise<string | undefined> {
+    const { bucket, key } = file;
+    const expires = Math.max(1, Math.floor((expiresAt - this.#options.core.clock.now()) / 1000));
+    return this.#sign(`download/${id}`, { method: methodOf(req), bucket, key, expires, query: { versionId: file.id, ...shownAs(file) } }, req);
+  }
+
+  async #sign(credential: string, wish: Omit<SigningWish, 'keyId' | 'secret'>, req: Request): Promise<string | undefined> {
+    const { core, home, presign, baseUrl } = this.#options;
+    if (!presign) return undefined;
+    const { id: keyId, secret } = await core.keys.lend({ namespace: home.who.namespace, credential });
+    return presign({ ...wish, keyId, secret, host: new URL(baseUrl(req)).host });
+  }
+}
+
+export function methodOf({ method }: Request): 'GET' | 'HEAD' {
+  return method === 'HEAD' ? 'HEAD' : 'GET';
+}
+
+/** What the answer to a signed GET says of the file, whatever its uploader said of it. */
+export function shownAs(file: ReleaseFile): Record<string, string> {
+  return { 'response-content-type': 'application/octet-stream', 'response-content-disposition': dispositionOf(file) };
+}
+
+/** A file is saved under the name that it was uploaded by. */
+export function dispositionOf(file: ReleaseFile): string {
+  return `attachment; filename="${fileNameOf(file).replaceAll(/[^\u0020-\u007e]|["%;\\]/g, '_')}"`;
+}

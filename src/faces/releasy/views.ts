@@ -1,0 +1,45 @@
+/** Records as Releasy's clients know them. Times are whole seconds. */
+import type { Blob, Release, ReleaseFile } from '../../core/model.ts';
+import { secondsOf } from './reading.ts';
+
+export interface ReleaseView {
+  readonly id: string;
+  readonly product: string;
+  readonly version: string;
+  readonly status: string;
+  readonly created_at: number;
+  readonly published_at: number | null;
+  readonly artifacts: readonly ArtifactView[] | null;
+}
+
+export interface ArtifactView {
+  readonly id: string;
+  readonly object_key: string;
+  readonly platform: string;
+  readonly checksum: string;
+  readonly size: number;
+  readonly filename: string;
+  readonly created_at: number;
+  /** Absent where another store has the bytes. */
+  readonly sha512?: string;
+  readonly md5?: string;
+}
+
+export function releaseView({ id, product, version, status, createdAt, publishedAt }: Release, artifacts: readonly ArtifactView[] | null = null): ReleaseView {
+  return { id, product, version, status, created_at: secondsOf(createdAt), published_at: secondsOf(publishedAt), artifacts };
+}
+
+export function artifactView(file: ReleaseFile, blob: Blob | undefined): ArtifactView {
+  const { id, key, platform, sha256, size, createdAt } = file;
+  const { md5 } = blob?.digests ?? {};
+  return {
+    id, object_key: key, platform, checksum: sha256, size, filename: fileNameOf(file), created_at: secondsOf(createdAt),
+    ...(blob ? { sha512: blob.sha512 } : {}), ...(md5 === undefined ? {} : { md5 }),
+  };
+}
+
+/** The name that the file was uploaded by, or what its key made of it where that could not be a name on every disk. */
+export function fileNameOf({ fileName, key }: Pick<ReleaseFile, 'fileName' | 'key'>): string {
+  const sane = /^[^/\\\p{Cc}\p{Cf}\p{Zl}\p{Zp}]+$/u.test(fileName) && !/^\.{1,2}$/.test(fileName);
+  return sane ? fileName : key.slice(key.lastIndexOf('/') + 1);
+}
