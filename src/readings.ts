@@ -47,7 +47,7 @@ export function whole(least: number, most: number): (text: string) => Reading<nu
 }
 
 export function webAddress(text: string): Reading<string> {
-  return URL.canParse(text) && /^https?:/.test(text) ? { value: text.replace(/\/+$/, '') } : { fault: 'must be an address like https://s3.example.org' };
+  return URL.canParse(text) && /^https?:/.test(text) ? { value: text.replace(/\/+$/, '') } : { fault: 'must be an address like https://www.example.org' };
 }
 
 export function portOrOff(text: string): Reading<number | null> {

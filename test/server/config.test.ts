@@ -52,6 +52,42 @@ test.each(['password1234', 'changeme2024!', 'aaaaaaaaaaaaaaaa', 'abababababababa
   expect(fault).not.toContain(key);
 });
 
+describe('the settings of the Releasy API', () => {
+  test('keep the names that Releasy has; blank ones are not set, but for the bucket', () => {
+    expect(readConfig({}).releasy).toMatchObject({
+      namespace: 'releasy', adminKey: undefined, jwksAge: 300_000, leeway: 0, tokenAge: 600_000, bucket: 'releases', presignAge: 900_000, pathStyle: false, endpoint: undefined,
+    });
+    expect(readConfig({
+      RELEASY_ADMIN_API_KEY: ' secret ', RELEASY_API_KEY_PEPPER: ' ', RELEASY_OPERATOR_JWKS_URL: '', RELEASY_ARTIFACT_BUCKET: '', RELEASY_PUBLIC_BASE_URL: 'https://get.example.org/',
+      RELEASY_DOWNLOAD_TOKEN_TTL_SECONDS: '60', RELEASY_BIND_ADDR: '0.0.0.0:8080',
+    }).releasy).toMatchObject({ adminKey: 'secret', pepper: undefined, jwksUrl: undefined, bucket: null, publicUrl: 'https://get.example.org', tokenAge: 60_000 });
+    const outside = {
+      RELEASY_ARTIFACT_BUCKET: 'releasy-artifacts', RELEASY_ARTIFACT_REGION: 'us-east-1', RELEASY_ARTIFACT_ENDPOINT: 'https://s3.example.com', RELEASY_ARTIFACT_ACCESS_KEY: 'access',
+      RELEASY_ARTIFACT_SECRET_KEY: 'secret', RELEASY_ARTIFACT_PATH_STYLE: 'true',
+    };
+    expect(readConfig(outside).releasy).toMatchObject({ bucket: 'releasy-artifacts', region: 'us-east-1', endpoint: 'https://s3.example.com', accessKey: 'access', secretKey: 'secret', pathStyle: true });
+    const { RELEASY_ARTIFACT_SECRET_KEY: _, ...half } = outside;
+    expect(faultsOf(half)).toEqual(['RELEASY_ARTIFACT_BUCKET, RELEASY_ARTIFACT_REGION, RELEASY_ARTIFACT_ACCESS_KEY and RELEASY_ARTIFACT_SECRET_KEY need each other']);
+    expect(faultsOf({ RELEASY_ARTIFACT_ENDPOINT: 'https://s3.example.com' })).toHaveLength(1);
+  });
+
+  test('have their faults told with all others', () => {
+    expect(faultsOf({
+      STOWAGE_PORT: 'x', STOWAGE_RELEASY_NAMESPACE: 'a b', RELEASY_ADMIN_API_KEY: 'two words', RELEASY_OPERATOR_JWKS_URL: 'id.example', RELEASY_OPERATOR_JWKS_TTL_SECONDS: '5m',
+      RELEASY_DOWNLOAD_TOKEN_TTL_SECONDS: '0', RELEASY_PUBLIC_BASE_URL: 'ftp://x', RELEASY_ARTIFACT_PRESIGN_EXPIRES_SECONDS: '604801',
+    })).toEqual([
+      'STOWAGE_PORT must be a whole number from 0 to 65535',
+      'STOWAGE_RELEASY_NAMESPACE must be 1 to 63 letters, digits, dots and dashes',
+      'RELEASY_ADMIN_API_KEY must be at most 1,024 visible characters',
+      'RELEASY_OPERATOR_JWKS_URL must be an address like https://www.example.org',
+      'RELEASY_OPERATOR_JWKS_TTL_SECONDS must be 0 to 604800 seconds',
+      'RELEASY_DOWNLOAD_TOKEN_TTL_SECONDS must be 1 to 604800 seconds',
+      'RELEASY_PUBLIC_BASE_URL must be an address like https://www.example.org',
+      'RELEASY_ARTIFACT_PRESIGN_EXPIRES_SECONDS must be 1 to 604800 seconds',
+    ]);
+  });
+});
+
 test('names that the command line reads are no faults', () => {
   expect(faultsOf({ STOWAGE_URL: 'x', STOWAGE_NAMESPACE: 'x', STOWAGE_KEY: 'x', STOWAGE_PROFILE: 'x' })).toEqual([]);
 });
