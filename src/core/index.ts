@@ -17,6 +17,7 @@ import { Namespaces } from './namespaces.ts';
 import { Objects } from './objects.ts';
 import { Parts } from './parts.ts';
 import { recover, type Recovered } from './recovery.ts';
+import { ReleaseFiles, type OtherStore } from './release-files.ts';
 import { Releases } from './releases.ts';
 import { Scrub, type ScrubPace } from './scrub.ts';
 import { Sealer } from './sealer.ts';
@@ -36,6 +37,7 @@ export interface Core {
   readonly keys: Keys;
   readonly ledgers: Ledgers;
   readonly releases: Releases;
+  readonly releaseFiles: ReleaseFiles;
   readonly downloads: Downloads;
   readonly idempotency: Idempotency;
   readonly customers: Customers;
@@ -66,6 +68,8 @@ export interface CoreOptions {
   readonly keys: KeysOptions;
   /** What is to be kept of what a face said of an object that a release pins; all of it without this. */
   readonly pinnedAbout?: (about: string) => string;
+  /** Where the files of releases are kept instead of here. */
+  readonly otherStore?: OtherStore | undefined;
   /** Keys the verifiers of customers' secrets; none is as good as an empty one. */
   readonly pepper?: string | undefined;
 }
@@ -85,7 +89,7 @@ export async function openCore(engine: Engine, options: CoreOptions): Promise<Co
   const ledgers = new Ledgers(engine.catalog, clock);
   const objects = new Objects({ engine, clock, buckets, uploads, blobs, sealer });
   const parts = new Parts({ engine, clock, buckets, uploads, objects });
-  const releases = new Releases({ engine, clock, blobs, uploads, vouchers }, { slotAge: options.ages.multipart, pinnedAbout: options.pinnedAbout ?? ((about) => about) });
+  const releaseFiles = new ReleaseFiles({ engine, clock, blobs, uploads, vouchers }, { slotAge: options.ages.multipart, pinnedAbout: options.pinnedAbout ?? ((about) => about), otherStore: options.otherStore });
   const idempotency = new Idempotency(engine.catalog, clock);
   const audits = new Audits(engine.catalog, clock);
   const customers = new Customers(engine.catalog, clock);
@@ -94,11 +98,12 @@ export async function openCore(engine: Engine, options: CoreOptions): Promise<Co
   await fetching.resume();
   return {
     clock, namespaces, uploads, blobs, artifacts, buckets, fetching, recovered,
-    objects, parts, audits, customerKeys, customers, ledgers, releases, idempotency,
+    objects, parts, audits, customerKeys, customers, ledgers, releaseFiles, idempotency,
+    releases: new Releases(engine.catalog, clock, releaseFiles),
     downloads: new Downloads({ engine, clock, vouchers, customers, customerKeys }, options.pepper),
     keys: new Keys(engine.catalog, clock, vouchers, options.keys),
     journal: new Journal(engine.catalog, clock),
-    sweep: new Sweep(engine, clock, { parts, releases }, { ...options.ages, idle: options.limits.idle }),
+    sweep: new Sweep(engine, clock, { parts, releaseFiles }, { ...options.ages, idle: options.limits.idle }),
     scrub: new Scrub(engine, clock, options.scrub),
     health: engine.health,
     totals: () => engine.catalog.contents.totals(),

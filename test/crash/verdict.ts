@@ -23,15 +23,20 @@ export interface Fact {
 
 /** Lets a victim run until its step `endAt`; answers what it acknowledged. On the file systems mounted at `powered` the power goes with it. */
 export function run(folder: string, endAt: number, sabotage = '', powered: readonly string[] = []): Promise<Fact[]> {
+  return runVictim(victim, [folder, String(endAt), sabotage, ...powered]);
+}
+
+/** Lets a program run until it ends or kills itself; answers the lines that it printed. */
+export function runVictim<T>(program: string, args: readonly string[]): Promise<T[]> {
   return new Promise((resolve, reject) => {
-    const child = spawn(process.execPath, [victim, folder, String(endAt), sabotage, ...powered], { stdio: ['ignore', 'pipe', 'pipe'] });
+    const child = spawn(process.execPath, [program, ...args], { stdio: ['ignore', 'pipe', 'pipe'] });
     let out = '';
     let err = '';
     child.stdout.on('data', (chunk: Buffer) => (out += chunk.toString()));
     child.stderr.on('data', (chunk: Buffer) => (err += chunk.toString()));
     child.on('close', (code, signal) => {
       if (signal !== 'SIGKILL' && code !== 0) reject(new Error(`the victim ended by itself: ${err}`));
-      else resolve(out.split('\n').filter(Boolean).map((line) => JSON.parse(line) as Fact));
+      else resolve(out.split('\n').filter(Boolean).map((line) => JSON.parse(line) as T));
     });
   });
 }

@@ -179,10 +179,10 @@ describe(`raced ${runs} times, exactly one wins`, () => {
     const release = await core.releases.create(who, wish());
     await everyRun(async (time) => {
       const bytes = `raced ${time}`;
-      const slot = await core.releases.openSlot(release, { fileName: 'f', platform: 'p', bucket: 'releases', outside: false });
+      const slot = await core.releaseFiles.open(release, { fileName: 'f', platform: 'p', bucket: 'releases', outside: false });
       await core.objects.put(who, { bucket: 'releases', key: slot.key, conditions: {} }, bodyOf(Buffer.from(bytes)), { measure: [], describe: () => ({ etag: 'e', about: '{}' }) });
       const file = { id: slot.id, key: slot.key, platform: 'p', sha256: sha256Of(bytes), size: bytes.length };
-      const { won, lost } = await race(3, () => core.releases.register(who, release.id, file, randomUUID(), undefined));
+      const { won, lost } = await race(3, () => core.releaseFiles.register(who, release, file, randomUUID()));
       expect([won.length, lost]).toEqual([1, ['artifact already exists', 'artifact already exists']]);
     });
   }, 120_000);

@@ -27,7 +27,7 @@ export function artifacts(desk: Desk): void {
       const { filename, platform } = body<{ filename: string; platform: string }>();
       const slot = await once<Slot>(core.idempotency, { req, res }, { caller: who.credential, operation: 'presignArtifact', wish: [release, filename, platform] }, async (seed) => {
         const found = await core.releases.get(who, release);
-        return core.releases.openSlot(found, { fileName: filename, platform, ...(await storage.place()) }, seed);
+        return core.releaseFiles.open(found, { fileName: filename, platform, ...(await storage.place()) }, seed);
       });
       // URLs are signed anew each time: one that was kept would have expired.
       const resumable = await storage.resumable(slot);
@@ -43,7 +43,7 @@ export function artifacts(desk: Desk): void {
       const release = given.text('release_id');
       const { artifact_id: id, object_key: key, checksum: sha256, size, platform } = body<Registration>();
       return once(core.idempotency, { req, res }, { caller: who.credential, operation: 'registerArtifact', wish: [release, id, key, sha256, size, platform] }, async (seed) => {
-        const file = await core.releases.register(who, release, { id, key, sha256, size, platform }, seed, storage.other);
+        const file = await core.releaseFiles.register(who, await core.releases.get(who, release), { id, key, sha256, size, platform }, seed);
         return {
           id: file.id, release_id: file.release, object_key: file.key, checksum: file.sha256, size: file.size, platform: file.platform, created_at: secondsOf(file.createdAt),
         };
