@@ -36,7 +36,7 @@ const withRoles = async (...roles: string[]): Promise<Record<string, string>> =>
 const unauthorized = refusal(401, 'unauthorized', 'unauthorized');
 const customers = '/v1/admin/customers';
 
-/** Who may do what: contract, table of routes. `*` stands for a customer's key with that scope. */
+/** Who may do what: roles of operators, and the scope that a customer's key needs. */
 const A = 'platform_admin';
 const S = 'platform_support';
 const P = 'release_publisher';
@@ -44,6 +44,8 @@ const rights: Readonly<Record<string, readonly string[]>> = {
   createCustomer: [A], listCustomers: [A, S], getCustomer: [A, S], changeCustomer: [A],
   listEntitlements: [A, S], createEntitlement: [A], changeEntitlement: [A], deleteEntitlement: [A],
   createCustomerKey: [A], revokeCustomerKey: [A, S], listAudits: [A, S], introspectCustomerKey: ['keys:read'],
+  createRelease: [A, P], listReleases: [A, S, P, 'releases:read'], getRelease: [A, S, P, 'releases:read'], deleteRelease: [A], publishRelease: [A, P], unpublishRelease: [A],
+  presignArtifact: [A, P], registerArtifact: [A, P], sha256Sums: [A, S, P, 'releases:read'], sha512Sums: [A, S, P, 'releases:read'], createDownloadToken: ['downloads:token'],
 };
 const sentences: Readonly<Record<string, string>> = { [A]: 'admin role required', [`${A} ${S}`]: 'platform_support role required', [`${A} ${P}`]: 'release_publisher role required' };
 
@@ -55,7 +57,8 @@ describe('every operation', () => {
     for (const { id } of book.operations.filter(({ tag, open }) => tag === 'Releasy' && !open)) {
       expect([id, rights[id]]).toEqual([id, expect.any(Array)]);
       const listed = written.get(id)!.flatMap((one) => one['operator'] ?? []);
-      expect([id, listed]).toEqual([id, rights[id]!.filter((right) => !right.includes(':'))]);
+      const roles = rights[id]!.filter((right) => !right.includes(':'));
+      expect([id, listed]).toEqual([id, roles.length === 3 ? [] : roles]);
     }
   });
 
@@ -80,7 +83,7 @@ describe('every operation', () => {
     const all = await releasy.key(customer);
     expect([id, refused.includes((await ask(all.headers)).status)]).toEqual([id, scopes.length === 0]);
     if (scopes.length > 0) {
-      const lesser = await releasy.key(customer, { scopes: ['downloads:read'] });
+      const lesser = await releasy.key(customer, { scopes: ['keys:write'] });
       expect([id, told(await ask(lesser.headers))]).toEqual([id, refusal(403, 'forbidden', 'missing scope')]);
     }
   });
