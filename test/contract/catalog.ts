@@ -2,6 +2,7 @@
 import type { Catalog } from '../../src/core/engine.ts';
 import { artifactContract } from './catalog/artifacts.ts';
 import { bucketContract } from './catalog/buckets.ts';
+import { customerContract } from './catalog/customers.ts';
 import { journalContract } from './catalog/journal.ts';
 import { modelContract } from './catalog/model.ts';
 import { namespaceContract } from './catalog/namespaces.ts';
@@ -41,6 +42,7 @@ export function catalogContract(name: string, open: () => Promise<OpenedCatalog>
     journalContract(current);
     bucketContract(current);
     releaseContract(current);
+    customerContract(current);
     modelContract(current);
 
     test('what was acknowledged is there after it was opened again', async () => {

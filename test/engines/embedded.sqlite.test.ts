@@ -221,11 +221,36 @@ async function askEverything({ catalog, ...rest }: Scene): Promise<void> {
   await namespaces.trust('beta', 'alpha', false, event);
   await namespaces.get('alpha');
   await askBuckets(scene);
+  await askCustomers(scene);
   await uploads.drop(upload, event, 100);
   await uploads.forget(100);
   await namespaces.remove('beta', event);
   await blobs.sweep(100, 10);
   await journal.forget(2);
+}
+
+/** The same for customers, and who tried to get in. */
+async function askCustomers({ catalog: { customers, audits } }: Scene): Promise<void> {
+  const event = eventOf('customer', 'x');
+  await customers.create({ id: 'c', namespace: 'alpha', name: 'n', plan: 'p', createdAt: 1, suspendedAt: null }, event);
+  await customers.entitle({ id: 'e', customer: 'c', product: 'p', startsAt: 1, endsAt: null, metadata: null }, event);
+  await customers.addKey('alpha', { id: 'k', customer: 'c', name: null, type: 'ci', scopes: [], verifier: 'v', expiresAt: null, createdAt: 1, revokedAt: null, lastUsedAt: null }, event);
+  await customers.change('c', { plan: null }, event);
+  await customers.changeEntitlement('c', 'e', { endsAt: 9 }, event);
+  await customers.entitled('c', 5);
+  await customers.proved('v');
+  await customers.key('k');
+  await customers.used([['k', 1]]);
+  await customers.revokeKey('k', 1, event);
+  for (const behind of [null, { at: 0, id: '' }]) {
+    const page = { behind, offset: 1, limit: 5 };
+    for (const filter of [{}, { id: 'c' }, { name: 'n', plan: 'p' }]) await customers.list('alpha', filter, page);
+    for (const product of [undefined, 'p']) await customers.entitlements('c', product, page);
+    for (const filter of [{}, { customer: 'c' }, { actor: 'a', event: 'e', from: 1, to: 2 }]) await audits.list('alpha', filter, page);
+  }
+  await audits.record([{ id: 'a', namespace: 'alpha', customer: null, actor: 'a', event: 'e', payload: {}, at: 1 }]);
+  await audits.forget(1);
+  await customers.dropEntitlement('c', 'e', event);
 }
 
 /** The same for buckets, what is in them, and what goes with them. */

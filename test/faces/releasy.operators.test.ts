@@ -9,6 +9,7 @@ import { openCore } from '../../src/core/index.ts';
 import { openEngine } from '../../src/engines/index.ts';
 import { releasy as releasyFace } from '../../src/faces/releasy/index.ts';
 import { Lifetime } from '../../src/http/lifetime.ts';
+import { Tokens } from '../../src/http/tokens.ts';
 import { listen } from '../../src/http/listener.ts';
 import { Issuer } from '../support/jwks.ts';
 import { RawConnection } from '../support/raw.ts';
@@ -36,7 +37,7 @@ const withRoles = async (...roles: string[]): Promise<Record<string, string>> =>
 const unauthorized = refusal(401, 'unauthorized', 'unauthorized');
 const customers = '/v1/admin/customers';
 
-/** Who may do what: contract, table of routes. `*` stands for a customer's key with that scope. */
+/** Who may do what: roles of operators, and the scope that a customer's key needs. */
 const A = 'platform_admin';
 const S = 'platform_support';
 const P = 'release_publisher';
@@ -44,6 +45,8 @@ const rights: Readonly<Record<string, readonly string[]>> = {
   createCustomer: [A], listCustomers: [A, S], getCustomer: [A, S], changeCustomer: [A],
   listEntitlements: [A, S], createEntitlement: [A], changeEntitlement: [A], deleteEntitlement: [A],
   createCustomerKey: [A], revokeCustomerKey: [A, S], listAudits: [A, S], introspectCustomerKey: ['keys:read'],
+  createRelease: [A, P], listReleases: [A, S, P, 'releases:read'], getRelease: [A, S, P, 'releases:read'], deleteRelease: [A], publishRelease: [A, P], unpublishRelease: [A],
+  presignArtifact: [A, P], registerArtifact: [A, P], sha256Sums: [A, S, P, 'releases:read'], sha512Sums: [A, S, P, 'releases:read'], createDownloadToken: ['downloads:token'],
 };
 const sentences: Readonly<Record<string, string>> = { [A]: 'admin role required', [`${A} ${S}`]: 'platform_support role required', [`${A} ${P}`]: 'release_publisher role required' };
 
@@ -55,7 +58,8 @@ describe('every operation', () => {
     for (const { id } of book.operations.filter(({ tag, open }) => tag === 'Releasy' && !open)) {
       expect([id, rights[id]]).toEqual([id, expect.any(Array)]);
       const listed = written.get(id)!.flatMap((one) => one['operator'] ?? []);
-      expect([id, listed]).toEqual([id, rights[id]!.filter((right) => !right.includes(':'))]);
+      const roles = rights[id]!.filter((right) => !right.includes(':'));
+      expect([id, listed]).toEqual([id, roles.length === 3 ? [] : roles]);
     }
   });
 
@@ -80,7 +84,7 @@ describe('every operation', () => {
     const all = await releasy.key(customer);
     expect([id, refused.includes((await ask(all.headers)).status)]).toEqual([id, scopes.length === 0]);
     if (scopes.length > 0) {
-      const lesser = await releasy.key(customer, { scopes: ['downloads:read'] });
+      const lesser = await releasy.key(customer, { scopes: ['keys:write'] });
       expect([id, told(await ask(lesser.headers))]).toEqual([id, refusal(403, 'forbidden', 'missing scope')]);
     }
   });
@@ -261,7 +265,9 @@ describe('health', () => {
     const lifetime = new Lifetime({ pace: { rate: 0, window: 1000 }, stall: 1000 });
     const { book } = world.server;
     const settings = readConfig(env).releasy;
-    const listener = await listen({ host: '127.0.0.1', port: 0, maxConnections: 10, handle: express().use(releasyFace({ core, book, lifetime, log: pino({ level: 'silent' }), settings }).router) });
+    const tokens = new Tokens(core, { secret: new Uint8Array(32), issuer: 'test', lifetime: 1000 });
+    const face = releasyFace({ core, book, lifetime, log: pino({ level: 'silent' }), tokens, settings, presign: undefined, elsewhere: undefined, onSent: () => undefined });
+    const listener = await listen({ host: '127.0.0.1', port: 0, maxConnections: 10, handle: express().use(face.router) });
     const ask = async (path: string): Promise<unknown> => {
       const answer = await fetch(`${listener.urls[0]}${path}`);
       return [answer.status, await answer.json()];
