@@ -6,7 +6,7 @@ import { Answers } from './answers.ts';
 import { Append } from './append.ts';
 import type { Engine, Hold, Page } from './engine.ts';
 import { demandDigest, newHash } from './hashes.ts';
-import { pour, type Body } from './ingest.ts';
+import { brokenOff, pour, type Body } from './ingest.ts';
 import type { Event, Principal, Upload } from './model.ts';
 import { Refusal } from './refusal.ts';
 
@@ -77,7 +77,7 @@ export class Uploads {
   }
 
   async begin(who: Principal, { id = newId(), length = null, about = null, expects = null, credit = 0, joined = false }: Beginning = {}): Promise<Upload> {
-    if (length !== null && !joined) await this.#demandRoom(length);
+    if (length !== null && !joined) await this.demandRoom(length);
     const at = this.#clock.now();
     const upload: Upload = {
       id, namespace: who.namespace, state: 'open', offset: 0, length,
@@ -174,7 +174,7 @@ export class Uploads {
       const room = (length ?? most) - upload.offset;
       if (body.length !== undefined) {
         if (body.length > room) throw new Refusal('too_large', 'the body is longer than the upload has room for', { room });
-        await this.#demandRoom(body.length);
+        await this.demandRoom(body.length);
       }
       const append = await Append.open(this.#engine, this.#clock, upload, { length, blind: request.at === undefined, hashed: request.hashed ?? true });
       try {
@@ -225,14 +225,14 @@ export class Uploads {
         if (mayKeepPart) request.kept?.(append.offset);
       };
       const poured = await pour(body, append.writer, { room, digests: request.digests, measure: request.measure, asked: hold.asked, checkpoint });
-      if (poured.cut && !mayKeepPart) throw asRefusal(poured.cut, upload.offset);
+      if (poured.cut && !mayKeepPart) throw brokenOff(poured.cut, upload.offset);
       await this.#verifyLate(append, poured.written, request);
       if (request.at === undefined && (await this.#repeats(append, poured.written))) {
         await append.undo();
         return this.#appended(upload.id, upload.offset, true, poured.measured);
       }
       await append.commit();
-      if (poured.cut) throw asRefusal(poured.cut, append.offset);
+      if (poured.cut) throw brokenOff(poured.cut, append.offset);
       return this.#appended(upload.id, append.offset, false, poured.measured);
     } catch (error) {
       if (append.pending) await append.undo();
@@ -301,7 +301,8 @@ export class Uploads {
     return this.#space.free;
   }
 
-  async #demandRoom(bytes: number): Promise<void> {
+  /** @throws Refusal `too_large`, `full` */
+  async demandRoom(bytes: number): Promise<void> {
     if (bytes > this.limits.maxSize) throw new Refusal('too_large', `an upload may have at most ${this.limits.maxSize} bytes`, { max: this.limits.maxSize });
     const free = await this.#freeBytes();
     if (bytes + this.limits.headroom > free) throw new Refusal('full', 'there is no room on the disk for that many bytes');
@@ -320,12 +321,6 @@ function agreedLength(upload: Upload, declared: number | undefined): number | nu
   }
   if (declared < upload.offset) throw new Refusal('malformed', `the upload already has ${upload.offset} bytes, more than ${declared}`);
   return declared;
-}
-
-/** Why a body was not whole, in the core's terms, with the offset that holds now. */
-function asRefusal(cut: Error, offset: number): Refusal {
-  if (cut instanceof Refusal) return new Refusal(cut.reason, cut.message, { ...cut.details, offset }, cut);
-  return new Refusal('interrupted', 'the connection ended before the body did', { offset }, cut);
 }
 
 /** Whether two streams bring the same bytes, however they are cut into chunks. */
