@@ -111,6 +111,7 @@ export async function openCore(engine: Engine, options: CoreOptions): Promise<Co
     close: async () => {
       await fetching.close();
       await uploads.close();
+      await blobs.close();
       await ledgers.close();
       await customerKeys.close();
       await audits.close();

@@ -32,7 +32,7 @@ function counted(target) {
 
 const say = (fact) => writeSync(1, `${JSON.stringify(fact)}\n`);
 const opened = await openEngine({ folder, strict: true, onFault: (why) => { throw new Error(why); } });
-const engine = { catalog: counted(opened.catalog), bytes: counted(opened.bytes), locks: opened.locks, health: opened.health, close: () => opened.close() };
+const engine = { catalog: counted(opened.catalog), bytes: counted(opened.bytes), small: opened.small, locks: opened.locks, health: opened.health, close: () => opened.close() };
 const core = await openCore(engine, {
   clock: { now: () => Date.now() + ahead }, limits: { maxSize: 1e9, headroom: 0, idle: day }, ages: { multipart: 7 * day, grace: 1000, stray: 10 * day, memory: day, events: day },
   scrub: { every: day, rate: 0 }, source: undefined, systemKey: 'key', keys: { secret: Buffer.alloc(32), configured: undefined },
