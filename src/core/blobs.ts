@@ -73,6 +73,12 @@ export class Blobs {
     return algorithms.map((algorithm) => ({ algorithm, hex: known.get(algorithm)! }));
   }
 
+  /** Keeps digests that were computed of a blob while it came. */
+  async note(uuid: string, digests: readonly Digest[]): Promise<void> {
+    const blob = digests.length === 0 ? undefined : await this.#engine.catalog.blobs.get(uuid);
+    for (const { algorithm, hex } of blob ? digests : []) await this.#engine.catalog.blobs.addDigest(blob!.sha512, algorithm, hex);
+  }
+
   /**
    * Opens a blob that the caller was found to be allowed to read.
    *

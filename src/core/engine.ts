@@ -19,6 +19,8 @@ export interface Engine {
   readonly small: number;
   /** Whether the engine can still promise that what it acknowledges is on disk; the reason when it cannot. */
   readonly health: () => Health;
+  /** Whether no other process uses it: what is left half done when it is opened, nobody works on. */
+  readonly alone?: boolean;
   close(): Promise<void>;
 }
 
@@ -418,6 +420,8 @@ export interface IdempotencyFacts {
   renew(id: string, owner: string, leaseUntil: number): Promise<boolean>;
   /** False when somebody else has it by now. */
   settle(id: string, owner: string, outcome: string): Promise<boolean>;
+  /** Gives back everything that somebody works on, to be gone on with at once. */
+  abandon(): Promise<void>;
   /** Gives it back without an outcome: as if it had never been asked for, or to be gone on with by the same request alone. */
   giveUp(id: string, owner: string, forgetting: boolean): Promise<void>;
   /** Forgets those that ended before `before`. */

@@ -78,6 +78,7 @@ export interface CoreOptions {
 export async function openCore(engine: Engine, options: CoreOptions): Promise<Core> {
   const clock = options.clock ?? wallClock;
   const recovered = await recover(engine, clock);
+  if (engine.alone) await engine.catalog.idempotency.abandon();
   const vouchers = new Vouchers(engine.catalog);
   const namespaces = new Namespaces(engine.catalog, clock, vouchers);
   await namespaces.ensureSystem(options.systemKey);

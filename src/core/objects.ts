@@ -71,6 +71,19 @@ export class Objects {
     who: Principal, request: PutRequest, body: Body, { measure, describe }: { measure: readonly Algorithm[]; describe: (measured: readonly Digest[]) => Facts },
   ): Promise<Put> {
     const bucket = await this.#buckets.get(who, request.bucket, 'write');
+    const kept = keptIn(bucket);
+    let known: readonly Digest[] = [];
+    const put = await this.#put(who, bucket, request, body, { measure: [...new Set([...measure, ...kept])], describe: (measured) => {
+      known = measured.filter(({ algorithm }) => kept.includes(algorithm));
+      return describe(measured);
+    } });
+    await this.#blobs.note(put.blob, known);
+    return put;
+  }
+
+  async #put(
+    who: Principal, bucket: Bucket, request: PutRequest, body: Body, { measure, describe }: { measure: readonly Algorithm[]; describe: (measured: readonly Digest[]) => Facts },
+  ): Promise<Put> {
     const owner = ownerOf(bucket, who);
     if (body.length !== undefined && body.length <= this.#engine.small) {
       await this.#uploads.demandRoom(body.length);
@@ -190,6 +203,11 @@ function versionIdIn(bucket: Bucket): string | null {
 /** The namespace acts for whoever was found to be allowed to: the bytes are its own. */
 export function ownerOf(bucket: Bucket, who: Principal): Principal {
   return { namespace: bucket.namespace, credential: who.credential };
+}
+
+/** Digests that are kept of everything that comes into the bucket, because somebody will ask for them. */
+function keptIn({ settings }: Bucket): readonly Algorithm[] {
+  return (settings['digests']?.split(' ') ?? []) as Algorithm[];
 }
 
 function targetOf(bucket: Bucket, key: string): Publication['target'] {

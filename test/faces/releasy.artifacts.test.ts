@@ -188,15 +188,17 @@ describe('registration', () => {
 describe('the sums', () => {
   test('are what sha256sum reads, and tell platforms apart that have the same name', async () => {
     const { id } = await releasy.release();
-    for (const [filename, platform, content] of [['My App.zip', 'linux', 'a'], ['tool', 'linux', 'b'], ['tool', 'Mac OS', 'c'], ['../etc/passwd', 'linux', 'd']] as const) {
+    const slots = [];
+    for (const [filename, platform, content] of [['My App.zip', 'linux', 'a'], ['twice', 'linux', 'e'], ['twice', 'linux', 'f'], ['tool', 'linux', 'b'], ['tool', 'Mac OS', 'c'], ['../etc/passwd', 'linux', 'd']] as const) {
       const slot = await releasy.slot(id, filename, platform);
+      slots.push(slot.artifact_id);
       await put(slot.upload_url, content);
       expect((await releasy.register(id, slot, content, { platform })).status).toBe(200);
     }
     const sums = await releasy.ask('GET', `/v1/releases/${id}/SHA256SUMS`);
-    const lines = [[sha256Of('a'), 'My App.zip'], [sha256Of('b'), 'linux/tool'], [sha256Of('c'), 'mac_os/tool'], [sha256Of('d'), '.._etc_passwd']].map((pair) => pair.join('  '));
+    const lines = [[sha256Of('a'), 'My App.zip'], [sha256Of('b'), 'linux/tool'], [sha256Of('c'), 'mac_os/tool'], [sha256Of('d'), '.._etc_passwd'], [sha256Of('e'), `linux/${slots[1]!}/twice`], [sha256Of('f'), `linux/${slots[2]!}/twice`]].map((pair) => pair.join('  '));
     expect([sums.headers.get('content-type'), sums.bytes.toString().trimEnd().split('\n').toSorted()]).toEqual(['text/plain; charset=utf-8', lines.toSorted()]);
     const longer = (await releasy.ask('GET', `/v1/releases/${id}/SHA512SUMS`)).bytes.toString();
-    expect(longer).toMatch(/^(?:[0-9a-f]{128} {2}[^\n]+\n){4}$/);
+    expect(longer).toMatch(/^(?:[0-9a-f]{128} {2}[^\n]+\n){6}$/);
   });
 });

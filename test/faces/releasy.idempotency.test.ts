@@ -3,6 +3,7 @@ import { randomUUID } from 'node:crypto';
 import { readFile, readdir } from 'node:fs/promises';
 import { Refusal } from '../../src/core/refusal.ts';
 import { bodyOf } from '../support/body.ts';
+import { eventually } from '../support/raw.ts';
 import { adminKey, openReleasy, put, said, sha256Of, type Releasy, type ReleaseSeen, type SlotSeen } from '../support/releases.ts';
 
 let releasy: Releasy;
@@ -58,6 +59,23 @@ describe('a request with a word of its own', () => {
     expect((await releasy.ask('POST', '/v1/releases', wish(), { 'idempotency-key': 'w1' })).status).toBe(401);
     const { id } = await releasy.customer();
     expect(said(await releasy.once('w6', '/v1/admin/keys', { customer_id: id }))).toEqual([400, 'bad_request', 'idempotency-key not supported for admin key creation']);
+  });
+
+  test('that nobody finished is gone on with once the server is there again, or whoever began is late', async () => {
+    const { world } = releasy;
+    const dying = (word: string): Promise<unknown> => world.core.idempotency.once({ caller: 'admin key', operation: 'createRelease', word, wish: ['once', word] }, () => new Promise(() => undefined));
+    for (const word of ['dead', 'late']) void dying(word).catch(() => undefined);
+    const send = (word: string): ReturnType<typeof releasy.once> => releasy.once(word, '/v1/releases', { product: 'once', version: word });
+    await eventually(async () => said(await send('late'))[1] === 'idempotency_in_progress');
+    await eventually(async () => said(await send('dead'))[1] === 'idempotency_in_progress');
+    const busy = await send('late');
+    expect([said(busy), Number(busy.headers.get('retry-after')) > 50]).toEqual([[409, 'idempotency_in_progress', 'idempotency key already in progress'], true]);
+    world.clock.move(61_000);
+    expect((await send('late')).status).toBe(200);
+    world.clock.move(-61_000);
+    await world.restart();
+    const finished = await send('dead');
+    expect([finished.status, finished.headers.get('idempotency-replayed')]).toEqual([200, null]);
   });
 
   test('of one customer is not in the way of another\'s', async () => {

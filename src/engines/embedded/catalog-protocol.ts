@@ -37,7 +37,7 @@ export const methods: { readonly [Noun in keyof Catalog]: Readonly<Record<keyof 
     file: 'read', files: 'read',
   },
   downloads: { create: 'write', get: 'read', proved: 'read', forget: 'write' },
-  idempotency: { reserve: 'write', renew: 'write', settle: 'write', giveUp: 'write', forget: 'write' },
+  idempotency: { reserve: 'write', renew: 'write', settle: 'write', abandon: 'write', giveUp: 'write', forget: 'write' },
   customers: {
     create: 'write', get: 'read', list: 'read', change: 'write', entitle: 'write', entitlements: 'read', changeEntitlement: 'write', dropEntitlement: 'write',
     entitled: 'read', addKey: 'write', key: 'read', proved: 'read', revokeKey: 'write', used: 'write',

@@ -44,6 +44,7 @@ export async function openEmbedded(options: EmbeddedOptions): Promise<Engine> {
       small,
       locks: new ProcessLocks(),
       health: () => disk.health,
+      alone: true,
       close: async () => {
         await catalog.close();
         await Promise.all([bytes.close(), hasher.close(), scanner.close()]);

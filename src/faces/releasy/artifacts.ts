@@ -1,4 +1,4 @@
-import type { Slot } from '../../core/model.ts';
+import type { ReleaseFile, Slot } from '../../core/model.ts';
 import { Refusal } from '../../core/refusal.ts';
 import { once } from '../../http/idempotency.ts';
 import { text } from '../../http/routes.ts';
@@ -59,15 +59,17 @@ export function artifacts(desk: Desk): void {
 
 type Listed = Awaited<ReturnType<typeof artifactsOf>>[string];
 
-/** What `sha256sum -c` reads. Names that several platforms have are told apart by the platform. */
+/** What `sha256sum -c` reads. Files of one name are told apart by their platform, and if need be by their id. */
 function sums(listed: Listed, algorithm: 'sha256' | 'sha512'): string {
-  const names = listed.map(({ file }) => fileNameOf(file));
-  const lines = listed.map(({ file, view }, index) => {
+  const namings: readonly ((file: ReleaseFile) => string)[] = [
+    fileNameOf, (file) => `${file.key.split('/').at(-3)}/${fileNameOf(file)}`, (file) => `${file.key.split('/').at(-3)}/${file.id}/${fileNameOf(file)}`,
+  ];
+  const names = namings.map((nameOf) => listed.map(({ file }) => nameOf(file)));
+  const lines = listed.map(({ file, view }) => {
     const hex = algorithm === 'sha256' ? view.checksum : view.sha512;
     if (hex === undefined) throw new Refusal('not_found', 'another store has these artifacts, and tells no sha512 of them');
-    const name = names[index]!;
-    const alone = names.filter((other) => other === name).length === 1;
-    return `${hex}  ${alone ? name : `${file.key.split('/').at(-3)}/${name}`}\n`;
+    const nameOf = namings.find((one, index) => names[index]!.filter((name) => name === one(file)).length === 1)!;
+    return `${hex}  ${nameOf(file)}\n`;
   });
   return lines.join('');
 }

@@ -146,6 +146,8 @@ export function releaseContract(scene: () => Scene): void {
       expect([await facts().reserve(reservation('c', 1, { fingerprint: 'other' })), await facts().reserve(reservation('c', 1))]).toEqual([{ kind: 'other' }, { kind: 'yours', seed: 'seed of a', fresh: false }]);
       await facts().giveUp('word', 'c', true);
       expect(await facts().reserve(reservation('d', 1, { fingerprint: 'other' }))).toEqual({ kind: 'yours', seed: 'seed of d', fresh: true });
+      await facts().abandon();
+      expect(await facts().reserve(reservation('e', 1, { fingerprint: 'other' }))).toEqual({ kind: 'yours', seed: 'seed of d', fresh: false });
       await facts().forget(5000);
       expect(await facts().reserve(reservation('e', 2))).toEqual({ kind: 'yours', seed: 'seed of e', fresh: true });
     });
