@@ -306,7 +306,7 @@ export interface PartFacts {
   put(id: string, part: Part): Promise<{ readonly replaced: string | null } | undefined>;
   /** By number, behind one. */
   parts(id: string, after: number, limit: number): Promise<Part[]>;
-  /** Ends an open one with an outcome, or forgets it without; answers its parts' uploads, which nobody needs any more. */
+  /** Ends an open one with an outcome, or forgets it without. With it end its parts' uploads, and what was joined of them; answers which. */
   end(id: string, outcome: string | null, at: number): Promise<string[]>;
   /** Open ones that no part came for since `before`, by id. */
   idle(before: number, page: Page): Promise<Multipart[]>;

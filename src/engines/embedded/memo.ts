@@ -38,6 +38,13 @@ export function remembering(catalog: Catalog): Catalog {
       credential: (namespace, name) => credentials.look(JSON.stringify([namespace, name]), () => catalog.namespaces.credential(namespace, name)),
       remove: (...args) => changing(undefined, () => wary.namespaces.remove(...args)),
     },
+    parts: {
+      ...wary.parts,
+      end: async (...args) => {
+        forget();
+        return catalog.parts.end(...args).finally(forget);
+      },
+    },
     buckets: {
       ...wary.buckets,
       get: (name) => buckets.look(name, () => catalog.buckets.get(name)),
