@@ -67,21 +67,21 @@ describe('a slot', () => {
 
   test('that nothing came of goes after a week, with what was put there; one that is being filled stays', async () => {
     const [empty, filled, resumed] = [await releasy.slot(release.id), await releasy.slot(release.id), await releasy.slot(release.id)];
-    await put(filled!.upload_url, bytes);
+    await put(filled.upload_url, bytes);
     const week = 7 * 86_400_000;
     releasy.world.clock.move(week - 60_000);
-    const path = new URL(resumed!.tus_url);
+    const path = new URL(resumed.tus_url);
     const begun = await fetch(path, { method: 'POST', headers: { 'Tus-Resumable': '1.0.0', 'Upload-Length': '10' } });
     expect(begun.status).toBe(201);
     releasy.world.clock.move(120_000);
     await releasy.world.core.sweep.run();
-    for (const slot of [empty!, filled!]) expect(said(await releasy.register(release.id, slot, bytes))).toEqual([400, 'object_missing', 'there is no object at object_key']);
-    expect(await releasy.world.core.objects.peek('releases', filled!.object_key)).toBeUndefined();
+    for (const slot of [empty, filled]) expect(said(await releasy.register(release.id, slot, bytes))).toEqual([400, 'object_missing', 'there is no object at object_key']);
+    expect(await releasy.world.core.objects.peek('releases', filled.object_key)).toBeUndefined();
     expect(await releasy.world.core.uploads.list({ namespace: 'releasy', credential: 'test' }, { after: null, limit: 10 })).toHaveLength(1);
     releasy.world.clock.move(2 * 86_400_000);
     await releasy.world.core.sweep.run();
     await releasy.world.core.sweep.run();
-    expect(said(await releasy.register(release.id, resumed!, bytes))[1]).toBe('object_missing');
+    expect(said(await releasy.register(release.id, resumed, bytes))[1]).toBe('object_missing');
     releasy.world.clock.move(-week - 60_000 - 2 * 86_400_000);
   });
 

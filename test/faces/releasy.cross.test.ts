@@ -58,7 +58,7 @@ const ways: Readonly<Record<string, (slot: SlotSeen) => Promise<void>>> = {
   },
   'a tus client': async (slot) => {
     await new Promise<void>((resolve, reject) => {
-      new TusUpload(bytes as unknown as Blob, { endpoint: slot.tus_url, chunkSize: half, onSuccess: () => resolve(), onError: reject }).start();
+      new TusUpload(bytes, { endpoint: slot.tus_url, chunkSize: half, onSuccess: () => resolve(), onError: reject }).start();
     });
   },
 };
