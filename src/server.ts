@@ -111,7 +111,8 @@ function openDomain(engine: Engine, config: Config, { systemKey, secret }: { sys
     source: config.fetch === 'off' ? undefined : openOutbound({
       anywhere: config.fetch === 'any', maxSize: config.fetchMaxSize, pace: { rate: config.minRate, window: config.rateWindow },
     }),
-    systemKey, pinnedAbout, otherStore: elsewhere, pepper: config.releasy.pepper,
+    systemKey, pepper: config.releasy.pepper,
+    releases: { slotAge: Math.max(config.multipartIdle, config.releasy.presignAge), pinnedAbout, otherStore: elsewhere },
     keys: { secret, configured: config.s3KeyId === undefined ? undefined : { id: config.s3KeyId, secret: config.s3Secret! } },
   });
 }

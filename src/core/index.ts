@@ -17,7 +17,7 @@ import { Namespaces } from './namespaces.ts';
 import { Objects } from './objects.ts';
 import { Parts } from './parts.ts';
 import { recover, type Recovered } from './recovery.ts';
-import { ReleaseFiles, type OtherStore } from './release-files.ts';
+import { ReleaseFiles, type ReleaseFilesOptions } from './release-files.ts';
 import { Releases } from './releases.ts';
 import { Scrub, type ScrubPace } from './scrub.ts';
 import { Sealer } from './sealer.ts';
@@ -66,10 +66,8 @@ export interface CoreOptions {
   /** The key that opens the `system` namespace. */
   readonly systemKey: string;
   readonly keys: KeysOptions;
-  /** What is to be kept of what a face said of an object that a release pins; all of it without this. */
-  readonly pinnedAbout?: (about: string) => string;
-  /** Where the files of releases are kept instead of here. */
-  readonly otherStore?: OtherStore | undefined;
+  /** How files of releases are kept; without this, here, with all that was said of them, and slots as long as multipart uploads. */
+  readonly releases?: ReleaseFilesOptions;
   /** Keys the verifiers of customers' secrets; none is as good as an empty one. */
   readonly pepper?: string | undefined;
 }
@@ -90,7 +88,7 @@ export async function openCore(engine: Engine, options: CoreOptions): Promise<Co
   const ledgers = new Ledgers(engine.catalog, clock);
   const objects = new Objects({ engine, clock, buckets, uploads, blobs, sealer });
   const parts = new Parts({ engine, clock, buckets, uploads, objects });
-  const releaseFiles = new ReleaseFiles({ engine, clock, blobs, uploads, vouchers }, { slotAge: options.ages.multipart, pinnedAbout: options.pinnedAbout ?? ((about) => about), otherStore: options.otherStore });
+  const releaseFiles = new ReleaseFiles({ engine, clock, blobs, uploads, vouchers }, options.releases ?? { slotAge: options.ages.multipart, pinnedAbout: (about) => about, otherStore: undefined });
   const idempotency = new Idempotency(engine.catalog, clock);
   const audits = new Audits(engine.catalog, clock);
   const customers = new Customers(engine.catalog, clock);

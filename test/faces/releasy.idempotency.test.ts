@@ -69,7 +69,7 @@ describe('a request with a word of its own', () => {
     await eventually(async () => said(await send('late'))[1] === 'idempotency_in_progress');
     await eventually(async () => said(await send('dead'))[1] === 'idempotency_in_progress');
     const busy = await send('late');
-    expect([said(busy), Number(busy.headers.get('retry-after')) > 50]).toEqual([[409, 'idempotency_in_progress', 'idempotency key already in progress'], true]);
+    expect([said(busy), busy.headers.get('retry-after')]).toEqual([[409, 'idempotency_in_progress', 'idempotency key already in progress'], '1']);
     world.clock.move(61_000);
     expect((await send('late')).status).toBe(200);
     world.clock.move(-61_000);

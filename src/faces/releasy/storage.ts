@@ -77,6 +77,8 @@ export class HouseStorage implements Storage {
 
   downloadUrl(file: ReleaseFile, { id, expiresAt }: Download, req: Request): Promise<string | undefined> {
     const { bucket, key } = file;
+    // Clients take such segments out of a path, and what is left is not what was signed.
+    if (key.split('/').some((segment) => /^\.{1,2}$/.test(segment))) return Promise.resolve(undefined);
     const expires = Math.max(1, Math.floor((expiresAt - this.#options.core.clock.now()) / 1000));
     return this.#sign(`download/${id}`, { method: methodOf(req), bucket, key, expires, query: { versionId: file.id, ...shownAs(file) } }, req);
   }
