@@ -10,6 +10,7 @@ import { openEngine } from '../../src/engines/index.ts';
 import { releasy as releasyFace } from '../../src/faces/releasy/index.ts';
 import { Lifetime } from '../../src/http/lifetime.ts';
 import { listen } from '../../src/http/listener.ts';
+import { Tokens } from '../../src/http/tokens.ts';
 import { Issuer } from '../support/jwks.ts';
 import { RawConnection } from '../support/raw.ts';
 import { adminKey, env, Pipeline, refusal, told } from '../support/releasy.ts';
@@ -264,7 +265,9 @@ describe('health', () => {
     const lifetime = new Lifetime({ pace: { rate: 0, window: 1000 }, stall: 1000 });
     const { book } = world.server;
     const settings = readConfig(env).releasy;
-    const listener = await listen({ host: '127.0.0.1', port: 0, maxConnections: 10, handle: express().use(releasyFace({ core, book, lifetime, log: pino({ level: 'silent' }), settings }).router) });
+    const tokens = new Tokens(core, { secret: new Uint8Array(32), issuer: 'test', lifetime: 1000 });
+    const parts = { core, book, lifetime, tokens, settings, log: pino({ level: 'silent' }), presign: undefined, presignElsewhere: () => '', onSent: () => undefined };
+    const listener = await listen({ host: '127.0.0.1', port: 0, maxConnections: 10, handle: express().use(releasyFace(parts).router) });
     const ask = async (path: string): Promise<unknown> => {
       const answer = await fetch(`${listener.urls[0]}${path}`);
       return [answer.status, await answer.json()];
