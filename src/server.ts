@@ -10,6 +10,7 @@ import type { Engine } from './core/engine.ts';
 import { openEngine } from './engines/index.ts';
 import { consoleApi } from './faces/console/index.ts';
 import { releasy } from './faces/releasy/index.ts';
+import { outsideStorage, type OutsideStorage } from './faces/releasy/outside.ts';
 import { resumable } from './faces/resumable/index.ts';
 import { pinnedAbout, plainFacts } from './faces/s3/about.ts';
 import { S3 } from './faces/s3/index.ts';
@@ -27,7 +28,7 @@ import { noteRequests } from './http/requests.ts';
 import { Tokens } from './http/tokens.ts';
 import { openOutbound } from './http/outbound.ts';
 import { readIdentity } from './identity.ts';
-import type { Clock } from './kit/clock.ts';
+import { wallClock, type Clock } from './kit/clock.ts';
 import { Upkeep } from './upkeep.ts';
 
 export { checkStore, type Checked } from './check.ts';
@@ -77,9 +78,11 @@ export async function startServer(config: Config, overrides: Overrides = {}): Pr
   const engine = await openStore(folder, config, log);
   try {
     const identity = await readIdentity(folder, config, nodeNameOfMachine());
-    const core = await openDomain(engine, config, identity, overrides.clock);
+    const clock = overrides.clock ?? wallClock;
+    const elsewhere = outsideStorage(config.releasy, clock, (wish) => presign({ ...wish, now: clock.now() }));
+    const core = await openDomain(engine, config, identity, { clock, elsewhere });
     if (core.recovered.damaged.length > 0) log.error({ damaged: core.recovered.damaged }, 'acknowledged bytes are gone');
-    const running = await serve(core, { config, log, book, identity });
+    const running = await serve(core, { config, log, book, identity, elsewhere });
     const end = async (): Promise<void> => {
       await running.close();
       await core.close();
@@ -99,16 +102,17 @@ function openStore(folder: string, config: Config, log: Logger): Promise<Engine>
   return openEngine({ folder, strict: config.durability === 'strict', onFault });
 }
 
-function openDomain(engine: Engine, config: Config, { systemKey, secret }: { systemKey: string; secret: Uint8Array }, clock: Clock | undefined): Promise<Core> {
+function openDomain(engine: Engine, config: Config, { systemKey, secret }: { systemKey: string; secret: Uint8Array }, { clock, elsewhere }: { clock: Clock; elsewhere: OutsideStorage | undefined }): Promise<Core> {
   return openCore(engine, {
-    ...(clock ? { clock } : {}),
+    clock,
     limits: { maxSize: config.maxUploadSize, headroom: config.headroom, idle: config.uploadIdle },
     ages: { multipart: config.multipartIdle, grace: config.blobGrace, stray: config.strayAge, memory: config.memoryAge, events: config.eventsAge },
     scrub: { every: config.scrubEvery, rate: config.scrubRate },
     source: config.fetch === 'off' ? undefined : openOutbound({
       anywhere: config.fetch === 'any', maxSize: config.fetchMaxSize, pace: { rate: config.minRate, window: config.rateWindow },
     }),
-    systemKey, pinnedAbout, pepper: config.releasy.pepper,
+    systemKey, pepper: config.releasy.pepper,
+    releases: { slotAge: Math.max(config.multipartIdle, config.releasy.presignAge), pinnedAbout, otherStore: elsewhere },
     keys: { secret, configured: config.s3KeyId === undefined ? undefined : { id: config.s3KeyId, secret: config.s3Secret! } },
   });
 }
@@ -118,9 +122,10 @@ interface Serving {
   readonly log: Logger;
   readonly book: Book;
   readonly identity: { readonly node: string; readonly secret: Uint8Array };
+  readonly elsewhere: OutsideStorage | undefined;
 }
 
-async function serve(core: Core, { config, log, book, identity }: Serving): Promise<Pick<RunningServer, 'urls' | 's3Urls' | 'mounted' | 'upkeep' | 'close'>> {
+async function serve(core: Core, { config, log, book, identity, elsewhere }: Serving): Promise<Pick<RunningServer, 'urls' | 's3Urls' | 'mounted' | 'upkeep' | 'close'>> {
   const lifetime = new Lifetime({ pace: { rate: config.minRate, window: config.rateWindow }, stall: config.stall });
   const metrics = new Metrics(() => readingsOf(core, lifetime));
   const upkeep = new Upkeep(core, metrics, log, async () => ({ ...(await runLifecycle(core, { day: config.lifecycleDay })) }));
@@ -130,11 +135,10 @@ async function serve(core: Core, { config, log, book, identity }: Serving): Prom
   const pages = web(core, { ...common, node: identity.node, capabilities, headroom: config.headroom });
   const resuming = resumable({ core, book, lifetime, log, tokens, interim: config.interim === 'on', objectFacts: plainFacts });
   const s3 = await listenS3(core, { config, log, metrics, lifetime });
-  const signed = (wish: Omit<Presigning, 'now'>): string => presign({ ...wish, now: core.clock.now() });
   const signedHere = s3 && (({ host, ...wish }: Omit<Presigning, 'now' | 'endpoint' | 'region'> & { readonly host: string }): string =>
-    signed({ ...wish, endpoint: config.s3Url ?? s3Endpoint(host, s3.urls[0]!), region: config.s3Region }));
+    presign({ ...wish, endpoint: config.s3Url ?? s3Endpoint(host, s3.urls[0]!), region: config.s3Region, now: core.clock.now() }));
   const storage = consoleApi({ core, book, lifetime, log, tokens, region: config.s3Region, rate: config.presignRate, presign: signedHere });
-  const releases = releasy({ core, book, lifetime, log, tokens, settings: config.releasy, presign: signedHere, presignElsewhere: signed, onSent: (count) => metrics.sent(count) });
+  const releases = releasy({ core, book, lifetime, log, tokens, settings: config.releasy, presign: signedHere, elsewhere, onSent: (count) => metrics.sent(count) });
   const mounted = [...pages.mounted, ...api.mounted, ...resuming.mounted, ...storage.mounted, ...releases.mounted];
   demandWhole(book, mounted);
   const app = assemble([resuming.router, api.router, storage.router, releases.router, pages.router], { book, log, metrics, corsOrigins: config.corsOrigins });

@@ -1,5 +1,6 @@
 import type { Clock } from '../kit/clock.ts';
 import type { Algorithm, Digest } from '../kit/digest.ts';
+import { Gathering } from '../kit/gathering.ts';
 import { isId } from '../kit/ids.ts';
 import { demandSystem, owns, sightOf } from './access.ts';
 import type { BlobReader, Engine, Page } from './engine.ts';
@@ -8,11 +9,16 @@ import { Refusal } from './refusal.ts';
 
 /** Milliseconds between two notes of the same blob's use: often enough for the sweep, seldom enough to cost nothing. */
 const usePrecision = 60_000;
+/** Milliseconds in which notes of use gather before one commit takes them all. */
+const gathering = 1000;
 
 /** Sealed bytes: look-up and reading. Knowing a uuid or a hash gives nothing; a version that the caller sees does. */
 export class Blobs {
   readonly #engine: Engine;
   readonly #clock: Clock;
+  /** Blobs whose use is not on record yet. */
+  readonly #unrecorded = new Set<string>();
+  readonly #gathering = new Gathering(() => this.#record(), gathering);
 
   constructor(engine: Engine, clock: Clock) {
     this.#engine = engine;
@@ -67,6 +73,12 @@ export class Blobs {
     return algorithms.map((algorithm) => ({ algorithm, hex: known.get(algorithm)! }));
   }
 
+  /** Keeps digests that were computed of a blob while it came. */
+  async note(uuid: string, digests: readonly Digest[]): Promise<void> {
+    const blob = digests.length === 0 ? undefined : await this.#engine.catalog.blobs.get(uuid);
+    for (const { algorithm, hex } of blob ? digests : []) await this.#engine.catalog.blobs.addDigest(blob!.sha512, algorithm, hex);
+  }
+
   /**
    * Opens a blob that the caller was found to be allowed to read.
    *
@@ -75,11 +87,26 @@ export class Blobs {
   async open(blob: Blob): Promise<BlobReader> {
     const address = await this.#address(blob);
     const now = this.#clock.now();
-    if (blob.usedAt === null || now - blob.usedAt > usePrecision) await this.#engine.catalog.blobs.used([blob.uuid], now);
+    if (blob.usedAt === null || now - blob.usedAt > usePrecision) {
+      this.#unrecorded.add(blob.uuid);
+      this.#gathering.came();
+    }
     const reader = await this.#engine.bytes.read(address);
     if (reader.size === blob.size) return reader;
     await reader.close();
     throw lost();
+  }
+
+  /** Writes down what is not yet. */
+  close(): Promise<void> {
+    return this.#gathering.close();
+  }
+
+  async #record(): Promise<void> {
+    const used = [...this.#unrecorded];
+    if (used.length === 0) return;
+    this.#unrecorded.clear();
+    await this.#engine.catalog.blobs.used(used, this.#clock.now());
   }
 
   async #address(blob: Blob): Promise<string> {

@@ -15,8 +15,12 @@ export interface Engine {
   readonly catalog: Catalog;
   readonly bytes: ByteStore;
   readonly locks: Locks;
+  /** Bodies of at most so many bytes may be published as they are, without a stage. */
+  readonly small: number;
   /** Whether the engine can still promise that what it acknowledges is on disk; the reason when it cannot. */
   readonly health: () => Health;
+  /** Whether no other process uses it: what is left half done when it is opened, nobody works on. */
+  readonly alone?: boolean;
   close(): Promise<void>;
 }
 
@@ -124,7 +128,9 @@ export interface Publication {
   };
   readonly source:
     | { readonly kind: 'upload'; readonly upload: string; readonly content: Content; readonly mediaType: string }
-    | { readonly kind: 'blob'; readonly blob: string };
+    | { readonly kind: 'blob'; readonly blob: string }
+    /** A small body, which the catalog keeps itself; the byte store knows its address, too. */
+    | { readonly kind: 'bytes'; readonly bytes: Uint8Array; readonly sha512: string; readonly mediaType: string };
   /** Where the artifact is an object in a bucket: what S3 knows of the version. Every such publication makes a version. */
   readonly object?: ObjectFacts | undefined;
   /** Ids to use for what has to be created. */
@@ -223,6 +229,8 @@ export interface BlobFacts {
 
 export interface ContentFacts {
   get(sha512: string): Promise<Content | undefined>;
+  /** The bytes themselves, where the catalog keeps them. */
+  bytes(sha512: string): Promise<Uint8Array | undefined>;
   /** Those least recently scrubbed before `before`, oldest first. */
   toScrub(before: number, limit: number): Promise<Content[]>;
   /** All, by sha512. */
@@ -298,7 +306,7 @@ export interface PartFacts {
   put(id: string, part: Part): Promise<{ readonly replaced: string | null } | undefined>;
   /** By number, behind one. */
   parts(id: string, after: number, limit: number): Promise<Part[]>;
-  /** Ends an open one with an outcome, or forgets it without; answers its parts' uploads, which nobody needs any more. */
+  /** Ends an open one with an outcome, or forgets it without. With it end its parts' uploads, and what was joined of them; answers which. */
   end(id: string, outcome: string | null, at: number): Promise<string[]>;
   /** Open ones that no part came for since `before`, by id. */
   idle(before: number, page: Page): Promise<Multipart[]>;
@@ -412,6 +420,8 @@ export interface IdempotencyFacts {
   renew(id: string, owner: string, leaseUntil: number): Promise<boolean>;
   /** False when somebody else has it by now. */
   settle(id: string, owner: string, outcome: string): Promise<boolean>;
+  /** Gives back everything that somebody works on, to be gone on with at once. */
+  abandon(): Promise<void>;
   /** Gives it back without an outcome: as if it had never been asked for, or to be gone on with by the same request alone. */
   giveUp(id: string, owner: string, forgetting: boolean): Promise<void>;
   /** Forgets those that ended before `before`. */
@@ -498,9 +508,19 @@ export interface ByteStore {
    * Opens a stage to append at `offset`, creating it when offset is 0. Bytes beyond `offset` were never
    * acknowledged and are cut off. One writer at a time: the caller holds the upload's lock.
    *
+   * @param hashed false where nobody is expected to ask for the stage's digest.
+   * A stage that was joined of others takes no more: its writer throws Refusal `conflict`.
+   *
    * @throws Refusal `lost` when the stage is shorter than `offset`.
    */
-  open(stage: string, offset: number): Promise<StageWriter>;
+  open(stage: string, offset: number, hashed?: boolean): Promise<StageWriter>;
+  /**
+   * Makes a stage of the first bytes of others, in order; durable, and no byte is moved. The others stay, and what becomes of them does
+   * not touch the whole. Joined again, with more of them or with others, it keeps what it has of the same ones.
+   *
+   * @throws Refusal `lost` when one of them is shorter than its `size`.
+   */
+  join(stage: string, parts: readonly { readonly stage: string; readonly size: number }[]): Promise<void>;
   /** Bytes in the stage, acknowledged or not; undefined when there is no such stage. */
   size(stage: string): Promise<number | undefined>;
   /** Bytes `from` up to `to` of a stage. */

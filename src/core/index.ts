@@ -17,6 +17,7 @@ import { Namespaces } from './namespaces.ts';
 import { Objects } from './objects.ts';
 import { Parts } from './parts.ts';
 import { recover, type Recovered } from './recovery.ts';
+import { ReleaseFiles, type ReleaseFilesOptions } from './release-files.ts';
 import { Releases } from './releases.ts';
 import { Scrub, type ScrubPace } from './scrub.ts';
 import { Sealer } from './sealer.ts';
@@ -36,6 +37,7 @@ export interface Core {
   readonly keys: Keys;
   readonly ledgers: Ledgers;
   readonly releases: Releases;
+  readonly releaseFiles: ReleaseFiles;
   readonly downloads: Downloads;
   readonly idempotency: Idempotency;
   readonly customers: Customers;
@@ -64,8 +66,8 @@ export interface CoreOptions {
   /** The key that opens the `system` namespace. */
   readonly systemKey: string;
   readonly keys: KeysOptions;
-  /** What is to be kept of what a face said of an object that a release pins; all of it without this. */
-  readonly pinnedAbout?: (about: string) => string;
+  /** How files of releases are kept; without this, here, with all that was said of them, and slots as long as multipart uploads. */
+  readonly releases?: ReleaseFilesOptions;
   /** Keys the verifiers of customers' secrets; none is as good as an empty one. */
   readonly pepper?: string | undefined;
 }
@@ -74,6 +76,7 @@ export interface CoreOptions {
 export async function openCore(engine: Engine, options: CoreOptions): Promise<Core> {
   const clock = options.clock ?? wallClock;
   const recovered = await recover(engine, clock);
+  if (engine.alone) await engine.catalog.idempotency.abandon();
   const vouchers = new Vouchers(engine.catalog);
   const namespaces = new Namespaces(engine.catalog, clock, vouchers);
   await namespaces.ensureSystem(options.systemKey);
@@ -85,7 +88,7 @@ export async function openCore(engine: Engine, options: CoreOptions): Promise<Co
   const ledgers = new Ledgers(engine.catalog, clock);
   const objects = new Objects({ engine, clock, buckets, uploads, blobs, sealer });
   const parts = new Parts({ engine, clock, buckets, uploads, objects });
-  const releases = new Releases({ engine, clock, blobs, uploads, vouchers }, { slotAge: options.ages.multipart, pinnedAbout: options.pinnedAbout ?? ((about) => about) });
+  const releaseFiles = new ReleaseFiles({ engine, clock, blobs, uploads, vouchers }, options.releases ?? { slotAge: options.ages.multipart, pinnedAbout: (about) => about, otherStore: undefined });
   const idempotency = new Idempotency(engine.catalog, clock);
   const audits = new Audits(engine.catalog, clock);
   const customers = new Customers(engine.catalog, clock);
@@ -94,11 +97,12 @@ export async function openCore(engine: Engine, options: CoreOptions): Promise<Co
   await fetching.resume();
   return {
     clock, namespaces, uploads, blobs, artifacts, buckets, fetching, recovered,
-    objects, parts, audits, customerKeys, customers, ledgers, releases, idempotency,
+    objects, parts, audits, customerKeys, customers, ledgers, releaseFiles, idempotency,
+    releases: new Releases(engine.catalog, clock, releaseFiles),
     downloads: new Downloads({ engine, clock, vouchers, customers, customerKeys }, options.pepper),
     keys: new Keys(engine.catalog, clock, vouchers, options.keys),
     journal: new Journal(engine.catalog, clock),
-    sweep: new Sweep(engine, clock, { parts, releases }, { ...options.ages, idle: options.limits.idle }),
+    sweep: new Sweep(engine, clock, { parts, releaseFiles }, { ...options.ages, idle: options.limits.idle }),
     scrub: new Scrub(engine, clock, options.scrub),
     health: engine.health,
     totals: () => engine.catalog.contents.totals(),
@@ -106,6 +110,7 @@ export async function openCore(engine: Engine, options: CoreOptions): Promise<Co
     close: async () => {
       await fetching.close();
       await uploads.close();
+      await blobs.close();
       await ledgers.close();
       await customerKeys.close();
       await audits.close();

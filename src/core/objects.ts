@@ -4,8 +4,7 @@ import { newId } from '../kit/ids.ts';
 import type { Blobs } from './blobs.ts';
 import type { Buckets } from './buckets.ts';
 import type { Engine, ObjectConditions, ObjectsPage, Publication, Retired } from './engine.ts';
-
-import type { Body } from './ingest.ts';
+import { gather, type Body } from './ingest.ts';
 import type { Blob, Bucket, Event, Principal, StoredObject } from './model.ts';
 import { Refusal } from './refusal.ts';
 import { unpublished, type Sealer } from './sealer.ts';
@@ -72,7 +71,28 @@ export class Objects {
     who: Principal, request: PutRequest, body: Body, { measure, describe }: { measure: readonly Algorithm[]; describe: (measured: readonly Digest[]) => Facts },
   ): Promise<Put> {
     const bucket = await this.#buckets.get(who, request.bucket, 'write');
+    const kept = keptIn(bucket);
+    let known: readonly Digest[] = [];
+    const put = await this.#put(who, bucket, request, body, { measure: [...new Set([...measure, ...kept])], describe: (measured) => {
+      known = measured.filter(({ algorithm }) => kept.includes(algorithm));
+      return describe(measured);
+    } });
+    await this.#blobs.note(put.blob, known);
+    return put;
+  }
+
+  async #put(
+    who: Principal, bucket: Bucket, request: PutRequest, body: Body, { measure, describe }: { measure: readonly Algorithm[]; describe: (measured: readonly Digest[]) => Facts },
+  ): Promise<Put> {
     const owner = ownerOf(bucket, who);
+    if (body.length !== undefined && body.length <= this.#engine.small) {
+      await this.#uploads.demandRoom(body.length);
+      const { bytes, measured } = await gather(body, body.length, measure);
+      const facts = describe(measured);
+      const versionId = versionIdIn(bucket);
+      const { blob } = await this.#sealer.publishBytes(owner, bytes, targetOf(bucket, request.key), { ...request, versionId, ...facts });
+      return { versionId, etag: facts.etag, blob };
+    }
     const upload = await this.#uploads.begin(owner, { length: body.length ?? null, credit: await this.#freedBy(bucket, request.key) });
     try {
       const { measured } = await this.#uploads.append(owner, upload.id, body, { at: undefined, digests: [], measure });
@@ -85,7 +105,7 @@ export class Objects {
 
   /** Makes an upload of the bucket's namespace the newest version of a key. */
   async seal(who: Principal, bucket: Bucket, request: PutRequest, upload: string, facts: Facts): Promise<Put> {
-    const versionId = bucket.versioning === 'enabled' ? newVersionId() : null;
+    const versionId = versionIdIn(bucket);
     const object = { ...request, versionId, ...facts };
     const { blob, index, added } = await this.#sealer.publish(ownerOf(bucket, who), upload, targetOf(bucket, request.key), { size: undefined, digests: [] }, object);
     if (added) return { versionId, etag: facts.etag, blob };
@@ -97,7 +117,7 @@ export class Objects {
   /** Makes bytes that are here the newest version of a key; none is moved. */
   async copy(who: Principal, request: PutRequest, blob: string, facts: Facts): Promise<Put> {
     const bucket = await this.#buckets.get(who, request.bucket, 'write');
-    const versionId = bucket.versioning === 'enabled' ? newVersionId() : null;
+    const versionId = versionIdIn(bucket);
     const published = await this.#engine.catalog.artifacts.publish({
       target: targetOf(bucket, request.key), source: { kind: 'blob', blob }, object: { ...request, versionId, ...facts },
       fresh: { artifact: newId(), blob: newId() }, at: this.#clock.now(), by: who.namespace,
@@ -176,9 +196,18 @@ function newVersionId(): string {
   return newId().replaceAll('-', '');
 }
 
+function versionIdIn(bucket: Bucket): string | null {
+  return bucket.versioning === 'enabled' ? newVersionId() : null;
+}
+
 /** The namespace acts for whoever was found to be allowed to: the bytes are its own. */
 export function ownerOf(bucket: Bucket, who: Principal): Principal {
   return { namespace: bucket.namespace, credential: who.credential };
+}
+
+/** Digests that are kept of everything that comes into the bucket, because somebody will ask for them. */
+function keptIn({ settings }: Bucket): readonly Algorithm[] {
+  return (settings['digests']?.split(' ') ?? []) as Algorithm[];
 }
 
 function targetOf(bucket: Bucket, key: string): Publication['target'] {

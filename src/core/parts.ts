@@ -1,14 +1,19 @@
 import type { Clock } from '../kit/clock.ts';
 import type { Algorithm, Digest } from '../kit/digest.ts';
+import { Gate } from '../kit/gate.ts';
 import { isId, newId } from '../kit/ids.ts';
 import { mayInBucket } from './access.ts';
+import { Assembly } from './assembly.ts';
 import type { Buckets } from './buckets.ts';
 import type { Engine, PartFacts } from './engine.ts';
 import type { Body } from './ingest.ts';
 import type { Bucket, Multipart, Part, Principal } from './model.ts';
 import { ownerOf, type Facts, type Objects, type Put, type PutRequest } from './objects.ts';
 import { Refusal } from './refusal.ts';
-import type { Uploads } from './uploads.ts';
+import { lockOf, type Uploads } from './uploads.ts';
+
+/** Parts whose bytes are given up at once. */
+const atOnce = 16;
 
 /** Objects that come in numbered parts. */
 export class Parts {
@@ -17,6 +22,7 @@ export class Parts {
   readonly #buckets: Buckets;
   readonly #uploads: Uploads;
   readonly #objects: Objects;
+  readonly #assembly: Assembly;
   readonly #joining = new Map<string, Promise<string>>();
 
   constructor(parts: { engine: Engine; clock: Clock; buckets: Buckets; uploads: Uploads; objects: Objects }) {
@@ -25,6 +31,7 @@ export class Parts {
     this.#buckets = parts.buckets;
     this.#uploads = parts.uploads;
     this.#objects = parts.objects;
+    this.#assembly = new Assembly(parts.engine);
   }
 
   async begin(who: Principal, bucket: string, key: string, about: string): Promise<Multipart> {
@@ -61,10 +68,11 @@ export class Parts {
     const owner = ownerOf(bucket, who);
     const upload = await this.#uploads.begin(owner, { length: body.length ?? null });
     try {
-      const { offset, measured } = await this.#uploads.append(owner, upload.id, body, { at: undefined, digests: [], measure });
+      const { offset, measured } = await this.#uploads.append(owner, upload.id, body, { at: undefined, digests: [], measure, hashed: false });
       const facts = describe(measured);
       const put = await this.#engine.catalog.parts.put(multipart.id, { number, upload: upload.id, size: offset, ...facts, at: this.#clock.now() });
       if (!put) throw missing();
+      this.#assembly.add(multipart.id, number, { stage: upload.id, size: offset });
       if (put.replaced !== null) await this.#uploads.drop(owner, put.replaced).catch(() => undefined);
       return facts;
     } catch (error) {
@@ -78,7 +86,7 @@ export class Parts {
   }
 
   /**
-   * Makes an object of the parts, in order. Begun again after a crash, it goes on where it was.
+   * Makes an object of the parts, in order; their bytes stay where they are. Begun again after a crash, it goes on where it was.
    *
    * @param outcome what to tell whoever asks again.
    */
@@ -86,22 +94,19 @@ export class Parts {
     const bucket = await this.#buckets.get(who, multipart.bucket, 'write');
     const whole = parts.length === 1 ? parts[0]!.upload : await this.#join(who, bucket, multipart, parts);
     const put = await this.#objects.seal(who, bucket, request, whole, facts);
-    await this.#end(bucket, multipart.id, outcome(put));
+    await this.#end(multipart.id, outcome(put));
     return put;
   }
 
   async abort(who: Principal, multipart: Multipart): Promise<void> {
-    await this.#end(await this.#buckets.get(who, multipart.bucket, 'write'), multipart.id, null);
+    await this.#buckets.get(who, multipart.bucket, 'write');
+    await this.#end(multipart.id, null);
   }
 
   /** Gives up those that no part came for since `before`; answers how many. */
   async expire(before: number): Promise<number> {
-    const { parts, buckets } = this.#engine.catalog;
-    const idle = await parts.idle(before, { after: null, limit: 500 });
-    for (const { id, bucket } of idle) {
-      const found = await buckets.get(bucket);
-      if (found) await this.#end(found, id, null);
-    }
+    const idle = await this.#engine.catalog.parts.idle(before, { after: null, limit: 500 });
+    for (const { id } of idle) await this.#end(id, null);
     return idle.length;
   }
 
@@ -125,8 +130,8 @@ export class Parts {
 
   /** The whole is an upload of the same id, so that a second try after a crash goes on with the first one's bytes. */
   async #joinOnce(owner: Principal, id: string, parts: readonly Part[]): Promise<string> {
-    const sources = await Promise.all(parts.map((part) => this.#uploads.look(owner, part.upload)));
-    const about = JSON.stringify(parts.map(({ upload }) => upload));
+    const ids = parts.map(({ upload }) => upload);
+    const about = JSON.stringify(ids);
     const there = await this.#uploads.look(owner, id).catch((error: unknown) => {
       if (error instanceof Refusal && error.reason === 'not_found') return undefined;
       throw error;
@@ -135,16 +140,21 @@ export class Parts {
     const same = there?.about === about;
     // Other parts than last time: what was joined then is of no use.
     if (there && !same) await this.#uploads.drop(owner, id);
-    const whole = same ? there : await this.#uploads.begin(owner, there ? { about } : { id, about });
-    return (await this.#uploads.join(owner, whole, sources)).id;
+    const length = parts.reduce((sum, { size }) => sum + size, 0);
+    const whole = same ? there : await this.#uploads.begin(owner, { about, length, credit: length, joined: true, ...(there ? {} : { id }) });
+    return (await this.#uploads.join(owner, whole.id, ids)).id;
   }
 
-  async #end(bucket: Bucket, id: string, outcome: string | null): Promise<void> {
-    const owner: Principal = { namespace: bucket.namespace, credential: 'multipart' };
-    // With the parts goes what a completion that failed may have joined of them.
-    for (const upload of [...(await this.#engine.catalog.parts.end(id, outcome, this.#clock.now())), id]) {
-      await this.#uploads.drop(owner, upload).catch(() => undefined);
-    }
+  /** First the record, then the bytes of the parts and of what was joined of them. */
+  async #end(id: string, outcome: string | null): Promise<void> {
+    const ended = await this.#engine.catalog.parts.end(id, outcome, this.#clock.now());
+    this.#assembly.forget(id);
+    const { locks, bytes } = this.#engine;
+    const turns = new Gate(atOnce);
+    await Promise.all(ended.map((upload) => turns.through(async () => {
+      const hold = await locks.take(lockOf(upload));
+      await bytes.drop(upload).finally(() => hold.release());
+    })));
   }
 }
 

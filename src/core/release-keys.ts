@@ -26,9 +26,14 @@ export function filePrefix({ product, version, platform, id }: Place): string {
  * @throws Refusal `malformed`
  */
 export function segment(field: string, text: string): string {
-  const trimmed = text.trim();
-  if (trimmed === '') throw new Refusal('malformed', `${field} is required`);
-  const kept = Array.from(trimmed, (character) => (/^[A-Za-z0-9._-]$/.test(character) ? character.toLowerCase() : '_')).join('');
+  const kept = Array.from(required(field, text), (character) => (/^[A-Za-z0-9._-]$/.test(character) ? character.toLowerCase() : '_')).join('');
   if (/^_+$/.test(kept)) throw new Refusal('malformed', `${field} is invalid`);
   return kept;
+}
+
+/** A text that must say something. @throws Refusal `malformed` */
+export function required(field: string, text: string): string {
+  const trimmed = text.trim();
+  if (trimmed === '') throw new Refusal('malformed', `${field} is required`);
+  return trimmed;
 }

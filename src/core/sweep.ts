@@ -2,7 +2,7 @@ import type { Clock } from '../kit/clock.ts';
 import type { Engine, Page } from './engine.ts';
 import type { Event, Upload } from './model.ts';
 import type { Parts } from './parts.ts';
-import type { Releases } from './releases.ts';
+import type { ReleaseFiles } from './release-files.ts';
 import { lockOf } from './uploads.ts';
 
 /** Ages in milliseconds after which a sweep takes things away. */
@@ -37,11 +37,11 @@ export class Sweep {
   readonly #clock: Clock;
   readonly #ages: SweepAges;
   readonly #parts: Pick<Parts, 'expire'>;
-  readonly #releases: Pick<Releases, 'sweep'>;
+  readonly #releaseFiles: Pick<ReleaseFiles, 'sweep'>;
 
-  constructor(engine: Engine, clock: Clock, { parts, releases }: { parts: Pick<Parts, 'expire'>; releases: Pick<Releases, 'sweep'> }, ages: SweepAges) {
+  constructor(engine: Engine, clock: Clock, { parts, releaseFiles }: { parts: Pick<Parts, 'expire'>; releaseFiles: Pick<ReleaseFiles, 'sweep'> }, ages: SweepAges) {
     this.#parts = parts;
-    this.#releases = releases;
+    this.#releaseFiles = releaseFiles;
     this.#engine = engine;
     this.#clock = clock;
     this.#ages = ages;
@@ -54,7 +54,7 @@ export class Sweep {
     await catalog.uploads.forget(now - this.#ages.memory);
     await this.#parts.expire(now - this.#ages.multipart);
     await catalog.parts.forget(now - this.#ages.memory);
-    await this.#releases.sweep();
+    await this.#releaseFiles.sweep();
     await catalog.downloads.forget(now - this.#ages.memory);
     await catalog.idempotency.forget(now);
     await catalog.artifacts.forget(now - this.#ages.memory);

@@ -5,8 +5,7 @@ import { isSystem, owns } from './access.ts';
 import { Answers } from './answers.ts';
 import { Append } from './append.ts';
 import type { Engine, Hold, Page } from './engine.ts';
-import { demandDigest, newHash } from './hashes.ts';
-import { pour, wholeBody, type Body } from './ingest.ts';
+import { brokenOff, pour, type Body } from './ingest.ts';
 import type { Event, Principal, Upload } from './model.ts';
 import { Refusal } from './refusal.ts';
 
@@ -33,6 +32,8 @@ export interface AppendRequest {
   readonly kept?: ((offset: number) => void) | undefined;
   /** Digests of this body that the caller wants to know. */
   readonly measure?: readonly Algorithm[] | undefined;
+  /** False where nobody is expected to ask for the upload's sha512. */
+  readonly hashed?: boolean | undefined;
   /** The whole upload may have this many bytes, where that is less than the server allows. */
   readonly most?: number | undefined;
 }
@@ -41,6 +42,8 @@ export interface AppendRequest {
 export type Beginning = Partial<Pick<Upload, 'id' | 'length' | 'about' | 'expects'>> & {
   /** Bytes that will be freed when it becomes what it is for. */
   readonly credit?: number;
+  /** It will be joined of others, so it needs no room of its own. */
+  readonly joined?: boolean;
 };
 
 export interface Appended {
@@ -72,8 +75,8 @@ export class Uploads {
     this.limits = limits;
   }
 
-  async begin(who: Principal, { id = newId(), length = null, about = null, expects = null, credit = 0 }: Beginning = {}): Promise<Upload> {
-    if (length !== null) await this.#demandRoom(length);
+  async begin(who: Principal, { id = newId(), length = null, about = null, expects = null, credit = 0, joined = false }: Beginning = {}): Promise<Upload> {
+    if (length !== null && !joined) await this.demandRoom(length);
     const at = this.#clock.now();
     const upload: Upload = {
       id, namespace: who.namespace, state: 'open', offset: 0, length,
@@ -101,23 +104,24 @@ export class Uploads {
   }
 
   /**
-   * Fills an upload with the bytes of other open ones, in order, which stay as they are. Begun again after a crash, it
-   * goes on with what is missing.
+   * Fills an upload that has no bytes with those of other open ones, in order, which stay as they are. No byte is moved. Begun again
+   * after a crash, it does what is missing.
    *
-   * @throws Refusal as `append` does.
+   * @throws Refusal `conflict` when one of them is open no more, or the upload has bytes of its own.
    */
-  async join(who: Principal, joined: Upload, parts: readonly Upload[]): Promise<Upload> {
-    const length = parts.reduce((sum, part) => sum + part.offset, 0);
-    let at = joined.offset;
-    let start = 0;
-    for (const part of parts) {
-      const from = Math.min(Math.max(at - start, 0), part.offset);
-      start += part.offset;
-      if (from === part.offset && start !== length) continue;
-      const body = wholeBody(this.#engine.bytes.peek(part.id, from, part.offset), part.offset - from);
-      at = (await this.append(who, joined.id, body, { at, digests: [], length })).offset;
-    }
-    return { ...joined, length, offset: at };
+  async join(who: Principal, joined: string, parts: readonly string[]): Promise<Upload> {
+    return this.#holdingAll(who, [...new Set([joined, ...parts])].sort(), async (uploads) => {
+      const whole = uploads.get(joined)!;
+      const stages = parts.map((id) => ({ stage: id, size: uploads.get(id)!.offset }));
+      const length = agreedLength(whole, stages.reduce((sum, { size }) => sum + size, 0))!;
+      if (whole.state !== 'open' || (whole.offset === length && whole.length === length)) return whole;
+      if (length > this.limits.maxSize) throw new Refusal('too_large', `an upload may have at most ${this.limits.maxSize} bytes`, { max: this.limits.maxSize });
+      if (whole.offset > 0 || stages.some(({ stage }) => uploads.get(stage)!.state !== 'open')) throw new Refusal('conflict', 'the uploads can no longer be joined');
+      await this.#engine.bytes.join(joined, stages);
+      const advanced = await this.#engine.catalog.uploads.advance(joined, { from: 0, to: length, lastStart: null, length, at: this.#clock.now() });
+      if (!advanced) throw new Refusal('conflict', 'the upload changed meanwhile');
+      return advanced;
+    });
   }
 
   /** Open uploads of the caller, of everyone for the system; with `expects`, those that were promised to have that sha512. */
@@ -169,9 +173,9 @@ export class Uploads {
       const room = (length ?? most) - upload.offset;
       if (body.length !== undefined) {
         if (body.length > room) throw new Refusal('too_large', 'the body is longer than the upload has room for', { room });
-        await this.#demandRoom(body.length);
+        await this.demandRoom(body.length);
       }
-      const append = await Append.open(this.#engine, this.#clock, upload, { length, blind: request.at === undefined });
+      const append = await Append.open(this.#engine, this.#clock, upload, { length, blind: request.at === undefined, hashed: request.hashed ?? true });
       try {
         return await this.#receive(append, body, request, room, hold);
       } finally {
@@ -220,43 +224,19 @@ export class Uploads {
         if (mayKeepPart) request.kept?.(append.offset);
       };
       const poured = await pour(body, append.writer, { room, digests: request.digests, measure: request.measure, asked: hold.asked, checkpoint });
-      if (poured.cut && !mayKeepPart) throw asRefusal(poured.cut, upload.offset);
-      await this.#verifyLate(append, poured.written, request);
-      if (request.at === undefined && (await this.#repeats(append, poured.written))) {
+      if (poured.cut && !mayKeepPart) throw brokenOff(poured.cut, upload.offset);
+      await append.verify(poured.written, request.late?.() ?? []);
+      if (request.at === undefined && !this.#answers.arrived(upload) && (await append.repeats(poured.written))) {
         await append.undo();
         return this.#appended(upload.id, upload.offset, true, poured.measured);
       }
       await append.commit();
-      if (poured.cut) throw asRefusal(poured.cut, append.offset);
+      if (poured.cut) throw brokenOff(poured.cut, append.offset);
       return this.#appended(upload.id, append.offset, false, poured.measured);
     } catch (error) {
       if (append.pending) await append.undo();
       throw error;
     }
-  }
-
-  /** Holds what was written against digests that came behind it: the one case in which bytes are read again. */
-  async #verifyLate({ upload, writer }: Append, written: number, { late }: AppendRequest): Promise<void> {
-    const expected = late?.() ?? [];
-    if (expected.length === 0) return;
-    await writer.sync();
-    const hashes = expected.map((digest) => ({ digest, hash: newHash(digest.algorithm) }));
-    for await (const chunk of this.#engine.bytes.peek(upload.id, upload.offset, upload.offset + written)) {
-      for (const { hash } of hashes) hash.update(chunk);
-    }
-    for (const { digest, hash } of hashes) demandDigest(digest, hash);
-  }
-
-  /**
-   * Whether the bytes just written are the append before over again, sent because its answer was lost. Only an
-   * append whose answer is known to be lost, or not known to have arrived, can be meant: equal neighbours are normal.
-   */
-  async #repeats(append: Append, written: number): Promise<boolean> {
-    const { upload } = append;
-    const from = upload.lastStart;
-    if (from === null || written === 0 || written !== upload.offset - from || this.#answers.arrived(upload)) return false;
-    await append.writer.sync();
-    return same(this.#engine.bytes.peek(upload.id, from, upload.offset), this.#engine.bytes.peek(upload.id, upload.offset, upload.offset + written));
   }
 
   #appended(id: string, offset: number, replay: boolean, measured: readonly Digest[]): Appended {
@@ -273,6 +253,22 @@ export class Uploads {
     }
   }
 
+  /** Holds several; in the order of their ids, so that two who do so never wait for each other. */
+  async #holdingAll<T>(who: Principal, ids: readonly string[], work: (uploads: Map<string, Upload>) => Promise<T>): Promise<T> {
+    const holds: Hold[] = [];
+    try {
+      const uploads = new Map<string, Upload>();
+      for (const id of ids) {
+        await this.look(who, id);
+        holds.push(await this.#engine.locks.take(lockOf(id)));
+        uploads.set(id, await this.look(who, id));
+      }
+      return await work(uploads);
+    } finally {
+      for (const hold of holds) hold.release();
+    }
+  }
+
   /** Free bytes on the disk, as of a second ago at most: enough to refuse early; the disk itself has the last word. */
   async #freeBytes(): Promise<number> {
     const now = performance.now();
@@ -280,7 +276,8 @@ export class Uploads {
     return this.#space.free;
   }
 
-  async #demandRoom(bytes: number): Promise<void> {
+  /** @throws Refusal `too_large`, `full` */
+  async demandRoom(bytes: number): Promise<void> {
     if (bytes > this.limits.maxSize) throw new Refusal('too_large', `an upload may have at most ${this.limits.maxSize} bytes`, { max: this.limits.maxSize });
     const free = await this.#freeBytes();
     if (bytes + this.limits.headroom > free) throw new Refusal('full', 'there is no room on the disk for that many bytes');
@@ -299,35 +296,4 @@ function agreedLength(upload: Upload, declared: number | undefined): number | nu
   }
   if (declared < upload.offset) throw new Refusal('malformed', `the upload already has ${upload.offset} bytes, more than ${declared}`);
   return declared;
-}
-
-/** Why a body was not whole, in the core's terms, with the offset that holds now. */
-function asRefusal(cut: Error, offset: number): Refusal {
-  if (cut instanceof Refusal) return new Refusal(cut.reason, cut.message, { ...cut.details, offset }, cut);
-  return new Refusal('interrupted', 'the connection ended before the body did', { offset }, cut);
-}
-
-/** Whether two streams bring the same bytes, however they are cut into chunks. */
-async function same(one: AsyncIterable<Uint8Array>, other: AsyncIterable<Uint8Array>): Promise<boolean> {
-  const right = other[Symbol.asyncIterator]();
-  let rest: Uint8Array = new Uint8Array(0);
-  try {
-    for await (let left of one) {
-      while (left.byteLength > 0) {
-        if (rest.byteLength === 0) {
-          const next = await right.next();
-          if (next.done) return false;
-          rest = next.value;
-          continue;
-        }
-        const size = Math.min(left.byteLength, rest.byteLength);
-        if (Buffer.compare(left.subarray(0, size), rest.subarray(0, size)) !== 0) return false;
-        left = left.subarray(size);
-        rest = rest.subarray(size);
-      }
-    }
-    return rest.byteLength === 0 && ((await right.next()).done ?? false);
-  } finally {
-    await right.return?.();
-  }
 }

@@ -2,7 +2,7 @@ import type { RequestHandler } from 'express';
 
 /** What a page may read of an answer, beside what every page may. */
 const exposed = [
-  'Accept-Ranges', 'Content-Digest', 'Content-Disposition', 'Content-Range', 'ETag', 'Link', 'Location', 'Repr-Digest', 'Retry-After',
+  'Accept-Ranges', 'Content-Digest', 'Content-Disposition', 'Content-Range', 'ETag', 'Idempotency-Replayed', 'Link', 'Location', 'Repr-Digest', 'Retry-After',
   'Tus-Checksum-Algorithm', 'Tus-Extension', 'Tus-Max-Size', 'Tus-Resumable', 'Tus-Version',
   'Upload-Complete', 'Upload-Concat', 'Upload-Defer-Length', 'Upload-Expires', 'Upload-Length', 'Upload-Limit', 'Upload-Metadata', 'Upload-Offset',
   'X-Artifact-UUID', 'X-Artifact-Version', 'X-Blob-Size', 'X-Blob-UUID', 'X-Request-ID',

@@ -7,6 +7,7 @@ import { journalContract } from './catalog/journal.ts';
 import { modelContract } from './catalog/model.ts';
 import { namespaceContract } from './catalog/namespaces.ts';
 import { publishContract } from './catalog/publish.ts';
+import { releaseContract } from './catalog/releases.ts';
 import { Scene } from './catalog/scene.ts';
 import { sightContract } from './catalog/sight.ts';
 import { sweepContract } from './catalog/sweep.ts';
@@ -40,6 +41,7 @@ export function catalogContract(name: string, open: () => Promise<OpenedCatalog>
     sweepContract(current);
     journalContract(current);
     bucketContract(current);
+    releaseContract(current);
     customerContract(current);
     modelContract(current);
 

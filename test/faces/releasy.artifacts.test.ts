@@ -67,21 +67,21 @@ describe('a slot', () => {
 
   test('that nothing came of goes after a week, with what was put there; one that is being filled stays', async () => {
     const [empty, filled, resumed] = [await releasy.slot(release.id), await releasy.slot(release.id), await releasy.slot(release.id)];
-    await put(filled!.upload_url, bytes);
+    await put(filled.upload_url, bytes);
     const week = 7 * 86_400_000;
     releasy.world.clock.move(week - 60_000);
-    const path = new URL(resumed!.tus_url);
+    const path = new URL(resumed.tus_url);
     const begun = await fetch(path, { method: 'POST', headers: { 'Tus-Resumable': '1.0.0', 'Upload-Length': '10' } });
     expect(begun.status).toBe(201);
     releasy.world.clock.move(120_000);
     await releasy.world.core.sweep.run();
-    for (const slot of [empty!, filled!]) expect(said(await releasy.register(release.id, slot, bytes))).toEqual([400, 'object_missing', 'there is no object at object_key']);
-    expect(await releasy.world.core.objects.peek('releases', filled!.object_key)).toBeUndefined();
+    for (const slot of [empty, filled]) expect(said(await releasy.register(release.id, slot, bytes))).toEqual([400, 'object_missing', 'there is no object at object_key']);
+    expect(await releasy.world.core.objects.peek('releases', filled.object_key)).toBeUndefined();
     expect(await releasy.world.core.uploads.list({ namespace: 'releasy', credential: 'test' }, { after: null, limit: 10 })).toHaveLength(1);
     releasy.world.clock.move(2 * 86_400_000);
     await releasy.world.core.sweep.run();
     await releasy.world.core.sweep.run();
-    expect(said(await releasy.register(release.id, resumed!, bytes))[1]).toBe('object_missing');
+    expect(said(await releasy.register(release.id, resumed, bytes))[1]).toBe('object_missing');
     releasy.world.clock.move(-week - 60_000 - 2 * 86_400_000);
   });
 
@@ -188,15 +188,17 @@ describe('registration', () => {
 describe('the sums', () => {
   test('are what sha256sum reads, and tell platforms apart that have the same name', async () => {
     const { id } = await releasy.release();
-    for (const [filename, platform, content] of [['My App.zip', 'linux', 'a'], ['tool', 'linux', 'b'], ['tool', 'Mac OS', 'c'], ['../etc/passwd', 'linux', 'd']] as const) {
+    const slots = [];
+    for (const [filename, platform, content] of [['My App.zip', 'linux', 'a'], ['twice', 'linux', 'e'], ['twice', 'linux', 'f'], ['tool', 'linux', 'b'], ['tool', 'Mac OS', 'c'], ['../etc/passwd', 'linux', 'd']] as const) {
       const slot = await releasy.slot(id, filename, platform);
+      slots.push(slot.artifact_id);
       await put(slot.upload_url, content);
       expect((await releasy.register(id, slot, content, { platform })).status).toBe(200);
     }
     const sums = await releasy.ask('GET', `/v1/releases/${id}/SHA256SUMS`);
-    const lines = [[sha256Of('a'), 'My App.zip'], [sha256Of('b'), 'linux/tool'], [sha256Of('c'), 'mac_os/tool'], [sha256Of('d'), '.._etc_passwd']].map((pair) => pair.join('  '));
+    const lines = [[sha256Of('a'), 'My App.zip'], [sha256Of('b'), 'linux/tool'], [sha256Of('c'), 'mac_os/tool'], [sha256Of('d'), '.._etc_passwd'], [sha256Of('e'), `linux/${slots[1]!}/twice`], [sha256Of('f'), `linux/${slots[2]!}/twice`]].map((pair) => pair.join('  '));
     expect([sums.headers.get('content-type'), sums.bytes.toString().trimEnd().split('\n').toSorted()]).toEqual(['text/plain; charset=utf-8', lines.toSorted()]);
     const longer = (await releasy.ask('GET', `/v1/releases/${id}/SHA512SUMS`)).bytes.toString();
-    expect(longer).toMatch(/^(?:[0-9a-f]{128} {2}[^\n]+\n){4}$/);
+    expect(longer).toMatch(/^(?:[0-9a-f]{128} {2}[^\n]+\n){6}$/);
   });
 });

@@ -3,6 +3,7 @@ import { randomUUID } from 'node:crypto';
 import { readFile, readdir } from 'node:fs/promises';
 import { Refusal } from '../../src/core/refusal.ts';
 import { bodyOf } from '../support/body.ts';
+import { eventually } from '../support/raw.ts';
 import { adminKey, openReleasy, put, said, sha256Of, type Releasy, type ReleaseSeen, type SlotSeen } from '../support/releases.ts';
 
 let releasy: Releasy;
@@ -58,6 +59,23 @@ describe('a request with a word of its own', () => {
     expect((await releasy.ask('POST', '/v1/releases', wish(), { 'idempotency-key': 'w1' })).status).toBe(401);
     const { id } = await releasy.customer();
     expect(said(await releasy.once('w6', '/v1/admin/keys', { customer_id: id }))).toEqual([400, 'bad_request', 'idempotency-key not supported for admin key creation']);
+  });
+
+  test('that nobody finished is gone on with once the server is there again, or whoever began is late', async () => {
+    const { world } = releasy;
+    const dying = (word: string): Promise<unknown> => world.core.idempotency.once({ caller: 'admin key', operation: 'createRelease', word, wish: ['once', word] }, () => new Promise(() => undefined));
+    for (const word of ['dead', 'late']) void dying(word).catch(() => undefined);
+    const send = (word: string): ReturnType<typeof releasy.once> => releasy.once(word, '/v1/releases', { product: 'once', version: word });
+    await eventually(async () => said(await send('late'))[1] === 'idempotency_in_progress');
+    await eventually(async () => said(await send('dead'))[1] === 'idempotency_in_progress');
+    const busy = await send('late');
+    expect([said(busy), busy.headers.get('retry-after')]).toEqual([[409, 'idempotency_in_progress', 'idempotency key already in progress'], '1']);
+    world.clock.move(61_000);
+    expect((await send('late')).status).toBe(200);
+    world.clock.move(-61_000);
+    await world.restart();
+    const finished = await send('dead');
+    expect([finished.status, finished.headers.get('idempotency-replayed')]).toEqual([200, null]);
   });
 
   test('of one customer is not in the way of another\'s', async () => {
@@ -179,10 +197,10 @@ describe(`raced ${runs} times, exactly one wins`, () => {
     const release = await core.releases.create(who, wish());
     await everyRun(async (time) => {
       const bytes = `raced ${time}`;
-      const slot = await core.releases.openSlot(release, { fileName: 'f', platform: 'p', bucket: 'releases', outside: false });
+      const slot = await core.releaseFiles.open(release, { fileName: 'f', platform: 'p', bucket: 'releases', outside: false });
       await core.objects.put(who, { bucket: 'releases', key: slot.key, conditions: {} }, bodyOf(Buffer.from(bytes)), { measure: [], describe: () => ({ etag: 'e', about: '{}' }) });
       const file = { id: slot.id, key: slot.key, platform: 'p', sha256: sha256Of(bytes), size: bytes.length };
-      const { won, lost } = await race(3, () => core.releases.register(who, release.id, file, randomUUID(), undefined));
+      const { won, lost } = await race(3, () => core.releaseFiles.register(who, release, file, randomUUID()));
       expect([won.length, lost]).toEqual([1, ['artifact already exists', 'artifact already exists']]);
     });
   }, 120_000);

@@ -266,8 +266,8 @@ describe('health', () => {
     const { book } = world.server;
     const settings = readConfig(env).releasy;
     const tokens = new Tokens(core, { secret: new Uint8Array(32), issuer: 'test', lifetime: 1000 });
-    const parts = { core, book, lifetime, tokens, settings, log: pino({ level: 'silent' }), presign: undefined, presignElsewhere: () => '', onSent: () => undefined };
-    const listener = await listen({ host: '127.0.0.1', port: 0, maxConnections: 10, handle: express().use(releasyFace(parts).router) });
+    const face = releasyFace({ core, book, lifetime, log: pino({ level: 'silent' }), tokens, settings, presign: undefined, elsewhere: undefined, onSent: () => undefined });
+    const listener = await listen({ host: '127.0.0.1', port: 0, maxConnections: 10, handle: express().use(face.router) });
     const ask = async (path: string): Promise<unknown> => {
       const answer = await fetch(`${listener.urls[0]}${path}`);
       return [answer.status, await answer.json()];

@@ -96,7 +96,7 @@ test('run again for the same version, they find the draft or the release, and ad
 test('a publish that lost a race is tried once more, and then it is done', async () => {
   const { id } = jsonOf<{ id: string }>(await post('/v1/releases', { product: 'lost', version: '1' }));
   const both = await Promise.all([0, 1].map(() => send('POST', `${releasy.world.url}/v1/releases/${id}/publish`, { headers: key })));
-  const retried = await Promise.all(both.map((answer) => (answer.status === 409 ? send('POST', `${releasy.world.url}/v1/releases/${id}/publish`, { headers: key }) : answer)));
+  const retried = await Promise.all(both.map((answer) => (answer.status === 409 ? send('POST', `${releasy.world.url}/v1/releases/${id}/publish`, { headers: key }) : Promise.resolve(answer))));
   for (const answer of retried) expect(answer.status === 200 || jsonOf<{ error: { message: string } }>(answer).error.message === 'release already published').toBe(true);
 });
 

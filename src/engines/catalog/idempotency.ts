@@ -42,6 +42,10 @@ export class Idempotency implements IdempotencyFacts {
     });
   }
 
+  abandon(): Promise<void> {
+    return this.#host.write(async (db) => void (await db.updateTable('reservations').set({ owner: null }).where('owner', 'is not', null).execute()));
+  }
+
   forget(before: number): Promise<void> {
     return this.#host.write(async (db) => void (await db.deleteFrom('reservations').where('expires_at', '<', before).execute()));
   }

@@ -18,6 +18,7 @@ import { Releases } from './releases.ts';
 
 import { Uploads } from './uploads.ts';
 
+export { smallAddress } from './contents.ts';
 export { sqliteDialect } from './dialect.ts';
 export type { Db, Host } from './host.ts';
 export { migrate } from './migrations.ts';

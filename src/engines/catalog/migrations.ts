@@ -7,6 +7,7 @@ import { aboutUploads } from './about-uploads.ts';
 import { bucketsStep } from './buckets-step.ts';
 import { customersStep } from './customers-step.ts';
 import { ledgersStep } from './ledgers-step.ts';
+import { smallStep } from './small-step.ts';
 import { foundation } from './foundation.ts';
 import { releasesStep } from './releases-step.ts';
 
@@ -16,7 +17,7 @@ export interface Migration {
 }
 
 /** In order; the first is number 1. */
-export const migrations: readonly Migration[] = [foundation, aboutUploads, bucketsStep, ledgersStep, customersStep, releasesStep];
+export const migrations: readonly Migration[] = [foundation, aboutUploads, bucketsStep, ledgersStep, smallStep, customersStep, releasesStep];
 
 /**
  * Brings the schema to the newest step. Each step is one transaction and is recorded in it, so that a process that

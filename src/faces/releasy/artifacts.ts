@@ -1,4 +1,4 @@
-import type { Slot } from '../../core/model.ts';
+import type { ReleaseFile, Slot } from '../../core/model.ts';
 import { Refusal } from '../../core/refusal.ts';
 import { once } from '../../http/idempotency.ts';
 import { text } from '../../http/routes.ts';
@@ -27,7 +27,7 @@ export function artifacts(desk: Desk): void {
       const { filename, platform } = body<{ filename: string; platform: string }>();
       const slot = await once<Slot>(core.idempotency, { req, res }, { caller: who.credential, operation: 'presignArtifact', wish: [release, filename, platform] }, async (seed) => {
         const found = await core.releases.get(who, release);
-        return core.releases.openSlot(found, { fileName: filename, platform, ...(await storage.place()) }, seed);
+        return core.releaseFiles.open(found, { fileName: filename, platform, ...(await storage.place()) }, seed);
       });
       // URLs are signed anew each time: one that was kept would have expired.
       const resumable = await storage.resumable(slot);
@@ -43,7 +43,7 @@ export function artifacts(desk: Desk): void {
       const release = given.text('release_id');
       const { artifact_id: id, object_key: key, checksum: sha256, size, platform } = body<Registration>();
       return once(core.idempotency, { req, res }, { caller: who.credential, operation: 'registerArtifact', wish: [release, id, key, sha256, size, platform] }, async (seed) => {
-        const file = await core.releases.register(who, release, { id, key, sha256, size, platform }, seed, storage.other);
+        const file = await core.releaseFiles.register(who, await core.releases.get(who, release), { id, key, sha256, size, platform }, seed);
         return {
           id: file.id, release_id: file.release, object_key: file.key, checksum: file.sha256, size: file.size, platform: file.platform, created_at: secondsOf(file.createdAt),
         };
@@ -59,15 +59,17 @@ export function artifacts(desk: Desk): void {
 
 type Listed = Awaited<ReturnType<typeof artifactsOf>>[string];
 
-/** What `sha256sum -c` reads. Names that several platforms have are told apart by the platform. */
+/** What `sha256sum -c` reads. Files of one name are told apart by their platform, and if need be by their id. */
 function sums(listed: Listed, algorithm: 'sha256' | 'sha512'): string {
-  const names = listed.map(({ file }) => fileNameOf(file));
-  const lines = listed.map(({ file, view }, index) => {
+  const namings: readonly ((file: ReleaseFile) => string)[] = [
+    fileNameOf, (file) => `${file.key.split('/').at(-3)}/${fileNameOf(file)}`, (file) => `${file.key.split('/').at(-3)}/${file.id}/${fileNameOf(file)}`,
+  ];
+  const names = namings.map((nameOf) => listed.map(({ file }) => nameOf(file)));
+  const lines = listed.map(({ file, view }) => {
     const hex = algorithm === 'sha256' ? view.checksum : view.sha512;
     if (hex === undefined) throw new Refusal('not_found', 'another store has these artifacts, and tells no sha512 of them');
-    const name = names[index]!;
-    const alone = names.filter((other) => other === name).length === 1;
-    return `${hex}  ${alone ? name : `${file.key.split('/').at(-3)}/${name}`}\n`;
+    const nameOf = namings.find((one, index) => names[index]!.filter((name) => name === one(file)).length === 1)!;
+    return `${hex}  ${nameOf(file)}\n`;
   });
   return lines.join('');
 }

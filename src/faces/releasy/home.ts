@@ -39,7 +39,7 @@ export class Home {
     await this.open();
     try {
       // Whoever puts an artifact there, it is the bucket's owner who releases it.
-      return await this.#core.buckets.create(this.who, name, { settings: { ownership: 'BucketOwnerEnforced' } });
+      return await this.#core.buckets.create(this.who, name, { settings: { ownership: 'BucketOwnerEnforced', digests: 'sha256 md5' } });
     } catch (error) {
       // Somebody may have been faster; a name that no bucket can have is a fault of the configuration.
       if (error instanceof Refusal && error.reason === 'conflict') return this.#core.buckets.peek(name);

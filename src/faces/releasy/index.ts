@@ -17,7 +17,6 @@ import { entitlements } from './entitlements.ts';
 import { health } from './health.ts';
 import { Home } from './home.ts';
 import { keys } from './keys.ts';
-import { OutsideStorage } from './outside.ts';
 import { wording } from './refusals.ts';
 import { releases } from './releases.ts';
 import { HouseStorage, type SigningWish, type Storage } from './storage.ts';
@@ -31,7 +30,8 @@ export interface ReleasyOptions {
   readonly settings: ReleasySettings;
   /** Signs a URL of the S3 that is spoken here, for whoever reaches it by that host; undefined where none is. */
   readonly presign: ((wish: SigningWish & { readonly host: string }) => string) | undefined;
-  readonly presignElsewhere: (wish: SigningWish & { readonly endpoint: string; readonly region: string }) => string;
+  /** The other store that keeps the artifacts, where one does. */
+  readonly elsewhere: Storage | undefined;
   /** Told how many bytes were sent. */
   readonly onSent: (bytes: number) => void;
 }
@@ -76,25 +76,18 @@ export interface Releasy {
 }
 
 export function releasy(options: ReleasyOptions): Releasy {
-  const { core, book, lifetime, log, settings } = options;
+  const { core, book, lifetime, log, settings, elsewhere } = options;
   const { namespace, adminKey, resource, jwksUrl: url, issuer, audience, jwksAge: age, leeway } = settings;
   const tokens = url === undefined ? undefined : new ForeignTokens(core.clock, { url, issuer, audience, age, leeway, name: 'operator jwks' });
   const doors = new Doors(book, lifetime, new Credentials({ namespace, adminKey, tokens, resource, customerKeys: core.customerKeys }));
   const home = new Home(core, settings);
   const baseUrl = (req: Request): string => settings.publicUrl ?? listeningAt(req);
-  const desk: Desk = { ...options, doors, home, baseUrl, storage: storageOf(options, home, baseUrl) };
+  const desk: Desk = { ...options, doors, home, baseUrl, storage: elsewhere ?? new HouseStorage({ core, home, tokens: options.tokens, presignAge: settings.presignAge, presign: options.presign, baseUrl }) };
   for (const part of [customers, entitlements, keys, audits, releases, artifacts, downloads, health]) part(desk);
   const { router, mounted } = doors.routes;
   router.use('/v1', (req, res) => answerUnknown(book, wording, req, res));
   router.use(['/v1', '/health', '/ready'], refusing(wording, log));
   return { router, mounted };
-}
-
-/** The store of releases: another's, where settings name one, or our own. */
-function storageOf({ core, tokens, settings, presign, presignElsewhere }: ReleasyOptions, home: Home, baseUrl: Desk['baseUrl']): Storage {
-  const { bucket, endpoint, region, accessKey, secretKey, pathStyle, presignAge } = settings;
-  if (region === undefined || accessKey === undefined || secretKey === undefined || bucket === null) return new HouseStorage({ core, home, tokens, presignAge, presign, baseUrl });
-  return new OutsideStorage({ clock: core.clock, bucket, endpoint, region, accessKey, secretKey, pathStyle, presignAge, presign: presignElsewhere });
 }
 
 function listeningAt({ socket }: Request): string {

@@ -3,10 +3,11 @@ import type { Request } from 'express';
 import type { Clock } from '../../kit/clock.ts';
 import type { Download, ReleaseFile, Slot } from '../../core/model.ts';
 import { Refusal } from '../../core/refusal.ts';
-import type { Lying, OtherStore } from '../../core/releases.ts';
+import type { Lying, OtherStore } from '../../core/release-files.ts';
+import type { ReleasySettings } from './index.ts';
 import { methodOf, shownAs, type SigningWish, type Storage } from './storage.ts';
 
-export interface OutsideOptions {
+interface OutsideOptions {
   readonly clock: Clock;
   readonly bucket: string;
   /** Without it, the store of whoever made S3. */
@@ -20,6 +21,14 @@ export interface OutsideOptions {
   readonly presign: (wish: SigningWish & { readonly endpoint: string; readonly region: string }) => string;
 }
 
+/** The store that settings name; undefined where they name none. */
+export function outsideStorage(
+  { bucket, endpoint, region, accessKey, secretKey, pathStyle, presignAge }: ReleasySettings, clock: Clock, presign: OutsideOptions['presign'],
+): OutsideStorage | undefined {
+  if (region === undefined || accessKey === undefined || secretKey === undefined || bucket === null) return undefined;
+  return new OutsideStorage({ clock, bucket, endpoint, region, accessKey, secretKey, pathStyle, presignAge, presign });
+}
+
 /** Milliseconds in which the other store must begin to answer. */
 const patience = 30_000;
 /** Seconds for which URLs are good that this server uses itself. */
@@ -27,7 +36,6 @@ const brief = 60;
 
 /** Files in a bucket of another store, which knows this server as one of its clients. */
 export class OutsideStorage implements Storage, OtherStore {
-  readonly other = this;
   readonly bucket: string;
   readonly #options: OutsideOptions;
 
@@ -74,7 +82,11 @@ export class OutsideStorage implements Storage, OtherStore {
     if (lying.sha256 !== undefined) return lying.sha256;
     const answer = await this.#ask('GET', key, versionOf(lying.versionId), { 'If-Match': `"${lying.etag}"` });
     const hash = createHash('sha256');
-    for await (const chunk of answer.body ?? []) hash.update(chunk);
+    try {
+      for await (const chunk of answer.body ?? []) hash.update(chunk);
+    } catch (error) {
+      throw silent(error);
+    }
     return hash.digest('hex');
   }
 
@@ -92,7 +104,7 @@ export class OutsideStorage implements Storage, OtherStore {
       await answer.body?.cancel();
       throw new Error(`the store answered ${answer.status}`);
     } catch (error) {
-      throw new Refusal('unavailable', 'artifact storage does not answer', {}, error);
+      throw silent(error);
     } finally {
       clearTimeout(timer);
     }
@@ -105,6 +117,10 @@ export class OutsideStorage implements Storage, OtherStore {
     const { protocol, host } = new URL(endpoint);
     return presign({ method, endpoint: `${protocol}//${this.bucket}.${host}`, region, bucket: null, key, expires, query, keyId, secret });
   }
+}
+
+function silent(cause: unknown): Refusal {
+  return new Refusal('unavailable', 'artifact storage does not answer', {}, cause);
 }
 
 function versionOf(versionId: string | null): Record<string, string> {

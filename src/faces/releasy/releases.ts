@@ -12,7 +12,7 @@ import { artifactView, releaseView, type ArtifactView, type ReleaseView } from '
 
 /** Releases: made, listed, shown, published, taken back and deleted. */
 export function releases(desk: Desk): void {
-  const { core, doors, home, storage } = desk;
+  const { core, doors, home } = desk;
   const releaseOf = (given: Given): string => given.text('release_id');
   doors
     .operator('createRelease', ['platform_admin', 'release_publisher'], async ({ req, res, who, body }) => {
@@ -23,7 +23,7 @@ export function releases(desk: Desk): void {
       });
     })
     .operator('deleteRelease', ['platform_admin'], async ({ req, res, who, given }) => {
-      await core.releases.remove(who, releaseOf(given), storage.other);
+      await core.releases.remove(who, releaseOf(given));
       send(req, res, { status: 204 });
       return ANSWERED;
     });
@@ -68,7 +68,7 @@ export async function readable({ core, home }: Pick<Desk, 'core' | 'home'>, who:
 
 /** Files as clients know them, by their release. */
 export async function artifactsOf({ core }: Pick<Desk, 'core'>, shown: readonly Release[]): Promise<Record<string, { file: ReleaseFile; view: ArtifactView }[]>> {
-  const files = await core.releases.files(shown);
+  const files = await core.releaseFiles.list(shown);
   const blobs = new Map((await core.blobs.many(Object.values(files).flat().flatMap(({ blob }) => blob ?? []))).map((blob) => [blob.uuid, blob]));
   return Object.fromEntries(Object.entries(files).map(([id, some]) => [id, some.map((file) => ({ file, view: artifactView(file, blobs.get(file.blob ?? '')) }))]));
 }

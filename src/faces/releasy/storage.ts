@@ -2,7 +2,6 @@
 import type { Request } from 'express';
 import type { Core } from '../../core/index.ts';
 import type { Download, ReleaseFile, Slot } from '../../core/model.ts';
-import type { OtherStore } from '../../core/releases.ts';
 import { Refusal } from '../../core/refusal.ts';
 import type { Tokens } from '../../http/tokens.ts';
 import type { Home } from './home.ts';
@@ -36,8 +35,6 @@ export interface Storage {
   resumable(slot: Slot): Promise<Resumable | undefined>;
   /** A URL that fetches the file by the request's method, GET or HEAD; undefined where it can only be sent. */
   downloadUrl(file: ReleaseFile, download: Download, req: Request): Promise<string | undefined>;
-  /** The store of files that are not here. */
-  readonly other: OtherStore | undefined;
 }
 
 export interface HouseOptions {
@@ -54,7 +51,6 @@ export interface HouseOptions {
 
 /** Files in a bucket of this server. URLs end with the slot or the download that they are for. */
 export class HouseStorage implements Storage {
-  readonly other = undefined;
   readonly #options: HouseOptions;
 
   constructor(options: HouseOptions) {
@@ -81,6 +77,8 @@ export class HouseStorage implements Storage {
 
   downloadUrl(file: ReleaseFile, { id, expiresAt }: Download, req: Request): Promise<string | undefined> {
     const { bucket, key } = file;
+    // Clients take such segments out of a path, and what is left is not what was signed.
+    if (key.split('/').some((segment) => /^\.{1,2}$/.test(segment))) return Promise.resolve(undefined);
     const expires = Math.max(1, Math.floor((expiresAt - this.#options.core.clock.now()) / 1000));
     return this.#sign(`download/${id}`, { method: methodOf(req), bucket, key, expires, query: { versionId: file.id, ...shownAs(file) } }, req);
   }
