@@ -1,11 +1,11 @@
 /** What every command is given. */
-import { StowageClient, nodePlatform, type StowageError } from '../client/node.ts';
+import { Releases, StowageClient, nodePlatform, type StowageError } from '../client/node.ts';
 import { UsageError } from './exit.ts';
 import { printable } from './format.ts';
 import { Output } from './output.ts';
 import { statePath } from './profiles.ts';
 import { Progress } from './progress.ts';
-import { resolveSettings, type Given, type Settings } from './settings.ts';
+import { resolveReleaseSettings, resolveSettings, type Given, type ReleaseRole, type Settings } from './settings.ts';
 import type { World } from './world.ts';
 
 /** Options that every command takes. */
@@ -46,6 +46,15 @@ export class Context {
   clientFor({ url, namespace, key }: Pick<Settings, 'url' | 'namespace' | 'key'>): StowageClient {
     try {
       return new StowageClient({ url, namespace, key, platform: nodePlatform({ stateFolder: statePath(this.world.env) }) });
+    } catch (error) {
+      throw error instanceof TypeError ? new UsageError(error.message) : error;
+    }
+  }
+
+  async releases(role: ReleaseRole): Promise<Releases> {
+    const { url, credentials } = await resolveReleaseSettings(this.world.env, this.#globals, role);
+    try {
+      return new Releases({ url, credentials, platform: nodePlatform({ stateFolder: statePath(this.world.env) }) });
     } catch (error) {
       throw error instanceof TypeError ? new UsageError(error.message) : error;
     }

@@ -1,4 +1,5 @@
 /** Which server, and who asks: flags, then the environment, then profiles, then what Shaken Fist's client would take. */
+import type { ReleaseCredentials } from '../client/node.ts';
 import { UsageError } from './exit.ts';
 import { defaultProfile, readProfiles, type Profile } from './profiles.ts';
 import type { Environment } from './world.ts';
@@ -41,6 +42,27 @@ export async function resolveSettings(env: Environment, given: Given): Promise<S
   }
   const origin = own.key !== undefined ? 'STOWAGE_KEY' : profile ? `profile ${name}` : 'SHAKENFIST_KEY';
   return { url: given.url ?? found.url ?? localUrl, namespace, key, origin };
+}
+
+/** Who asks for releases: those who publish them, those who fetch them, or whoever there is. */
+export type ReleaseRole = 'operator' | 'customer' | 'anybody';
+
+/**
+ * Server and credentials for releases. Their keys come from the environment alone, by the names that Releasy's own scripts use.
+ *
+ * @throws UsageError when there is none that will do.
+ */
+export async function resolveReleaseSettings(env: Environment, given: Given, role: ReleaseRole): Promise<{ readonly url: string; readonly credentials: ReleaseCredentials }> {
+  const profiles = await readProfiles(env);
+  const name = given.profile ?? env['STOWAGE_PROFILE'] ?? defaultProfile;
+  const profile = Object.hasOwn(profiles, name) ? profiles[name] : undefined;
+  const url = given.url ?? (env['RELEASY_BASE_URL'] || undefined) ?? (given.profile === undefined ? env['STOWAGE_URL'] || undefined : undefined) ?? profile?.url ?? localUrl;
+  const { RELEASY_ADMIN_API_KEY: adminKey, RELEASY_OPERATOR_TOKEN: token, RELEASY_API_KEY: apiKey } = env;
+  if (role !== 'customer' && adminKey) return { url, credentials: { adminKey } };
+  if (role !== 'customer' && token) return { url, credentials: { token } };
+  if (role !== 'operator' && apiKey) return { url, credentials: { apiKey } };
+  const wanted = { operator: 'RELEASY_ADMIN_API_KEY or RELEASY_OPERATOR_TOKEN', customer: "a customer's RELEASY_API_KEY", anybody: 'RELEASY_ADMIN_API_KEY, RELEASY_OPERATOR_TOKEN or RELEASY_API_KEY' };
+  throw new UsageError(`set ${wanted[role]}`);
 }
 
 function fromEnvironment(env: Environment, url: string, namespace: string, key: string): Partial<Profile> {

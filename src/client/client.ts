@@ -3,7 +3,7 @@ import { wallClock, type Clock } from '../kit/clock.ts';
 import { AccessKeys } from './access-keys.ts';
 import { Artifacts } from './artifacts.ts';
 import { Blobs } from './blobs.ts';
-import { StowageError } from './error.ts';
+import { into, sourceOf, type Pullable, type Pushable } from './ends.ts';
 import type { Journal } from './journal.ts';
 import { Namespaces } from './namespaces.ts';
 import { webPlatform, type Platform } from './platform.ts';
@@ -11,9 +11,7 @@ import { pull, type PullOptions, type Pulled } from './pull.ts';
 import { push, type Pushed, type PushOptions } from './push.ts';
 import { briefly, patiently, type Patience } from './retry.ts';
 import { Session } from './session.ts';
-import { memorySink, streamSink, type Sink } from './sink.ts';
-import { blobSource, bytesSource, type Source } from './source.ts';
-import { streamSource } from './stream-source.ts';
+import { memorySink, type Sink } from './sink.ts';
 import { Uploads } from './uploads.ts';
 
 export interface StowageClientOptions {
@@ -31,11 +29,6 @@ export interface StowageClientOptions {
   /** How long single questions are repeated, and how long transfers are. */
   readonly patience?: { readonly calls?: Patience; readonly transfers?: Patience };
 }
-
-/** A path where there are files, a Blob or File, bytes, or a stream that is read once. */
-export type Pushable = string | Blob | Uint8Array | AsyncIterable<Uint8Array> | ReadableStream<Uint8Array>;
-/** A path where there are files, or a stream, which stays open. */
-export type Pullable = string | WritableStream<Uint8Array> | Sink;
 
 export class StowageClient {
   readonly uploads: Uploads;
@@ -90,22 +83,13 @@ export class StowageClient {
    * Interrupted and begun again with the same file, even by another process, it goes on where it was.
    */
   async push(what: Pushable, name: string, options: PushOptions = {}): Promise<Pushed> {
-    const source = await this.#sourceOf(what);
+    const source = await sourceOf(this.#platform, what);
     return await push(this.#session, this.#patience, this.#platform.journal, source, name, options);
   }
 
   /** Downloads an artifact by name or uuid, or a blob by uuid, and checks its sha512. */
   async pull(ref: string, to: Pullable, options: PullOptions = {}): Promise<Pulled> {
-    if (typeof to === 'string') return await this.#pull(ref, await this.#fileSink(to), options);
-    if (!('getWriter' in to)) return await this.#pull(ref, to, options);
-    const writer = to.getWriter();
-    try {
-      // A write that fails makes the next `ready` fail.
-      const write = (bytes: Uint8Array): Promise<void> => writer.ready.then(() => void writer.write(bytes).catch(() => {}));
-      return await this.#pull(ref, streamSink(write, this.#platform.newHash), options);
-    } finally {
-      writer.releaseLock();
-    }
+    return await into(this.#platform, to, (sink) => this.#pull(ref, sink, options));
   }
 
   /** Downloads into memory. */
@@ -117,20 +101,6 @@ export class StowageClient {
 
   #pull(ref: string, sink: Sink, options: PullOptions): Promise<Pulled> {
     return pull(this.#session, this.#patience, ref, sink, options);
-  }
-
-  async #fileSink(path: string): Promise<Sink> {
-    if (!this.#platform.createFile) throw new StowageError('malformed', 'there are no files here');
-    return await this.#platform.createFile(path);
-  }
-
-  async #sourceOf(what: Pushable): Promise<Source> {
-    const { newHash, openFile } = this.#platform;
-    if (what instanceof Uint8Array) return bytesSource(what, newHash);
-    if (what instanceof Blob) return blobSource(what, newHash);
-    if (typeof what !== 'string') return streamSource(what, newHash);
-    if (!openFile) throw new StowageError('malformed', 'there are no files here');
-    return await openFile(what);
   }
 }
 

@@ -1,13 +1,14 @@
-/** sha512, however the platform has it. */
+/** sha512 and sha256, however the platform has them. */
 
-/** A running sha512. */
+/** A running hash. */
 export interface Hash {
   update(bytes: Uint8Array): void;
   /** Lower-case hex; ends the hash. */
   digest(): string;
 }
 
-export type NewHash = () => Promise<Hash>;
+/** sha512 unless told. */
+export type NewHash = (algorithm?: 'sha256' | 'sha512') => Promise<Hash>;
 
 /** sha512 of everything that `pieces` gives. */
 export async function hashAll(

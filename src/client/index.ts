@@ -1,11 +1,16 @@
 /** The client library, for browsers and everywhere else. In Node take `./node.ts`, which adds files and speed. */
-export { StowageClient, type StowageClientOptions, type Pushable, type Pullable } from './client.ts';
+export { StowageClient, type StowageClientOptions } from './client.ts';
+export type { Pullable, Pushable } from './ends.ts';
 export { StowageError, type StowageCode, type StowageErrorOptions } from './error.ts';
 export { Uploads, type AppendOptions } from './uploads.ts';
 export { Artifacts, type ArtifactFilter, type Content, type PublishOptions } from './artifacts.ts';
 export { Blobs, type BlobHead } from './blobs.ts';
 export { AccessKeys, type Permission } from './access-keys.ts';
 export { Namespaces } from './namespaces.ts';
+export {
+  Releases, type ReleaseArtifactView, type ReleaseCredentials, type ReleaseDownloadOptions, type ReleaseFilter, type ReleasesOptions, type ReleaseUploadOptions, type ReleaseView,
+  type Released,
+} from './releases.ts';
 export { Metadata } from './metadata.ts';
 export type { Pushed, PushOptions, PushProgress } from './push.ts';
 export type { Pulled, PullOptions, PullProgress } from './pull.ts';

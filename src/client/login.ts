@@ -2,10 +2,11 @@
 import type { Clock } from '../kit/clock.ts';
 import { StowageError } from './error.ts';
 
-/** A namespace with one of its keys, or a token that somebody else fetched. */
+/** A namespace with one of its keys, a token that somebody else fetched, or headers that need neither. */
 export type Credentials =
   | { readonly namespace: string; readonly key: string }
-  | { readonly token: string };
+  | { readonly token: string }
+  | { readonly headers: Readonly<Record<string, string>> };
 
 /** A token is renewed this long before its end, in milliseconds, so that no large body is sent in vain. */
 const renewAhead = 60_000;
@@ -25,13 +26,19 @@ export class Login {
     return 'namespace' in this.#credentials ? this.#credentials.namespace : undefined;
   }
 
+  /** Headers that every request has. */
+  get headers(): Readonly<Record<string, string>> {
+    return 'headers' in this.#credentials ? this.#credentials.headers : {};
+  }
+
   /**
-   * A token that should be good; everyone who asks while one is fetched waits for that one.
+   * A token that should be good, where one is needed; everyone who asks while one is fetched waits for that one.
    *
    * @param fetch asks the server, with this JSON, and gives its answer's JSON.
    */
-  async token(fetch: (json: { namespace: string; key: string }) => Promise<unknown>): Promise<string> {
+  async token(fetch: (json: { namespace: string; key: string }) => Promise<unknown>): Promise<string | undefined> {
     const credentials = this.#credentials;
+    if ('headers' in credentials) return undefined;
     if ('token' in credentials) return credentials.token;
     if (this.#token && this.#clock.now() < this.#token.until) return this.#token.text;
     this.#fetching ??= this.#fetch(fetch({ namespace: credentials.namespace, key: credentials.key })).finally(() => {
@@ -41,8 +48,8 @@ export class Login {
   }
 
   /** Drops the token that was refused; false when there is no way to another one. */
-  forget(token: string): boolean {
-    if ('token' in this.#credentials) return false;
+  forget(token: string | undefined): boolean {
+    if (!('key' in this.#credentials)) return false;
     if (this.#token?.text === token) this.#token = undefined;
     return true;
   }

@@ -4,6 +4,7 @@ import { StowageError, throwIfAborted } from './error.ts';
 import { Backoff, type Patience } from './retry.ts';
 import type { Session } from './session.ts';
 import type { Sink } from './sink.ts';
+import type { Incoming } from './transport.ts';
 
 export interface PullProgress {
   readonly phase: 'receiving' | 'checking';
@@ -51,19 +52,40 @@ export async function pull(session: Session, patience: Patience, ref: string, si
     const head = await resolve(blobs, ref, options);
     const from = options.offset ?? 0;
     if (from > head.size) throw new StowageError('out_of_range', `there are only ${head.size} bytes`, { details: { size: head.size } });
-    const fetch = (): Promise<Fetched> => fetchInto(sink, blobs, head, from, patience, options);
-    const first = await fetch();
-    // What an earlier run left was not what it seemed, as after a power cut: once more, from the start.
-    const last = !first.right && first.resumedFrom > 0 ? await fetch() : first;
-    if (!last.right) throw new StowageError('digest_mismatch', 'what was received is not what the server says it sent; it was thrown away');
-    await sink.commit();
-    return {
-      blob: head.uuid, size: head.size, sha512: head.sha512, verified: from === 0, mediaType: head.mediaType,
-      resumedFrom: last.resumedFrom, received: last === first ? last.received : first.received + last.received,
-    };
+    const opened: Opened = { size: head.size, sha512: head.sha512, tag: `"${head.sha512}"`, open: (at, signal) => blobs.open(head, at, signal) };
+    const fetched = await receive(sink, opened, from, patience, options);
+    return { blob: head.uuid, size: head.size, sha512: head.sha512, verified: from === 0, mediaType: head.mediaType, ...fetched };
   } finally {
     await sink.close();
   }
+}
+
+/** Bytes that can be had from any offset. */
+export interface Opened {
+  readonly size: number;
+  /** Hex. */
+  readonly sha512: string;
+  /** What every answer must have for an ETag; undefined where that is not known. */
+  readonly tag: string | undefined;
+  /** The bytes from `at` on. One try only. */
+  open(at: number, signal?: AbortSignal): Promise<Incoming>;
+}
+
+/**
+ * Receives into `sink`, and gives the bytes their name once they are found to be right.
+ *
+ * @throws StowageError digest_mismatch
+ */
+export async function receive(
+  sink: Sink, opened: Opened, from: number, patience: Patience, options: PullOptions,
+): Promise<Pick<Pulled, 'resumedFrom' | 'received'>> {
+  const fetch = (): Promise<Fetched> => fetchInto(sink, opened, from, patience, options);
+  const first = await fetch();
+  // What an earlier run left was not what it seemed, as after a power cut: once more, from the start.
+  const last = !first.right && first.resumedFrom > 0 ? await fetch() : first;
+  if (!last.right) throw new StowageError('digest_mismatch', 'what was received is not what the server says it sent; it was thrown away');
+  await sink.commit();
+  return { resumedFrom: last.resumedFrom, received: last === first ? last.received : first.received + last.received };
 }
 
 interface Fetched {
@@ -73,9 +95,9 @@ interface Fetched {
   readonly right: boolean;
 }
 
-async function fetchInto(sink: Sink, blobs: Blobs, head: BlobHead, from: number, patience: Patience, options: PullOptions): Promise<Fetched> {
+async function fetchInto(sink: Sink, head: Opened, from: number, patience: Patience, options: PullOptions): Promise<Fetched> {
   const resumedFrom = await sink.begin({ sha512: head.sha512, size: head.size, from });
-  const received = await new Receiving(blobs, head, from, sink, resumedFrom, patience, options).run();
+  const received = await new Receiving(head, from, sink, resumedFrom, patience, options).run();
   if (from > 0) return { resumedFrom, received, right: true };
   const found = await sink.sha512((done) => options.onProgress?.({ phase: 'checking', done, total: head.size, resumedFrom }));
   const right = found === head.sha512;
@@ -95,8 +117,7 @@ async function resolve(blobs: Blobs, ref: string, { version, signal }: PullOptio
 
 /** Fills the sink. */
 class Receiving {
-  readonly #blobs: Blobs;
-  readonly #head: BlobHead;
+  readonly #head: Opened;
   readonly #from: number;
   readonly #sink: Sink;
   readonly #resumedFrom: number;
@@ -105,8 +126,7 @@ class Receiving {
   #done: number;
   #received = 0;
 
-  constructor(blobs: Blobs, head: BlobHead, from: number, sink: Sink, resumedFrom: number, patience: Patience, options: PullOptions) {
-    this.#blobs = blobs;
+  constructor(head: Opened, from: number, sink: Sink, resumedFrom: number, patience: Patience, options: PullOptions) {
     this.#head = head;
     this.#from = from;
     this.#sink = sink;
@@ -140,7 +160,7 @@ class Receiving {
 
   async #receive(wanted: number): Promise<void> {
     const at = this.#from + this.#done;
-    const answer = await this.#blobs.open(this.#head, at, this.#options.signal);
+    const answer = await this.#head.open(at, this.#options.signal);
     let skip = 0;
     try {
       skip = start(answer.status, answer.header('content-range'), answer.header('etag'), this.#head, at);
@@ -167,8 +187,8 @@ class Receiving {
 }
 
 /** How many bytes of the answer come before byte `at`: 0 unless something on the way does not know ranges. */
-function start(status: number, range: string | undefined, etag: string | undefined, head: BlobHead, at: number): number {
-  if (etag !== undefined && etag.replace(/^W\//, '') !== `"${head.sha512}"`) throw new StowageError('protocol', 'these are other bytes than before');
+function start(status: number, range: string | undefined, etag: string | undefined, head: Opened, at: number): number {
+  if (head.tag !== undefined && etag !== undefined && etag.replace(/^W\//, '') !== head.tag) throw new StowageError('protocol', 'these are other bytes than before');
   if (status === 200) return at;
   const first = /^bytes (\d+)-\d+\/(\d+|\*)$/.exec(range ?? '')?.[1];
   if (status === 206 && Number(first) === at) return 0;

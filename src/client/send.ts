@@ -35,7 +35,7 @@ export interface Sent {
  *
  * After every fault the server is asked for the true offset, so that nothing is sent twice that has arrived.
  */
-export async function send(uploads: Uploads, upload: string, source: Source, from: number | undefined, options: SendOptions): Promise<Sent> {
+export async function send(uploads: Pick<Uploads, 'offset' | 'append'>, upload: string, source: Source, from: number | undefined, options: SendOptions): Promise<Sent> {
   const { pace, signal } = options;
   const backoff = new Backoff(options.patience);
   let offset = from;

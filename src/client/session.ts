@@ -16,7 +16,7 @@ export interface SessionOptions {
 }
 
 export interface Call {
-  readonly method: 'GET' | 'HEAD' | 'POST' | 'PUT' | 'DELETE';
+  readonly method: 'GET' | 'HEAD' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
   /** Path segments; each is encoded. */
   readonly path: readonly (string | number)[];
   readonly query?: Readonly<Record<string, string | number | undefined>>;
@@ -62,9 +62,14 @@ export class Session {
     return new Session({ ...this.#options, patience }, this.#login);
   }
 
+  /** The same server, asked as nobody: what is asked for proves itself. */
+  without(): Session {
+    return new Session({ ...this.#options, credentials: { headers: {} } });
+  }
+
   /** Proves the credentials now, not with the first call. */
   async login(signal?: AbortSignal): Promise<void> {
-    await this.#persist(signal, async () => void (await this.#bearer(signal)));
+    await this.persist(signal, async () => void (await this.#bearer(signal)));
   }
 
   /** One try; the answer is a success. @throws StowageError. */
@@ -81,7 +86,7 @@ export class Session {
 
   /** Asks until an answer was read to its end, as long as faults may pass. What is read is a success. */
   async ask<T>(call: Call, read: (answer: Incoming) => Promise<T>): Promise<T> {
-    return await this.#persist(call.signal, async () => await read(await this.attempt(call)), call.once);
+    return await this.persist(call.signal, async () => await read(await this.attempt(call)), call.once);
   }
 
   /** Asks, and reads the answer's JSON. */
@@ -89,7 +94,8 @@ export class Session {
     return await this.ask(call, readJson);
   }
 
-  async #persist<T>(signal: AbortSignal | undefined, work: () => Promise<T>, once = false): Promise<T> {
+  /** Repeats what may succeed later, as long as this session is to bear it. */
+  async persist<T>(signal: AbortSignal | undefined, work: () => Promise<T>, once = false): Promise<T> {
     const backoff = new Backoff(this.#options.patience);
     for (;;) {
       try {
@@ -101,7 +107,7 @@ export class Session {
     }
   }
 
-  async #bearer(signal: AbortSignal | undefined): Promise<string> {
+  async #bearer(signal: AbortSignal | undefined): Promise<string | undefined> {
     return await this.#login.token(async (json) => {
       const call: Call = { method: 'POST', path: ['auth'], json, signal };
       const answer = await this.#send(call, undefined);
@@ -118,6 +124,7 @@ export class Session {
       url: this.#base + pathOf(call),
       headers: {
         accept: '*/*',
+        ...this.#login.headers,
         ...(token === undefined ? {} : { authorization: `Bearer ${token}` }),
         ...(type === undefined ? {} : { 'content-type': type }),
         ...call.headers,
@@ -130,12 +137,18 @@ export class Session {
   }
 
   async #fault(call: Call, answer: Incoming): Promise<StowageError> {
-    const { error, detail, status: _status, code: word, ...details } = await errorBody(answer);
-    const { code, spoken } = codeOf(answer.status, word);
-    const retryAfter = parseRetryAfter(answer.header('retry-after'), this.#options.clock.now());
+    const { error, detail, status: _status, code: word, ...details } = flattened(await errorBody(answer));
+    // Somebody else asks for the same thing right now. What they are given time for is much more than they should need.
+    const busy = details['word'] === 'idempotency_in_progress';
+    const { code, spoken } = busy ? { code: 'not_ready' as const, spoken: true } : codeOf(answer.status, word);
+    const offset = answer.header('upload-offset');
+    // tus tells the true offset in a header, and no word.
+    if (code === 'conflict' && !spoken && offset !== undefined) return new StowageError('offset_mismatch', typeof error === 'string' ? error : 'the upload has another offset', { status: answer.status, details: { offset: Number(offset) } });
+    const retryAfter = busy ? undefined : parseRetryAfter(answer.header('retry-after'), this.#options.clock.now());
     const requestId = answer.header('x-request-id');
     const moved = answer.status < 400 ? answer.header('location') : undefined;
-    const dry = `${call.method} ${pathOf(call)} was answered with ${answer.status}${moved === undefined ? '' : `: try ${moved}`}`;
+    // A query may hold what nobody else should see.
+    const dry = `${call.method} ${pathOf({ path: call.path })} was answered with ${answer.status}${moved === undefined ? '' : `: try ${moved}`}`;
     const sentence = typeof error === 'string' ? error : typeof detail === 'string' ? detail : dry;
     return new StowageError(code, sentence, {
       status: answer.status,
@@ -147,14 +160,23 @@ export class Session {
   }
 }
 
-/** The members of an error body; empty where a proxy answered with a page. */
+/** The members of an error body, or one line as it is; empty where a proxy answered with a page. */
 async function errorBody(answer: Incoming): Promise<Record<string, unknown>> {
   try {
-    const body: unknown = JSON.parse(await readText(answer));
+    const text = await readText(answer);
+    if (answer.header('content-type')?.startsWith('text/plain') && /^[^\n<]{1,300}\n?$/.test(text)) return { error: text.trim() };
+    const body: unknown = JSON.parse(text);
     return typeof body === 'object' && body !== null && !Array.isArray(body) ? { ...body } : {};
   } catch {
     return {};
   }
+}
+
+/** Some doors say `{"error": {"code", "message"}}`; their words are not ours, and go with the details. */
+function flattened({ error, ...body }: Record<string, unknown>): Record<string, unknown> {
+  if (typeof error !== 'object' || error === null) return { error, ...body };
+  const { message, ...inner } = error as Record<string, unknown>;
+  return { ...body, error: message, word: inner['code'], ...inner, code: undefined };
 }
 
 /** The answer's body as JSON. @throws StowageError protocol where it is none. */
@@ -167,7 +189,7 @@ export async function readJson(answer: Incoming): Promise<unknown> {
   }
 }
 
-function pathOf(call: Call): string {
+function pathOf(call: Pick<Call, 'path' | 'query'>): string {
   // Whatever its encoding, a dot segment would lead to another path.
   const dots = call.path.find((part) => part === '.' || part === '..' || part === '');
   if (dots !== undefined) throw new StowageError('malformed', `'${dots}' cannot be a name`);

@@ -3,14 +3,16 @@ import type { Algorithm, Digest } from '../kit/digest.ts';
 import { newId } from '../kit/ids.ts';
 import type { Blobs } from './blobs.ts';
 import type { Buckets } from './buckets.ts';
-import type { Engine, ObjectConditions, ObjectsPage, Publication, Retired } from './engine.ts';
-import { gather, type Body } from './ingest.ts';
+import type { Engine, ObjectConditions, ObjectFacts, ObjectsPage, Publication, Retired } from './engine.ts';
+import type { Body } from './ingest.ts';
 import type { Blob, Bucket, Event, Principal, StoredObject } from './model.ts';
 import { Refusal } from './refusal.ts';
 import { unpublished, type Sealer } from './sealer.ts';
 import type { Uploads } from './uploads.ts';
 
 export type { ObjectConditions, ObjectsPage } from './engine.ts';
+
+const brief = 32 * 1024 * 1024;
 
 /** What a face keeps with a version. */
 export interface Facts {
@@ -85,13 +87,12 @@ export class Objects {
     who: Principal, bucket: Bucket, request: PutRequest, body: Body, { measure, describe }: { measure: readonly Algorithm[]; describe: (measured: readonly Digest[]) => Facts },
   ): Promise<Put> {
     const owner = ownerOf(bucket, who);
-    if (body.length !== undefined && body.length <= this.#engine.small) {
+    if (isBrief(body)) {
       await this.#uploads.demandRoom(body.length);
-      const { bytes, measured } = await gather(body, body.length, measure);
-      const facts = describe(measured);
       const versionId = versionIdIn(bucket);
-      const { blob } = await this.#sealer.publishBytes(owner, bytes, targetOf(bucket, request.key), { ...request, versionId, ...facts });
-      return { versionId, etag: facts.etag, blob };
+      const objectOf = (measured: readonly Digest[]): ObjectFacts => ({ ...request, versionId, ...describe(measured) });
+      const { blob, object } = await this.#sealer.publishBody(owner, body, targetOf(bucket, request.key), { measure, objectOf });
+      return { versionId, etag: object.etag, blob };
     }
     const upload = await this.#uploads.begin(owner, { length: body.length ?? null, credit: await this.#freedBy(bucket, request.key) });
     try {
@@ -194,6 +195,11 @@ export class Objects {
 
 function newVersionId(): string {
   return newId().replaceAll('-', '');
+}
+
+/** Whether a body is over so soon that it needs no record, and no room kept for it, while it comes. */
+function isBrief(body: Body): body is Body & { readonly length: number } {
+  return body.length !== undefined && body.length <= brief;
 }
 
 function versionIdIn(bucket: Bucket): string | null {

@@ -1,12 +1,9 @@
-import { once } from 'node:events';
-import { stat } from 'node:fs/promises';
-import { basename, join } from 'node:path';
 import type { Command } from 'commander';
-import { StowageError, nodeHash, streamSink, type Pulled, type PullOptions, type Sink, type StowageClient } from '../../client/node.ts';
+import { StowageError, type Pulled, type PullOptions, type StowageClient } from '../../client/node.ts';
 import { printBytes } from '../../kit/bytes.ts';
 import type { Context } from '../context.ts';
-import { UsageError } from '../exit.ts';
 import { formatTook, printable } from '../format.ts';
+import { fileIn, folderOf, standardOutput } from '../target.ts';
 import { byteCount, wholeNumber } from '../words.ts';
 
 interface Flags {
@@ -65,30 +62,14 @@ async function run(context: Context, ref: string, given: string | undefined, fla
 
 /** Where the bytes go: a folder is completed by the artifact's own name. */
 async function fileFor(client: StowageClient, ref: string, given: string | undefined): Promise<string> {
-  const folder = given === undefined ? '.' : given.endsWith('/') || (await isFolder(given)) ? given : undefined;
+  const folder = await folderOf(given);
   if (folder === undefined) return given!;
   const { name } = await client.artifacts.get(ref).catch((error: unknown) => {
     // A blob has no name of its own.
     if (error instanceof StowageError && error.code === 'not_found') return { name: ref };
     throw error;
   });
-  const own = basename(name);
-  if (own === '' || own === '.' || own === '..' || own.includes('\0')) throw new UsageError(`'${name}' is no name for a file: stowage pull REF FILE`);
-  return join(folder, own);
-}
-
-async function isFolder(path: string): Promise<boolean> {
-  return await stat(path).then((seen) => seen.isDirectory(), () => false);
-}
-
-function standardOutput({ world }: Context): Sink {
-  const { stdout } = world;
-  return streamSink((bytes) => {
-    if (stdout.write(bytes)) return undefined;
-    return once(stdout, 'drain', { signal: world.signal }).then(() => {}, (error: unknown) => {
-      if (!world.signal.aborted) throw error;
-    });
-  }, nodeHash);
+  return fileIn(folder, name, 'stowage pull REF FILE');
 }
 
 function shown(file: string, pulled: Pulled): Record<string, unknown> {

@@ -7,8 +7,8 @@ import { StowageError, abortedError } from '../error.ts';
 import type { Hash } from '../hash.ts';
 import type { HashAnswer, HashOrder } from './file-hash-worker.ts';
 
-export async function nodeHash(): Promise<Hash> {
-  const hash = createHash('sha512');
+export async function nodeHash(algorithm: 'sha256' | 'sha512' = 'sha512'): Promise<Hash> {
+  const hash = createHash(algorithm);
   return { update: (bytes) => void hash.update(bytes), digest: () => hash.digest('hex') };
 }
 

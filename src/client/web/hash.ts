@@ -1,9 +1,9 @@
 import type { Hash } from '../hash.ts';
 
-/** sha512 in WebAssembly: the browser's own crypto wants all bytes at once. */
-export async function wasmHash(): Promise<Hash> {
-  const { createSHA512 } = await import('hash-wasm');
-  const hasher = await createSHA512();
+/** Hashes in WebAssembly: the browser's own crypto wants all bytes at once. */
+export async function wasmHash(algorithm: 'sha256' | 'sha512' = 'sha512'): Promise<Hash> {
+  const { createSHA256, createSHA512 } = await import('hash-wasm');
+  const hasher = await (algorithm === 'sha256' ? createSHA256() : createSHA512());
   hasher.init();
   return { update: (bytes) => void hasher.update(bytes), digest: () => hasher.digest('hex') };
 }

@@ -68,8 +68,11 @@ function renderProperties(properties: BookSchema['properties']): Part {
 </table>`;
 }
 
+/** Headers that prove who asks, by the book's name for them. */
+const proofs: Readonly<Record<string, string>> = { token: 'Authorization: Bearer $token', operator: 'x-releasy-admin-key: $key', customerKey: 'x-releasy-api-key: $key' };
+
 /** A command that does it. */
-function curl({ method, path, parameters, body, open }: BookOperation, base: string): string {
+function curl({ method, path, parameters, body, open, schemes }: BookOperation, base: string): string {
   const filled = path.replaceAll(/\{(\w+)\}/g, (whole, name: string) => {
     const example = parameters.find((parameter) => parameter.name === name)?.example;
     return example === undefined ? whole : encodeURIComponent(example);
@@ -78,12 +81,12 @@ function curl({ method, path, parameters, body, open }: BookOperation, base: str
   const implied = body && !body.raw ? 'post' : 'get';
   if (method === 'head') lines[0] = `curl -I ${base}${filled}`;
   else if (method !== implied) lines[0] = `curl -X ${method.toUpperCase()} ${base}${filled}`;
-  if (!open) lines.push(`-H "Authorization: Bearer $token"`);
+  if (!open) lines.push(`-H "${proofs[schemes[0] ?? 'token'] ?? proofs['token']!}"`);
   for (const parameter of parameters) {
     if (parameter.in === 'header' && parameter.example !== undefined) lines.push(`-H "${parameter.name}: ${parameter.example}"`);
   }
   if (body?.raw) lines.push('-T piece');
-  else if (body?.example !== undefined) lines.push(`-d '${JSON.stringify(body.example)}'`);
+  else if (body?.example !== undefined) lines.push(...(schemes.length === 0 ? [] : [`-H 'Content-Type: application/json'`]), `-d '${JSON.stringify(body.example)}'`);
   return lines.join(' \\\n  ');
 }
 

@@ -17,6 +17,8 @@ export interface BookOperation {
   readonly summary: string;
   readonly description: string;
   readonly open: boolean;
+  /** Schemes by any of which somebody proves who asks; none where the book's own will do. */
+  readonly schemes: readonly string[];
   readonly parameters: readonly BookParameter[];
   readonly body: (BookSchema & { readonly raw: boolean }) | undefined;
   readonly responses: readonly { readonly status: string; readonly description: string; readonly example: unknown }[];
@@ -72,7 +74,7 @@ class Reader {
       const parameters = [...items(item['parameters']), ...items(raw['parameters'])].map((one) => this.#parameter(this.#follow(one)));
       const operation = {
         id: word(raw['operationId']), method, path, summary: word(raw['summary']), description: word(raw['description']),
-        open: Array.isArray(raw['security']) && raw['security'].length === 0, parameters,
+        open: Array.isArray(raw['security']) && raw['security'].length === 0, schemes: items(raw['security']).flatMap((one) => Object.keys(one)), parameters,
         body: raw['requestBody'] === undefined ? undefined : this.#body(this.#follow(node(raw['requestBody']))),
         responses: Object.entries(node(raw['responses'])).map(([status, one]) => this.#response(status, this.#follow(node(one)))),
       };

@@ -1,0 +1,36 @@
+/** What bytes come from and go to, as callers name it. */
+import { StowageError } from './error.ts';
+import type { Platform } from './platform.ts';
+import { streamSink, type Sink } from './sink.ts';
+import { blobSource, bytesSource, type Source } from './source.ts';
+import { streamSource } from './stream-source.ts';
+
+/** A path where there are files, a Blob or File, bytes, or a stream that is read once. */
+export type Pushable = string | Blob | Uint8Array | AsyncIterable<Uint8Array> | ReadableStream<Uint8Array>;
+/** A path where there are files, or a stream, which stays open. */
+export type Pullable = string | WritableStream<Uint8Array> | Sink;
+
+export async function sourceOf({ newHash, openFile }: Platform, what: Pushable): Promise<Source> {
+  if (what instanceof Uint8Array) return bytesSource(what, newHash);
+  if (what instanceof Blob) return blobSource(what, newHash);
+  if (typeof what !== 'string') return streamSource(what, newHash);
+  if (!openFile) throw new StowageError('malformed', 'there are no files here');
+  return await openFile(what);
+}
+
+/** Lets `fill` put bytes where they shall go. */
+export async function into<T>({ newHash, createFile }: Platform, to: Pullable, fill: (sink: Sink) => Promise<T>): Promise<T> {
+  if (typeof to === 'string') {
+    if (!createFile) throw new StowageError('malformed', 'there are no files here');
+    return await fill(await createFile(to));
+  }
+  if (!('getWriter' in to)) return await fill(to);
+  const writer = to.getWriter();
+  try {
+    // A write that fails makes the next `ready` fail.
+    const write = (bytes: Uint8Array): Promise<void> => writer.ready.then(() => void writer.write(bytes).catch(() => {}));
+    return await fill(streamSink(write, newHash));
+  } finally {
+    writer.releaseLock();
+  }
+}

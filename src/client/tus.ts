@@ -1,0 +1,63 @@
+/** An upload by tus 1.0, for which a URL stands that somebody else was given. */
+import { StowageError } from './error.ts';
+import { quiet, type Call, type Session } from './session.ts';
+import { readText, type Incoming, type Payload } from './transport.ts';
+import type { AppendOptions } from './uploads.ts';
+
+const version = { 'tus-resumable': '1.0.0' };
+
+/** What `send` fills. It is begun when it is first looked at. */
+export class TusUpload {
+  readonly #session: Session;
+  readonly #capability: string;
+  readonly #length: number;
+
+  /** @param url the one that it is made by; its capability counts, and the server is where the session has it. */
+  constructor(session: Session, url: string, length: number) {
+    this.#session = session;
+    this.#capability = new URL(url).searchParams.get('capability') ?? '';
+    this.#length = length;
+  }
+
+  async offset(upload: string, signal?: AbortSignal): Promise<number> {
+    try {
+      return await this.#ask('HEAD', upload, {}, signal);
+    } catch (error) {
+      if (!(error instanceof StowageError) || error.code !== 'not_found') throw error;
+      await this.#begin(signal);
+      return 0;
+    }
+  }
+
+  async append(upload: string, offset: number, payload: Payload, { signal, idle = quiet, onSent }: AppendOptions = {}): Promise<number> {
+    const headers = { 'upload-offset': String(offset), 'content-type': 'application/offset+octet-stream' };
+    return await this.#ask('PATCH', upload, { headers, payload, idle, ...(onSent ? { onSent } : {}) }, signal);
+  }
+
+  async #begin(signal: AbortSignal | undefined): Promise<void> {
+    const headers = { ...version, 'upload-length': String(this.#length) };
+    await readText(await this.#attempt({ method: 'POST', path: ['tus'], headers, signal }));
+  }
+
+  async #ask(method: 'HEAD' | 'PATCH', upload: string, more: { headers?: Record<string, string>; payload?: Payload; idle?: number; onSent?: (bytes: number) => void }, signal: AbortSignal | undefined): Promise<number> {
+    const answer = await this.#attempt({ method, path: ['tus', upload], ...more, headers: { ...version, ...more.headers }, signal });
+    await readText(answer);
+    return offsetOf(answer);
+  }
+
+  async #attempt(call: Call): Promise<Incoming> {
+    try {
+      return await this.#session.attempt({ ...call, query: { capability: this.#capability } });
+    } catch (error) {
+      // Somebody else writes to the same upload, or has just ended it: whoever looks again sees where it is.
+      if (error instanceof StowageError && error.code === 'conflict') throw new StowageError('superseded', error.message, { cause: error });
+      throw error;
+    }
+  }
+}
+
+function offsetOf(answer: Incoming): number {
+  const offset = answer.header('upload-offset');
+  if (offset === undefined || !/^\d{1,16}$/.test(offset)) throw new StowageError('protocol', 'the answer does not tell where the upload is');
+  return Number(offset);
+}
