@@ -1,7 +1,7 @@
 /** Downloads: by a customer's token, as long as the customer may. */
 import { randomUUID } from 'node:crypto';
 import { openReleasy, said, sha256Of, type Releasy } from '../support/releases.ts';
-import { RawConnection } from '../support/raw.ts';
+import { eventually, RawConnection } from '../support/raw.ts';
 
 const bytes = Buffer.from(Array.from({ length: 300_000 }, (_, index) => index % 251));
 
@@ -52,7 +52,7 @@ describe('a token', () => {
     const { pathname, search, host } = new URL(location);
     const cut = await RawConnection.open(location);
     cut.head('GET', `${pathname}${search}`, { Host: host });
-    while (cut.received.length < 50_000) await new Promise((wake) => setImmediate(wake));
+    await eventually(() => cut.received.length >= 50_000);
     const head = cut.received.indexOf('\r\n\r\n') + 4;
     const first = Buffer.from(cut.received.slice(head, 50_000), 'latin1');
     cut.reset();
