@@ -64,7 +64,7 @@ export class S3 {
     const { core, window } = this.#options;
     let who: Call['who'] | undefined;
     const signed = await verify({ method: req.method, target, headers: req.rawHeaders }, {
-      now: core.clock.now(), window, region: undefined,
+      now: core.clock.now(), window,
       secret: async (id) => {
         const opened = await core.keys.open(id);
         who = opened?.who;
