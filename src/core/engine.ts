@@ -243,8 +243,8 @@ export interface BucketFacts {
   /** By name; of one namespace, or of all. */
   list(namespace: string | null, page: Page): Promise<Bucket[]>;
   change(name: string, change: Partial<Pick<Bucket, 'versioning' | 'open' | 'settings'>>, event: Event): Promise<Bucket | undefined>;
-  /** Removes an empty one. */
-  remove(name: string, event: Event): Promise<'removed' | 'none' | 'occupied'>;
+  /** Removes one without objects, and what is open of multipart uploads in it; answers their uploads, which nobody needs any more. */
+  remove(name: string, event: Event): Promise<readonly string[] | 'none' | 'occupied'>;
   /** Versions and their bytes, counted when asked; of one bucket, or of all of a namespace. */
   usage(of: { readonly bucket: string } | { readonly namespace: string }): Promise<Usage>;
   /** A version of an object, or its newest. */

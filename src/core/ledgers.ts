@@ -1,5 +1,5 @@
 import type { Clock } from '../kit/clock.ts';
-import { demandSystem, owns } from './access.ts';
+import { demandGrant, demandSystem, owns } from './access.ts';
 import type { Catalog } from './engine.ts';
 import type { Event, Ledger, Principal } from './model.ts';
 import { Refusal } from './refusal.ts';
@@ -31,6 +31,7 @@ export class Ledgers {
   /** Sets what a namespace may. System only. */
   async setLimits(who: Principal, namespace: string, limits: Pick<Ledger, 'quota' | 'allowance'>): Promise<Ledger> {
     demandSystem(who);
+    demandGrant(who, 'admin');
     const event: Event = {
       subject: 'namespace', id: namespace, at: this.#clock.now(), type: 'mutate', message: 'limits set', duration: null,
       extra: { by: who.namespace, credential: who.credential, quota: limits.quota, allowance: limits.allowance },

@@ -5,6 +5,7 @@ import type { Db, Host } from './host.ts';
 import { recordEvents } from './journal.ts';
 import { namespaceExists } from './namespaces.ts';
 import { findObject, holds, insertObject, listObjects, listVersions, nextIndex, promote } from './objects.ts';
+import { uploadsWithin } from './parts.ts';
 import { findArtifact } from './records.ts';
 import type { BucketRow } from './schema.ts';
 import { deleteArtifacts, endVersions } from './versions.ts';
@@ -59,13 +60,14 @@ export class Buckets implements BucketFacts {
     });
   }
 
-  remove(name: string, event: Event): Promise<'removed' | 'none' | 'occupied'> {
+  remove(name: string, event: Event): Promise<readonly string[] | 'none' | 'occupied'> {
     return this.#host.write(async (db) => {
       if (await db.selectFrom('objects').select('idx').where('bucket', '=', name).limit(1).executeTakeFirst()) return 'occupied';
+      const uploads = await uploadsWithin(db, name);
       const { numDeletedRows } = await db.deleteFrom('buckets').where('name', '=', name).executeTakeFirst();
       if (numDeletedRows === 0n) return 'none';
       await recordEvents(db, [event]);
-      return 'removed';
+      return uploads;
     });
   }
 
