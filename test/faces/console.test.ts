@@ -1,7 +1,7 @@
 /** The console API: buckets, access keys, URLs, rules and what it costs. */
 import {
-  CopyObjectCommand, CreateBucketCommand, DeleteObjectCommand, GetBucketCorsCommand, GetObjectCommand, HeadObjectCommand, ListObjectsV2Command, PutBucketCorsCommand,
-  PutObjectCommand, type S3Client,
+  CopyObjectCommand, CreateBucketCommand, DeleteObjectCommand, GetObjectCommand, HeadObjectCommand, ListObjectsV2Command, PutObjectCommand,
+  type S3Client,
 } from '@aws-sdk/client-s3';
 import { getSignedUrl } from '@aws-sdk/s3-request-presigner';
 import { eventually, RawConnection } from '../support/raw.ts';
@@ -27,20 +27,6 @@ describe('buckets', () => {
     expect((await ask('PATCH', '/buckets/first', { public: true })).json()).toMatchObject({ public: true, cache_control: 'max-age=60' });
     expect((await ask('DELETE', '/buckets/first')).status).toBe(204);
     expect((await ask('GET', '/buckets/first')).status).toBe(404);
-  });
-});
-
-describe('rules for pages', () => {
-  test('are the ones that S3 knows', async () => {
-    await make('paged');
-    const s3 = await s3Client(world, { as: 'shop' });
-    const rules = [{ allowed_origins: ['https://app.example', 'https://*.test'], allowed_methods: ['GET', 'PUT'], allowed_headers: ['*'], max_age_seconds: 60 }];
-    expect((await ask('PATCH', '/buckets/paged/cors', { rules })).json()).toMatchObject({ cors: [{ allowed_origins: ['https://app.example', 'https://*.test'], expose_headers: ['ETag'] }] });
-    expect((await s3.send(new GetBucketCorsCommand({ Bucket: 'paged' }))).CORSRules).toMatchObject([{ AllowedOrigins: ['https://app.example', 'https://*.test'], AllowedMethods: ['GET', 'PUT'], AllowedHeaders: ['*'], MaxAgeSeconds: 60 }]);
-    await s3.send(new PutBucketCorsCommand({ Bucket: 'paged', CORSConfiguration: { CORSRules: [{ AllowedOrigins: ['*'], AllowedMethods: ['GET'] }] } }));
-    expect((await ask('GET', '/buckets/paged')).json()).toMatchObject({ cors: [{ allowed_origins: ['*'], allowed_methods: ['GET'] }] });
-    await ask('PATCH', '/buckets/paged/cors', { rules: [] });
-    expect(await refusal(s3.send(new GetBucketCorsCommand({ Bucket: 'paged' })))).toBe('NoSuchCORSConfiguration');
   });
 });
 

@@ -51,7 +51,7 @@ export function presignByHand(request: HandRequest, expires = 60): string {
 }
 
 /** A PUT whose body comes in chunks, each of which is signed over the one before: headers, and the body as it is sent. */
-export function signedChunks(request: HandRequest, chunks: readonly Uint8Array[]): { headers: Record<string, string>; body: Buffer } {
+export function signedChunks(request: HandRequest, chunks: readonly Uint8Array[]): { headers: Record<string, string>; body: Buffer<ArrayBuffer> } {
   const { key, url } = request;
   const signing = signingOf(key, request.at);
   const payload = 'STREAMING-AWS4-HMAC-SHA256-PAYLOAD';
