@@ -333,9 +333,19 @@ export interface ByteStore {
    * Opens a stage to append at `offset`, creating it when offset is 0. Bytes beyond `offset` were never
    * acknowledged and are cut off. One writer at a time: the caller holds the upload's lock.
    *
+   * @param hashed false where nobody is expected to ask for the stage's digest.
+   * A stage that was joined of others takes no more: its writer throws Refusal `conflict`.
+   *
    * @throws Refusal `lost` when the stage is shorter than `offset`.
    */
-  open(stage: string, offset: number): Promise<StageWriter>;
+  open(stage: string, offset: number, hashed?: boolean): Promise<StageWriter>;
+  /**
+   * Makes a stage of the first bytes of others, in order; durable, and no byte is moved. The others stay, and what becomes of them does
+   * not touch the whole. Joined again, with more of them or with others, it keeps what it has of the same ones.
+   *
+   * @throws Refusal `lost` when one of them is shorter than its `size`.
+   */
+  join(stage: string, parts: readonly { readonly stage: string; readonly size: number }[]): Promise<void>;
   /** Bytes in the stage, acknowledged or not; undefined when there is no such stage. */
   size(stage: string): Promise<number | undefined>;
   /** Bytes `from` up to `to` of a stage. */

@@ -2,6 +2,7 @@ import type { Clock } from '../kit/clock.ts';
 import type { Algorithm, Digest } from '../kit/digest.ts';
 import { isId, newId } from '../kit/ids.ts';
 import { mayInBucket } from './access.ts';
+import { Assembly } from './assembly.ts';
 import type { Buckets } from './buckets.ts';
 import type { Engine, PartFacts } from './engine.ts';
 import type { Body } from './ingest.ts';
@@ -17,6 +18,7 @@ export class Parts {
   readonly #buckets: Buckets;
   readonly #uploads: Uploads;
   readonly #objects: Objects;
+  readonly #assembly: Assembly;
   readonly #joining = new Map<string, Promise<string>>();
 
   constructor(parts: { engine: Engine; clock: Clock; buckets: Buckets; uploads: Uploads; objects: Objects }) {
@@ -25,6 +27,7 @@ export class Parts {
     this.#buckets = parts.buckets;
     this.#uploads = parts.uploads;
     this.#objects = parts.objects;
+    this.#assembly = new Assembly(parts.engine);
   }
 
   async begin(who: Principal, bucket: string, key: string, about: string): Promise<Multipart> {
@@ -61,10 +64,11 @@ export class Parts {
     const owner = ownerOf(bucket, who);
     const upload = await this.#uploads.begin(owner, { length: body.length ?? null });
     try {
-      const { offset, measured } = await this.#uploads.append(owner, upload.id, body, { at: undefined, digests: [], measure });
+      const { offset, measured } = await this.#uploads.append(owner, upload.id, body, { at: undefined, digests: [], measure, hashed: false });
       const facts = describe(measured);
       const put = await this.#engine.catalog.parts.put(multipart.id, { number, upload: upload.id, size: offset, ...facts, at: this.#clock.now() });
       if (!put) throw missing();
+      this.#assembly.add(multipart.id, number, { stage: upload.id, size: offset });
       if (put.replaced !== null) await this.#uploads.drop(owner, put.replaced).catch(() => undefined);
       return facts;
     } catch (error) {
@@ -78,7 +82,7 @@ export class Parts {
   }
 
   /**
-   * Makes an object of the parts, in order. Begun again after a crash, it goes on where it was.
+   * Makes an object of the parts, in order; their bytes stay where they are. Begun again after a crash, it goes on where it was.
    *
    * @param outcome what to tell whoever asks again.
    */
@@ -125,8 +129,8 @@ export class Parts {
 
   /** The whole is an upload of the same id, so that a second try after a crash goes on with the first one's bytes. */
   async #joinOnce(owner: Principal, id: string, parts: readonly Part[]): Promise<string> {
-    const sources = await Promise.all(parts.map((part) => this.#uploads.look(owner, part.upload)));
-    const about = JSON.stringify(parts.map(({ upload }) => upload));
+    const ids = parts.map(({ upload }) => upload);
+    const about = JSON.stringify(ids);
     const there = await this.#uploads.look(owner, id).catch((error: unknown) => {
       if (error instanceof Refusal && error.reason === 'not_found') return undefined;
       throw error;
@@ -135,8 +139,9 @@ export class Parts {
     const same = there?.about === about;
     // Other parts than last time: what was joined then is of no use.
     if (there && !same) await this.#uploads.drop(owner, id);
-    const whole = same ? there : await this.#uploads.begin(owner, there ? { about } : { id, about });
-    return (await this.#uploads.join(owner, whole, sources)).id;
+    const length = parts.reduce((sum, { size }) => sum + size, 0);
+    const whole = same ? there : await this.#uploads.begin(owner, { about, length, credit: length, joined: true, ...(there ? {} : { id }) });
+    return (await this.#uploads.join(owner, whole.id, ids)).id;
   }
 
   async #end(bucket: Bucket, id: string, outcome: string | null): Promise<void> {
@@ -145,6 +150,7 @@ export class Parts {
     for (const upload of [...(await this.#engine.catalog.parts.end(id, outcome, this.#clock.now())), id]) {
       await this.#uploads.drop(owner, upload).catch(() => undefined);
     }
+    await this.#assembly.end(id);
   }
 }
 

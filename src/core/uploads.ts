@@ -6,7 +6,7 @@ import { Answers } from './answers.ts';
 import { Append } from './append.ts';
 import type { Engine, Hold, Page } from './engine.ts';
 import { demandDigest, newHash } from './hashes.ts';
-import { pour, wholeBody, type Body } from './ingest.ts';
+import { pour, type Body } from './ingest.ts';
 import type { Event, Principal, Upload } from './model.ts';
 import { Refusal } from './refusal.ts';
 
@@ -33,6 +33,8 @@ export interface AppendRequest {
   readonly kept?: ((offset: number) => void) | undefined;
   /** Digests of this body that the caller wants to know. */
   readonly measure?: readonly Algorithm[] | undefined;
+  /** False where nobody is expected to ask for the upload's sha512. */
+  readonly hashed?: boolean | undefined;
   /** The whole upload may have this many bytes, where that is less than the server allows. */
   readonly most?: number | undefined;
 }
@@ -41,6 +43,8 @@ export interface AppendRequest {
 export type Beginning = Partial<Pick<Upload, 'id' | 'length' | 'about' | 'expects'>> & {
   /** Bytes that will be freed when it becomes what it is for. */
   readonly credit?: number;
+  /** It will be joined of others, so it needs no room of its own. */
+  readonly joined?: boolean;
 };
 
 export interface Appended {
@@ -72,8 +76,8 @@ export class Uploads {
     this.limits = limits;
   }
 
-  async begin(who: Principal, { id = newId(), length = null, about = null, expects = null, credit = 0 }: Beginning = {}): Promise<Upload> {
-    if (length !== null) await this.#demandRoom(length);
+  async begin(who: Principal, { id = newId(), length = null, about = null, expects = null, credit = 0, joined = false }: Beginning = {}): Promise<Upload> {
+    if (length !== null && !joined) await this.#demandRoom(length);
     const at = this.#clock.now();
     const upload: Upload = {
       id, namespace: who.namespace, state: 'open', offset: 0, length,
@@ -101,23 +105,24 @@ export class Uploads {
   }
 
   /**
-   * Fills an upload with the bytes of other open ones, in order, which stay as they are. Begun again after a crash, it
-   * goes on with what is missing.
+   * Fills an upload that has no bytes with those of other open ones, in order, which stay as they are. No byte is moved. Begun again
+   * after a crash, it does what is missing.
    *
-   * @throws Refusal as `append` does.
+   * @throws Refusal `conflict` when one of them is open no more, or the upload has bytes of its own.
    */
-  async join(who: Principal, joined: Upload, parts: readonly Upload[]): Promise<Upload> {
-    const length = parts.reduce((sum, part) => sum + part.offset, 0);
-    let at = joined.offset;
-    let start = 0;
-    for (const part of parts) {
-      const from = Math.min(Math.max(at - start, 0), part.offset);
-      start += part.offset;
-      if (from === part.offset && start !== length) continue;
-      const body = wholeBody(this.#engine.bytes.peek(part.id, from, part.offset), part.offset - from);
-      at = (await this.append(who, joined.id, body, { at, digests: [], length })).offset;
-    }
-    return { ...joined, length, offset: at };
+  async join(who: Principal, joined: string, parts: readonly string[]): Promise<Upload> {
+    return this.#holdingAll(who, [...new Set([joined, ...parts])].sort(), async (uploads) => {
+      const whole = uploads.get(joined)!;
+      const stages = parts.map((id) => ({ stage: id, size: uploads.get(id)!.offset }));
+      const length = agreedLength(whole, stages.reduce((sum, { size }) => sum + size, 0))!;
+      if (whole.state !== 'open' || (whole.offset === length && whole.length === length)) return whole;
+      if (length > this.limits.maxSize) throw new Refusal('too_large', `an upload may have at most ${this.limits.maxSize} bytes`, { max: this.limits.maxSize });
+      if (whole.offset > 0 || stages.some(({ stage }) => uploads.get(stage)!.state !== 'open')) throw new Refusal('conflict', 'the uploads can no longer be joined');
+      await this.#engine.bytes.join(joined, stages);
+      const advanced = await this.#engine.catalog.uploads.advance(joined, { from: 0, to: length, lastStart: null, length, at: this.#clock.now() });
+      if (!advanced) throw new Refusal('conflict', 'the upload changed meanwhile');
+      return advanced;
+    });
   }
 
   /** Open uploads of the caller, of everyone for the system; with `expects`, those that were promised to have that sha512. */
@@ -171,7 +176,7 @@ export class Uploads {
         if (body.length > room) throw new Refusal('too_large', 'the body is longer than the upload has room for', { room });
         await this.#demandRoom(body.length);
       }
-      const append = await Append.open(this.#engine, this.#clock, upload, { length, blind: request.at === undefined });
+      const append = await Append.open(this.#engine, this.#clock, upload, { length, blind: request.at === undefined, hashed: request.hashed ?? true });
       try {
         return await this.#receive(append, body, request, room, hold);
       } finally {
@@ -270,6 +275,22 @@ export class Uploads {
       return await work(await this.look(who, id), hold);
     } finally {
       hold.release();
+    }
+  }
+
+  /** Holds several; in the order of their ids, so that two who do so never wait for each other. */
+  async #holdingAll<T>(who: Principal, ids: readonly string[], work: (uploads: Map<string, Upload>) => Promise<T>): Promise<T> {
+    const holds: Hold[] = [];
+    try {
+      const uploads = new Map<string, Upload>();
+      for (const id of ids) {
+        await this.look(who, id);
+        holds.push(await this.#engine.locks.take(lockOf(id)));
+        uploads.set(id, await this.look(who, id));
+      }
+      return await work(uploads);
+    } finally {
+      for (const hold of holds) hold.release();
     }
   }
 

@@ -177,6 +177,99 @@ export function bytesContract(name: string, open: () => Promise<OpenedBytes>): v
       expect((await bytes.space()).free).toBeGreaterThan(0);
     });
 
+    test('joins stages into one that reads, hashes, seals and is cut as any other', async () => {
+      await fc.assert(
+        fc.asyncProperty(fc.array(fc.integer({ min: 0, max: 700_000 }), { maxLength: 7 }), fc.double({ min: 0, max: 1, noNaN: true }), async (sizes, where) => {
+          const parts = sizes.map((size) => randomBytes(size));
+          const all = Buffer.concat(parts);
+          const stages = await Promise.all(parts.map((part) => stageOf(part)));
+          const whole = randomUUID();
+          await bytes.join(whole, stages.map((stage, n) => ({ stage, size: parts[n]!.length })));
+          expect((await bytes.size(whole)) ?? 0).toBe(all.length);
+          const digest = (await bytes.digest(whole, all.length, 'sha512')).hex;
+          expect(digest).toBe(sha512(all));
+          const address = await bytes.seal(whole, all.length, digest);
+          const at = Math.floor(where * all.length);
+          await bytes.cut(whole, at);
+          expect((await bytes.size(whole)) ?? 0).toBe(at);
+          expect((await bytes.digest(whole, at, 'sha512')).hex).toBe(sha512(all.subarray(0, at)));
+          for (const stage of [...stages, whole]) await bytes.drop(stage);
+          expect(await bytes.size(whole)).toBeUndefined();
+          expect(await bytes.stat(address)).toBe(all.length);
+          expect((await bytes.digests(address, ['sha512']))[0]!.hex).toBe(digest);
+          const reader = await bytes.read(address);
+          expect(reader.size).toBe(all.length);
+          expect((await collect(reader.read(at, all.length))).equals(all.subarray(at))).toBe(true);
+          await expect(collect(reader.read(0, all.length + 1))).rejects.toMatchObject({ reason: 'lost' });
+          await reader.close();
+          await bytes.remove(address);
+          expect(await bytes.stat(address)).toBeUndefined();
+        }),
+        { numRuns: 15 },
+      );
+    });
+
+    test('what becomes of a part does not touch what was joined of it', async () => {
+      const parts = [randomBytes(MiB), randomBytes(MiB + 1), randomBytes(5)];
+      const stages = await Promise.all(parts.map((part) => stageOf(part)));
+      const whole = randomUUID();
+      const list = stages.map((stage, n) => ({ stage, size: parts[n]!.length }));
+      await bytes.join(whole, list);
+      // Cut and written anew; cut by an opening; grown; gone.
+      await bytes.cut(stages[0]!, 100);
+      const anew = await bytes.open(stages[0]!, 100);
+      await anew.write(randomBytes(2 * MiB));
+      await anew.sync();
+      await anew.close();
+      const cut = await bytes.open(stages[1]!, 7);
+      await cut.write(randomBytes(70));
+      await cut.sync();
+      await cut.close();
+      const grown = await bytes.open(stages[2]!, 5);
+      await grown.write(randomBytes(1000));
+      await grown.sync();
+      await grown.close();
+      expect(await Promise.all(stages.map((stage) => bytes.size(stage)))).toEqual([100 + 2 * MiB, 77, 1005]);
+      const all = Buffer.concat(parts);
+      expect(await bytes.size(whole)).toBe(all.length);
+      expect((await collect(bytes.peek(whole, 0, all.length))).equals(all)).toBe(true);
+      opened = await opened.reopen();
+      bytes = opened.bytes;
+      expect((await bytes.digest(whole, all.length, 'sha512')).hex).toBe(sha512(all));
+      expect((await bytes.digest(whole, all.length, 'md5')).hex).toBe(createHash('md5').update(all).digest('hex'));
+    });
+
+    test('joined again, a stage has the parts named last', async () => {
+      const parts = Array.from({ length: 5 }, (_, n) => randomBytes(400_000 + n));
+      const stages = await Promise.all(parts.map((part) => stageOf(part)));
+      const whole = randomUUID();
+      for (const order of [[0], [0, 1], [0, 1, 2, 3, 4], [0, 1, 4], [3, 1, 1], []]) {
+        await bytes.join(whole, order.map((n) => ({ stage: stages[n]!, size: parts[n]!.length })));
+        const all = Buffer.concat(order.map((n) => parts[n]!));
+        expect((await bytes.size(whole)) ?? 0).toBe(all.length);
+        expect((await bytes.digest(whole, all.length, 'sha512')).hex).toBe(sha512(all));
+      }
+    });
+
+    test('a joined stage takes no more bytes, and none is joined of parts that are short or gone', async () => {
+      const stage = await stageOf(randomBytes(1000));
+      const whole = randomUUID();
+      await bytes.join(whole, [{ stage, size: 1000 }, { stage, size: 1000 }]);
+      const writer = await bytes.open(whole, 2000);
+      await writer.write(new Uint8Array(0));
+      expect(await writer.sync()).toBe(2000);
+      expect(() => writer.write(randomBytes(1))).toThrow(expect.objectContaining({ reason: 'conflict' }));
+      await writer.close();
+      await expect(bytes.join(randomUUID(), [{ stage, size: 1001 }])).rejects.toMatchObject({ reason: 'lost' });
+      await expect(bytes.join(randomUUID(), [{ stage: randomUUID(), size: 1 }])).rejects.toMatchObject({ reason: 'lost' });
+      const listed = [];
+      for await (const item of bytes.list()) listed.push([item.name, item.size]);
+      expect(listed.sort()).toEqual([[stage, 1000], [whole, 2000]].sort());
+      const address = await bytes.seal(whole, 2000, 'a'.repeat(128));
+      await bytes.quarantine(address);
+      expect(await bytes.stat(address)).toBeUndefined();
+    });
+
     test('many stages at once do not mix', async () => {
       const parts = Array.from({ length: 24 }, (_, n) => randomBytes(MiB + n));
       const stages = await Promise.all(parts.map((part) => stageOf(part)));

@@ -3,6 +3,7 @@ import { spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { fileURLToPath } from 'node:url';
 import { openCore, type Core } from '../../src/core/index.ts';
+import type { Blob } from '../../src/core/model.ts';
 import { openEngine } from '../../src/engines/index.ts';
 import { collect } from '../contract/bytes.ts';
 import { bodyOf } from '../support/body.ts';
@@ -36,7 +37,10 @@ export function run(folder: string, endAt: number, sabotage = '', powered: reado
   });
 }
 
-const contents: Readonly<Record<string, readonly (readonly [number, number])[]>> = { first: [[1, 5000], [2, 400_000], [3, 70_000]], second: [[1, 5000], [2, 400_000], [3, 70_000]], third: [[9, 300_000]] };
+const pieces = [[1, 5000], [2, 400_000], [3, 70_000]] as const;
+const contents: Readonly<Record<string, readonly (readonly [number, number])[]>> = {
+  first: pieces, second: pieces, third: [[9, 300_000]], 'part 0': [pieces[0]], 'part 1': [pieces[1]], 'part 2': [pieces[2]], joined: pieces,
+};
 const piece = (seed: number, size: number): string => createHash('sha512').update(String(seed)).digest('hex').repeat(Math.ceil(size / 128)).slice(0, size);
 
 const whole = (key: string): Buffer => Buffer.concat(contents[key]!.map(([seed, size]) => Buffer.from(piece(seed, size))));
@@ -52,6 +56,7 @@ export async function judge(folder: string, facts: readonly Fact[]): Promise<str
     const wrong = core.recovered.damaged.map((one) => `damaged: ${JSON.stringify(one)}`);
     for (const { key, id } of facts.filter((fact) => fact.did === 'begin')) wrong.push(...(await judgeUpload(core, facts, key!, id!)));
     for (const { name, key } of facts.filter((fact) => fact.did === 'convert')) wrong.push(...(await judgeArtifact(core, facts, name!, key!)));
+    wrong.push(...(await judgeMultipart(core, facts)));
     const { rotten, missing } = await core.scrub.run();
     if (rotten + missing > 0) wrong.push(`${rotten} rotten, ${missing} missing`);
     return wrong;
@@ -79,6 +84,27 @@ async function judgeUpload(core: Core, facts: readonly Fact[], key: string, id: 
   return compare(core, target.name, key);
 }
 
+/** Parts that were acknowledged are there, and whoever ends the upload, first or again, gets the whole. */
+async function judgeMultipart(core: Core, facts: readonly Fact[]): Promise<string[]> {
+  const id = facts.find((fact) => fact.did === 'multipart')?.id;
+  if (id === undefined) return [];
+  const sent = facts.findLast((fact) => fact.did === 'part')?.offset ?? 0;
+  if (await core.parts.outcome(who, 'bucket', 'key', id) === undefined) {
+    if (facts.some((fact) => fact.did === 'complete')) return ['the multipart upload is open again'];
+    const multipart = await core.parts.get(who, 'bucket', 'key', id);
+    const parts = await core.parts.parts(multipart, 0, 10);
+    if (parts.length < sent) return [`${parts.length} of ${sent} parts`];
+    for (const [n, [seed, size]] of pieces.entries()) {
+      if (n < parts.length) continue;
+      await core.parts.put(who, multipart, n + 1, bodyOf(Buffer.from(piece(seed, size))), { measure: [], describe: () => ({ etag: 'etag', about: '{}' }) });
+    }
+    const all = await core.parts.parts(multipart, 0, 10);
+    await core.parts.complete(who, multipart, all, { bucket: 'bucket', key: 'key', conditions: {} }, { etag: 'etag', about: '{}' }, () => 'done');
+  }
+  const { blob } = await core.objects.get(who, 'bucket', 'key');
+  return compareBlob(core, blob, 'the object', 'first');
+}
+
 async function judgeArtifact(core: Core, facts: readonly Fact[], name: string, key: string): Promise<string[]> {
   const gone = await core.artifacts.get(who, name).then(() => false, () => true);
   if (gone) return facts.some((fact) => fact.did === 'asked to remove' && fact.name === name) ? [] : [`${name} is gone`];
@@ -86,7 +112,10 @@ async function judgeArtifact(core: Core, facts: readonly Fact[], name: string, k
 }
 
 async function compare(core: Core, name: string, key: string): Promise<string[]> {
-  const { blob } = await core.artifacts.resolve(who, name);
+  return compareBlob(core, (await core.artifacts.resolve(who, name)).blob, name, key);
+}
+
+async function compareBlob(core: Core, blob: Blob, name: string, key: string): Promise<string[]> {
   const reader = await core.blobs.open(blob);
   const same = (await collect(reader.read(0, reader.size))).equals(whole(key));
   await reader.close();

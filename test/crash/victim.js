@@ -137,6 +137,29 @@ say({ did: 'remove', name: 'doomed' });
 now += 5000;
 await core.sweep.run();
 say({ did: 'sweep' });
+
+// Uploads joined, of which one is cut before the whole is converted.
+const parts = [];
+for (const [n, [seed, size]] of pieces.entries()) parts.push(await upload(`part ${n}`, [[seed, size]]));
+const whole = await core.uploads.begin(who);
+say({ did: 'begin', key: 'joined', id: whole.id });
+say({ did: 'append', key: 'joined', offset: (await core.uploads.join(who, whole.id, parts)).offset });
+say({ did: 'asked to truncate', key: 'part 1', offset: 10 });
+await core.uploads.truncate(who, parts[1], 10);
+await core.artifacts.convert(who, whole.id, target('joined'), none);
+say({ did: 'convert', key: 'joined', name: 'joined' });
+
+await core.buckets.create(who, 'bucket');
+const { id } = await core.parts.begin(who, 'bucket', 'key', '{}');
+say({ did: 'multipart', id });
+const facts = { measure: [], describe: () => ({ etag: 'etag', about: '{}' }) };
+for (const [n, [seed, size]] of pieces.entries()) {
+  await core.parts.put(who, await core.parts.get(who, 'bucket', 'key', id), n + 1, body(piece(seed, size)), facts);
+  say({ did: 'part', offset: n + 1 });
+}
+const multipart = await core.parts.get(who, 'bucket', 'key', id);
+await core.parts.complete(who, multipart, await core.parts.parts(multipart, 0, 10), { bucket: 'bucket', key: 'key', conditions: {} }, { etag: 'etag', about: '{}' }, () => 'done');
+say({ did: 'complete' });
 armed = false;
 await core.close();
 await engine.close();

@@ -234,7 +234,7 @@ describe('concatenation', () => {
     expect([await offsetOf(final), (await head(final)).headers.get('upload-length')]).toEqual(['6', '6']);
   });
 
-  test('goes on where it was when its server ended half way', async () => {
+  test('waits for an upload that another face gave bytes of its own', async () => {
     const parts: string[] = [];
     for (const text of ['abc', '', 'defg']) {
       const path = await begin(text.length, { 'Upload-Concat': 'partial' });
@@ -244,10 +244,41 @@ describe('concatenation', () => {
     const who = { namespace: 'system', credential: 'test' };
     const about = JSON.stringify({ concat: `final;${parts.join(' ')}`, metadata: metadata({ filename: 'resumed' }) });
     const { id } = await world.core.uploads.begin(who, { length: 7, about });
-    // Another face may append what a crash would have left there.
-    await world.get('POST', `/upload/${id}`, { body: 'abcde', headers: { 'Upload-Offset': '0' } });
+    await world.get('POST', `/upload/${id}`, { body: 'xyz', headers: { 'Upload-Offset': '0' } });
+    const waiting = await head(`/tus/${id}`);
+    expect([waiting.status, waiting.headers.get('upload-offset')]).toEqual([200, '3']);
+    expect((await world.ask('POST', `/upload/${id}/truncate/0`)).status).toBe(200);
     expect(await offsetOf(`/tus/${id}`)).toBe('7');
     expect((await world.ask('GET', '/artifacts/resumed/data')).bytes.toString()).toBe('abcdefg');
+  });
+
+  test('moves no byte, and stays what it was when a part is cut and written anew', async () => {
+    const parts: string[] = [];
+    for (const text of ['abc', 'defg']) {
+      const path = await begin(text.length, { 'Upload-Concat': 'partial' });
+      await patch(path, 0, text);
+      parts.push(path);
+    }
+    const final = (await create({ 'Upload-Concat': `final;${parts.join(' ')}` })).headers.get('location')!;
+    const id = parts[0]!.split('/').at(-1)!;
+    await world.get('POST', `/upload/${id}/truncate/0`);
+    await world.get('POST', `/upload/${id}`, { body: 'xyz', headers: { 'Upload-Offset': '0' } });
+    const whole = final.split('/').at(-1)!;
+    expect((await world.ask('POST', `/upload/${whole}`, { body: '', headers: { 'Upload-Offset': '7' } })).status).toBe(200);
+    expect((await world.ask('POST', '/artifacts/upload/unmoved', { json: { upload_uuid: whole } })).status).toBe(200);
+    expect((await world.ask('GET', '/artifacts/unmoved/data')).bytes.toString()).toBe('abcdefg');
+  });
+
+  test('is cut as any upload, and takes nothing more', async () => {
+    const part = await begin(4, { 'Upload-Concat': 'partial' });
+    await patch(part, 0, 'abcd');
+    const whole = (await create({ 'Upload-Concat': `final;${part} ${part}` })).headers.get('location')!.split('/').at(-1)!;
+    expect((await world.ask('POST', `/upload/${whole}/truncate/5`)).status).toBe(200);
+    const refused = await world.ask('POST', `/upload/${whole}`, { body: 'zz', headers: { 'Upload-Offset': '5' } });
+    expect([refused.status, refused.bytes.toString()]).toEqual([409, expect.stringContaining('takes no more bytes')]);
+    const [cut, left] = [await head(`/tus/${whole}`), await head(part)];
+    expect([cut.status, cut.headers.get('upload-offset')]).toEqual([200, '5']);
+    expect([left.status, left.headers.get('upload-offset')]).toEqual([200, '4']);
   });
 
   test('of what is not there, or no part', async () => {

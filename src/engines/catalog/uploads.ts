@@ -64,9 +64,10 @@ export class Uploads implements UploadFacts {
         const { length } = move;
         update = update.set({ length }).where((eb) => eb.or([eb('length', 'is', null), eb('length', '=', length)]));
       }
+      const before = await db.selectFrom('uploads').select('length').where('id', '=', id).executeTakeFirst();
       const row = await update.returningAll().executeTakeFirst();
-      // What was declared is reserved already; this counts the bytes that came, and a refusal takes them off the record again.
-      if (row && row.length === null && move.to > move.from) await demandQuota(db, row.namespace, 0);
+      // What was declared before is reserved already; this counts what came or is declared now, and a refusal takes it off the record again.
+      if (row && before?.length === null && (move.to > move.from || move.length !== null)) await demandQuota(db, row.namespace, 0);
       return row && uploadOf(row);
     });
   }

@@ -1,4 +1,4 @@
-import { link, open, opendir, rename, stat, statfs, truncate, unlink } from 'node:fs/promises';
+import { open, opendir, rename, stat, statfs } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import type { BlobReader, ByteStore, StageWriter } from '../../core/engine.ts';
 import { Refusal } from '../../core/refusal.ts';
@@ -6,10 +6,16 @@ import type { Algorithm, Digest } from '../../kit/digest.ts';
 import { asRefusal, codeOf, type Disk } from './disk.ts';
 import type { Hasher } from './hasher.ts';
 import { addressFor, blobPath, fanPath, fans, isAddress, isStageName, stagePath, type Layout } from './layout.ts';
-import { FileReader } from './reader.ts';
+import { cutPieces, layPieces, linkAt, piecesAt, removeAt, sizeAt, type Piece } from './pieces.ts';
+import { openReader } from './reader.ts';
 import type { Scanner } from './scanner.ts';
 import { FileStageWriter } from './stage.ts';
 import { StageFiles } from './stage-files.ts';
+
+interface Part {
+  readonly stage: string;
+  readonly size: number;
+}
 
 type Listed = { kind: 'stage' | 'blob'; name: string; size: number; modifiedAt: number };
 
@@ -19,31 +25,37 @@ export class FolderBytes implements ByteStore {
   readonly #disk: Disk;
   readonly #hasher: Hasher;
   readonly #scanner: Scanner;
-  readonly #files = new StageFiles();
+  readonly #files: StageFiles;
   readonly #crowd = new Set<string>();
+  readonly #joined = new Joined();
   readonly #paced: boolean;
 
   constructor(layout: Layout, parts: { disk: Disk; hasher: Hasher; scanner: Scanner; paced: boolean }) {
     this.#layout = layout;
     this.#disk = parts.disk;
+    this.#files = new StageFiles(parts.disk);
     this.#hasher = parts.hasher;
     this.#scanner = parts.scanner;
     this.#paced = parts.paced;
   }
 
-  async open(stage: string, offset: number): Promise<StageWriter> {
+  async open(stage: string, offset: number, hashed = true): Promise<StageWriter> {
     this.#disk.demandTrust();
     const path = stagePath(this.#layout, stage);
-    const parts = { disk: this.#disk, hasher: this.#hasher, files: this.#files, crowd: this.#crowd, paced: this.#paced };
+    const parts = { disk: this.#disk, hasher: this.#hasher, files: this.#files, crowd: this.#crowd, paced: this.#paced, hashed };
+    if (await piecesAt(path)) {
+      await this.cut(stage, offset);
+      return new JoinedWriter(offset);
+    }
     return FileStageWriter.open({ stage, path, folder: this.#layout.uploads, ...parts }, offset);
   }
 
   async size(stage: string): Promise<number | undefined> {
-    return sizeOf(stagePath(this.#layout, stage));
+    return sizeAt(stagePath(this.#layout, stage));
   }
 
   async *peek(stage: string, from: number, to: number): AsyncIterable<Uint8Array> {
-    const reader = await FileReader.open(stagePath(this.#layout, stage));
+    const reader = await openReader(stagePath(this.#layout, stage));
     try {
       yield* reader.read(from, to);
     } finally {
@@ -54,15 +66,36 @@ export class FolderBytes implements ByteStore {
   async cut(stage: string, size: number): Promise<void> {
     const path = stagePath(this.#layout, stage);
     this.#hasher.cut(stage, size);
-    const there = await sizeOf(path);
+    this.#joined.forget(stage);
+    const there = await sizeAt(path);
     if (there === undefined || there <= size) return;
     try {
-      await truncate(path, size);
-      const file = await open(path, 'r+');
-      await this.#disk.sync(file).finally(() => file.close());
+      if (!(await piecesAt(path))) return await this.#files.cut(stage, path, size);
+      await cutPieces(path, size);
+      await this.#disk.syncFolder(size === 0 ? this.#layout.uploads : path);
     } catch (error) {
       throw asRefusal(error);
     }
+  }
+
+  async join(stage: string, parts: readonly Part[]): Promise<void> {
+    this.#disk.demandTrust();
+    const path = stagePath(this.#layout, stage);
+    const { same, at } = this.#joined.common(stage, parts);
+    await (at === 0 ? this.drop(stage) : this.cut(stage, at));
+    const pieces: Piece[] = [];
+    let end = at;
+    for (const part of parts.slice(same)) {
+      for (const piece of await this.#piecesOf(part)) pieces.push({ ...piece, from: end + piece.from });
+      end += part.size;
+    }
+    if (pieces.length > 0) {
+      await layPieces(path, pieces);
+      await this.#disk.syncFolder(path);
+      await this.#disk.syncFolder(this.#layout.uploads);
+      this.#hasher.grown(stage, path, end);
+    }
+    this.#joined.keep(stage, parts);
   }
 
   async digest(stage: string, size: number, algorithm: Algorithm): Promise<Digest> {
@@ -76,14 +109,16 @@ export class FolderBytes implements ByteStore {
     this.#disk.demandTrust();
     const path = stagePath(this.#layout, stage);
     if (size === 0) await (await open(path, 'a', 0o600)).close();
-    const found = await sizeOf(path);
+    const found = await sizeAt(path);
     if (found !== size) throw new Refusal('lost', `the upload has ${found ?? 'no'} bytes on disk, not the ${size} on record`);
     const address = addressFor(stage, sha512);
     const place = blobPath(this.#layout, address);
-    try {
-      await link(path, place);
-    } catch (error) {
-      if (codeOf(error) !== 'EEXIST' || !(await sameFile(path, place))) throw asRefusal(error);
+    const pieces = await piecesAt(path);
+    if (pieces) {
+      await layPieces(place, pieces);
+      await this.#disk.syncFolder(place);
+    } else {
+      await linkAt(path, place);
     }
     await this.#disk.syncFolder(fanPath(this.#layout, address));
     return address;
@@ -91,16 +126,17 @@ export class FolderBytes implements ByteStore {
 
   async drop(stage: string): Promise<void> {
     this.#hasher.forget(stage);
-    await removeFile(stagePath(this.#layout, stage));
+    this.#joined.forget(stage);
+    await removeAt(stagePath(this.#layout, stage));
     await this.#files.forget(stage);
   }
 
   async read(address: string): Promise<BlobReader> {
-    return FileReader.open(blobPath(this.#layout, address));
+    return openReader(blobPath(this.#layout, address));
   }
 
   async stat(address: string): Promise<number | undefined> {
-    return sizeOf(blobPath(this.#layout, address));
+    return sizeAt(blobPath(this.#layout, address));
   }
 
   digests(address: string, algorithms: readonly Algorithm[], rate?: number, signal?: AbortSignal): Promise<Digest[]> {
@@ -108,7 +144,7 @@ export class FolderBytes implements ByteStore {
   }
 
   async remove(address: string): Promise<void> {
-    await removeFile(blobPath(this.#layout, address));
+    await removeAt(blobPath(this.#layout, address));
   }
 
   async quarantine(address: string): Promise<void> {
@@ -129,6 +165,13 @@ export class FolderBytes implements ByteStore {
     return this.#files.close();
   }
 
+  /** What a joined stage has of a part. */
+  async #piecesOf({ stage, size }: Part): Promise<readonly Piece[]> {
+    const path = stagePath(this.#layout, stage);
+    if (((await sizeAt(path)) ?? 0) < size) throw new Refusal('lost', 'a part has fewer bytes on disk than on record');
+    return size === 0 ? [] : ((await piecesAt(path)) ?? [{ path, from: 0, size }]);
+  }
+
   async space(): Promise<{ free: number; total: number }> {
     const { bavail, blocks, bsize } = await statfs(this.#layout.root);
     return { free: bavail * bsize, total: blocks * bsize };
@@ -136,31 +179,59 @@ export class FolderBytes implements ByteStore {
 
   async *#listFolder(folder: string, kind: 'stage' | 'blob', ours: (name: string) => boolean): AsyncIterable<Listed> {
     for await (const entry of await opendir(folder)) {
-      if (!entry.isFile() || !ours(entry.name)) continue;
-      const facts = await stat(join(folder, entry.name)).catch(() => undefined);
-      if (facts) yield { kind, name: entry.name, size: facts.size, modifiedAt: Math.max(facts.mtimeMs, facts.ctimeMs) };
+      if (!ours(entry.name)) continue;
+      const path = join(folder, entry.name);
+      const facts = await stat(path).catch(() => undefined);
+      const size = facts?.isDirectory() ? await sizeAt(path) : facts?.size;
+      if (facts && size !== undefined) yield { kind, name: entry.name, size, modifiedAt: Math.max(facts.mtimeMs, facts.ctimeMs) };
     }
   }
 }
 
-async function sizeOf(path: string): Promise<number | undefined> {
-  try {
-    return (await stat(path)).size;
-  } catch (error) {
-    if (codeOf(error) === 'ENOENT') return undefined;
-    throw asRefusal(error);
+/** Nothing is written behind what was joined. */
+class JoinedWriter implements StageWriter {
+  readonly offset: number;
+
+  constructor(offset: number) {
+    this.offset = offset;
+  }
+
+  write(chunk: Uint8Array): undefined {
+    if (chunk.byteLength > 0) throw new Refusal('conflict', 'an upload that was joined of others takes no more bytes');
+  }
+
+  async sync(): Promise<number> {
+    return this.offset;
+  }
+
+  async close(): Promise<void> {
+    // Nothing is open.
   }
 }
 
-async function sameFile(one: string, other: string): Promise<boolean> {
-  const [left, right] = await Promise.all([stat(one), stat(other)]);
-  return left.ino === right.ino && left.dev === right.dev;
-}
+/** Joined stages kept in mind. */
+const mostJoined = 1000;
 
-async function removeFile(path: string): Promise<void> {
-  try {
-    await unlink(path);
-  } catch (error) {
-    if (codeOf(error) !== 'ENOENT') throw asRefusal(error);
+/** Of which parts stages were joined in this process. */
+class Joined {
+  readonly #parts = new Map<string, readonly Part[]>();
+
+  /** How many of the first parts a stage has already, and how many bytes they are. */
+  common(stage: string, parts: readonly Part[]): { same: number; at: number } {
+    const before = this.#parts.get(stage) ?? [];
+    let same = 0;
+    let at = 0;
+    for (; same < parts.length && before[same]?.stage === parts[same]!.stage && before[same]?.size === parts[same]!.size; same += 1) at += parts[same]!.size;
+    return { same, at };
+  }
+
+  keep(stage: string, parts: readonly Part[]): void {
+    this.#parts.delete(stage);
+    this.#parts.set(stage, parts);
+    if (this.#parts.size > mostJoined) this.#parts.delete(this.#parts.keys().next().value!);
+  }
+
+  forget(stage: string): void {
+    this.#parts.delete(stage);
   }
 }

@@ -3,11 +3,12 @@
  * the page cache still has) where it fell behind, after a restart, or after a cut.
  */
 import { createHash, type Hash } from 'node:crypto';
-import { closeSync, openSync, readlinkSync, readSync } from 'node:fs';
+import { readlinkSync } from 'node:fs';
 import { setPriority } from 'node:os';
 import { basename } from 'node:path';
 import { parentPort, workerData } from 'node:worker_threads';
 import { slotSize, type FromWorker, type ToWorker, type WorkerSetup } from './hash-protocol.ts';
+import { RunFile } from './run-file.ts';
 
 /** Hash states kept of earlier points of a stage, for appends that are taken back. */
 const marksKept = 6;
@@ -43,7 +44,7 @@ interface Running {
   pieces: Piece[];
   wants: Want[];
   /** The file, open while there is something to read from it. */
-  file: number | undefined;
+  file: RunFile | undefined;
   path: string;
   /** A turn at the file is due. */
   reading: boolean;
@@ -163,8 +164,8 @@ function catchUp(stage: string, running: Running): void {
 function readBlock(running: Running, goal: number): void {
   const end = nextStop(running, goal);
   if (running.position >= end) return;
-  running.file ??= openSync(running.path, 'r');
-  const got = readSync(running.file, block, 0, Math.min(block.length, end - running.position), running.position);
+  running.file ??= new RunFile(running.path);
+  const got = running.file.read(block, Math.min(block.length, end - running.position), running.position);
   if (got === 0) throw new Error(`the stage ends at ${running.position}, before ${end}`);
   running.hash.update(block.subarray(0, got));
   running.position += got;
@@ -216,6 +217,6 @@ function release(running: Running): void {
 }
 
 function closeFile(running: Running): void {
-  if (running.file !== undefined) closeSync(running.file);
+  running.file?.close();
   running.file = undefined;
 }

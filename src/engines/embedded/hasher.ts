@@ -1,9 +1,9 @@
 import { createHash } from 'node:crypto';
-import { readFile } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
 import { Worker } from 'node:worker_threads';
 import { Refusal } from '../../core/refusal.ts';
 import type { FromWorker, ToWorker, WorkerSetup } from './hash-protocol.ts';
+import { openReader } from './reader.ts';
 import { Slots, type Slot } from './slots.ts';
 import { workerUrl } from '../../kit/worker-url.ts';
 
@@ -59,9 +59,14 @@ export class Hasher {
   async digest(stage: string, path: string, size: number): Promise<string> {
     if (size === 0) return createHash('sha512').digest('hex');
     if (size > small || this.#threadOf.has(stage)) return this.#thread(stage).digest(stage, path, size);
-    const bytes = await readFile(path);
-    if (bytes.length < size) throw new Refusal('lost', 'the upload is shorter on disk than on record');
-    return createHash('sha512').update(bytes.subarray(0, size)).digest('hex');
+    const hash = createHash('sha512');
+    const reader = await openReader(path);
+    try {
+      for await (const bytes of reader.read(0, size)) hash.update(bytes);
+    } finally {
+      await reader.close();
+    }
+    return hash.digest('hex');
   }
 
   async close(): Promise<void> {

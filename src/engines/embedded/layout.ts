@@ -7,6 +7,7 @@
  *       catalog.sqlite (-wal, -shm)      the facts
  *       uploads/<uuid>                   stages: bytes that are not sealed yet
  *       blobs/<aa>/<sha512>.<tag>        sealed bytes; <aa> is how the sha512 begins, <tag> tells apart copies of the same bytes
+ *       .../<from>-<size>                a stage or blob that was joined of others is a folder of their files (see pieces.ts)
  *       quarantine/<name>.<time>         bytes that no record wants or that rotted, for a person to look at
  *
  * A path is only ever made of uuids and hex digests that the server made itself.

@@ -3,22 +3,65 @@ import { open, type FileHandle } from 'node:fs/promises';
 import type { BlobReader } from '../../core/engine.ts';
 import { Refusal } from '../../core/refusal.ts';
 import { asRefusal, codeOf } from './disk.ts';
+import { endOf, piecesAt, type Piece } from './pieces.ts';
 
 /** Bytes read at once: large enough to cost few trips to the thread pool, small enough that many readers fit in memory. */
 const block = 512 * 1024;
 
+/**
+ * Reads what lies at a path, file or pieces.
+ *
+ * @throws Refusal `lost` when nothing does.
+ */
+export async function openReader(path: string): Promise<BlobReader> {
+  return (await FileReader.open(path)) ?? new PiecesReader((await piecesAt(path)) ?? []);
+}
+
+/** Reads pieces as one, each open only while it is read. */
+class PiecesReader implements BlobReader {
+  readonly size: number;
+  readonly #pieces: readonly Piece[];
+
+  constructor(pieces: readonly Piece[]) {
+    this.size = endOf(pieces);
+    this.#pieces = pieces;
+  }
+
+  async *read(from: number, to: number): AsyncIterable<Uint8Array> {
+    for (const piece of this.#pieces) {
+      const begin = Math.max(from, piece.from);
+      const end = Math.min(to, piece.from + piece.size);
+      if (begin >= end) continue;
+      const reader = await openReader(piece.path);
+      try {
+        yield* reader.read(begin - piece.from, end - piece.from);
+      } finally {
+        await reader.close();
+      }
+    }
+    if (to > this.size) throw new Refusal('lost', `the bytes end at ${this.size}, before ${to}`);
+  }
+
+  async close(): Promise<void> {
+    // Nothing stays open between reads.
+  }
+}
+
 /** Reads a file by ranges, one block ahead of whoever takes the bytes. */
-export class FileReader implements BlobReader {
+class FileReader implements BlobReader {
   readonly size: number;
   readonly #file: FileHandle;
   /** The reads under way: the file must not be closed, and its number given to another, beneath them. */
   readonly #underWay = new Set<Promise<Buffer>>();
 
-  /** @throws Refusal `lost` when there is no such file. */
-  static async open(path: string): Promise<FileReader> {
+  /** Undefined where a folder lies. */
+  static async open(path: string): Promise<FileReader | undefined> {
     try {
       const file = await open(path, 'r');
-      return new FileReader(file, (await file.stat()).size);
+      const facts = await file.stat();
+      if (!facts.isDirectory()) return new FileReader(file, facts.size);
+      await file.close();
+      return undefined;
     } catch (error) {
       if (codeOf(error) === 'ENOENT') throw new Refusal('lost', 'the bytes are gone from the disk', {}, error);
       throw asRefusal(error);

@@ -1,11 +1,11 @@
 /** A thread that reads one file at a time and computes digests of it, at a bounded rate. */
 import { createHash } from 'node:crypto';
-import { open } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parentPort } from 'node:worker_threads';
 import { createXXHash128 } from 'hash-wasm';
 import { Crc32c } from '../../kit/crc32c.ts';
 import type { Algorithm, Digest } from '../../kit/digest.ts';
+import { RunFile } from './run-file.ts';
 
 export interface ScanRequest {
   readonly path: string;
@@ -29,19 +29,19 @@ parentPort!.on('message', (request: ScanRequest) => {
 
 async function scan({ path, algorithms, rate, stop }: ScanRequest): Promise<Digest[]> {
   const hashes = await Promise.all(algorithms.map(async (algorithm) => ({ algorithm, hash: await hashFor(algorithm) })));
-  const file = await open(path, 'r');
+  const file = new RunFile(path);
   try {
     const began = performance.now();
     for (let position = 0; Atomics.load(stop, 0) === 0; ) {
-      const { bytesRead } = await file.read(block, 0, block.length, position);
-      if (bytesRead === 0) break;
-      for (const { hash } of hashes) hash.update(block.subarray(0, bytesRead));
-      position += bytesRead;
+      const got = file.read(block, block.length, position);
+      if (got === 0) break;
+      for (const { hash } of hashes) hash.update(block.subarray(0, got));
+      position += got;
       const early = rate > 0 ? (position / rate) * 1000 - (performance.now() - began) : 0;
       if (early > 1) await sleep(Math.min(early, 1000));
     }
   } finally {
-    await file.close();
+    file.close();
   }
   return hashes.map(({ algorithm, hash }) => ({ algorithm, hex: hash.digest('hex') }));
 }

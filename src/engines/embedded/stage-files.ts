@@ -1,31 +1,41 @@
-import { open, type FileHandle } from 'node:fs/promises';
+import { constants, copyFile, open, rename, type FileHandle } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
 import { Refusal } from '../../core/refusal.ts';
-import { asRefusal, codeOf } from './disk.ts';
+import { newId } from '../../kit/ids.ts';
+import { asRefusal, codeOf, type Disk } from './disk.ts';
 
 /** Files kept open between appends. */
 const limit = 64;
 
 /** The files of stages, left open from one append to the next: opening and closing one costs as much as a small append. */
 export class StageFiles {
+  readonly #disk: Disk;
   readonly #kept = new Map<string, FileHandle>();
 
+  constructor(disk: Disk) {
+    this.#disk = disk;
+  }
+
   /**
-   * Opens the file of a stage for writing. Whoever takes it has it alone, until it is kept or closed.
+   * Opens the file of a stage for writing at `offset`, where it ends then. Whoever takes it has it alone, until it is kept or closed.
    *
-   * @throws Refusal `lost` when there is none, unless the stage begins.
+   * @throws Refusal `lost` when it is shorter.
    */
-  async take(stage: string, path: string, offset: number): Promise<{ file: FileHandle; size: number }> {
+  async take(stage: string, path: string, offset: number): Promise<FileHandle> {
     const kept = this.#kept.get(stage);
     this.#kept.delete(stage);
     const file = kept ?? (await openFile(path, offset));
     try {
       const { size, nlink } = await file.stat();
-      if (nlink > 0) return { file, size };
+      if (nlink > 0 && size < offset) throw new Refusal('lost', 'the upload is shorter on disk than on record');
+      if (nlink === 1 && size > offset) await file.truncate(offset);
+      if (nlink === 1 || (nlink > 1 && size === offset)) return file;
+      // Somebody removed it beneath us, or others stand on its bytes.
+      if (nlink > 1) await this.#disown(path, offset);
     } catch (error) {
       await file.close();
       throw asRefusal(error);
     }
-    // Somebody removed it beneath us.
     await file.close();
     return this.take(stage, path, offset);
   }
@@ -35,6 +45,16 @@ export class StageFiles {
     for (const oldest of this.#kept.keys()) {
       if (this.#kept.size <= limit) break;
       void this.forget(oldest);
+    }
+  }
+
+  /** Cuts the file of a stage to `size`, durably. */
+  async cut(stage: string, path: string, size: number): Promise<void> {
+    const file = await this.take(stage, path, size);
+    try {
+      await this.#disk.sync(file);
+    } finally {
+      this.keep(stage, file);
     }
   }
 
@@ -48,6 +68,22 @@ export class StageFiles {
 
   async close(): Promise<void> {
     await Promise.all([...this.#kept.keys()].map((stage) => this.forget(stage)));
+  }
+
+  /** Gives the stage a file of its own, of `size` bytes, and leaves the one at hand to those that were joined of it. */
+  async #disown(path: string, size: number): Promise<void> {
+    // Named as a stage that no record knows: the sweep takes what a crash leaves of it.
+    const copy = join(dirname(path), newId());
+    await copyFile(path, copy, constants.COPYFILE_FICLONE);
+    const file = await open(copy, 'r+');
+    try {
+      await file.truncate(size);
+      await this.#disk.sync(file);
+    } finally {
+      await file.close();
+    }
+    await rename(copy, path);
+    await this.#disk.syncFolder(dirname(path));
   }
 }
 

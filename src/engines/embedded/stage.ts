@@ -1,7 +1,6 @@
 import { write, writev } from 'node:fs';
 import type { FileHandle } from 'node:fs/promises';
 import type { StageWriter } from '../../core/engine.ts';
-import { Refusal } from '../../core/refusal.ts';
 import { asRefusal, type Disk } from './disk.ts';
 import { small, type Hasher } from './hasher.ts';
 import { slotSize } from './hash-protocol.ts';
@@ -28,6 +27,8 @@ export interface StageParts {
   readonly crowd: Set<string>;
   /** Whether bytes wait for the hash, or run ahead of it when it falls behind. */
   readonly paced: boolean;
+  /** Whether the sha512 is computed along. */
+  readonly hashed: boolean;
 }
 
 /** Writes at positions, never at the end of whatever the file is: a repeat lands where it landed before. */
@@ -52,14 +53,7 @@ export class FileStageWriter implements StageWriter {
   #closed: Promise<void> | undefined;
 
   static async open(parts: StageParts, offset: number): Promise<FileStageWriter> {
-    const { file, size } = await parts.files.take(parts.stage, parts.path, offset);
-    try {
-      if (size < offset) throw new Refusal('lost', 'the upload is shorter on disk than on record');
-      if (size > offset) await file.truncate(offset);
-    } catch (error) {
-      await file.close();
-      throw asRefusal(error);
-    }
+    const file = await parts.files.take(parts.stage, parts.path, offset);
     parts.hasher.cut(parts.stage, offset);
     parts.hasher.begun(parts.stage, offset);
     return new FileStageWriter(parts, file, offset);
@@ -134,7 +128,7 @@ export class FileStageWriter implements StageWriter {
   }
 
   #takeSlot(): Slot | undefined | 'wait' {
-    if (this.offset <= small) return undefined;
+    if (this.offset <= small || !this.#parts.hashed) return undefined;
     if (this.#slotsHeld >= share) return this.#parts.paced ? 'wait' : undefined;
     return this.#parts.hasher.slots.take();
   }
@@ -210,7 +204,7 @@ export class FileStageWriter implements StageWriter {
       this.#written = end;
     }
     const { stage, path, hasher } = this.#parts;
-    if (before < this.#slotless) hasher.grown(stage, path, this.#written);
+    if (before < this.#slotless && this.#parts.hashed) hasher.grown(stage, path, this.#written);
     this.#pump();
     const woken = this.#wake;
     this.#wake = [];

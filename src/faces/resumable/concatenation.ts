@@ -3,7 +3,7 @@ import type { Principal, Upload } from '../../core/model.ts';
 import { Refusal } from '../../core/refusal.ts';
 import { aboutOf, printAbout, type About } from './about.ts';
 
-/** Uploads made of other uploads, which may still be under way. The parts' bytes are copied: they stay parts, and may be used again. */
+/** Uploads made of other uploads, which may still be under way. No byte is moved, and the parts stay parts that may be used again. */
 export class Concatenation {
   readonly #core: Core;
   /** Joins under way: whoever asks meanwhile waits for the same one. */
@@ -44,12 +44,13 @@ export class Concatenation {
     if (!isUnfinished(final)) return final;
     const parts = await Promise.all(partsOf(aboutOf(final)).map((id) => this.#core.uploads.look(who, id)));
     if (parts.some((part) => part.length !== part.offset)) return final;
-    return this.#core.uploads.join(who, await this.#core.uploads.look(who, final.id), parts);
+    return this.#core.uploads.join(who, final.id, parts.map((part) => part.id));
   }
 }
 
+/** Whether it waits for its parts. Bytes that another face gave it or left it are its own. */
 function isUnfinished(upload: Upload): boolean {
-  return upload.state === 'open' && aboutOf(upload).concat?.startsWith('final') === true && upload.length !== upload.offset;
+  return upload.state === 'open' && aboutOf(upload).concat?.startsWith('final') === true && upload.offset === 0 && upload.length !== 0;
 }
 
 /** The ids of the parts of a final upload, in order. */
