@@ -106,19 +106,12 @@ export class Objects {
     return { versionId, etag: facts.etag, blob };
   }
 
-  /**
-   * A version of an object, or its newest.
-   *
-   * @throws Refusal `not_found` where there is none, or it is a mark; `forbidden`.
-   */
-  async get(who: Principal, bucket: string, key: string, version?: { readonly id: string | null }): Promise<{ object: StoredObject; blob: Blob }> {
-    await this.#buckets.get(who, bucket, 'read');
-    const object = await this.#engine.catalog.buckets.object(bucket, key, version);
-    if (!object) throw new Refusal('not_found', 'object not found', { missing: version ? 'version' : 'object' });
-    if (!object.content) throw new Refusal('not_found', 'the object was deleted', { missing: 'object', marker: object.versionId ?? 'null', asked: version ? 'yes' : 'no' });
-    const blob = await this.#engine.catalog.blobs.get(object.content.blob);
+  /** The bytes of a version that the caller was found to be allowed to read. @throws Refusal `not_found` for a mark; `lost` */
+  async blob({ content }: StoredObject): Promise<Blob> {
+    if (!content) throw new Refusal('not_found', 'the object was deleted', { missing: 'object' });
+    const blob = await this.#engine.catalog.blobs.get(content.blob);
     if (!blob) throw new Refusal('lost', 'the bytes of this object are missing');
-    return { object, blob };
+    return blob;
   }
 
   open(blob: Blob): ReturnType<Blobs['open']> {

@@ -101,8 +101,8 @@ async function judgeMultipart(core: Core, facts: readonly Fact[]): Promise<strin
     const all = await core.parts.parts(multipart, 0, 10);
     await core.parts.complete(who, multipart, all, { bucket: 'bucket', key: 'key', conditions: {} }, { etag: 'etag', about: '{}' }, () => 'done');
   }
-  const { blob } = await core.objects.get(who, 'bucket', 'key');
-  return compareBlob(core, blob, 'the object', 'first');
+  const object = await core.objects.peek('bucket', 'key');
+  return object ? compareBlob(core, await core.objects.blob(object), 'the object', 'first') : ['the object is gone'];
 }
 
 async function judgeArtifact(core: Core, facts: readonly Fact[], name: string, key: string): Promise<string[]> {

@@ -9,6 +9,7 @@ import { getSignedUrl } from '@aws-sdk/s3-request-presigner';
 import { pino } from 'pino';
 import { eventually, RawConnection } from '../support/raw.ts';
 import { refusal, s3Client } from '../support/s3.ts';
+import { presignByHand } from '../support/sigv4.ts';
 import { openWorld, type World } from '../support/world.ts';
 
 const Bucket = 'wired';
@@ -154,6 +155,25 @@ describe('requests', () => {
     const { status, body } = await connection.answer();
     expect([status, codeOf(body)]).toEqual([403, 'AccessDenied']);
     connection.close();
+  });
+
+  test('to read an object find its bucket once, and the object once', async () => {
+    await s3.send(new PutObjectCommand({ Bucket, Key: 'found', Body: 'x' }));
+    const { buckets, objects } = world.core;
+    const asked: string[] = [];
+    const counted = <K extends 'get' | 'peek'>(of: Partial<Record<K, (...args: never[]) => unknown>>, method: K, name: string): void => {
+      const real = of[method]!.bind(of) as (...args: unknown[]) => unknown;
+      of[method] = (...args: unknown[]) => (asked.push(name), real(...args));
+    };
+    counted(buckets, 'get', 'bucket');
+    counted(buckets, 'peek', 'bucket');
+    counted(objects, 'peek', 'object');
+    for (const method of ['GET', 'HEAD']) {
+      const url = presignByHand({ key: await s3.config.credentials(), method, url: new URL(`${world.s3Url}/${Bucket}/found`) });
+      asked.length = 0;
+      expect([(await fetch(url, { method, headers: { Origin: 'https://app.example' } })).status, asked]).toEqual([200, ['bucket', 'object']]);
+    }
+    for (const service of [buckets, objects] as object[]) for (const method of ['get', 'peek']) Reflect.deleteProperty(service, method);
   });
 
   test('for what is not done here are refused, and never taken for something else', async () => {
