@@ -1,6 +1,7 @@
 import type { Clock } from '../kit/clock.ts';
 import { demandGrant, grants, isSystem, mayInBucket, owns, type BucketAction } from './access.ts';
 import type { Catalog, Page, Usage } from './engine.ts';
+import { eventBy } from './journal.ts';
 import type { Bucket, Event, Principal } from './model.ts';
 import { Refusal } from './refusal.ts';
 import type { Uploads } from './uploads.ts';
@@ -82,7 +83,7 @@ export class Buckets {
   }
 
   #event(name: string, message: string, who: Principal): Event {
-    return { subject: 'bucket', id: name, at: this.#clock.now(), type: 'audit', message, duration: null, extra: { by: who.namespace, credential: who.credential } };
+    return eventBy(who, this.#clock.now(), { subject: 'bucket', id: name, message });
   }
 }
 

@@ -7,7 +7,7 @@
  */
 import type { Algorithm, Digest } from '../kit/digest.ts';
 import type {
-  AccessKey, Artifact, ArtifactType, Blob, Bucket, Content, ContentState, Credential, Event, EventType, Ledger, Multipart, Namespace, Part, StoredObject, Subject, Upload, Version,
+  AccessKey, Artifact, ArtifactType, Blob, Bucket, Content, ContentState, Credential, Event, EventType, Ledger, Multipart, Namespace, ObjectConditions, Part, StoredObject, Subject, Upload, Version,
 } from './model.ts';
 
 export interface Engine {
@@ -128,15 +128,6 @@ export interface ObjectFacts {
   readonly etag: string;
   readonly about: string;
   readonly conditions: ObjectConditions;
-}
-
-/** What must hold of the version at hand, or of the newest one, at the moment of the change. An etag of `*` means any. */
-export interface ObjectConditions {
-  readonly match?: readonly string[] | undefined;
-  readonly noneMatch?: readonly string[] | undefined;
-  /** Whole seconds since the epoch. */
-  readonly modifiedAt?: number | undefined;
-  readonly size?: number | undefined;
 }
 
 /** Why nothing was published. */

@@ -2,6 +2,7 @@ import { createCipheriv, createDecipheriv, createHmac, hkdfSync, randomBytes } f
 import type { Clock } from '../kit/clock.ts';
 import { demandGrant, grants, isSystem, owns } from './access.ts';
 import type { Catalog, Page } from './engine.ts';
+import { eventBy } from './journal.ts';
 import { SYSTEM, type AccessKey, type Event, type Grant, type Principal } from './model.ts';
 import { Refusal } from './refusal.ts';
 
@@ -122,7 +123,7 @@ export class Keys {
   }
 
   #event(key: AccessKey, message: string, who: Principal): Event {
-    return { subject: 'key', id: key.id, at: this.#clock.now(), type: 'audit', message, duration: null, extra: { by: who.namespace, credential: who.credential, name: key.name } };
+    return eventBy(who, this.#clock.now(), { subject: 'key', id: key.id, message, more: { name: key.name } });
   }
 }
 

@@ -3,15 +3,15 @@ import type { Algorithm, Digest } from '../kit/digest.ts';
 import { newId } from '../kit/ids.ts';
 import type { Blobs } from './blobs.ts';
 import type { Buckets } from './buckets.ts';
-import type { Engine, ObjectConditions, ObjectsPage, Publication, Retired } from './engine.ts';
-
+import type { Engine, ObjectsPage, Publication, Retired } from './engine.ts';
 import type { Body } from './ingest.ts';
-import type { Blob, Bucket, Event, Principal, StoredObject } from './model.ts';
+import { eventBy } from './journal.ts';
+import { unmet, type Blob, type Bucket, type Event, type ObjectConditions, type Principal, type StoredObject } from './model.ts';
 import { Refusal } from './refusal.ts';
 import { unpublished, type Sealer } from './sealer.ts';
 import type { Uploads } from './uploads.ts';
 
-export type { ObjectConditions, ObjectsPage } from './engine.ts';
+export type { ObjectsPage } from './engine.ts';
 
 /** What a face keeps with a version. */
 export interface Facts {
@@ -53,13 +53,11 @@ export class Objects {
   /**
    * @throws Refusal as `put` does, for what is known before a byte has come.
    */
-  async demandPut(who: Principal, { bucket, key, conditions: { match, noneMatch } }: PutRequest): Promise<void> {
+  async demandPut(who: Principal, { bucket, key, conditions }: PutRequest): Promise<void> {
     await this.#buckets.get(who, bucket, 'write');
-    if (!match && !noneMatch) return;
-    const etag = (await this.#engine.catalog.buckets.object(bucket, key))?.content?.etag;
-    if (match && etag === undefined) throw unpublished('condition_absent');
-    const named = (tags: readonly string[]): boolean => etag !== undefined && (tags.includes('*') || tags.includes(etag));
-    if ((match && !named(match)) || (noneMatch && named(noneMatch))) throw unpublished('condition');
+    if (Object.values(conditions).every((condition) => condition === undefined)) return;
+    const why = unmet(conditions, await this.#engine.catalog.buckets.object(bucket, key));
+    if (why) throw unpublished(why);
   }
 
   /**
@@ -161,7 +159,7 @@ export class Objects {
   }
 
   #event(bucket: string, message: string, who: Principal): Event {
-    return { subject: 'bucket', id: bucket, at: this.#clock.now(), type: 'audit', message, duration: null, extra: { by: who.namespace, credential: who.credential } };
+    return eventBy(who, this.#clock.now(), { subject: 'bucket', id: bucket, message });
   }
 }
 

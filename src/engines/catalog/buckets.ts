@@ -1,10 +1,10 @@
-import type { BucketFacts, ObjectConditions, ObjectsPage, Page, Retired, Retirement, Usage } from '../../core/engine.ts';
-import type { Bucket, Event, StoredObject } from '../../core/model.ts';
+import type { BucketFacts, ObjectsPage, Page, Retired, Retirement, Usage } from '../../core/engine.ts';
+import { unmet, type Bucket, type Event, type ObjectConditions, type StoredObject } from '../../core/model.ts';
 import { Refusal } from '../../core/refusal.ts';
 import type { Db, Host } from './host.ts';
 import { recordEvents } from './journal.ts';
 import { namespaceExists } from './namespaces.ts';
-import { findObject, holds, insertObject, listObjects, listVersions, nextIndex, promote } from './objects.ts';
+import { findObject, insertObject, listObjects, listVersions, nextIndex, promote } from './objects.ts';
 import { uploadsWithin } from './parts.ts';
 import { findArtifact } from './records.ts';
 import type { BucketRow } from './schema.ts';
@@ -111,7 +111,7 @@ export class Buckets implements BucketFacts {
       const bucket = await findBucket(db, name);
       if (!bucket) return { kind: 'no_bucket' };
       const head = await findObject(db, name, key);
-      if (head && !holds({ ...conditions, match: head.content ? conditions.match : unlessAny(conditions.match) }, head)) return { kind: 'condition' };
+      if (head && unmet({ ...conditions, match: head.content ? conditions.match : unlessAny(conditions.match) }, head)) return { kind: 'condition' };
       // Where something must hold of what is not there, there is nothing to do, and no mark to leave.
       if (!head && Object.values(conditions).some((condition) => condition !== undefined)) return { kind: 'absent' };
       if (bucket.versioning === 'off') {
@@ -139,7 +139,7 @@ export class Buckets implements BucketFacts {
       if (!(await findBucket(db, bucket))) return { kind: 'no_bucket' };
       const found = await findObject(db, bucket, key, { id });
       if (!found) return { kind: 'absent' };
-      if (!holds(conditions, found)) return { kind: 'condition' };
+      if (unmet(conditions, found)) return { kind: 'condition' };
       await this.#end(db, found, at);
       await recordEvents(db, [event]);
       return { kind: 'gone', object: found };

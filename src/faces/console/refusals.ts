@@ -1,4 +1,4 @@
-import { plainStatuses, type Wording } from '../../http/refusing.ts';
+import { plainHeaders, plainStatuses, type Wording } from '../../http/refusing.ts';
 
 /** How the console API says no: `detail` for people, `code` for programs. */
 export const wording: Wording = {
@@ -6,10 +6,5 @@ export const wording: Wording = {
 
   print: ({ sentence, code }) => ({ type: 'application/json; charset=utf-8', text: JSON.stringify({ detail: sentence, code }) }),
 
-  headers: ({ code }) => {
-    const headers: Record<string, string> = {};
-    if (code === 'unauthenticated') headers['WWW-Authenticate'] = 'Bearer';
-    if (code === 'unavailable') headers['Retry-After'] = '5';
-    return headers;
-  },
+  headers: plainHeaders,
 };

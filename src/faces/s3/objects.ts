@@ -1,5 +1,4 @@
-import type { Blob, StoredObject } from '../../core/model.ts';
-import type { ObjectConditions } from '../../core/objects.ts';
+import type { Blob, ObjectConditions, StoredObject } from '../../core/model.ts';
 import { Refusal } from '../../core/refusal.ts';
 import { sendBytes } from '../../http/outgoing.ts';
 import { aboutOf, checksumHeadersOf, objectHeaders, printAbout, type About } from './about.ts';
