@@ -1,3 +1,4 @@
+import { Gathering } from '../kit/gathering.ts';
 import type { Catalog } from './engine.ts';
 import type { Upload } from './model.ts';
 
@@ -15,8 +16,7 @@ export class Answers {
   readonly #unwritten = new Set<string>();
   /** Offsets whose answer was sent and then seen to be lost. */
   readonly #lost = new Map<string, number>();
-  #timer: NodeJS.Timeout | undefined;
-  #flushing: Promise<void> = Promise.resolve();
+  readonly #gathering = new Gathering(() => this.#flush(), gathering);
 
   constructor(catalog: Catalog) {
     this.#catalog = catalog;
@@ -32,7 +32,7 @@ export class Answers {
     this.#lost.delete(upload);
     remember(this.#arrived, upload, offset);
     this.#unwritten.add(upload);
-    this.#timer ??= setTimeout(() => this.#flush(), gathering).unref();
+    this.#gathering.came();
   }
 
   /** Whether the answer to the upload's newest append is known to have arrived. */
@@ -41,21 +41,18 @@ export class Answers {
     return upload.lastAnswered || this.#arrived.get(upload.id) === upload.offset;
   }
 
-  async close(): Promise<void> {
-    clearTimeout(this.#timer);
-    this.#flush();
-    await this.#flushing;
+  close(): Promise<void> {
+    return this.#gathering.close();
   }
 
-  #flush(): void {
-    this.#timer = undefined;
+  async #flush(): Promise<void> {
     const marks = [...this.#unwritten].flatMap((upload) => {
       const offset = this.#arrived.get(upload);
       return offset === undefined ? [] : [[upload, offset] as const];
     });
     this.#unwritten.clear();
     // A mark that cannot be written is forgotten by a crash, no sooner.
-    if (marks.length > 0) this.#flushing = this.#flushing.then(() => this.#catalog.uploads.answered(marks)).catch(() => undefined);
+    if (marks.length > 0) await this.#catalog.uploads.answered(marks).catch(() => undefined);
   }
 }
 

@@ -1,5 +1,7 @@
 import type { Clock } from '../kit/clock.ts';
+import type { Digest } from '../kit/digest.ts';
 import type { Engine, StageWriter } from './engine.ts';
+import { demandDigest, newHash } from './hashes.ts';
 import type { Upload } from './model.ts';
 import { Refusal } from './refusal.ts';
 
@@ -49,6 +51,32 @@ export class Append {
     await this.#record(this.pending ? await this.writer.sync() : this.#safe);
   }
 
+  /**
+   * Holds what was written against digests that came behind it: the one case in which bytes are read again.
+   *
+   * @throws Refusal `digest_mismatch`
+   */
+  async verify(written: number, expected: readonly Digest[]): Promise<void> {
+    if (expected.length === 0) return;
+    await this.writer.sync();
+    const hashes = expected.map((digest) => ({ digest, hash: newHash(digest.algorithm) }));
+    for await (const chunk of this.#peek(this.upload.offset, this.upload.offset + written)) {
+      for (const { hash } of hashes) hash.update(chunk);
+    }
+    for (const { digest, hash } of hashes) demandDigest(digest, hash);
+  }
+
+  /**
+   * Whether the bytes just written are the append before over again. Only an append whose answer is known to be lost,
+   * or not known to have arrived, can be meant: equal neighbours are normal.
+   */
+  async repeats(written: number): Promise<boolean> {
+    const { lastStart: from, offset } = this.upload;
+    if (from === null || written === 0 || written !== offset - from) return false;
+    await this.writer.sync();
+    return same(this.#peek(from, offset), this.#peek(offset, offset + written));
+  }
+
   /** Takes back what is not on record. */
   async undo(): Promise<void> {
     await this.writer.close();
@@ -57,6 +85,10 @@ export class Append {
 
   close(): Promise<void> {
     return this.writer.close();
+  }
+
+  #peek(from: number, to: number): AsyncIterable<Uint8Array> {
+    return this.#engine.bytes.peek(this.upload.id, from, to);
   }
 
   async #record(to: number): Promise<void> {
@@ -68,5 +100,30 @@ export class Append {
       throw new Refusal('conflict', 'the upload changed while this append ran');
     }
     this.#safe = to;
+  }
+}
+
+/** Whether two streams bring the same bytes, however they are cut into chunks. */
+async function same(one: AsyncIterable<Uint8Array>, other: AsyncIterable<Uint8Array>): Promise<boolean> {
+  const right = other[Symbol.asyncIterator]();
+  let rest: Uint8Array = new Uint8Array(0);
+  try {
+    for await (let left of one) {
+      while (left.byteLength > 0) {
+        if (rest.byteLength === 0) {
+          const next = await right.next();
+          if (next.done) return false;
+          rest = next.value;
+          continue;
+        }
+        const size = Math.min(left.byteLength, rest.byteLength);
+        if (Buffer.compare(left.subarray(0, size), rest.subarray(0, size)) !== 0) return false;
+        left = left.subarray(size);
+        rest = rest.subarray(size);
+      }
+    }
+    return rest.byteLength === 0 && ((await right.next()).done ?? false);
+  } finally {
+    await right.return?.();
   }
 }

@@ -36,15 +36,9 @@ export class Assembly {
     if (run.parts.length > 1 && !run.joining) void this.#join(multipart, run);
   }
 
-  /** Forgets a run that ended, with what was joined of it. */
-  async end(multipart: string): Promise<void> {
+  /** Joins no more of one that ended. */
+  forget(multipart: string): void {
     this.#runs.delete(multipart);
-    const hold = await this.#engine.locks.take(lockOf(multipart));
-    try {
-      await this.#engine.bytes.drop(multipart);
-    } finally {
-      hold.release();
-    }
   }
 
   #run(multipart: string): Run {

@@ -1,5 +1,6 @@
 import type { Clock } from '../kit/clock.ts';
 import type { Algorithm, Digest } from '../kit/digest.ts';
+import { Gathering } from '../kit/gathering.ts';
 import { isId } from '../kit/ids.ts';
 import { demandSystem, owns, sightOf } from './access.ts';
 import type { BlobReader, Engine, Page } from './engine.ts';
@@ -8,11 +9,16 @@ import { Refusal } from './refusal.ts';
 
 /** Milliseconds between two notes of the same blob's use: often enough for the sweep, seldom enough to cost nothing. */
 const usePrecision = 60_000;
+/** Milliseconds in which notes of use gather before one commit takes them all. */
+const gathering = 1000;
 
 /** Sealed bytes: look-up and reading. Knowing a uuid or a hash gives nothing; a version that the caller sees does. */
 export class Blobs {
   readonly #engine: Engine;
   readonly #clock: Clock;
+  /** Blobs whose use is not on record yet. */
+  readonly #unrecorded = new Set<string>();
+  readonly #gathering = new Gathering(() => this.#record(), gathering);
 
   constructor(engine: Engine, clock: Clock) {
     this.#engine = engine;
@@ -68,11 +74,26 @@ export class Blobs {
   async open(blob: Blob): Promise<BlobReader> {
     const address = await this.#address(blob);
     const now = this.#clock.now();
-    if (blob.usedAt === null || now - blob.usedAt > usePrecision) await this.#engine.catalog.blobs.used([blob.uuid], now);
+    if (blob.usedAt === null || now - blob.usedAt > usePrecision) {
+      this.#unrecorded.add(blob.uuid);
+      this.#gathering.came();
+    }
     const reader = await this.#engine.bytes.read(address);
     if (reader.size === blob.size) return reader;
     await reader.close();
     throw lost();
+  }
+
+  /** Writes down what is not yet. */
+  close(): Promise<void> {
+    return this.#gathering.close();
+  }
+
+  async #record(): Promise<void> {
+    const used = [...this.#unrecorded];
+    if (used.length === 0) return;
+    this.#unrecorded.clear();
+    await this.#engine.catalog.blobs.used(used, this.#clock.now());
   }
 
   async #address(blob: Blob): Promise<string> {

@@ -14,6 +14,8 @@ export interface Engine {
   readonly catalog: Catalog;
   readonly bytes: ByteStore;
   readonly locks: Locks;
+  /** Bodies of at most so many bytes may be published as they are, without a stage. */
+  readonly small: number;
   /** Whether the engine can still promise that what it acknowledges is on disk; the reason when it cannot. */
   readonly health: () => Health;
   close(): Promise<void>;
@@ -111,7 +113,9 @@ export interface Publication {
   };
   readonly source:
     | { readonly kind: 'upload'; readonly upload: string; readonly content: Content; readonly mediaType: string }
-    | { readonly kind: 'blob'; readonly blob: string };
+    | { readonly kind: 'blob'; readonly blob: string }
+    /** A small body, which the catalog keeps itself; the byte store knows its address, too. */
+    | { readonly kind: 'bytes'; readonly bytes: Uint8Array; readonly sha512: string; readonly mediaType: string };
   /** Where the artifact is an object in a bucket: what S3 knows of the version. Every such publication makes a version. */
   readonly object?: ObjectFacts | undefined;
   /** Ids to use for what has to be created. */
@@ -201,6 +205,8 @@ export interface BlobFacts {
 
 export interface ContentFacts {
   get(sha512: string): Promise<Content | undefined>;
+  /** The bytes themselves, where the catalog keeps them. */
+  bytes(sha512: string): Promise<Uint8Array | undefined>;
   /** Those least recently scrubbed before `before`, oldest first. */
   toScrub(before: number, limit: number): Promise<Content[]>;
   /** All, by sha512. */
@@ -276,7 +282,7 @@ export interface PartFacts {
   put(id: string, part: Part): Promise<{ readonly replaced: string | null } | undefined>;
   /** By number, behind one. */
   parts(id: string, after: number, limit: number): Promise<Part[]>;
-  /** Ends an open one with an outcome, or forgets it without; answers its parts' uploads, which nobody needs any more. */
+  /** Ends an open one with an outcome, or forgets it without. With it end its parts' uploads, and what was joined of them; answers which. */
   end(id: string, outcome: string | null, at: number): Promise<string[]>;
   /** Open ones that no part came for since `before`, by id. */
   idle(before: number, page: Page): Promise<Multipart[]>;

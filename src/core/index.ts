@@ -82,6 +82,7 @@ export async function openCore(engine: Engine, options: CoreOptions): Promise<Co
     close: async () => {
       await fetching.close();
       await uploads.close();
+      await blobs.close();
       await ledgers.close();
     },
   };

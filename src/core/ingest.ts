@@ -27,9 +27,9 @@ export interface Bounds {
   /** Digests of it that the caller wants to know. */
   readonly measure?: readonly Algorithm[] | undefined;
   /** Aborted when somebody else wants the upload. */
-  readonly asked: AbortSignal;
+  readonly asked?: AbortSignal;
   /** Makes what has arrived so far durable; called now and then while a long body arrives. */
-  readonly checkpoint: () => Promise<void>;
+  readonly checkpoint?: () => Promise<void>;
 }
 
 /** Bytes between checkpoints: enough that a sync is cheap beside them, few enough that the last one is short. */
@@ -58,9 +58,9 @@ export async function pour(body: Body, writer: StageWriter, bounds: Bounds): Pro
   const hashes = bounds.digests.map((expected) => ({ expected, hash: newHash(expected.algorithm) }));
   const meters = (bounds.measure ?? []).map((algorithm) => ({ algorithm, hash: newHash(algorithm) }));
   const letGo = (): void => body.stop(new Refusal('superseded', 'a newer request took this upload over'));
-  bounds.asked.addEventListener('abort', letGo, { once: true });
-  if (bounds.asked.aborted) letGo();
-  const checkpoints = new Checkpoints(bounds.checkpoint);
+  bounds.asked?.addEventListener('abort', letGo, { once: true });
+  if (bounds.asked?.aborted) letGo();
+  const checkpoints = new Checkpoints(bounds.checkpoint ?? (() => Promise.resolve()));
   try {
     for await (const chunk of body) {
       if (writer.offset - start + chunk.byteLength > bounds.room) {
@@ -74,13 +74,42 @@ export async function pour(body: Body, writer: StageWriter, bounds: Bounds): Pro
     }
     await checkpoints.settle();
   } finally {
-    bounds.asked.removeEventListener('abort', letGo);
+    bounds.asked?.removeEventListener('abort', letGo);
     body.stop(unread);
     await checkpoints.settle().catch(() => undefined);
   }
   if (!body.cut) for (const { expected, hash } of hashes) demandDigest(expected, hash);
   const measured = body.cut ? [] : meters.map(({ algorithm, hash }) => ({ algorithm, hex: hash.digest('hex') }));
   return { written: writer.offset - start, cut: body.cut, measured };
+}
+
+/**
+ * Takes a small body into memory, whole or not at all.
+ *
+ * @throws Refusal as `pour` does; `interrupted` when it broke off.
+ */
+export async function gather(body: Body, room: number, measure: readonly Algorithm[]): Promise<{ bytes: Buffer; measured: readonly Digest[] }> {
+  const chunks: Uint8Array[] = [];
+  let offset = 0;
+  const writer: StageWriter = {
+    get offset() { return offset; },
+    write: (chunk) => {
+      chunks.push(chunk);
+      offset += chunk.byteLength;
+      return undefined;
+    },
+    sync: async () => offset,
+    close: async () => undefined,
+  };
+  const { cut, measured } = await pour(body, writer, { room, digests: [], measure });
+  if (cut) throw brokenOff(cut, 0);
+  return { bytes: Buffer.concat(chunks), measured };
+}
+
+/** Why a body was not whole, in the core's terms, with the offset that holds now. */
+export function brokenOff(cut: Error, offset: number): Refusal {
+  if (cut instanceof Refusal) return new Refusal(cut.reason, cut.message, { ...cut.details, offset }, cut);
+  return new Refusal('interrupted', 'the connection ended before the body did', { offset }, cut);
 }
 
 /** Starts a checkpoint each stride, one at a time, beside the writing; a failed one surfaces at the next pass. */

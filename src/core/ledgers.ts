@@ -1,4 +1,5 @@
 import type { Clock } from '../kit/clock.ts';
+import { Gathering } from '../kit/gathering.ts';
 import { demandGrant, demandSystem, owns } from './access.ts';
 import type { Catalog } from './engine.ts';
 import { eventBy } from './journal.ts';
@@ -14,8 +15,7 @@ export class Ledgers {
   readonly #clock: Clock;
   /** Bytes sent that are not on record yet. */
   readonly #unrecorded = new Map<string, number>();
-  #timer: NodeJS.Timeout | undefined;
-  #recording: Promise<void> = Promise.resolve();
+  readonly #gathering = new Gathering(() => this.#record(), pause);
 
   constructor(catalog: Catalog, clock: Clock) {
     this.#catalog = catalog;
@@ -48,13 +48,12 @@ export class Ledgers {
   /** Counts bytes that were sent on account of a namespace. */
   sent(namespace: string, bytes: number): void {
     this.#unrecorded.set(namespace, (this.#unrecorded.get(namespace) ?? 0) + bytes);
-    this.#timer ??= setTimeout(() => void this.#record().catch(() => undefined), pause).unref();
+    this.#gathering.came();
   }
 
   /** Writes down what is not yet. */
-  async close(): Promise<void> {
-    clearTimeout(this.#timer);
-    await this.#record();
+  close(): Promise<void> {
+    return this.#gathering.close();
   }
 
   async #read(namespace: string): Promise<Ledger | undefined> {
@@ -66,12 +65,10 @@ export class Ledgers {
   }
 
   async #record(): Promise<void> {
-    this.#timer = undefined;
     const sent = [...this.#unrecorded];
-    if (sent.length === 0) return this.#recording;
+    if (sent.length === 0) return;
     this.#unrecorded.clear();
-    this.#recording = this.#recording.catch(() => undefined).then(() => this.#catalog.ledgers.spend(this.#month(), sent));
-    return this.#recording;
+    await this.#catalog.ledgers.spend(this.#month(), sent);
   }
 
   #month(): string {

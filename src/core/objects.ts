@@ -4,7 +4,7 @@ import { newId } from '../kit/ids.ts';
 import type { Blobs } from './blobs.ts';
 import type { Buckets } from './buckets.ts';
 import type { Engine, ObjectsPage, Publication, Retired } from './engine.ts';
-import type { Body } from './ingest.ts';
+import { gather, type Body } from './ingest.ts';
 import { eventBy } from './journal.ts';
 import { unmet, type Blob, type Bucket, type Event, type ObjectConditions, type Principal, type StoredObject } from './model.ts';
 import { Refusal } from './refusal.ts';
@@ -71,6 +71,14 @@ export class Objects {
   ): Promise<Put> {
     const bucket = await this.#buckets.get(who, request.bucket, 'write');
     const owner = ownerOf(bucket, who);
+    if (body.length !== undefined && body.length <= this.#engine.small) {
+      await this.#uploads.demandRoom(body.length);
+      const { bytes, measured } = await gather(body, body.length, measure);
+      const facts = describe(measured);
+      const versionId = versionIdIn(bucket);
+      const { blob } = await this.#sealer.publishBytes(owner, bytes, targetOf(bucket, request.key), { ...request, versionId, ...facts });
+      return { versionId, etag: facts.etag, blob };
+    }
     const upload = await this.#uploads.begin(owner, { length: body.length ?? null, credit: await this.#freedBy(bucket, request.key) });
     try {
       const { measured } = await this.#uploads.append(owner, upload.id, body, { at: undefined, digests: [], measure });
@@ -83,7 +91,7 @@ export class Objects {
 
   /** Makes an upload of the bucket's namespace the newest version of a key. */
   async seal(who: Principal, bucket: Bucket, request: PutRequest, upload: string, facts: Facts): Promise<Put> {
-    const versionId = bucket.versioning === 'enabled' ? newVersionId() : null;
+    const versionId = versionIdIn(bucket);
     const object = { ...request, versionId, ...facts };
     const { blob, index, added } = await this.#sealer.publish(ownerOf(bucket, who), upload, targetOf(bucket, request.key), { size: undefined, digests: [] }, object);
     if (added) return { versionId, etag: facts.etag, blob };
@@ -95,7 +103,7 @@ export class Objects {
   /** Makes bytes that are here the newest version of a key; none is moved. */
   async copy(who: Principal, request: PutRequest, blob: string, facts: Facts): Promise<Put> {
     const bucket = await this.#buckets.get(who, request.bucket, 'write');
-    const versionId = bucket.versioning === 'enabled' ? newVersionId() : null;
+    const versionId = versionIdIn(bucket);
     const published = await this.#engine.catalog.artifacts.publish({
       target: targetOf(bucket, request.key), source: { kind: 'blob', blob }, object: { ...request, versionId, ...facts },
       fresh: { artifact: newId(), blob: newId() }, at: this.#clock.now(), by: who.namespace,
@@ -165,6 +173,10 @@ export class Objects {
 
 function newVersionId(): string {
   return newId().replaceAll('-', '');
+}
+
+function versionIdIn(bucket: Bucket): string | null {
+  return bucket.versioning === 'enabled' ? newVersionId() : null;
 }
 
 /** The namespace acts for whoever was found to be allowed to: the bytes are its own. */

@@ -1,5 +1,6 @@
 import type { Clock } from '../kit/clock.ts';
 import type { Algorithm, Digest } from '../kit/digest.ts';
+import { Gate } from '../kit/gate.ts';
 import { isId, newId } from '../kit/ids.ts';
 import { mayInBucket } from './access.ts';
 import { Assembly } from './assembly.ts';
@@ -9,7 +10,10 @@ import type { Body } from './ingest.ts';
 import type { Bucket, Multipart, Part, Principal } from './model.ts';
 import { ownerOf, type Facts, type Objects, type Put, type PutRequest } from './objects.ts';
 import { Refusal } from './refusal.ts';
-import type { Uploads } from './uploads.ts';
+import { lockOf, type Uploads } from './uploads.ts';
+
+/** Parts whose bytes are given up at once. */
+const atOnce = 16;
 
 /** Objects that come in numbered parts. */
 export class Parts {
@@ -90,22 +94,19 @@ export class Parts {
     const bucket = await this.#buckets.get(who, multipart.bucket, 'write');
     const whole = parts.length === 1 ? parts[0]!.upload : await this.#join(who, bucket, multipart, parts);
     const put = await this.#objects.seal(who, bucket, request, whole, facts);
-    await this.#end(bucket, multipart.id, outcome(put));
+    await this.#end(multipart.id, outcome(put));
     return put;
   }
 
   async abort(who: Principal, multipart: Multipart): Promise<void> {
-    await this.#end(await this.#buckets.get(who, multipart.bucket, 'write'), multipart.id, null);
+    await this.#buckets.get(who, multipart.bucket, 'write');
+    await this.#end(multipart.id, null);
   }
 
   /** Gives up those that no part came for since `before`; answers how many. */
   async expire(before: number): Promise<number> {
-    const { parts, buckets } = this.#engine.catalog;
-    const idle = await parts.idle(before, { after: null, limit: 500 });
-    for (const { id, bucket } of idle) {
-      const found = await buckets.get(bucket);
-      if (found) await this.#end(found, id, null);
-    }
+    const idle = await this.#engine.catalog.parts.idle(before, { after: null, limit: 500 });
+    for (const { id } of idle) await this.#end(id, null);
     return idle.length;
   }
 
@@ -144,13 +145,16 @@ export class Parts {
     return (await this.#uploads.join(owner, whole.id, ids)).id;
   }
 
-  async #end(bucket: Bucket, id: string, outcome: string | null): Promise<void> {
-    const owner: Principal = { namespace: bucket.namespace, credential: 'multipart' };
-    // With the parts goes what a completion that failed may have joined of them.
-    for (const upload of [...(await this.#engine.catalog.parts.end(id, outcome, this.#clock.now())), id]) {
-      await this.#uploads.drop(owner, upload).catch(() => undefined);
-    }
-    await this.#assembly.end(id);
+  /** First the record, then the bytes of the parts and of what was joined of them. */
+  async #end(id: string, outcome: string | null): Promise<void> {
+    const ended = await this.#engine.catalog.parts.end(id, outcome, this.#clock.now());
+    this.#assembly.forget(id);
+    const { locks, bytes } = this.#engine;
+    const turns = new Gate(atOnce);
+    await Promise.all(ended.map((upload) => turns.through(async () => {
+      const hold = await locks.take(lockOf(upload));
+      await bytes.drop(upload).finally(() => hold.release());
+    })));
   }
 }
 

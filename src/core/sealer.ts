@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { lookup } from 'mime-types';
 import type { Clock } from '../kit/clock.ts';
 import { sameDigest, type Digest } from '../kit/digest.ts';
@@ -37,6 +38,21 @@ export class Sealer {
     }
   }
 
+  /** Publishes a small body as it is: one fact, and no stage. */
+  async publishBytes(who: Principal, bytes: Uint8Array, target: Publication['target'], object: ObjectFacts): Promise<Published> {
+    const health = this.#engine.health();
+    if (!health.writable) throw new Refusal('unavailable', `the store takes no more bytes: ${health.why}`);
+    const sha512 = createHash('sha512').update(bytes).digest('hex');
+    await this.#distrustMissing(sha512, bytes.byteLength);
+    const published = await this.#engine.catalog.artifacts.publish({
+      target, object, at: this.#clock.now(), by: who.namespace, fresh: { artifact: newId(), blob: newId() },
+      source: { kind: 'bytes', bytes, sha512, mediaType: mediaTypeOf(target) },
+    });
+    if (typeof published === 'string') throw unpublished(published);
+    if (published.replaced !== null) await this.#engine.bytes.quarantine(published.replaced);
+    return published;
+  }
+
   /** @throws Refusal when a blob is not what the caller expects. */
   async verifyBlob(blob: Blob, expected: Expectations): Promise<void> {
     if (expected.size !== undefined && expected.size !== blob.size) throw wrongSize(blob.size, expected.size);
@@ -71,7 +87,7 @@ export class Sealer {
     const published = await this.#engine.catalog.artifacts.publish({
       target, object, at, by: who.namespace, fresh: { artifact: newId(), blob: newId() },
       source: {
-        kind: 'upload', upload: upload.id, mediaType: lookup(target.name) || 'application/octet-stream',
+        kind: 'upload', upload: upload.id, mediaType: mediaTypeOf(target),
         content: { sha512, size, address, state: 'good', createdAt: at, scrubbedAt: null },
       },
     });
@@ -116,6 +132,10 @@ export class Sealer {
     if (!upload || upload.state === 'dropped' || !owns(who, upload.namespace)) throw new Refusal('not_found', 'upload not found');
     return upload;
   }
+}
+
+function mediaTypeOf({ name }: Publication['target']): string {
+  return lookup(name) || 'application/octet-stream';
 }
 
 function wrongSize(actual: number, expected: number): Refusal {

@@ -5,8 +5,7 @@ import { isSystem, owns } from './access.ts';
 import { Answers } from './answers.ts';
 import { Append } from './append.ts';
 import type { Engine, Hold, Page } from './engine.ts';
-import { demandDigest, newHash } from './hashes.ts';
-import { pour, type Body } from './ingest.ts';
+import { brokenOff, pour, type Body } from './ingest.ts';
 import type { Event, Principal, Upload } from './model.ts';
 import { Refusal } from './refusal.ts';
 
@@ -77,7 +76,7 @@ export class Uploads {
   }
 
   async begin(who: Principal, { id = newId(), length = null, about = null, expects = null, credit = 0, joined = false }: Beginning = {}): Promise<Upload> {
-    if (length !== null && !joined) await this.#demandRoom(length);
+    if (length !== null && !joined) await this.demandRoom(length);
     const at = this.#clock.now();
     const upload: Upload = {
       id, namespace: who.namespace, state: 'open', offset: 0, length,
@@ -174,7 +173,7 @@ export class Uploads {
       const room = (length ?? most) - upload.offset;
       if (body.length !== undefined) {
         if (body.length > room) throw new Refusal('too_large', 'the body is longer than the upload has room for', { room });
-        await this.#demandRoom(body.length);
+        await this.demandRoom(body.length);
       }
       const append = await Append.open(this.#engine, this.#clock, upload, { length, blind: request.at === undefined, hashed: request.hashed ?? true });
       try {
@@ -225,43 +224,19 @@ export class Uploads {
         if (mayKeepPart) request.kept?.(append.offset);
       };
       const poured = await pour(body, append.writer, { room, digests: request.digests, measure: request.measure, asked: hold.asked, checkpoint });
-      if (poured.cut && !mayKeepPart) throw asRefusal(poured.cut, upload.offset);
-      await this.#verifyLate(append, poured.written, request);
-      if (request.at === undefined && (await this.#repeats(append, poured.written))) {
+      if (poured.cut && !mayKeepPart) throw brokenOff(poured.cut, upload.offset);
+      await append.verify(poured.written, request.late?.() ?? []);
+      if (request.at === undefined && !this.#answers.arrived(upload) && (await append.repeats(poured.written))) {
         await append.undo();
         return this.#appended(upload.id, upload.offset, true, poured.measured);
       }
       await append.commit();
-      if (poured.cut) throw asRefusal(poured.cut, append.offset);
+      if (poured.cut) throw brokenOff(poured.cut, append.offset);
       return this.#appended(upload.id, append.offset, false, poured.measured);
     } catch (error) {
       if (append.pending) await append.undo();
       throw error;
     }
-  }
-
-  /** Holds what was written against digests that came behind it: the one case in which bytes are read again. */
-  async #verifyLate({ upload, writer }: Append, written: number, { late }: AppendRequest): Promise<void> {
-    const expected = late?.() ?? [];
-    if (expected.length === 0) return;
-    await writer.sync();
-    const hashes = expected.map((digest) => ({ digest, hash: newHash(digest.algorithm) }));
-    for await (const chunk of this.#engine.bytes.peek(upload.id, upload.offset, upload.offset + written)) {
-      for (const { hash } of hashes) hash.update(chunk);
-    }
-    for (const { digest, hash } of hashes) demandDigest(digest, hash);
-  }
-
-  /**
-   * Whether the bytes just written are the append before over again, sent because its answer was lost. Only an
-   * append whose answer is known to be lost, or not known to have arrived, can be meant: equal neighbours are normal.
-   */
-  async #repeats(append: Append, written: number): Promise<boolean> {
-    const { upload } = append;
-    const from = upload.lastStart;
-    if (from === null || written === 0 || written !== upload.offset - from || this.#answers.arrived(upload)) return false;
-    await append.writer.sync();
-    return same(this.#engine.bytes.peek(upload.id, from, upload.offset), this.#engine.bytes.peek(upload.id, upload.offset, upload.offset + written));
   }
 
   #appended(id: string, offset: number, replay: boolean, measured: readonly Digest[]): Appended {
@@ -301,7 +276,8 @@ export class Uploads {
     return this.#space.free;
   }
 
-  async #demandRoom(bytes: number): Promise<void> {
+  /** @throws Refusal `too_large`, `full` */
+  async demandRoom(bytes: number): Promise<void> {
     if (bytes > this.limits.maxSize) throw new Refusal('too_large', `an upload may have at most ${this.limits.maxSize} bytes`, { max: this.limits.maxSize });
     const free = await this.#freeBytes();
     if (bytes + this.limits.headroom > free) throw new Refusal('full', 'there is no room on the disk for that many bytes');
@@ -320,35 +296,4 @@ function agreedLength(upload: Upload, declared: number | undefined): number | nu
   }
   if (declared < upload.offset) throw new Refusal('malformed', `the upload already has ${upload.offset} bytes, more than ${declared}`);
   return declared;
-}
-
-/** Why a body was not whole, in the core's terms, with the offset that holds now. */
-function asRefusal(cut: Error, offset: number): Refusal {
-  if (cut instanceof Refusal) return new Refusal(cut.reason, cut.message, { ...cut.details, offset }, cut);
-  return new Refusal('interrupted', 'the connection ended before the body did', { offset }, cut);
-}
-
-/** Whether two streams bring the same bytes, however they are cut into chunks. */
-async function same(one: AsyncIterable<Uint8Array>, other: AsyncIterable<Uint8Array>): Promise<boolean> {
-  const right = other[Symbol.asyncIterator]();
-  let rest: Uint8Array = new Uint8Array(0);
-  try {
-    for await (let left of one) {
-      while (left.byteLength > 0) {
-        if (rest.byteLength === 0) {
-          const next = await right.next();
-          if (next.done) return false;
-          rest = next.value;
-          continue;
-        }
-        const size = Math.min(left.byteLength, rest.byteLength);
-        if (Buffer.compare(left.subarray(0, size), rest.subarray(0, size)) !== 0) return false;
-        left = left.subarray(size);
-        rest = rest.subarray(size);
-      }
-    }
-    return rest.byteLength === 0 && ((await right.next()).done ?? false);
-  } finally {
-    await right.return?.();
-  }
 }

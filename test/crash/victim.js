@@ -150,6 +150,10 @@ await core.artifacts.convert(who, whole.id, target('joined'), none);
 say({ did: 'convert', key: 'joined', name: 'joined' });
 
 await core.buckets.create(who, 'bucket');
+for (const seed of [20, 21]) {
+  await core.objects.put(who, { bucket: 'bucket', key: 'small', conditions: {} }, body(piece(seed, 5000)), { measure: [], describe: () => ({ etag: 'etag', about: '{}' }) });
+  say({ did: 'put', offset: seed });
+}
 const { id } = await core.parts.begin(who, 'bucket', 'key', '{}');
 say({ did: 'multipart', id });
 const facts = { measure: [], describe: () => ({ etag: 'etag', about: '{}' }) };

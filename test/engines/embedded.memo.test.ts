@@ -10,6 +10,7 @@ const move = { from: 0, to: 1, lastStart: null, length: null, at: 0 };
 class SlowCatalog {
   offset = 0;
   keyed = 0;
+  opened = 0;
   /** Where the upload was left by each drop. */
   readonly dropped: number[] = [];
   asked = 0;
@@ -30,6 +31,11 @@ class SlowCatalog {
       namespaces: {
         credential: () => this.#ask(() => ({ nonce: String(this.keyed) })),
         putCredential: () => this.#ask(() => (this.keyed += 1)),
+        remove: () => this.#ask(() => (this.opened += 1)),
+      },
+      buckets: {
+        get: () => this.#ask(() => ({ createdAt: this.opened })),
+        change: () => this.#ask(() => (this.opened += 1)),
       },
     };
     const nouns = Object.entries(methods).map(([noun, names]) => [noun, Object.fromEntries(Object.keys(names).map((name) => [name, facts[noun]?.[name]]))]);
@@ -66,11 +72,11 @@ function uploadAt(offset: number): Upload {
   return { id: 'u', offset } as Upload;
 }
 
-type Step = 'look' | 'advance' | 'drop' | 'answered' | 'key' | 'put' | 'act' | 'answer';
+type Step = 'look' | 'advance' | 'drop' | 'answered' | 'key' | 'put' | 'bucket' | 'change' | 'remove' | 'act' | 'answer';
 /** What is asked gets done and answered about as fast as it is asked. */
 const step = fc.record({
   kind: fc.oneof(
-    fc.constantFrom<Step>('look', 'look', 'advance', 'drop', 'answered', 'key', 'put'),
+    fc.constantFrom<Step>('look', 'look', 'advance', 'drop', 'answered', 'key', 'put', 'bucket', 'bucket', 'change', 'remove'),
     fc.constant<Step>('act'),
     fc.constant<Step>('answer'),
   ),
@@ -81,13 +87,13 @@ describe('remembering', () => {
   test('a look that begins after a change ended sees it, whatever is under way', async () => {
     await fc.assert(fc.asyncProperty(fc.array(step, { maxLength: 60, size: 'max' }), async (steps) => {
       const slow = new SlowCatalog();
-      const { uploads, namespaces } = slow.catalog;
+      const { uploads, namespaces, buckets } = slow.catalog;
       let clock = 0;
       /** What changes ended with, and when they began and ended. */
-      const changes = { upload: [] as { value: number; ended: number }[], key: [] as { value: number; ended: number }[] };
+      const changes = { upload: [] as { value: number; ended: number }[], key: [] as { value: number; ended: number }[], bucket: [] as { value: number; ended: number }[] };
       const faults: string[] = [];
       /** A value seen is wrong when a later change, by the keeper's own order, had ended before the look began. */
-      const judge = (kind: 'upload' | 'key', began: number, seen: number): void => {
+      const judge = (kind: 'upload' | 'key' | 'bucket', began: number, seen: number): void => {
         const over = changes[kind].filter(({ ended }) => ended < began).map(({ value }) => value);
         if (over.some((value) => value > seen)) faults.push(`${kind} ${seen} seen after ${Math.max(...over)}`);
       };
@@ -99,6 +105,9 @@ describe('remembering', () => {
         if (kind === 'drop') void uploads.drop('u', {} as never).then(() => changes.upload.push({ value: slow.dropped.shift()!, ended: ++clock }));
         if (kind === 'answered') void uploads.answered([['u', 0]]);
         if (kind === 'put') void namespaces.putCredential({} as never, {} as never).then((value) => changes.key.push({ value: Number(value), ended: ++clock }));
+        if (kind === 'bucket') void buckets.get('b').then((bucket) => judge('bucket', began, bucket!.createdAt));
+        if (kind === 'change') void buckets.change('b', {}, {} as never).then((value) => changes.bucket.push({ value: Number(value), ended: ++clock }));
+        if (kind === 'remove') void namespaces.remove('n', {} as never).then((value) => changes.bucket.push({ value: Number(value), ended: ++clock }));
         if (kind === 'act') slow.act(pick);
         if (kind === 'answer') await slow.answer();
       }
@@ -131,7 +140,7 @@ describe('remembering', () => {
   });
 
   test('knows of every method whether it only looks', () => {
-    const looks = /^(get|list|idle|credentials?|pending|named|versions|seen|withDigest|many|toScrub|known|totals|events|metadata|objects?|usage|parts)$/;
+    const looks = /^(get|list|idle|credentials?|pending|named|versions|seen|withDigest|many|toScrub|known|totals|events|metadata|objects?|usage|parts|bytes)$/;
     for (const names of Object.values(methods)) {
       for (const [name, kind] of Object.entries(names)) expect([name, kind]).toEqual([name, looks.test(name) ? 'read' : 'write']);
     }

@@ -18,6 +18,10 @@ export class Contents implements ContentFacts {
     return this.#host.read((db) => findContent(db, sha512));
   }
 
+  bytes(sha512: string): Promise<Uint8Array | undefined> {
+    return this.#host.read(async (db) => (await db.selectFrom('small_contents').select('bytes').where('sha512', '=', sha512).executeTakeFirst())?.bytes);
+  }
+
   /** What was never scrubbed counts as scrubbed when it came, because its bytes were read to be hashed. */
   toScrub(before: number, limit: number): Promise<Content[]> {
     return this.#host.read(async (db) => {
@@ -113,6 +117,21 @@ export async function adoptContent(db: Db, offered: Content): Promise<{ address:
     .where('sha512', '=', offered.sha512)
     .execute();
   return { address, replaced: known.address === address ? null : known.address, healed: true };
+}
+
+/** Keeps the bytes of a content here, if its record says that this is where they lie. */
+export async function keepSmall(db: Db, sha512: string, address: string, bytes: Uint8Array): Promise<void> {
+  if (address !== smallAddress(sha512)) return;
+  await db
+    .insertInto('small_contents')
+    .values({ sha512, bytes })
+    .onConflict((conflict) => conflict.column('sha512').doUpdateSet({ bytes }))
+    .execute();
+}
+
+/** The address of a content whose bytes lie here. */
+export function smallAddress(sha512: string): string {
+  return `catalog:${sha512}`;
 }
 
 export function contentOf({ created_at, scrubbed_at, ...row }: ContentRow): Content {

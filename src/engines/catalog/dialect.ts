@@ -7,6 +7,8 @@ export interface Dialect {
   readonly keyed: string;
   /** The type of a primary key that numbers its own rows. */
   readonly serial: string;
+  /** The type of bytes. */
+  readonly bytes: string;
   /** The versions of the artifact in the row at hand, as JSON of `Remembered[]`, oldest first. */
   readonly memory: RawBuilder<string>;
   /** Statements that make a trigger. */
@@ -25,6 +27,7 @@ export interface TriggerRule {
 export const sqliteDialect: Dialect = {
   keyed: 'without rowid',
   serial: 'integer primary key',
+  bytes: 'blob',
   memory: sql<string>`(
     select json_group_array(json_object('index', idx, 'blob', blob, 'size', size, 'createdAt', created_at) order by idx)
     from versions where versions.artifact = artifacts.uuid)`,

@@ -12,6 +12,7 @@ import { Namespaces } from './namespaces.ts';
 import { Parts } from './parts.ts';
 import { Uploads } from './uploads.ts';
 
+export { smallAddress } from './contents.ts';
 export { sqliteDialect } from './dialect.ts';
 export type { Db, Host } from './host.ts';
 export { migrate } from './migrations.ts';

@@ -6,6 +6,7 @@ import type { Db, Host } from './host.ts';
 import { aboutUploads } from './about-uploads.ts';
 import { bucketsStep } from './buckets-step.ts';
 import { ledgersStep } from './ledgers-step.ts';
+import { smallStep } from './small-step.ts';
 import { foundation } from './foundation.ts';
 
 export interface Migration {
@@ -14,7 +15,7 @@ export interface Migration {
 }
 
 /** In order; the first is number 1. */
-export const migrations: readonly Migration[] = [foundation, aboutUploads, bucketsStep, ledgersStep];
+export const migrations: readonly Migration[] = [foundation, aboutUploads, bucketsStep, ledgersStep, smallStep];
 
 /**
  * Brings the schema to the newest step. Each step is one transaction and is recorded in it, so that a process that

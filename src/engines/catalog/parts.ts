@@ -3,6 +3,7 @@ import { successor } from '../../kit/successor.ts';
 import type { Page, PartFacts } from '../../core/engine.ts';
 import type { Multipart, Part } from '../../core/model.ts';
 import type { Db, Host } from './host.ts';
+import { chunks } from './paging.ts';
 import type { MultipartRow } from './schema.ts';
 
 export class Parts implements PartFacts {
@@ -58,7 +59,11 @@ export class Parts implements PartFacts {
       const parts = await db.deleteFrom('parts').where('multipart', '=', id).returning('upload').execute();
       if (outcome === null) await db.deleteFrom('multiparts').where('id', '=', id).execute();
       else await db.updateTable('multiparts').set({ outcome, touched_at: at }).where('id', '=', id).execute();
-      return parts.map(({ upload }) => upload);
+      const uploads = [...parts.map(({ upload }) => upload), id];
+      for (const some of chunks(uploads)) {
+        await db.updateTable('uploads').set({ state: 'dropped', ended_at: at }).where('id', 'in', some).where('state', '=', 'open').execute();
+      }
+      return uploads;
     });
   }
 

@@ -1,7 +1,7 @@
 /** The one ending of every upload; see `ArtifactFacts.publish` for what it promises. Runs inside one transaction. */
 import type { ObjectFacts, Publication, Published, Unpublished } from '../../core/engine.ts';
 import type { Artifact, Event, Upload } from '../../core/model.ts';
-import { adoptContent, findContent } from './contents.ts';
+import { adoptContent, findContent, keepSmall, smallAddress } from './contents.ts';
 import type { Db } from './host.ts';
 import { recordEvents } from './journal.ts';
 import { demandQuota } from './ledgers.ts';
@@ -49,7 +49,7 @@ export async function publish(db: Db, publication: Publication): Promise<Publish
 
   if (target.gift && (await findActive(db, target))) return 'taken';
   const active = await findTarget(db, publication);
-  if (source.kind === 'blob') await demandQuota(db, target.namespace, bytes.size - (await freedBy(db, publication)));
+  if (source.kind !== 'upload') await demandQuota(db, target.namespace, bytes.size - (await freedBy(db, publication)));
   const newest = active && (await newestVersion(db, active.uuid));
   const added = publication.object !== undefined || newest?.sha512 !== bytes.sha512;
   const outcome =
@@ -78,10 +78,17 @@ async function recorded(db: Db, { artifact: uuid, index, blob }: NonNullable<Upl
 }
 
 /** The bytes to publish: those offered, or those of a blob; undefined when that blob cannot be had. */
-async function findSource(db: Db, { source }: Publication): Promise<Source | undefined> {
+async function findSource(db: Db, { source, at }: Publication): Promise<Source | undefined> {
   if (source.kind === 'upload') {
     const { sha512, size } = source.content;
     return { sha512, size, ...(await adoptContent(db, source.content)), blob: null };
+  }
+  if (source.kind === 'bytes') {
+    const { sha512, bytes } = source;
+    const size = bytes.byteLength;
+    const adopted = await adoptContent(db, { sha512, size, address: smallAddress(sha512), state: 'good', createdAt: at, scrubbedAt: null });
+    await keepSmall(db, sha512, adopted.address, bytes);
+    return { sha512, size, ...adopted, blob: null };
   }
   const blob = await db.selectFrom('blobs').selectAll().where('uuid', '=', source.blob).executeTakeFirst();
   const content = blob && (await findContent(db, blob.sha512));
@@ -173,7 +180,7 @@ async function blobFor(db: Db, { source, target, fresh, at }: Publication, sha51
       sha512,
       created_at: at,
       used_at: null,
-      media_type: source.kind === 'upload' ? source.mediaType : 'application/octet-stream',
+      media_type: source.kind === 'blob' ? 'application/octet-stream' : source.mediaType,
       released_at: null,
     })
     .execute();
@@ -194,7 +201,7 @@ function eventsOf(
   { added, healed }: { readonly added: boolean; readonly healed: boolean },
 ): Event[] {
   const event = { at, type: 'audit', duration: null } as const;
-  const message = `version ${index} from ${source.kind}`;
+  const message = `version ${index} from ${source.kind === 'blob' ? 'blob' : 'upload'}`;
   const events: Event[] = [];
   if (added) {
     events.push({ ...event, subject: 'artifact', id: artifact.uuid, message, extra: { by, index, blob } });

@@ -15,6 +15,8 @@ export interface Tables {
   credentials: { namespace: string; name: string; verifier: string; nonce: string; created_at: number };
   uploads: UploadTable;
   contents: ContentTable;
+  /** The bytes of contents that lie here. */
+  small_contents: { sha512: string; bytes: Uint8Array };
   /** Digests known beside sha512. */
   digests: { sha512: string; algorithm: Algorithm; hex: string };
   blobs: BlobTable;

@@ -9,6 +9,7 @@ import { Hasher } from './hasher.ts';
 import { fans, layoutOf, type Layout } from './layout.ts';
 import { ProcessLocks } from './locks.ts';
 import { Scanner } from './scanner.ts';
+import { small, withSmall } from './small.ts';
 
 export interface EmbeddedOptions {
   /** The storage folder; made if it is not there. */
@@ -39,7 +40,8 @@ export async function openEmbedded(options: EmbeddedOptions): Promise<Engine> {
     const bytes = new FolderBytes(layout, { disk, hasher, scanner, paced: options.strict });
     return {
       catalog: catalog.catalog,
-      bytes,
+      bytes: withSmall(bytes, (sha512) => catalog.catalog.contents.bytes(sha512)),
+      small,
       locks: new ProcessLocks(),
       health: () => disk.health,
       close: async () => {

@@ -1,6 +1,6 @@
-/** What the catalog's thread said last, kept on this side of it, for what every append asks. */
+/** What the catalog's thread said last, kept on this side of it, for what every append and every object asks. */
 import type { Catalog } from '../../core/engine.ts';
-import type { Credential, Upload } from '../../core/model.ts';
+import type { Bucket, Credential, Upload } from '../../core/model.ts';
 import { methods } from './catalog-protocol.ts';
 
 /** Records kept of each kind; the one asked for longest ago goes first. */
@@ -12,7 +12,7 @@ const telling = ['namespaces', 'uploads', 'artifacts'] as const;
 type Fact = (...args: unknown[]) => Promise<unknown>;
 
 /**
- * The same catalog, which answers a look at an upload or a credential from memory where nothing can have changed it.
+ * The same catalog, which answers a look at an upload, a credential or a bucket from memory where nothing can have changed it.
  *
  * Only for a process that alone has the catalog. Whatever may change a record makes it forgotten when it is asked for and
  * again when it is done, and what was read meanwhile is not kept: a look that begins after a change ends never sees the
@@ -26,11 +26,31 @@ export function remembering(catalog: Catalog): Catalog {
     uploads.forget();
   };
   const wary = forgetful(catalog, forget);
+  const buckets = new Memo<Bucket>();
+  const changing = async <T>(name: string | undefined, ask: () => Promise<T>): Promise<T> => {
+    buckets.forget(name);
+    return ask().finally(() => buckets.forget(name));
+  };
   return {
     ...wary,
     namespaces: {
       ...wary.namespaces,
       credential: (namespace, name) => credentials.look(JSON.stringify([namespace, name]), () => catalog.namespaces.credential(namespace, name)),
+      remove: (...args) => changing(undefined, () => wary.namespaces.remove(...args)),
+    },
+    parts: {
+      ...wary.parts,
+      end: async (...args) => {
+        forget();
+        return catalog.parts.end(...args).finally(forget);
+      },
+    },
+    buckets: {
+      ...wary.buckets,
+      get: (name) => buckets.look(name, () => catalog.buckets.get(name)),
+      create: (bucket, event) => changing(bucket.name, () => catalog.buckets.create(bucket, event)),
+      change: (name, ...args) => changing(name, () => catalog.buckets.change(name, ...args)),
+      remove: (name, event) => changing(name, () => catalog.buckets.remove(name, event)),
     },
     uploads: {
       ...wary.uploads,

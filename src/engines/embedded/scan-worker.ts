@@ -1,10 +1,8 @@
 /** A thread that reads one file at a time and computes digests of it, at a bounded rate. */
-import { createHash } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parentPort } from 'node:worker_threads';
-import { createXXHash128 } from 'hash-wasm';
-import { Crc32c } from '../../kit/crc32c.ts';
 import type { Algorithm, Digest } from '../../kit/digest.ts';
+import { fullHash } from './full-hash.ts';
 import { RunFile } from './run-file.ts';
 
 export interface ScanRequest {
@@ -28,7 +26,7 @@ parentPort!.on('message', (request: ScanRequest) => {
 });
 
 async function scan({ path, algorithms, rate, stop }: ScanRequest): Promise<Digest[]> {
-  const hashes = await Promise.all(algorithms.map(async (algorithm) => ({ algorithm, hash: await hashFor(algorithm) })));
+  const hashes = await Promise.all(algorithms.map(async (algorithm) => ({ algorithm, hash: await fullHash(algorithm) })));
   const file = new RunFile(path);
   try {
     const began = performance.now();
@@ -44,9 +42,4 @@ async function scan({ path, algorithms, rate, stop }: ScanRequest): Promise<Dige
     file.close();
   }
   return hashes.map(({ algorithm, hash }) => ({ algorithm, hex: hash.digest('hex') }));
-}
-
-async function hashFor(algorithm: Algorithm): Promise<{ update(data: Uint8Array): unknown; digest(encoding: 'hex'): string }> {
-  if (algorithm === 'crc32c') return new Crc32c();
-  return algorithm === 'xxh128' ? createXXHash128() : createHash(algorithm);
 }

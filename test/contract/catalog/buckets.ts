@@ -189,7 +189,8 @@ export function bucketContract(scene: () => Scene): void {
       expect((await parts.list('b', { prefix: '', behind: null, limit: 10 })).map(({ key }) => key)).toEqual(['k']);
       expect((await parts.idle(10, { after: null, limit: 10 })).length).toBe(0);
       expect((await parts.idle(11, { after: null, limit: 10 })).map(({ id }) => id)).toEqual([whole.id]);
-      expect((await parts.end(whole.id, 'made', 12)).toSorted()).toEqual([again, second].toSorted());
+      expect((await parts.end(whole.id, 'made', 12)).toSorted()).toEqual([again, second, whole.id].toSorted());
+      expect((await catalog().uploads.get(again))?.state).toBe('dropped');
       expect([(await parts.get(whole.id))?.outcome, await parts.put(whole.id, part(3, first)), await parts.list('b', { prefix: '', behind: null, limit: 10 })]).toEqual(['made', undefined, []]);
       await parts.forget(13);
       expect(await parts.get(whole.id)).toBeUndefined();

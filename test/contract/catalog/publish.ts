@@ -128,6 +128,43 @@ export function publishContract(scene: () => Scene): void {
       expect(await scene().indexes(artifact.uuid)).toEqual([6]);
     });
 
+    test('keeps small bytes itself, once, and as long as a blob names them', async () => {
+      const text = async (): Promise<string | undefined> => {
+        const bytes = await contents().bytes(sha512Of('small'));
+        return bytes && Buffer.from(bytes).toString();
+      };
+      const first = done(await scene().publishBytes('alpha', 'n', 'small'));
+      expect(first).toMatchObject({ added: true, index: 1, replaced: null });
+      expect(await text()).toBe('small');
+      expect(await blobs().get(first.blob)).toMatchObject({ sha512: sha512Of('small'), size: 5, mediaType: 'text/plain' });
+      expect(await contents().get(sha512Of('small'))).toMatchObject({ size: 5, address: first.address, state: 'good' });
+      expect(done(await scene().publishBytes('alpha', 'n', 'small'))).toMatchObject({ added: false, index: 1, address: first.address });
+      // The same bytes as an upload are these.
+      expect(await scene().version('beta', 'n', 'small')).toMatchObject({ added: true, address: first.address });
+      expect(done(await scene().publishBytes('alpha', 'empty', ''))).toMatchObject({ added: true });
+      expect((await contents().bytes(sha512Of('')))?.byteLength).toBe(0);
+      for (const { uuid, namespace } of [...(await artifacts().named('alpha', 'n')), ...(await artifacts().named('beta', 'n'))]) {
+        await artifacts().remove(uuid, 20, eventOf('artifact', uuid));
+        expect(await text()).toBe('small');
+        await blobs().sweep(30, 10);
+        expect(await text()).toBe(namespace === 'alpha' ? 'small' : undefined);
+      }
+    });
+
+    test('leaves small bytes where they lie already, unless they are bad', async () => {
+      const { address } = await scene().version('alpha', 'n', 'moved');
+      expect(done(await scene().publishBytes('alpha', 'm', 'moved')).address).toBe(address);
+      expect(await contents().bytes(sha512Of('moved'))).toBeUndefined();
+      await contents().mark(sha512Of('moved'), address, 'rotten', 12, null);
+      const healed = done(await scene().publishBytes('alpha', 'o', 'moved'));
+      expect(healed).toMatchObject({ replaced: address });
+      expect(healed.address).not.toBe(address);
+      expect(Buffer.from((await contents().bytes(sha512Of('moved')))!).toString()).toBe('moved');
+      await contents().mark(sha512Of('moved'), healed.address, 'rotten', 13, null);
+      expect(done(await scene().publishBytes('alpha', 'p', 'moved'))).toMatchObject({ address: healed.address, replaced: null });
+      expect((await contents().get(sha512Of('moved')))?.state).toBe('good');
+    });
+
     test('heals bad bytes with the offered ones, and says where the bad ones lie', async () => {
       const first = await scene().version('alpha', 'n', 'bytes');
       await contents().mark(sha512Of('bytes'), first.address, 'rotten', 12, null);

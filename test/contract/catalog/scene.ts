@@ -65,6 +65,12 @@ export class Scene {
     return done(await this.publishUpload(namespace, name, upload, contentOf(text), wish));
   }
 
+  /** Makes `text` itself a version. */
+  publishBytes(namespace: string, name: string, text: string, wish?: Wish) {
+    const source = { kind: 'bytes', bytes: Buffer.from(text), sha512: sha512Of(text), mediaType: 'text/plain' } as const;
+    return this.catalog.artifacts.publish(this.publication(namespace, name, source, wish));
+  }
+
   async indexes(artifact: string): Promise<number[]> {
     return ((await this.catalog.artifacts.versions([artifact]))[artifact] ?? []).map((version) => version.index);
   }
