@@ -3,7 +3,7 @@ import { createHmac, randomBytes } from 'node:crypto';
 import { readdir } from 'node:fs/promises';
 import { request } from 'node:http';
 import { join } from 'node:path';
-import { CreateBucketCommand, GetObjectCommand, HeadObjectCommand, PutBucketCorsCommand, PutBucketPolicyCommand, PutObjectCommand, PutPublicAccessBlockCommand, type S3Client } from '@aws-sdk/client-s3';
+import { CreateBucketCommand, GetObjectCommand, HeadObjectCommand, PutBucketAclCommand, PutBucketCorsCommand, PutBucketPolicyCommand, PutObjectCommand, PutPublicAccessBlockCommand, type S3Client } from '@aws-sdk/client-s3';
 import { createPresignedPost } from '@aws-sdk/s3-presigned-post';
 import { getSignedUrl } from '@aws-sdk/s3-request-presigner';
 import { pino } from 'pino';
@@ -133,6 +133,15 @@ describe('a bucket that is open', () => {
     for (const bad of ['no json', '{}', '{"Statement":[{"Effect":"Maybe"}]}', JSON.stringify({ Statement: [{ ...allow, Resource: 'arn:aws:s3:::other-bucket/*' }] })]) {
       expect(await refusal(s3.send(new PutBucketPolicyCommand({ Bucket, Policy: bad })))).toBe('MalformedPolicy');
     }
+  });
+});
+
+describe('lists', () => {
+  test('name nobody by an address, in a header or a document', async () => {
+    expect(await refusal(s3.send(new PutObjectCommand({ Bucket, Key: 'listed', Body: 'x', GrantRead: 'emailAddress=somebody@example.com' })))).toBe('UnresolvableGrantByEmailAddress');
+    const Grants = [{ Grantee: { Type: 'AmazonCustomerByEmail' as const, EmailAddress: 'somebody@example.com' }, Permission: 'READ' as const }];
+    expect(await refusal(s3.send(new PutBucketAclCommand({ Bucket, AccessControlPolicy: { Owner: { ID: 'system' }, Grants } })))).toBe('UnresolvableGrantByEmailAddress');
+    expect(await refusal(s3.send(new HeadObjectCommand({ Bucket, Key: 'listed' })))).toBe('404');
   });
 });
 

@@ -78,7 +78,7 @@ export class S3 {
 
   #refuse(req: Request, res: Response, error: unknown): void {
     const said = error instanceof S3Error ? error : error instanceof Refusal ? fromRefusal(error) : new S3Error('InternalError', 'We encountered an internal error. Please try again.');
-    if (said.status >= 500) this.#options.log.error({ request: requestId(res), err: error }, 'an S3 request failed');
+    if (said.status >= 500 && said.code !== 'NotImplemented') this.#options.log.error({ request: requestId(res), err: error }, 'an S3 request failed');
     const text = document('Error', { Code: said.code, Message: said.message, ...said.details, Resource: pathOf(req.url), RequestId: requestId(res), HostId: 'stowage' }, false);
     const bare = req.method === 'HEAD' || said.status === 304;
     const extra: Record<string, string> = said.code === 'ServiceUnavailable' ? { 'Retry-After': '5' } : {};
