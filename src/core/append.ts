@@ -17,7 +17,7 @@ export class Append {
 
   /** Opens the upload's stage where the upload ends. `blind` appends, and only those, can be repeated by accident. */
   static async open(engine: Engine, clock: Clock, upload: Upload, facts: { length: number | null; blind: boolean; hashed: boolean }): Promise<Append> {
-    return new Append(engine, clock, upload, facts, await engine.bytes.open(upload.id, upload.offset, facts.hashed));
+    return new Append(engine, clock, upload, facts, await engine.bytes.open(upload.id, upload.offset, { hashed: facts.hashed }));
   }
 
   private constructor(engine: Engine, clock: Clock, upload: Upload, facts: { length: number | null; blind: boolean }, writer: StageWriter) {

@@ -114,6 +114,8 @@ export interface Publication {
   readonly source:
     | { readonly kind: 'upload'; readonly upload: string; readonly content: Content; readonly mediaType: string }
     | { readonly kind: 'blob'; readonly blob: string }
+    /** Bytes that were sealed before anybody was told of them. */
+    | { readonly kind: 'content'; readonly content: Content; readonly mediaType: string }
     /** A small body, which the catalog keeps itself; the byte store knows its address, too. */
     | { readonly kind: 'bytes'; readonly bytes: Uint8Array; readonly sha512: string; readonly mediaType: string };
   /** Where the artifact is an object in a bucket: what S3 knows of the version. Every such publication makes a version. */
@@ -330,12 +332,11 @@ export interface ByteStore {
    * Opens a stage to append at `offset`, creating it when offset is 0. Bytes beyond `offset` were never
    * acknowledged and are cut off. One writer at a time: the caller holds the upload's lock.
    *
-   * @param hashed false where nobody is expected to ask for the stage's digest.
    * A stage that was joined of others takes no more: its writer throws Refusal `conflict`.
    *
    * @throws Refusal `lost` when the stage is shorter than `offset`.
    */
-  open(stage: string, offset: number, hashed?: boolean): Promise<StageWriter>;
+  open(stage: string, offset: number, manner?: StageManner): Promise<StageWriter>;
   /**
    * Makes a stage of the first bytes of others, in order; durable, and no byte is moved. The others stay, and what becomes of them does
    * not touch the whole. Joined again, with more of them or with others, it keeps what it has of the same ones.
@@ -372,6 +373,13 @@ export interface ByteStore {
   list(): AsyncIterable<{ readonly kind: 'stage' | 'blob'; readonly name: string; readonly size: number; readonly modifiedAt: number }>;
   /** Room on the disk. */
   space(): Promise<{ readonly free: number; readonly total: number }>;
+}
+
+export interface StageManner {
+  /** False where nobody is expected to ask for the stage's digest. */
+  readonly hashed?: boolean;
+  /** False where nobody is told of the stage before it is sealed, so that only what it becomes must last. */
+  readonly lasting?: boolean;
 }
 
 export interface StageWriter {

@@ -3,8 +3,8 @@ import type { Algorithm, Digest } from '../kit/digest.ts';
 import { newId } from '../kit/ids.ts';
 import type { Blobs } from './blobs.ts';
 import type { Buckets } from './buckets.ts';
-import type { Engine, ObjectsPage, Publication, Retired } from './engine.ts';
-import { gather, type Body } from './ingest.ts';
+import type { Engine, ObjectFacts, ObjectsPage, Publication, Retired } from './engine.ts';
+import type { Body } from './ingest.ts';
 import { eventBy } from './journal.ts';
 import { unmet, type Blob, type Bucket, type Event, type ObjectConditions, type Principal, type StoredObject } from './model.ts';
 import { Refusal } from './refusal.ts';
@@ -12,6 +12,8 @@ import { unpublished, type Sealer } from './sealer.ts';
 import type { Uploads } from './uploads.ts';
 
 export type { ObjectsPage } from './engine.ts';
+
+const brief = 32 * 1024 * 1024;
 
 /** What a face keeps with a version. */
 export interface Facts {
@@ -71,13 +73,12 @@ export class Objects {
   ): Promise<Put> {
     const bucket = await this.#buckets.get(who, request.bucket, 'write');
     const owner = ownerOf(bucket, who);
-    if (body.length !== undefined && body.length <= this.#engine.small) {
+    if (isBrief(body)) {
       await this.#uploads.demandRoom(body.length);
-      const { bytes, measured } = await gather(body, body.length, measure);
-      const facts = describe(measured);
       const versionId = versionIdIn(bucket);
-      const { blob } = await this.#sealer.publishBytes(owner, bytes, targetOf(bucket, request.key), { ...request, versionId, ...facts });
-      return { versionId, etag: facts.etag, blob };
+      const objectOf = (measured: readonly Digest[]): ObjectFacts => ({ ...request, versionId, ...describe(measured) });
+      const { blob, object } = await this.#sealer.publishBody(owner, body, targetOf(bucket, request.key), { measure, objectOf });
+      return { versionId, etag: object.etag, blob };
     }
     const upload = await this.#uploads.begin(owner, { length: body.length ?? null, credit: await this.#freedBy(bucket, request.key) });
     try {
@@ -173,6 +174,11 @@ export class Objects {
 
 function newVersionId(): string {
   return newId().replaceAll('-', '');
+}
+
+/** Whether a body is over so soon that it needs no record, and no room kept for it, while it comes. */
+function isBrief(body: Body): body is Body & { readonly length: number } {
+  return body.length !== undefined && body.length <= brief;
 }
 
 function versionIdIn(bucket: Bucket): string | null {

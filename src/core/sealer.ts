@@ -1,11 +1,12 @@
 import { createHash } from 'node:crypto';
 import { lookup } from 'mime-types';
 import type { Clock } from '../kit/clock.ts';
-import { sameDigest, type Digest } from '../kit/digest.ts';
+import { sameDigest, type Algorithm, type Digest } from '../kit/digest.ts';
 import { newId } from '../kit/ids.ts';
 import { owns } from './access.ts';
 import type { Expectations } from './artifacts.ts';
 import type { Engine, ObjectFacts, Publication, Published, Unpublished } from './engine.ts';
+import { brokenOff, gather, pour, type Body } from './ingest.ts';
 import type { Artifact, Blob, Principal, Upload } from './model.ts';
 import { Refusal } from './refusal.ts';
 import { lockOf } from './uploads.ts';
@@ -38,19 +39,44 @@ export class Sealer {
     }
   }
 
-  /** Publishes a small body as it is: one fact, and no stage. */
-  async publishBytes(who: Principal, bytes: Uint8Array, target: Publication['target'], object: ObjectFacts): Promise<Published> {
-    const health = this.#engine.health();
-    if (!health.writable) throw new Refusal('unavailable', `the store takes no more bytes: ${health.why}`);
-    const sha512 = createHash('sha512').update(bytes).digest('hex');
-    await this.#distrustMissing(sha512, bytes.byteLength);
-    const published = await this.#engine.catalog.artifacts.publish({
-      target, object, at: this.#clock.now(), by: who.namespace, fresh: { artifact: newId(), blob: newId() },
-      source: { kind: 'bytes', bytes, sha512, mediaType: mediaTypeOf(target) },
-    });
-    if (typeof published === 'string') throw unpublished(published);
-    if (published.replaced !== null) await this.#engine.bytes.quarantine(published.replaced);
-    return published;
+  /**
+   * Publishes a body as it comes. Nobody is told of its bytes before they are a version, so nothing is on record until then; a body
+   * that breaks off leaves nothing.
+   *
+   * @param objectOf what it becomes, once it was measured; may throw.
+   */
+  async publishBody(
+    who: Principal, body: Body & { readonly length: number }, target: Publication['target'],
+    { measure, objectOf }: { measure: readonly Algorithm[]; objectOf: (measured: readonly Digest[]) => ObjectFacts },
+  ): Promise<{ blob: string; object: ObjectFacts }> {
+    if (body.length <= this.#engine.small) {
+      const { bytes, measured } = await gather(body, body.length, measure);
+      const object = objectOf(measured);
+      return { blob: (await this.#publishBytes(who, bytes, target, object)).blob, object };
+    }
+    const { bytes } = this.#engine;
+    const stage = newId();
+    const writer = await bytes.open(stage, 0, { lasting: false });
+    try {
+      const { cut, measured, written } = await pour(body, writer, { room: body.length, digests: [], measure });
+      if (cut) throw brokenOff(cut, 0);
+      const object = objectOf(measured);
+      await writer.sync();
+      await writer.close();
+      const { hex: sha512 } = await bytes.digest(stage, written, 'sha512');
+      await this.#distrustMissing(sha512, written);
+      const address = await bytes.seal(stage, written, sha512);
+      const published = await this.#engine.catalog.artifacts.publish(this.#publication(who, target, object, {
+        kind: 'content', mediaType: mediaTypeOf(target), content: { sha512, size: written, address, state: 'good', createdAt: this.#clock.now(), scrubbedAt: null },
+      }));
+      await this.#tidy(stage, address, published);
+      if (typeof published === 'string') throw unpublished(published);
+      return { blob: published.blob, object };
+    } catch (error) {
+      await writer.close();
+      await bytes.drop(stage);
+      throw error;
+    }
   }
 
   /** @throws Refusal when a blob is not what the caller expects. */
@@ -83,17 +109,29 @@ export class Sealer {
     const { hex: sha512 } = whole;
     await this.#distrustMissing(sha512, size);
     const address = await bytes.seal(upload.id, size, sha512);
-    const at = this.#clock.now();
-    const published = await this.#engine.catalog.artifacts.publish({
-      target, object, at, by: who.namespace, fresh: { artifact: newId(), blob: newId() },
-      source: {
-        kind: 'upload', upload: upload.id, mediaType: mediaTypeOf(target),
-        content: { sha512, size, address, state: 'good', createdAt: at, scrubbedAt: null },
-      },
-    });
+    const published = await this.#engine.catalog.artifacts.publish(this.#publication(who, target, object, {
+      kind: 'upload', upload: upload.id, mediaType: mediaTypeOf(target), content: { sha512, size, address, state: 'good', createdAt: this.#clock.now(), scrubbedAt: null },
+    }));
     await this.#tidy(upload.id, address, published);
     if (typeof published === 'string') throw unpublished(published);
     return published;
+  }
+
+  /** Small bytes and their version are one fact, and there is no stage. */
+  async #publishBytes(who: Principal, bytes: Uint8Array, target: Publication['target'], object: ObjectFacts): Promise<Published> {
+    const health = this.#engine.health();
+    if (!health.writable) throw new Refusal('unavailable', `the store takes no more bytes: ${health.why}`);
+    const sha512 = createHash('sha512').update(bytes).digest('hex');
+    await this.#distrustMissing(sha512, bytes.byteLength);
+    const source = { kind: 'bytes', bytes, sha512, mediaType: mediaTypeOf(target) } as const;
+    const published = await this.#engine.catalog.artifacts.publish(this.#publication(who, target, object, source));
+    if (typeof published === 'string') throw unpublished(published);
+    if (published.replaced !== null) await this.#engine.bytes.quarantine(published.replaced);
+    return published;
+  }
+
+  #publication(who: Principal, target: Publication['target'], object: ObjectFacts | undefined, source: Publication['source']): Publication {
+    return { target, object, source, at: this.#clock.now(), by: who.namespace, fresh: { artifact: newId(), blob: newId() } };
   }
 
   /** What the record no longer needs goes away; what it replaced is put aside for a person to look at. */

@@ -57,7 +57,7 @@ export async function judge(folder: string, facts: readonly Fact[]): Promise<str
     for (const { key, id } of facts.filter((fact) => fact.did === 'begin')) wrong.push(...(await judgeUpload(core, facts, key!, id!)));
     for (const { name, key } of facts.filter((fact) => fact.did === 'convert')) wrong.push(...(await judgeArtifact(core, facts, name!, key!)));
     wrong.push(...(await judgeMultipart(core, facts)));
-    wrong.push(...(await judgeSmall(core, facts)));
+    wrong.push(...(await judgePut(core, facts, 'small', 5000)), ...(await judgePut(core, facts, 'medium', 300_000)));
     const { rotten, missing } = await core.scrub.run();
     if (rotten + missing > 0) wrong.push(`${rotten} rotten, ${missing} missing`);
     return wrong;
@@ -85,15 +85,16 @@ async function judgeUpload(core: Core, facts: readonly Fact[], key: string, id: 
   return compare(core, target.name, key);
 }
 
-/** A small object has the bytes of the last put that was acknowledged, or of the one under way. */
-async function judgeSmall(core: Core, facts: readonly Fact[]): Promise<string[]> {
-  const put = facts.findLast((fact) => fact.did === 'put')?.offset;
+/** An object has the bytes of the last put that was acknowledged, or of the one under way. */
+async function judgePut(core: Core, facts: readonly Fact[], key: string, size: number): Promise<string[]> {
+  const put = facts.findLast((fact) => fact.did === `put ${key}`)?.offset;
   if (put === undefined) return [];
-  const object = await core.objects.peek('bucket', 'small');
-  if (!object) return ['the small object is gone'];
+  const object = await core.objects.peek('bucket', key);
+  if (!object) return [`the ${key} object is gone`];
   const reader = await core.blobs.open(await core.objects.blob(object));
   const text = (await collect(reader.read(0, reader.size))).toString();
-  return [put, put + 1].some((seed) => text === piece(seed, 5000)) ? [] : [`the small object is not of put ${put}`];
+  await reader.close();
+  return [put, put + 1].some((seed) => text === piece(seed, size)) ? [] : [`the ${key} object is not of put ${put}`];
 }
 
 /** Parts that were acknowledged are there, and whoever ends the upload, first or again, gets the whole. */

@@ -151,8 +151,10 @@ say({ did: 'convert', key: 'joined', name: 'joined' });
 
 await core.buckets.create(who, 'bucket');
 for (const seed of [20, 21]) {
+  await core.objects.put(who, { bucket: 'bucket', key: 'medium', conditions: {} }, body(piece(seed + 10, 300_000)), { measure: [], describe: () => ({ etag: 'etag', about: '{}' }) });
+  say({ did: 'put medium', offset: seed + 10 });
   await core.objects.put(who, { bucket: 'bucket', key: 'small', conditions: {} }, body(piece(seed, 5000)), { measure: [], describe: () => ({ etag: 'etag', about: '{}' }) });
-  say({ did: 'put', offset: seed });
+  say({ did: 'put small', offset: seed });
 }
 const { id } = await core.parts.begin(who, 'bucket', 'key', '{}');
 say({ did: 'multipart', id });

@@ -79,7 +79,7 @@ async function recorded(db: Db, { artifact: uuid, index, blob }: NonNullable<Upl
 
 /** The bytes to publish: those offered, or those of a blob; undefined when that blob cannot be had. */
 async function findSource(db: Db, { source, at }: Publication): Promise<Source | undefined> {
-  if (source.kind === 'upload') {
+  if (source.kind === 'upload' || source.kind === 'content') {
     const { sha512, size } = source.content;
     return { sha512, size, ...(await adoptContent(db, source.content)), blob: null };
   }

@@ -1,6 +1,6 @@
 import { open, opendir, rename, stat, statfs } from 'node:fs/promises';
 import { basename, join } from 'node:path';
-import type { BlobReader, ByteStore, StageWriter } from '../../core/engine.ts';
+import type { BlobReader, ByteStore, StageManner, StageWriter } from '../../core/engine.ts';
 import { Refusal } from '../../core/refusal.ts';
 import type { Algorithm, Digest } from '../../kit/digest.ts';
 import { asRefusal, codeOf, type Disk } from './disk.ts';
@@ -39,10 +39,10 @@ export class FolderBytes implements ByteStore {
     this.#paced = parts.paced;
   }
 
-  async open(stage: string, offset: number, hashed = true): Promise<StageWriter> {
+  async open(stage: string, offset: number, { hashed = true, lasting = true }: StageManner = {}): Promise<StageWriter> {
     this.#disk.demandTrust();
     const path = stagePath(this.#layout, stage);
-    const parts = { disk: this.#disk, hasher: this.#hasher, files: this.#files, crowd: this.#crowd, paced: this.#paced, hashed };
+    const parts = { disk: this.#disk, hasher: this.#hasher, files: this.#files, crowd: this.#crowd, paced: this.#paced, hashed, lasting };
     if (await piecesAt(path)) {
       await this.cut(stage, offset);
       return new JoinedWriter(offset);

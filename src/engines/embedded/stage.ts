@@ -29,6 +29,8 @@ export interface StageParts {
   readonly paced: boolean;
   /** Whether the sha512 is computed along. */
   readonly hashed: boolean;
+  /** Whether its name must last before it is sealed. */
+  readonly lasting: boolean;
 }
 
 /** Writes at positions, never at the end of whatever the file is: a repeat lands where it landed before. */
@@ -62,7 +64,7 @@ export class FileStageWriter implements StageWriter {
   private constructor(parts: StageParts, file: FileHandle, offset: number) {
     this.#parts = parts;
     this.#file = file;
-    this.#fresh = offset === 0;
+    this.#fresh = offset === 0 && parts.lasting;
     this.#issued = offset;
     this.#written = offset;
     this.#slotless = offset;
