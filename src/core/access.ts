@@ -60,6 +60,11 @@ export function grants({ grant }: Principal, action: BucketAction, bucket: strin
   return grant.verbs.includes(verb) && (grant.buckets === null || (bucket !== null && grant.buckets.includes(bucket)));
 }
 
+/** @throws Refusal `forbidden` unless what the caller showed is for that in every bucket of its namespace. */
+export function demandGrant(who: Principal, action: BucketAction): void {
+  if (!grants(who, action, null)) throw new Refusal('forbidden', 'that is not what this access key is for');
+}
+
 /** @throws Refusal `unauthenticated` unless the caller is the system; the words are those that old clients know. */
 export function demandSystem(who: Principal): void {
   if (!isSystem(who)) throw new Refusal('unauthenticated', 'unauthorized');

@@ -4,6 +4,7 @@ import { isId, newId } from '../kit/ids.ts';
 import { demandUnpinned, isPinned, isSystem, owns, sees, sightOf, trustedBy } from './access.ts';
 import type { Blobs } from './blobs.ts';
 import type { Engine, Page, Publication, Published } from './engine.ts';
+import { eventBy } from './journal.ts';
 import type { Artifact, ArtifactType, Blob, Event, EventType, Principal, Version } from './model.ts';
 import { Refusal } from './refusal.ts';
 import { unpublished, type Sealer } from './sealer.ts';
@@ -215,8 +216,7 @@ export class Artifacts {
   }
 
   #event(uuid: string, type: EventType, message: string, who: Principal, more: Record<string, string> = {}): Event {
-    const extra = { by: who.namespace, credential: who.credential, ...more };
-    return { subject: 'artifact', id: uuid, at: this.#clock.now(), type, message, duration: null, extra };
+    return eventBy(who, this.#clock.now(), { subject: 'artifact', id: uuid, message, type, more });
   }
 }
 

@@ -1,17 +1,21 @@
 import type { Clock } from '../kit/clock.ts';
-import { grants, isSystem, mayInBucket, type BucketAction } from './access.ts';
+import { demandGrant, grants, isSystem, mayInBucket, owns, type BucketAction } from './access.ts';
 import type { Catalog, Page, Usage } from './engine.ts';
+import { eventBy } from './journal.ts';
 import type { Bucket, Event, Principal } from './model.ts';
 import { Refusal } from './refusal.ts';
+import type { Uploads } from './uploads.ts';
 
 /** Containers of objects. */
 export class Buckets {
   readonly #catalog: Catalog;
   readonly #clock: Clock;
+  readonly #uploads: Uploads;
 
-  constructor(catalog: Catalog, clock: Clock) {
+  constructor(catalog: Catalog, clock: Clock, uploads: Uploads) {
     this.#catalog = catalog;
     this.#clock = clock;
+    this.#uploads = uploads;
   }
 
   /**
@@ -36,7 +40,7 @@ export class Buckets {
   async get(who: Principal, name: string, action: BucketAction): Promise<Bucket> {
     const bucket = await this.#catalog.buckets.get(name);
     if (!bucket) throw new Refusal('not_found', 'bucket not found', { missing: 'bucket' });
-    if (!mayInBucket(who, action, bucket)) throw new Refusal('forbidden', 'that is not for you to do');
+    if (!mayInBucket(who, action, bucket)) throw new Refusal('forbidden', 'that is not for you to do', owns(who, bucket.namespace) ? { own: 'yes' } : {});
     return bucket;
   }
 
@@ -60,20 +64,26 @@ export class Buckets {
 
   /** What is in a bucket, or in all buckets of the caller's namespace. */
   async usage(who: Principal, name?: string): Promise<Usage> {
-    if (name !== undefined) await this.get(who, name, 'list');
+    if (name === undefined) demandGrant(who, 'list');
+    else await this.get(who, name, 'list');
     return this.#catalog.buckets.usage(name === undefined ? { namespace: who.namespace } : { bucket: name });
   }
 
-  /** @throws Refusal `conflict` while there is anything in it. */
+  /**
+   * With the bucket go parts of what was never put together in it.
+   *
+   * @throws Refusal `conflict` while there is any object in it.
+   */
   async remove(who: Principal, name: string): Promise<void> {
-    await this.get(who, name, 'admin');
+    const { namespace } = await this.get(who, name, 'admin');
     const removed = await this.#catalog.buckets.remove(name, this.#event(name, 'bucket deleted', who));
     if (removed === 'none') throw new Refusal('not_found', 'bucket not found', { missing: 'bucket' });
     if (removed === 'occupied') throw new Refusal('conflict', 'the bucket is not empty', { occupied: 'yes' });
+    for (const upload of removed) await this.#uploads.drop({ namespace, credential: who.credential }, upload).catch(() => undefined);
   }
 
   #event(name: string, message: string, who: Principal): Event {
-    return { subject: 'bucket', id: name, at: this.#clock.now(), type: 'audit', message, duration: null, extra: { by: who.namespace, credential: who.credential } };
+    return eventBy(who, this.#clock.now(), { subject: 'bucket', id: name, message });
   }
 }
 

@@ -8,7 +8,7 @@
 import type { Algorithm, Digest } from '../kit/digest.ts';
 import type {
   AccessKey, Artifact, ArtifactType, Audit, Blob, Bucket, Content, ContentState, Credential, Customer, CustomerKey, Download, Entitlement, Event, EventType, Ledger, Multipart,
-  Namespace, Part, Release, ReleaseFile, ReleaseStatus, Slot, StoredObject, Subject, Upload, Version,
+  Namespace, ObjectConditions, Part, Release, ReleaseFile, ReleaseStatus, Slot, StoredObject, Subject, Upload, Version,
 } from './model.ts';
 
 export interface Engine {
@@ -151,15 +151,6 @@ export interface ObjectFacts {
   readonly conditions: ObjectConditions;
 }
 
-/** What must hold of the version at hand, or of the newest one, at the moment of the change. An etag of `*` means any. */
-export interface ObjectConditions {
-  readonly match?: readonly string[] | undefined;
-  readonly noneMatch?: readonly string[] | undefined;
-  /** Whole seconds since the epoch. */
-  readonly modifiedAt?: number | undefined;
-  readonly size?: number | undefined;
-}
-
 /** Why nothing was published. */
 export type Unpublished = 'no_upload' | 'no_blob' | 'no_namespace' | 'no_bucket' | 'taken' | 'condition' | 'condition_absent';
 
@@ -266,8 +257,8 @@ export interface BucketFacts {
   /** By name; of one namespace, or of all. */
   list(namespace: string | null, page: Page): Promise<Bucket[]>;
   change(name: string, change: Partial<Pick<Bucket, 'versioning' | 'open' | 'settings'>>, event: Event): Promise<Bucket | undefined>;
-  /** Removes an empty one. */
-  remove(name: string, event: Event): Promise<'removed' | 'none' | 'occupied'>;
+  /** Removes one without objects, and what is open of multipart uploads in it; answers their uploads, which nobody needs any more. */
+  remove(name: string, event: Event): Promise<readonly string[] | 'none' | 'occupied'>;
   /** Versions and their bytes, counted when asked; of one bucket, or of all of a namespace. */
   usage(of: { readonly bucket: string } | { readonly namespace: string }): Promise<Usage>;
   /** A version of an object, or its newest. */

@@ -84,7 +84,7 @@ export async function openCore(engine: Engine, options: CoreOptions): Promise<Co
   const blobs = new Blobs(engine, clock);
   const sealer = new Sealer(engine, clock);
   const artifacts = new Artifacts(engine, clock, blobs, sealer);
-  const buckets = new Buckets(engine.catalog, clock);
+  const buckets = new Buckets(engine.catalog, clock, uploads);
   const ledgers = new Ledgers(engine.catalog, clock);
   const objects = new Objects({ engine, clock, buckets, uploads, blobs, sealer });
   const parts = new Parts({ engine, clock, buckets, uploads, objects });

@@ -3,6 +3,13 @@ import type { Catalog } from './engine.ts';
 import type { Event, EventType, Principal, Subject } from './model.ts';
 import { Refusal } from './refusal.ts';
 
+/** What somebody did to a thing, as the journal keeps it. */
+export function eventBy(
+  who: Principal, at: number, { subject, id, message, type = 'audit', more = {} }: Pick<Event, 'subject' | 'id' | 'message'> & { readonly type?: EventType; readonly more?: Event['extra'] },
+): Event {
+  return { subject, id, at, type, message, duration: null, extra: { by: who.namespace, credential: who.credential, ...more } };
+}
+
 /** What happened to things, and what people noted on them. The caller has been found to be allowed. */
 export class Journal {
   readonly #catalog: Catalog;
@@ -37,7 +44,6 @@ export class Journal {
   }
 
   #note(who: Principal, subject: Subject, id: string, message: string): Promise<void> {
-    const extra = { by: who.namespace, credential: who.credential };
-    return this.#catalog.journal.record([{ subject, id, at: this.#clock.now(), type: 'mutate', message, duration: null, extra }]);
+    return this.#catalog.journal.record([eventBy(who, this.#clock.now(), { subject, id, message, type: 'mutate' })]);
   }
 }

@@ -1,7 +1,8 @@
 import { createCipheriv, createDecipheriv, createHmac, hkdfSync, randomBytes } from 'node:crypto';
 import type { Clock } from '../kit/clock.ts';
-import { grants, isSystem, owns } from './access.ts';
+import { demandGrant, grants, isSystem, owns } from './access.ts';
 import type { Catalog, Page } from './engine.ts';
+import { eventBy } from './journal.ts';
 import { SYSTEM, type AccessKey, type Event, type Grant, type Principal } from './model.ts';
 import { Refusal } from './refusal.ts';
 import type { Vouchers } from './vouchers.ts';
@@ -9,6 +10,8 @@ import type { Vouchers } from './vouchers.ts';
 const cipher = 'aes-256-gcm';
 /** How ids of lent keys begin. */
 const lent = 'rs_pk_';
+/** How the credential of whoever shows an access key is named; no other has a space in its name. */
+const shown = 'key ';
 
 export interface KeysOptions {
   /** What secrets are enciphered with: at least 32 random bytes. */
@@ -54,12 +57,14 @@ export class Keys {
   }
 
   /** Keys of the caller's namespace; of all for the system. */
-  list(who: Principal, page: Page): Promise<AccessKey[]> {
+  async list(who: Principal, page: Page): Promise<AccessKey[]> {
+    demandGrant(who, 'admin');
     return this.#catalog.keys.list(isSystem(who) ? null : who.namespace, page);
   }
 
   /** Ends a key, and with it every URL that it signed. */
   async revoke(who: Principal, id: string): Promise<void> {
+    demandGrant(who, 'admin');
     const key = await this.#catalog.keys.get(id);
     const known = key && key.revokedAt === null && owns(who, key.namespace);
     if (!known || !(await this.#catalog.keys.revoke(id, this.#clock.now(), this.#event(key, 'access key revoked', who)))) throw new Refusal('not_found', 'access key not found');
@@ -67,9 +72,14 @@ export class Keys {
 
   /**
    * A key for URLs that a server signs on behalf of whoever asked it to. It is kept nowhere, and ends with the credential
-   * that was used.
+   * that was used. An access key is lent itself.
    */
   async lend({ namespace, credential }: Pick<Principal, 'namespace' | 'credential'>): Promise<{ id: string; secret: string }> {
+    if (credential.startsWith(shown)) {
+      const id = credential.slice(shown.length);
+      const opened = await this.open(id);
+      if (opened) return { id, secret: opened.secret };
+    }
     const known = await this.#vouchers.find(namespace, credential);
     if (!known) throw new Refusal('unauthenticated', 'the key of this token is gone; log in again');
     const id = `${lent}${Buffer.from(JSON.stringify([namespace, credential, known.nonce])).toString('base64url')}`;
@@ -80,10 +90,10 @@ export class Keys {
   async open(id: string): Promise<{ secret: string; who: Principal } | undefined> {
     if (id.startsWith(lent)) return this.#openLent(id);
     const { configured } = this.#options;
-    if (configured && id === configured.id) return { secret: configured.secret, who: { namespace: SYSTEM, credential: `key ${id}` } };
+    if (configured && id === configured.id) return { secret: configured.secret, who: { namespace: SYSTEM, credential: shown + id } };
     const key = await this.#catalog.keys.get(id);
     if (!key || key.revokedAt !== null) return undefined;
-    return { secret: this.#unseal(key.sealed, id), who: { namespace: key.namespace, credential: `key ${id}`, grant: key.grant } };
+    return { secret: this.#unseal(key.sealed, id), who: { namespace: key.namespace, credential: shown + id, grant: key.grant } };
   }
 
   async #openLent(id: string): Promise<{ secret: string; who: Principal } | undefined> {
@@ -116,7 +126,7 @@ export class Keys {
   }
 
   #event(key: AccessKey, message: string, who: Principal): Event {
-    return { subject: 'key', id: key.id, at: this.#clock.now(), type: 'audit', message, duration: null, extra: { by: who.namespace, credential: who.credential, name: key.name } };
+    return eventBy(who, this.#clock.now(), { subject: 'key', id: key.id, message, more: { name: key.name } });
   }
 }
 

@@ -1,8 +1,9 @@
 import type { Clock } from '../kit/clock.ts';
 import { Gathering } from '../kit/gathering.ts';
-import { demandSystem, owns } from './access.ts';
+import { demandGrant, demandSystem, owns } from './access.ts';
 import type { Catalog } from './engine.ts';
-import type { Event, Ledger, Principal } from './model.ts';
+import { eventBy } from './journal.ts';
+import type { Ledger, Principal } from './model.ts';
 import { Refusal } from './refusal.ts';
 
 /** Milliseconds between two notes of what was sent: a crash forgets no more than that. */
@@ -31,10 +32,8 @@ export class Ledgers {
   /** Sets what a namespace may. System only. */
   async setLimits(who: Principal, namespace: string, limits: Pick<Ledger, 'quota' | 'allowance'>): Promise<Ledger> {
     demandSystem(who);
-    const event: Event = {
-      subject: 'namespace', id: namespace, at: this.#clock.now(), type: 'mutate', message: 'limits set', duration: null,
-      extra: { by: who.namespace, credential: who.credential, quota: limits.quota, allowance: limits.allowance },
-    };
+    demandGrant(who, 'admin');
+    const event = eventBy(who, this.#clock.now(), { subject: 'namespace', id: namespace, message: 'limits set', type: 'mutate', more: { quota: limits.quota, allowance: limits.allowance } });
     if (!(await this.#catalog.ledgers.setLimits(namespace, limits, event))) throw new Refusal('not_found', 'namespace not found');
     return this.get(who, namespace);
   }

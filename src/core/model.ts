@@ -142,6 +142,25 @@ export interface StoredObject {
   readonly createdAt: number;
 }
 
+/** What must hold of the version at hand, or of the newest one, at the moment of a change. An etag of `*` means any. */
+export interface ObjectConditions {
+  readonly match?: readonly string[] | undefined;
+  readonly noneMatch?: readonly string[] | undefined;
+  /** Whole seconds since the epoch. */
+  readonly modifiedAt?: number | undefined;
+  readonly size?: number | undefined;
+}
+
+/** What keeps a version from being changed; undefined where all holds. A mark counts as none, and `condition_absent` says that there is none to match. */
+export function unmet({ match, noneMatch, modifiedAt, size }: ObjectConditions, version: StoredObject | undefined): 'condition' | 'condition_absent' | undefined {
+  const etag = version?.content?.etag;
+  const named = (tags: readonly string[]): boolean => etag !== undefined && (tags.includes('*') || tags.includes(etag));
+  if (match && !named(match)) return etag === undefined ? 'condition_absent' : 'condition';
+  if (noneMatch && named(noneMatch)) return 'condition';
+  if (modifiedAt !== undefined && Math.floor((version?.createdAt ?? 0) / 1000) !== modifiedAt) return 'condition';
+  return size === undefined || version?.content?.size === size ? undefined : 'condition';
+}
+
 /** An object that comes in numbered parts. Each part's bytes are an upload. */
 export interface Multipart {
   readonly id: string;

@@ -1,6 +1,7 @@
 import type { Clock } from '../kit/clock.ts';
 import { demandSystem, isSystem, makeCredential, owns, proves, sightOf, trustedBy } from './access.ts';
 import type { Catalog, Page } from './engine.ts';
+import { eventBy } from './journal.ts';
 import { SYSTEM, type Credential, type Event, type Namespace, type Principal } from './model.ts';
 import { Refusal } from './refusal.ts';
 import type { Vouchers } from './vouchers.ts';
@@ -145,8 +146,7 @@ export class Namespaces {
   }
 
   #event(namespace: string, message: string, who: Principal): Event {
-    const extra = { by: who.namespace, credential: who.credential };
-    return { subject: 'namespace', id: namespace, at: this.#clock.now(), type: 'audit', message, duration: null, extra };
+    return eventBy(who, this.#clock.now(), { subject: 'namespace', id: namespace, message });
   }
 }
 

@@ -3,14 +3,15 @@ import type { Algorithm, Digest } from '../kit/digest.ts';
 import { newId } from '../kit/ids.ts';
 import type { Blobs } from './blobs.ts';
 import type { Buckets } from './buckets.ts';
-import type { Engine, ObjectConditions, ObjectFacts, ObjectsPage, Publication, Retired } from './engine.ts';
+import type { Engine, ObjectFacts, ObjectsPage, Publication, Retired } from './engine.ts';
 import type { Body } from './ingest.ts';
-import type { Blob, Bucket, Event, Principal, StoredObject } from './model.ts';
+import { eventBy } from './journal.ts';
+import { unmet, type Blob, type Bucket, type Event, type ObjectConditions, type Principal, type StoredObject } from './model.ts';
 import { Refusal } from './refusal.ts';
 import { unpublished, type Sealer } from './sealer.ts';
 import type { Uploads } from './uploads.ts';
 
-export type { ObjectConditions, ObjectsPage } from './engine.ts';
+export type { ObjectsPage } from './engine.ts';
 
 const brief = 32 * 1024 * 1024;
 
@@ -54,13 +55,11 @@ export class Objects {
   /**
    * @throws Refusal as `put` does, for what is known before a byte has come.
    */
-  async demandPut(who: Principal, { bucket, key, conditions: { match, noneMatch } }: PutRequest): Promise<void> {
+  async demandPut(who: Principal, { bucket, key, conditions }: PutRequest): Promise<void> {
     await this.#buckets.get(who, bucket, 'write');
-    if (!match && !noneMatch) return;
-    const etag = (await this.#engine.catalog.buckets.object(bucket, key))?.content?.etag;
-    if (match && etag === undefined) throw unpublished('condition_absent');
-    const named = (tags: readonly string[]): boolean => etag !== undefined && (tags.includes('*') || tags.includes(etag));
-    if ((match && !named(match)) || (noneMatch && named(noneMatch))) throw unpublished('condition');
+    if (Object.values(conditions).every((condition) => condition === undefined)) return;
+    const why = unmet(conditions, await this.#engine.catalog.buckets.object(bucket, key));
+    if (why) throw unpublished(why);
   }
 
   /**
@@ -127,19 +126,12 @@ export class Objects {
     return { versionId, etag: facts.etag, blob };
   }
 
-  /**
-   * A version of an object, or its newest.
-   *
-   * @throws Refusal `not_found` where there is none, or it is a mark; `forbidden`.
-   */
-  async get(who: Principal, bucket: string, key: string, version?: { readonly id: string | null }): Promise<{ object: StoredObject; blob: Blob }> {
-    await this.#buckets.get(who, bucket, 'read');
-    const object = await this.#engine.catalog.buckets.object(bucket, key, version);
-    if (!object) throw new Refusal('not_found', 'object not found', { missing: version ? 'version' : 'object' });
-    if (!object.content) throw new Refusal('not_found', 'the object was deleted', { missing: 'object', marker: object.versionId ?? 'null', asked: version ? 'yes' : 'no' });
-    const blob = await this.#engine.catalog.blobs.get(object.content.blob);
+  /** The bytes of a version that the caller was found to be allowed to read. @throws Refusal `not_found` for a mark; `lost` */
+  async blob({ content }: StoredObject): Promise<Blob> {
+    if (!content) throw new Refusal('not_found', 'the object was deleted', { missing: 'object' });
+    const blob = await this.#engine.catalog.blobs.get(content.blob);
     if (!blob) throw new Refusal('lost', 'the bytes of this object are missing');
-    return { object, blob };
+    return blob;
   }
 
   open(blob: Blob): ReturnType<Blobs['open']> {
@@ -189,7 +181,7 @@ export class Objects {
   }
 
   #event(bucket: string, message: string, who: Principal): Event {
-    return { subject: 'bucket', id: bucket, at: this.#clock.now(), type: 'audit', message, duration: null, extra: { by: who.namespace, credential: who.credential } };
+    return eventBy(who, this.#clock.now(), { subject: 'bucket', id: bucket, message });
   }
 }
 

@@ -34,6 +34,24 @@ export const plainStatuses: Record<Reason, number> = {
   lost: 500,
 };
 
+/** Headers that say more of a refusal, whatever the form of the answer. */
+export function plainHeaders({ code, details }: Refused): Record<string, string | number> {
+  switch (code) {
+    case 'unauthenticated':
+      return { 'WWW-Authenticate': 'Bearer' };
+    case 'unavailable':
+      return { 'Retry-After': 5 };
+    case 'full':
+      return { 'Retry-After': 60 };
+    case 'offset_mismatch':
+      return { 'Upload-Offset': details['offset'] ?? 0 };
+    case 'out_of_range':
+      return { 'Content-Range': `bytes */${details['size'] ?? '*'}` };
+    default:
+      return {};
+  }
+}
+
 /** How a face says no: a status for every reason, forgetting none, and the form of the answer. */
 export interface Wording {
   readonly statuses: Readonly<Record<Reason, number>>;

@@ -8,15 +8,11 @@
 import { createHash, randomUUID } from 'node:crypto';
 import { existsSync, mkdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join, resolve } from 'node:path';
-import { pathToFileURL } from 'node:url';
+import { join } from 'node:path';
 import { DatabaseSync } from '@photostructure/sqlite';
 import type { Catalog, Publication } from '../../src/core/engine.ts';
 import type { Event } from '../../src/core/model.ts';
-
-/** The build's, because a thread cannot be started from here. */
-const built = pathToFileURL(resolve('dist/engines/embedded/catalog.js')).href;
-const { openCatalog } = (await import(built)) as typeof import('../../src/engines/embedded/catalog.ts');
+import { openCatalog } from './built.ts';
 
 const sha512Of = (text: string): string => createHash('sha512').update(text).digest('hex');
 const event: Event = { subject: 'artifact', id: 'x', at: 1, type: 'audit', message: 'm', duration: null, extra: {} };

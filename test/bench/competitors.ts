@@ -4,6 +4,7 @@ import { accessSync, constants, mkdirSync, readFileSync, writeFileSync } from 'n
 import { delimiter, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { s3Key, type DialectName } from './dialects.ts';
+import { fillCatalog, fillTree } from './fill.ts';
 import type { Command } from './proc.ts';
 
 export interface Competitor {
@@ -14,6 +15,8 @@ export interface Competitor {
   /** Its version, or what tells a reader which one it was. */
   version(): string;
   command(port: number, folder: string): Command;
+  /** Puts objects into a folder before the server starts in it; absent where that cannot be done. */
+  fill?(folder: string, keys: number): Promise<void>;
 }
 
 /** The key that the servers under test know; they live for seconds, on loopback. */
@@ -34,6 +37,7 @@ function stowage(durability: 'strict' | 'relaxed', dialect: DialectName = 'stowa
     name: `stowage ${durability}`,
     dialect,
     missing: () => (present(join(root, 'dist/main.js')) ? undefined : 'dist/main.js is not built'),
+    ...(dialect === 'stowage-s3' ? { fill: fillCatalog } : {}),
     version: () => execFileSync('git', ['describe', '--always', '--dirty'], { cwd: root, encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] }).trim(),
     command: (port, folder) => ({
       file: process.execPath,
@@ -133,6 +137,7 @@ http {
 const versitygw: Competitor = {
   name: 'versitygw',
   dialect: 's3',
+  fill: async (folder, keys) => fillTree(folder, keys),
   missing: () => missingFrom('versitygw'),
   version: () => /Version *: *(\S+)/i.exec(said('versitygw', ['--version']))?.[1] ?? 'of unknown version',
   command: (port, folder) => ({
@@ -146,7 +151,7 @@ const moto: Competitor = {
   name: 'moto',
   dialect: 's3',
   missing: () => missingFrom('moto_server'),
-  version: () => said('moto_server', ['--version']).split('\n').at(-1) ?? '',
+  version: () => /^\d[\d.]+$/m.exec(said('python3', ['-c', 'import moto; print(moto.__version__)']))?.[0] ?? 'of unknown version',
   command: (port) => ({ file: find('moto_server')!, args: ['-H', '127.0.0.1', '-p', String(port)] }),
 };
 

@@ -1,5 +1,6 @@
 /** How each server is spoken to: what begins an upload, carries its bytes, ends it, and fetches it back. */
-import { presign } from '../../src/faces/s3/signing/presign.ts';
+import { presignByHand } from '../support/sigv4.ts';
+import { fullBucket } from './full.ts';
 import { text, Wire, type Answer, type Body, type Request } from './wire.ts';
 
 /** Where an upload's bytes go; a dialect keeps here what it needs to go on. */
@@ -28,6 +29,18 @@ export interface Dialect {
   finish(wire: Wire, place: Place, digests: Digests | undefined): Promise<string>;
   /** A whole small upload in as few requests as the protocol has. */
   small?(wire: Wire, name: string, body: Body): Promise<void>;
+  /** Objects that come in numbered parts. */
+  readonly parts?: Parts;
+  /** A page of keys behind one; answers how many it has. */
+  list?(wire: Wire, after: string, page: number): Promise<number>;
+}
+
+export interface Parts {
+  /** Answers its id. */
+  begin(wire: Wire, name: string): Promise<string>;
+  /** Sends a part; answers its tag. */
+  send(wire: Wire, part: { readonly name: string; readonly id: string; readonly number: number }, body: Body): Promise<string>;
+  complete(wire: Wire, name: string, id: string, tags: readonly string[]): Promise<void>;
 }
 
 /** Sends a request that must succeed. */
@@ -137,11 +150,9 @@ export const s3Key = { id: 'AKIDBENCH', secret: 'bench-secret-of-no-worth' };
 
 /** S3, by presigned URLs: each request is signed, and no body is hashed by the client. */
 async function s3(wire: Wire, port: number): Promise<Dialect> {
-  const sign = (method: 'GET' | 'PUT', key: string): string => {
-    const url = presign({
-      method, endpoint: `http://127.0.0.1:${port}`, bucket: 'bench', key, expires: 3600, region: 'us-east-1', keyId: s3Key.id, secret: s3Key.secret, now: Date.now(),
-    });
-    return url.slice(url.indexOf('/', 'http://'.length));
+  const sign = (method: 'GET' | 'POST' | 'PUT', key: string, query: Readonly<Record<string, string>> = {}): string => {
+    const url = new URL(`http://127.0.0.1:${port}/${fullBucket}${key === '' ? '' : `/${key}`}?${new URLSearchParams(query).toString()}`);
+    return presignByHand({ key: { accessKeyId: s3Key.id, secretAccessKey: s3Key.secret }, method, url }, 3600).slice(url.origin.length);
   };
   // Whoever comes first makes it.
   await wire.send({ method: 'PUT', path: sign('PUT', '') });
@@ -155,7 +166,32 @@ async function s3(wire: Wire, port: number): Promise<Dialect> {
     async small(wire, name, body) {
       await must(wire, { method: 'PUT', path: sign('PUT', name), headers: bytes }, body);
     },
+    parts: {
+      begin: async (wire, name) => inXml(await must(wire, { method: 'POST', path: sign('POST', name, { uploads: '' }) }), 'UploadId'),
+      async send(wire, { name, id, number }, body) {
+        const answer = await must(wire, { method: 'PUT', path: sign('PUT', name, { partNumber: String(number), uploadId: id }), headers: bytes }, body);
+        return answer.headers['etag']!;
+      },
+      async complete(wire, name, id, tags) {
+        const named = tags.map((tag, at) => `<Part><PartNumber>${at + 1}</PartNumber><ETag>${tag}</ETag></Part>`).join('');
+        const content = Buffer.from(`<CompleteMultipartUpload xmlns="http://s3.amazonaws.com/doc/2006-03-01/">${named}</CompleteMultipartUpload>`);
+        const answer = await must(wire, { method: 'POST', path: sign('POST', name, { uploadId: id }), headers: { 'Content-Type': 'application/xml' } }, { length: content.length, pieces: [content] });
+        // S3 may say no behind a 200.
+        inXml(answer, 'ETag');
+      },
+    },
+    async list(wire, after, page) {
+      const answer = await must(wire, { method: 'GET', path: sign('GET', '', { 'list-type': '2', 'max-keys': String(page), 'start-after': after }) });
+      return answer.body.toString().split('<Key>').length - 1;
+    },
   };
+}
+
+/** The text of an element. */
+function inXml({ body }: Answer, name: string): string {
+  const found = new RegExp(`<${name}>([^<]+)</${name}>`).exec(body.toString())?.[1];
+  if (found === undefined) throw new Error(`no ${name} in ${body.toString().slice(0, 300)}`);
+  return found;
 }
 
 function located(answer: Pick<Answer, 'headers'>): string {

@@ -16,6 +16,10 @@ export type Work =
   | { readonly kind: 'many'; readonly uploads: number; readonly size: number }
   /** `count` uploads of `size` bytes, each made into what a reader can fetch, over `lanes` connections. */
   | { readonly kind: 'small'; readonly count: number; readonly size: number; readonly lanes: number }
+  /** One object in `count` parts of `size` bytes each, sent over `lanes` connections and then put together. */
+  | { readonly kind: 'parts'; readonly count: number; readonly size: number; readonly lanes: number }
+  /** `count` pages of `page` keys each, from anywhere in a bucket that was given `keys` objects before. */
+  | { readonly kind: 'list'; readonly keys: number; readonly page: number; readonly count: number }
   /** One download of what was uploaded before, from `from` on. */
   | { readonly kind: 'fetch'; readonly size: number; readonly from: number }
   /** Questions to a catalog that was filled before. */

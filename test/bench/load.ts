@@ -9,6 +9,7 @@ import { createHash, randomFillSync } from 'node:crypto';
 import { closeSync, openSync, readSync } from 'node:fs';
 import { promisify } from 'node:util';
 import { speak, type Dialect, type Digests, type Place } from './dialects.ts';
+import { fullKey } from './full.ts';
 import type { Job, Report, Work } from './job.ts';
 import { askCatalog } from './operations.ts';
 import { cpuSeconds, idle, machineCpuSeconds, ownCpuSeconds } from './proc.ts';
@@ -171,6 +172,39 @@ async function fetch({ size, from }: Of<'fetch'>): Promise<Report> {
   });
 }
 
+async function parts({ count, size, lanes }: Of<'parts'>): Promise<Report> {
+  const connections = await Promise.all(Array.from({ length: lanes }, () => connected()));
+  const [{ wire, dialect }] = connections as [{ wire: Wire; dialect: Dialect }];
+  const parted = dialect.parts!;
+  return measured(async () => {
+    const id = await parted.begin(wire, 'parts');
+    const tags: string[] = [];
+    let next = 0;
+    const lane = async (connection: Wire): Promise<void> => {
+      while (next < count) {
+        const at = next++;
+        tags[at] = await parted.send(connection, { name: 'parts', id, number: at + 1 }, repeated(block, size));
+      }
+    };
+    const [appended] = await timed(() => Promise.all(connections.map((connection) => lane(connection.wire))));
+    const [finish] = await timed(() => parted.complete(wire, 'parts', id, tags));
+    return { seconds: appended + finish, append: appended, finish, bytes: count * size };
+  });
+}
+
+async function list({ keys, page, count }: Of<'list'>): Promise<Report> {
+  const { wire, dialect } = await connected();
+  return measured(async () => {
+    const [seconds] = await timed(async () => {
+      for (let n = 0; n < count; n += 1) {
+        const found = await dialect.list!(wire, fullKey(Math.floor(Math.random() * (keys - page))), page);
+        if (found !== page) throw new Error(`${found} keys came, ${page} were due`);
+      }
+    });
+    return { seconds, bytes: 0 };
+  });
+}
+
 async function catalog(): Promise<Report> {
   const { wire, dialect } = await connected();
   return measured(async () => {
@@ -191,6 +225,10 @@ async function run(): Promise<Report> {
       return many(work);
     case 'small':
       return small(work);
+    case 'parts':
+      return parts(work);
+    case 'list':
+      return list(work);
     case 'fetch':
       return fetch(work);
     case 'catalog':

@@ -67,13 +67,27 @@ async function attempt(row: string, who: string, work: () => Promise<Sample>, re
   }
 }
 
-async function round(row: Row, ground: Ground, running: Map<CompetitorId, Competitor>, results: Results): Promise<void> {
+async function round(row: Row, ground: Ground, { running, filled }: { running: Map<CompetitorId, Competitor>; filled: Map<CompetitorId, string> }, results: Results): Promise<void> {
   const { work } = row;
   for (const id of row.against) {
     const competitor = running.get(id);
-    if (competitor) await attempt(row.name, competitor.name, () => measure(ground, competitor, work, limit), results);
+    if (competitor) await attempt(row.name, competitor.name, () => measure(ground, competitor, work, limit, filled.get(id)), results);
   }
   if (row.sha512 && work.kind === 'whole') await attempt(row.name, 'sha512 alone', () => measureHash(ground.payload(work.size)), results);
+}
+
+/** Where each server finds what was put there for it before it started. */
+async function fill({ work, against }: Row, ground: Ground, running: Map<CompetitorId, Competitor>): Promise<Map<CompetitorId, string>> {
+  const filled = new Map<CompetitorId, string>();
+  if (work.kind !== 'list') return filled;
+  for (const id of against) {
+    const competitor = running.get(id);
+    if (!competitor?.fill) continue;
+    const folder = ground.fresh();
+    await competitor.fill(folder, work.keys);
+    filled.set(id, folder);
+  }
+  return filled;
 }
 
 /** Gives the smallest and the largest catalog of a folder to a server each, and asks both in turns. */
@@ -111,7 +125,9 @@ async function bench(ground: Ground): Promise<void> {
       say(`\n${row.title}: skipped, it needs ${printSize(need)} in ${options.folder}`);
       continue;
     }
-    for (let run = 0; run < runs; run += 1) await round(row, ground, running, results);
+    const filled = await fill(row, ground, running);
+    for (let run = 0; run < runs; run += 1) await round(row, ground, { running, filled }, results);
+    for (const folder of filled.values()) ground.remove(folder);
     if (results.who(row.name).length > 0) say(`\n${rowTable(row, results)}`);
   }
   if (options.catalog !== undefined) {

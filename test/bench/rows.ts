@@ -18,6 +18,8 @@ const GiB = 1024 * MiB;
 const everyone: readonly CompetitorId[] = ['strict', 'relaxed', 'bare', 'tusServer', 'tusd', 'dockerRegistry', 'nginx'];
 /** The same work for everyone, by the same protocol. */
 const tus: readonly CompetitorId[] = ['strictTus', 'relaxedTus', 'tusServer', 'tusd'];
+/** Those that can be given a full bucket before they start. */
+const full: readonly CompetitorId[] = ['strictS3', 'versitygw'];
 /** S3 servers, by presigned URLs. */
 const s3: readonly CompetitorId[] = ['strictS3', 'relaxedS3', 'versitygw', 'moto'];
 /** Those who make an upload into something with an address of its own content. */
@@ -52,6 +54,8 @@ export function rows(quick: boolean): Row[] {
     against: ['strict', 'relaxed', 'bare', 'tusServer', 'tusd', 'nginx'],
   });
   const overS3 = ({ name, title, work }: Row): Row => ({ name: `s3-${name}`, title: `S3, ${title}`, work, against: s3 });
+  const part = Math.max((100 * MiB) / scale, 5 * MiB);
+  const keys = quick ? 10_000 : 1_000_000;
   const fewer = quick ? 100 : 2000;
   const chunks = quick ? 16 : 1000;
   const throughTus = (row: Row): Row => ({ name: `tus-${row.name}`, title: `through tus, ${row.title}`, work: row.work, against: tus });
@@ -72,6 +76,11 @@ export function rows(quick: boolean): Row[] {
     overS3({ name: 'put-1M', title: 'PUT of 1 MiB', work: { kind: 'whole', size: MiB }, against: s3 }),
     overS3({ name: 'put-4K', title: `${fewer} PUTs of 4 KiB, 64 connections`, work: { kind: 'small', count: fewer, size: 4 * KiB, lanes: 64 }, against: s3 }),
     overS3({ ...many(64, 16 * MiB), name: 'put-64', title: `64 PUTs of ${named(16 * MiB)} at once` }),
+    overS3({
+      name: 'parts', title: `10 parts of ${printSize(part)} over 4 connections, put together`,
+      work: { kind: 'parts', count: 10, size: part, lanes: 4 }, against: s3,
+    }),
+    { name: 's3-list', title: `S3, pages of 1000 of ${keys} keys`, work: { kind: 'list', keys, page: 1000, count: 20 }, against: full },
     overS3({ ...fetch('get-1G', 0, `GET of ${named(GiB)}`) }),
     { name: 'small', title: `${count} uploads of 4 KiB with conversion, 8 connections`, work: { kind: 'small', count, size: 4 * KiB, lanes: 8 }, against: everyone },
     whole('artifact-1M', MiB, '1 MiB'),
@@ -92,8 +101,14 @@ export function footprint({ work }: Row): number {
     case 'whole':
     case 'fetch':
       return 2 * work.size;
+    case 'parts':
+      // The parts, and the whole that some copy them into.
+      return 2 * work.count * work.size;
     case 'catalog':
       return 0;
+    case 'list':
+      // A record or an inode for each.
+      return 2 * KiB * work.keys;
     case 'many':
       return work.uploads * work.size;
     default:

@@ -59,10 +59,10 @@ export function markdown(rows: readonly Row[], results: Results, verdicts: reado
 
 /** What a row's speed is counted in. */
 function unit({ work }: Row): { name: string; metric: Metric; each: string; cpu: Metric } {
-  if (work.kind === 'small') {
-    const { count } = work;
+  if (work.kind === 'small' || work.kind === 'list') {
+    const { count, kind } = work;
     return {
-      name: 'uploads/s',
+      name: kind === 'list' ? 'pages/s' : 'uploads/s',
       metric: (sample) => count / sample.seconds,
       each: 'ms each',
       cpu: (sample) => (1000 * sample.serverCpu) / count,

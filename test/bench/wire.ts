@@ -42,8 +42,10 @@ export function text(json: unknown): Body {
 }
 
 export class Wire {
-  readonly #socket: Socket;
-  readonly #host: string;
+  #socket: Socket;
+  readonly #port: number;
+  /** The server said that it closes the connection; the next request takes a new one. */
+  #ended = false;
   #reader: AnswerReader | undefined;
   #settle: { resolve: (answer: Answer) => void; reject: (error: Error) => void } | undefined;
   #fault: Error | undefined;
@@ -51,30 +53,39 @@ export class Wire {
   #goOn: () => void = () => undefined;
 
   private constructor(socket: Socket, port: number) {
-    this.#socket = socket;
-    this.#host = `127.0.0.1:${port}`;
+    this.#port = port;
+    this.#socket = this.#attend(socket);
+  }
+
+  static async open(port: number): Promise<Wire> {
+    return new Wire(await dial(port), port);
+  }
+
+  #attend(socket: Socket): Socket {
+    const whileAt = (work: () => void) => (): void => {
+      if (this.#socket === socket && !this.#ended) work();
+    };
     socket.setNoDelay(true);
     socket.on('data', (chunk) => this.#take(chunk));
     socket.on('drain', () => this.#goOn());
-    socket.on('error', (error) => this.#fail(error));
-    socket.on('close', () => this.#fail(new Error('the server closed the connection')));
-  }
-
-  static open(port: number): Promise<Wire> {
-    return new Promise((resolve, reject) => {
-      const socket = connect({ port, host: '127.0.0.1' }, () => resolve(new Wire(socket, port)));
-      socket.once('error', reject);
-    });
+    socket.on('error', (error) => whileAt(() => this.#fail(error))());
+    socket.on('close', whileAt(() => this.#fail(new Error('the server closed the connection'))));
+    return socket;
   }
 
   /** Sends a request and reads its answer; with `keep` false the answer's body is counted and thrown away. */
   async send(request: Request, body?: Body, keep = true): Promise<Answer> {
     if (this.#fault) throw this.#fault;
+    if (this.#ended) {
+      this.#socket.destroy();
+      this.#socket = this.#attend(await dial(this.#port));
+      this.#ended = false;
+    }
     const answer = new Promise<Answer>((resolve, reject) => (this.#settle = { resolve, reject }));
     // Whoever waits for the answer hears of its failure; writing below may see the failure first.
     answer.catch(() => undefined);
     this.#reader = new AnswerReader(keep);
-    const lines = [`${request.method} ${request.path} HTTP/1.1`, `Host: ${this.#host}`];
+    const lines = [`${request.method} ${request.path} HTTP/1.1`, `Host: 127.0.0.1:${this.#port}`];
     for (const [name, value] of Object.entries(request.headers ?? {})) lines.push(`${name}: ${value}`);
     if (body || request.method !== 'GET') lines.push(`Content-Length: ${body?.length ?? 0}`);
     this.#socket.cork();
@@ -104,6 +115,7 @@ export class Wire {
     const answer = this.#reader?.take(chunk);
     if (!answer) return;
     this.#reader = undefined;
+    this.#ended = answer.headers['connection']?.toLowerCase() === 'close';
     const settle = this.#settle;
     this.#settle = undefined;
     settle?.resolve(answer);
@@ -114,6 +126,13 @@ export class Wire {
     this.#settle?.reject(this.#fault);
     this.#goOn();
   }
+}
+
+function dial(port: number): Promise<Socket> {
+  return new Promise((resolve, reject) => {
+    const socket = connect({ port, host: '127.0.0.1' }, () => resolve(socket.off('error', reject)));
+    socket.once('error', reject);
+  });
 }
 
 /** Reads one answer: head, then a body with a length or in chunks. */

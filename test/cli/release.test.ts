@@ -55,6 +55,23 @@ test('a pipeline creates, uploads and publishes; each step may be done again; a 
   expect([piped.exit, Buffer.from(piped.out, 'latin1').equals(content)]).toEqual([0, true]);
 });
 
+test('the same bytes registered twice are one choice, other bytes of that name another', async () => {
+  const { id } = (await release(operator, 'create', 'app', '3.0.0', '--json')).json<{ id: string }>();
+  const register = async (bytes: Buffer): Promise<string> => {
+    const slot = await releasy.must<{ artifact_id: string; object_key: string; upload_url: string }>('POST', `/v1/releases/${id}/artifacts/presign`, { filename: 'f', platform: 'any' });
+    await fetch(slot.upload_url, { method: 'PUT', body: new Uint8Array(bytes) });
+    const { artifact_id, object_key } = slot;
+    await releasy.must('POST', `/v1/releases/${id}/artifacts`, { artifact_id, object_key, checksum: createHash('sha256').update(bytes).digest('hex'), size: bytes.length, platform: 'any' });
+    return artifact_id;
+  };
+  for (const _ of [1, 2]) await register(content);
+  await release(operator, 'publish', 'app@3.0.0');
+  expect((await release(customer, 'download', 'app@3.0.0', join(ground.folder, 'one'))).exit).toBe(0);
+  const other = await register(Buffer.from('other'));
+  expect(await release(customer, 'download', 'app@3.0.0', join(ground.folder, 'one'))).toMatchObject({ exit: 2, err: expect.stringContaining(`${other}  any  f`) });
+  expect((await release(customer, 'download', 'app@3.0.0', '-', '--artifact', other)).out).toBe('other');
+});
+
 test('what makes no sense, or is not for the caller, is told with its exit code', async () => {
   expect(await release({ ...operator, RELEASY_ADMIN_API_KEY: '' }, 'create', 'a', '1')).toMatchObject({ exit: 2, err: expect.stringContaining('set RELEASY_ADMIN_API_KEY or RELEASY_OPERATOR_TOKEN') });
   expect(await release(customer, 'publish', 'app@1.0.0')).toMatchObject({ exit: 2 });

@@ -94,8 +94,9 @@ async function judgeUpload(core: Core, facts: readonly Fact[], key: string, id: 
 async function judgePut(core: Core, facts: readonly Fact[], key: string, size: number): Promise<string[]> {
   const put = facts.findLast((fact) => fact.did === `put ${key}`)?.offset;
   if (put === undefined) return [];
-  const { blob } = await core.objects.get(who, 'bucket', key);
-  const reader = await core.blobs.open(blob);
+  const object = await core.objects.peek('bucket', key);
+  if (!object) return [`the ${key} object is gone`];
+  const reader = await core.blobs.open(await core.objects.blob(object));
   const text = (await collect(reader.read(0, reader.size))).toString();
   await reader.close();
   return [put, put + 1].some((seed) => text === piece(seed, size)) ? [] : [`the ${key} object is not of put ${put}`];
@@ -118,8 +119,8 @@ async function judgeMultipart(core: Core, facts: readonly Fact[]): Promise<strin
     const all = await core.parts.parts(multipart, 0, 10);
     await core.parts.complete(who, multipart, all, { bucket: 'bucket', key: 'key', conditions: {} }, { etag: 'etag', about: '{}' }, () => 'done');
   }
-  const { blob } = await core.objects.get(who, 'bucket', 'key');
-  return compareBlob(core, blob, 'the object', 'first');
+  const object = await core.objects.peek('bucket', 'key');
+  return object ? compareBlob(core, await core.objects.blob(object), 'the object', 'first') : ['the object is gone'];
 }
 
 async function judgeArtifact(core: Core, facts: readonly Fact[], name: string, key: string): Promise<string[]> {

@@ -1,6 +1,6 @@
 /** Every operation, by every way of proving who asks. An operation without a row here fails. */
 import { createHash } from 'node:crypto';
-import { CreateBucketCommand, PutObjectCommand } from '@aws-sdk/client-s3';
+import { CreateBucketCommand, CreateMultipartUploadCommand, PutObjectCommand, UploadPartCommand, type S3Client } from '@aws-sdk/client-s3';
 import { s3Client } from '../support/s3.ts';
 import { operationNames } from '../../src/faces/s3/operations.ts';
 import { canonicalRequest, encode, stringToSign } from '../../src/faces/s3/signing/canonical.ts';
@@ -74,6 +74,7 @@ const rows: Readonly<Record<string, readonly [method: string, target: string, ne
 };
 
 let world: World;
+let s3: S3Client;
 const keys = new Map<string, { accessKeyId: string; secretAccessKey: string }>();
 const permissions: readonly Permission[] = ['read', 'write', 'delete', 'admin'];
 
@@ -81,7 +82,7 @@ beforeAll(async () => {
   world = await openWorld();
   await world.addNamespace('owner');
   await world.addNamespace('stranger');
-  const s3 = await s3Client(world, { as: 'owner' });
+  s3 = await s3Client(world, { as: 'owner' });
   await s3.send(new CreateBucketCommand({ Bucket: 'b-matrix' }));
   await s3.send(new CreateBucketCommand({ Bucket: 'b-elsewhere' }));
   await s3.send(new PutObjectCommand({ Bucket: 'b-matrix', Key: 'k', Body: 'x' }));
@@ -97,14 +98,14 @@ afterAll(() => world.close());
 type Form = 'header' | 'query';
 
 /** Sends a request signed by hand; answers status and code. */
-async function send(form: Form, key: string, row: (typeof rows)[string], tamper: 'signature' | 'time' | undefined = undefined): Promise<[number, string | undefined]> {
+async function send(form: Form, key: string, row: (typeof rows)[string], tamper: 'signature' | 'time' | undefined = undefined, body = ''): Promise<[number, string | undefined]> {
   const [method, target, , extra = {}] = row;
   const { accessKeyId, secretAccessKey } = keys.get(key)!;
   const { host } = new URL(world.s3Url);
   const at = world.clock.now() - (tamper === 'time' ? 3_600_000 : 0);
   const date = new Date(at).toISOString().replaceAll(/[-:]|\.\d+/g, '');
   const scope = { date: date.slice(0, 8), region: 'us-east-1' };
-  const payload = form === 'header' ? createHash('sha256').update('').digest('hex') : 'UNSIGNED-PAYLOAD';
+  const payload = form === 'header' ? createHash('sha256').update(body).digest('hex') : 'UNSIGNED-PAYLOAD';
   const headers: Record<string, string> = { host, ...extra, ...(form === 'header' ? { 'x-amz-content-sha256': payload, 'x-amz-date': date } : {}) };
   const signed = Object.keys(headers).toSorted();
   const query = { 'X-Amz-Algorithm': 'AWS4-HMAC-SHA256', 'X-Amz-Credential': `${accessKeyId}/${scopeOf(scope)}`, 'X-Amz-Date': date, 'X-Amz-Expires': '60', 'X-Amz-SignedHeaders': signed.join(';') };
@@ -114,7 +115,7 @@ async function send(form: Form, key: string, row: (typeof rows)[string], tamper:
   const signature = tamper === 'signature' ? right.replace(/^./, (digit) => (digit === '0' ? '1' : '0')) : right;
   const { host: _, ...sent } = headers;
   const authorization = form === 'header' ? { authorization: `AWS4-HMAC-SHA256 Credential=${accessKeyId}/${scopeOf(scope)}, SignedHeaders=${signed.join(';')}, Signature=${signature}` } : {};
-  return answered(await fetch(`${world.s3Url}${form === 'header' ? whole : `${whole}&X-Amz-Signature=${signature}`}`, { method, headers: { ...sent, ...authorization } }));
+  return answered(await fetch(`${world.s3Url}${form === 'header' ? whole : `${whole}&X-Amz-Signature=${signature}`}`, { method, headers: { ...sent, ...authorization }, ...(body === '' ? {} : { body }) }));
 }
 
 async function answered(answer: Response): Promise<[number, string | undefined]> {
@@ -153,9 +154,68 @@ describe.each(Object.entries(rows))('%s', (name, row) => {
   });
 });
 
-test('what a key is for it may do', async () => {
-  for (const name of ['GetObject', 'HeadObject', 'ListObjects', 'GetBucketLocation', 'GetObjectTagging']) expect((await send('header', 'read', rows[name]!))[0]).toBe(200);
-  expect((await send('query', 'write', rows['PutObject']!))[0]).toBe(200);
-  expect((await send('header', 'delete', rows['DeleteObject']!))[0]).toBe(204);
-  expect((await send('header', 'admin', rows['GetBucketPolicyStatus']!))[0]).toBe(200);
+/** What an operation needs, how it is asked, with which body, and what the answer is where it may be done. */
+interface Ask {
+  readonly needs: readonly Permission[];
+  readonly method: string;
+  /** What is asked for, which is made first where that has to be. */
+  readonly target: (fresh: string) => string | Promise<string>;
+  readonly headers?: Record<string, string>;
+  readonly body?: string;
+  readonly status: number;
+}
+
+const begun = async (): Promise<string> => (await s3.send(new CreateMultipartUploadCommand({ Bucket: 'b-matrix', Key: 'k' }))).UploadId!;
+/** The MD5 of `part`. */
+const partTag = createHash('md5').update('part').digest('hex');
+
+const asks: Readonly<Record<string, Ask>> = {
+  ListBuckets: { needs: [], method: 'GET', target: () => '/', status: 200 },
+  ListObjects: { needs: ['read'], method: 'GET', target: () => '/b-matrix', status: 200 },
+  GetObject: { needs: ['read'], method: 'GET', target: () => '/b-matrix/k', status: 200 },
+  HeadObject: { needs: ['read'], method: 'HEAD', target: () => '/b-matrix/k', status: 200 },
+  PutObject: { needs: ['write'], method: 'PUT', target: (fresh) => `/b-matrix/put-${fresh}`, body: 'put', status: 200 },
+  CreateMultipartUpload: { needs: ['write'], method: 'POST', target: () => '/b-matrix/k?uploads=', status: 200 },
+  UploadPart: { needs: ['write'], method: 'PUT', target: async () => `/b-matrix/k?partNumber=1&uploadId=${await begun()}`, body: 'part', status: 200 },
+  CompleteMultipartUpload: {
+    needs: ['write'], method: 'POST', status: 200,
+    target: async () => {
+      const UploadId = await begun();
+      await s3.send(new UploadPartCommand({ Bucket: 'b-matrix', Key: 'k', UploadId, PartNumber: 1, Body: 'part' }));
+      return `/b-matrix/k?uploadId=${UploadId}`;
+    },
+    body: `<CompleteMultipartUpload><Part><PartNumber>1</PartNumber><ETag>${partTag}</ETag></Part></CompleteMultipartUpload>`,
+  },
+  CopyObject: { needs: ['read', 'write'], method: 'PUT', target: (fresh) => `/b-matrix/copy-${fresh}`, headers: { 'x-amz-copy-source': 'b-matrix/k' }, status: 200 },
+  DeleteObject: { needs: ['delete'], method: 'DELETE', target: () => '/b-matrix/none', status: 204 },
+  DeleteObjects: { needs: ['delete'], method: 'POST', target: () => '/b-matrix?delete=', body: '<Delete><Object><Key>none</Key></Object></Delete>', status: 200 },
+  CreateBucket: { needs: ['admin'], method: 'PUT', target: (fresh) => `/made-${fresh}`, status: 200 },
+  DeleteBucket: {
+    needs: ['admin'], method: 'DELETE', status: 204,
+    target: async (fresh) => {
+      await s3.send(new CreateBucketCommand({ Bucket: `doomed-${fresh}` }));
+      return `/doomed-${fresh}`;
+    },
+  },
+  PutBucketCors: {
+    needs: ['admin'], method: 'PUT', target: () => '/b-matrix?cors=', status: 200,
+    body: '<CORSConfiguration><CORSRule><AllowedOrigin>*</AllowedOrigin><AllowedMethod>GET</AllowedMethod></CORSRule></CORSConfiguration>',
+  },
+};
+
+describe('R7: every combination of permissions may do what it is for, and nothing else', () => {
+  const combinations = Array.from({ length: 16 }, (_, bits) => permissions.filter((_permission, at) => (bits & (1 << at)) !== 0));
+
+  test.each(combinations.map((granted) => [granted.join('+') || 'nothing', granted] as const))('%s', async (name, granted) => {
+    // No key is made for nothing: one whose permissions are all of another bucket stands for it.
+    const wish = granted.length === 0 ? { buckets: ['b-elsewhere'] } : { permissions: Object.fromEntries(granted.map((one) => [one, true])) };
+    keys.set(name, await world.accessKey('owner', wish));
+    for (const form of ['header', 'query'] as const) {
+      for (const [operation, { needs, method, target, headers, body, status }] of Object.entries(asks)) {
+        const place = await target(`${combinations.indexOf(granted)}-${form}`);
+        const outcome = await send(form, name, [method, place, 'nothing', headers ?? {}], undefined, body);
+        expect([form, operation, ...outcome]).toEqual([form, operation, ...(needs.every((need) => granted.includes(need)) ? [status, undefined] : denied(method))]);
+      }
+    }
+  });
 });

@@ -12,7 +12,7 @@ const secret = 'wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY';
 const runs = Number(process.env['STOWAGE_SIGV4_RUNS'] ?? 2000);
 
 const check = (request: RawRequest, now = Date.now()): Promise<Signed | undefined> =>
-  verify(request, { now, window: 300_000, region: undefined, secret: async (keyId) => (keyId === id ? secret : undefined) });
+  verify(request, { now, window: 300_000, secret: async (keyId) => (keyId === id ? secret : undefined) });
 
 const settings: S3ClientConfig = {
   region: 'us-east-1', endpoint: 'http://127.0.0.1:13001', forcePathStyle: true, credentials: { accessKeyId: id, secretAccessKey: secret },
@@ -104,7 +104,7 @@ describe('what was changed on the way', () => {
   test.each<[string, (request: RawRequest) => RawRequest, string]>([
     ['an x-amz- header that was not signed', (request) => ({ ...request, headers: [...request.headers, 'x-amz-acl', 'public-read'] }), 'AccessDenied'],
     ['a second Authorization', (request) => ({ ...request, headers: [...request.headers, 'Authorization', 'AWS4-HMAC-SHA256 x'] }), 'InvalidArgument'],
-    ['another algorithm', (request) => ({ ...request, headers: request.headers.map((value) => value.replace('AWS4-HMAC-SHA256', 'AWS4-ECDSA-P256-SHA256')) }), 'InvalidRequest'],
+    ['another algorithm', (request) => ({ ...request, headers: request.headers.map((value) => value.replace('AWS4-HMAC-SHA256', 'AWS4-ECDSA-P256-SHA256')) }), 'AuthorizationHeaderMalformed'],
     ['a signed header that is gone', (request) => ({ ...request, headers: request.headers.filter((_value, at) => request.headers[at - (at % 2)] !== 'x-amz-meta-a') }), 'SignatureDoesNotMatch'],
     ['another service', (request) => ({ ...request, headers: request.headers.map((value) => value.replace('/s3/aws4_request', '/ec2/aws4_request')) }), 'AuthorizationHeaderMalformed'],
     ['another day', (request) => ({ ...request, headers: request.headers.map((value) => value.replace(/\/\d{8}\//, '/20200101/')) }), 'AuthorizationHeaderMalformed'],
@@ -121,31 +121,6 @@ describe('what was changed on the way', () => {
     expect(error!.details['CanonicalRequest']).toContain('HEAD\n/bucket/other\n');
     expect(error!.details['StringToSign']).toMatch(/^AWS4-HMAC-SHA256\n\d{8}T\d{6}Z\n/);
     expect(JSON.stringify(error!.details)).not.toContain(secret);
-  });
-});
-
-describe('time', () => {
-  test('the header form holds for five minutes around now', async () => {
-    const request = await signed((client) => client.send(new HeadObjectCommand({ Bucket: 'bucket', Key: 'k' })));
-    const at = Math.floor(Date.now() / 1000) * 1000;
-    for (const shift of [-298_000, 0, 298_000]) expect(await check(request, at + shift)).toBeDefined();
-    for (const shift of [-303_000, 303_000]) await expect(check(request, at + shift)).rejects.toMatchObject({ code: 'RequestTimeTooSkewed' });
-  });
-
-  test('a URL holds until it expires, and not before it was signed', async () => {
-    const url = new URL(await getSignedUrl(new S3Client(settings), new GetObjectCommand({ Bucket: 'b', Key: 'k' }), { expiresIn: 604_800 }));
-    const request = { method: 'GET', target: url.pathname + url.search, headers: ['Host', url.host] };
-    const day = 86_400_000;
-    for (const later of [360_000, 6 * day + 23 * 3_600_000]) expect(await check(request, Date.now() + later)).toBeDefined();
-    await expect(check(request, Date.now() + 7 * day + 1000)).rejects.toMatchObject({ code: 'AccessDenied', message: 'Request has expired' });
-    await expect(check(request, Date.now() - 303_000)).rejects.toMatchObject({ code: 'RequestTimeTooSkewed' });
-  });
-
-  test.each([['604801', 'AccessDenied'], ['-1', 'AccessDenied'], ['abc', 'AuthorizationQueryParametersError'], ['', 'AuthorizationQueryParametersError'], [undefined, 'AuthorizationQueryParametersError']])('expires %s', async (expires, code) => {
-    const url = new URL(await getSignedUrl(new S3Client(settings), new GetObjectCommand({ Bucket: 'b', Key: 'k' }), { expiresIn: 60 }));
-    if (expires === undefined) url.searchParams.delete('X-Amz-Expires');
-    else url.searchParams.set('X-Amz-Expires', expires);
-    await expect(check({ method: 'GET', target: url.pathname + url.search, headers: ['Host', url.host] })).rejects.toMatchObject({ code });
   });
 });
 

@@ -1,18 +1,24 @@
 /** S3 over the wire where stock clients do not go: forms, pages of other origins, hosts, policies, odd requests. */
 import { createHmac, randomBytes } from 'node:crypto';
+import { readdir } from 'node:fs/promises';
 import { request } from 'node:http';
-import { CreateBucketCommand, GetObjectCommand, HeadObjectCommand, PutBucketCorsCommand, PutBucketPolicyCommand, PutObjectCommand, PutPublicAccessBlockCommand, type S3Client } from '@aws-sdk/client-s3';
+import { join } from 'node:path';
+import { CreateBucketCommand, GetObjectCommand, HeadObjectCommand, PutBucketAclCommand, PutBucketCorsCommand, PutBucketPolicyCommand, PutObjectCommand, PutPublicAccessBlockCommand, type S3Client } from '@aws-sdk/client-s3';
 import { createPresignedPost } from '@aws-sdk/s3-presigned-post';
 import { getSignedUrl } from '@aws-sdk/s3-request-presigner';
-import { RawConnection } from '../support/raw.ts';
+import { pino } from 'pino';
+import { eventually, RawConnection } from '../support/raw.ts';
 import { refusal, s3Client } from '../support/s3.ts';
+import { presignByHand } from '../support/sigv4.ts';
 import { openWorld, type World } from '../support/world.ts';
 
 const Bucket = 'wired';
 let world: World;
 let s3: S3Client;
+/** What the server logs. */
+const lines: string[] = [];
 beforeAll(async () => {
-  world = await openWorld({ env: { STOWAGE_S3_DOMAIN: 's3.test', STOWAGE_S3_ACCESS_KEY_ID: 'AKIDROOT', STOWAGE_S3_SECRET_ACCESS_KEY: 'a-secret-of-the-root-key' } });
+  world = await openWorld({ log: pino({ level: 'debug' }, { write: (line) => void lines.push(line) }), env: { STOWAGE_S3_DOMAIN: 's3.test', STOWAGE_S3_ACCESS_KEY_ID: 'AKIDROOT', STOWAGE_S3_SECRET_ACCESS_KEY: 'a-secret-of-the-root-key' } });
   s3 = await s3Client(world);
   await s3.send(new CreateBucketCommand({ Bucket }));
 });
@@ -21,7 +27,7 @@ afterAll(() => world.close());
 const read = async (Key: string): Promise<string> => (await s3.send(new GetObjectCommand({ Bucket, Key }))).Body!.transformToString();
 const codeOf = (xml: string): string | undefined => /<Code>(\w+)<\/Code>/.exec(xml)?.[1];
 
-describe('forms', () => {
+describe('U35: forms', () => {
   async function post(fields: Record<string, string>, content: string | Blob, url = `${world.s3Url}/${Bucket}`): Promise<{ status: number; text: string; headers: Headers }> {
     const form = new FormData();
     for (const [name, value] of Object.entries(fields)) form.append(name, value);
@@ -39,7 +45,10 @@ describe('forms', () => {
     expect([made.status, made.text.includes('<Key>forms/photo.txt</Key>')]).toEqual([201, true]);
     expect(await read('forms/photo.txt')).toBe('from a form');
     expect((await s3.send(new HeadObjectCommand({ Bucket, Key: 'forms/photo.txt' }))).ContentType).toBe('text/plain');
+    expect((await post({ ...fields, success_action_status: '200' }, 'x', url)).status).toBe(403);
     expect(codeOf((await post(fields, 'x'.repeat(1001), url)).text)).toBe('EntityTooLarge');
+    expect(codeOf((await post({ ...fields, Policy: `${fields['Policy']!.slice(0, -4)}AAAA` }, 'x', url)).text)).toBe('SignatureDoesNotMatch');
+    expect(codeOf((await post({ ...fields, key: 'elsewhere' }, 'x', url)).text)).toBe('AccessDenied');
     expect(codeOf((await post(fields, '', url)).text)).toBe('EntityTooSmall');
     expect(codeOf((await post({ ...fields, 'Content-Type': 'image/png' }, 'x', url)).text)).toBe('AccessDenied');
     expect(codeOf((await post({ ...fields, acl: 'public-read' }, 'x', url)).text)).toBe('AccessDenied');
@@ -47,6 +56,12 @@ describe('forms', () => {
     world.clock.move(601_000);
     expect(codeOf((await post(fields, 'late', url)).text)).toBe('AccessDenied');
     world.clock.move(-601_000);
+  });
+
+  test('that ask for no answer get none', async () => {
+    const { url, fields } = await createPresignedPost(s3, { Bucket, Key: 'forms/quiet', Conditions: [['starts-with', '$key', 'forms/']], Expires: 600 });
+    expect(await post(fields, 'quiet', url)).toMatchObject({ status: 204, text: '' });
+    expect(await read('forms/quiet')).toBe('quiet');
   });
 
   test('signed the old way, with a redirect', async () => {
@@ -64,7 +79,7 @@ describe('forms', () => {
   });
 });
 
-describe('pages of other origins', () => {
+describe('U34: pages of other origins', () => {
   const origin = { Origin: 'https://app.example' };
   const ask = (method: string, headers: Record<string, string>, path = `/${Bucket}/by-page`): Promise<Response> => fetch(`${world.s3Url}${path}`, { method, headers });
   beforeAll(() => s3.send(new PutBucketCorsCommand({ Bucket, CORSConfiguration: { CORSRules: [{ AllowedOrigins: ['https://*.example'], AllowedMethods: ['PUT', 'GET'], AllowedHeaders: ['content-type', 'x-amz-*'], ExposeHeaders: ['ETag'], MaxAgeSeconds: 60 }] } })));
@@ -89,13 +104,15 @@ describe('pages of other origins', () => {
 });
 
 describe('a bucket that is open', () => {
-  test('lets anybody read its objects, and nothing else, until it is closed', async () => {
+  test('R3: lets anybody read its objects, and nothing else, until it is closed', async () => {
     await s3.send(new PutObjectCommand({ Bucket, Key: 'open', Body: '<script>', ContentType: 'text/html' }));
     expect((await fetch(`${world.s3Url}/${Bucket}/open`)).status).toBe(403);
     await world.get('PATCH', `/api/storage/buckets/${Bucket}`, { json: { public: true } });
     const got = await fetch(`${world.s3Url}/${Bucket}/open`);
     expect([got.status, await got.text(), got.headers.get('x-content-type-options'), got.headers.get('content-security-policy')]).toEqual([200, '<script>', 'nosniff', "sandbox; default-src 'none'"]);
-    for (const [method, path] of [['GET', ''], ['PUT', '/x'], ['DELETE', '/open'], ['GET', '?acl'], ['GET', '/open?acl']] as const) {
+    expect((await fetch(`${world.s3Url}/${Bucket}/open`, { method: 'HEAD' })).headers.get('content-length')).toBe('8');
+    expect(await (await fetch(`${world.s3Url}/${Bucket}/open`, { headers: { Range: 'bytes=1-6' } })).text()).toBe('script');
+    for (const [method, path] of [['GET', ''], ['GET', '?list-type=2'], ['GET', '?versions'], ['PUT', '/x'], ['PUT', '/open'], ['DELETE', '/open'], ['POST', '/open?uploads'], ['GET', '?acl'], ['GET', '/open?acl']] as const) {
       expect((await fetch(`${world.s3Url}/${Bucket}${path}`, { method, ...(method === 'PUT' ? { body: 'x' } : {}) })).status).toBe(403);
     }
     await world.get('PATCH', `/api/storage/buckets/${Bucket}`, { json: { public: false } });
@@ -116,6 +133,15 @@ describe('a bucket that is open', () => {
     for (const bad of ['no json', '{}', '{"Statement":[{"Effect":"Maybe"}]}', JSON.stringify({ Statement: [{ ...allow, Resource: 'arn:aws:s3:::other-bucket/*' }] })]) {
       expect(await refusal(s3.send(new PutBucketPolicyCommand({ Bucket, Policy: bad })))).toBe('MalformedPolicy');
     }
+  });
+});
+
+describe('lists', () => {
+  test('name nobody by an address, in a header or a document', async () => {
+    expect(await refusal(s3.send(new PutObjectCommand({ Bucket, Key: 'listed', Body: 'x', GrantRead: 'emailAddress=somebody@example.com' })))).toBe('UnresolvableGrantByEmailAddress');
+    const Grants = [{ Grantee: { Type: 'AmazonCustomerByEmail' as const, EmailAddress: 'somebody@example.com' }, Permission: 'READ' as const }];
+    expect(await refusal(s3.send(new PutBucketAclCommand({ Bucket, AccessControlPolicy: { Owner: { ID: 'system' }, Grants } })))).toBe('UnresolvableGrantByEmailAddress');
+    expect(await refusal(s3.send(new HeadObjectCommand({ Bucket, Key: 'listed' })))).toBe('404');
   });
 });
 
@@ -140,6 +166,25 @@ describe('requests', () => {
     connection.close();
   });
 
+  test('to read an object find its bucket once, and the object once', async () => {
+    await s3.send(new PutObjectCommand({ Bucket, Key: 'found', Body: 'x' }));
+    const { buckets, objects } = world.core;
+    const asked: string[] = [];
+    const counted = <K extends 'get' | 'peek'>(of: Partial<Record<K, (...args: never[]) => unknown>>, method: K, name: string): void => {
+      const real = of[method]!.bind(of) as (...args: unknown[]) => unknown;
+      of[method] = (...args: unknown[]) => (asked.push(name), real(...args));
+    };
+    counted(buckets, 'get', 'bucket');
+    counted(buckets, 'peek', 'bucket');
+    counted(objects, 'peek', 'object');
+    for (const method of ['GET', 'HEAD']) {
+      const url = presignByHand({ key: await s3.config.credentials(), method, url: new URL(`${world.s3Url}/${Bucket}/found`) });
+      asked.length = 0;
+      expect([(await fetch(url, { method, headers: { Origin: 'https://app.example' } })).status, asked]).toEqual([200, ['bucket', 'object']]);
+    }
+    for (const service of [buckets, objects] as object[]) for (const method of ['get', 'peek']) Reflect.deleteProperty(service, method);
+  });
+
   test('for what is not done here are refused, and never taken for something else', async () => {
     const signed = await getSignedUrl(s3, new GetObjectCommand({ Bucket, Key: 'open' }), { expiresIn: 60 });
     expect(signed).toContain('X-Amz-Signature');
@@ -158,20 +203,33 @@ describe('requests', () => {
     expect(text).toContain(`<RequestId>${bad.headers.get('x-amz-request-id')}</RequestId>`);
   });
 
-  test('that break off leave what was there', async () => {
+  test('U23: that break off leave what was there, and nothing of their own', async () => {
     await s3.send(new PutObjectCommand({ Bucket, Key: 'kept', Body: 'before' }));
     const url = new URL(await getSignedUrl(s3, new PutObjectCommand({ Bucket, Key: 'kept' }), { expiresIn: 60 }));
     const connection = await RawConnection.open(world.s3Url);
     connection.head('PUT', url.pathname + url.search, { 'Host': url.host, 'Content-Length': 1_000_000 });
-    connection.send(randomBytes(300_000));
-    await new Promise((resolve) => connection.socket.write('', resolve));
+    connection.send(randomBytes(600_000));
+    const stages = (): Promise<string[]> => readdir(join(world.folder, 'uploads'));
+    await eventually(async () => (await stages()).length === 1);
     connection.reset();
-    expect(await read('kept')).toBe('before');
+    await eventually(async () => (await stages()).length === 0);
+    expect([await read('kept'), await world.get('GET', '/upload')]).toEqual(['before', []]);
   });
 });
 
-test('the metrics and the log know operations, and no signature', async () => {
+test('U37: the log and the metrics know operations, and neither signatures nor secrets', async () => {
+  const { secretAccessKey } = await s3.config.credentials();
+  const url = await getSignedUrl(s3, new GetObjectCommand({ Bucket, Key: 'kept' }), { expiresIn: 60 });
+  const signature = new URL(url).searchParams.get('X-Amz-Signature')!;
+  const bodies = [await (await fetch(url)).text(), await (await fetch(`${url}x`)).text(), await (await fetch(url.replace('X-Amz-Expires=60', 'X-Amz-Expires=nothing'))).text(), await (await fetch(`${url}&versionId=1`)).text()];
+  expect(bodies.map(codeOf)).toEqual([undefined, 'SignatureDoesNotMatch', 'AuthorizationQueryParametersError', 'SignatureDoesNotMatch']);
   const metrics = (await world.ask('GET', '/metrics')).bytes.toString();
   expect(metrics).toMatch(/stowage_requests_total\{method="PUT",route="S3 PutObject",status="200"\} \d+/);
-  expect(metrics).not.toContain('Signature');
+  await eventually(() => lines.some((line) => line.includes('"route":"S3 PostObject"')) && lines.at(-1)!.includes('/metrics'));
+  for (const text of [...lines, ...bodies, metrics]) {
+    expect(text).not.toContain('X-Amz-Signature');
+    expect(text).not.toContain(secretAccessKey);
+    expect(text).not.toContain('a-secret-of-the-root-key');
+  }
+  for (const text of [...lines, metrics]) expect(text).not.toContain(signature);
 });

@@ -1,5 +1,7 @@
 /** The AWS SDK from the registry, unmodified, with its default settings. */
 import { createHash, randomBytes } from 'node:crypto';
+import { readdir } from 'node:fs/promises';
+import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import {
   AbortMultipartUploadCommand, CompleteMultipartUploadCommand, CopyObjectCommand, CreateBucketCommand, CreateMultipartUploadCommand, DeleteBucketCommand,
@@ -8,7 +10,6 @@ import {
   PutObjectTaggingCommand, GetObjectTaggingCommand, UploadPartCommand, UploadPartCopyCommand, type ChecksumAlgorithm, type S3Client,
 } from '@aws-sdk/client-s3';
 import { Upload } from '@aws-sdk/lib-storage';
-import { getSignedUrl } from '@aws-sdk/s3-request-presigner';
 import { refusal, s3Client } from '../support/s3.ts';
 import { openWorld, type World } from '../support/world.ts';
 
@@ -71,15 +72,6 @@ describe('objects', () => {
     expect((await read(Key)).toString()).toBe('hello');
     expect(await refusal(s3.send(new PutObjectCommand({ Bucket, Key: `${Key}-bad`, Body: 'other', [name]: put[name] })))).toBe('BadDigest');
     expect(await refusal(s3.send(new HeadObjectCommand({ Bucket, Key: `${Key}-bad` })))).toBe('404');
-  });
-
-  test('any key is a plain key', async () => {
-    const keys = ['a//b', 'with space+plus', 'ünïcödé/☃/💾', 'trailing/', '.dots/..hidden', "~!*'()", 'new\nline', '%41', 'x'.repeat(1024)];
-    for (const Key of keys) await s3.send(new PutObjectCommand({ Bucket, Key, Body: Key }));
-    for (const Key of keys) expect((await read(Key)).toString()).toBe(Key);
-    const listed = (await s3.send(new ListObjectsV2Command({ Bucket }))).Contents!.map(({ Key }) => Key);
-    for (const key of keys) expect(listed).toContain(key);
-    expect(await refusal(s3.send(new PutObjectCommand({ Bucket, Key: 'x'.repeat(1025), Body: '' })))).toBe('KeyTooLongError');
   });
 
   test('ranges and conditions', async () => {
@@ -188,18 +180,16 @@ describe('multipart', () => {
     expect(await world.get('GET', '/upload')).toEqual([]);
   });
 
-  test('small parts are refused, and what is aborted is gone', async () => {
-    const { UploadId } = await s3.send(new CreateMultipartUploadCommand({ Bucket, Key: 'small' }));
-    const part = { Bucket, Key: 'small', UploadId };
-    const Parts = [];
-    for (const PartNumber of [1, 2]) Parts.push({ PartNumber, ETag: (await s3.send(new UploadPartCommand({ ...part, PartNumber, Body: 'tiny' }))).ETag });
-    expect(await refusal(s3.send(new CompleteMultipartUploadCommand({ ...part, MultipartUpload: { Parts } })))).toBe('EntityTooSmall');
+  test('what is aborted is gone', async () => {
+    const { UploadId } = await s3.send(new CreateMultipartUploadCommand({ Bucket, Key: 'aborted' }));
+    const part = { Bucket, Key: 'aborted', UploadId };
+    await s3.send(new UploadPartCommand({ ...part, PartNumber: 1, Body: 'tiny' }));
     await s3.send(new AbortMultipartUploadCommand(part));
     expect(await refusal(s3.send(new ListPartsCommand(part)))).toBe('NoSuchUpload');
     expect(await world.get('GET', '/upload')).toEqual([]);
   });
 
-  test('that nobody goes on with is swept after a week, and not before', async () => {
+  test('U28: that nobody goes on with is swept after a week, and not before', async () => {
     const { UploadId } = await s3.send(new CreateMultipartUploadCommand({ Bucket, Key: 'left' }));
     await s3.send(new UploadPartCommand({ Bucket, Key: 'left', UploadId, PartNumber: 1, Body: 'x' }));
     const day = 86_400_000;
@@ -211,7 +201,7 @@ describe('multipart', () => {
     await world.core.sweep.run();
     world.clock.move(-8 * day);
     expect(await refusal(s3.send(new ListPartsCommand({ Bucket, Key: 'left', UploadId })))).toBe('NoSuchUpload');
-    expect(await world.get('GET', '/upload')).toEqual([]);
+    expect([await world.get('GET', '/upload'), await readdir(join(world.folder, 'uploads'))]).toEqual([[], []]);
   });
 });
 
@@ -236,38 +226,8 @@ describe('versions', () => {
   });
 });
 
-describe('presigned URLs', () => {
-  test('put and get with nothing but the URL', async () => {
-    const put = await getSignedUrl(s3, new PutObjectCommand({ Bucket, Key: 'by-url' }), { expiresIn: 300 });
-    const sent = await fetch(put, { method: 'PUT', body: 'from a browser' });
-    expect([sent.status, sent.headers.get('etag')]).toEqual([200, `"${md5(Buffer.from('from a browser'))}"`]);
-    const get = await getSignedUrl(s3, new GetObjectCommand({ Bucket, Key: 'by-url', ResponseContentDisposition: 'attachment; filename="x.txt"' }), { expiresIn: 300 });
-    for (let time = 0; time < 2; time += 1) {
-      const got = await fetch(get);
-      expect([await got.text(), got.headers.get('content-disposition')]).toEqual(['from a browser', 'attachment; filename="x.txt"']);
-    }
-    expect((await fetch(put, { method: 'GET' })).status).toBe(403);
-    expect((await fetch(`${get}&versionId=1`)).status).toBe(403);
-    expect((await fetch(get, { headers: { 'x-amz-acl': 'public-read' } })).status).toBe(403);
-  });
-
-  test('end with their time, and with the key that signed them', async () => {
-    const brief = await s3Client(world);
-    const url = await getSignedUrl(brief, new GetObjectCommand({ Bucket, Key: 'by-url' }), { expiresIn: 60 });
-    world.clock.move(61_000);
-    const late = await fetch(url);
-    expect([late.status, await late.text()]).toEqual([403, expect.stringContaining('Request has expired')]);
-    world.clock.move(-61_000);
-    expect((await fetch(url)).status).toBe(200);
-    const { accessKeyId } = await brief.config.credentials();
-    expect((await world.ask('DELETE', `/api/storage/keys/${accessKeyId}`)).status).toBe(204);
-    const revoked = await fetch(url);
-    expect([revoked.status, await revoked.text()]).toEqual([403, expect.stringContaining('InvalidAccessKeyId')]);
-  });
-});
-
 describe('keys', () => {
-  test('do what they are for, in the buckets that they are for', async () => {
+  test('R8: do what they are for, in the buckets that they are for', async () => {
     await s3.send(new CreateBucketCommand({ Bucket: 'other-bucket' }));
     await s3.send(new PutObjectCommand({ Bucket, Key: 'readable', Body: 'r' }));
     const reader = await s3Client(world, { wish: { buckets: [Bucket], permissions: { read: true } } });

@@ -6,6 +6,9 @@ import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
+import { CreateBucketCommand, GetObjectCommand, PutObjectCommand, S3Client } from '@aws-sdk/client-s3';
+import { plain, s3Client } from '../support/s3.ts';
+import { presignByHand } from '../support/sigv4.ts';
 import { openWorld, type World } from '../support/world.ts';
 
 const MiB = 1024 * 1024;
@@ -115,20 +118,89 @@ testWith('restic')('restic', async () => {
   expect(await restic('check')).toContain('no errors were found');
 });
 
-const script = `
-import boto3, os, sys
+const withBoto = hasBoto() ? test : test.skip;
+const python = (script: string, ...words: string[]): Promise<string> => tool('python3', ['-c', script, world.s3Url, ...words]);
+const boto = `
+import boto3, sys
 from botocore.config import Config
 s3 = boto3.client('s3', endpoint_url=sys.argv[1], config=Config(signature_version='s3v4', s3={'addressing_style': 'path'}))
+`;
+
+withBoto('boto3', async () => {
+  const url = (await python(`${boto}
 s3.create_bucket(Bucket='boto3')
 s3.upload_file('tree/small.bin', 'boto3', 'small')
 s3.upload_file('tree/sub dir/lärge+1.bin', 'boto3', 'large', ExtraArgs={'Metadata': {'who': 'boto'}})
 s3.download_file('boto3', 'large', 'boto3-back')
 assert s3.head_object(Bucket='boto3', Key='large')['Metadata'] == {'who': 'boto'}
 print(s3.generate_presigned_url('get_object', Params={'Bucket': 'boto3', 'Key': 'small'}, ExpiresIn=60))
-`;
-
-(hasBoto() ? test : test.skip)('boto3', async () => {
-  const url = (await tool('python3', ['-c', script, world.s3Url])).trim();
+`)).trim();
   await same('boto3-back', large);
   expect(Buffer.from(await (await fetch(url)).arrayBuffer()).equals(small)).toBe(true);
+});
+
+describe('U2: URLs that other clients sign', () => {
+  const Bucket = 'signed-elsewhere';
+  const Key = 'ä b+c%/x';
+  let s3: S3Client;
+  beforeAll(async () => {
+    s3 = await s3Client(world);
+    await s3.send(new CreateBucketCommand({ Bucket }));
+    await s3.send(new PutObjectCommand({ Bucket, Key, Body: 'signed' }));
+  });
+  const read = async (): Promise<string> => (await s3.send(new GetObjectCommand({ Bucket, Key }))).Body!.transformToString();
+
+  test('by hand, as rust-s3 does it: the host alone is signed, and nothing is said of the body', async () => {
+    const key = await world.accessKey();
+    const url = new URL(`${world.s3Url}/${Bucket}/${Key.split('/').map(encodeURIComponent).join('/')}`);
+    expect(await plain(presignByHand({ key, method: 'PUT', url }), { method: 'PUT', body: 'by hand' })).toMatchObject({ status: 200 });
+    expect([await plain(presignByHand({ key, method: 'GET', url })), await read()]).toEqual([expect.objectContaining({ status: 200, text: 'by hand' }), 'by hand']);
+  });
+
+  testWith('aws')('by awscli', async () => {
+    const url = (await tool('aws', ['--endpoint-url', world.s3Url, 's3', 'presign', `s3://${Bucket}/${Key}`])).trim();
+    expect(await plain(url)).toMatchObject({ status: 200, text: await read() });
+  });
+
+  withBoto('by boto3, with a type', async () => {
+    const [put, get] = (await python(`${boto}
+object = {'Bucket': sys.argv[2], 'Key': sys.argv[3]}
+print(s3.generate_presigned_url('put_object', Params={**object, 'ContentType': 'text/plain'}, ExpiresIn=60))
+print(s3.generate_presigned_url('get_object', Params=object, ExpiresIn=60))
+`, Bucket, Key)).trim().split('\n');
+    expect(await plain(put!, { method: 'PUT', body: 'x', headers: { 'Content-Type': 'text/html' } })).toMatchObject({ status: 403, code: 'SignatureDoesNotMatch' });
+    expect(await plain(put!, { method: 'PUT', body: 'by boto3', headers: { 'Content-Type': 'text/plain' } })).toMatchObject({ status: 200 });
+    expect(await plain(get!)).toMatchObject({ status: 200, text: 'by boto3' });
+  });
+});
+
+describe('R13: the snippets of the page, as they stand', () => {
+  const files = { 'local.png': randomBytes(MiB), 'large.png': randomBytes(100 * MiB) };
+  const stored = async (Key: string): Promise<Buffer> => Buffer.from(await (await (await s3Client(world)).send(new GetObjectCommand({ Bucket: 'user-uploads', Key }))).Body!.transformToByteArray());
+  beforeAll(async () => void (await (await s3Client(world)).send(new CreateBucketCommand({ Bucket: 'user-uploads' }))));
+
+  test('of @aws-sdk/client-s3', async () => {
+    const fileBuffer = files['local.png'];
+    const s3 = new S3Client({ endpoint: world.s3Url, region: 'eu-central', credentials: await world.accessKey(), forcePathStyle: true });
+    await s3.send(new PutObjectCommand({ Bucket: 'user-uploads', Key: 'avatars/u123.png', Body: fileBuffer, ContentType: 'image/png' }));
+    expect((await stored('avatars/u123.png')).equals(fileBuffer)).toBe(true);
+  });
+
+  withBoto('of boto3, small and in parts', async () => {
+    for (const [name, bytes] of Object.entries(files)) {
+      await writeFile(join(folder, name), bytes);
+      await python(`
+import boto3, os, sys
+s3 = boto3.client(
+    's3',
+    endpoint_url=sys.argv[1],
+    region_name='eu-central',
+    aws_access_key_id=os.environ['AWS_ACCESS_KEY_ID'],
+    aws_secret_access_key=os.environ['AWS_SECRET_ACCESS_KEY'],
+)
+s3.upload_file(sys.argv[2], 'user-uploads', 'avatars/' + sys.argv[2])
+`, name);
+      expect((await stored(`avatars/${name}`)).equals(bytes)).toBe(true);
+    }
+  });
 });

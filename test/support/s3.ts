@@ -18,3 +18,19 @@ export async function refusal(work: Promise<unknown>): Promise<string | undefine
     return ['NotFound', '403', '400', '412', '304', 'Unknown', 'UnknownError'].includes(name) ? String($metadata?.httpStatusCode) : name;
   }
 }
+
+/** An answer as whoever has no client sees it. */
+export interface Plain {
+  readonly status: number;
+  /** Of a refusal. */
+  readonly code: string | undefined;
+  readonly text: string;
+  readonly headers: Headers;
+}
+
+/** Sends a request that no client made. */
+export async function plain(url: string | URL, init: RequestInit = {}): Promise<Plain> {
+  const answer = await fetch(url, { redirect: 'manual', ...init });
+  const text = await answer.text();
+  return { status: answer.status, code: /<Code>(\w+)<\/Code>/.exec(text)?.[1], text, headers: answer.headers };
+}

@@ -106,12 +106,18 @@ export class World {
     await rm(this.folder, { recursive: true, force: true });
   }
 
+  /** Takes a namespace for known that another world made over the same folder. */
+  know(name: string): string {
+    const key = `the-key-of-${name}`;
+    this.#keys.set(name, key);
+    return key;
+  }
+
   /** Makes a namespace, whose name can then be given as `as`. */
   async addNamespace(name: string): Promise<string> {
-    const key = `the-key-of-${name}`;
+    const key = this.know(name);
     const answer = await this.ask('POST', '/auth/namespaces', { json: { namespace: name, key_name: 'first', key } });
     if (answer.status !== 200) throw new Error(`no namespace: ${answer.bytes.toString()}`);
-    this.#keys.set(name, key);
     return name;
   }
 

@@ -4,8 +4,11 @@ import { createReadStream } from 'node:fs';
 import { mkdtemp, open, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { HeadObjectCommand, ListObjectsV2Command } from '@aws-sdk/client-s3';
 import type { Browser, Page } from 'playwright-core';
 import { openBrowser, openSite, type Site } from '../support/browser.ts';
+import { eventually } from '../support/raw.ts';
+import { refusal, s3Client } from '../support/s3.ts';
 import { openWorld, type World } from '../support/world.ts';
 
 const size = 500_000_000;
@@ -54,18 +57,31 @@ function put({ url, headers }: Link): Promise<string> {
   }, { url, headers });
 }
 
-test('500 MB from a page, in memory that stays flat', async () => {
+test('U22: 500 MB from a page, in memory that stays flat; they are there when the answer is, and not before', async () => {
   await allow([site.url]);
   await page.setInputFiles('#file', file);
   const wish = { key: 'film.mov', operation: 'put', content_type: 'video/quicktime' };
+  const s3 = await s3Client(world);
+  const shown = async (): Promise<unknown[]> => [
+    await refusal(s3.send(new HeadObjectCommand({ Bucket: 'films', Key: 'film.mov' }))),
+    ((await s3.send(new ListObjectsV2Command({ Bucket: 'films' }))).Contents ?? []).map(({ Key }) => Key),
+  ];
+  // A line of 100 MB/s.
+  const line = await page.context().newCDPSession(page);
+  await line.send('Network.emulateNetworkConditions', { offline: false, latency: 0, downloadThroughput: -1, uploadThroughput: 100_000_000 });
   const before = process.memoryUsage().rss;
   let most = before;
   const watch = setInterval(() => (most = Math.max(most, process.memoryUsage().rss)), 50);
-  const answer = await put(await link(wish));
+  const sent = put(await link(wish));
+  await eventually(async () => (await world.get<unknown[]>('GET', '/upload')).length === 1);
+  expect(await shown()).toEqual(['404', []]);
+  const answer = await sent;
   clearInterval(watch);
+  await line.detach();
   const md5 = createHash('md5');
   for await (const chunk of createReadStream(file)) md5.update(chunk as Buffer);
   expect(answer).toBe(`200 "${md5.digest('hex')}"`);
+  expect(await shown()).toEqual([undefined, ['film.mov']]);
   // Whoever held the body would need all of its size.
   expect(most - before).toBeLessThan(size / 2);
   const { url } = await link({ key: 'film.mov', operation: 'get' });

@@ -96,6 +96,7 @@ function list(command: Command, context: Context): void {
 }
 
 interface DownloadFlags {
+  readonly artifact?: string;
   readonly platform?: string;
   readonly name?: string;
 }
@@ -111,6 +112,7 @@ function download(command: Command, context: Context): void {
     .argument('[file]', 'where to; a folder, a file, or - for standard output. Unless given: its own name, here')
     .option('--platform <platform>', 'the one for this platform')
     .option('--name <name>', 'the one of this name')
+    .option('--artifact <id>', 'the one of this id')
     .action(async (ref: string, given: string | undefined, flags: DownloadFlags) => await fetchTo(context, ref, given, flags));
 }
 
@@ -150,12 +152,16 @@ async function lookUp(releases: Releases, ref: string, { world }: Context): Prom
   return found;
 }
 
-function choose({ artifacts, ...about }: ReleaseView, { platform, name }: DownloadFlags): ReleaseArtifactView {
-  const fitting = (artifacts ?? []).filter((one) => (platform === undefined || one.platform === platform) && (name === undefined || artifactName(one) === name));
-  const [artifact, another] = fitting;
+/** The artifact that is meant. Where the same bytes were registered several times, any of them is. */
+function choose({ artifacts, ...about }: ReleaseView, { artifact: id, platform, name }: DownloadFlags): ReleaseArtifactView {
+  const asked = (one: ReleaseArtifactView): boolean =>
+    (id === undefined || one.id === id) && (platform === undefined || one.platform === platform) && (name === undefined || artifactName(one) === name);
+  const fitting = new Map((artifacts ?? []).filter(asked).map((one) => [JSON.stringify([one.platform, artifactName(one), one.checksum]), one]));
+  const [artifact, another] = fitting.values();
   if (!artifact) throw new StowageError('not_found', `${titleOf(about)} has no such artifact`);
   if (!another) return artifact;
-  throw new UsageError(`${titleOf(about)} has several such artifacts; say which with --platform or --name:\n${fitting.map((one) => `  ${one.platform}  ${artifactName(one)}`).join('\n')}`);
+  const lines = [...fitting.values()].map((one) => `  ${one.id}  ${one.platform}  ${artifactName(one)}`);
+  throw new UsageError(`${titleOf(about)} has several such artifacts; say which with --platform, --name or --artifact:\n${lines.join('\n')}`);
 }
 
 function artifactName({ filename, object_key: key }: ReleaseArtifactView): string {

@@ -1,11 +1,12 @@
-import type { BucketFacts, ObjectConditions, ObjectsPage, Page, Retired, Retirement, Usage } from '../../core/engine.ts';
-import type { Bucket, Event, StoredObject } from '../../core/model.ts';
+import type { BucketFacts, ObjectsPage, Page, Retired, Retirement, Usage } from '../../core/engine.ts';
+import { unmet, type Bucket, type Event, type ObjectConditions, type StoredObject } from '../../core/model.ts';
 import { Refusal } from '../../core/refusal.ts';
 import type { Dialect } from './dialect.ts';
 import type { Db, Host } from './host.ts';
 import { recordEvents } from './journal.ts';
 import { namespaceExists } from './namespaces.ts';
-import { findObject, holds, insertObject, listObjects, listVersions, nextIndex, promote } from './objects.ts';
+import { findObject, insertObject, listObjects, listVersions, nextIndex, promote } from './objects.ts';
+import { uploadsWithin } from './parts.ts';
 import { findArtifact } from './records.ts';
 import { findPinned, keepsReleases } from './release-rows.ts';
 import type { BucketRow } from './schema.ts';
@@ -61,14 +62,15 @@ export class Buckets implements BucketFacts {
     });
   }
 
-  remove(name: string, event: Event): Promise<'removed' | 'none' | 'occupied'> {
+  remove(name: string, event: Event): Promise<readonly string[] | 'none' | 'occupied'> {
     return this.#host.write(async (db) => {
       if (await db.selectFrom('objects').select('idx').where('bucket', '=', name).limit(1).executeTakeFirst()) return 'occupied';
       if (await keepsReleases(db, name)) return 'occupied';
+      const uploads = await uploadsWithin(db, name);
       const { numDeletedRows } = await db.deleteFrom('buckets').where('name', '=', name).executeTakeFirst();
       if (numDeletedRows === 0n) return 'none';
       await recordEvents(db, [event]);
-      return 'removed';
+      return uploads;
     });
   }
 
@@ -115,7 +117,7 @@ export class Buckets implements BucketFacts {
       const bucket = await findBucket(db, name);
       if (!bucket) return { kind: 'no_bucket' };
       const head = await findObject(db, name, key);
-      if (head && !holds({ ...conditions, match: head.content ? conditions.match : unlessAny(conditions.match) }, head)) return { kind: 'condition' };
+      if (head && unmet({ ...conditions, match: head.content ? conditions.match : unlessAny(conditions.match) }, head)) return { kind: 'condition' };
       // Where something must hold of what is not there, there is nothing to do, and no mark to leave.
       if (!head && Object.values(conditions).some((condition) => condition !== undefined)) return { kind: 'absent' };
       if (bucket.versioning === 'off') {
@@ -143,7 +145,7 @@ export class Buckets implements BucketFacts {
       if (!(await findBucket(db, bucket))) return { kind: 'no_bucket' };
       const found = await findObject(db, bucket, key, { id });
       if (!found) return { kind: 'absent' };
-      if (!holds(conditions, found)) return { kind: 'condition' };
+      if (unmet(conditions, found)) return { kind: 'condition' };
       await endObject(db, this.#host.dialect, found, at);
       await recordEvents(db, [event]);
       return { kind: 'gone', object: found };

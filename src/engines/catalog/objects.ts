@@ -1,7 +1,7 @@
 /** What S3 knows of the versions of artifacts in buckets: one row each, and one for each mark of a deletion. */
 import type { Expression, ExpressionBuilder, SqlBool } from 'kysely';
-import type { ObjectConditions, ObjectFacts, ObjectsPage, Unpublished } from '../../core/engine.ts';
-import type { StoredObject } from '../../core/model.ts';
+import type { ObjectFacts, ObjectsPage, Unpublished } from '../../core/engine.ts';
+import { unmet, type StoredObject } from '../../core/model.ts';
 import { successor } from '../../kit/successor.ts';
 import type { Db } from './host.ts';
 import type { Tables } from './schema.ts';
@@ -66,18 +66,7 @@ function beginning(prefix: string) {
 export async function refuseObject(db: Db, { bucket, key, conditions }: ObjectFacts): Promise<Unpublished | undefined> {
   const known = await db.selectFrom('buckets').select('name').where('name', '=', bucket).executeTakeFirst();
   if (!known) return 'no_bucket';
-  const head = await findObject(db, bucket, key);
-  if (holds(conditions, head)) return undefined;
-  return conditions.match && !head?.content ? 'condition_absent' : 'condition';
-}
-
-/** Whether the newest version is what the conditions say; a mark counts as none. */
-export function holds({ match, noneMatch, modifiedAt, size }: ObjectConditions, head: StoredObject | undefined): boolean {
-  const etag = head?.content?.etag;
-  const named = (tags: readonly string[]): boolean => etag !== undefined && (tags.includes('*') || tags.includes(etag));
-  if ((match && !named(match)) || (noneMatch && named(noneMatch))) return false;
-  if (modifiedAt !== undefined && Math.floor((head?.createdAt ?? 0) / 1000) !== modifiedAt) return false;
-  return size === undefined || head?.content?.size === size;
+  return unmet(conditions, await findObject(db, bucket, key));
 }
 
 /** The number that the next version or mark of a key gets. */

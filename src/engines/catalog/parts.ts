@@ -89,6 +89,19 @@ export class Parts implements PartFacts {
   }
 }
 
+/** Uploads of the parts of all that is open in a bucket, and those of what was joined of them, which have its ids. */
+export async function uploadsWithin(db: Db, bucket: string): Promise<string[]> {
+  const open = await db.selectFrom('multiparts').select('id').where('bucket', '=', bucket).where('outcome', 'is', null).execute();
+  const parts = await db
+    .selectFrom('parts')
+    .innerJoin('multiparts', 'multiparts.id', 'parts.multipart')
+    .select('parts.upload')
+    .where('multiparts.bucket', '=', bucket)
+    .where('multiparts.outcome', 'is', null)
+    .execute();
+  return [...parts.map(({ upload }) => upload), ...open.map(({ id }) => id)];
+}
+
 /** Whether it is open; then it counts as touched. */
 async function touch(db: Db, id: string, at: number): Promise<boolean> {
   const { numUpdatedRows } = await db.updateTable('multiparts').set({ touched_at: at }).where('id', '=', id).where('outcome', 'is', null).executeTakeFirst();

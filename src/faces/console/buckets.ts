@@ -92,12 +92,12 @@ function shown({ origins, methods, headers, exposed, age }: CorsRule): Record<st
   return { allowed_origins: origins, allowed_methods: methods, allowed_headers: headers, expose_headers: exposed, max_age_seconds: age ?? null };
 }
 
-/** Whose bucket another one is, is nobody's business. */
+/** Whose bucket another one is, is nobody's business; what an access key is for, its holder may know. */
 export async function own<T>(asked: Promise<T>): Promise<T> {
   try {
     return await asked;
   } catch (error) {
-    if (error instanceof Refusal && error.reason === 'forbidden') throw new Refusal('not_found', 'bucket not found');
+    if (error instanceof Refusal && error.reason === 'forbidden' && error.details['own'] === undefined) throw new Refusal('not_found', 'bucket not found');
     throw error;
   }
 }

@@ -7,6 +7,7 @@ import { refusing } from '../../http/refusing.ts';
 import { Routes } from '../../http/routes.ts';
 import type { Tokens } from '../../http/tokens.ts';
 import { buckets } from './buckets.ts';
+import { callerOf } from './credentials.ts';
 import { keys } from './keys.ts';
 import { presigning, type PresignOptions } from './presign.ts';
 import { wording } from './refusals.ts';
@@ -27,7 +28,7 @@ export interface Console {
 }
 
 export function consoleApi({ core, book, lifetime, log, tokens, region, presign, rate }: ConsoleOptions): Console {
-  const routes = new Routes(book, { lifetime, authenticate: (req) => tokens.principal(req) });
+  const routes = new Routes(book, { lifetime, authenticate: (req) => callerOf(req, core, tokens) });
   buckets(routes, core, region);
   keys(routes, core);
   presigning(routes, { core, presign, rate });

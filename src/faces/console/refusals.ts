@@ -1,4 +1,4 @@
-import { plainStatuses, type Wording } from '../../http/refusing.ts';
+import { plainHeaders, plainStatuses, type Wording } from '../../http/refusing.ts';
 
 /** How the console API says no: `detail` for people, `code` for programs. */
 export const wording: Wording = {
@@ -6,11 +6,8 @@ export const wording: Wording = {
 
   print: ({ sentence, code, details }) => ({ type: 'application/json; charset=utf-8', text: JSON.stringify({ detail: sentence, code: details['code'] ?? code }) }),
 
-  headers: ({ code, details }) => {
-    const headers: Record<string, string | number> = {};
-    if (code === 'unauthenticated') headers['WWW-Authenticate'] = 'Bearer';
-    if (code === 'unavailable') headers['Retry-After'] = '5';
-    if (details['retry_after'] !== undefined) headers['Retry-After'] = details['retry_after'];
-    return headers;
+  headers: (refused) => {
+    const { retry_after: wait } = refused.details;
+    return { ...plainHeaders(refused), ...(wait === undefined ? {} : { 'Retry-After': wait }) };
   },
 };

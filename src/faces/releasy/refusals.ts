@@ -1,4 +1,4 @@
-import { plainStatuses, type Wording } from '../../http/refusing.ts';
+import { plainHeaders, plainStatuses, type Wording } from '../../http/refusing.ts';
 
 /** The word for each status; whoever refuses may say a better one in `details.code`. */
 const codes: Readonly<Record<number, string>> = {
@@ -18,12 +18,8 @@ export const wording: Wording = {
     return { type: 'application/json; charset=utf-8', text: JSON.stringify({ error }) };
   },
 
-  headers: ({ code, details }) => {
-    const headers: Record<string, string | number> = {};
-    if (code === 'unauthenticated') headers['WWW-Authenticate'] = 'Bearer';
-    if (code === 'unavailable') headers['Retry-After'] = 5;
-    if (code === 'out_of_range') headers['Content-Range'] = `bytes */${details['size'] ?? '*'}`;
-    if (details['retry_after'] !== undefined) headers['Retry-After'] = details['retry_after'];
-    return headers;
+  headers: (refused) => {
+    const { retry_after: wait } = refused.details;
+    return { ...plainHeaders(refused), ...(wait === undefined ? {} : { 'Retry-After': wait }) };
   },
 };

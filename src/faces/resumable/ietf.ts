@@ -2,11 +2,12 @@ import type { NextFunction, Request, Response } from 'express';
 import type { Principal, Upload } from '../../core/model.ts';
 import { Refusal } from '../../core/refusal.ts';
 import { json, send } from '../../http/answering.ts';
+import { digestsOf } from '../../http/digest-fields.ts';
 import { hasBody } from '../../http/incoming.ts';
 import { nameRoute } from '../../http/requests.ts';
 import { uploadFields, uploadLimit } from '../../http/upload-fields.ts';
 import { isId } from '../../kit/ids.ts';
-import { parseDigestField, printDigestField, type Digest } from '../../kit/digest.ts';
+import { printDigestField } from '../../kit/digest.ts';
 import type { About } from './about.ts';
 import { begin, enter, placeOf, type Call, type Desk } from './call.ts';
 import { booleanField, integerField, printBoolean } from './fields.ts';
@@ -38,7 +39,7 @@ export class Ietf {
     const call = await enter(this.#desk, req, res);
     if (call.capability && call.capability.artifact !== name) throw new Refusal('forbidden', 'the capability is for another artifact');
     const complete = booleanField(req, 'upload-complete');
-    const about = { ...(call.capability ? { artifact: name } : await this.#named(call.who, name)), digests: digestsOf(req, 'repr-digest') };
+    const about = { ...(call.capability ? { artifact: name } : await this.#named(call.who, name)), digests: digestsOf(req.get('Repr-Digest'), 'Repr-Digest') };
     const length = declaredLength(req, 0, complete ?? true);
     const claimed = call.capability ? undefined : await claim(core, call.who, about, length);
     if (claimed) return this.#tellFinished(call, claimed, { status: 201 });
@@ -106,7 +107,7 @@ export class Ietf {
   async #take({ req, res, who, capability }: Call, id: string, at: number, length?: number): Promise<number> {
     const { core, lifetime } = this.#desk;
     const kept = (offset: number): void => this.#tellInterim(req, res, { 'Upload-Offset': offset });
-    const request = { at, digests: digestsOf(req, 'content-digest'), length, kept, most: capability?.maxSize };
+    const request = { at, digests: digestsOf(req.get('Content-Digest'), 'Content-Digest'), length, kept, most: capability?.maxSize };
     try {
       return (await core.uploads.append(who, id, lifetime.body(req, res), request)).offset;
     } catch (error) {
@@ -155,13 +156,4 @@ function declaredLength(req: Request, at: number, complete: boolean): number | u
   const counted = !complete ? undefined : content !== undefined ? at + Number(content) : hasBody(req) ? undefined : at;
   if (said !== undefined && counted !== undefined && said !== counted) throw Problem.inconsistentLength();
   return said ?? counted;
-}
-
-/** @throws Refusal `malformed` where the field is not a list of digests. */
-function digestsOf(req: Request, name: string): readonly Digest[] {
-  const field = req.headers[name];
-  if (typeof field !== 'string') return [];
-  const digests = parseDigestField(field);
-  if (!digests) throw new Refusal('malformed', `${name} is not a list of digests like sha-512=:...:`);
-  return digests;
 }

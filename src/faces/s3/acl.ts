@@ -92,7 +92,7 @@ async function granteeOf(core: Core, kind: string, value: string): Promise<Grant
     if (!groups.includes(value)) throw new S3Error('InvalidArgument', 'Invalid group uri');
     return { kind: 'group', uri: value };
   }
-  // Nobody here has an address.
+  // Nobody here has an address, and S3 has ended such grants.
   if (kind === 'emailaddress') throw new S3Error('UnresolvableGrantByEmailAddress', 'The email address you provided does not match any account on record.');
   if (!(await core.namespaces.exists(value))) throw new S3Error('InvalidArgument', 'Invalid id');
   return { kind: 'user', id: value };

@@ -74,7 +74,6 @@ export async function headBucket(call: Call): Promise<void> {
 export async function deleteBucket(call: Call): Promise<void> {
   const { core, bucket } = call;
   const { as } = await allow(call, 'DeleteBucket');
-  for (const multipart of await core.parts.list(as, bucket, { prefix: '', behind: null, limit: 1000 })) await core.parts.abort(as, multipart);
   await core.buckets.remove(as, bucket);
   nothing(call, 204);
 }

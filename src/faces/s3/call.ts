@@ -10,6 +10,7 @@ import type { Lifetime } from '../../http/lifetime.ts';
 import type { Digest } from '../../kit/digest.ts';
 import { Promised, type Checksums, type HeaderOf } from './checksums.ts';
 import { S3Error } from './errors.ts';
+import type { Known } from './known.ts';
 import { ChunkDecoder, isChunked } from './signing/chunks.ts';
 import type { Signed } from './signing/verify.ts';
 import { document, parse, type Element, type Elements } from './xml.ts';
@@ -36,6 +37,7 @@ export interface Payload {
 }
 
 export interface Call extends Desk {
+  readonly known: Known;
   readonly req: Request;
   readonly res: Response;
   readonly who: Principal;

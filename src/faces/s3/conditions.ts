@@ -1,4 +1,4 @@
-import type { ObjectConditions } from '../../core/objects.ts';
+import type { ObjectConditions } from '../../core/model.ts';
 import { headerOf, type Call } from './call.ts';
 import { S3Error } from './errors.ts';
 

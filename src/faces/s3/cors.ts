@@ -1,8 +1,8 @@
 /** Which pages of other origins may do what with a bucket. */
 import type { Request, Response } from 'express';
-import type { Core } from '../../core/index.ts';
 import { faultOf, type CorsRule } from '../../http/bucket-cors.ts';
 import { S3Error } from './errors.ts';
+import type { Known } from './known.ts';
 import { elements, malformed, type Element, type Elements } from './xml.ts';
 
 /** @throws S3Error for rules that make no sense. */
@@ -32,22 +32,22 @@ export function renderCors(text: string): Elements {
 }
 
 /** Puts what the bucket's rules allow on the answer, before anything else is found out. */
-export async function allowOrigin(core: Core, bucket: string, req: Request, res: Response): Promise<void> {
+export async function allowOrigin(known: Known, bucket: string, req: Request, res: Response): Promise<void> {
   const { origin } = req.headers;
   if (origin === undefined || bucket === '') return;
   const method = req.headers['access-control-request-method'] ?? req.method;
-  const rule = matching(await rulesOf(core, bucket), origin, method, []);
+  const rule = matching(await rulesOf(known, bucket), origin, method, []);
   if (rule) allow(res, rule, origin);
 }
 
 /** A browser's question before it sends a request. @throws S3Error where the answer is no. */
-export async function preflight(core: Core, bucket: string, req: Request, res: Response): Promise<void> {
+export async function preflight(known: Known, bucket: string, req: Request, res: Response): Promise<void> {
   const { origin } = req.headers;
   const method = req.headers['access-control-request-method'];
   if (origin === undefined) throw new S3Error('InvalidRequest', 'Insufficient information. Origin request header needed.');
   if (method === undefined) throw new S3Error('InvalidRequest', 'Invalid Access-Control-Request-Method: null');
   const asked = (req.headers['access-control-request-headers'] ?? '').split(',').map((name) => name.trim().toLowerCase()).filter((name) => name !== '');
-  const rule = matching(await rulesOf(core, bucket), origin, method, asked);
+  const rule = matching(await rulesOf(known, bucket), origin, method, asked);
   if (!rule) throw new S3Error('AccessDenied', 'CORSResponse: This CORS request is not allowed. This is usually because the evalution of Origin, request method / Access-Control-Request-Method or Access-Control-Request-Headers are not whitelisted by the resource\'s CORS spec.');
   allow(res, rule, origin);
   if (asked.length > 0) res.setHeader('Access-Control-Allow-Headers', asked.join(', '));
@@ -64,8 +64,8 @@ function allow(res: Response, { origins, methods, exposed }: CorsRule, origin: s
   res.vary('Origin, Access-Control-Request-Headers, Access-Control-Request-Method');
 }
 
-async function rulesOf(core: Core, bucket: string): Promise<CorsRule[]> {
-  const text = (await core.buckets.peek(bucket))?.settings['cors'];
+async function rulesOf(known: Known, bucket: string): Promise<CorsRule[]> {
+  const text = (await known.bucket(bucket))?.settings['cors'];
   return text === undefined ? [] : (JSON.parse(text) as CorsRule[]);
 }
 

@@ -133,12 +133,7 @@ function notFound({ details }: Refusal): S3Error {
       return new S3Error('NoSuchUpload', 'The specified multipart upload does not exist. The upload ID may be invalid, or the upload may have been aborted or completed.');
     case 'version':
       return new S3Error('NoSuchVersion', 'The specified version does not exist.');
-    default: {
-      const marker = details['marker'];
-      if (marker === undefined) return new S3Error('NoSuchKey', 'The specified key does not exist.');
-      const headers = { 'x-amz-delete-marker': 'true', 'x-amz-version-id': String(marker) };
-      if (details['asked'] === 'yes') return new S3Error('MethodNotAllowed', 'The specified method is not allowed against this resource.', {}, { ...headers, 'Allow': 'DELETE' });
-      return new S3Error('NoSuchKey', 'The specified key does not exist.', {}, headers);
-    }
+    default:
+      return new S3Error('NoSuchKey', 'The specified key does not exist.');
   }
 }

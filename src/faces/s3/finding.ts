@@ -19,7 +19,7 @@ export async function findObject(
   const [name, key] = [circumstances.bucket ?? call.bucket, circumstances.key ?? call.key];
   const object = await call.core.objects.peek(name, key, version);
   if (object?.content) return { ...(await allow(call, action, { ...circumstances, object })), object };
-  const bucket = await call.core.buckets.peek(name);
+  const bucket = await call.known.bucket(name);
   if (!bucket) throw new S3Error('NoSuchBucket', 'The specified bucket does not exist');
   if (!may(call, 'ListBucket', bucket, { prefix: key })) throw denied();
   if (!object) {

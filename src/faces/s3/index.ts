@@ -8,6 +8,7 @@ import { nameCaller, nameRoute, requestId } from '../../http/requests.ts';
 import type { Call, Desk } from './call.ts';
 import { allowOrigin, preflight } from './cors.ts';
 import { fromRefusal, S3Error } from './errors.ts';
+import { Known } from './known.ts';
 import { operationOf } from './operations.ts';
 import { decode, pathOf, queryOf } from './signing/canonical.ts';
 import { verify, type Signed } from './signing/verify.ts';
@@ -44,19 +45,20 @@ export class S3 {
     const target = targetOf(req);
     const place = placeOf(target, req.headers.host, domain);
     const query = new Map(queryOf(target).toReversed());
+    const known = new Known(desk.core);
     if (req.method === 'OPTIONS') {
       nameRoute(res, 'S3 preflight');
-      await preflight(desk.core, place.bucket, req, res);
+      await preflight(known, place.bucket, req, res);
       return;
     }
-    await allowOrigin(desk.core, place.bucket, req, res);
+    await allowOrigin(known, place.bucket, req, res);
     const signed = await this.#verify(req, target);
     const who = signed ? signed.who : ANYBODY;
     nameCaller(res, who.namespace);
     const operation = operationOf(req.method, place, query, req.headers['x-amz-copy-source'] !== undefined);
     nameRoute(res, `S3 ${operation.name}`);
     if (Buffer.byteLength(place.key) > longestKey) throw new S3Error('KeyTooLongError', 'Your key is too long', { Size: String(Buffer.byteLength(place.key)), MaxSizeAllowed: String(longestKey) });
-    const call: Call = { ...desk, req, res, who, signed: signed?.signed, ...place, query };
+    const call: Call = { ...desk, known, req, res, who, signed: signed?.signed, ...place, query };
     await operation.run(call);
   }
 
@@ -64,7 +66,7 @@ export class S3 {
     const { core, window } = this.#options;
     let who: Call['who'] | undefined;
     const signed = await verify({ method: req.method, target, headers: req.rawHeaders }, {
-      now: core.clock.now(), window, region: undefined,
+      now: core.clock.now(), window,
       secret: async (id) => {
         const opened = await core.keys.open(id);
         who = opened?.who;
@@ -76,7 +78,7 @@ export class S3 {
 
   #refuse(req: Request, res: Response, error: unknown): void {
     const said = error instanceof S3Error ? error : error instanceof Refusal ? fromRefusal(error) : new S3Error('InternalError', 'We encountered an internal error. Please try again.');
-    if (said.status >= 500) this.#options.log.error({ request: requestId(res), err: error }, 'an S3 request failed');
+    if (said.status >= 500 && said.code !== 'NotImplemented') this.#options.log.error({ request: requestId(res), err: error }, 'an S3 request failed');
     const text = document('Error', { Code: said.code, Message: said.message, ...said.details, Resource: pathOf(req.url), RequestId: requestId(res), HostId: 'stowage' }, false);
     const bare = req.method === 'HEAD' || said.status === 304;
     const extra: Record<string, string> = said.code === 'ServiceUnavailable' ? { 'Retry-After': '5' } : {};

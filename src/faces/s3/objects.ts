@@ -1,5 +1,4 @@
-import type { Blob, StoredObject } from '../../core/model.ts';
-import type { ObjectConditions } from '../../core/objects.ts';
+import type { Blob, ObjectConditions, StoredObject } from '../../core/model.ts';
 import { Refusal } from '../../core/refusal.ts';
 import { sendBytes } from '../../http/outgoing.ts';
 import { aboutOf, checksumHeadersOf, objectHeaders, printAbout, type About } from './about.ts';
@@ -40,8 +39,8 @@ const overrides = ['cache-control', 'content-disposition', 'content-encoding', '
 export async function getObject(call: Call): Promise<void> {
   const { core, req, res, query, lifetime } = call;
   const version = versionOf(call);
-  const { object, bucket, as } = await findObject(call, version ? 'GetObjectVersion' : 'GetObject', version);
-  const { blob } = await core.objects.get(as, call.bucket, call.key, { id: object.versionId });
+  const { object, bucket } = await findObject(call, version ? 'GetObjectVersion' : 'GetObject', version);
+  const blob = await core.objects.blob(object);
   if (req.method === 'GET') await core.ledgers.demandTransfer(bucket.namespace);
   const part = query.get('partNumber');
   const window = part === undefined ? undefined : partOf(call, object, part);
@@ -185,10 +184,9 @@ export async function sourceOf(call: Call): Promise<Source> {
   const id = /^versionId=(.+)$/.exec(query.join('?'))?.[1];
   const version = id === undefined ? undefined : { id: id === 'null' ? null : id };
   const [, bucket = '', key = ''] = match;
-  const { object, as } = await findObject(call, version ? 'GetObjectVersion' : 'GetObject', version, { bucket, key });
+  const { object } = await findObject(call, version ? 'GetObjectVersion' : 'GetObject', version, { bucket, key });
   demandSource(call, object);
-  const { blob } = await call.core.objects.get(as, bucket, key, { id: object.versionId });
-  return { bucket, key, version, object, blob };
+  return { bucket, key, version, object, blob: await call.core.objects.blob(object) };
 }
 
 function safeDecode(text: string): string {

@@ -93,7 +93,9 @@ export const operationNames: readonly string[] = Object.values(table).map(([name
 export function operationOf(method: string, { bucket, key }: { bucket: string; key: string }, query: ReadonlyMap<string, string>, copies: boolean): Operation {
   const place = bucket === '' ? 'service' : key === '' ? 'bucket' : 'object';
   const named = subresources.filter((name) => query.has(name));
-  const found = table[[method, place, ...named.slice(0, 1), ...(copies && method === 'PUT' && place === 'object' ? ['copy'] : [])].join(' ')];
+  // What a GET of a sub-resource would say can be asked about, too.
+  const verb = method === 'HEAD' && named.length > 0 ? 'GET' : method;
+  const found = table[[verb, place, ...named.slice(0, 1), ...(copies && method === 'PUT' && place === 'object' ? ['copy'] : [])].join(' ')];
   if (found && named.length <= 1) return { name: found[0], run: found[1] };
   if (named.length > 0) throw new S3Error('NotImplemented', 'A header or query you provided implies functionality that is not implemented');
   throw new S3Error('MethodNotAllowed', 'The specified method is not allowed against this resource.');

@@ -108,7 +108,7 @@ export function objectAcl(bucket: Bucket, object: StoredObject): Acl {
 
 /** @throws S3Error `NoSuchBucket`, `AccessDenied` */
 export async function allow(call: Call, action: Action, circumstances: Circumstances = {}): Promise<Allowed> {
-  const bucket = await call.core.buckets.peek(circumstances.bucket ?? call.bucket);
+  const bucket = await call.known.bucket(circumstances.bucket ?? call.bucket);
   if (!bucket) throw new S3Error('NoSuchBucket', 'The specified bucket does not exist');
   const expected = headerOf(call, 'x-amz-expected-bucket-owner');
   if (expected !== undefined && circumstances.bucket === undefined && expected !== bucket.namespace) throw denied();
@@ -122,7 +122,7 @@ export async function allow(call: Call, action: Action, circumstances: Circumsta
  * @throws S3Error as `ask` does; `NoSuchBucket`
  */
 export async function refuseEarly(call: Call, ask: () => Promise<unknown>): Promise<void> {
-  const bucket = await call.core.buckets.peek(call.bucket);
+  const bucket = await call.known.bucket(call.bucket);
   if (!bucket) throw new S3Error('NoSuchBucket', 'The specified bucket does not exist');
   if (bucket.settings['policy'] === undefined) await ask();
 }

@@ -1,9 +1,9 @@
 import { SYSTEM, type Artifact, type ArtifactType } from '../../core/model.ts';
 import { Refusal } from '../../core/refusal.ts';
+import { digestsOf } from '../../http/digest-fields.ts';
 import type { OwnedCall } from '../../http/routes.ts';
 import type { Desk } from './desk.ts';
 import { list } from './listing.ts';
-import { digestsOf } from './uploads.ts';
 
 interface Conversion {
   readonly upload_uuid?: string | null;

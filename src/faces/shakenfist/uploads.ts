@@ -1,7 +1,6 @@
-import { Refusal } from '../../core/refusal.ts';
-import { parseDigestField, type Digest } from '../../kit/digest.ts';
 import { json, send } from '../../http/answering.ts';
 import { watchDelivery } from '../../http/delivery.ts';
+import { digestsOf } from '../../http/digest-fields.ts';
 import { ANSWERED, type OwnedCall } from '../../http/routes.ts';
 import { uploadFields } from '../../http/upload-fields.ts';
 import type { Desk } from './desk.ts';
@@ -51,11 +50,4 @@ async function append({ core, metrics }: Desk, { who, given, req, res, raw }: Ow
   watchDelivery(res, oldClient.test(req.headers['user-agent'] ?? ''), appended.settle);
   json(req, res, 200, appended.offset, { 'Upload-Offset': appended.offset });
   return ANSWERED;
-}
-
-/** What a digest field promises. @throws Refusal `malformed` where it is not such a field. */
-export function digestsOf(field: string | undefined, name: string): readonly Digest[] {
-  const digests = field === undefined ? [] : parseDigestField(field);
-  if (!digests) throw new Refusal('malformed', `${name} is not a list of digests like sha-512=:...:`);
-  return digests;
 }

@@ -38,7 +38,7 @@ export function readClaim(request: RawRequest): Claim | undefined {
   const inQuery = query.some(([name]) => /^X-Amz-(?:Signature|Credential|Algorithm)$/i.test(name));
   // A page's own machinery may add an Authorization header to a presigned URL; the URL is what was meant.
   if (inQuery) return fromQuery(request, query);
-  if (query.some(([name]) => name === 'AWSAccessKeyId')) throw new S3Error('InvalidRequest', `Only ${algorithm} signatures are accepted.`);
+  if (query.some(([name]) => name === 'AWSAccessKeyId')) throw new S3Error('AuthorizationQueryParametersError', `Only ${algorithm} signatures are accepted.`);
   const [authorization, second] = valuesOf(request.headers, 'authorization');
   if (authorization === undefined) return undefined;
   if (second !== undefined) throw new S3Error('InvalidArgument', 'There is more than one Authorization header.');
@@ -47,7 +47,7 @@ export function readClaim(request: RawRequest): Claim | undefined {
 
 function fromHeader(request: RawRequest, authorization: string): Claim {
   const malformed = 'AuthorizationHeaderMalformed';
-  if (!authorization.startsWith(`${algorithm} `)) throw new S3Error('InvalidRequest', `Only ${algorithm} signatures are accepted.`);
+  if (!authorization.startsWith(`${algorithm} `)) throw new S3Error(malformed, `Only ${algorithm} signatures are accepted.`);
   const parts = new Map(authorization.slice(algorithm.length).split(',').map((part) => {
     const [name = '', ...value] = part.trim().split('=');
     return [name, value.join('=')] as const;

@@ -9,8 +9,6 @@ export interface VerifyOptions {
   readonly now: number;
   /** Milliseconds by which the signer's clock may differ. */
   readonly window: number;
-  /** The one region of this server; undefined takes any. */
-  readonly region: string | undefined;
   /** The secret of a key that may be used; undefined where there is none. */
   readonly secret: (keyId: string) => Promise<string | undefined>;
 }
@@ -22,14 +20,15 @@ export interface Signed {
 }
 
 /**
+ * Takes a signature for any region: which one is in a client's configuration says nothing about who it is.
+ *
  * @returns who signed, and with what; undefined for a request that nobody signed.
  * @throws S3Error for a signature that is wrong, of another time, or not over all that it must be over.
  */
-export async function verify(request: RawRequest, { now, window, region, secret }: VerifyOptions): Promise<Signed | undefined> {
+export async function verify(request: RawRequest, { now, window, secret }: VerifyOptions): Promise<Signed | undefined> {
   const claim = readClaim(request);
   if (!claim) return undefined;
   demandTime(claim, now, window);
-  demandRegion(claim, region);
   const known = await secret(claim.keyId);
   if (known === undefined) throw new S3Error('InvalidAccessKeyId', 'There is no such access key.', { AWSAccessKeyId: claim.keyId });
   const signingKey = signingKeyOf(known, claim.scope);
@@ -66,12 +65,6 @@ function demandTime(claim: Claim, now: number, window: number): void {
   } else if (now >= claim.at + claim.expires * 1000) {
     throw new S3Error('AccessDenied', 'Request has expired', { Expires: new Date(claim.at + claim.expires * 1000).toISOString(), ServerTime: new Date(now).toISOString() });
   }
-}
-
-function demandRegion({ form, scope }: Claim, region: string | undefined): void {
-  if (region === undefined || scope.region === region) return;
-  const code = form === 'header' ? 'AuthorizationHeaderMalformed' : 'AuthorizationQueryParametersError';
-  throw new S3Error(code, `The region '${scope.region}' is wrong; expecting '${region}'`, { Region: region });
 }
 
 function demandSignature(request: RawRequest, claim: Claim, signingKey: Buffer): void {

@@ -1,0 +1,7 @@
+/** The build's own catalog, because a thread cannot be started from here. */
+import { resolve } from 'node:path';
+import { pathToFileURL } from 'node:url';
+
+const built = pathToFileURL(resolve('dist/engines/embedded/catalog.js')).href;
+
+export const { openCatalog } = (await import(built)) as typeof import('../../src/engines/embedded/catalog.ts');
