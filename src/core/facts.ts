@@ -1,0 +1,295 @@
+/** The facts of a catalog: uploads, blobs, artifacts, buckets, and who owns them. What each method promises stands at the ports, in `engine.ts`. */
+import type { Algorithm, Digest } from '../kit/digest.ts';
+import type {
+  AccessKey, Artifact, ArtifactType, Blob, Bucket, Content, ContentState, Credential, Event,
+  EventType, Ledger, Multipart, Namespace, ObjectConditions, Part, StoredObject, Subject, Upload, Version,
+} from './model.ts';
+
+/**
+ * What a caller may see: everything, or what `namespace` owns, what is shared, and what namespaces that trust it own.
+ * A blob is seen through a version of an artifact that is seen, and in no other way.
+ */
+export type Sight = 'everything' | { readonly namespace: string };
+
+/** A page of a listing: at most `limit` records after the cursor, in the listing's own order. */
+export interface Page {
+  readonly after: string | null;
+  readonly limit: number;
+}
+
+/** A page of a listing by time: behind a record, and then behind so many more. */
+export interface TimePage {
+  readonly behind: { readonly at: number; readonly id: string } | null;
+  readonly offset: number;
+  readonly limit: number;
+}
+
+export interface NamespaceFacts {
+  /** False when the name is taken. */
+  create(namespace: Namespace, credentials: readonly Credential[], event: Event): Promise<boolean>;
+  get(name: string): Promise<Namespace | undefined>;
+  /** Seen: itself, and those that trust it. By name. */
+  list(sight: Sight, page: Page): Promise<Namespace[]>;
+  /** Removes the namespace with its keys, trusts, metadata and open uploads, and deletes its artifacts. False when there is none. */
+  remove(name: string, event: Event): Promise<boolean>;
+  trust(name: string, other: string, on: boolean, event: Event): Promise<Namespace | undefined>;
+  /** By name. */
+  credentials(namespace: string): Promise<Credential[]>;
+  credential(namespace: string, name: string): Promise<Credential | undefined>;
+  /** Creates or replaces. False when there is no such namespace. */
+  putCredential(credential: Credential, event: Event): Promise<boolean>;
+  /** False when there was none. */
+  dropCredential(namespace: string, name: string, event: Event): Promise<boolean>;
+}
+
+export interface UploadFacts {
+  /**
+   * @param credit bytes that will be freed when the upload becomes what it is for.
+   * @throws Refusal `not_found` when the namespace is gone; `conflict` when the id was used before; `over_quota`.
+   */
+  begin(upload: Upload, credit?: number): Promise<void>;
+  get(id: string): Promise<Upload | undefined>;
+  /** Open uploads, by id; of one namespace, or of all; with `expects`, only those of which that sha512 was promised. */
+  list(namespace: string | null, page: Page, expects?: string | null): Promise<Upload[]>;
+  /** Open uploads not touched since `before`, by id. */
+  idle(before: number, page: Page): Promise<Upload[]>;
+  /**
+   * Moves the offset from `from` to `to` if the upload is open and stands at `from`; answers it as it stands then.
+   * Truncate is the same fact with `to` below `from` and `lastStart` null. `length` may be declared once.
+   *
+   * @throws Refusal `over_quota` where bytes are added that were not declared before.
+   */
+  advance(id: string, move: { from: number; to: number; lastStart: number | null; length: number | null; at: number }): Promise<Upload | undefined>;
+  /** Notes that the newest appends of these uploads were answered: `[id, offset]` pairs; ignored where the offset moved on. */
+  answered(marks: readonly (readonly [id: string, offset: number])[]): Promise<void>;
+  /** Lowers the offset to what is left of the bytes. Only recovery may, and it must report the loss. */
+  damaged(id: string, offset: number, event: Event): Promise<void>;
+  /** Ends an open upload, so that nothing more is accepted; false when it was not open. With `unlessSince`, only if untouched since then. */
+  drop(id: string, event: Event, unlessSince?: number): Promise<boolean>;
+  /** Forgets uploads that were sealed or dropped before `before`; answers how many. */
+  forget(before: number): Promise<number>;
+}
+
+/** What becomes a version, and of which artifact. */
+export interface Publication {
+  readonly target: {
+    readonly namespace: string;
+    readonly type: ArtifactType;
+    readonly name: string;
+    readonly sourceUrl: string;
+    /** Applied when the publication creates the artifact. */
+    readonly shared: boolean;
+    /** Applied when the publication creates the artifact, and when `setMaxVersions` says so. */
+    readonly maxVersions: number;
+    readonly setMaxVersions: boolean;
+    /** The caller may create the artifact and add nothing to one that is there. */
+    readonly gift: boolean;
+  };
+  readonly source:
+    | { readonly kind: 'upload'; readonly upload: string; readonly content: Content; readonly mediaType: string }
+    | { readonly kind: 'blob'; readonly blob: string }
+    /** Bytes that were sealed before anybody was told of them. */
+    | { readonly kind: 'content'; readonly content: Content; readonly mediaType: string }
+    /** A small body, which the catalog keeps itself; the byte store knows its address, too. */
+    | { readonly kind: 'bytes'; readonly bytes: Uint8Array; readonly sha512: string; readonly mediaType: string };
+  /** Where the artifact is an object in a bucket: what S3 knows of the version. Every such publication makes a version. */
+  readonly object?: ObjectFacts | undefined;
+  /** Ids to use for what has to be created. */
+  readonly fresh: { readonly artifact: string; readonly blob: string };
+  readonly at: number;
+  readonly by: string;
+}
+
+export interface ObjectFacts {
+  readonly bucket: string;
+  readonly key: string;
+  /** Null replaces the version whose id is null. */
+  readonly versionId: string | null;
+  readonly etag: string;
+  readonly about: string;
+  readonly conditions: ObjectConditions;
+}
+
+/** Why nothing was published. */
+export type Unpublished = 'no_upload' | 'no_blob' | 'no_namespace' | 'no_bucket' | 'taken' | 'condition' | 'condition_absent';
+
+export interface Published {
+  readonly artifact: Artifact;
+  readonly index: number;
+  readonly blob: string;
+  /** False when the newest version already had these bytes, or the upload had been published before. */
+  readonly added: boolean;
+  /** Where the catalog now says that the bytes lie; another address than offered when it knew them already. */
+  readonly address: string;
+  /** Where bad bytes lie that the offered ones replaced. */
+  readonly replaced: string | null;
+}
+
+export interface ArtifactFacts {
+  /**
+   * The one ending of every upload: content, blob, artifact, version, trimming and the upload's own end, at once.
+   *
+   * An active artifact of the same namespace, type and source url gets the version; else one is created. A blob
+   * that the namespace already has of this content is used again. A repeat for an upload already published
+   * answers what the first run answered.
+   *
+   * @returns `no_upload` when the upload is neither open at the content's size nor published; `no_blob` when the
+   *   blob is gone or its bytes are not good; `no_namespace` when the target's namespace is gone; `taken` when a gift's
+   *   artifact is there already.
+   */
+  publish(publication: Publication): Promise<Published | Unpublished>;
+  /** Creates an artifact without versions, for bytes still to be fetched; answers the active one if it is there already. */
+  begin(artifact: Artifact, event: Event): Promise<Artifact>;
+  /** Sets state `error` with its reason, unless a version has arrived or the artifact is deleted. */
+  fail(uuid: string, fault: string, event: Event): Promise<void>;
+  /** Artifacts whose bytes are still to be fetched, by uuid. */
+  pending(page: Page): Promise<Artifact[]>;
+  get(uuid: string): Promise<Artifact | undefined>;
+  /** Active artifacts of that name: of one namespace, or of all. At most 2 are needed to know that a name is ambiguous. */
+  named(namespace: string | null, name: string, type?: ArtifactType): Promise<Artifact[]>;
+  /** Active ones that are seen, by uuid. */
+  list(sight: Sight, filter: { readonly namespace?: string; readonly name?: string; readonly type?: ArtifactType }, page: Page): Promise<Artifact[]>;
+  /** Versions of each artifact, oldest first, for as many artifacts as asked; those of a deleted one are a memory. */
+  versions(uuids: readonly string[]): Promise<Record<string, Version[]>>;
+  /** Deletes: versions end, their blobs lose the reference. Undefined when there is none or it was deleted before. */
+  remove(uuid: string, at: number, event: Event): Promise<Artifact | undefined>;
+  /** Deletes one version, and with the last one the artifact. Undefined when there is no such version. */
+  removeVersion(uuid: string, index: number, at: number, event: Event): Promise<Artifact | undefined>;
+  /** Sets the limit and trims at once. */
+  setMaxVersions(uuid: string, maxVersions: number, at: number, event: Event): Promise<Artifact | undefined>;
+  setShared(uuid: string, shared: boolean, event: Event): Promise<Artifact | undefined>;
+  /** Forgets artifacts deleted before `before`; answers how many. */
+  forget(before: number): Promise<number>;
+}
+
+export interface BlobFacts {
+  get(uuid: string): Promise<Blob | undefined>;
+  /** Whether `sight` reaches the blob through any version. */
+  seen(uuid: string, sight: Sight): Promise<boolean>;
+  /** A seen blob with these bytes, its bytes good. */
+  withDigest(digest: Digest, sight: Sight): Promise<Blob | undefined>;
+  /** By uuid. */
+  list(sight: Sight, page: Page): Promise<Blob[]>;
+  many(uuids: readonly string[]): Promise<Blob[]>;
+  /** Keeps a digest that was computed of the blob's bytes. */
+  addDigest(sha512: string, algorithm: Algorithm, hex: string): Promise<void>;
+  /** Notes that the bytes were asked for; keeps unreferenced ones from the sweep for another grace period. */
+  used(uuids: readonly string[], at: number): Promise<void>;
+  /** Removes up to `limit` blobs that nothing has referred to since `before`, and contents no blob names then; answers how many blobs, and which contents. */
+  sweep(before: number, limit: number): Promise<{ readonly blobs: number; readonly contents: readonly Content[] }>;
+}
+
+export interface ContentFacts {
+  get(sha512: string): Promise<Content | undefined>;
+  /** The bytes themselves, where the catalog keeps them. */
+  bytes(sha512: string): Promise<Uint8Array | undefined>;
+  /** Those least recently scrubbed before `before`, oldest first. */
+  toScrub(before: number, limit: number): Promise<Content[]>;
+  /** All, by sha512. */
+  list(page: Page): Promise<Content[]>;
+  /** Sets the state if the bytes still lie at `address`. */
+  mark(sha512: string, address: string, state: ContentState, at: number, event: Event | null): Promise<void>;
+  /** Which of these addresses the catalog knows. */
+  known(addresses: readonly string[]): Promise<string[]>;
+  /** Numbers and sizes for metrics: stored once, and as often as versions name them. */
+  totals(): Promise<{ contents: number; bytes: number; blobs: number; artifacts: number; versions: number; namedBytes: number; openUploads: number }>;
+}
+
+/** Objects of a bucket after a place in it. */
+export interface ObjectsPage {
+  readonly prefix: string;
+  /** Only keys behind this one, by the bytes of their UTF-8. */
+  readonly after: string | null;
+  readonly limit: number;
+}
+
+export interface Usage {
+  readonly buckets: number;
+  readonly objects: number;
+  readonly bytes: number;
+}
+
+export interface BucketFacts {
+  /** False when the name is taken. */
+  create(bucket: Bucket, event: Event): Promise<boolean>;
+  get(name: string): Promise<Bucket | undefined>;
+  /** By name; of one namespace, or of all. */
+  list(namespace: string | null, page: Page): Promise<Bucket[]>;
+  change(name: string, change: Partial<Pick<Bucket, 'versioning' | 'open' | 'settings'>>, event: Event): Promise<Bucket | undefined>;
+  /** Removes one without objects, and what is open of multipart uploads in it; answers their uploads, which nobody needs any more. */
+  remove(name: string, event: Event): Promise<readonly string[] | 'none' | 'occupied'>;
+  /** Versions and their bytes, counted when asked; of one bucket, or of all of a namespace. */
+  usage(of: { readonly bucket: string } | { readonly namespace: string }): Promise<Usage>;
+  /** A version of an object, or its newest. */
+  object(bucket: string, key: string, version?: { readonly id: string | null }): Promise<StoredObject | undefined>;
+  /** The newest versions, without marks of deletion, by the bytes of their keys. */
+  objects(bucket: string, page: ObjectsPage): Promise<StoredObject[]>;
+  /** Every version and mark, by key, the newest first; after a key, or behind one version of it. */
+  versions(bucket: string, page: ObjectsPage & { readonly behind: { readonly key: string; readonly index: number } | null }): Promise<StoredObject[]>;
+  /** Keeps another `about` with a version; false when it is gone. */
+  describe(object: Pick<StoredObject, 'bucket' | 'key' | 'index'>, about: string): Promise<boolean>;
+  /** Deletes the newest version, or leaves a mark, as the bucket's versioning says; answers the mark. */
+  retire(request: Retirement): Promise<Retired>;
+  /** Deletes a version or a mark; answers what it was. */
+  removeVersion(bucket: string, key: string, id: string | null, conditions: ObjectConditions, at: number, event: Event): Promise<Retired>;
+}
+
+export interface Retirement {
+  readonly bucket: string;
+  readonly key: string;
+  readonly conditions: ObjectConditions;
+  /** Ids for a mark. */
+  readonly fresh: { readonly artifact: string; readonly version: string };
+  readonly at: number;
+  readonly event: Event;
+}
+
+export type Retired =
+  | { readonly kind: 'gone'; readonly object: StoredObject }
+  | { readonly kind: 'marked'; readonly object: StoredObject }
+  | { readonly kind: 'absent' | 'no_bucket' | 'condition' };
+
+export interface PartFacts {
+  begin(multipart: Multipart): Promise<void>;
+  get(id: string): Promise<Multipart | undefined>;
+  /** Open ones of a bucket, by key and then id, behind one. */
+  list(bucket: string, page: { readonly prefix: string; readonly behind: { readonly key: string; readonly id: string } | null; readonly limit: number }): Promise<Multipart[]>;
+  /** Takes a part, in the place of one of that number; answers the upload that it replaced. Undefined when the multipart is not open. */
+  put(id: string, part: Part): Promise<{ readonly replaced: string | null } | undefined>;
+  /** By number, behind one. */
+  parts(id: string, after: number, limit: number): Promise<Part[]>;
+  /** Ends an open one with an outcome, or forgets it without. With it end its parts' uploads, and what was joined of them; answers which. */
+  end(id: string, outcome: string | null, at: number): Promise<string[]>;
+  /** Open ones that no part came for since `before`, by id. */
+  idle(before: number, page: Page): Promise<Multipart[]>;
+  /** Forgets those that ended before `before`. */
+  forget(before: number): Promise<void>;
+}
+
+export interface LedgerFacts {
+  /** Undefined when there is no such namespace. */
+  get(namespace: string): Promise<Ledger | undefined>;
+  setLimits(namespace: string, limits: Pick<Ledger, 'quota' | 'allowance'>, event: Event): Promise<boolean>;
+  /** Adds bytes that were sent; a new month begins at 0. */
+  spend(month: string, sent: readonly (readonly [namespace: string, bytes: number])[]): Promise<void>;
+}
+
+export interface KeyFacts {
+  create(key: AccessKey, event: Event): Promise<void>;
+  /** Revoked ones too. */
+  get(id: string): Promise<AccessKey | undefined>;
+  /** By id; of one namespace, or of all; without revoked ones. */
+  list(namespace: string | null, page: Page): Promise<AccessKey[]>;
+  /** False when there was none, or it was revoked before. */
+  revoke(id: string, at: number, event: Event): Promise<boolean>;
+}
+
+export interface JournalFacts {
+  record(events: readonly Event[]): Promise<void>;
+  /** Newest first. */
+  events(subject: Subject, id: string, filter: { readonly type?: EventType; readonly limit: number }): Promise<Event[]>;
+  metadata(subject: Subject, id: string): Promise<Record<string, string>>;
+  /** Sets, or with undefined removes. */
+  setMetadata(subject: Subject, id: string, key: string, value: string | undefined): Promise<void>;
+  forget(before: number): Promise<number>;
+}
