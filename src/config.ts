@@ -1,6 +1,6 @@
 /** Every setting in one table: its name, default, form and meaning. All faults are reported at once. */
 import { hostname } from 'node:os';
-import { address, bytes, cron, duration, keyId, nodeName, oneOf, origins, portOrOff, positiveBytes, secret, webAddress, whole, words, type Setting, type Settings } from './readings.ts';
+import { address, baseAddress, bytes, cron, duration, keyId, nodeName, oneOf, origins, portOrOff, positiveBytes, secret, whole, words, type Setting, type Settings } from './readings.ts';
 import { faultsAmong, releasySettings, type ReleasyConfig } from './releasy-settings.ts';
 
 export type LogLevel = 'silent' | 'fatal' | 'error' | 'warn' | 'info' | 'debug' | 'trace';
@@ -66,7 +66,7 @@ const settings: Settings<ServerConfig> = {
   s3KeyId: { name: 'STOWAGE_S3_ACCESS_KEY_ID', otherwise: undefined, read: keyId, sentence: 'An access key of the system namespace; others are made with stowage keys create.' },
   s3Secret: { name: 'STOWAGE_S3_SECRET_ACCESS_KEY', otherwise: undefined, read: secret, sentence: 'Its secret.' },
   s3Window: { name: 'STOWAGE_S3_CLOCK_WINDOW', otherwise: '5m', read: duration(1000), sentence: "How far the clock of whoever signs an S3 request may differ from the server's." },
-  s3Url: { name: 'STOWAGE_S3_URL', otherwise: undefined, read: webAddress, sentence: 'Where S3 clients find this server, such as https://s3.example.org; for URLs that it signs itself. Without it, the host of the request and the port of S3.' },
+  s3Url: { name: 'STOWAGE_S3_URL', otherwise: undefined, read: baseAddress, sentence: 'Where S3 clients find this server, such as https://s3.example.org; for URLs that it signs itself. Without it, the host of the request and the port of S3.' },
   presignRate: { name: 'STOWAGE_PRESIGN_RATE', otherwise: '60', read: whole(0, 1_000_000), sentence: 'URLs that one key may have signed in a minute; 0 for any number.' },
   storageDir: { name: 'STOWAGE_STORAGE_DIR', otherwise: './storage', read: words, sentence: 'Folder for everything that is kept.' },
   systemKey: {

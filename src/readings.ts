@@ -47,7 +47,15 @@ export function whole(least: number, most: number): (text: string) => Reading<nu
 }
 
 export function webAddress(text: string): Reading<string> {
-  return URL.canParse(text) && /^https?:/.test(text) ? { value: text.replace(/\/+$/, '') } : { fault: 'must be an address like https://www.example.org' };
+  return URL.canParse(text) && /^https?:\/\//i.test(text) ? { value: text.replace(/\/+$/, '') } : { fault: 'must be an address like https://www.example.org' };
+}
+
+/** An address that others are put behind. */
+export function baseAddress(text: string): Reading<string> {
+  const reading = webAddress(text);
+  if ('fault' in reading) return reading;
+  const { search, hash, username, password } = new URL(text);
+  return search || hash || username || password ? { fault: 'must be an address without a name, a query or a fragment' } : reading;
 }
 
 export function portOrOff(text: string): Reading<number | null> {

@@ -23,7 +23,7 @@ export function showing(mediaType: string, name: string): Showing {
 }
 
 /** A `filename` parameter by RFC 6266: a plain one for all, and an exact one where the plain one lost something. */
-function fileName(name: string): string {
+export function fileName(name: string): string {
   // Folders, controls and characters that turn the reading direction around have no place in a file's name.
   const clean = name.toWellFormed().replaceAll(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}/\\]/gu, '_').trim() || 'data';
   const plain = clean.replaceAll(/[^\u0020-\u007e]|["%;]/g, '_');

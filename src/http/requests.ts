@@ -22,7 +22,7 @@ export function nameCaller(res: Response, namespace: string): void {
   res.locals['namespace'] = namespace;
 }
 
-/** Gives ids, counts and logs. Headers, bodies and queries are never logged: secrets travel there. */
+/** Gives ids, counts and logs. Headers, bodies and queries are never logged, nor are tokens in paths: secrets travel there. */
 export function noteRequests(log: Logger, metrics: Metrics): RequestHandler {
   return (req, res, next) => {
     const began = performance.now();
@@ -35,6 +35,9 @@ export function noteRequests(log: Logger, metrics: Metrics): RequestHandler {
   };
 }
 
+/** Routes whose path has a secret in it. */
+const secret = /\{token\}/;
+
 function note(log: Logger, metrics: Metrics, req: Request, res: Response, facts: { id: string; ms: number }): void {
   const route = String(res.locals['route'] ?? 'none');
   const answered = res.writableFinished;
@@ -43,7 +46,7 @@ function note(log: Logger, metrics: Metrics, req: Request, res: Response, facts:
   const quiet = status < 400 && res.locals['quiet'] === true;
   log[status >= 500 ? 'warn' : quiet ? 'debug' : 'info'](
     {
-      request: facts.id, method: req.method, route, path: printable(req.path), status, ms: Math.round(facts.ms * 10) / 10,
+      request: facts.id, method: req.method, route, path: secret.test(route) ? route : printable(req.path), status, ms: Math.round(facts.ms * 10) / 10,
       namespace: res.locals['namespace'] as string | undefined, from: req.socket.remoteAddress,
     },
     answered ? 'answered' : 'client gone',

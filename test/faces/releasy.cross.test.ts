@@ -121,12 +121,12 @@ test('a product whose name a path would lose goes up and comes down', async () =
   const release = await releasy.release('..', '.');
   const slot = await releasy.slot(release.id, '..', '..');
   expect(slot.object_key).toBe(`releases/.././../${slot.artifact_id}/..`);
-  expect((await fetch(slot.resumable_url, { method: 'PUT', body: 'dots' })).status).toBe(201);
+  expect((await fetch(slot.upload_url, { method: 'PUT', body: 'dots', headers: { 'Content-Type': 'application/x-www-form-urlencoded' } })).status).toBe(201);
   expect((await releasy.register(release.id, slot, 'dots', { platform: '..' })).status).toBe(200);
   await releasy.get('POST', `/v1/releases/${release.id}/publish`);
   const { key } = await releasy.customer('..');
   const got = await fetch(await releasy.downloadUrl(key, slot.artifact_id));
-  expect([await got.text(), got.headers.get('content-disposition')]).toEqual(['dots', 'attachment; filename=".."']);
+  expect([await got.text(), got.headers.get('content-disposition')]).toEqual(['dots', `attachment; filename="${slot.artifact_id}"`]);
 });
 
 test('parts that never became whole are nothing to register', async () => {

@@ -1,6 +1,7 @@
 /** Downloads: by a customer's token, as long as the customer may. */
 import { randomUUID } from 'node:crypto';
-import { openReleasy, said, sha256Of, type Releasy } from '../support/releases.ts';
+import { pino } from 'pino';
+import { openReleasy, put, said, sha256Of, type Releasy } from '../support/releases.ts';
 import { eventually, RawConnection } from '../support/raw.ts';
 
 const bytes = Buffer.from(Array.from({ length: 300_000 }, (_, index) => index % 251));
@@ -177,4 +178,48 @@ describe('sent from here', () => {
     expect([beyond.status, await beyond.json()]).toEqual([416, { error: { code: 'range_not_satisfiable', message: 'no byte lies in that range' } }]);
     expect((await fetch(url, { headers: { 'If-None-Match': `"${sha256Of(bytes)}"` } })).status).toBe(304);
   });
+});
+
+describe('a file is', () => {
+  const fetched = async (filename: string, headers: Record<string, string>): Promise<Response> => {
+    const release = await releasy.release();
+    const slot = await releasy.slot(release.id, filename);
+    expect(await put(slot.upload_url, 'plain', headers)).toBe(200);
+    expect((await releasy.register(release.id, slot, 'plain')).status).toBe(200);
+    await releasy.get('POST', `/v1/releases/${release.id}/publish`);
+    return fetch(await releasy.downloadUrl((await releasy.customer()).key, slot.artifact_id));
+  };
+
+  test('its bytes, whatever its uploader said of them', async () => {
+    const got = await fetched('a.txt', { 'Content-Encoding': 'gzip', 'Cache-Control': 'public, max-age=9', 'Content-Language': 'de' });
+    expect(await got.text()).toBe('plain');
+    expect(['content-encoding', 'cache-control', 'content-language'].map((name) => got.headers.get(name))).toEqual([null, 'no-store', null]);
+  });
+
+  test('saved by the name that SHA256SUMS has', async () => {
+    const got = await fetched('\u00fcn\u00ef 100%.tar.gz', {});
+    expect(got.headers.get('content-disposition')).toBe(`attachment; filename="_n_ 100_.tar.gz"; filename*=UTF-8''%C3%BCn%C3%AF%20100%25.tar.gz`);
+  });
+});
+
+test('no log has a token', async () => {
+  const lines: string[] = [];
+  const quiet = await openReleasy({}, { log: pino({ level: 'trace' }, { write: (line: string) => void lines.push(line) }) });
+  try {
+    const { slot } = await quiet.published(bytes);
+    const url = await quiet.downloadUrl((await quiet.customer()).key, slot.artifact_id);
+    expect((await fetch(url)).status).toBe(200);
+    expect((await fetch(`${url}x`)).status).toBe(404);
+  } finally {
+    await quiet.close();
+  }
+  expect(lines.filter((line) => line.includes('/v1/downloads/{token}')).length).toBeGreaterThanOrEqual(2);
+  expect(lines.filter((line) => line.includes('releasy_dl_'))).toEqual([]);
+});
+
+test('two keys of a customer are two callers', async () => {
+  const { id, key } = await releasy.customer();
+  const { api_key: other } = await releasy.get<{ api_key: string }>('POST', '/v1/admin/keys', { customer_id: id });
+  const ask = (as: string) => releasy.ask('POST', '/v1/downloads/token', { artifact_id: artifact }, { 'x-releasy-api-key': as, 'idempotency-key': 'the same word' });
+  expect([(await ask(key)).status, (await ask(other)).status]).toEqual([200, 200]);
 });

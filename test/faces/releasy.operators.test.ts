@@ -133,7 +133,7 @@ describe('an operator', () => {
   test('leaves their name with what they do', async () => {
     const { id } = (await add(bearer(await issuer.mint({ ...good, sub: 'jane', roles: [A] })))).json<{ id: string }>();
     const events = await world.core.journal.events('customer', id, { limit: 10 });
-    expect(events).toMatchObject([{ message: 'customer made', extra: { by: 'operator https://id.example jane' } }]);
+    expect(events).toMatchObject([{ message: 'customer made', extra: { by: 'operator ["https://id.example","jane"]' } }]);
   });
 });
 

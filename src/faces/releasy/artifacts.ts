@@ -6,6 +6,7 @@ import { roles } from './credentials.ts';
 import type { Desk } from './index.ts';
 import { secondsOf } from './reading.ts';
 import { artifactsOf, readable } from './releases.ts';
+import { resumableUrl } from './storage.ts';
 import { fileNameOf } from './views.ts';
 
 interface Registration {
@@ -34,7 +35,7 @@ export function artifacts(desk: Desk): void {
       return {
         artifact_id: slot.id, object_key: slot.key, upload_url: await storage.uploadUrl(slot, req), expires_at: secondsOf(core.clock.now() + settings.presignAge),
         ...(resumable === undefined ? {} : {
-          resumable_url: `${baseUrl(req)}/artifacts/${encodeURIComponent(slot.key)}/data?capability=${resumable.token}`,
+          resumable_url: resumableUrl(baseUrl(req), slot.key, resumable),
           tus_url: `${baseUrl(req)}/tus?capability=${resumable.token}`, upload_uuid: slot.id, resumable_expires_at: secondsOf(resumable.expiresAt),
         }),
       };
@@ -57,12 +58,18 @@ export function artifacts(desk: Desk): void {
   }
 }
 
+/** The folder for its platform, which is a name on every disk. */
+function platformOf({ key, id }: ReleaseFile): string {
+  const segment = key.split('/').at(-3)!;
+  return /^\.{1,2}$/.test(segment) ? id : segment;
+}
+
 type Listed = Awaited<ReturnType<typeof artifactsOf>>[string];
 
 /** What `sha256sum -c` reads. Files of one name are told apart by their platform, and if need be by their id. */
 function sums(listed: Listed, algorithm: 'sha256' | 'sha512'): string {
   const namings: readonly ((file: ReleaseFile) => string)[] = [
-    fileNameOf, (file) => `${file.key.split('/').at(-3)}/${fileNameOf(file)}`, (file) => `${file.key.split('/').at(-3)}/${file.id}/${fileNameOf(file)}`,
+    fileNameOf, (file) => `${platformOf(file)}/${fileNameOf(file)}`, (file) => `${platformOf(file)}/${file.id}/${fileNameOf(file)}`,
   ];
   const names = namings.map((nameOf) => listed.map(({ file }) => nameOf(file)));
   const lines = listed.map(({ file, view }) => {

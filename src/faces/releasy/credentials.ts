@@ -90,7 +90,7 @@ export class Credentials {
     ]);
     const held = new Set(roles.filter((role) => named.has(role)));
     if (held.size === 0) throw new Refusal('forbidden', 'missing operator role');
-    return { kind: 'operator', namespace, credential: `operator ${claims.iss ?? ''} ${claims.sub ?? ''}`.trimEnd(), roles: held };
+    return { kind: 'operator', namespace, credential: `operator ${JSON.stringify([claims.iss ?? '', claims.sub ?? claims['azp'] ?? claims['client_id'] ?? ''])}`, roles: held };
   }
 }
 

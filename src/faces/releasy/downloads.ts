@@ -25,7 +25,7 @@ export function downloads(desk: Desk): void {
     const { customer, key } = who;
     await core.downloads.demand(customer.id, file);
     const wish = { file, customer: customer.id, apiKey: key.id, purpose, lifetime };
-    const kept = await once(core.idempotency, { req, res }, { caller: `customer ${customer.id}`, operation: 'createDownloadToken', wish }, () => Promise.resolve(wish));
+    const kept = await once(core.idempotency, { req, res }, { caller: `api key ${key.id}`, operation: 'createDownloadToken', wish }, () => Promise.resolve(wish));
     // A token is told once and kept nowhere: whoever asks again gets another.
     const { download, token } = await core.downloads.grant(kept);
     return { download_url: `${baseUrl(req)}/v1/downloads/${token}`, expires_at: secondsOf(download.expiresAt) };

@@ -56,7 +56,13 @@ function startOf(seconds: number): number {
 }
 
 function jsonOf(metadata: unknown): string | null {
-  return metadata === undefined || metadata === null ? null : JSON.stringify(metadata);
+  if (metadata === undefined || metadata === null) return null;
+  try {
+    return JSON.stringify(metadata);
+  } catch (error) {
+    if (error instanceof RangeError) throw bad('metadata is nested too deeply');
+    throw error;
+  }
 }
 
 function view({ id, customer, product, startsAt, endsAt, metadata }: Entitlement): Record<string, unknown> {

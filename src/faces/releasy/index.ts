@@ -90,8 +90,9 @@ export function releasy(options: ReleasyOptions): Releasy {
   const desk: Desk = { ...options, doors, home, baseUrl, storage: elsewhere ?? new HouseStorage({ core, home, tokens: options.tokens, presignAge: settings.presignAge, presign: options.presign, baseUrl }) };
   for (const part of [customers, entitlements, keys, audits, releases, artifacts, downloads, health]) part(desk);
   const { router, mounted } = doors.routes;
-  router.use('/v1', (req, res) => answerUnknown(book, wording, req, res));
-  router.use(['/v1', '/health', '/ready'], refusing(wording, log));
+  const ours = ['/v1', '/health', '/ready', '/live', '/openapi.json'];
+  router.use(ours, (req, res) => answerUnknown(book, wording, req, res));
+  router.use(ours, refusing(wording, log));
   return { router, mounted };
 }
 

@@ -62,7 +62,7 @@ export class OutsideStorage implements Storage, OtherStore {
     const lying = await this.find(key, versionId);
     if (lying?.etag !== etag) throw new Refusal('lost', 'the artifact is not what was registered any more');
     const expires = Math.max(1, Math.floor((expiresAt - this.#options.clock.now()) / 1000));
-    return this.#sign(methodOf(req), key, expires, { ...versionOf(versionId), ...shownAs(file) });
+    return this.#sign(methodOf(req), key, expires, { ...versionOf(versionId), ...shownAs(file), 'response-content-encoding': 'identity' });
   }
 
   async find(key: string, versionId: string | null = null): Promise<(Lying & { sha256?: string }) | undefined> {

@@ -3,6 +3,7 @@ import type { Request } from 'express';
 import type { Core } from '../../core/index.ts';
 import type { Download, ReleaseFile, Slot } from '../../core/model.ts';
 import { Refusal } from '../../core/refusal.ts';
+import { fileName } from '../../http/disposition.ts';
 import type { Tokens } from '../../http/tokens.ts';
 import type { Home } from './home.ts';
 import { fileNameOf } from './views.ts';
@@ -61,7 +62,9 @@ export class HouseStorage implements Storage {
     return { bucket: (await this.#options.home.bucket()).name, outside: false };
   }
 
-  async uploadUrl({ id, bucket, key }: Slot, req: Request): Promise<string> {
+  async uploadUrl(slot: Slot, req: Request): Promise<string> {
+    const { id, bucket, key } = slot;
+    if (isDotted(key)) return resumableUrl(this.#options.baseUrl(req), key, await this.resumable(slot));
     const url = await this.#sign(`slot/${id}`, { method: 'PUT', bucket, key, expires: Math.floor(this.#options.presignAge / 1000) }, req);
     if (url === undefined) throw new Refusal('unavailable', 'artifact storage not configured');
     return url;
@@ -77,8 +80,7 @@ export class HouseStorage implements Storage {
 
   downloadUrl(file: ReleaseFile, { id, expiresAt }: Download, req: Request): Promise<string | undefined> {
     const { bucket, key } = file;
-    // Clients take such segments out of a path, and what is left is not what was signed.
-    if (key.split('/').some((segment) => /^\.{1,2}$/.test(segment))) return Promise.resolve(undefined);
+    if (isDotted(key)) return Promise.resolve(undefined);
     const expires = Math.max(1, Math.floor((expiresAt - this.#options.core.clock.now()) / 1000));
     return this.#sign(`download/${id}`, { method: methodOf(req), bucket, key, expires, query: { versionId: file.id, ...shownAs(file) } }, req);
   }
@@ -91,16 +93,26 @@ export class HouseStorage implements Storage {
   }
 }
 
+/** Where a PUT fills a slot without a signature, and goes on where it was cut off. */
+export function resumableUrl(baseUrl: string, key: string, { token }: Resumable): string {
+  return `${baseUrl}/artifacts/${encodeURIComponent(key)}/data?capability=${token}`;
+}
+
+/** Whether clients would take segments out of a path with that key: what is left is not what was signed. */
+function isDotted(key: string): boolean {
+  return key.split('/').some((segment) => /^\.{1,2}$/.test(segment));
+}
+
 export function methodOf({ method }: Request): 'GET' | 'HEAD' {
   return method === 'HEAD' ? 'HEAD' : 'GET';
 }
 
 /** What the answer to a signed GET says of the file, whatever its uploader said of it. */
 export function shownAs(file: ReleaseFile): Record<string, string> {
-  return { 'response-content-type': 'application/octet-stream', 'response-content-disposition': dispositionOf(file) };
+  return { 'response-content-type': 'application/octet-stream', 'response-content-disposition': dispositionOf(file), 'response-cache-control': 'no-store' };
 }
 
 /** A file is saved under the name that it was uploaded by. */
 export function dispositionOf(file: ReleaseFile): string {
-  return `attachment; filename="${fileNameOf(file).replaceAll(/[^\u0020-\u007e]|["%;\\]/g, '_')}"`;
+  return `attachment; ${fileName(fileNameOf(file))}`;
 }

@@ -39,7 +39,9 @@ export function artifactView(file: ReleaseFile, blob: Blob | undefined): Artifac
 }
 
 /** The name that the file was uploaded by, or what its key made of it where that could not be a name on every disk. */
-export function fileNameOf({ fileName, key }: Pick<ReleaseFile, 'fileName' | 'key'>): string {
-  const sane = /^[^/\\\p{Cc}\p{Cf}\p{Zl}\p{Zp}]+$/u.test(fileName) && !/^\.{1,2}$/.test(fileName);
-  return sane ? fileName : key.slice(key.lastIndexOf('/') + 1);
+export function fileNameOf({ fileName, key, id }: Pick<ReleaseFile, 'fileName' | 'key' | 'id'>): string {
+  const dotted = /^\.{1,2}$/;
+  if (/^[^/\\\p{Cc}\p{Cf}\p{Zl}\p{Zp}]+$/u.test(fileName) && !dotted.test(fileName)) return fileName;
+  const last = key.slice(key.lastIndexOf('/') + 1);
+  return dotted.test(last) ? id : last;
 }

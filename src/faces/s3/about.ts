@@ -65,10 +65,10 @@ export function plainFacts(md5: string): { readonly etag: string; readonly about
   return { etag: md5, about: printAbout({ type: 'binary/octet-stream', headers: {}, meta: {}, checksums: {} }) };
 }
 
-/** What is kept of an object that a release pins: whose it was, who else might have it and what was locked are of the object alone. */
+/** What is kept of an object that a release pins: its bytes and their checksums. What its uploader said of it is of the object alone. */
 export function pinnedAbout(text: string): string {
   const { owner: _, acl: __, tags: ___, retention: ____, held: _____, ...kept } = JSON.parse(text) as About;
-  return printAbout(kept);
+  return printAbout({ ...kept, headers: {}, meta: {} });
 }
 
 export function aboutOf({ content }: StoredObject): About {
