@@ -56,7 +56,8 @@ describe('a slot', () => {
 
   test('takes a form\'s type as it takes any, again and again, until its URL ends', async () => {
     const slot = await releasy.slot(release.id);
-    expect(slot.expires_at).toBe(Math.floor(releasy.world.clock.now() / 1000) + 900);
+    // The second may have turned since.
+    expect([0, 1]).toContain(Math.floor(releasy.world.clock.now() / 1000) + 900 - slot.expires_at);
     expect(await put(slot.upload_url, 'first', { 'content-type': 'application/x-www-form-urlencoded' })).toBe(200);
     expect(await put(slot.upload_url, 'second')).toBe(200);
     releasy.world.clock.move(901_000);

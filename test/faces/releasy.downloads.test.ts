@@ -30,7 +30,9 @@ describe('a token', () => {
   test('leads to a signed URL for the rest of its time, which nobody may keep', async () => {
     const { key } = await releasy.customer();
     const { download_url: url, expires_at: expires } = (await releasy.token(key, artifact, { purpose: 'test' })).json<{ download_url: string; expires_at: number }>();
-    expect([url, expires]).toEqual([expect.stringMatching(new RegExp(`^${releasy.world.url}/v1/downloads/releasy_dl_[\\w-]{43}$`)), Math.floor((releasy.world.clock.now() + 600_000) / 1000)]);
+    expect(url).toMatch(new RegExp(`^${releasy.world.url}/v1/downloads/releasy_dl_[\\w-]{43}$`));
+    // The second may have turned since.
+    expect([0, 1]).toContain(Math.floor((releasy.world.clock.now() + 600_000) / 1000) - expires);
     releasy.world.clock.move(400_000);
     const { status, location, cache } = await resolve(url);
     expect([status, cache]).toEqual([302, 'no-store']);
