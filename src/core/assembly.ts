@@ -57,6 +57,8 @@ export class Assembly {
         if (!hold) return;
         try {
           if (this.#runs.get(multipart) !== run) return;
+          // From then on that there is a record of the whole, its end alone says what it is of.
+          if (await this.#engine.catalog.uploads.get(multipart)) return void this.#runs.delete(multipart);
           joined = [...run.parts];
           await this.#engine.bytes.join(multipart, joined);
         } finally {

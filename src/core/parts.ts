@@ -23,7 +23,7 @@ export class Parts {
   readonly #uploads: Uploads;
   readonly #objects: Objects;
   readonly #assembly: Assembly;
-  readonly #joining = new Map<string, Promise<string>>();
+  readonly #joining = new Map<string, { readonly about: string; readonly whole: Promise<string> }>();
 
   constructor(parts: { engine: Engine; clock: Clock; buckets: Buckets; uploads: Uploads; objects: Objects }) {
     this.#engine = parts.engine;
@@ -121,17 +121,20 @@ export class Parts {
     return multipart;
   }
 
-  /** Whoever asks while the parts are joined waits for the same joining. */
+  /** Whoever asks for the same while the parts are joined waits for that; whoever asks for others comes after it. */
   #join(who: Principal, bucket: Bucket, { id }: Multipart, parts: readonly Part[]): Promise<string> {
-    const joining = this.#joining.get(id) ?? this.#joinOnce(ownerOf(bucket, who), id, parts).finally(() => this.#joining.delete(id));
+    const about = JSON.stringify(parts.map(({ upload }) => upload));
+    const before = this.#joining.get(id);
+    if (before?.about === about) return before.whole;
+    const turn = before ? before.whole.then(() => undefined, () => undefined) : Promise.resolve();
+    const joining = { about, whole: turn.then(() => this.#joinOnce(ownerOf(bucket, who), id, { about, parts })).finally(() => this.#joining.get(id) === joining && this.#joining.delete(id)) };
     this.#joining.set(id, joining);
-    return joining;
+    return joining.whole;
   }
 
   /** The whole is an upload of the same id, so that a second try after a crash goes on with the first one's bytes. */
-  async #joinOnce(owner: Principal, id: string, parts: readonly Part[]): Promise<string> {
+  async #joinOnce(owner: Principal, id: string, { about, parts }: { about: string; parts: readonly Part[] }): Promise<string> {
     const ids = parts.map(({ upload }) => upload);
-    const about = JSON.stringify(ids);
     const there = await this.#uploads.look(owner, id).catch((error: unknown) => {
       if (error instanceof Refusal && error.reason === 'not_found') return undefined;
       throw error;
@@ -141,7 +144,12 @@ export class Parts {
     // Other parts than last time: what was joined then is of no use.
     if (there && !same) await this.#uploads.drop(owner, id);
     const length = parts.reduce((sum, { size }) => sum + size, 0);
-    const whole = same ? there : await this.#uploads.begin(owner, { about, length, credit: length, joined: true, ...(there ? {} : { id }) });
+    const wish = { about, length, credit: length, joined: true };
+    const whole = same ? there : await this.#uploads.begin(owner, { ...wish, id }).catch((error: unknown) => {
+      // The id was used by an earlier try.
+      if (error instanceof Refusal && error.reason === 'conflict') return this.#uploads.begin(owner, wish);
+      throw error;
+    });
     return (await this.#uploads.join(owner, whole.id, ids)).id;
   }
 

@@ -56,6 +56,7 @@ export class Sealer {
     }
     const { bytes } = this.#engine;
     const stage = newId();
+    let sealed: string | undefined;
     const writer = await bytes.open(stage, 0, { lasting: false });
     try {
       const { cut, measured, written } = await pour(body, writer, { room: body.length, digests: [], measure });
@@ -65,16 +66,18 @@ export class Sealer {
       await writer.close();
       const { hex: sha512 } = await bytes.digest(stage, written, 'sha512');
       await this.#distrustMissing(sha512, written);
-      const address = await bytes.seal(stage, written, sha512);
+      sealed = await bytes.seal(stage, written, sha512);
       const published = await this.#engine.catalog.artifacts.publish(this.#publication(who, target, object, {
-        kind: 'content', mediaType: mediaTypeOf(target), content: { sha512, size: written, address, state: 'good', createdAt: this.#clock.now(), scrubbedAt: null },
+        kind: 'content', mediaType: mediaTypeOf(target), content: { sha512, size: written, address: sealed, state: 'good', createdAt: this.#clock.now(), scrubbedAt: null },
       }));
-      await this.#tidy(stage, address, published);
+      await this.#tidy(stage, sealed, published);
       if (typeof published === 'string') throw unpublished(published);
       return { blob: published.blob, object };
     } catch (error) {
       await writer.close();
       await bytes.drop(stage);
+      // A refusal is certain; after any other failure the record may be there.
+      if (sealed !== undefined && error instanceof Refusal && error.reason === 'over_quota') await bytes.remove(sealed);
       throw error;
     }
   }

@@ -123,13 +123,25 @@ export class Sweep {
       if (item.kind === 'blob') {
         suspects.push(item.name);
         if (suspects.length >= batch) await settle();
-      } else if ((await this.#engine.catalog.uploads.get(item.name))?.state !== 'open') {
-        await this.#engine.bytes.drop(item.name);
+      } else if (await this.#dropStray(item.name)) {
         swept += 1;
       }
     }
     await settle();
     return swept;
+  }
+
+  /** A stage without an open upload, unless somebody works on it. */
+  async #dropStray(stage: string): Promise<boolean> {
+    const hold = await this.#engine.locks.tryTake(lockOf(stage));
+    if (!hold) return false;
+    try {
+      if ((await this.#engine.catalog.uploads.get(stage))?.state === 'open') return false;
+      await this.#engine.bytes.drop(stage);
+      return true;
+    } finally {
+      hold.release();
+    }
   }
 }
 

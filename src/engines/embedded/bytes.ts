@@ -93,6 +93,8 @@ export class FolderBytes implements ByteStore {
       await layPieces(path, pieces);
       await this.#disk.syncFolder(path);
       await this.#disk.syncFolder(this.#layout.uploads);
+      // The thread may have looked at the folder meanwhile.
+      this.#hasher.cut(stage, at);
       this.#hasher.grown(stage, path, end);
     }
     this.#joined.keep(stage, parts);

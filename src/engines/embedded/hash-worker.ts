@@ -74,8 +74,10 @@ port.on('message', (message: ToWorker) => {
     }
     case 'cut': {
       const running = stages.get(message.stage);
-      if (running) rewind(running, message.size);
-      return;
+      if (!running) return;
+      rewind(running, message.size);
+      // Something else may lie there now.
+      return closeFile(running);
     }
     case 'digest': {
       const running = find(message.stage, message.path);
@@ -85,8 +87,7 @@ port.on('message', (message: ToWorker) => {
     }
     case 'forget': {
       const running = stages.get(message.stage);
-      if (running) release(running);
-      stages.delete(message.stage);
+      if (running) fail(message.stage, running, new Error('the stage was dropped'));
     }
   }
 });
