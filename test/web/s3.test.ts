@@ -27,7 +27,7 @@ beforeAll(async () => {
   await handle.write('a film');
   await handle.truncate(size);
   await handle.close();
-  world = await openWorld();
+  world = await openWorld({ env: { RELEASY_ADMIN_API_KEY: 'the-key-of-the-releases' } });
   site = await openSite();
   browser = await openBrowser();
   page = await browser.newPage();
@@ -93,4 +93,19 @@ test('a page that no rule names is refused by its browser', async () => {
   await page.setInputFiles('#file', { name: 'small', mimeType: 'text/plain', buffer: Buffer.from('small') });
   expect(await put(await link({ key: 'refused', operation: 'put', content_type: 'text/plain' }))).toMatch(/TypeError/);
   expect((await world.ask('GET', '/artifacts/films%2Frefused')).status).toBe(404);
+});
+
+test('a page puts a file into the slot of a release, which is then registered', async () => {
+  const ask = async <T>(path: string, json: Record<string, unknown>): Promise<T> => {
+    const answer = await world.ask('POST', path, { as: null, headers: { 'x-releasy-admin-key': 'the-key-of-the-releases' }, json });
+    expect([answer.status, answer.bytes.toString()]).toEqual([200, expect.anything()]);
+    return answer.json<T>();
+  };
+  const { id } = await ask<{ id: string }>('/v1/releases', { product: 'app', version: '1.0.0' });
+  const slot = await ask<{ artifact_id: string; object_key: string; upload_url: string }>(`/v1/releases/${id}/artifacts/presign`, { filename: 'app.bin', platform: 'web' });
+  await page.setInputFiles('#file', { name: 'app.bin', mimeType: 'application/octet-stream', buffer: Buffer.from('an app') });
+  expect(await put({ url: slot.upload_url, headers: {} })).toBe(`200 "${createHash('md5').update('an app').digest('hex')}"`);
+  const checksum = createHash('sha256').update('an app').digest('hex');
+  const wish = { artifact_id: slot.artifact_id, object_key: slot.object_key, platform: 'web', checksum, size: 6 };
+  expect(await ask(`/v1/releases/${id}/artifacts`, wish)).toMatchObject({ id: slot.artifact_id, checksum });
 });

@@ -1,6 +1,10 @@
 import type { Core } from '../../core/index.ts';
 import type { Bucket, Principal } from '../../core/model.ts';
 import { Refusal } from '../../core/refusal.ts';
+import type { CorsRule } from '../../http/bucket-cors.ts';
+
+/** Pages of any origin may use the URLs that they are given: those alone say what may be done. */
+const pages: readonly CorsRule[] = [{ origins: ['*'], methods: ['GET', 'HEAD', 'PUT'], headers: ['*'], exposed: ['ETag'] }];
 
 export interface HomeOptions {
   readonly namespace: string;
@@ -39,7 +43,7 @@ export class Home {
     await this.open();
     try {
       // Whoever puts an artifact there, it is the bucket's owner who releases it.
-      return await this.#core.buckets.create(this.who, name, { settings: { ownership: 'BucketOwnerEnforced', digests: 'sha256 md5' } });
+      return await this.#core.buckets.create(this.who, name, { settings: { ownership: 'BucketOwnerEnforced', digests: 'sha256 md5', cors: JSON.stringify(pages) } });
     } catch (error) {
       // Somebody may have been faster; a name that no bucket can have is a fault of the configuration.
       if (error instanceof Refusal && error.reason === 'conflict') return this.#core.buckets.peek(name);
