@@ -1,0 +1,24 @@
+/**
+ * `npm run torture -- [NAME...] [--rounds N] [--seed N]`: the torture tests with their full number of rounds, one after the other.
+ *
+ * Each `test/torture/NAME.test.ts` runs a sample of its rounds in `npm test` and asks `test/support/torture.ts` how many to run.
+ */
+import { spawnSync } from 'node:child_process';
+import { parseArgs } from 'node:util';
+
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
+  options: { rounds: { type: 'string' }, seed: { type: 'string' }, help: { type: 'boolean', default: false } },
+});
+if (values.help) {
+  process.stdout.write('npm run torture -- [NAME...] [--rounds N] [--seed N]\n  NAME       a file of test/torture, without .test.ts (all)\n  --rounds   rounds of each test (its full number)\n  --seed     where random choices begin (a new one each run, which is printed)\n');
+  process.exit(0);
+}
+const names = positionals.length === 0 ? ['test/torture/'] : positionals.map((name) => `test/torture/${name}.test.ts`);
+const jest = ['--experimental-vm-modules', '--no-warnings', 'node_modules/jest/bin/jest.js', '--config', '.config/jest.config.js', '--runInBand', '--testTimeout', '14400000'];
+const env = {
+  ...process.env,
+  STOWAGE_TORTURE_ROUNDS: values.rounds ?? 'full',
+  ...(values.seed === undefined ? {} : { STOWAGE_TORTURE_SEED: values.seed }),
+};
+process.exitCode = spawnSync(process.execPath, [...jest, ...names], { stdio: 'inherit', env }).status ?? 1;
