@@ -1,6 +1,6 @@
 import type { Clock } from '../kit/clock.ts';
 import { demandGrant, grants, isSystem, mayInBucket, owns, type BucketAction } from './access.ts';
-import type { Catalog, Page, Usage } from './engine.ts';
+import type { BucketChange, Catalog, Page, Usage } from './engine.ts';
 import { eventBy } from './journal.ts';
 import type { Bucket, Event, Principal } from './model.ts';
 import { Refusal } from './refusal.ts';
@@ -55,9 +55,9 @@ export class Buckets {
     return { buckets: found.filter((bucket) => mayInBucket(who, 'list', bucket)), next: found.length < page.limit ? null : found.at(-1)!.name };
   }
 
-  async change(who: Principal, name: string, change: Partial<Pick<Bucket, 'versioning' | 'open' | 'settings'>>): Promise<Bucket> {
+  async change(who: Principal, name: string, change: BucketChange): Promise<Bucket> {
     await this.get(who, name, 'admin');
-    const changed = await this.#catalog.buckets.change(name, change, this.#event(name, `changed: ${Object.keys(change).join(', ')}`, who));
+    const changed = await this.#catalog.buckets.change(name, change, this.#event(name, `changed: ${namesOf(change).join(', ')}`, who));
     if (!changed) throw new Refusal('not_found', 'bucket not found', { missing: 'bucket' });
     return changed;
   }
@@ -85,6 +85,11 @@ export class Buckets {
   #event(name: string, message: string, who: Principal): Event {
     return eventBy(who, this.#clock.now(), { subject: 'bucket', id: name, message });
   }
+}
+
+/** What a change changes, as the journal tells it. */
+function namesOf({ set = {}, given: _, ...others }: BucketChange): string[] {
+  return [...Object.keys(others), ...Object.keys(set)];
 }
 
 /** The rules of S3: DNS labels with dots between, and nothing that looks like an address. */

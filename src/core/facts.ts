@@ -209,13 +209,25 @@ export interface Usage {
   readonly bytes: number;
 }
 
+export interface BucketChange extends Partial<Pick<Bucket, 'versioning' | 'open'>> {
+  /** Settings by name; null removes one. Settings that are not named stay as they are. */
+  readonly set?: Readonly<Record<string, string | null>>;
+  /** Settings that the caller decided by, as it read them; the change happens only if they are still so. */
+  readonly given?: Readonly<Record<string, string | null>>;
+}
+
 export interface BucketFacts {
   /** False when the name is taken. */
   create(bucket: Bucket, event: Event): Promise<boolean>;
   get(name: string): Promise<Bucket | undefined>;
   /** By name; of one namespace, or of all. */
   list(namespace: string | null, page: Page): Promise<Bucket[]>;
-  change(name: string, change: Partial<Pick<Bucket, 'versioning' | 'open' | 'settings'>>, event: Event): Promise<Bucket | undefined>;
+  /**
+   * Changes what is named and nothing else. A bucket with object lock keeps its versions: a change against that is refused.
+   *
+   * @throws Refusal `conflict`: with `stale` where `given` no longer holds, with `state` where object lock rules the change out.
+   */
+  change(name: string, change: BucketChange, event: Event): Promise<Bucket | undefined>;
   /** Removes one without objects, and what is open of multipart uploads in it; answers their uploads, which nobody needs any more. */
   remove(name: string, event: Event): Promise<readonly string[] | 'none' | 'occupied'>;
   /** Versions and their bytes, counted when asked; of one bucket, or of all of a namespace. */
@@ -269,7 +281,8 @@ export interface PartFacts {
 export interface LedgerFacts {
   /** Undefined when there is no such namespace. */
   get(namespace: string): Promise<Ledger | undefined>;
-  setLimits(namespace: string, limits: Pick<Ledger, 'quota' | 'allowance'>, event: Event): Promise<boolean>;
+  /** Sets the limits that are named, and no other. */
+  setLimits(namespace: string, limits: Partial<Pick<Ledger, 'quota' | 'allowance'>>, event: Event): Promise<boolean>;
   /** Adds bytes that were sent; a new month begins at 0. */
   spend(month: string, sent: readonly (readonly [namespace: string, bytes: number])[]): Promise<void>;
 }

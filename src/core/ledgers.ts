@@ -29,11 +29,11 @@ export class Ledgers {
     return ledger;
   }
 
-  /** Sets what a namespace may. System only. */
-  async setLimits(who: Principal, namespace: string, limits: Pick<Ledger, 'quota' | 'allowance'>): Promise<Ledger> {
+  /** Sets what a namespace may; a limit that is not named stays. System only. */
+  async setLimits(who: Principal, namespace: string, limits: Partial<Pick<Ledger, 'quota' | 'allowance'>>): Promise<Ledger> {
     demandSystem(who);
     demandGrant(who, 'admin');
-    const event = eventBy(who, this.#clock.now(), { subject: 'namespace', id: namespace, message: 'limits set', type: 'mutate', more: { quota: limits.quota, allowance: limits.allowance } });
+    const event = eventBy(who, this.#clock.now(), { subject: 'namespace', id: namespace, message: 'limits set', type: 'mutate', more: { ...limits } });
     if (!(await this.#catalog.ledgers.setLimits(namespace, limits, event))) throw new Refusal('not_found', 'namespace not found');
     return this.get(who, namespace);
   }

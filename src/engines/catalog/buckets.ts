@@ -1,4 +1,5 @@
-import type { BucketFacts, ObjectsPage, Page, Retired, Retirement, Usage } from '../../core/engine.ts';
+import { sql } from 'kysely';
+import type { BucketChange, BucketFacts, ObjectsPage, Page, Retired, Retirement, Usage } from '../../core/engine.ts';
 import { unmet, type Bucket, type Event, type ObjectConditions, type StoredObject } from '../../core/model.ts';
 import { Refusal } from '../../core/refusal.ts';
 import type { Dialect } from './dialect.ts';
@@ -45,20 +46,34 @@ export class Buckets implements BucketFacts {
     });
   }
 
-  change(name: string, { settings, open, versioning }: Parameters<BucketFacts['change']>[1], event: Event): Promise<Bucket | undefined> {
+  change(name: string, { set = {}, given = {}, open, versioning }: BucketChange, event: Event): Promise<Bucket | undefined> {
     return this.#host.write(async (db) => {
+      const before = await findBucket(db, name);
+      if (!before) return undefined;
+      for (const [setting, seen] of Object.entries(given)) {
+        if ((before.settings[setting] ?? null) !== seen) throw new Refusal('conflict', 'the settings of the bucket changed meanwhile', { stale: setting });
+      }
+      if (Object.keys(set).length === 0 && open === undefined && versioning === undefined) return before;
+      const { member } = this.#host.dialect;
+      const settings = Object.entries(set).reduce(
+        (column, [setting, value]) => member(column, setting, value === null ? null : JSON.stringify(value)), sql<string>`settings`,
+      );
       const row = await db
         .updateTable('buckets')
         .set({
-          ...(settings && { settings: JSON.stringify(settings) }),
+          ...(Object.keys(set).length > 0 && { settings }),
           ...(open !== undefined && { open: open ? 1 : 0 }),
           ...(versioning && { versioning }),
         })
         .where('name', '=', name)
         .returningAll()
         .executeTakeFirst();
-      if (row) await recordEvents(db, [event]);
-      return row && bucketOf(row);
+      const after = row && bucketOf(row);
+      if (after?.settings['lock'] !== undefined && after.versioning !== 'enabled') {
+        throw new Refusal('conflict', 'a bucket with object lock keeps its versions', { state: 'lock' });
+      }
+      await recordEvents(db, [event]);
+      return after;
     });
   }
 

@@ -11,6 +11,8 @@ export interface Dialect {
   readonly bytes: string;
   /** The versions of the artifact in the row at hand, as JSON of `Remembered[]`, oldest first. */
   readonly memory: RawBuilder<string>;
+  /** The JSON object in `column` with one member set to `json`, or removed where that is null; all others stay as they are. */
+  member(column: RawBuilder<string>, name: string, json: string | null): RawBuilder<string>;
   /** Statements that make a trigger. */
   trigger(rule: TriggerRule): readonly string[];
 }
@@ -31,6 +33,10 @@ export const sqliteDialect: Dialect = {
   memory: sql<string>`(
     select json_group_array(json_object('index', idx, 'blob', blob, 'size', size, 'createdAt', created_at) order by idx)
     from versions where versions.artifact = artifacts.uuid)`,
+  member: (column, name, json) => {
+    const path = `$."${name}"`;
+    return json === null ? sql`json_remove(${column}, ${path})` : sql`json_set(${column}, ${path}, json(${json}))`;
+  },
   trigger: ({ name, table, event, condition, action }) => [
     `create trigger ${name} after ${event} on ${table} when ${condition} begin ${action}; end`,
   ],

@@ -19,9 +19,10 @@ export class Ledgers implements LedgerFacts {
     });
   }
 
-  setLimits(namespace: string, { quota, allowance }: Pick<Ledger, 'quota' | 'allowance'>, event: Event): Promise<boolean> {
+  setLimits(namespace: string, limits: Partial<Pick<Ledger, 'quota' | 'allowance'>>, event: Event): Promise<boolean> {
     return this.#host.write(async (db) => {
-      const { numUpdatedRows } = await db.updateTable('ledgers').set({ quota, allowance }).where('namespace', '=', namespace).executeTakeFirst();
+      // Without a limit to set, this asks whether there is such a namespace.
+      const { numUpdatedRows } = await db.updateTable('ledgers').set({ namespace, ...limits }).where('namespace', '=', namespace).executeTakeFirst();
       if (numUpdatedRows === 0n) return false;
       await recordEvents(db, [event]);
       return true;

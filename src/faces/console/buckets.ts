@@ -37,17 +37,14 @@ export function buckets(routes: Routes, core: Core, region: string): void {
     .owned('changeBucket', async ({ who, given, body }) => {
       const { public: open, cache_control: cache } = body<{ public?: boolean; cache_control?: string | null }>();
       const name = given.text('bucket');
-      const { cacheControl, ...others } = (await own(core.buckets.get(who, name, 'admin'))).settings;
-      const kept = cache === undefined ? cacheControl : (cache ?? undefined);
-      const settings = { ...others, ...(kept === undefined ? {} : { cacheControl: kept }) };
-      return view(await core.buckets.change(who, name, { settings, ...(open === undefined ? {} : { open }) }));
+      const set = cache === undefined ? {} : { set: { cacheControl: cache } };
+      return view(await own(core.buckets.change(who, name, { ...set, ...(open === undefined ? {} : { open }) })));
     })
     .owned('setBucketCors', async ({ who, given, body }) => {
       const { rules } = body<{ rules: readonly CorsWish[] }>();
       const name = given.text('bucket');
-      const { settings } = await own(core.buckets.get(who, name, 'admin'));
-      const { cors: _, ...others } = settings;
-      return view(await core.buckets.change(who, name, { settings: rules.length === 0 ? others : { ...others, cors: JSON.stringify(rules.map(ruleOf)) } }));
+      await own(core.buckets.get(who, name, 'admin'));
+      return view(await core.buckets.change(who, name, { set: { cors: rules.length === 0 ? null : JSON.stringify(rules.map(ruleOf)) } }));
     })
     .owned('bucketUsage', async ({ who, given }) => {
       const { objects, bytes } = await own(core.buckets.usage(who, given.text('bucket')));
@@ -56,9 +53,10 @@ export function buckets(routes: Routes, core: Core, region: string): void {
     .owned('storageUsage', async ({ who }) => ({ ...(await core.buckets.usage(who)), ...account(await core.ledgers.get(who)) }))
     .owned('setQuota', async ({ who, given, body }) => {
       const name = given.text('namespace');
-      const { quota, allowance } = await core.ledgers.get(who, name);
-      const { quota_bytes: stored = quota, transfer_bytes: sent = allowance } = body<{ quota_bytes?: number | null; transfer_bytes?: number | null }>();
-      return account(await core.ledgers.setLimits(who, name, { quota: stored, allowance: sent }));
+      const { quota_bytes: quota, transfer_bytes: allowance } = body<{ quota_bytes?: number | null; transfer_bytes?: number | null }>();
+      return account(await core.ledgers.setLimits(who, name, {
+        ...(quota === undefined ? {} : { quota }), ...(allowance === undefined ? {} : { allowance }),
+      }));
     })
     .owned('deleteBucket', async ({ who, given, req, res }) => {
       await own(core.buckets.remove(who, given.text('bucket')));

@@ -107,6 +107,6 @@ export async function getCors(call: Call): Promise<void> {
 export async function putCors(call: Call): Promise<void> {
   const { bucket, as } = await allow(call, 'PutBucketCORS');
   const rules = parseCors(await readDocument(call, 'CORSConfiguration'));
-  await call.core.buckets.change(as, bucket.name, { settings: { ...bucket.settings, cors: JSON.stringify(rules) } });
+  await call.core.buckets.change(as, bucket.name, { set: { cors: JSON.stringify(rules) } });
   nothing(call, 200);
 }

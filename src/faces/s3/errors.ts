@@ -116,6 +116,9 @@ export function fromRefusal(refusal: Refusal): S3Error {
   if (reason === 'not_found') return notFound(refusal);
   if (reason === 'conflict' && details['occupied'] !== undefined) return new S3Error('BucketNotEmpty', 'The bucket you tried to delete is not empty');
   if (reason === 'conflict' && details['owned'] !== undefined) return new S3Error('BucketAlreadyExists', 'The requested bucket name is not available.');
+  if (reason === 'conflict' && details['state'] === 'lock') {
+    return new S3Error('InvalidBucketState', 'An Object Lock configuration is present on this bucket, so the versioning state cannot be changed.');
+  }
   if (reason === 'malformed' && details['what'] === 'bucket') return new S3Error('InvalidBucketName', 'The specified bucket is not valid.');
   if (reason === 'forbidden') return new S3Error('AccessDenied', 'Access Denied');
   if (reason === 'out_of_range') {

@@ -10,6 +10,11 @@ export class Known {
     this.#core = core;
   }
 
+  /** Reads a bucket anew when it is asked for next, because it changed meanwhile. */
+  forget(name: string): void {
+    this.#buckets.delete(name);
+  }
+
   bucket(name: string): Promise<Bucket | undefined> {
     const known = this.#buckets.get(name) ?? this.#core.buckets.peek(name);
     this.#buckets.set(name, known);

@@ -75,7 +75,7 @@ export async function putLockConfiguration(call: Call): Promise<void> {
   const wish = await readDocument(call, 'ObjectLockConfiguration');
   if (bucket.versioning !== 'enabled') throw new S3Error('InvalidBucketState', 'Versioning must be \'Enabled\' on the bucket to apply a Object Lock configuration');
   if (wish.value('ObjectLockEnabled') !== 'Enabled') throw malformed();
-  await call.core.buckets.change(as, bucket.name, { settings: { ...bucket.settings, lock: JSON.stringify(ruleOf(wish.one('Rule'))) } });
+  await call.core.buckets.change(as, bucket.name, { set: { lock: JSON.stringify(ruleOf(wish.one('Rule'))) } });
   nothing(call, 200);
 }
 

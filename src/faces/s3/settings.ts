@@ -8,7 +8,9 @@ import { findObject } from './finding.ts';
 import type { Node } from './lifecycle.ts';
 import { isPublicPolicy, parsePolicy, type Policy } from './policy.ts';
 import { allow, bucketAcl, denied, objectAcl, ownershipOf, settingOf, type Action, type PublicAccess } from './rights.ts';
+import type { BucketChange } from '../../core/engine.ts';
 import type { Bucket } from '../../core/model.ts';
+import { Refusal } from '../../core/refusal.ts';
 import { elements, malformed, parse, type Element, type Xml } from './xml.ts';
 import { send } from '../../http/answering.ts';
 
@@ -18,9 +20,13 @@ export async function getBucketAcl(call: Call): Promise<void> {
 }
 
 export async function putBucketAcl(call: Call): Promise<void> {
-  const { bucket, as } = await allow(call, 'PutBucketAcl');
+  const { bucket } = await allow(call, 'PutBucketAcl');
   const acl = await askedAcl(call, bucket, bucket.namespace);
-  await call.core.buckets.change(as, bucket.name, { settings: { ...bucket.settings, acl: JSON.stringify(acl) } });
+  await decide(call, 'PutBucketAcl', (now) => {
+    demandLists(now);
+    demandPrivate(now, acl);
+    return { set: { acl: JSON.stringify(acl) }, given: seen(now, 'ownership', 'publicAccess') };
+  });
   nothing(call, 200);
 }
 
@@ -36,9 +42,38 @@ export async function putObjectAcl(call: Call): Promise<void> {
   nothing(call, 200);
 }
 
+const mostDecisions = 5;
+
+/**
+ * Changes a bucket by a decision that looks at its other settings. The change names what the decision looked at; where that changed
+ * meanwhile, right and decision are asked again.
+ */
+async function decide(call: Call, action: Action, decision: (bucket: Bucket) => BucketChange): Promise<void> {
+  for (let turn = 1; ; turn += 1) {
+    const { bucket, as } = await allow(call, action);
+    try {
+      await call.core.buckets.change(as, bucket.name, decision(bucket));
+      return;
+    } catch (error) {
+      if (!(error instanceof Refusal) || error.details['stale'] === undefined || turn === mostDecisions) throw error;
+      call.known.forget(bucket.name);
+    }
+  }
+}
+
+/** Settings as they were read. */
+function seen({ settings }: Bucket, ...names: readonly string[]): Record<string, string | null> {
+  return Object.fromEntries(names.map((name) => [name, settings[name] ?? null]));
+}
+
+/** @throws S3Error for a bucket whose objects are all its owner's. */
+function demandLists(bucket: Bucket): void {
+  if (ownershipOf(bucket) === 'BucketOwnerEnforced') throw new S3Error('AccessControlListNotSupported', 'The bucket does not allow ACLs');
+}
+
 /** The list that a request brings, in its headers or its body. */
 async function askedAcl(call: Call, bucket: Bucket, owner: string): Promise<Acl> {
-  if (ownershipOf(bucket) === 'BucketOwnerEnforced') throw new S3Error('AccessControlListNotSupported', 'The bucket does not allow ACLs');
+  demandLists(bucket);
   const text = await readText(call);
   const fromHeaders = await aclFromHeaders(call.core, (name) => headerOf(call, name), owner, bucket.namespace);
   const acl = fromHeaders ?? (await parseAcl(call.core, parse(text, 'AccessControlPolicy'), owner));
@@ -59,18 +94,19 @@ export async function getPolicy(call: Call): Promise<void> {
 }
 
 export async function putPolicy(call: Call): Promise<void> {
-  const { bucket, as } = await allow(call, 'PutBucketPolicy');
+  const { bucket } = await allow(call, 'PutBucketPolicy');
   const text = await readText(call);
   const policy = parsePolicy(text, bucket.name);
-  if (settingOf<PublicAccess>(bucket, 'publicAccess')?.BlockPublicPolicy && isPublicPolicy(policy)) throw denied();
-  await call.core.buckets.change(as, bucket.name, { settings: { ...bucket.settings, policyText: text, policy: JSON.stringify(policy) } });
+  await decide(call, 'PutBucketPolicy', (now) => {
+    if (settingOf<PublicAccess>(now, 'publicAccess')?.BlockPublicPolicy && isPublicPolicy(policy)) throw denied();
+    return { set: { policyText: text, policy: JSON.stringify(policy) }, given: seen(now, 'publicAccess') };
+  });
   nothing(call, 204);
 }
 
 export async function deletePolicy(call: Call): Promise<void> {
   const { bucket, as } = await allow(call, 'DeleteBucketPolicy');
-  const { policy: _, policyText: __, ...settings } = bucket.settings;
-  await call.core.buckets.change(as, bucket.name, { settings });
+  await call.core.buckets.change(as, bucket.name, { set: { policy: null, policyText: null } });
   nothing(call, 204);
 }
 
@@ -96,7 +132,7 @@ export async function putPublicAccess(call: Call): Promise<void> {
   const access: PublicAccess = {
     BlockPublicAcls: flag('BlockPublicAcls'), IgnorePublicAcls: flag('IgnorePublicAcls'), BlockPublicPolicy: flag('BlockPublicPolicy'), RestrictPublicBuckets: flag('RestrictPublicBuckets'),
   };
-  await call.core.buckets.change(as, bucket.name, { settings: { ...bucket.settings, publicAccess: JSON.stringify(access) } });
+  await call.core.buckets.change(as, bucket.name, { set: { publicAccess: JSON.stringify(access) } });
   nothing(call, 200);
 }
 
@@ -115,13 +151,15 @@ export async function getOwnership(call: Call): Promise<void> {
 }
 
 export async function putOwnership(call: Call): Promise<void> {
-  const { bucket, as } = await allow(call, 'PutBucketOwnershipControls');
+  await allow(call, 'PutBucketOwnershipControls');
   const rules = (await readDocument(call, 'OwnershipControls')).all('Rule');
   if (rules.length !== 1) throw malformed();
   const ownership = demandOwnership(rules[0]!.value('ObjectOwnership')?.trim());
-  const shared = bucketAcl(bucket).grants.some(({ grantee }) => grantee.kind !== 'user' || grantee.id !== bucket.namespace);
-  if (ownership === 'BucketOwnerEnforced' && shared) throw new S3Error('InvalidBucketAclWithObjectOwnership', 'Bucket cannot have ACLs set with ObjectOwnership\'s BucketOwnerEnforced setting');
-  await call.core.buckets.change(as, bucket.name, { settings: { ...bucket.settings, ownership } });
+  await decide(call, 'PutBucketOwnershipControls', (now) => {
+    const shared = bucketAcl(now).grants.some(({ grantee }) => grantee.kind !== 'user' || grantee.id !== now.namespace);
+    if (ownership === 'BucketOwnerEnforced' && shared) throw new S3Error('InvalidBucketAclWithObjectOwnership', 'Bucket cannot have ACLs set with ObjectOwnership\'s BucketOwnerEnforced setting');
+    return { set: { ownership }, given: seen(now, 'acl') };
+  });
   nothing(call, 200);
 }
 
@@ -129,8 +167,7 @@ export async function putOwnership(call: Call): Promise<void> {
 export function deleteSetting(action: Action, name: string): (call: Call) => Promise<void> {
   return async (call) => {
     const { bucket, as } = await allow(call, action);
-    const settings = Object.fromEntries(Object.entries(bucket.settings).filter(([key]) => key !== name));
-    await call.core.buckets.change(as, bucket.name, { settings });
+    await call.core.buckets.change(as, bucket.name, { set: { [name]: null } });
     nothing(call, 204);
   };
 }
@@ -151,7 +188,7 @@ export async function putLifecycle(call: Call): Promise<void> {
     const node = nodeOf(rule);
     return rule.value('ID') ? node : { ...node, children: [{ name: 'ID', text: `rule-${at + 1}-${Date.now().toString(36)}`, children: [] }, ...node.children.filter(({ name }) => name !== 'ID')] };
   });
-  await call.core.buckets.change(as, bucket.name, { settings: { ...bucket.settings, lifecycle: JSON.stringify(kept) } });
+  await call.core.buckets.change(as, bucket.name, { set: { lifecycle: JSON.stringify(kept) } });
   nothing(call, 200);
 }
 

@@ -84,14 +84,13 @@ export async function getBucketTagging(call: Call): Promise<void> {
 export async function putBucketTagging(call: Call): Promise<void> {
   const { bucket, as } = await allow(call, 'PutBucketTagging');
   const tags = tagsFrom(await readDocument(call, 'Tagging'), mostOfBucket);
-  await call.core.buckets.change(as, bucket.name, { settings: { ...bucket.settings, tags: JSON.stringify(tags) } });
+  await call.core.buckets.change(as, bucket.name, { set: { tags: JSON.stringify(tags) } });
   nothing(call, 204);
 }
 
 export async function deleteBucketTagging(call: Call): Promise<void> {
   const { bucket, as } = await allow(call, 'PutBucketTagging');
-  const { tags: _, ...settings } = bucket.settings;
-  await call.core.buckets.change(as, bucket.name, { settings });
+  await call.core.buckets.change(as, bucket.name, { set: { tags: null } });
   nothing(call, 204);
 }
 

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { assert, asyncProperty, array, constantFrom, integer } from 'fast-check';
-import type { ObjectFacts, ObjectsPage } from '../../../src/core/engine.ts';
+import type { BucketChange, ObjectFacts, ObjectsPage } from '../../../src/core/engine.ts';
 import type { Bucket } from '../../../src/core/model.ts';
 import { contentOf, eventOf, type Scene } from './scene.ts';
 
@@ -39,10 +39,38 @@ export function bucketContract(scene: () => Scene): void {
 
     test('keep what is set on them', async () => {
       await make(bucketOf('set'));
-      await buckets().change('set', { open: true, settings: { a: '1' } }, eventOf('bucket', 'set'));
+      await buckets().change('set', { open: true, set: { a: '1', "b's": '{"x":"é"}' } }, eventOf('bucket', 'set'));
       await buckets().change('set', { versioning: 'enabled' }, eventOf('bucket', 'set'));
-      expect(await buckets().get('set')).toMatchObject({ open: true, settings: { a: '1' }, versioning: 'enabled' });
+      expect(await buckets().get('set')).toMatchObject({ open: true, settings: { a: '1', "b's": '{"x":"é"}' }, versioning: 'enabled' });
+      await buckets().change('set', {}, eventOf('bucket', 'set'));
+      await buckets().change('set', { set: { a: null, c: '3' } }, eventOf('bucket', 'set'));
+      expect((await buckets().get('set'))?.settings).toEqual({ "b's": '{"x":"é"}', c: '3' });
       expect(await buckets().change('none', { open: true }, eventOf('bucket', 'none'))).toBeUndefined();
+    });
+
+    test('keep every setting of changes that run side by side', async () => {
+      await make(bucketOf('many'));
+      const names = Array.from({ length: 50 }, (_, n) => `s${n}`);
+      await Promise.all(names.map((name) => buckets().change('many', { set: { [name]: name } }, eventOf('bucket', 'many'))));
+      expect((await buckets().get('many'))?.settings).toEqual(Object.fromEntries(names.map((name) => [name, name])));
+    });
+
+    test('change only while what the caller decided by still holds', async () => {
+      await make(bucketOf('given'));
+      const change = (given: Record<string, string | null>) => buckets().change('given', { set: { a: 'set' }, given }, eventOf('bucket', 'given'));
+      await expect(change({ b: 'seen' })).rejects.toMatchObject({ reason: 'conflict', details: { stale: 'b' } });
+      expect((await buckets().get('given'))?.settings).toEqual({});
+      expect((await change({ b: null }))?.settings).toEqual({ a: 'set' });
+      expect((await change({ a: 'set', b: null }))?.settings).toEqual({ a: 'set' });
+    });
+
+    test('with object lock stay versioned', async () => {
+      await make(bucketOf('locking'));
+      const change = (wish: BucketChange) => buckets().change('locking', wish, eventOf('bucket', 'locking'));
+      await expect(change({ set: { lock: '{}' } })).rejects.toMatchObject({ reason: 'conflict', details: { state: 'lock' } });
+      await change({ versioning: 'enabled', set: { lock: '{}' } });
+      await expect(change({ versioning: 'suspended' })).rejects.toMatchObject({ reason: 'conflict', details: { state: 'lock' } });
+      expect((await buckets().get('locking'))?.versioning).toBe('enabled');
     });
 
     test('go with their namespace, and their objects with them', async () => {

@@ -104,7 +104,7 @@ export function releaseContract(scene: () => Scene): void {
       const removed = await releases().remove(release.id, 10, eventOf('release', release.id));
       expect([removed!.files.map(({ id }) => id), removed!.slots, await releases().remove(release.id, 10, eventOf('release', release.id))]).toEqual([[slot.id], [open], undefined]);
       expect([await catalog().downloads.get(download.id), await releases().file(slot.id), (await catalog().ledgers.get('alpha'))!.stored]).toEqual([undefined, undefined, 0]);
-      await catalog().buckets.change('kept', { settings: { lock: '{}' } }, eventOf('bucket', 'kept'));
+      await catalog().buckets.change('kept', { versioning: 'enabled', set: { lock: '{}' } }, eventOf('bucket', 'kept'));
       const locked = slotOf(await make(releaseOf('app', '2')));
       await releases().open(locked);
       await fill(locked, 'locked');
