@@ -1,7 +1,7 @@
 /** Who this server is: a small file in its storage folder that holds secrets, readable by its owner only. */
 import { randomBytes } from 'node:crypto';
 import { open, readFile, rename } from 'node:fs/promises';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { Low, type Adapter } from 'lowdb';
 
 export interface Identity {
@@ -69,5 +69,12 @@ class PrivateFile implements Adapter<Kept> {
       await file.close();
     }
     await rename(fresh, this.#path);
+    // The new name lasts once the folder is synced: without it a power cut brings the old file back, or none.
+    const folder = await open(dirname(this.#path), 'r');
+    try {
+      await folder.sync();
+    } finally {
+      await folder.close();
+    }
   }
 }

@@ -1,13 +1,23 @@
 /** File systems of a test's own: files mounted as disks. Needs root, loop devices, and the programs that make them. */
 import { execFileSync } from 'node:child_process';
-import { mkdtempSync, mkdirSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
+import { accessSync, mkdtempSync, mkdirSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
 export type FileSystem = 'ext4' | 'xfs';
 
-const sizes: Readonly<Record<FileSystem, number>> = { ext4: 64 * 1024 ** 2, xfs: 320 * 1024 ** 2 };
+const sizes: Readonly<Record<FileSystem, number>> = { ext4: 320 * 1024 ** 2, xfs: 320 * 1024 ** 2 };
 const making: Readonly<Record<FileSystem, readonly string[]>> = { ext4: ['mkfs.ext4', '-q', '-F'], xfs: ['mkfs.xfs', '-q', '-f'] };
+
+/** Where the files lie that serve as disks: in memory where there is such a place, so that many cuts cost little. */
+function ground(): string {
+  try {
+    accessSync('/dev/shm');
+    return '/dev/shm';
+  } catch {
+    return tmpdir();
+  }
+}
 
 /** A disk in a file. */
 export class LoopDisk {
@@ -17,7 +27,7 @@ export class LoopDisk {
 
   /** Made, and mounted. */
   constructor(kind: FileSystem) {
-    this.#folder = mkdtempSync(join(tmpdir(), 'stowage-disk-'));
+    this.#folder = mkdtempSync(join(ground(), 'stowage-disk-'));
     this.#image = join(this.#folder, 'image');
     this.mount = join(this.#folder, 'mount');
     mkdirSync(this.mount);

@@ -111,7 +111,12 @@ export class FolderBytes implements ByteStore {
     this.#disk.demandTrust();
     const path = stagePath(this.#layout, stage);
     if (size === 0) await (await open(path, 'a', 0o600)).close();
-    const found = await sizeAt(path);
+    let found = await sizeAt(path);
+    if (found !== undefined && found > size) {
+      // What an append left that failed, and was on record never.
+      await this.cut(stage, size);
+      found = await sizeAt(path);
+    }
     if (found !== size) throw new Refusal('lost', `the upload has ${found ?? 'no'} bytes on disk, not the ${size} on record`);
     const address = addressFor(stage, sha512);
     const place = blobPath(this.#layout, address);

@@ -2,17 +2,20 @@ import { open, type FileHandle } from 'node:fs/promises';
 import type { Health } from '../../core/engine.ts';
 import { Refusal } from '../../core/refusal.ts';
 import { Shared } from '../../kit/gate.ts';
+import { ShutdownProbe } from './shutdown.ts';
 
 /**
  * What the engine knows of its disk: whether to sync, and whether it can still be trusted.
  *
  * A sync that failed is never tried again on the same bytes: the kernel has dropped them and would say yes. The first
- * failure costs the append that met it; the second, or one while a record is written, makes the store read-only.
+ * failure costs the append that met it; the second, one of a folder, or one while a record is written makes the store
+ * read-only. Nothing else does: where a file could not even be opened, nothing was written that could be in doubt.
  */
 export class Disk {
   readonly #strict: boolean;
   readonly #folders = new Map<string, Shared>();
   readonly #onFault: (why: string, error: unknown) => void;
+  #probe: ShutdownProbe | undefined;
   #failedSyncs = 0;
   #health: Health = { writable: true };
 
@@ -37,11 +40,22 @@ export class Disk {
     this.#onFault(why, error);
   }
 
+  /** From now on each sync is followed by a check that the file system of the file at `path` still runs. */
+  probe(path: string): void {
+    if (this.#strict) this.#probe = new ShutdownProbe(path);
+  }
+
+  close(): void {
+    this.#probe?.close();
+    this.#probe = undefined;
+  }
+
   /** Makes a file's bytes durable. */
   async sync(file: FileHandle): Promise<void> {
     if (!this.#strict) return;
     try {
       await file.datasync();
+      this.#demandRunning();
     } catch (error) {
       this.#failedSyncs += 1;
       if (this.#failedSyncs > 1) this.distrust('the disk failed to keep bytes twice', error);
@@ -55,24 +69,36 @@ export class Disk {
     if (!this.#strict) return;
     let shared = this.#folders.get(path);
     if (!shared) {
-      shared = new Shared(() => syncFolderNow(path));
+      shared = new Shared(() => this.#syncFolderNow(path));
       this.#folders.set(path, shared);
     }
     try {
       await shared.run();
     } catch (error) {
-      this.distrust('the disk failed to keep a file name', error);
       throw asRefusal(error);
     }
   }
-}
 
-async function syncFolderNow(path: string): Promise<void> {
-  const folder = await open(path, 'r');
-  try {
-    await folder.sync();
-  } finally {
-    await folder.close();
+  async #syncFolderNow(path: string): Promise<void> {
+    const folder = await open(path, 'r');
+    try {
+      await folder.sync();
+      this.#demandRunning();
+    } catch (error) {
+      this.distrust('the disk failed to keep a file name', error);
+      throw error;
+    } finally {
+      await folder.close();
+    }
+  }
+
+  #demandRunning(): void {
+    try {
+      this.#probe?.demandRunning();
+    } catch (error) {
+      this.distrust('the file system has shut down', error);
+      throw error;
+    }
   }
 }
 
@@ -87,6 +113,9 @@ export function asRefusal(error: unknown): unknown {
     case 'EROFS':
     case 'EMFILE':
     case 'ENFILE':
+    case 'ENOMEM':
+    case 'EACCES':
+    case 'EPERM':
       return new Refusal('unavailable', 'the disk did not take these bytes', {}, error);
     default:
       return error;

@@ -118,7 +118,7 @@ export class GroupCommit implements Host {
         batch.push(job);
         answers.push(await this.#runInside(job));
       }
-      this.#connection.run('commit');
+      this.#connection.commit();
     } catch (error) {
       if (this.#connection.inTransaction) this.#connection.run('rollback');
       this.#refuse(batch, error);

@@ -31,6 +31,7 @@ export async function openEmbedded(options: EmbeddedOptions): Promise<Engine> {
   await makeFolders(layout, disk);
   const guard = await Guard.enter(layout);
   try {
+    disk.probe(layout.guardNote);
     const catalog = await openCatalog({
       path: layout.catalog, strict: options.strict,
       onFault: (error) => disk.distrust('the catalog cannot be written', error),
@@ -48,10 +49,12 @@ export async function openEmbedded(options: EmbeddedOptions): Promise<Engine> {
       close: async () => {
         await catalog.close();
         await Promise.all([bytes.close(), hasher.close(), scanner.close()]);
+        disk.close();
         guard.leave();
       },
     };
   } catch (error) {
+    disk.close();
     guard.leave();
     throw error;
   }

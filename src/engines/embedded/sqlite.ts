@@ -1,10 +1,13 @@
 /** The SQLite connection: its settings, its statements, its errors, and Kysely's way to it. */
+import { realpathSync } from 'node:fs';
 import { DatabaseSync } from '@photostructure/sqlite';
 import type { DatabaseSyncInstance, StatementSyncInstance } from '@photostructure/sqlite';
 import { Kysely, SqliteAdapter, SqliteIntrospector, SqliteQueryCompiler } from 'kysely';
 import type { CompiledQuery, DatabaseConnection, Driver, QueryResult } from 'kysely';
 import { Refusal } from '../../core/refusal.ts';
 import type { Db, Tables } from '../catalog/index.ts';
+import { codeOf } from './disk.ts';
+import { ShutdownProbe } from './shutdown.ts';
 
 /** Settings as SQLite says they are, not as they were asked for. */
 export interface SqliteSettings {
@@ -26,6 +29,9 @@ const statementLimit = 500;
 export class SqliteConnection implements DatabaseConnection {
   readonly #database: DatabaseSyncInstance;
   readonly #prepared = new Map<string, Prepared>();
+  readonly #path: string;
+  readonly #strict: boolean;
+  #probe: ShutdownProbe | undefined;
   readonly settings: SqliteSettings;
 
   /**
@@ -33,6 +39,8 @@ export class SqliteConnection implements DatabaseConnection {
    * @throws Refusal `unavailable` when SQLite did not take a setting.
    */
   constructor(path: string, strict: boolean) {
+    this.#path = path;
+    this.#strict = strict;
     this.#database = new DatabaseSync(path, { timeout: 5000 });
     this.#database.exec('pragma journal_mode = wal');
     // After the journal mode, because entering WAL may choose another value.
@@ -62,6 +70,20 @@ export class SqliteConnection implements DatabaseConnection {
     this.#prepare(sql).statement.run();
   }
 
+  /**
+   * Commits the transaction.
+   *
+   * @throws Error of SQLite, or with the code `EIO` when the file system has shut down: the commit may be lost, though
+   *   SQLite was told that it is on disk.
+   */
+  commit(): void {
+    this.run('commit');
+    if (!this.#strict) return;
+    // The log's file: closing one of the database's own would end SQLite's locks on it.
+    this.#probe ??= new ShutdownProbe(`${realpathSync(this.#path)}-wal`);
+    this.#probe.demandRunning();
+  }
+
   /** Rows changed since the connection was opened. */
   changes(): number {
     return Number(firstValue(this.#prepare('select total_changes()').statement.get()));
@@ -89,6 +111,8 @@ export class SqliteConnection implements DatabaseConnection {
   close(): void {
     this.#prepared.clear();
     this.#database.close();
+    this.#probe?.close();
+    this.#probe = undefined;
   }
 
   #setting(name: string): unknown {
@@ -145,13 +169,16 @@ interface Verdict {
 }
 
 /** Result codes of SQLite; the low byte of an extended code. */
-const code = { busy: 5, locked: 6, readonly: 8, ioerr: 10, corrupt: 11, full: 13, cantopen: 14, notadb: 26 } as const;
-/** The shared memory beside the log could not grow: how a full disk shows there. */
-const noRoomForSharedMemory = code.ioerr | (19 << 8);
+const code = { busy: 5, locked: 6, nomem: 7, readonly: 8, ioerr: 10, corrupt: 11, full: 13, cantopen: 14, notadb: 26 } as const;
+/** What failed when an I/O error is reported; the high bytes of an extended code. */
+const failed = { shortRead: 2, write: 3, fsync: 4, dirFsync: 5, truncate: 6, shmSize: 19, data: 32, corruptFs: 33 } as const;
+/** Failures after which it is unknown what is on disk. All others end the transaction and leave the file as it was. */
+const unknowns: readonly number[] = [failed.shortRead, failed.write, failed.fsync, failed.dirFsync, failed.truncate, failed.data, failed.corruptFs];
 
 export function verdictOn(error: unknown): Verdict {
   const extended = typeof error === 'object' && error !== null && 'errcode' in error ? Number(error.errcode) : 0;
-  if (extended === noRoomForSharedMemory) return { error: full(error), permanent: false };
+  // Of the check that follows a commit, not of SQLite.
+  if (codeOf(error) === 'EIO') return { error: distrusted(error), permanent: true };
   switch (extended & 0xff) {
     case code.full:
       return { error: full(error), permanent: false };
@@ -159,14 +186,23 @@ export function verdictOn(error: unknown): Verdict {
     case code.locked:
       return { error: new Refusal('unavailable', 'the catalog is in use by another process', {}, error), permanent: false };
     case code.ioerr:
+      // The shared memory beside the log could not grow: how a full disk shows there.
+      if (extended >> 8 === failed.shmSize) return { error: full(error), permanent: false };
+      return { error: distrusted(error), permanent: unknowns.includes(extended >> 8) };
     case code.corrupt:
     case code.notadb:
+      return { error: distrusted(error), permanent: true };
+    case code.nomem:
     case code.readonly:
     case code.cantopen:
-      return { error: new Refusal('unavailable', 'the catalog cannot trust its disk', {}, error), permanent: true };
+      return { error: distrusted(error), permanent: false };
     default:
       return { error, permanent: false };
   }
+}
+
+function distrusted(cause: unknown): Refusal {
+  return new Refusal('unavailable', 'the disk of the catalog failed', {}, cause);
 }
 
 function full(cause: unknown): Refusal {
