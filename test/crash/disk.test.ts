@@ -30,9 +30,11 @@ afterEach(async () => {
   await rm(folder, { recursive: true });
 });
 
-async function fail(call: 'write' | 'sync' | undefined, code = '', times = Infinity): Promise<{ write: number; sync: number }> {
+type Failing = 'write' | 'sync' | 'folder' | 'folderSync';
+
+async function fail(call: Failing | undefined, code = '', times = Infinity): Promise<Record<Failing, number>> {
   server.send({ call, code, times: times === Infinity ? 1e9 : times });
-  const [{ counted }] = (await once(server, 'message')) as [{ counted: { write: number; sync: number } }];
+  const [{ counted }] = (await once(server, 'message')) as [{ counted: Record<Failing, number> }];
   return counted;
 }
 
@@ -101,4 +103,26 @@ test('a disk that fails to sync again is not trusted any more: the store reads, 
   expect((await ask('GET', '/readyz')).status).toBe(503);
   expect((await ask('GET', '/livez')).status).toBe(200);
   expect((await ask('GET', '/artifacts/before/data')).body.equals(data)).toBe(true);
+});
+
+test.each(['EMFILE', 'ENFILE', 'ENOMEM', 'EACCES'])('%s at the open of a folder to sync refuses that request, and the store goes on', async (code) => {
+  const id = await begin();
+  await fail('folder', code, 1);
+  expect((await ask('POST', `/upload/${id}`, data)).status).toBe(503);
+  expect((await fail(undefined)).folder).toBe(1);
+  expect(await sizeOf(id)).toBe(0);
+  expect((await ask('GET', '/readyz')).status).toBe(200);
+  expect((await ask('POST', `/upload/${id}`, data)).status).toBe(200);
+  await fail('folder', code, 1);
+  const conversion = JSON.stringify({ upload_uuid: id });
+  expect((await ask('POST', '/artifacts/upload/refused', conversion, { 'Content-Type': 'application/json' })).status).toBe(503);
+  await convert(id, 'kept');
+});
+
+test('a folder that failed to sync makes the store read-only: it is unknown which names are on disk', async () => {
+  const id = await begin();
+  await fail('folderSync', 'EIO', 1);
+  expect((await ask('POST', `/upload/${id}`, data)).status).toBe(503);
+  expect((await ask('GET', '/readyz')).status).toBe(503);
+  expect((await ask('POST', `/upload/${id}`, data)).status).toBe(503);
 });

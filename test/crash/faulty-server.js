@@ -1,13 +1,15 @@
 /**
  * A real server whose disk fails on command: `{ call, code, times }` over the process channel makes the next `times`
- * calls of `write` or `sync` fail with `code`; it answers with how often each was called since the last command.
+ * calls of `write`, `sync`, `folder` (the open of a folder) or `folderSync` fail with `code`; it answers with how often
+ * each was called since the last command.
  */
 import fs from 'node:fs';
+import promises from 'node:fs/promises';
 import { syncBuiltinESMExports } from 'node:module';
-import { open } from 'node:fs/promises';
 
-const failing = { write: { code: '', times: 0 }, sync: { code: '', times: 0 } };
-const calls = { write: 0, sync: 0 };
+const none = { code: '', times: 0 };
+const failing = { write: { ...none }, sync: { ...none }, folder: { ...none }, folderSync: { ...none } };
+const calls = { write: 0, sync: 0, folder: 0, folderSync: 0 };
 
 function failure(call) {
   calls[call] += 1;
@@ -23,6 +25,12 @@ for (const name of ['write', 'writev']) {
     return error ? process.nextTick(args.at(-1), error, 0) : real(...args);
   };
 }
+const open = promises.open;
+promises.open = async (path, ...rest) => {
+  const error = fs.statSync(path, { throwIfNoEntry: false })?.isDirectory() && failure('folder');
+  if (error) throw error;
+  return open(path, ...rest);
+};
 syncBuiltinESMExports();
 const probe = await open(new URL(import.meta.url), 'r');
 const handle = Object.getPrototypeOf(probe);
@@ -33,6 +41,12 @@ handle.datasync = async function () {
   if (error) throw error;
   return datasync.call(this);
 };
+const sync = handle.sync;
+handle.sync = async function () {
+  const error = failure('folderSync');
+  if (error) throw error;
+  return sync.call(this);
+};
 
 const { readConfig } = await import('../../dist/config.js');
 const { startServer } = await import('../../dist/server.js');
@@ -42,7 +56,7 @@ const server = await startServer(readConfig({
 }));
 process.on('message', ({ call, code, times }) => {
   const counted = { ...calls };
-  calls.write = calls.sync = 0;
+  for (const name of Object.keys(calls)) calls[name] = 0;
   if (call) failing[call] = { code, times };
   process.send({ counted });
 });
