@@ -47,6 +47,8 @@ export default tseslint.config(
       'no-console': 'error',
     },
   },
+  // What no caller waits for has to say where its failure goes: `void` would let it become an unhandled rejection.
+  { files: ['src/**/*.ts'], rules: { '@typescript-eslint/no-floating-promises': ['error', { ignoreVoid: false }] } },
   ...rooms.map((room) => ({
     files: [`src/${room}/**/*.ts`],
     rules: { 'no-restricted-imports': ['error', { paths: packagesOf(room).map((name) => ({ name, message: `${name} lives in ${homes[name].join(', ')}` })) }] },

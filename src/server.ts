@@ -27,6 +27,7 @@ import { answerUnknown, refusing } from './http/refusing.ts';
 import { noteRequests } from './http/requests.ts';
 import { Tokens } from './http/tokens.ts';
 import { openOutbound } from './http/outbound.ts';
+import { Faults } from './faults.ts';
 import { readIdentity } from './identity.ts';
 import { wallClock, type Clock } from './kit/clock.ts';
 import { Upkeep } from './upkeep.ts';
@@ -36,6 +37,8 @@ export { checkStore, type Checked } from './check.ts';
 export interface Overrides {
   readonly clock?: Clock;
   readonly log?: Logger;
+  /** Ends the process where it cannot go on; without it, what stopped answers 503. */
+  readonly end?: (code: number) => void;
 }
 
 export interface FirstStart {
@@ -56,6 +59,8 @@ export interface RunningServer {
   /** Ids of the book's operations that are answered. */
   readonly mounted: readonly string[];
   readonly upkeep: Upkeep;
+  /** Faults that no request answers for. */
+  readonly faults: Faults;
   /** Ends within ten seconds, with everything kept that was acknowledged. Asked again, it waits for the same end. */
   close(): Promise<void>;
 }
@@ -75,14 +80,15 @@ export async function startServer(config: Config, overrides: Overrides = {}): Pr
   const log = overrides.log ?? pino({ level: config.logLevel });
   const book = new Book(await readFile(bookPath, 'utf8'));
   const folder = resolve(config.storageDir);
-  const engine = await openStore(folder, config, log);
+  const faults = new Faults(log, overrides.end);
+  const engine = await openStore(folder, config, log, faults);
   try {
     const identity = await readIdentity(folder, config, nodeNameOfMachine());
     const clock = overrides.clock ?? wallClock;
     const elsewhere = outsideStorage(config.releasy, clock, (wish) => presign({ ...wish, now: clock.now() }));
-    const core = await openDomain(engine, config, identity, { clock, elsewhere });
+    const core = await openDomain(engine, config, identity, { clock, elsewhere, faults });
     if (core.recovered.damaged.length > 0) log.error({ damaged: core.recovered.damaged }, 'acknowledged bytes are gone');
-    const running = await serve(core, { config, log, book, identity, elsewhere });
+    const running = await serve(core, { config, log, book, identity, elsewhere, faults });
     const end = async (): Promise<void> => {
       await running.close();
       await core.close();
@@ -90,21 +96,25 @@ export async function startServer(config: Config, overrides: Overrides = {}): Pr
     };
     let ending: Promise<void> | undefined;
     const firstStart = identity.fresh ? { namespace: 'system', key: identity.systemKey } : undefined;
-    return { ...running, firstStart, core, book, close: () => (ending ??= end()) };
+    return { ...running, firstStart, core, book, faults, close: () => (ending ??= end()) };
   } catch (error) {
     await engine.close();
     throw error;
   }
 }
 
-function openStore(folder: string, config: Config, log: Logger): Promise<Engine> {
+function openStore(folder: string, config: Config, log: Logger, faults: Faults): Promise<Engine> {
   const onFault = (why: string, error: unknown): void => log.fatal({ err: error }, `the store takes no more bytes: ${why}`);
-  return openEngine({ folder, strict: config.durability === 'strict', onFault });
+  return openEngine({
+    folder, strict: config.durability === 'strict', onFault,
+    onRestart: (thread, error) => faults.note('thread', `the ${thread} thread died, and another takes its place`, error),
+    onLost: (error) => faults.fatal('thread', 'the catalog thread died and cannot be replaced', error),
+  });
 }
 
-function openDomain(engine: Engine, config: Config, { systemKey, secret }: { systemKey: string; secret: Uint8Array }, { clock, elsewhere }: { clock: Clock; elsewhere: OutsideStorage | undefined }): Promise<Core> {
+function openDomain(engine: Engine, config: Config, { systemKey, secret }: { systemKey: string; secret: Uint8Array }, { clock, elsewhere, faults }: { clock: Clock; elsewhere: OutsideStorage | undefined; faults: Faults }): Promise<Core> {
   return openCore(engine, {
-    clock,
+    clock, onFault: (what, error) => faults.note('background', what, error),
     limits: { maxSize: config.maxUploadSize, headroom: config.headroom, idle: config.uploadIdle },
     ages: { multipart: config.multipartIdle, grace: config.blobGrace, stray: config.strayAge, memory: config.memoryAge, events: config.eventsAge },
     scrub: { every: config.scrubEvery, rate: config.scrubRate },
@@ -123,18 +133,19 @@ interface Serving {
   readonly book: Book;
   readonly identity: { readonly node: string; readonly secret: Uint8Array };
   readonly elsewhere: OutsideStorage | undefined;
+  readonly faults: Faults;
 }
 
-async function serve(core: Core, { config, log, book, identity, elsewhere }: Serving): Promise<Pick<RunningServer, 'urls' | 's3Urls' | 'mounted' | 'upkeep' | 'close'>> {
+async function serve(core: Core, { config, log, book, identity, elsewhere, faults }: Serving): Promise<Pick<RunningServer, 'urls' | 's3Urls' | 'mounted' | 'upkeep' | 'close'>> {
   const lifetime = new Lifetime({ pace: { rate: config.minRate, window: config.rateWindow }, stall: config.stall });
-  const metrics = new Metrics(() => readingsOf(core, lifetime));
+  const metrics = new Metrics(() => readingsOf(core, lifetime, faults));
   const upkeep = new Upkeep(core, metrics, log, async () => ({ ...(await runLifecycle(core, { day: config.lifecycleDay })) }));
   const common = { book, lifetime, metrics, log };
   const tokens = new Tokens(core, { secret: identity.secret, issuer: identity.node, lifetime: config.tokenLifetime });
   const api = shakenFist(core, { ...common, node: identity.node, tokens });
   const pages = web(core, { ...common, node: identity.node, capabilities, headroom: config.headroom });
   const resuming = resumable({ core, book, lifetime, log, tokens, interim: config.interim === 'on', objectFacts: plainFacts });
-  const s3 = await listenS3(core, { config, log, metrics, lifetime });
+  const s3 = await listenS3(core, { config, log, metrics, lifetime, faults });
   const signedHere = s3 && (({ host, ...wish }: Omit<Presigning, 'now' | 'endpoint' | 'region'> & { readonly host: string }): string =>
     presign({ ...wish, endpoint: config.s3Url ?? s3Endpoint(host, s3.urls[0]!), region: config.s3Region, now: core.clock.now() }));
   const storage = consoleApi({ core, book, lifetime, log, tokens, region: config.s3Region, rate: config.presignRate, presign: signedHere });
@@ -142,7 +153,7 @@ async function serve(core: Core, { config, log, book, identity, elsewhere }: Ser
   const mounted = [...pages.mounted, ...api.mounted, ...resuming.mounted, ...storage.mounted, ...releases.mounted];
   demandWhole(book, mounted);
   const app = assemble([resuming.router, api.router, storage.router, releases.router, pages.router], { book, log, metrics, corsOrigins: config.corsOrigins });
-  const listener = await listen({ host: config.host, port: config.port, maxConnections: config.maxConnections, handle: app }).catch(async (error: unknown) => {
+  const listener = await listen({ host: config.host, port: config.port, maxConnections: config.maxConnections, handle: app, onFault: noteListener(faults) }).catch(async (error: unknown) => {
     await s3?.close(0);
     throw error;
   });
@@ -165,7 +176,7 @@ function s3Endpoint(host: string, listening: string): string {
 
 /** S3 has a port of its own: its buckets are at the root of all paths. */
 async function listenS3(
-  core: Core, { config, log, metrics, lifetime }: { config: Config; log: Logger; metrics: Metrics; lifetime: Lifetime },
+  core: Core, { config, log, metrics, lifetime, faults }: { config: Config; log: Logger; metrics: Metrics; lifetime: Lifetime; faults: Faults },
 ): Promise<Listener | undefined> {
   if (config.s3Port === null) return undefined;
   const face = new S3({
@@ -175,7 +186,11 @@ async function listenS3(
   app.disable('x-powered-by').disable('etag').set('query parser', 'simple').set('env', 'production');
   app.use(noteRequests(log, metrics));
   app.use((req: Request, res: Response) => face.serve(req, res));
-  return listen({ host: config.host, port: config.s3Port, maxConnections: config.maxConnections, handle: app });
+  return listen({ host: config.host, port: config.s3Port, maxConnections: config.maxConnections, handle: app, onFault: noteListener(faults) });
+}
+
+function noteListener(faults: Faults): (error: unknown) => void {
+  return (error) => faults.note('listener', 'a connection could not be taken', error);
 }
 
 /** A promise of the book that nobody keeps is a fault of the program. */
@@ -195,10 +210,10 @@ function assemble(routers: readonly express.Router[], parts: { book: Book; log: 
   return app;
 }
 
-async function readingsOf(core: Core, lifetime: Lifetime): Promise<Readings> {
+async function readingsOf(core: Core, lifetime: Lifetime, faults: Faults): Promise<Readings> {
   const [totals, space] = await Promise.all([core.totals(), core.space()]);
   return {
     received: lifetime.received, reading: lifetime.reading, openUploads: totals.openUploads, storedBytes: totals.bytes, namedBytes: totals.namedBytes,
-    blobs: totals.blobs, artifacts: totals.artifacts, versions: totals.versions, freeBytes: space.free, writable: core.health().writable,
+    blobs: totals.blobs, artifacts: totals.artifacts, versions: totals.versions, freeBytes: space.free, writable: core.health().writable, faults: faults.counts,
   };
 }

@@ -22,6 +22,7 @@ export const exitTable = `Exit codes:
   4    not authorised
   5    conflict, a folder in use, or bytes that are not what they should be
   6    the server is unavailable, out of room, or out of reach
+  70   the server cannot go on and is to be started again
   130  interrupted`;
 
 /** Said by the command line itself: the command makes no sense. */

@@ -33,7 +33,7 @@ export class Assembly {
       run.waiting.delete(run.parts.length + 1);
       run.parts.push(next);
     }
-    if (run.parts.length > 1 && !run.joining) void this.#join(multipart, run);
+    if (run.parts.length > 1 && !run.joining) this.#join(multipart, run).catch(() => undefined);
   }
 
   /** Joins no more of one that ended. */

@@ -1,3 +1,4 @@
+import { background } from '../kit/background.ts';
 import type { Clock } from '../kit/clock.ts';
 import { SYSTEM, type Artifact, type Event, type Principal, type Upload } from './model.ts';
 import type { Artifacts } from './artifacts.ts';
@@ -22,6 +23,9 @@ export interface Source {
 /** Tries of one fetch, and the wait before each further one in milliseconds, doubled every time. */
 const tries = 6;
 const firstWait = 1000;
+/** Told of a failure that no caller waits for. */
+export type OnFault = (what: string, error: unknown) => void;
+
 /** Fetches under way at once. */
 const width = 4;
 
@@ -32,16 +36,18 @@ export class Fetching {
   readonly #uploads: Uploads;
   readonly #artifacts: Artifacts;
   readonly #source: Source | undefined;
+  readonly #onFault: OnFault;
   readonly #stop = new AbortController();
   readonly #running = new Map<string, Promise<void>>();
   readonly #queue: Artifact[] = [];
 
-  constructor(parts: { engine: Engine; clock: Clock; uploads: Uploads; artifacts: Artifacts; source: Source | undefined }) {
+  constructor(parts: { engine: Engine; clock: Clock; uploads: Uploads; artifacts: Artifacts; source: Source | undefined; onFault: OnFault }) {
     this.#engine = parts.engine;
     this.#clock = parts.clock;
     this.#uploads = parts.uploads;
     this.#artifacts = parts.artifacts;
     this.#source = parts.source;
+    this.#onFault = parts.onFault;
   }
 
   /**
@@ -89,27 +95,46 @@ export class Fetching {
     while (this.#running.size < width) {
       const artifact = this.#queue.shift();
       if (!artifact) return;
-      const run = this.#fetch(artifact).finally(() => {
-        this.#running.delete(artifact.uuid);
-        this.#turn();
-      });
+      const run = background(() => this.#fetch(artifact), (error) => this.#onFault('a fetch could not be ended', error))
+        .then(() => {
+          this.#running.delete(artifact.uuid);
+          this.#turn();
+        });
       this.#running.set(artifact.uuid, run);
     }
   }
 
+  /** Fetches one artifact. Whatever goes wrong, from the first step on, is the fault of this fetch alone. */
   async #fetch(artifact: Artifact): Promise<void> {
+    try {
+      await this.#fetchInto(artifact);
+    } catch (error) {
+      // A server going down is no fault of the artifact: the next start takes it up again.
+      if (!this.#stop.signal.aborted) await this.#fail(artifact, error);
+    }
+  }
+
+  async #fetchInto(artifact: Artifact): Promise<void> {
+    // Its namespace may have been deleted while it waited, and another made of that name.
+    if (!(await this.#isWanted(artifact))) return;
     const who: Principal = { namespace: artifact.namespace, credential: 'fetch' };
     const upload = await this.#uploads.begin(who);
     try {
       await this.#receive(who, artifact, upload);
+      if (!(await this.#isWanted(artifact))) throw new Refusal('not_found', 'the artifact was deleted');
       const { type, name, sourceUrl, namespace } = artifact;
       // The right to share was checked when the fetch was asked for, and the artifact already says so.
-      await this.#artifacts.convert(who, upload.id, { type, name, namespace, sourceUrl, shared: false, maxVersions: undefined }, { size: undefined, digests: [] });
+      const target = { type, name, namespace, sourceUrl, shared: false, maxVersions: undefined };
+      await this.#artifacts.convert(who, upload.id, target, { size: undefined, digests: [] });
     } catch (error) {
       await this.#uploads.drop({ namespace: SYSTEM, credential: 'fetch' }, upload.id).catch(() => undefined);
-      // A server going down is no fault of the artifact: the next start takes it up again.
-      if (!this.#stop.signal.aborted) await this.#fail(artifact, error);
+      throw error;
     }
+  }
+
+  async #isWanted({ uuid }: Artifact): Promise<boolean> {
+    const now = await this.#engine.catalog.artifacts.get(uuid);
+    return now !== undefined && now.state !== 'deleted';
   }
 
   /** Receives the whole of it, going on where a broken connection left off. */
@@ -120,13 +145,18 @@ export class Fetching {
       const began = offset;
       try {
         const opened = await this.#source!.open(artifact.sourceUrl, offset, etag, this.#stop.signal);
-        etag = opened.etag;
-        if (opened.restarted && offset > 0) {
-          await this.#uploads.truncate(who, upload.id, 0);
-          offset = 0;
+        try {
+          etag = opened.etag;
+          if (opened.restarted && offset > 0) {
+            await this.#uploads.truncate(who, upload.id, 0);
+            offset = 0;
+          }
+          await this.#uploads.append(who, upload.id, opened.body, { at: offset, digests: [] });
+          return;
+        } finally {
+          // An append that is refused before it reads would leave the connection open.
+          opened.body.stop(new Refusal('interrupted', 'the rest of the body was not wanted'));
         }
-        await this.#uploads.append(who, upload.id, opened.body, { at: offset, digests: [] });
-        return;
       } catch (error) {
         offset = (await this.#uploads.look(who, upload.id)).offset;
         attempt = offset > began ? 1 : attempt + 1;
@@ -142,7 +172,7 @@ export class Fetching {
     const event: Event = {
       subject: 'artifact', id: artifact.uuid, at: this.#clock.now(), type: 'status', message: `fetch failed: ${fault}`, duration: null, extra: {},
     };
-    await this.#engine.catalog.artifacts.fail(artifact.uuid, fault, event).catch(() => undefined);
+    await this.#engine.catalog.artifacts.fail(artifact.uuid, fault, event);
   }
 
   #pause(ms: number): Promise<void> {

@@ -48,7 +48,9 @@ export class Idempotency {
     const id = sha256([asking.caller, asking.operation, asking.word]);
     const reserved = await this.#reserve(id, owner, sha256(asking.wish));
     if (reserved.kind === 'done') return { value: JSON.parse(reserved.outcome) as T, replayed: true };
-    const renewal = setInterval(() => void this.#renew(id, owner), lease / 3).unref();
+    const renewal = setInterval(() => {
+      this.#renew(id, owner).catch(() => undefined);
+    }, lease / 3).unref();
     try {
       const value = await this.#work(work, reserved, id, owner);
       await this.#catalog.idempotency.settle(id, owner, JSON.stringify(value));

@@ -8,7 +8,7 @@ import { Downloads } from './downloads.ts';
 import { CustomerKeys } from './customer-keys.ts';
 import { Customers } from './customers.ts';
 import type { Engine, Health } from './engine.ts';
-import { Fetching, type Source } from './fetching.ts';
+import { Fetching, type OnFault, type Source } from './fetching.ts';
 import { Idempotency } from './idempotency.ts';
 import { Journal } from './journal.ts';
 import { Keys, type KeysOptions } from './keys.ts';
@@ -70,11 +70,14 @@ export interface CoreOptions {
   readonly releases?: ReleaseFilesOptions;
   /** Keys the verifiers of customers' secrets; none is as good as an empty one. */
   readonly pepper?: string | undefined;
+  /** Told of failures that no caller waits for; without it they pass in silence. */
+  readonly onFault?: OnFault;
 }
 
 /** Recovers the store, and hands out the services over it. */
 export async function openCore(engine: Engine, options: CoreOptions): Promise<Core> {
   const clock = options.clock ?? wallClock;
+  const onFault = options.onFault ?? (() => undefined);
   const recovered = await recover(engine, clock);
   if (engine.alone) await engine.catalog.idempotency.abandon();
   const vouchers = new Vouchers(engine.catalog);
@@ -93,7 +96,7 @@ export async function openCore(engine: Engine, options: CoreOptions): Promise<Co
   const audits = new Audits(engine.catalog, clock);
   const customers = new Customers(engine.catalog, clock);
   const customerKeys = new CustomerKeys(engine.catalog, clock, audits, options.pepper);
-  const fetching = new Fetching({ engine, clock, uploads, artifacts, source: options.source });
+  const fetching = new Fetching({ engine, clock, uploads, artifacts, source: options.source, onFault });
   await fetching.resume();
   return {
     clock, namespaces, uploads, blobs, artifacts, buckets, fetching, recovered,

@@ -16,8 +16,10 @@ export class Notes<T> {
 
   add(note: T): void {
     this.#waiting.push(note);
-    if (this.#waiting.length >= enough) void this.flush();
-    else this.#timer ??= setTimeout(() => void this.flush(), pause).unref();
+    if (this.#waiting.length >= enough) this.flush().catch(() => undefined);
+    else this.#timer ??= setTimeout(() => {
+      this.flush().catch(() => undefined);
+    }, pause).unref();
   }
 
   /** Writes down what is not yet, and waits for what is being written. */

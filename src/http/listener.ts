@@ -10,6 +10,8 @@ export interface ListenerOptions {
   /** Milliseconds in which a request's head must have come. */
   readonly headTime?: number;
   readonly handle: RequestListener;
+  /** Told when a connection cannot be taken, as when descriptors are used up. */
+  readonly onFault?: (error: unknown) => void;
 }
 
 export interface Listener {
@@ -50,6 +52,8 @@ export async function listen(options: ListenerOptions): Promise<Listener> {
     server.once('error', reject);
     server.listen(options.port, options.host, () => {
       server.off('error', reject);
+      // An error that nothing listens for ends the process.
+      server.on('error', (error) => options.onFault?.(error));
       resolve();
     });
   });

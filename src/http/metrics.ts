@@ -13,6 +13,8 @@ export interface Readings {
   readonly versions: number;
   readonly freeBytes: number;
   readonly writable: boolean;
+  /** Faults that no request answers for, by kind. */
+  readonly faults: ReadonlyMap<string, number>;
 }
 
 /** What the server counts, in Prometheus' words. Nothing here names a tenant, an artifact or a file. */
@@ -42,6 +44,9 @@ export class Metrics {
     name: 'stowage_last_run_timestamp_seconds', help: 'When a scheduled task last ended.', labelNames: ['task', 'result'], registers: [this.#registry],
   });
 
+  readonly #faults = new Counter({
+    name: 'stowage_faults_total', help: 'Faults that no request answers for.', labelNames: ['kind'], registers: [this.#registry],
+  });
   readonly #readings: readonly (readonly [Gauge, (now: Readings) => number])[];
   readonly #read: () => Promise<Readings>;
 
@@ -61,6 +66,8 @@ export class Metrics {
     const now = await this.#read();
     for (const [gauge, value] of this.#readings) gauge.set(value(now));
     set(this.#received, now.received);
+    this.#faults.reset();
+    for (const [kind, count] of now.faults) this.#faults.inc({ kind }, count);
     const { user, system } = process.cpuUsage();
     set(this.#cpu, (user + system) / 1e6);
     return this.#registry.metrics();

@@ -119,7 +119,8 @@ async function ask(url: URL, { offset, etag, signal }: Asking, options: Outbound
       clearTimeout(slow);
       resolve(answer);
     });
-    request.once('error', (error) => {
+    // Not once: a connection may break again after its answer began, and an error that nothing listens for ends the process.
+    request.on('error', (error) => {
       clearTimeout(slow);
       reject(error);
     });

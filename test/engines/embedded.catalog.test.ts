@@ -33,6 +33,17 @@ async function open(): Promise<OpenedCatalog> {
   };
 }
 
+/** Starts catalog threads, and shows them. */
+function startable(): { readonly workers: Worker[]; readonly start: () => Worker } {
+  const workers: Worker[] = [];
+  const url = workerUrl(import.meta.url.replace('/test/engines/', '/src/engines/embedded/'), './catalog-worker');
+  const start = (): Worker => {
+    workers.push(new Worker(url, { workerData: { path, strict: true } }));
+    return workers.at(-1)!;
+  };
+  return { workers, start };
+}
+
 catalogContract('embedded', open);
 
 describe('the thread behind the embedded catalog', () => {
@@ -81,18 +92,64 @@ describe('the thread behind the embedded catalog', () => {
     await close();
   });
 
-  test('rejects whoever waits or comes later when the thread dies', async () => {
-    const faults: unknown[] = [];
-    const worker = new Worker(workerUrl(import.meta.url.replace('/test/engines/', '/src/engines/embedded/'), './catalog-worker'), {
-      workerData: { path, strict: true },
+  test('a thread that dies is replaced: what was under way is refused, what follows is answered', async () => {
+    const { workers, start } = startable();
+    const told: string[] = [];
+    const { catalog, close } = await connectCatalog(start, {
+      onFault: noFault, onRestart: () => told.push('restart'), onLost: () => told.push('lost'),
     });
-    const { catalog, close } = await connectCatalog(worker, (error) => faults.push(error));
-    const waiting = catalog.namespaces.list('everything', { after: null, limit: 1 });
+    const scene = new Scene(catalog);
+    await scene.namespace('alpha');
+    const upload = await scene.upload('alpha', 0);
+    const waiting = catalog.uploads.get('x');
     const refused = expect(waiting).rejects.toMatchObject({ name: 'Refusal', reason: 'unavailable', message: 'the catalog stopped' });
-    await worker.terminate();
+    await workers[0]!.terminate();
     await refused;
+    const move = { from: 0, to: 1, lastStart: 0, length: null, at: 2 };
+    expect(await catalog.uploads.advance(upload, move)).toMatchObject({ offset: 1 });
+    expect(told).toEqual(['restart']);
+    expect(workers).toHaveLength(2);
+    await close();
+  });
+
+  test('a thread that dies within a transaction leaves nothing of it behind, and no lock', async () => {
+    const { workers, start } = startable();
+    const { catalog, close } = await connectCatalog(start, { onFault: noFault });
+    const scene = new Scene(catalog);
+    await scene.namespace('alpha');
+    for (let kill = 0; kill < 2; kill += 1) {
+      const asked = Promise.allSettled(Array.from({ length: 400 }, () => scene.upload('alpha', 0)));
+      await new Promise((resolve) => setImmediate(resolve));
+      await workers.at(-1)!.terminate();
+      const acknowledged = (await asked).filter(({ status }) => status === 'fulfilled').length;
+      expect((await catalog.contents.totals()).openUploads).toBeGreaterThanOrEqual(acknowledged);
+      await scene.upload('alpha', 0);
+    }
+    await close();
+  });
+
+  test('a thread that dies again and again is given up, and that is told', async () => {
+    const { workers, start } = startable();
+    const lost: unknown[] = [];
+    const { catalog, close } = await connectCatalog(start, { onFault: noFault, onLost: (error) => lost.push(error) });
+    for (let death = 1; death <= 3; death += 1) {
+      expect(lost).toEqual([]);
+      await workers.at(-1)!.terminate();
+      if (death < 3) await catalog.uploads.get('x');
+    }
     await expect(catalog.uploads.get('x')).rejects.toMatchObject({ reason: 'unavailable', message: 'the catalog stopped' });
-    expect(faults).toHaveLength(1);
+    expect(lost).toHaveLength(1);
+    await close();
+  });
+
+  test('what cannot be sent to the thread is refused, and nothing else', async () => {
+    const { catalog, close } = await open();
+    const scene = new Scene(catalog);
+    await scene.namespace('alpha');
+    const bad = catalog.uploads.get((() => undefined) as unknown as string);
+    const good = catalog.namespaces.get('alpha');
+    await expect(bad).rejects.toThrow(/could not be cloned/);
+    expect(await good).toMatchObject({ name: 'alpha' });
     await close();
   });
 

@@ -41,7 +41,8 @@ async function run(context: Context, flags: Flags): Promise<void> {
   setFlagsFromString('--heap-growing-percent=400');
   // Loaded here, because no other command needs a server's weight.
   const { startServer } = await import('../../server.ts');
-  const server = await startServer(config);
+  const server = await startServer(config, { end: (code) => process.exit(code) });
+  server.faults.guard(process);
   announce(context, server, server.firstStart);
   if (!signal.aborted) await new Promise<void>((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }));
   await server.close();

@@ -19,7 +19,8 @@ const threadFrom = 8 * 1024 * 1024;
 export class FileHash {
   readonly #path: string;
   readonly #worker: Worker | undefined;
-  #fault: Error | undefined;
+  /** The thread is gone; the file can still be hashed here. */
+  #dead = false;
 
   /** @param expected roughly how large the file will be, in bytes. */
   constructor(path: string, expected: number) {
@@ -27,7 +28,8 @@ export class FileHash {
     if (expected < threadFrom) return;
     this.#worker = new Worker(workerUrl(import.meta.url, './file-hash-worker'), { workerData: path });
     this.#worker.unref();
-    this.#worker.on('error', (error) => (this.#fault = error));
+    this.#worker.on('error', () => (this.#dead = true));
+    this.#worker.on('exit', () => (this.#dead = true));
   }
 
   /** The file's first `limit` bytes have their final value: hashing may go as far. */
@@ -42,15 +44,15 @@ export class FileHash {
    */
   async digest(size: number, onProgress: (bytes: number) => void, signal?: AbortSignal): Promise<string> {
     const worker = this.#worker;
-    if (!worker) return await hashHere(this.#path, size);
-    if (this.#fault) throw this.#fault;
+    if (!worker || this.#dead) return await hashHere(this.#path, size);
     worker.ref();
-    return await new Promise<string>((resolve, reject) => {
+    const digest = await new Promise<string | undefined>((resolve, reject) => {
+      const dead = (): void => resolve(undefined);
       const onAbort = (): void => reject(abortedError(signal));
       if (signal?.aborted) return onAbort();
       signal?.addEventListener('abort', onAbort, { once: true });
-      worker.on('error', reject);
-      worker.on('exit', () => reject(new Error('the thread that hashes has ended')));
+      worker.on('error', dead);
+      worker.on('exit', dead);
       worker.on('message', (answer: HashAnswer) => {
         if ('done' in answer) return onProgress(answer.done);
         signal?.removeEventListener('abort', onAbort);
@@ -59,6 +61,7 @@ export class FileHash {
       });
       worker.postMessage({ limit: size, last: true } satisfies HashOrder);
     }).finally(() => this.close());
+    return digest ?? (await hashHere(this.#path, size));
   }
 
   async close(): Promise<void> {

@@ -85,7 +85,7 @@ class FileSink implements Sink {
     this.#gathered.push(bytes);
     this.#gatheredBytes += bytes.byteLength;
     if (this.#gatheredBytes < batch) return undefined;
-    if (!this.#writing) void this.#flush();
+    if (!this.#writing) this.#flush().catch(() => undefined);
     return this.#gatheredBytes < backlog ? undefined : this.#writing;
   }
 

@@ -54,7 +54,7 @@ async function create(path: string, text: string): Promise<boolean> {
 function held(path: string, mine: string): Lock {
   const timer = setInterval(() => {
     const now = new Date();
-    void utimes(path, now, now).catch(() => {});
+    utimes(path, now, now).catch(() => {});
   }, beat);
   timer.unref();
   return {

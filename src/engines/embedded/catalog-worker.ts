@@ -36,14 +36,14 @@ class CatalogServer {
   #hear(message: ToCatalog): void {
     switch (message.kind) {
       case 'calls':
-        for (const call of message.calls) void this.#serve(call);
+        for (const call of message.calls) this.#serve(call).catch(rethrow);
         break;
       case 'stats':
         this.#answer([message.id, this.#host.stats]);
         break;
       case 'close':
         this.#closing = true;
-        void this.#closeWhenDone();
+        this.#closeWhenDone().catch(rethrow);
     }
   }
 
@@ -57,7 +57,7 @@ class CatalogServer {
       this.#answer([id, undefined, failureOf(error)]);
     }
     this.#underWay -= 1;
-    void this.#closeWhenDone();
+    await this.#closeWhenDone();
   }
 
   /** Answers that become ready together leave together. */
@@ -69,7 +69,21 @@ class CatalogServer {
   #flush(): void {
     const answers = this.#answers;
     this.#answers = [];
-    if (answers.length > 0) this.#tell({ kind: 'answers', answers });
+    if (answers.length === 0) return;
+    try {
+      this.#tell({ kind: 'answers', answers });
+    } catch {
+      // One that cannot be sent between threads fails alone.
+      for (const answer of answers) this.#tellOne(answer);
+    }
+  }
+
+  #tellOne(answer: Answer): void {
+    try {
+      this.#tell({ kind: 'answers', answers: [answer] });
+    } catch (error) {
+      this.#tell({ kind: 'answers', answers: [[answer[0], undefined, failureOf(error)]] });
+    }
   }
 
   #tell(message: FromCatalog): void {
@@ -82,6 +96,11 @@ class CatalogServer {
     this.#flush();
     this.#port.close();
   }
+}
+
+/** What a call cannot be answered with ends the thread: the main thread refuses what was under way and starts another. */
+function rethrow(error: unknown): never {
+  throw error;
 }
 
 function factsOf(catalog: Catalog): Map<string, Fact> {

@@ -13,8 +13,12 @@ export interface CatalogOptions {
   readonly path: string;
   /** Whether a fact is on disk when its promise resolves. */
   readonly strict: boolean;
-  /** Told when the disk under the catalog can no longer be trusted, or the thread died; from then on writes are refused. */
+  /** Told when the disk under the catalog can no longer be trusted; from then on writes are refused. */
   readonly onFault: (error: unknown) => void;
+  /** Told when the thread died and another takes its place. What was under way is refused. */
+  readonly onRestart?: (error: unknown) => void;
+  /** Told when the thread died and no other can take its place: nothing can be asked any more. */
+  readonly onLost?: (error: unknown) => void;
 }
 
 export interface OpenCatalog {
@@ -34,25 +38,112 @@ export interface OpenCatalog {
  */
 export async function openCatalog(options: CatalogOptions): Promise<OpenCatalog> {
   const setup: CatalogSetup = { path: options.path, strict: options.strict };
-  return connectCatalog(new Worker(workerUrl(import.meta.url, './catalog-worker'), { workerData: setup }), options.onFault);
+  return connectCatalog(() => new Worker(workerUrl(import.meta.url, './catalog-worker'), { workerData: setup }), options);
 }
 
-/** The catalog that a thread serves; the thread must have been started for it just now. */
-export async function connectCatalog(worker: Worker, onFault: CatalogOptions['onFault']): Promise<OpenCatalog> {
-  const line = new CatalogLine(worker, onFault);
-  const settings = await line.ready;
+/** The catalog that a thread serves; `start` starts one, and another when it died. */
+export async function connectCatalog(
+  start: () => Worker, options: Pick<CatalogOptions, 'onFault' | 'onRestart' | 'onLost'>,
+): Promise<OpenCatalog> {
+  const line = new LastingLine(start, options);
+  const settings = await line.open();
   return { catalog: remembering(proxyOf(line)), settings, stats: () => line.stats(), close: () => line.close() };
 }
+
+/** Deaths within `deathWindow` milliseconds after which the thread is not started again: whatever kills it will do so again. */
+const mostDeaths = 3;
+const deathWindow = 60_000;
+
+/**
+ * The line to the thread that serves the catalog now. A thread that dies is replaced: what was under way is refused, as
+ * whether it happened is unknown, and what comes meanwhile waits for the next thread.
+ */
+class LastingLine {
+  readonly #start: () => Worker;
+  readonly #options: Pick<CatalogOptions, 'onFault' | 'onRestart' | 'onLost'>;
+  readonly #deaths: number[] = [];
+  #line: CatalogLine;
+  #restarting: Promise<void> | undefined;
+  /** The disk failed beneath a thread: a new one would trust it again. */
+  #distrusted = false;
+  #closing = false;
+
+  constructor(start: () => Worker, options: Pick<CatalogOptions, 'onFault' | 'onRestart' | 'onLost'>) {
+    this.#start = start;
+    this.#options = options;
+    this.#line = this.#connect();
+  }
+
+  open(): Promise<SqliteSettings> {
+    return this.#line.ready;
+  }
+
+  ask(fact: string, args: readonly unknown[]): Promise<unknown> {
+    return this.#restarting ? this.#restarting.then(() => this.#line.ask(fact, args)) : this.#line.ask(fact, args);
+  }
+
+  async stats(): Promise<CatalogStats> {
+    await this.#restarting;
+    return this.#line.stats();
+  }
+
+  async close(): Promise<void> {
+    this.#closing = true;
+    if (this.#restarting) await this.#restarting;
+    await this.#line.close();
+  }
+
+  #connect(): CatalogLine {
+    const onFault = (error: unknown): void => {
+      this.#distrusted = true;
+      this.#options.onFault(error);
+    };
+    return new CatalogLine(this.#start(), { onFault, onDeath: (error) => this.#died(error) });
+  }
+
+  #died(error: unknown): void {
+    const now = performance.now();
+    this.#deaths.push(now);
+    const lately = this.#deaths.filter((at) => now - at < deathWindow).length;
+    if (this.#closing) return;
+    if (this.#distrusted || lately >= mostDeaths) {
+      this.#options.onLost?.(error);
+      return;
+    }
+    this.#options.onRestart?.(error);
+    this.#restarting = this.#restart().finally(() => (this.#restarting = undefined));
+  }
+
+  async #restart(): Promise<void> {
+    const next = this.#connect();
+    try {
+      await next.ready;
+      this.#line = next;
+    } catch (error) {
+      this.#options.onLost?.(error);
+    }
+  }
+}
+
+const notOpened = 'the catalog could not be opened';
+
+type Line = Pick<LastingLine, 'ask'>;
 
 interface Pending {
   resolve(value: unknown): void;
   reject(error: unknown): void;
 }
 
+interface LineListeners {
+  readonly onFault: (error: unknown) => void;
+  /** Told once the thread is gone, and with it its connection, after it had been ready and unless it was closed. */
+  readonly onDeath: (error: unknown) => void;
+}
+
 class CatalogLine {
   readonly ready: Promise<SqliteSettings>;
   readonly #worker: Worker;
-  readonly #onFault: (error: unknown) => void;
+  readonly #told: LineListeners;
   readonly #pending = new Map<number, Pending>();
   #calls: Call[] = [];
   #lastId = 0;
@@ -61,15 +152,19 @@ class CatalogLine {
   /** Why nothing can be asked any more. */
   #gone: Refusal | undefined;
 
-  constructor(worker: Worker, onFault: (error: unknown) => void) {
+  constructor(worker: Worker, told: LineListeners) {
     this.#worker = worker;
-    this.#onFault = onFault;
+    this.#told = told;
     this.ready = new Promise((resolve, reject) => {
       this.#start = { resolve, reject };
     });
     worker.on('message', (message: FromCatalog) => this.#hear(message));
     worker.on('error', (error) => this.#lose(error));
-    worker.on('exit', () => this.#lose(undefined));
+    worker.on('exit', () => {
+      const died = !this.#start && !this.#closing && this.#gone?.message !== notOpened;
+      this.#lose(undefined);
+      if (died) told.onDeath(this.#gone);
+    });
   }
 
   ask(fact: string, args: readonly unknown[]): Promise<unknown> {
@@ -110,7 +205,21 @@ class CatalogLine {
   #flush(): void {
     const calls = this.#calls;
     this.#calls = [];
-    if (calls.length > 0) this.#tell({ kind: 'calls', calls });
+    if (calls.length === 0) return;
+    try {
+      this.#tell({ kind: 'calls', calls });
+    } catch {
+      // One that cannot be sent between threads fails alone.
+      for (const call of calls) this.#tellOne(call);
+    }
+  }
+
+  #tellOne(call: Call): void {
+    try {
+      this.#tell({ kind: 'calls', calls: [call] });
+    } catch (error) {
+      this.#settle(call[0], undefined, error instanceof Error ? error : new Error(String(error)));
+    }
   }
 
   #tell(message: ToCatalog): void {
@@ -127,7 +236,7 @@ class CatalogLine {
         this.#refuse(errorOf(message.failure));
         break;
       case 'fault':
-        this.#onFault(errorOf(message.failure));
+        this.#told.onFault(errorOf(message.failure));
         break;
       case 'answers':
         for (const [id, value, failure] of message.answers) this.#settle(id, value, failure && errorOf(failure));
@@ -135,7 +244,7 @@ class CatalogLine {
   }
 
   #refuse(error: Error): void {
-    this.#gone = new Refusal('unavailable', 'the catalog could not be opened', {}, error);
+    this.#gone = new Refusal('unavailable', notOpened, {}, error);
     this.#start?.reject(error);
   }
 
@@ -152,12 +261,11 @@ class CatalogLine {
     this.#gone = new Refusal('unavailable', this.#closing ? 'the catalog is closed' : 'the catalog stopped', {}, cause);
     for (const pending of this.#pending.values()) pending.reject(this.#gone);
     this.#pending.clear();
-    if (this.#start) this.#start.reject(this.#gone);
-    else if (!this.#closing) this.#onFault(this.#gone);
+    this.#start?.reject(this.#gone);
   }
 }
 
-function proxyOf(line: CatalogLine): Catalog {
+function proxyOf(line: Line): Catalog {
   return {
     namespaces: nounOf(line, 'namespaces'),
     uploads: nounOf(line, 'uploads'),
@@ -178,7 +286,7 @@ function proxyOf(line: CatalogLine): Catalog {
 }
 
 /** An object with the noun's methods, each of which asks the thread. */
-function nounOf<Noun extends keyof Catalog>(line: CatalogLine, noun: Noun): Catalog[Noun] {
+function nounOf<Noun extends keyof Catalog>(line: Line, noun: Noun): Catalog[Noun] {
   const names = Object.keys(methods[noun]);
   const entries = names.map((name) => [name, (...args: unknown[]) => line.ask(`${noun}.${name}`, args)]);
   return Object.fromEntries(entries) as Catalog[Noun];

@@ -10,6 +10,20 @@ import { workerUrl } from '../../kit/worker-url.ts';
 /** Stages up to this size are hashed here when their digest is wanted: cheaper than telling a thread about them. */
 export const small = 256 * 1024;
 
+export interface HasherOptions {
+  /** Whether hashing takes only what the processor has left. */
+  readonly gentle: boolean;
+  /** Told when a thread died; the next one computes anew, from the files, what it knew. */
+  readonly onRestart?: (error: unknown) => void;
+  /** Starts a thread. */
+  readonly start?: (setup: WorkerSetup) => Worker;
+}
+
+const startWorker = (setup: WorkerSetup): Worker => new Worker(workerUrl(import.meta.url, './hash-worker'), { workerData: setup });
+
+/** The thread died before it answered. */
+class ThreadDied extends Error {}
+
 interface Pending {
   readonly resolve: (hex: string) => void;
   readonly reject: (error: unknown) => void;
@@ -20,12 +34,11 @@ export class Hasher {
   readonly slots = new Slots();
   readonly #threads = new Set<Thread>();
   readonly #threadOf = new Map<string, Thread>();
-  readonly #gentle: boolean;
+  readonly #options: HasherOptions;
   readonly #width = Math.max(1, Math.min(4, availableParallelism() - 1));
 
-  /** @param options.gentle whether hashing takes only what the processor has left. */
-  constructor(options: { readonly gentle: boolean }) {
-    this.#gentle = options.gentle;
+  constructor(options: HasherOptions) {
+    this.#options = options;
   }
 
   /** Hands over bytes that lie in a slot; hashing gives the slot back when it is done. */
@@ -58,7 +71,7 @@ export class Hasher {
   /** @returns sha512 in hex of the first `size` bytes, all of which the file has. */
   async digest(stage: string, path: string, size: number): Promise<string> {
     if (size === 0) return createHash('sha512').digest('hex');
-    if (size > small || this.#threadOf.has(stage)) return this.#thread(stage).digest(stage, path, size);
+    if (size > small || this.#threadOf.has(stage)) return this.#digestInThread(stage, path, size);
     const hash = createHash('sha512');
     const reader = await openReader(path);
     try {
@@ -69,6 +82,18 @@ export class Hasher {
     return hash.digest('hex');
   }
 
+  /** A thread that dies over it is replaced, and the question asked once more. */
+  async #digestInThread(stage: string, path: string, size: number): Promise<string> {
+    for (let attempt = 1; ; attempt += 1) {
+      try {
+        return await this.#thread(stage).digest(stage, path, size);
+      } catch (error) {
+        if (!(error instanceof ThreadDied)) throw error;
+        if (attempt === 2) throw new Refusal('unavailable', 'the thread that hashes died; try again', {}, error);
+      }
+    }
+  }
+
   async close(): Promise<void> {
     await Promise.all([...this.#threads].map((thread) => thread.close()));
   }
@@ -77,36 +102,42 @@ export class Hasher {
   #thread(stage: string): Thread {
     const known = this.#threadOf.get(stage);
     if (known) return known;
-    if (this.#threads.size < this.#width) this.#threads.add(new Thread({ slots: this.slots.memory, gentle: this.#gentle }, (broken) => this.#replace(broken)));
+    if (this.#threads.size < this.#width) this.#threads.add(this.#start());
     const idlest = [...this.#threads].reduce((best, one) => (one.stages < best.stages ? one : best));
     idlest.stages += 1;
     this.#threadOf.set(stage, idlest);
     return idlest;
   }
 
+  #start(): Thread {
+    const { gentle, start = startWorker } = this.#options;
+    return new Thread(start({ slots: this.slots.memory, gentle }), (broken, error) => this.#replace(broken, error));
+  }
+
   /** What a thread knew is computed anew by the next one, from the files. */
-  #replace(broken: Thread): void {
+  #replace(broken: Thread, error: Error): void {
     this.#threads.delete(broken);
     for (const [stage, thread] of this.#threadOf) if (thread === broken) this.#threadOf.delete(stage);
+    this.#options.onRestart?.(error);
   }
 }
 
 class Thread {
   /** Stages assigned to it. */
   stages = 0;
-  readonly #onBroken: (thread: Thread) => void;
+  readonly #onBroken: (thread: Thread, error: Error) => void;
   readonly #worker: Worker;
   readonly #pending = new Map<number, Pending>();
   readonly #hashing = new Map<number, Slot>();
   #tickets = 0;
   #fault: Error | undefined;
 
-  constructor(setup: WorkerSetup, onBroken: (thread: Thread) => void) {
+  constructor(worker: Worker, onBroken: (thread: Thread, error: Error) => void) {
     this.#onBroken = onBroken;
-    this.#worker = new Worker(workerUrl(import.meta.url, './hash-worker'), { workerData: setup });
+    this.#worker = worker;
     this.#worker.on('message', (message: FromWorker) => this.#hear(message));
-    this.#worker.on('error', (error) => this.#break(error));
-    this.#worker.on('exit', () => this.#break(new Error('the hash thread ended')));
+    this.#worker.on('error', (error) => this.#break(new ThreadDied('the hash thread died', { cause: error })));
+    this.#worker.on('exit', () => this.#break(new ThreadDied('the hash thread ended')));
   }
 
   tell(message: ToWorker): void {
@@ -130,6 +161,7 @@ class Thread {
 
   async close(): Promise<void> {
     this.#worker.removeAllListeners('exit');
+    this.#break(new Error('the hash threads are closed'), false);
     await this.#worker.terminate();
   }
 
@@ -146,10 +178,10 @@ class Thread {
   }
 
   /** Nothing waits for ever for a thread that is gone: appends go on without it, digests fail and can be asked for again. */
-  #break(error: Error): void {
+  #break(error: Error, unforeseen = true): void {
     if (this.#fault) return;
     this.#fault = error;
-    this.#onBroken(this);
+    if (unforeseen) this.#onBroken(this, error);
     for (const slot of this.#hashing.values()) slot.done();
     for (const pending of this.#pending.values()) pending.reject(error);
     this.#hashing.clear();

@@ -18,6 +18,10 @@ export interface EmbeddedOptions {
   readonly strict: boolean;
   /** Told when the disk fails. */
   readonly onFault: (why: string, error: unknown) => void;
+  /** Told when a thread died and another took its place. */
+  readonly onRestart?: (thread: string, error: unknown) => void;
+  /** Told when the catalog's thread is gone for good: nothing can be answered any more. */
+  readonly onLost?: (error: unknown) => void;
 }
 
 /**
@@ -35,9 +39,14 @@ export async function openEmbedded(options: EmbeddedOptions): Promise<Engine> {
     const catalog = await openCatalog({
       path: layout.catalog, strict: options.strict,
       onFault: (error) => disk.distrust('the catalog cannot be written', error),
+      onRestart: (error) => options.onRestart?.('catalog', error),
+      onLost: (error) => {
+        disk.distrust('the catalog stopped', error);
+        options.onLost?.(error);
+      },
     });
-    const hasher = new Hasher({ gentle: !options.strict });
-    const scanner = new Scanner();
+    const hasher = new Hasher({ gentle: !options.strict, onRestart: (error) => options.onRestart?.('hash', error) });
+    const scanner = new Scanner((error) => options.onRestart?.('scan', error));
     const bytes = new FolderBytes(layout, { disk, hasher, scanner, paced: options.strict });
     return {
       catalog: catalog.catalog,

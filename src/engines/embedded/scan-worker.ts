@@ -19,7 +19,7 @@ export type ScanAnswer = { readonly digests: Digest[] } | { readonly failure: st
 const block = Buffer.allocUnsafeSlow(1024 * 1024);
 
 parentPort!.on('message', (request: ScanRequest) => {
-  void scan(request).then(
+  scan(request).then(
     (digests) => parentPort!.postMessage({ digests } satisfies ScanAnswer),
     (error: unknown) => parentPort!.postMessage({ failure: error instanceof Error ? error.message : String(error) } satisfies ScanAnswer),
   );

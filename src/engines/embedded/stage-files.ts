@@ -44,7 +44,7 @@ export class StageFiles {
     this.#kept.set(stage, file);
     for (const oldest of this.#kept.keys()) {
       if (this.#kept.size <= limit) break;
-      void this.forget(oldest);
+      this.forget(oldest).catch(() => undefined);
     }
   }
 

@@ -33,7 +33,9 @@ export async function postObject(call: Call): Promise<void> {
   if (!(await call.known.bucket(bucket))) throw new S3Error('NoSuchBucket', 'The specified bucket does not exist');
   const door = new Door(call);
   await new Promise<void>((resolve, reject) => {
-    const read = multer({ storage: door, limits, defParamCharset: 'utf8', streamHandler: (_req, parser) => void feed(lifetime.body(req, res), parser) }).any();
+    const read = multer({ storage: door, limits, defParamCharset: 'utf8', streamHandler: (_req, parser) => {
+      feed(lifetime.body(req, res), parser).catch((error: Error) => parser.destroy(error));
+    } }).any();
     read(req, res, (error?: unknown) => (error ? reject(new S3Error('MalformedPOSTRequest', 'The body of your POST request is not well-formed multipart/form-data.')) : resolve()));
   }).catch(async (error: unknown) => {
     // Whatever was wrong with the file says more than that the form was not read to its end.

@@ -36,7 +36,9 @@ export function form({ core, routes }: Desk): void {
 function receive({ req, res, raw }: Call, door: Door): Promise<void> {
   const read = multer({
     storage: door, limits, defParamCharset: 'utf8',
-    streamHandler: (_req, parser) => void feed(raw(), parser),
+    streamHandler: (_req, parser) => {
+      feed(raw(), parser).catch((error: Error) => parser.destroy(error));
+    },
   }).single('file');
   return new Promise((resolve, reject) => {
     read(req, res, (error?: unknown) => {
