@@ -65,7 +65,7 @@ const settings: Settings<ServerConfig> = {
   s3Region: { name: 'STOWAGE_S3_REGION', otherwise: 'us-east-1', read: nodeName, sentence: 'The region that S3 clients are told. Requests signed for any region are taken.' },
   s3KeyId: { name: 'STOWAGE_S3_ACCESS_KEY_ID', otherwise: undefined, read: keyId, sentence: 'An access key of the system namespace; others are made with stowage keys create.' },
   s3Secret: { name: 'STOWAGE_S3_SECRET_ACCESS_KEY', otherwise: undefined, read: secret, sentence: 'Its secret.' },
-  s3Window: { name: 'STOWAGE_S3_CLOCK_WINDOW', otherwise: '5m', read: duration(1000), sentence: "How far the clock of whoever signs an S3 request may differ from the server's." },
+  s3Window: { name: 'STOWAGE_S3_CLOCK_WINDOW', otherwise: '15m', read: duration(1000), sentence: "How far the clock of whoever signs an S3 request may differ from the server's." },
   s3Url: { name: 'STOWAGE_S3_URL', otherwise: undefined, read: baseAddress, sentence: 'Where S3 clients find this server, such as https://s3.example.org; for URLs that it signs itself. Without it, the host of the request and the port of S3.' },
   presignRate: { name: 'STOWAGE_PRESIGN_RATE', otherwise: '60', read: whole(0, 1_000_000), sentence: 'URLs that one key may have signed in a minute; 0 for any number.' },
   storageDir: { name: 'STOWAGE_STORAGE_DIR', otherwise: './storage', read: words, sentence: 'Folder for everything that is kept.' },

@@ -1,7 +1,8 @@
 import type { Clock } from '../kit/clock.ts';
 import type { Digest } from '../kit/digest.ts';
+import { newHash } from '../kit/hashing.ts';
 import type { Engine, StageWriter } from './engine.ts';
-import { demandDigest, newHash } from './hashes.ts';
+import { demandDigest } from './ingest.ts';
 import type { Upload } from './model.ts';
 import { Refusal } from './refusal.ts';
 
@@ -59,7 +60,7 @@ export class Append {
   async verify(written: number, expected: readonly Digest[]): Promise<void> {
     if (expected.length === 0) return;
     await this.writer.sync();
-    const hashes = expected.map((digest) => ({ digest, hash: newHash(digest.algorithm) }));
+    const hashes = await Promise.all(expected.map(async (digest) => ({ digest, hash: await newHash(digest.algorithm) })));
     for await (const chunk of this.#peek(this.upload.offset, this.upload.offset + written)) {
       for (const { hash } of hashes) hash.update(chunk);
     }

@@ -63,7 +63,11 @@ export class Blobs {
 
   /** Digests of the blob's bytes in the order asked for. Those that are not on record are computed in one go, and recorded. */
   async digests(who: Principal, uuid: string, algorithms: readonly Algorithm[]): Promise<Digest[]> {
-    const blob = await this.get(who, uuid);
+    return this.digestsOf(await this.get(who, uuid), algorithms);
+  }
+
+  /** The same of a blob that the caller was found to be allowed to read. */
+  async digestsOf(blob: Blob, algorithms: readonly Algorithm[]): Promise<Digest[]> {
     const known = new Map(Object.entries({ ...blob.digests, sha512: blob.sha512 }) as [Algorithm, string][]);
     const unknown = algorithms.filter((algorithm) => !known.has(algorithm));
     for (const { algorithm, hex } of unknown.length === 0 ? [] : await this.#engine.bytes.digests(await this.#address(blob), unknown)) {

@@ -1,7 +1,7 @@
 /** The one gate for bytes: bounds, counts, checks and writes a body, whatever protocol brought it. */
-import type { Algorithm, Digest } from '../kit/digest.ts';
+import { sameDigest, type Algorithm, type Digest } from '../kit/digest.ts';
+import { newHash, type RunningHash } from '../kit/hashing.ts';
 import type { StageWriter } from './engine.ts';
-import { demandDigest, newHash } from './hashes.ts';
 import { Refusal } from './refusal.ts';
 
 /** A request's body. A cut connection ends the iteration quietly; why is kept aside. */
@@ -55,8 +55,8 @@ export interface Poured {
  */
 export async function pour(body: Body, writer: StageWriter, bounds: Bounds): Promise<Poured> {
   const start = writer.offset;
-  const hashes = bounds.digests.map((expected) => ({ expected, hash: newHash(expected.algorithm) }));
-  const meters = (bounds.measure ?? []).map((algorithm) => ({ algorithm, hash: newHash(algorithm) }));
+  const hashes = await Promise.all(bounds.digests.map(async (expected) => ({ expected, hash: await newHash(expected.algorithm) })));
+  const meters = await Promise.all((bounds.measure ?? []).map(async (algorithm) => ({ algorithm, hash: await newHash(algorithm) })));
   const letGo = (): void => body.stop(new Refusal('superseded', 'a newer request took this upload over'));
   bounds.asked?.addEventListener('abort', letGo, { once: true });
   if (bounds.asked?.aborted) letGo();
@@ -104,6 +104,13 @@ export async function gather(body: Body, room: number, measure: readonly Algorit
   const { cut, measured } = await pour(body, writer, { room, digests: [], measure });
   if (cut) throw brokenOff(cut, 0);
   return { bytes: Buffer.concat(chunks), measured };
+}
+
+/** @throws Refusal `digest_mismatch` unless `hash` ends as expected. */
+export function demandDigest(expected: Digest, hash: RunningHash): void {
+  if (!sameDigest(expected, { algorithm: expected.algorithm, hex: hash.digest('hex') })) {
+    throw new Refusal('digest_mismatch', `the bytes that arrived do not have the ${expected.algorithm} that the request names`);
+  }
 }
 
 /** Why a body was not whole, in the core's terms, with the offset that holds now. */

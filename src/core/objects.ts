@@ -134,6 +134,11 @@ export class Objects {
     return blob;
   }
 
+  /** A digest of those bytes, from the record, or computed now and recorded. */
+  async digest(blob: Blob, algorithm: Algorithm): Promise<Digest> {
+    return (await this.#blobs.digestsOf(blob, [algorithm]))[0]!;
+  }
+
   open(blob: Blob): ReturnType<Blobs['open']> {
     return this.#blobs.open(blob);
   }

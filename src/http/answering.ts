@@ -1,4 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import { setFields } from './header-fields.ts';
 import { expectsLeave, hasBody } from './incoming.ts';
 
 /** Bytes of an unread body that are read and thrown away so that the connection can be used again. */
@@ -28,7 +29,7 @@ export function send(req: IncomingMessage, res: ServerResponse, answer: Answer):
   if (answer.type !== undefined) res.setHeader('Content-Type', answer.type);
   if (answer.status !== 304) res.setHeader('Content-Length', payload.byteLength);
   if (!res.hasHeader('Cache-Control')) res.setHeader('Cache-Control', 'no-store');
-  for (const [name, value] of Object.entries(answer.headers ?? {})) res.setHeader(name, value);
+  setFields(res, answer.headers ?? {});
   const body = req.method === 'HEAD' || answer.status === 304 ? undefined : payload;
   if (req.complete || !hasBody(req)) {
     res.writeHead(answer.status).end(body);

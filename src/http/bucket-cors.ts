@@ -1,4 +1,5 @@
 /** Rules for pages of other origins, as a bucket keeps them; two faces set them, each in its own words. */
+import { isFieldName } from './header-fields.ts';
 
 export interface CorsRule {
   readonly id?: string;
@@ -19,7 +20,9 @@ export function faultOf({ origins, methods, headers, exposed, age }: CorsRule): 
   if (odd !== undefined) return `Found unsupported HTTP method in CORS config. Unsupported method is ${odd}`;
   if (origins.length === 0 || methods.length === 0) return 'a rule needs origins and methods';
   if ([...origins, ...headers].some((text) => text.split('*').length > 2)) return 'An AllowedOrigin or AllowedHeader can not have more than one wildcard.';
-  if ([...origins, ...headers, ...exposed].some((text) => /[\r\n]/.test(text))) return 'a rule has no line breaks';
+  if ([...origins, ...headers].some((text) => !/^[\u0020-\u007e]*$/.test(text))) return 'an AllowedOrigin or AllowedHeader has printable ASCII characters only';
+  const unnamed = exposed.find((name) => !isFieldName(name));
+  if (unnamed !== undefined) return `ExposeHeader "${unnamed}" contains invalid character.`;
   if (age !== undefined && !(Number.isSafeInteger(age) && age >= 0)) return 'the time must be a number of seconds';
   return undefined;
 }

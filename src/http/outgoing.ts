@@ -1,8 +1,9 @@
-import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from 'node:http';
 import { Refusal } from '../core/refusal.ts';
 import { parseRange } from '../kit/range.ts';
 import { send } from './answering.ts';
 import { judge, rangeCounts, type Validators } from './conditions.ts';
+import { setFields } from './header-fields.ts';
 
 /** Opened bytes. */
 export interface Bytes {
@@ -31,10 +32,18 @@ export interface Window {
   readonly limit: number;
 }
 
+/** Bytes `from` up to `to`, which the request names by a number that they have: they are sent as a range is. */
+export interface NumberedPart {
+  readonly from: number;
+  readonly to: number;
+}
+
 export interface SendingOptions {
   /** Milliseconds for which the client may take nothing. */
   readonly stall: number;
   readonly onBytes: (count: number) => void;
+  /** The conditions of the request, where the face reads them in a way of its own. */
+  readonly conditions?: IncomingHttpHeaders;
 }
 
 interface Plan {
@@ -52,20 +61,21 @@ interface Plan {
  * @throws Refusal `precondition` or `out_of_range`, and what `open` throws; nothing was sent then.
  */
 export async function sendBytes(
-  req: IncomingMessage, res: ServerResponse, what: Representation, window: Window, options: SendingOptions,
+  req: IncomingMessage, res: ServerResponse, what: Representation, window: Window | NumberedPart, options: SendingOptions,
 ): Promise<void> {
-  const verdict = judge(req.headers, what);
+  const conditions = options.conditions ?? req.headers;
+  const verdict = judge(conditions, what);
   if (verdict === 'failed') throw new Refusal('precondition', 'a condition of the request does not hold');
   const headers = { ...what.headers, 'ETag': what.etag, 'Last-Modified': new Date(what.modifiedAt).toUTCString(), 'Accept-Ranges': 'bytes' };
   if (verdict === 'not_modified') {
     send(req, res, { status: 304, headers });
     return;
   }
-  const plan = planOf(req, what, window);
+  const plan = 'from' in window ? partPlan(window) : planOf(conditions, what, window);
   const reader = await what.open();
   try {
-    for (const [name, value] of Object.entries(headers)) res.setHeader(name, value);
-    if (plan.status === 200) for (const [name, value] of Object.entries(what.wholeHeaders ?? {})) res.setHeader(name, value);
+    setFields(res, headers);
+    if (plan.status === 200) setFields(res, what.wholeHeaders ?? {});
     const length = plan.to - plan.from;
     if (plan.status === 206) res.setHeader('Content-Range', `bytes ${plan.from}-${plan.to - 1}/${what.size}`);
     // Before HTTP/1.1 there are no chunks, and the length is the only mark of the end.
@@ -78,10 +88,15 @@ export async function sendBytes(
   }
 }
 
-function planOf(req: IncomingMessage, what: Representation, window: Window): Plan {
-  const field = req.headers.range;
+/** No range names no bytes: an empty part is a whole answer. */
+function partPlan({ from, to }: NumberedPart): Plan {
+  return { status: to > from ? 206 : 200, from, to };
+}
+
+function planOf(headers: IncomingHttpHeaders, what: Representation, window: Window): Plan {
+  const field = headers.range;
   const windowed = window.offset > 0 || window.limit > 0;
-  if (field !== undefined && !windowed && rangeCounts(req.headers, what)) {
+  if (field !== undefined && !windowed && rangeCounts(headers, what)) {
     const range = parseRange(field, what.size);
     if (range === 'unsatisfiable') throw new Refusal('out_of_range', 'no byte lies in that range', { size: what.size });
     if (range) return { status: 206, from: range.first, to: range.last + 1 };

@@ -6,6 +6,7 @@ import { Refusal } from '../core/refusal.ts';
 import { json, send } from './answering.ts';
 import type { Book, Operation } from './book.ts';
 import type { Check } from './checking.ts';
+import { bodyDigests, demandDigests } from './digest-fields.ts';
 import type { Given } from './given.ts';
 import { hasBody, type Incoming } from './incoming.ts';
 import type { Lifetime } from './lifetime.ts';
@@ -142,6 +143,7 @@ async function readJson(req: Request, body: Body, limit: number): Promise<unknow
   const coding = req.headers['content-encoding'];
   if (coding !== undefined && coding !== 'identity') throw new Refusal('malformed', 'the request body must not be compressed');
   if ((body.length ?? 0) > limit) throw tooLong(limit);
+  const promised = bodyDigests(req);
   const chunks: Uint8Array[] = [];
   let size = 0;
   for await (const chunk of body) {
@@ -150,8 +152,10 @@ async function readJson(req: Request, body: Body, limit: number): Promise<unknow
     chunks.push(chunk);
   }
   if (body.cut) throw body.cut instanceof Refusal ? body.cut : new Refusal('interrupted', 'the connection ended before the body did');
+  const bytes = Buffer.concat(chunks);
+  await demandDigests(promised, bytes);
   try {
-    const text = new TextDecoder('utf-8', { fatal: true }).decode(Buffer.concat(chunks));
+    const text = new TextDecoder('utf-8', { fatal: true }).decode(bytes);
     return text.trim() === '' ? {} : JSON.parse(text);
   } catch {
     throw new Refusal('malformed', 'the request body is not JSON');

@@ -1,39 +1,62 @@
-/** CRCs of two runs of bytes made into the CRC of both, without the bytes: by powers of a matrix over bits, as zlib does it. */
+/** CRCs of runs of bytes made into the CRC of all of them, without the bytes: by arithmetic of polynomials, as zlib does it. */
 
-export interface CrcKind {
+interface CrcKind {
   readonly width: 32 | 64;
-  /** Reflected. */
+  /** Reflected: the highest bit is the coefficient of x^0. */
   readonly polynomial: bigint;
 }
 
 /** Those that are reflected, and begin and end inverted. */
-export const crcs: Readonly<Record<string, CrcKind>> = {
+const crcs: Readonly<Record<string, CrcKind>> = {
   crc32: { width: 32, polynomial: 0xedb88320n },
   crc32c: { width: 32, polynomial: 0x82f63b78n },
   crc64nvme: { width: 64, polynomial: 0x9a6c9329ac4bc9b5n },
 };
 
-/** @param size bytes of the second run. */
-export function combineCrc({ width, polynomial }: CrcKind, first: bigint, second: bigint, size: number): bigint {
-  // What one zero bit behind the bytes does to a CRC; squared, what two do, and so on.
-  let step = [polynomial, ...Array.from({ length: width - 1 }, (_, bit) => 1n << BigInt(bit))];
-  for (let doubling = 0; doubling < 3; doubling += 1) step = squared(step);
-  let crc = first;
-  for (let left = BigInt(size); left > 0n; left >>= 1n) {
-    if (left & 1n) crc = times(step, crc);
-    step = squared(step);
-  }
-  return crc ^ second;
+/** A run of bytes of which only this is known. */
+export interface Run {
+  /** Hexadecimal. */
+  readonly crc: string;
+  /** Bytes. */
+  readonly size: number;
 }
 
-function times(matrix: readonly bigint[], vector: bigint): bigint {
+/** The CRC of one run or more, in order, in hexadecimal; undefined for an algorithm whose digests cannot be combined. */
+export function combineCrcs(algorithm: string, [first, ...others]: readonly [Run, ...Run[]]): string | undefined {
+  const kind = crcs[algorithm];
+  if (!kind) return undefined;
+  // Runs mostly have one size, and the power is what takes time.
+  const powers = new Map<number, bigint>();
+  const crc = others.reduce((before, run) => {
+    const power = powers.get(run.size) ?? powerOf(kind, run.size);
+    powers.set(run.size, power);
+    return product(kind, power, before) ^ numberOf(run);
+  }, numberOf(first));
+  return crc.toString(16).padStart(kind.width / 4, '0');
+}
+
+function numberOf({ crc }: Run): bigint {
+  return BigInt(`0x${crc}`);
+}
+
+/** x to as many as `size` bytes have bits: what so many zeros behind the bytes do to a CRC. */
+function powerOf(kind: CrcKind, size: number): bigint {
+  let result = 1n << BigInt(kind.width - 1);
+  let square = 1n << BigInt(kind.width - 9);
+  for (let left = BigInt(size); left > 0n; left >>= 1n) {
+    if (left & 1n) result = product(kind, square, result);
+    square = product(kind, square, square);
+  }
+  return result;
+}
+
+/** The product of two polynomials, modulo that of the CRC. */
+function product({ width, polynomial }: CrcKind, one: bigint, other: bigint): bigint {
   let sum = 0n;
-  for (let bit = 0, left = vector; left > 0n; bit += 1, left >>= 1n) {
-    if (left & 1n) sum ^= matrix[bit]!;
+  let shifted = other;
+  for (let bit = 1n << BigInt(width - 1); bit > 0n; bit >>= 1n) {
+    if (one & bit) sum ^= shifted;
+    shifted = shifted & 1n ? (shifted >> 1n) ^ polynomial : shifted >> 1n;
   }
   return sum;
-}
-
-function squared(matrix: readonly bigint[]): bigint[] {
-  return matrix.map((column) => times(matrix, column));
 }

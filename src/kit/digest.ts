@@ -1,7 +1,7 @@
 /** Digests as values: an algorithm and lower-case hex, with the header forms of RFC 9530 and RFC 9651. */
 
 /** Bytes of each digest that Stowage knows, by its own name. */
-const lengths = { md5: 16, sha1: 20, sha256: 32, sha512: 64, xxh128: 16, crc32: 4, crc32c: 4, crc64nvme: 8 } as const;
+const lengths = { md5: 16, sha1: 20, sha256: 32, sha512: 64, xxh64: 8, xxh3: 8, xxh128: 16, crc32: 4, crc32c: 4, crc64nvme: 8 } as const;
 
 export type Algorithm = keyof typeof lengths;
 
@@ -11,15 +11,22 @@ export interface Digest {
   readonly hex: string;
 }
 
-/** The names that RFC 9530 registers for what Stowage can compute. */
+/** The names that RFC 9530 registers for what Stowage sends. */
 const fieldNames: ReadonlyMap<string, Algorithm> = new Map([
   ['sha-512', 'sha512'],
   ['sha-256', 'sha256'],
 ]);
+/** What it checks: also the registered names that are too weak to be sent. */
+const checkedNames: ReadonlyMap<string, Algorithm> = new Map([
+  ...fieldNames, ['sha', 'sha1'], ['md5', 'md5'], ['crc32c', 'crc32c'],
+]);
 
 /** A digest from an algorithm and base64; undefined when that is not one of the algorithm's length. */
 export function parseBase64Digest(algorithm: Algorithm, base64: string): Digest | undefined {
-  return /^[A-Za-z0-9+/]+={0,2}$/.test(base64) && base64.length % 4 === 0 ? parseDigest(algorithm, hexFromBase64(base64)) : undefined;
+  if (!/^[A-Za-z0-9+/]+={0,2}$/.test(base64) || base64.length % 4 !== 0) return undefined;
+  const hex = hexFromBase64(base64);
+  // Bits that the last character has too many must be zero: one digest has one spelling.
+  return base64FromHex(hex) === base64 ? parseDigest(algorithm, hex) : undefined;
 }
 
 /** A digest from an algorithm and hex of any case; undefined when the hex is not of that algorithm's length. */
@@ -44,9 +51,9 @@ export function parseDigestField(field: string): Digest[] | undefined {
   for (const member of field.split(',')) {
     const match = /^[ \t]*([a-z*][a-z0-9_.*-]*)=:([A-Za-z0-9+/]*={0,2}):[ \t]*$/.exec(member);
     if (!match) return undefined;
-    const algorithm = fieldNames.get(match[1]!);
+    const algorithm = checkedNames.get(match[1]!);
     if (!algorithm) continue;
-    const digest = parseDigest(algorithm, hexFromBase64(match[2]!));
+    const digest = parseBase64Digest(algorithm, match[2]!);
     if (!digest) return undefined;
     found.push(digest);
   }

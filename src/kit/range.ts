@@ -24,7 +24,9 @@ export function parseRange(field: string, size: number): ByteRange | 'unsatisfia
   return { first, last: Math.min(last, size - 1) };
 }
 
-function suffix(length: number, size: number): ByteRange | 'unsatisfiable' {
-  if (length === 0 || size === 0) return 'unsatisfiable';
+function suffix(length: number, size: number): ByteRange | 'unsatisfiable' | undefined {
+  if (length === 0) return 'unsatisfiable';
+  // The last bytes of nothing are all of it, and no range can name them (RFC 9110 section 14.1.2).
+  if (size === 0) return undefined;
   return { first: Math.max(0, size - length), last: size - 1 };
 }

@@ -106,7 +106,7 @@ describe.each([['interop 6', '6'], ['interop 7', '7'], ['interop 8', '8'], ['int
     const path = pathOf(await create('unsaid', { 'Upload-Complete': '?0' }, 'abc'));
     const other = await append(path, 3, true, 'x', { 'Content-Type': 'application/octet-stream' });
     expect([other.status, other.headers.get('accept-patch')]).toEqual([415, 'application/partial-upload']);
-    // A value of the wrong type is no value.
+    // A value of the wrong type is refused, never taken for none.
     for (const bad of [{ 'Upload-Complete': '1' }, { 'Upload-Complete': 'true' }, { 'Upload-Offset': '"3"' }, { 'Upload-Offset': '-3' }] as Record<string, string>[]) {
       expect((await append(path, 3, true, 'x', bad)).status).toBe(400);
     }

@@ -2,7 +2,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parentPort } from 'node:worker_threads';
 import type { Algorithm, Digest } from '../../kit/digest.ts';
-import { fullHash } from './full-hash.ts';
+import { newHash } from '../../kit/hashing.ts';
 import { RunFile } from './run-file.ts';
 
 export interface ScanRequest {
@@ -26,7 +26,7 @@ parentPort!.on('message', (request: ScanRequest) => {
 });
 
 async function scan({ path, algorithms, rate, stop }: ScanRequest): Promise<Digest[]> {
-  const hashes = await Promise.all(algorithms.map(async (algorithm) => ({ algorithm, hash: await fullHash(algorithm) })));
+  const hashes = await Promise.all(algorithms.map(async (algorithm) => ({ algorithm, hash: await newHash(algorithm) })));
   const file = new RunFile(path);
   try {
     const began = performance.now();

@@ -1,8 +1,8 @@
 import type { BlobReader, ByteStore, ContentFacts } from '../../core/engine.ts';
 import { Refusal } from '../../core/refusal.ts';
 import type { Algorithm, Digest } from '../../kit/digest.ts';
+import { newHash } from '../../kit/hashing.ts';
 import { smallAddress } from '../catalog/index.ts';
-import { fullHash } from './full-hash.ts';
 
 /** Up to this size, bytes lie in the catalog: a file each would cost more than they do. */
 export const small = 32 * 1024;
@@ -53,7 +53,7 @@ export function withSmall(rest: ByteStore, find: Find): ByteStore {
 
 async function digestsOf(bytes: Uint8Array, algorithms: readonly Algorithm[]): Promise<Digest[]> {
   return Promise.all(algorithms.map(async (algorithm) => {
-    const hash = await fullHash(algorithm);
+    const hash = await newHash(algorithm);
     hash.update(bytes);
     return { algorithm, hex: hash.digest('hex') };
   }));

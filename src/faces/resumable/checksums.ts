@@ -1,30 +1,31 @@
 /** The checksum of one request's body, before it as a header or behind it as a trailer. */
 import type { IncomingMessage } from 'node:http';
 import { Refusal } from '../../core/refusal.ts';
+import { announces, bodyDigests, type BodyDigests } from '../../http/digest-fields.ts';
 import { parseBase64Digest, type Algorithm, type Digest } from '../../kit/digest.ts';
 
 /** By the names that tus clients use; sha1 is the one that each must know. */
 export const checksums: readonly Algorithm[] = ['sha1', 'sha256', 'sha512', 'md5', 'crc32c'];
 
-export interface Checksums {
-  readonly digests: readonly Digest[];
-  readonly late?: () => readonly Digest[];
-}
-
 /** @throws Refusal `malformed` for another algorithm, or what is no checksum. */
-export function checksumsOf(req: IncomingMessage): Checksums {
+export function checksumsOf(req: IncomingMessage): BodyDigests {
+  const plain = bodyDigests(req);
   const field = req.headers['upload-checksum'];
-  if (typeof field === 'string') return { digests: [parseChecksum(field)] };
-  const trailers = (req.headers.trailer ?? '').toLowerCase().split(',').map((name) => name.trim());
-  if (!trailers.includes('upload-checksum')) return { digests: [] };
+  if (typeof field === 'string') return { ...plain, digests: [...plain.digests, parseChecksum(field)] };
+  if (!announces(req, 'upload-checksum')) return plain;
   return {
-    digests: [],
+    digests: plain.digests,
     late: () => {
       const trailer = req.trailers['upload-checksum'];
       if (trailer === undefined) throw new Refusal('malformed', 'the checksum that was announced did not come');
-      return [parseChecksum(trailer)];
+      return [parseChecksum(trailer), ...(plain.late?.() ?? [])];
     },
   };
+}
+
+/** @throws Refusal `malformed` for a checksum in a request that brings no bytes which it could be of. */
+export function refuseChecksum(req: IncomingMessage): void {
+  if (req.headers['upload-checksum'] !== undefined) throw new Refusal('malformed', 'Upload-Checksum is of a body, and there is none');
 }
 
 function parseChecksum(field: string): Digest {

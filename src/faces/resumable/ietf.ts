@@ -2,7 +2,7 @@ import type { NextFunction, Request, Response } from 'express';
 import type { Principal, Upload } from '../../core/model.ts';
 import { Refusal } from '../../core/refusal.ts';
 import { json, send } from '../../http/answering.ts';
-import { digestsOf } from '../../http/digest-fields.ts';
+import { bodyDigests, demandDigests, digestsOf } from '../../http/digest-fields.ts';
 import { hasBody } from '../../http/incoming.ts';
 import { nameRoute } from '../../http/requests.ts';
 import { uploadFields, uploadLimit } from '../../http/upload-fields.ts';
@@ -39,6 +39,9 @@ export class Ietf {
     const call = await enter(this.#desk, req, res);
     if (call.capability && call.capability.artifact !== name) throw new Refusal('forbidden', 'the capability is for another artifact');
     const complete = booleanField(req, 'upload-complete');
+    // What cannot be checked is refused before there is an upload.
+    const promised = bodyDigests(req);
+    if (!hasBody(req)) await demandDigests(promised, new Uint8Array());
     const about = { ...(call.capability ? { artifact: name } : await this.#named(call.who, name)), digests: digestsOf(req.get('Repr-Digest'), 'Repr-Digest') };
     const length = declaredLength(req, 0, complete ?? true);
     const claimed = call.capability ? undefined : await claim(core, call.who, about, length);
@@ -107,7 +110,7 @@ export class Ietf {
   async #take({ req, res, who, capability }: Call, id: string, at: number, length?: number): Promise<number> {
     const { core, lifetime } = this.#desk;
     const kept = (offset: number): void => this.#tellInterim(req, res, { 'Upload-Offset': offset });
-    const request = { at, digests: digestsOf(req.get('Content-Digest'), 'Content-Digest'), length, kept, most: capability?.maxSize };
+    const request = { at, ...bodyDigests(req), length, kept, most: capability?.maxSize };
     try {
       return (await core.uploads.append(who, id, lifetime.body(req, res), request)).offset;
     } catch (error) {

@@ -6,7 +6,7 @@ import { hasBody } from '../../http/incoming.ts';
 import { nameRoute } from '../../http/requests.ts';
 import { aboutOf, printAbout, type About } from './about.ts';
 import { begin, enter, placeOf, type Call, type Desk } from './call.ts';
-import { checksums, checksumsOf } from './checksums.ts';
+import { checksums, checksumsOf, refuseChecksum } from './checksums.ts';
 import { Concatenation } from './concatenation.ts';
 import { claim, finish, promisesOf, type Finished } from './finish.ts';
 import { parseMetadata } from './metadata.ts';
@@ -57,6 +57,9 @@ export class Tus {
     const about = readAbout(req);
     const withBody = hasBody(req);
     if (withBody && !isChunk(req)) return refuseType(req, res);
+    // What cannot be checked is refused before there is an upload.
+    if (withBody) checksumsOf(req);
+    else refuseChecksum(req);
     if (about.concat?.startsWith('final')) return this.#concatenate(call, about);
     const length = lengthOf(req);
     const claimed = call.capability ? undefined : await claim(core, who, about, length ?? undefined);

@@ -1,7 +1,8 @@
 /** What S3 keeps with a version beside its bytes, as text that only this face reads. */
 import type { StoredObject } from '../../core/model.ts';
 import type { Acl } from './acl.ts';
-import { headerOf, headersFrom, type Call } from './call.ts';
+import { isFieldName } from '../../http/header-fields.ts';
+import { headerOf, keptHeader, keptHeaders, type Call } from './call.ts';
 import { checksumHeaders, type Checksums } from './checksums.ts';
 import { S3Error } from './errors.ts';
 import { lockHeaders, type Retention } from './lock.ts';
@@ -29,23 +30,38 @@ export interface About {
 const kept = ['cache-control', 'content-disposition', 'content-encoding', 'content-language', 'expires'];
 /** Bytes of names and values together. */
 const mostMeta = 2048;
+/** The same of all that is kept, which is what S3 takes as the header section of a PUT. */
+const mostKept = 8192;
 
-/** What a request says of the object that it brings. @throws S3Error `MetadataTooLarge`, `InvalidArgument` */
+/**
+ * What a request says of the object that it brings, in headers, form fields or a presigned URL.
+ *
+ * @throws S3Error `MetadataTooLarge`, `RequestHeaderSectionTooLarge`; Refusal `malformed` for what no header can hold
+ */
 export function aboutFrom(call: Call): Pick<About, 'type' | 'headers' | 'meta'> {
   refuseUnknown(call);
   const headers: Record<string, string> = {};
   for (const name of kept) {
-    const value = headerOf(call, name);
+    const value = keptHeader(call, name);
     if (value !== undefined) headers[name] = value;
   }
   // How the body was framed is nothing that is kept.
   const coding = headers['content-encoding']?.split(',').map((one) => one.trim()).filter((one) => one !== 'aws-chunked' && one !== '').join(', ');
   if (coding === '') delete headers['content-encoding'];
   else if (coding !== undefined) headers['content-encoding'] = coding;
-  const meta = headersFrom(call, 'x-amz-meta-');
-  const size = Object.entries(meta).reduce((sum, [name, value]) => sum + Buffer.byteLength(name) + Buffer.byteLength(value, 'latin1'), 0);
+  const meta = keptHeaders(call, 'x-amz-meta-');
+  const type = keptHeader(call, 'content-type') ?? 'binary/octet-stream';
+  const size = sizeOf(meta);
   if (size > mostMeta) throw new S3Error('MetadataTooLarge', 'Your metadata headers exceed the maximum allowed metadata size', { Size: String(size), MaxSizeAllowed: String(mostMeta) });
-  return { type: headerOf(call, 'content-type') ?? 'binary/octet-stream', headers, meta };
+  if (size + sizeOf({ ...headers, type }) > mostKept) {
+    throw new S3Error('RequestHeaderSectionTooLarge', 'Your request header section exceeds the maximum allowed size.', { MaxSizeAllowed: String(mostKept) });
+  }
+  return { type, headers, meta };
+}
+
+/** Bytes of names and values; a stored value has one character a byte. */
+function sizeOf(fields: Readonly<Record<string, string>>): number {
+  return Object.entries(fields).reduce((sum, [name, value]) => sum + name.length + value.length, 0);
 }
 
 /** What this server cannot do it does not pass over. */
@@ -76,13 +92,15 @@ export function aboutOf({ content }: StoredObject): About {
 }
 
 /** Headers of every answer that shows the object. */
-export function objectHeaders(object: StoredObject, versioned: boolean): Record<string, string> {
+export function objectHeaders(object: StoredObject, versioned: boolean): Record<string, string | number> {
   const about = aboutOf(object);
   const { type, headers, meta } = about;
+  const missing = Object.keys(meta).filter((name) => !isFieldName(name)).length;
   return {
     ...headers,
     'Content-Type': type,
     ...Object.fromEntries(Object.entries(meta).map(([name, value]) => [`x-amz-meta-${name}`, value])),
+    ...(missing > 0 ? { 'x-amz-missing-meta': missing } : {}),
     ...(versioned || object.versionId !== null ? { 'x-amz-version-id': object.versionId ?? 'null' } : {}),
     ...lockHeaders(about),
     ...(about.tags && Object.keys(about.tags).length > 0 ? { 'x-amz-tagging-count': String(Object.keys(about.tags).length) } : {}),

@@ -25,8 +25,10 @@ export async function getAttributes(call: Call): Promise<void> {
   });
 }
 
+/** Here S3 says a checksum of parts without their number. */
 function checksumOf(checksums: Checksums, type: string | undefined): Xml | undefined {
-  return Object.keys(checksums).length === 0 ? undefined : elements(checksumElements(checksums, type));
+  const bare = Object.fromEntries(Object.entries(checksums).map(([name, value]) => [name, value.replace(/-\d+$/, '')]));
+  return Object.keys(bare).length === 0 ? undefined : elements(checksumElements(bare, type));
 }
 
 function partsOf(call: Call, parts: ReturnType<typeof aboutOf>['parts']): Xml | undefined {

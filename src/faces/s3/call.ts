@@ -1,14 +1,15 @@
 /** A request of S3, once its signature was found right. */
 import type { Request, Response } from 'express';
 import type { Core } from '../../core/index.ts';
-import { newHash } from '../../core/hashes.ts';
 import type { Body } from '../../core/ingest.ts';
 import type { Principal } from '../../core/model.ts';
 import { send } from '../../http/answering.ts';
+import { isFieldName, storedField } from '../../http/header-fields.ts';
 import { hasBody, type Incoming } from '../../http/incoming.ts';
 import type { Lifetime } from '../../http/lifetime.ts';
 import type { Digest } from '../../kit/digest.ts';
-import { Promised, type Checksums, type HeaderOf } from './checksums.ts';
+import { newHash } from '../../kit/hashing.ts';
+import { isOfNothing, Promised, type Checksums, type HeaderOf } from './checksums.ts';
 import { S3Error } from './errors.ts';
 import type { Known } from './known.ts';
 import { ChunkDecoder, isChunked } from './signing/chunks.ts';
@@ -50,27 +51,76 @@ export interface Call extends Desk {
   readonly fields?: ReadonlyMap<string, string>;
 }
 
-/** A header; for a presigned URL also what stands for it in the query. Checksums there are of no body, and bind nobody. */
-export function headerOf({ req, signed, query, fields }: Call, name: string): string | undefined {
-  if (fields) return fields.get(name);
-  const value = req.headers[name];
-  if (value !== undefined) return Array.isArray(value) ? value.join(', ') : value;
-  if (signed?.claim.form !== 'query' || !name.startsWith('x-amz-') || name.startsWith('x-amz-checksum-') || name === 'x-amz-sdk-checksum-algorithm') return undefined;
+/** A header, or what stands for it: a field of a form, a parameter of a presigned URL. */
+export function headerOf(call: Call, name: string): string | undefined {
+  return lookUp(call, name)?.value;
+}
+
+/** Where a header's value comes from: the wire has bytes, forms and queries have text. */
+interface Found {
+  readonly value: string;
+  readonly source: 'wire' | 'text';
+}
+
+function lookUp({ req, signed, query, fields }: Call, name: string): Found | undefined {
+  const value = fields ? undefined : req.headers[name];
+  if (value !== undefined) return { value: Array.isArray(value) ? value.join(', ') : value, source: 'wire' };
+  const text = fields ? fields.get(name) : signed?.claim.form === 'query' && name.startsWith('x-amz-') ? parameterOf(query, name) : undefined;
+  return text === undefined ? undefined : { value: text, source: 'text' };
+}
+
+function parameterOf(query: ReadonlyMap<string, string>, name: string): string | undefined {
   for (const [other, text] of query) if (other.toLowerCase() === name) return text;
   return undefined;
 }
 
-/** All headers whose name begins so, by the rest of the name; from the query too where that stands for them. */
-export function headersFrom(call: Call, prefix: string): Record<string, string> {
-  const names = call.fields ? [...call.fields.keys()].filter((name) => name.startsWith(prefix)) : [...Object.keys(call.req.headers), ...[...call.query.keys()].map((name) => name.toLowerCase())].filter((name) => name.startsWith(prefix));
-  return Object.fromEntries(names.flatMap((name) => {
-    const value = headerOf(call, name);
-    return value === undefined ? [] : [[name.slice(prefix.length), value] as const];
+/** Whether a header's value is in the query of a presigned URL alone. */
+export function isHoisted({ req, fields }: Call, name: string): boolean {
+  return !fields && req.headers[name] === undefined;
+}
+
+/** A header that is kept with an object and sent again. @throws Refusal `malformed` for control characters */
+export function keptHeader(call: Call, name: string): string | undefined {
+  const found = lookUp(call, name);
+  return found && storedField(found.value, found.source, name);
+}
+
+/** All such headers whose name begins so, by the rest of the name. @throws Refusal `malformed` also for a name that no header can have */
+export function keptHeaders(call: Call, prefix: string): Record<string, string> {
+  return Object.fromEntries(headerNames(call, prefix).map((name) => {
+    const rest = name.slice(prefix.length);
+    if (!isFieldName(rest)) throw new S3Error('InvalidArgument', `${prefix} is followed by a name that no header can have.`);
+    return [rest, keptHeader(call, name)!] as const;
   }));
 }
 
+/** Names of headers that begin so, in lower case. */
+export function headerNames(call: Call, prefix: string): string[] {
+  const own = call.fields ? [...call.fields.keys()] : Object.keys(call.req.headers);
+  const hoisted = call.fields || call.signed?.claim.form !== 'query' ? [] : [...call.query.keys()].map((name) => name.toLowerCase());
+  return [...new Set([...own, ...hoisted])].filter((name) => name.startsWith(prefix));
+}
+
+/** How a request's body is checked. */
+interface PayloadOptions {
+  /** What the request says of its body; its headers unless told. */
+  readonly header?: HeaderOf;
+  /** A checksum to keep where the request says none. */
+  readonly keep?: string | undefined;
+}
+
+/**
+ * What a request says of its body. A presigner that has no body at hand puts the checksum of nothing into the URL, and the
+ * algorithm that made it: those bind nobody.
+ */
+function promisedHeader(call: Call, name: string): string | undefined {
+  const value = headerOf(call, name);
+  if (value === undefined || !isHoisted(call, name)) return value;
+  return name === 'x-amz-sdk-checksum-algorithm' || isOfNothing(name, value) ? undefined : value;
+}
+
 /** @throws S3Error where the body's length is not told, or it is too long. */
-export function payloadOf(call: Call, header: HeaderOf = (name) => headerOf(call, name)): Payload {
+export function payloadOf(call: Call, { header = (name) => promisedHeader(call, name), keep }: PayloadOptions = {}): Payload {
   const { req, res, signed, lifetime } = call;
   const stated = signed?.claim.payload ?? headerOf(call, 'x-amz-content-sha256') ?? 'UNSIGNED-PAYLOAD';
   const chunked = isChunked(stated);
@@ -80,7 +130,10 @@ export function payloadOf(call: Call, header: HeaderOf = (name) => headerOf(call
   if (!chunked && stated !== 'UNSIGNED-PAYLOAD' && !/^[0-9a-f]{64}$/.test(stated)) {
     throw new S3Error('InvalidArgument', 'x-amz-content-sha256 must be UNSIGNED-PAYLOAD, a way of streaming, or a valid sha256 value.');
   }
-  const promised = new Promised(header, /^[0-9a-f]{64}$/.test(stated) ? stated : undefined);
+  if (chunked && (header('content-digest') ?? header('repr-digest')) !== undefined) {
+    throw new S3Error('InvalidRequest', 'Digest fields are of the body as it is sent, which aws-chunked changes.');
+  }
+  const promised = new Promised(header, /^[0-9a-f]{64}$/.test(stated) ? stated : undefined, keep);
   if (!chunked) {
     const body = lifetime.body(req, res);
     return { body, promised, verify: (measured) => promised.verify(measured, new Map()) };
@@ -131,9 +184,9 @@ export async function readDocument(call: Call, root: string, header?: HeaderOf):
 }
 
 export async function readText(call: Call, header?: HeaderOf): Promise<string> {
-  const { body, promised, verify } = payloadOf(call, header);
+  const { body, promised, verify } = payloadOf(call, header && { header });
   if ((body.length ?? 0) > largestDocument) throw new S3Error('MalformedXML', 'The document is too long.');
-  const hashes = promised.measure.map((algorithm) => ({ algorithm, hash: newHash(algorithm) }));
+  const hashes = await Promise.all(promised.measure.map(async (algorithm) => ({ algorithm, hash: await newHash(algorithm) })));
   const chunks: Uint8Array[] = [];
   for await (const chunk of body) {
     for (const { hash } of hashes) hash.update(chunk);

@@ -1,11 +1,47 @@
 /** Checksums of S3: which there are, what a request says of its body, and whether that is so. */
-import type { Algorithm, Digest } from '../../kit/digest.ts';
+import { digestsOf } from '../../http/digest-fields.ts';
+import { parseBase64Digest, type Algorithm, type Digest } from '../../kit/digest.ts';
 import { S3Error } from './errors.ts';
 
+export type ChecksumType = 'COMPOSITE' | 'FULL_OBJECT';
+
+interface Kind {
+  readonly algorithm: Algorithm;
+  /** What a multipart upload can have of it; the first unless the upload says another. Only CRCs of parts can be combined. */
+  readonly types: readonly ChecksumType[];
+  /** The checksum of no bytes, in hex. */
+  readonly empty: string;
+}
+
+const composite: readonly ChecksumType[] = ['COMPOSITE'];
+const both: readonly ChecksumType[] = ['COMPOSITE', 'FULL_OBJECT'];
+
 /** By the name in `x-amz-checksum-*`. */
-const algorithms: ReadonlyMap<string, Algorithm> = new Map([
-  ['crc32', 'crc32'], ['crc32c', 'crc32c'], ['crc64nvme', 'crc64nvme'], ['sha1', 'sha1'], ['sha256', 'sha256'],
+const kinds: ReadonlyMap<string, Kind> = new Map([
+  ['crc32', { algorithm: 'crc32', types: both, empty: '00000000' }],
+  ['crc32c', { algorithm: 'crc32c', types: both, empty: '00000000' }],
+  ['crc64nvme', { algorithm: 'crc64nvme', types: ['FULL_OBJECT'], empty: '0000000000000000' }],
+  ['sha1', { algorithm: 'sha1', types: composite, empty: 'da39a3ee5e6b4b0d3255bfef95601890afd80709' }],
+  ['sha256', {
+    algorithm: 'sha256', types: composite, empty: 'e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855',
+  }],
+  ['sha512', {
+    algorithm: 'sha512', types: composite,
+    empty: 'cf83e1357eefb8bdf1542850d66d8007d620e4050b5715dc83f4a921d36ce9ce'
+      + '47d0d13c5d85f2b0ff8318d2877eec2f63b931bd47417a81a538327af927da3e',
+  }],
+  ['md5', { algorithm: 'md5', types: composite, empty: 'd41d8cd98f00b204e9800998ecf8427e' }],
+  ['xxhash64', { algorithm: 'xxh64', types: composite, empty: 'ef46db3751d8e999' }],
+  ['xxhash3', { algorithm: 'xxh3', types: composite, empty: '2d06800538d394c2' }],
+  ['xxhash128', { algorithm: 'xxh128', types: composite, empty: '99aa06d3014798d86001c324468d497f' }],
 ]);
+
+/** What an object gets whose request names none. */
+export const usualChecksum = 'crc64nvme';
+
+const prefix = 'x-amz-checksum-';
+/** Headers that begin like a checksum and are none. */
+const wishes = ['algorithm', 'mode', 'type'];
 
 /** Checksums in base64, by the name in `x-amz-checksum-*`. */
 export type Checksums = Readonly<Record<string, string>>;
@@ -13,27 +49,65 @@ export type Checksums = Readonly<Record<string, string>>;
 /** Headers in lower case that a request may carry, or that its query may stand for. */
 export type HeaderOf = (name: string) => string | undefined;
 
+/** @throws S3Error for a checksum that cannot be checked: it must not be passed over. */
+export function demandKnownChecksums(headers: readonly string[]): void {
+  const unknown = headers.map((name) => name.slice(prefix.length)).find((name) => !kinds.has(name) && !wishes.includes(name));
+  if (unknown !== undefined) throw unsupported();
+}
+
+/** @throws S3Error for checksums in a request that brings no bytes which they could be of. */
+export function refuseChecksums(header: HeaderOf): void {
+  const [named] = checksumsIn(header);
+  if (named) throw new S3Error('InvalidRequest', `${prefix}${named[0]} is of a body, and this request has none.`);
+}
+
+/** The checksums that headers bring, by name. */
+export function checksumsIn(header: HeaderOf): [name: string, value: string][] {
+  return [...kinds.keys()].flatMap((name): [string, string][] => {
+    const value = header(`${prefix}${name}`);
+    return value === undefined ? [] : [[name, value.trim()]];
+  });
+}
+
+/** Whether a header is the checksum of no bytes. */
+export function isOfNothing(header: string, value: string): boolean {
+  const kind = header.startsWith(prefix) ? kinds.get(header.slice(prefix.length)) : undefined;
+  return kind !== undefined && value === base64Of(kind.empty);
+}
+
 /** What a request says of its body. */
 export class Promised {
   /** What has to be computed while the body comes. */
   readonly measure: readonly Algorithm[];
+  /** Names of the checksums that it says. */
+  readonly names: readonly string[];
   readonly #md5: string | undefined;
   readonly #sha256: string | undefined;
+  readonly #digests: readonly Digest[];
   /** By name; undefined where it comes behind the body. */
   readonly #checksums: ReadonlyMap<string, string | undefined>;
+  /** Names of checksums to keep though nothing is said of them. */
+  readonly #kept: readonly string[];
 
   /**
    * @param sha256 the hash of the body that was signed, in hex.
-   * @throws S3Error for what is no checksum.
+   * @param keep a checksum to keep where the request says none.
+   * @throws S3Error for what is no checksum, or one that there is not.
    */
-  constructor(header: HeaderOf, sha256: string | undefined) {
+  constructor(header: HeaderOf, sha256: string | undefined, keep?: string) {
     this.#md5 = md5Of(header('content-md5'));
     this.#sha256 = sha256;
-    this.#checksums = checksumsOf(header);
+    this.#digests = [
+      ...digestsOf(header('content-digest'), 'Content-Digest'), ...digestsOf(header('repr-digest'), 'Repr-Digest'),
+    ];
+    this.#checksums = promisedIn(header);
+    this.names = [...this.#checksums.keys()];
+    this.#kept = this.names.length > 0 || keep === undefined ? [] : [keep];
     // The tag of an object is its MD5.
     const measure = new Set<Algorithm>(['md5']);
     if (sha256 !== undefined) measure.add('sha256');
-    for (const name of this.#checksums.keys()) measure.add(algorithms.get(name)!);
+    for (const { algorithm } of this.#digests) measure.add(algorithm);
+    for (const name of [...this.names, ...this.#kept]) measure.add(algorithmOf(name));
     this.measure = [...measure];
   }
 
@@ -42,33 +116,53 @@ export class Promised {
    *
    * @param trailers what came behind the body.
    * @returns the checksums to keep.
-   * @throws S3Error `BadDigest`, `XAmzContentSHA256Mismatch`
+   * @throws S3Error `BadDigest`, `XAmzContentSHA256Mismatch`, `MalformedTrailerError`
    */
   verify(measured: readonly Digest[], trailers: ReadonlyMap<string, string>): Checksums {
-    const hexOf = (algorithm: Algorithm): string => measured.find((digest) => digest.algorithm === algorithm)!.hex;
-    if (this.#sha256 !== undefined && hexOf('sha256') !== this.#sha256) {
+    if (this.#sha256 !== undefined && hexOf(measured, 'sha256') !== this.#sha256) {
       throw new S3Error('XAmzContentSHA256Mismatch', "The provided 'x-amz-content-sha256' header does not match what was computed.");
     }
-    if (this.#md5 !== undefined && hexOf('md5') !== this.#md5) throw new S3Error('BadDigest', 'The Content-MD5 you specified did not match what we received.');
+    if (this.#md5 !== undefined && hexOf(measured, 'md5') !== this.#md5) {
+      throw new S3Error('BadDigest', 'The Content-MD5 you specified did not match what we received.');
+    }
+    const wrong = this.#digests.find(({ algorithm, hex }) => hexOf(measured, algorithm) !== hex);
+    if (wrong) throw new S3Error('BadDigest', `The ${wrong.algorithm} you specified did not match what we received.`);
+    demandAnnounced(trailers, this.#checksums);
     const kept: Record<string, string> = {};
     for (const [name, value] of this.#checksums) {
-      const actual = base64Of(hexOf(algorithms.get(name)!));
-      const said = value ?? trailers.get(`x-amz-checksum-${name}`);
-      if (said === undefined) throw new S3Error('MalformedTrailerError', `The trailer x-amz-checksum-${name} did not come.`);
+      const actual = base64Of(hexOf(measured, algorithmOf(name)));
+      const said = value ?? trailers.get(`${prefix}${name}`);
+      if (said === undefined) throw new S3Error('MalformedTrailerError', `The trailer ${prefix}${name} did not come.`);
+      if (!isChecksum(name, said)) throw invalidValue(`${prefix}${name}`);
       if (said !== actual) throw new S3Error('BadDigest', `The ${name.toUpperCase()} you specified did not match the calculated checksum.`);
       kept[name] = actual;
     }
+    for (const name of this.#kept) kept[name] = base64Of(hexOf(measured, algorithmOf(name)));
     return kept;
   }
 }
 
+function hexOf(measured: readonly Digest[], algorithm: Algorithm): string {
+  return measured.find((digest) => digest.algorithm === algorithm)!.hex;
+}
+
 export function etagOf(measured: readonly Digest[]): string {
-  return measured.find(({ algorithm }) => algorithm === 'md5')!.hex;
+  return hexOf(measured, 'md5');
+}
+
+/** One checksum of what was measured. */
+export function checksumOf(measured: readonly Digest[], name: string): string {
+  return base64Of(hexOf(measured, algorithmOf(name)));
+}
+
+/** What computes the checksum of a name. */
+export function algorithmOf(name: string): Algorithm {
+  return kinds.get(name)!.algorithm;
 }
 
 /** Headers that tell of checksums; `COMPOSITE` are those made of checksums of parts. */
 export function checksumHeaders(checksums: Checksums, type: string | undefined): Record<string, string> {
-  const headers = Object.fromEntries(Object.entries(checksums).map(([name, value]) => [`x-amz-checksum-${name}`, value]));
+  const headers = Object.fromEntries(Object.entries(checksums).map(([name, value]) => [`${prefix}${name}`, value]));
   return Object.keys(headers).length === 0 ? {} : { ...headers, 'x-amz-checksum-type': type ?? 'FULL_OBJECT' };
 }
 
@@ -78,6 +172,12 @@ export function checksumElements(checksums: Checksums, type: string | undefined)
   return Object.keys(found).length === 0 ? {} : { ...found, ChecksumType: type ?? 'FULL_OBJECT' };
 }
 
+/** The name of the checksum that an element like `ChecksumCRC32` is for; undefined for any other element. */
+export function checksumNameOf(element: string): string | undefined {
+  const name = /^Checksum([A-Z0-9]+)$/.exec(element)?.[1]?.toLowerCase();
+  return name !== undefined && kinds.has(name) ? name : undefined;
+}
+
 export function base64Of(hex: string): string {
   return Buffer.from(hex, 'hex').toString('base64');
 }
@@ -85,32 +185,92 @@ export function base64Of(hex: string): string {
 /** The algorithm that a request names for checksums to come, in lower case. @throws S3Error for one that there is not. */
 export function algorithmNamed(name: string | undefined): string | undefined {
   if (name === undefined) return undefined;
-  const lower = name.toLowerCase();
-  if (!algorithms.has(lower)) throw new S3Error('InvalidRequest', 'Checksum algorithm provided is unsupported. Please try again with any of the valid types: [CRC32, CRC32C, CRC64NVME, SHA1, SHA256]');
+  const lower = name.trim().toLowerCase();
+  if (!kinds.has(lower)) throw unsupported();
   return lower;
+}
+
+/**
+ * The type of the checksum that a multipart upload begins with.
+ *
+ * @throws S3Error for a type that there is not, or not of that algorithm.
+ */
+export function typeNamed(field: string | undefined, algorithm: string | undefined): ChecksumType | undefined {
+  const type = field?.trim().toUpperCase();
+  if (type !== undefined && type !== 'COMPOSITE' && type !== 'FULL_OBJECT') throw invalidValue('x-amz-checksum-type');
+  if (algorithm === undefined) {
+    if (type === undefined) return undefined;
+    throw new S3Error('InvalidRequest', 'The x-amz-checksum-type header can only be used with the x-amz-checksum-algorithm header.');
+  }
+  const { types } = kinds.get(algorithm)!;
+  if (type === undefined) return types[0];
+  if (types.includes(type)) return type;
+  throw new S3Error('InvalidRequest', `The ${type} checksum type cannot be used with the ${algorithm} checksum algorithm.`);
+}
+
+/** @throws S3Error where a request that brings a whole object says that its checksum is made of parts. */
+export function demandFullObject(field: string | undefined): void {
+  const type = field?.trim().toUpperCase();
+  if (type !== undefined && type !== 'FULL_OBJECT') throw invalidValue('x-amz-checksum-type');
 }
 
 function md5Of(field: string | undefined): string | undefined {
   if (field === undefined) return undefined;
-  const bytes = Buffer.from(field, 'base64');
-  if (bytes.byteLength !== 16 || bytes.toString('base64') !== field.trim()) throw new S3Error('InvalidDigest', 'The Content-MD5 you specified was invalid.');
-  return bytes.toString('hex');
+  const digest = parseBase64Digest('md5', field.trim());
+  if (!digest) throw new S3Error('InvalidDigest', 'The Content-MD5 you specified was invalid.');
+  return digest.hex;
 }
 
-function checksumsOf(header: HeaderOf): Map<string, string | undefined> {
-  const found = new Map<string, string | undefined>();
-  for (const name of algorithms.keys()) {
-    const value = header(`x-amz-checksum-${name}`);
-    if (value !== undefined) found.set(name, value.trim());
+function isChecksum(name: string, value: string): boolean {
+  return parseBase64Digest(algorithmOf(name), value) !== undefined;
+}
+
+function promisedIn(header: HeaderOf): Map<string, string | undefined> {
+  const found = new Map<string, string | undefined>(checksumsIn(header));
+  for (const [name, value] of found) if (!isChecksum(name, value!)) throw invalidValue(`${prefix}${name}`);
+  let count = found.size;
+  for (const trailer of trailersIn(header('x-amz-trailer'))) {
+    found.set(trailer, undefined);
+    count += 1;
   }
-  const trailers = header('x-amz-trailer')?.split(',').map((name) => name.trim().toLowerCase()) ?? [];
-  for (const trailer of trailers.filter((name) => name.startsWith('x-amz-checksum-'))) {
-    found.set(algorithmNamed(trailer.slice('x-amz-checksum-'.length))!, undefined);
-  }
-  if (found.size > 1) throw new S3Error('InvalidRequest', 'Expecting a single x-amz-checksum- header. Multiple checksum Types are not allowed.');
-  const named = algorithmNamed(header('x-amz-sdk-checksum-algorithm'));
-  if (named !== undefined && found.size === 1 && !found.has(named)) {
-    throw new S3Error('InvalidRequest', 'Value for x-amz-sdk-checksum-algorithm header is invalid.');
-  }
+  if (count > 1) throw new S3Error('InvalidRequest', 'Expecting a single x-amz-checksum- header. Multiple checksum Types are not allowed.');
+  demandNamed(header('x-amz-sdk-checksum-algorithm'), found);
   return found;
+}
+
+/** Names of the checksums that come behind the body. */
+function trailersIn(field: string | undefined): string[] {
+  const names = field?.split(',').map((name) => name.trim().toLowerCase()).filter((name) => name !== '') ?? [];
+  return names.map((trailer) => {
+    const name = trailer.startsWith(prefix) ? trailer.slice(prefix.length) : '';
+    if (!kinds.has(name)) throw new S3Error('InvalidRequest', 'The value specified in the x-amz-trailer header is not supported');
+    return name;
+  });
+}
+
+/** @throws S3Error where the algorithm that a client says it used is not that of the checksum that it sends. */
+function demandNamed(field: string | undefined, found: ReadonlyMap<string, unknown>): void {
+  if (field === undefined) return;
+  const name = field.trim().toLowerCase();
+  if (!kinds.has(name) || (found.size > 0 && !found.has(name))) throw invalidValue('x-amz-sdk-checksum-algorithm');
+  if (found.size > 0) return;
+  throw new S3Error('InvalidRequest', 'x-amz-sdk-checksum-algorithm specified, but no corresponding x-amz-checksum-* or x-amz-trailer headers were found.');
+}
+
+/** A checksum behind the body that nobody announced would be one that nobody looks at. */
+function demandAnnounced(trailers: ReadonlyMap<string, string>, announced: ReadonlyMap<string, string | undefined>): void {
+  for (const trailer of trailers.keys()) {
+    const name = trailer.startsWith(prefix) ? trailer.slice(prefix.length) : undefined;
+    if (name === undefined || (announced.has(name) && announced.get(name) === undefined)) continue;
+    throw new S3Error('MalformedTrailerError', `The trailer ${trailer} was not announced in x-amz-trailer.`);
+  }
+}
+
+function invalidValue(header: string): S3Error {
+  return new S3Error('InvalidRequest', `Value for ${header} header is invalid.`);
+}
+
+function unsupported(): S3Error {
+  const valid = [...kinds.keys()].map((name) => name.toUpperCase()).join(', ');
+  return new S3Error('InvalidRequest', `Checksum algorithm provided is unsupported. Please try again with any of the valid types: [${valid}]`);
 }

@@ -1,3 +1,4 @@
+import type { IncomingHttpHeaders } from 'node:http';
 import type { ObjectConditions } from '../../core/model.ts';
 import { headerOf, type Call } from './call.ts';
 import { S3Error } from './errors.ts';
@@ -5,7 +6,24 @@ import { S3Error } from './errors.ts';
 /** What must hold of the newest version for a change to be made. */
 export function conditionsOf(call: Call): ObjectConditions {
   const [match, noneMatch] = ['if-match', 'if-none-match'].map((name) => headerOf(call, name));
-  return { match: tagsOf(match), noneMatch: tagsOf(noneMatch) };
+  return { match: tagsOf(match), noneMatch: tagsOf(noneMatch?.replaceAll('W/"', '"')) };
+}
+
+/** The conditions of a GET or HEAD, whose tags clients of S3 send with quotes and without. */
+export function conditionsOfRead(headers: IncomingHttpHeaders): IncomingHttpHeaders {
+  const quoted = { ...headers };
+  for (const name of ['if-match', 'if-none-match'] as const) {
+    if (headers[name] !== undefined) quoted[name] = headers[name].split(',').map(quote).join(', ');
+  }
+  const range = headers['if-range'];
+  // A date has spaces or a comma, and no tag has.
+  if (typeof range === 'string' && !/[ ,]/.test(range.trim())) quoted['if-range'] = quote(range);
+  return quoted;
+}
+
+function quote(item: string): string {
+  const tag = item.trim();
+  return tag === '*' || tag === '' || tag.includes('"') ? tag : `"${tag}"`;
 }
 
 /** What must hold of a version for it to be deleted. */

@@ -1,6 +1,7 @@
 /** Which pages of other origins may do what with a bucket. */
 import type { Request, Response } from 'express';
 import { faultOf, type CorsRule } from '../../http/bucket-cors.ts';
+import { setFields } from '../../http/header-fields.ts';
 import { S3Error } from './errors.ts';
 import type { Known } from './known.ts';
 import { elements, malformed, type Element, type Elements } from './xml.ts';
@@ -60,7 +61,7 @@ function allow(res: Response, { origins, methods, exposed }: CorsRule, origin: s
   res.setHeader('Access-Control-Allow-Origin', any ? '*' : origin);
   if (!any) res.setHeader('Access-Control-Allow-Credentials', 'true');
   res.setHeader('Access-Control-Allow-Methods', methods.join(', '));
-  if (exposed.length > 0) res.setHeader('Access-Control-Expose-Headers', exposed.join(', '));
+  if (exposed.length > 0) setFields(res, { 'Access-Control-Expose-Headers': exposed.join(', ') });
   res.vary('Origin, Access-Control-Request-Headers, Access-Control-Request-Method');
 }
 

@@ -58,6 +58,7 @@ const statuses = {
   PreconditionFailed: 412,
   QuotaExceeded: 403,
   ReplicationConfigurationNotFoundError: 404,
+  RequestHeaderSectionTooLarge: 400,
   RequestTimeTooSkewed: 403,
   RequestTimeout: 400,
   ServerSideEncryptionConfigurationNotFoundError: 404,

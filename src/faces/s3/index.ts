@@ -5,7 +5,8 @@ import { ANYBODY } from '../../core/model.ts';
 import { Refusal } from '../../core/refusal.ts';
 import { send } from '../../http/answering.ts';
 import { nameCaller, nameRoute, requestId } from '../../http/requests.ts';
-import type { Call, Desk } from './call.ts';
+import { headerNames, type Call, type Desk } from './call.ts';
+import { demandKnownChecksums } from './checksums.ts';
 import { allowOrigin, preflight } from './cors.ts';
 import { fromRefusal, S3Error } from './errors.ts';
 import { Known } from './known.ts';
@@ -59,6 +60,7 @@ export class S3 {
     nameRoute(res, `S3 ${operation.name}`);
     if (Buffer.byteLength(place.key) > longestKey) throw new S3Error('KeyTooLongError', 'Your key is too long', { Size: String(Buffer.byteLength(place.key)), MaxSizeAllowed: String(longestKey) });
     const call: Call = { ...desk, known, req, res, who, signed: signed?.signed, ...place, query };
+    demandKnownChecksums(headerNames(call, 'x-amz-checksum-'));
     await operation.run(call);
   }
 

@@ -112,13 +112,18 @@ function contents(page: Page<StoredObject>, shown: (text: string) => string, own
 }
 
 function contentOf(object: StoredObject, shown: (text: string) => string, owner: boolean): Xml {
-  const { checksums, checksumType } = aboutOf(object);
-  const algorithm = Object.keys(checksums)[0]?.toUpperCase();
   return elements({
     Key: shown(object.key), LastModified: new Date(object.createdAt).toISOString(), ETag: `"${object.content!.etag}"`,
-    ChecksumAlgorithm: algorithm, ChecksumType: algorithm && (checksumType ?? 'FULL_OBJECT'), Size: object.content!.size, StorageClass: 'STANDARD',
+    ...checksumKind(object), Size: object.content!.size, StorageClass: 'STANDARD',
     Owner: owner ? person(aboutOf(object).owner ?? object.namespace) : undefined,
   });
+}
+
+/** Listings tell which checksum there is, and not the checksum. */
+function checksumKind(object: StoredObject): Elements {
+  const { checksums, checksumType } = aboutOf(object);
+  const [algorithm] = Object.keys(checksums);
+  return algorithm === undefined ? {} : { ChecksumAlgorithm: algorithm.toUpperCase(), ChecksumType: checksumType ?? 'FULL_OBJECT' };
 }
 
 /** ListObjectVersions. */
@@ -164,7 +169,7 @@ function versionOf(object: StoredObject, shown: (text: string) => string): Xml {
   const { content } = object;
   return elements({
     Key: shown(object.key), VersionId: object.versionId ?? 'null', IsLatest: object.current, LastModified: new Date(object.createdAt).toISOString(),
-    ETag: content ? `"${content.etag}"` : undefined, Size: content?.size, StorageClass: content ? 'STANDARD' : undefined,
+    ETag: content ? `"${content.etag}"` : undefined, ...(content ? checksumKind(object) : {}), Size: content?.size, StorageClass: content ? 'STANDARD' : undefined,
     Owner: person((content && aboutOf(object).owner) ?? object.namespace),
   });
 }

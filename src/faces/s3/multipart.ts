@@ -1,13 +1,16 @@
 import { createHash } from 'node:crypto';
 import { wholeBody } from '../../core/ingest.ts';
 import type { Multipart, Part, Principal } from '../../core/model.ts';
-import { newHash } from '../../core/hashes.ts';
-import type { Algorithm } from '../../kit/digest.ts';
-import { combineCrc, crcs } from '../../kit/combine-crc.ts';
+import type { Digest } from '../../kit/digest.ts';
+import { combineCrcs } from '../../kit/combine-crc.ts';
+import { newHash } from '../../kit/hashing.ts';
 import { printAbout, type About } from './about.ts';
 import { person } from './acl.ts';
 import { answer, headerOf, nothing, payloadOf, readDocument, type Call } from './call.ts';
-import { algorithmNamed, base64Of, checksumHeaders, etagOf, type Checksums } from './checksums.ts';
+import {
+  algorithmNamed, algorithmOf, base64Of, checksumElements, checksumHeaders, checksumNameOf, checksumOf, checksumsIn, etagOf, refuseChecksums, typeNamed,
+  usualChecksum, type Checksums,
+} from './checksums.ts';
 import { conditionsOf } from './conditions.ts';
 import { S3Error } from './errors.ts';
 import { encoderOf, maxOf } from './listing.ts';
@@ -26,6 +29,8 @@ interface Begun extends Omit<About, 'checksums' | 'parts' | 'checksumType'> {
 /** What came with a part. */
 interface PartAbout {
   readonly checksums: Checksums;
+  /** The checksum that the whole gets where its upload names none; clients are not told of it. */
+  readonly usual?: string;
 }
 
 const mostParts = 10_000;
@@ -35,45 +40,76 @@ export async function createMultipart(call: Call): Promise<void> {
   const { core, bucket, key } = call;
   const { as, about } = await newObject(call);
   const algorithm = algorithmNamed(headerOf(call, 'x-amz-checksum-algorithm'));
-  const type = headerOf(call, 'x-amz-checksum-type')?.toUpperCase() ?? (algorithm === 'crc64nvme' ? 'FULL_OBJECT' : 'COMPOSITE');
-  if (algorithm === 'crc64nvme' && type === 'COMPOSITE' || (type === 'FULL_OBJECT' && (algorithm === 'sha1' || algorithm === 'sha256'))) {
-    throw new S3Error('InvalidRequest', `The ${type} checksum type cannot be used with the ${algorithm} checksum algorithm.`);
-  }
-  const begun: Begun = { ...about, ...(algorithm === undefined ? {} : { algorithm, checksumType: type }) };
+  const type = typeNamed(headerOf(call, 'x-amz-checksum-type'), algorithm);
+  refuseChecksums((header) => headerOf(call, header));
+  const begun: Begun = { ...about, ...(algorithm === undefined || type === undefined ? {} : { algorithm, checksumType: type }) };
   const { id } = await core.parts.begin(as, bucket, key, JSON.stringify(begun));
-  const headers: Record<string, string> = algorithm === undefined ? {} : { 'x-amz-checksum-algorithm': algorithm.toUpperCase(), 'x-amz-checksum-type': type };
+  const headers: Record<string, string> = algorithm === undefined || type === undefined
+    ? {} : { 'x-amz-checksum-algorithm': algorithm.toUpperCase(), 'x-amz-checksum-type': type };
   answer(call, 'InitiateMultipartUploadResult', { Bucket: bucket, Key: key, UploadId: id }, headers);
 }
 
 export async function uploadPart(call: Call): Promise<void> {
   const { multipart, as } = await find(call, 'PutObject');
   const number = numberOf(call);
-  const { body, promised, verify } = payloadOf(call);
+  const begun = JSON.parse(multipart.about) as Begun;
+  demandType(call, begun, 'part upload');
+  const { body, promised, verify } = payloadOf(call, { keep: begun.checksumType === 'FULL_OBJECT' ? begun.algorithm : undefined });
+  demandAlgorithm(begun, promised.names[0]);
   let checksums: Checksums = {};
   const { etag } = await call.core.parts.put(as, multipart, number, body, {
-    measure: promised.measure,
+    measure: measureOf(begun, promised.measure),
     describe: (measured) => {
       checksums = verify(measured);
-      return { etag: etagOf(measured), about: JSON.stringify({ checksums } satisfies PartAbout) };
+      return { etag: etagOf(measured), about: printPart(begun, checksums, measured) };
     },
   });
   const { 'x-amz-checksum-type': _, ...headers } = checksumHeaders(checksums, undefined);
   nothing(call, 200, { ETag: `"${etag}"`, ...headers });
 }
 
+/** @throws S3Error where a part brings another checksum than its upload was begun with, or none where the whole's is made of them. */
+function demandAlgorithm({ algorithm, checksumType }: Begun, named: string | undefined): void {
+  if (algorithm === undefined || named === algorithm || (named === undefined && checksumType === 'FULL_OBJECT')) return;
+  throw new S3Error('InvalidRequest', `Checksum Type mismatch occurred, expected checksum Type: ${algorithm}, actual checksum Type: ${named ?? 'null'}`);
+}
+
+/** @throws S3Error where a request says another type of checksum than the upload was begun with. */
+function demandType(call: Call, { checksumType = 'FULL_OBJECT' }: Begun, request: string): void {
+  const said = headerOf(call, 'x-amz-checksum-type')?.trim().toUpperCase();
+  if (said === undefined || said === checksumType) return;
+  throw new S3Error('InvalidRequest', `The upload was created using the ${checksumType} checksum mode. The ${request} request must use the same checksum mode.`);
+}
+
+function measureOf({ algorithm }: Begun, measure: readonly Digest['algorithm'][]): Digest['algorithm'][] {
+  return [...new Set([...measure, algorithmOf(algorithm ?? usualChecksum)])];
+}
+
+function printPart({ algorithm }: Begun, checksums: Checksums, measured: readonly Digest[]): string {
+  const about: PartAbout = { checksums, ...(algorithm === undefined ? { usual: checksumOf(measured, usualChecksum) } : {}) };
+  return JSON.stringify(about);
+}
+
 export async function uploadPartCopy(call: Call): Promise<void> {
   const { multipart, as } = await find(call, 'PutObject');
   const number = numberOf(call);
+  const begun = JSON.parse(multipart.about) as Begun;
+  refuseChecksums((header) => headerOf(call, header));
   const { blob, object } = await sourceOf(call);
   const { from, to } = rangeOf(headerOf(call, 'x-amz-copy-source-range'), blob.size);
   const reader = await call.core.objects.open(blob);
   try {
+    let checksums: Checksums = {};
     const { etag } = await call.core.parts.put(as, multipart, number, wholeBody(reader.read(from, to), to - from), {
-      measure: ['md5'],
-      describe: (measured) => ({ etag: etagOf(measured), about: JSON.stringify({ checksums: {} } satisfies PartAbout) }),
+      measure: measureOf(begun, ['md5']),
+      describe: (measured) => {
+        if (begun.algorithm !== undefined) checksums = { [begun.algorithm]: checksumOf(measured, begun.algorithm) };
+        return { etag: etagOf(measured), about: printPart(begun, checksums, measured) };
+      },
     });
+    const { ChecksumType: _, ...told } = checksumElements(checksums, undefined);
     const headers: Record<string, string> = object.versionId === null ? {} : { 'x-amz-copy-source-version-id': object.versionId };
-    answer(call, 'CopyPartResult', { LastModified: new Date(call.core.clock.now()).toISOString(), ETag: `"${etag}"` }, headers);
+    answer(call, 'CopyPartResult', { LastModified: new Date(call.core.clock.now()).toISOString(), ETag: `"${etag}"`, ...told }, headers);
   } finally {
     await reader.close();
   }
@@ -92,19 +128,21 @@ export async function completeMultipart(call: Call): Promise<void> {
   const { core, bucket, key, query } = call;
   const { as } = await allow(call, 'PutObject');
   // Checksums in the headers are of the object, not of this document.
-  const wish = await readDocument(call, 'CompleteMultipartUpload', (name) => (name.startsWith('x-amz-checksum-') ? undefined : headerOf(call, name)));
+  const ofObject = (name: string): boolean => name.startsWith('x-amz-checksum-') || name === 'x-amz-sdk-checksum-algorithm';
+  const wish = await readDocument(call, 'CompleteMultipartUpload', (name) => (ofObject(name) ? undefined : headerOf(call, name)));
   const before = await core.parts.outcome(as, bucket, key, query.get('uploadId') ?? '');
   // The answer was lost, and here it is again.
   if (before !== undefined) return tellCompleted(call, JSON.parse(before) as Completed);
   const { multipart } = await find(call, 'PutObject');
   const begun = JSON.parse(multipart.about) as Begun;
-  const parts = await chosenParts(call, multipart, wish);
+  demandType(call, begun, 'complete');
+  const parts = await chosenParts(call, multipart, begun, wish);
   const etag = `${createHash('md5').update(Buffer.concat(parts.map((part) => Buffer.from(part.etag, 'hex')))).digest('hex')}-${parts.length}`;
-  const checksums = checksumsOf(begun, parts);
-  demandWhole(call, checksums);
+  const checksums = await checksumsOf(begun, parts);
+  demandWhole(call, begun, parts, checksums);
   const { algorithm: _, ...said } = begun;
   const about: About = { ...said, checksums, parts: parts.map((part) => ({ number: part.number, size: part.size, checksums: aboutPart(part).checksums })) };
-  const completed = { etag, checksums, checksumType: begun.checksumType ?? null };
+  const completed = { etag, checksums, checksumType: begun.checksumType ?? (checksums[usualChecksum] === undefined ? null : 'FULL_OBJECT') };
   const { versionId } = await core.parts.complete(as, multipart, parts, { bucket, key, conditions: conditionsOf(call) }, { etag, about: printAbout(about) },
     (put) => JSON.stringify({ ...completed, versionId: put.versionId } satisfies Completed));
   tellCompleted(call, { ...completed, versionId });
@@ -127,7 +165,7 @@ function tellCompleted(call: Call, { etag, versionId, checksums, checksumType }:
 }
 
 /** The parts that the request names, if they are what came. */
-async function chosenParts({ core }: Call, multipart: Multipart, wish: Element): Promise<Part[]> {
+async function chosenParts({ core }: Call, multipart: Multipart, begun: Begun, wish: Element): Promise<Part[]> {
   const named = wish.all('Part');
   if (named.length === 0 || named.length > mostParts) throw malformed();
   const there = new Map((await core.parts.parts(multipart, 0, mostParts)).map((part) => [part.number, part]));
@@ -141,45 +179,67 @@ async function chosenParts({ core }: Call, multipart: Multipart, wish: Element):
     if (chosen.length > 0 && chosen.at(-1)!.number >= number) throw new S3Error('InvalidPartOrder', 'The list of parts was not in ascending order. The parts list must be specified in order by part number.');
     const part = there.get(number);
     if (part?.etag !== etag) throw new S3Error('InvalidPart', 'One or more of the specified parts could not be found. The part may not have been uploaded, or the specified entity tag may not match the part\'s entity tag.');
-    demandChecksums(one, JSON.parse(part.about) as PartAbout);
+    demandChecksums(one, begun, part);
     chosen.push(part);
   }
   if (chosen.slice(0, -1).some(({ size }) => size < leastPart)) throw new S3Error('EntityTooSmall', 'Your proposed upload is smaller than the minimum allowed size');
   return chosen;
 }
 
-function demandChecksums(wish: Element, { checksums }: PartAbout): void {
-  for (const child of wish.children) {
-    const name = /^Checksum(CRC32C?|CRC64NVME|SHA1|SHA256)$/.exec(child.name)?.[1]?.toLowerCase();
-    if (name !== undefined && checksums[name] !== child.text.trim()) throw new S3Error('InvalidPart', 'The checksum of a part is not the one that it came with.');
+/** @throws S3Error where a part did not come with the checksum that the completion says, or the completion says none where it must. */
+function demandChecksums(wish: Element, { algorithm, checksumType }: Begun, part: Part): void {
+  const { checksums, usual } = aboutPart(part);
+  const known: Checksums = usual === undefined ? checksums : { [usualChecksum]: usual, ...checksums };
+  const said = new Set<string>();
+  for (const { name: element, text } of wish.children) {
+    const name = checksumNameOf(element);
+    if (name === undefined && element.startsWith('Checksum')) throw malformed();
+    if (name === undefined) continue;
+    if (known[name] !== text.trim()) throw new S3Error('InvalidPart', 'One or more of the specified parts could not be found. The part may not have been uploaded, or the specified entity tag may not match the part\'s entity tag.');
+    said.add(name);
   }
+  if (algorithm === undefined || checksumType === 'FULL_OBJECT' || said.has(algorithm)) return;
+  throw new S3Error('InvalidRequest', `The upload was created using a ${algorithm} checksum. The complete request must include the checksum for each part. It was missing for part ${part.number} in the request.`);
 }
 
 /** The whole's checksum: of its parts' checksums, or, where those can be put together, of its bytes. */
-function checksumsOf({ algorithm, checksumType }: Begun, parts: readonly Part[]): Checksums {
-  if (algorithm === undefined) return {};
-  const each = parts.map((part) => aboutPart(part).checksums[algorithm]);
+async function checksumsOf({ algorithm, checksumType }: Begun, parts: readonly Part[]): Promise<Checksums> {
+  const name = algorithm ?? usualChecksum;
+  if (algorithm === undefined || checksumType === 'FULL_OBJECT') {
+    const whole = combined(name, parts, (about) => (algorithm === undefined ? about.usual : about.checksums[name]));
+    return whole === undefined ? {} : { [name]: whole };
+  }
+  const each = parts.map((part) => aboutPart(part).checksums[name]);
   if (each.some((one) => one === undefined)) return {};
-  const bytes = each.map((one) => Buffer.from(one!, 'base64'));
-  if (checksumType === 'FULL_OBJECT') return { [algorithm]: combined(algorithm, bytes.map((crc, at) => ({ crc, size: parts[at]!.size }))) };
-  const hash = newHash(algorithm as Algorithm);
-  hash.update(Buffer.concat(bytes));
-  return { [algorithm]: `${base64Of(hash.digest('hex'))}-${parts.length}` };
+  const hash = await newHash(algorithmOf(name));
+  hash.update(Buffer.concat(each.map((one) => Buffer.from(one!, 'base64'))));
+  return { [name]: `${base64Of(hash.digest('hex'))}-${parts.length}` };
 }
 
-/** A CRC of several runs of bytes, from their CRCs alone. */
-function combined(algorithm: string, runs: readonly { readonly crc: Buffer; readonly size: number }[]): string {
-  const kind = crcs[algorithm]!;
-  const toNumber = (crc: Buffer): bigint => BigInt(`0x${crc.toString('hex')}`);
-  const whole = runs.slice(1).reduce((sum, { crc, size }) => combineCrc(kind, sum, toNumber(crc), size), toNumber(runs[0]!.crc));
-  return base64Of(whole.toString(16).padStart(kind.width / 4, '0'));
+/** A CRC of the bytes of several parts, from their CRCs alone; undefined where one has none, or it is no CRC. */
+function combined(name: string, parts: readonly Part[], crcOf: (about: PartAbout) => string | undefined): string | undefined {
+  const runs = parts.flatMap((part) => {
+    const crc = crcOf(aboutPart(part));
+    return crc === undefined ? [] : [{ crc: Buffer.from(crc, 'base64').toString('hex'), size: part.size }];
+  });
+  const [first, ...others] = runs;
+  const hex = first && runs.length === parts.length ? combineCrcs(algorithmOf(name), [first, ...others]) : undefined;
+  return hex === undefined ? undefined : base64Of(hex);
 }
 
-/** @throws S3Error where the request says another checksum than the object has. */
-function demandWhole(call: Call, checksums: Checksums): void {
-  for (const [name, value] of Object.entries(checksums)) {
-    const said = headerOf(call, `x-amz-checksum-${name}`);
-    if (said !== undefined && said !== value && `${said}-` !== value.slice(0, said.length + 1)) throw new S3Error('BadDigest', `The ${name} you specified did not match the calculated checksum.`);
+/** @throws S3Error where the request says another checksum than the object has, or one that it cannot be held against. */
+function demandWhole(call: Call, begun: Begun, parts: readonly Part[], checksums: Checksums): void {
+  const said = checksumsIn((header) => headerOf(call, header));
+  if (said.length > 1) throw new S3Error('InvalidRequest', 'Expecting a single x-amz-checksum- header. Multiple checksum Types are not allowed.');
+  for (const [name, value] of said) {
+    // An upload that named no algorithm may have had checksums with its parts all the same.
+    const actual = checksums[name] ?? (begun.algorithm === undefined ? combined(name, parts, (about) => about.checksums[name]) : undefined);
+    if (actual === undefined) {
+      throw new S3Error('InvalidRequest', `Checksum Type mismatch occurred, expected checksum Type: ${begun.algorithm ?? 'null'}, actual checksum Type: ${name}`);
+    }
+    if (value !== actual && value !== actual.replace(/-\d+$/, '')) {
+      throw new S3Error('BadDigest', `The ${name} you specified did not match the calculated checksum.`);
+    }
   }
 }
 

@@ -2,9 +2,12 @@ import type { Blob, ObjectConditions, StoredObject } from '../../core/model.ts';
 import { Refusal } from '../../core/refusal.ts';
 import { sendBytes } from '../../http/outgoing.ts';
 import { aboutOf, checksumHeadersOf, objectHeaders, printAbout, type About } from './about.ts';
+import { storedField } from '../../http/header-fields.ts';
 import { answer, headerOf, nothing, payloadOf, readDocument, type Call } from './call.ts';
-import { checksumElements, checksumHeaders, etagOf } from './checksums.ts';
-import { conditionsOf, conditionsOfDeletion, deletionConditionsOf, versionOf } from './conditions.ts';
+import {
+  algorithmNamed, algorithmOf, base64Of, checksumElements, checksumHeaders, demandFullObject, etagOf, refuseChecksums, usualChecksum,
+} from './checksums.ts';
+import { conditionsOf, conditionsOfRead,  conditionsOfDeletion, deletionConditionsOf, versionOf } from './conditions.ts';
 import { fromRefusal, S3Error } from './errors.ts';
 import { findObject } from './finding.ts';
 import { expirationHeader } from './lifecycle.ts';
@@ -19,7 +22,8 @@ export async function putObject(call: Call): Promise<void> {
   const { as, about, bucket } = await newObject(call);
   const request = { bucket: name, key, conditions: conditionsOf(call) };
   await core.objects.demandPut(as, request);
-  const { body, promised, verify } = payloadOf(call);
+  demandFullObject(headerOf(call, 'x-amz-checksum-type'));
+  const { body, promised, verify } = payloadOf(call, { keep: algorithmNamed(headerOf(call, 'x-amz-checksum-algorithm')) ?? usualChecksum });
   let checksums = {};
   const put = await core.objects.put(as, request, body, {
     measure: promised.measure,
@@ -42,22 +46,21 @@ export async function getObject(call: Call): Promise<void> {
   const { object, bucket } = await findObject(call, version ? 'GetObjectVersion' : 'GetObject', version);
   const blob = await core.objects.blob(object);
   if (req.method === 'GET') await core.ledgers.demandTransfer(bucket.namespace);
-  const part = query.get('partNumber');
-  const window = part === undefined ? undefined : partOf(call, object, part);
-  if (window) req.headers.range = window.range;
+  const number = query.get('partNumber');
+  const part = number === undefined ? undefined : partOf(call, object, number);
   const what = {
     size: blob.size, etag: `"${object.content!.etag}"`, modifiedAt: object.createdAt, counted: true,
     headers: {
       ...(bucket.settings['cacheControl'] === undefined ? {} : { 'cache-control': bucket.settings['cacheControl'] }),
       ...objectHeaders(object, bucket.versioning !== 'off'), ...overridesOf(call), 'X-Content-Type-Options': 'nosniff',
       ...(object.current ? expirationHeader(bucket, object, aboutOf(object).tags ?? {}) : {}),
-      ...(window?.count === undefined ? {} : { 'x-amz-mp-parts-count': window.count, ...window.checksums }),
+      ...part?.headers,
       ...(call.signed ? {} : { 'Content-Security-Policy': "sandbox; default-src 'none'" }),
     },
-    wholeHeaders: checksumHeadersOf(call, object),
+    wholeHeaders: part ? {} : checksumHeadersOf(call, object),
     open: () => core.objects.open(blob),
   };
-  await sendBytes(req, res, what, { offset: 0, limit: 0 }, { stall: lifetime.stall, onBytes: (count) => {
+  await sendBytes(req, res, what, part ?? { offset: 0, limit: 0 }, { stall: lifetime.stall, conditions: conditionsOfRead(req.headers), onBytes: (count) => {
     call.onSent(count);
     core.ledgers.sent(bucket.namespace, count);
   } });
@@ -66,26 +69,30 @@ export async function getObject(call: Call): Promise<void> {
 function overridesOf(call: Call): Record<string, string> {
   const found = overrides.flatMap((name) => {
     const value = call.query.get(`response-${name}`);
-    return value === undefined ? [] : [[name === 'content-type' ? 'Content-Type' : name, value] as const];
+    return value === undefined ? [] : [[name === 'content-type' ? 'Content-Type' : name, storedField(value, 'text', `response-${name}`)] as const];
   });
   if (found.length > 0 && !call.signed) throw new S3Error('InvalidRequest', 'Request specific response headers cannot be used for anonymous GET requests.');
   return Object.fromEntries(found);
 }
 
-/** Where a part lies in the whole. */
-function partOf(call: Call, object: StoredObject, text: string): { range: string | undefined; count: number | undefined; checksums: Record<string, string> } {
+interface AskedPart {
+  readonly from: number;
+  readonly to: number;
+  readonly headers: Readonly<Record<string, string | number>>;
+}
+
+/** Where a part lies in the whole. An object that was put whole is its own first part. */
+function partOf(call: Call, object: StoredObject, text: string): AskedPart {
   const number = /^\d{1,5}$/.test(text) ? Number(text) : 0;
   if (number < 1 || number > 10_000) throw new S3Error('InvalidArgument', 'Part number must be an integer between 1 and 10000, inclusive');
-  const { parts, checksumType } = aboutOf(object);
-  if (!parts) {
-    if (number > 1) throw new S3Error('InvalidPart', 'The requested partnumber is not satisfiable');
-    return { range: undefined, count: undefined, checksums: {} };
-  }
-  const part = parts[number - 1];
-  if (!part) throw new S3Error('InvalidPart', 'The requested partnumber is not satisfiable');
-  const from = parts.slice(0, number - 1).reduce((sum, { size }) => sum + size, 0);
+  if (call.req.headers.range !== undefined) throw new S3Error('InvalidRequest', 'Cannot specify both Range header and partNumber query parameter');
+  const { parts, checksums, checksumType } = aboutOf(object);
   const enabled = headerOf(call, 'x-amz-checksum-mode')?.toUpperCase() === 'ENABLED';
-  return { range: `bytes=${from}-${from + Math.max(part.size, 1) - 1}`, count: parts.length, checksums: enabled ? checksumHeaders(part.checksums, checksumType) : {} };
+  const part = (parts ?? [{ size: object.content!.size, checksums }])[number - 1];
+  if (!part) throw new S3Error('InvalidPart', 'The requested partnumber is not satisfiable');
+  const from = (parts ?? []).slice(0, number - 1).reduce((sum, { size }) => sum + size, 0);
+  const headers = { ...(parts ? { 'x-amz-mp-parts-count': parts.length } : {}), ...(enabled ? checksumHeaders(part.checksums, checksumType) : {}) };
+  return { from, to: from + part.size, headers };
 }
 
 export async function deleteObject(call: Call): Promise<void> {
@@ -148,23 +155,37 @@ export async function copyObject(call: Call): Promise<void> {
   const { core, bucket: name, key } = call;
   const [metadata, tagging] = ['x-amz-metadata-directive', 'x-amz-tagging-directive'].map((header) => headerOf(call, header) ?? 'COPY');
   if (![metadata, tagging].every((directive) => directive === 'COPY' || directive === 'REPLACE')) throw new S3Error('InvalidArgument', 'Unknown directive.');
+  const algorithm = algorithmNamed(headerOf(call, 'x-amz-checksum-algorithm'));
+  demandFullObject(headerOf(call, 'x-amz-checksum-type'));
+  refuseChecksums((header) => headerOf(call, header));
   const source = await sourceOf(call);
   const before = aboutOf(source.object);
   const tags = tagging === 'REPLACE' ? tagsOf(call) : before.tags;
   const { bucket, as, about } = await newObject(call, tags);
-  if (metadata === 'COPY' && tagging === 'COPY' && source.bucket === name && source.key === key && source.version === undefined) {
+  const unchanged = metadata === 'COPY' && tagging === 'COPY' && algorithm === undefined;
+  if (unchanged && source.bucket === name && source.key === key && source.version === undefined) {
     throw new S3Error('InvalidRequest', 'This copy request is illegal because it is trying to copy an object to itself without changing the object\'s metadata, storage class, website redirect location or encryption attributes.');
   }
   const { type, headers, meta } = metadata === 'COPY' ? before : about;
-  const { checksums, checksumType, parts } = before;
-  const kept: About = { ...about, type, headers, meta, checksums, ...(checksumType === undefined ? {} : { checksumType }), ...(parts ? { parts } : {}) };
+  const kept: About = { ...about, type, headers, meta, ...(await copiedChecksums(call, source, algorithm)) };
   // What came in parts keeps the tag of the parts: nobody can tell it from its bytes.
   const { etag } = source.object.content!;
   const put = await core.objects.copy(as, { bucket: name, key, conditions: conditionsOf(call) }, source.blob.uuid, { etag, about: printAbout(kept) });
-  answer(call, 'CopyObjectResult', { LastModified: new Date(core.clock.now()).toISOString(), ETag: `"${etag}"`, ...checksumElements(checksums, checksumType) }, {
+  answer(call, 'CopyObjectResult', { LastModified: new Date(core.clock.now()).toISOString(), ETag: `"${etag}"`, ...checksumElements(kept.checksums, kept.checksumType) }, {
     ...(bucket.versioning === 'off' ? {} : { 'x-amz-version-id': put.versionId ?? 'null' }),
     ...(source.object.versionId === null ? {} : { 'x-amz-copy-source-version-id': source.object.versionId }),
   });
+}
+
+/** The checksum of a copy: its source's, unless the request names another algorithm, or there is none. That is of the whole, whatever the source's was. */
+async function copiedChecksums({ core }: Call, { object, blob }: Source, asked: string | undefined): Promise<Pick<About, 'checksums' | 'checksumType' | 'parts'>> {
+  const { checksums, checksumType, parts } = aboutOf(object);
+  const [name] = Object.keys(checksums);
+  const same = asked === undefined ? name !== undefined : name === asked && checksumType !== 'COMPOSITE';
+  if (same) return { checksums, ...(checksumType === undefined ? {} : { checksumType }), ...(parts ? { parts } : {}) };
+  const wanted = asked ?? usualChecksum;
+  const { hex } = await core.objects.digest(blob, algorithmOf(wanted));
+  return { checksums: { [wanted]: base64Of(hex) }, ...(parts ? { parts: parts.map((part) => ({ ...part, checksums: {} })) } : {}) };
 }
 
 interface Source {
@@ -202,7 +223,11 @@ function demandSource(call: Call, object: StoredObject): void {
   const modified = Math.floor(object.createdAt / 1000);
   const header = (name: string): string | undefined => headerOf(call, `x-amz-copy-source-if-${name}`);
   const names = (list: string): boolean => list.split(',').some((tag) => ['*', etag].includes(tag.trim().replaceAll('"', '')));
-  const since = (text: string): number => Math.floor(Date.parse(text) / 1000);
+  const since = (text: string): number => {
+    const at = Date.parse(text);
+    if (Number.isNaN(at)) throw new S3Error('InvalidArgument', 'A condition on the copy source is no date.');
+    return Math.floor(at / 1000);
+  };
   const [match, noneMatch, modifiedSince, unmodifiedSince] = ['match', 'none-match', 'modified-since', 'unmodified-since'].map(header);
   const fails = (match !== undefined && !names(match)) || (noneMatch !== undefined && names(noneMatch)) ||
     (modifiedSince !== undefined && noneMatch === undefined && modified <= since(modifiedSince)) ||

@@ -1,6 +1,7 @@
+import { Refusal } from '../../core/refusal.ts';
 import { json, send } from '../../http/answering.ts';
 import { watchDelivery } from '../../http/delivery.ts';
-import { digestsOf } from '../../http/digest-fields.ts';
+import { bodyDigests, digestsOf } from '../../http/digest-fields.ts';
 import { ANSWERED, type OwnedCall } from '../../http/routes.ts';
 import { uploadFields } from '../../http/upload-fields.ts';
 import type { Desk } from './desk.ts';
@@ -16,7 +17,9 @@ export function uploads(desk: Desk): void {
   const { core, routes, views } = desk;
   routes
     .owned('beginUpload', async ({ who, given }) => {
-      const promised = digestsOf(given.maybeText('Repr-Digest'), 'Repr-Digest').find(({ algorithm }) => algorithm === 'sha512');
+      const digests = digestsOf(given.maybeText('Repr-Digest'), 'Repr-Digest');
+      const promised = digests.find(({ algorithm }) => algorithm === 'sha512');
+      if (digests.length > 0 && !promised) throw new Refusal('malformed', 'Repr-Digest of a new upload has to name its sha-512');
       const facts = { length: given.maybeInteger('Upload-Length') ?? null, expects: promised?.hex ?? null };
       return views.upload(await core.uploads.begin(who, facts));
     })
@@ -43,7 +46,7 @@ export function uploads(desk: Desk): void {
 async function append({ core, metrics }: Desk, { who, given, req, res, raw }: OwnedCall): Promise<typeof ANSWERED> {
   const appended = await core.uploads.append(who, given.text('uuid'), raw(), {
     at: given.maybeInteger('Upload-Offset'),
-    digests: digestsOf(given.maybeText('Content-Digest'), 'Content-Digest'),
+    ...bodyDigests(req),
     length: given.maybeInteger('Upload-Length'),
   });
   if (appended.replay) metrics.replayed();
