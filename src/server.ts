@@ -9,22 +9,27 @@ import { Refusal } from './core/refusal.ts';
 import type { Engine } from './core/engine.ts';
 import { openEngine } from './engines/index.ts';
 import { consoleApi } from './faces/console/index.ts';
-import { releasy } from './faces/releasy/index.ts';
+import { wording as consoleWording } from './faces/console/refusals.ts';
+import { paths as releasyPaths, releasy } from './faces/releasy/index.ts';
+import { wording as releasyWording } from './faces/releasy/refusals.ts';
 import { outsideStorage, type OutsideStorage } from './faces/releasy/outside.ts';
 import { resumable } from './faces/resumable/index.ts';
+import { wording as tusWording } from './faces/resumable/refusals.ts';
 import { pinnedAbout, plainFacts } from './faces/s3/about.ts';
 import { S3 } from './faces/s3/index.ts';
 import { runLifecycle } from './faces/s3/lifecycle.ts';
 import { presign, type Presigning } from './faces/s3/signing/presign.ts';
 import { capabilities, shakenFist, wording } from './faces/shakenfist/index.ts';
 import { web } from './faces/web/index.ts';
+import { wording as pageWording } from './faces/web/refusals.ts';
 import { Book } from './http/book.ts';
 import { crossOrigin } from './http/cors.ts';
 import { Lifetime } from './http/lifetime.ts';
 import { listen, type Listener } from './http/listener.ts';
 import { Metrics, type Readings } from './http/metrics.ts';
-import { answerUnknown, refusing } from './http/refusing.ts';
+import { answerUnknown, refusing, type Wording } from './http/refusing.ts';
 import { noteRequests } from './http/requests.ts';
+import { textGate } from './http/target.ts';
 import { Tokens } from './http/tokens.ts';
 import { openOutbound } from './http/outbound.ts';
 import { Faults } from './faults.ts';
@@ -204,10 +209,19 @@ function assemble(routers: readonly express.Router[], parts: { book: Book; log: 
   app.disable('x-powered-by').disable('etag').set('query parser', 'simple').set('case sensitive routing', true).set('env', 'production');
   app.use(noteRequests(parts.log, parts.metrics));
   app.use(crossOrigin(parts.corsOrigins));
+  app.use(textGate);
   for (const router of routers) app.use(router);
   app.use((req: Request, res: Response) => answerUnknown(parts.book, wording, req, res));
-  app.use(refusing(wording, parts.log));
+  app.use(refusing((req) => wordingAt(req.path), parts.log));
   return app;
+}
+
+/** How the face that has a path says no, for requests that are refused before a face sees them. */
+function wordingAt(path: string): Wording {
+  if (path === '/' || /^\/(?:docs|form)\/?$/.test(path)) return pageWording;
+  if (/^\/tus(?:\/|$)/.test(path)) return tusWording;
+  if (/^\/api\/storage(?:\/|$)/.test(path)) return consoleWording;
+  return releasyPaths.some((start) => path === start || path.startsWith(`${start}/`)) ? releasyWording : wording;
 }
 
 async function readingsOf(core: Core, lifetime: Lifetime, faults: Faults): Promise<Readings> {

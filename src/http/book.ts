@@ -1,7 +1,6 @@
 import type { IncomingMessage } from 'node:http';
-import { Ajv2020 } from 'ajv/dist/2020.js';
 import { parse } from 'yaml';
-import { check, type Check } from './checking.ts';
+import { check, newAjv, withOneLine, type Check } from './checking.ts';
 import { Given, type Parameter } from './given.ts';
 
 export const methods = ['get', 'head', 'post', 'put', 'patch', 'delete', 'options'] as const;
@@ -49,14 +48,14 @@ export class Book {
   readonly operations: readonly Operation[];
   /** As data. */
   readonly content: unknown;
-  readonly #ajv = new Ajv2020({ strict: false, validateFormats: false, allErrors: false });
+  readonly #ajv = newAjv();
   readonly #byId: ReadonlyMap<string, Operation>;
 
   constructor(text: string) {
     this.text = text;
     const content = parse(text) as RawBook;
     this.content = content;
-    this.#ajv.addSchema(content, 'book', undefined, false);
+    this.#ajv.addSchema(withOneLine(content) as RawBook, 'book', undefined, false);
     this.operations = Object.entries(content.paths).flatMap(([path, item]) =>
       methods.filter((method) => item[method]).map((method) => this.#operation(content, path, method)),
     );

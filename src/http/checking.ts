@@ -1,8 +1,33 @@
-import type { Ajv2020, ErrorObject, ValidateFunction } from 'ajv/dist/2020.js';
+import { Ajv2020, type ErrorObject, type ValidateFunction } from 'ajv/dist/2020.js';
 import { Refusal } from '../core/refusal.ts';
+import { textFault } from '../kit/text.ts';
 
 /** @throws Refusal `malformed`, in our own words, when the value is not as the book has it. `where` names the whole value. */
 export type Check = (value: unknown, where: string) => void;
+
+/** The keyword of a string that has one line only. */
+const oneLine = 'oneLine';
+
+/** What checks the book's schemas. */
+export function newAjv(): Ajv2020 {
+  const ajv = new Ajv2020({ strict: false, validateFormats: false, allErrors: false });
+  const validate = (_: unknown, text: string): boolean => textFault(text) === undefined;
+  ajv.addKeyword({ keyword: oneLine, type: 'string', errors: false, validate });
+  return ajv;
+}
+
+/**
+ * A copy of a schema or of anything that holds some, in which every string has one line and no control characters, unless it
+ * says `x-lines: true`: so that a schema has to ask for what is rarely meant.
+ */
+export function withOneLine(schema: unknown): unknown {
+  if (Array.isArray(schema)) return schema.map(withOneLine);
+  if (typeof schema !== 'object' || schema === null) return schema;
+  const copy = Object.fromEntries(Object.entries(schema).map(([name, value]) => [name, withOneLine(value)]));
+  const { type } = schema as { type?: unknown };
+  const ofText = type === 'string' || (Array.isArray(type) && type.includes('string'));
+  return ofText && !('x-lines' in copy) ? { ...copy, [oneLine]: true } : copy;
+}
 
 /** A check of the schema that `reference` names; it is compiled when first needed. */
 export function check(ajv: Ajv2020, reference: string): Check {
@@ -10,7 +35,8 @@ export function check(ajv: Ajv2020, reference: string): Check {
   return (value, where) => {
     validate ??= ajv.compile({ $ref: reference });
     if (validate(value)) return;
-    throw new Refusal('malformed', sentence(validate.errors?.[0], where));
+    const [error] = validate.errors ?? [];
+    throw new Refusal('malformed', sentence(error, where), error?.keyword === oneLine ? { what: 'text' } : {});
   };
 }
 
@@ -42,6 +68,8 @@ function sentence(error: ErrorObject | undefined, whole: string): string {
       return `${where} must not be empty`;
     case 'maxLength':
       return `${where} must have at most ${String(told['limit'])} characters`;
+    case oneLine:
+      return `${where} must have one line, without control characters`;
     default:
       return `${where} is not as it should be`;
   }

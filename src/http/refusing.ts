@@ -66,9 +66,10 @@ export interface Wording {
 const partings: ReadonlySet<Reason> = new Set(['superseded', 'interrupted', 'unavailable']);
 
 /** Turns what was thrown into an answer. What is not a refusal is logged, and the caller learns only its request's id. */
-export function refusing(wording: Wording, log: Logger): ErrorRequestHandler {
+export function refusing(how: Wording | ((req: Request) => Wording), log: Logger): ErrorRequestHandler {
   // Express tells an error handler by its four parameters.
   return (error: unknown, req: Request, res: Response, _next: unknown): void => {
+    const wording = typeof how === 'function' ? how(req) : how;
     const refusal = error instanceof Refusal ? error : fromFramework(error);
     if (refusal) {
       refuse(wording, req, res, refusal);

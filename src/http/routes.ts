@@ -3,6 +3,8 @@ import { Router, type Request, type RequestHandler, type Response } from 'expres
 import type { Body } from '../core/ingest.ts';
 import type { Principal } from '../core/model.ts';
 import { Refusal } from '../core/refusal.ts';
+import { JsonFault, parseJson } from '../kit/json.ts';
+import { utf8 } from '../kit/text.ts';
 import { json, send } from './answering.ts';
 import type { Book, Operation } from './book.ts';
 import type { Check } from './checking.ts';
@@ -134,7 +136,8 @@ function demandShape(check: Check, body: unknown, { typed }: BodyManners): void 
   try {
     check(body, 'the request body');
   } catch (error) {
-    throw typed && error instanceof Refusal ? new Refusal(error.reason, error.message, { what: 'shape' }) : error;
+    if (!typed || !(error instanceof Refusal) || error.details['what'] !== undefined) throw error;
+    throw new Refusal(error.reason, error.message, { what: 'shape' });
   }
 }
 
@@ -154,11 +157,17 @@ async function readJson(req: Request, body: Body, limit: number): Promise<unknow
   if (body.cut) throw body.cut instanceof Refusal ? body.cut : new Refusal('interrupted', 'the connection ended before the body did');
   const bytes = Buffer.concat(chunks);
   await demandDigests(promised, bytes);
+  const text = utf8(bytes);
+  if (text === undefined) throw new Refusal('malformed', 'the request body is not JSON', { what: 'text' });
+  return text.trim() === '' ? {} : parseBody(text);
+}
+
+function parseBody(text: string): unknown {
   try {
-    const text = new TextDecoder('utf-8', { fatal: true }).decode(bytes);
-    return text.trim() === '' ? {} : JSON.parse(text);
-  } catch {
-    throw new Refusal('malformed', 'the request body is not JSON');
+    return parseJson(text);
+  } catch (error) {
+    if (!(error instanceof JsonFault)) throw error;
+    throw new Refusal('malformed', `the request body ${error.message}`, error.ofText ? { what: 'text' } : {});
   }
 }
 

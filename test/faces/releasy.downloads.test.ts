@@ -87,7 +87,7 @@ describe('a token', () => {
   });
 
   test('that nobody made is not found', async () => {
-    for (const token of ['x', `releasy_dl_${'A'.repeat(43)}`, '%00']) expect(await message(`${releasy.world.url}/v1/downloads/${token}`)).toEqual([404, 'download token not found']);
+    for (const token of ['x', `releasy_dl_${'A'.repeat(43)}`]) expect(await message(`${releasy.world.url}/v1/downloads/${token}`)).toEqual([404, 'download token not found']);
   });
 
   test('is kept by what proves it alone', async () => {

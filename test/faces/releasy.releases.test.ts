@@ -48,7 +48,7 @@ describe('a release', () => {
   });
 
   test('that is none is not found, by whatever it is called', async () => {
-    for (const id of [nowhere, 'x', '..%2f', '%00']) {
+    for (const id of [nowhere, 'x', '..%2f']) {
       for (const [method, path] of [['GET', ''], ['DELETE', ''], ['POST', '/publish'], ['POST', '/unpublish'], ['GET', '/SHA256SUMS']] as const) {
         expect(said(await releasy.ask(method, `/v1/releases/${id}${path}`))).toEqual([404, 'not_found', 'release not found']);
       }

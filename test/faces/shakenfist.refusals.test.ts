@@ -46,7 +46,7 @@ const rows: readonly Row[] = [
   ['POST', () => `/upload/${nobody}`, { as, body: 'x' }, 404, 'not_found', 'upload not found'],
   ['POST', () => '/upload/not-a-uuid', { as, body: 'x' }, 404, 'not_found', 'upload not found'],
   ['POST', () => '/upload/..%2f..%2fetc%2fpasswd', { as, body: 'x' }, 404, 'not_found', 'upload not found'],
-  ['POST', () => '/upload/%00', { as, body: 'x' }, 404, 'not_found', 'upload not found'],
+  ['POST', () => '/upload/%00', { as, body: 'x' }, 400, 'malformed', 'the path has the control character U+0000'],
   ['POST', () => '/upload/%ff', { as, body: 'x' }, 400, 'malformed', 'the request cannot be read'],
   ['POST', () => '/upload', { as, headers: { 'Upload-Length': '-1' } }, 400, 'malformed', 'Upload-Length must be at least 0'],
   ['POST', () => '/upload', { as, headers: { 'Upload-Length': '1e3' } }, 400, 'malformed', 'Upload-Length must be an integer'],
@@ -70,7 +70,7 @@ const rows: readonly Row[] = [
   ['POST', () => '/artifacts/upload/x', { as, json: { upload_uuid: '@upload', artifact_type: 'label' } }, 403, 'forbidden', /^only artifacts of type/],
   ['POST', () => '/artifacts/upload/x', { as, json: { upload_uuid: '@upload', size: 6 } }, 409, 'conflict', 'there are 5 bytes, not the 6 expected'],
   ['POST', () => '/artifacts/upload/x', { as, json: { upload_uuid: '@upload' }, headers: { 'Repr-Digest': 'sha-256=:47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=:' } }, 400, 'digest_mismatch', /sha256/],
-  ['POST', () => '/artifacts/upload/x%00y', { as, json: { upload_uuid: '@upload' } }, 400, 'malformed', /^an artifact name/],
+  ['POST', () => '/artifacts/upload/x%00y', { as, json: { upload_uuid: '@upload' } }, 400, 'malformed', /^the path has the control/],
   ['POST', () => `/artifacts/upload/${nobody}`, { as, json: { upload_uuid: '@upload' } }, 400, 'malformed', /^a uuid cannot be/],
   ['POST', () => `/artifacts/upload/${'n'.repeat(1025)}`, { as, json: { upload_uuid: '@upload' } }, 400, 'malformed', 'name must have at most 1024 characters'],
 

@@ -5,6 +5,7 @@ import type { DatabaseSyncInstance, StatementSyncInstance } from '@photostructur
 import { Kysely, SqliteAdapter, SqliteIntrospector, SqliteQueryCompiler } from 'kysely';
 import type { CompiledQuery, DatabaseConnection, Driver, QueryResult } from 'kysely';
 import { Refusal } from '../../core/refusal.ts';
+import { isStorable } from '../../kit/text.ts';
 import type { Db, Tables } from '../catalog/index.ts';
 import { codeOf } from './disk.ts';
 import { ShutdownProbe } from './shutdown.ts';
@@ -96,6 +97,7 @@ export class SqliteConnection implements DatabaseConnection {
 
   executeQuery<Row>({ sql, parameters }: CompiledQuery): Promise<QueryResult<Row>> {
     try {
+      demandStorable(parameters);
       const { statement, answersRows } = this.#prepare(sql);
       if (answersRows) return Promise.resolve({ rows: statement.all(...parameters) as Row[] });
       return Promise.resolve({ rows: [], numAffectedRows: BigInt(statement.run(...parameters).changes) });
@@ -133,6 +135,19 @@ export class SqliteConnection implements DatabaseConnection {
       this.#prepared.set(sql, prepared);
     }
     return prepared;
+  }
+}
+
+/**
+ * The last line behind the gates of the faces: the driver ends text at U+0000 without a word, so that two names become one.
+ *
+ * @throws Refusal `malformed`
+ */
+function demandStorable(parameters: readonly unknown[]): void {
+  for (const value of parameters) {
+    if (typeof value === 'string' && !isStorable(value)) {
+      throw new Refusal('malformed', 'text must not have U+0000 or half of a surrogate pair', { what: 'text' });
+    }
   }
 }
 

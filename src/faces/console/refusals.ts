@@ -4,6 +4,9 @@ import { plainHeaders, plainStatuses, type Wording } from '../../http/refusing.t
 export const wording: Wording = {
   statuses: { ...plainStatuses, malformed: 422, digest_mismatch: 422 },
 
+  // Text that no API takes is no matter of this one's rules.
+  finer: ({ details }) => (details['what'] === 'text' ? 400 : undefined),
+
   print: ({ sentence, code, details }) => ({ type: 'application/json; charset=utf-8', text: JSON.stringify({ detail: sentence, code: details['code'] ?? code }) }),
 
   headers: (refused) => {

@@ -80,6 +80,9 @@ export interface Releasy {
   readonly mounted: readonly string[];
 }
 
+/** What every path of this face begins with. */
+export const paths: readonly string[] = ['/v1', '/health', '/ready', '/live', '/openapi.json'];
+
 export function releasy(options: ReleasyOptions): Releasy {
   const { core, book, lifetime, log, settings, elsewhere } = options;
   const { namespace, adminKey, resource, jwksUrl: url, issuer, audience, jwksAge: age, leeway } = settings;
@@ -90,7 +93,7 @@ export function releasy(options: ReleasyOptions): Releasy {
   const desk: Desk = { ...options, doors, home, baseUrl, storage: elsewhere ?? new HouseStorage({ core, home, tokens: options.tokens, presignAge: settings.presignAge, presign: options.presign, baseUrl }) };
   for (const part of [customers, entitlements, keys, audits, releases, artifacts, downloads, health]) part(desk);
   const { router, mounted } = doors.routes;
-  const ours = ['/v1', '/health', '/ready', '/live', '/openapi.json'];
+  const ours = [...paths];
   router.use(ours, (req, res) => answerUnknown(book, wording, req, res));
   router.use(ours, refusing(wording, log));
   return { router, mounted };

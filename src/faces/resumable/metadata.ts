@@ -1,5 +1,9 @@
 /** What a tus client says of an upload: `key base64,key base64`, with values that may be absent. */
 import { Refusal } from '../../core/refusal.ts';
+import { textFault, utf8 } from '../../kit/text.ts';
+
+/** Keys whose values become names, or are compared with something. */
+const named: ReadonlySet<string> = new Set(['artifact', 'filename', 'name', 'namespace', 'filetype', 'sha512']);
 
 /** @throws Refusal `malformed` */
 export function parseMetadata(field: string): ReadonlyMap<string, string> {
@@ -10,7 +14,15 @@ export function parseMetadata(field: string): ReadonlyMap<string, string> {
     if (!match || (match[2] ?? '').length % 4 !== 0) throw new Refusal('malformed', 'Upload-Metadata is not a list of keys with values in base64');
     const [, key, value = ''] = match;
     if (found.has(key!)) throw new Refusal('malformed', `Upload-Metadata names ${key!} more than once`);
-    found.set(key!, Buffer.from(value, 'base64').toString('utf8'));
+    found.set(key!, textOf(key!, Buffer.from(value, 'base64')));
   }
   return found;
+}
+
+function textOf(key: string, value: Uint8Array): string {
+  const text = utf8(value);
+  if (text === undefined) throw new Refusal('malformed', `the value of ${key} in Upload-Metadata is not UTF-8`);
+  const fault = textFault(text, !named.has(key));
+  if (fault !== undefined) throw new Refusal('malformed', `the value of ${key} in Upload-Metadata has ${fault}`);
+  return text;
 }

@@ -14,7 +14,8 @@ import { S3Error } from './errors.ts';
 import type { Known } from './known.ts';
 import { ChunkDecoder, isChunked } from './signing/chunks.ts';
 import type { Signed } from './signing/verify.ts';
-import { document, parse, type Element, type Elements } from './xml.ts';
+import { utf8 } from '../../kit/text.ts';
+import { document, malformed, parse, type Element, type Elements } from './xml.ts';
 
 /** What every operation works with. */
 export interface Desk {
@@ -194,7 +195,9 @@ export async function readText(call: Call, header?: HeaderOf): Promise<string> {
   }
   if (body.cut) throw body.cut;
   verify(hashes.map(({ algorithm, hash }) => ({ algorithm, hex: hash.digest('hex') })));
-  return Buffer.concat(chunks).toString('utf8');
+  const text = utf8(Buffer.concat(chunks));
+  if (text === undefined) throw malformed();
+  return text;
 }
 
 /** Answers with a document. */

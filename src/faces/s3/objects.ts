@@ -1,6 +1,7 @@
 import type { Blob, ObjectConditions, StoredObject } from '../../core/model.ts';
 import { Refusal } from '../../core/refusal.ts';
 import { sendBytes } from '../../http/outgoing.ts';
+import { isStorable } from '../../kit/text.ts';
 import { aboutOf, checksumHeadersOf, objectHeaders, printAbout, type About } from './about.ts';
 import { storedField } from '../../http/header-fields.ts';
 import { answer, headerOf, nothing, payloadOf, readDocument, type Call } from './call.ts';
@@ -212,10 +213,12 @@ export async function sourceOf(call: Call): Promise<Source> {
 
 function safeDecode(text: string): string {
   try {
-    return decodeURIComponent(text);
+    const decoded = decodeURIComponent(text);
+    if (isStorable(decoded)) return decoded;
   } catch {
-    throw new S3Error('InvalidArgument', 'The copy source is not percent-encoded UTF-8.');
+    // Said below.
   }
+  throw new S3Error('InvalidArgument', 'The copy source is not percent-encoded UTF-8, or has U+0000.');
 }
 
 function demandSource(call: Call, object: StoredObject): void {

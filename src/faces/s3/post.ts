@@ -5,6 +5,7 @@ import type { Body } from '../../core/ingest.ts';
 import { ANYBODY, type Principal } from '../../core/model.ts';
 import { send } from '../../http/answering.ts';
 import { feed, PartBody } from '../../http/forms.ts';
+import { isStorable } from '../../kit/text.ts';
 import { printAbout } from './about.ts';
 import { headerOf, type Call } from './call.ts';
 import { etagOf, Promised } from './checksums.ts';
@@ -104,6 +105,7 @@ class Door implements StorageEngine {
     const fields = this.#fields;
     const key = fields.get('key')?.replaceAll('${filename}', file.originalname) ?? '';
     if (key === '') throw new S3Error('InvalidArgument', 'Bucket POST must contain a field named \'key\'.');
+    if (![key, ...fields.values()].every(isStorable)) throw new S3Error('InvalidArgument', 'A field of the form has U+0000.');
     const { who, policy } = await authorise(this.#call, new Map([...fields, ['key', key]]));
     const call: Call = { ...this.#call, key, fields, who };
     const tagging = fields.get('tagging');

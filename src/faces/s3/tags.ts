@@ -1,4 +1,5 @@
 /** Tags of objects and buckets. */
+import { isStorable } from '../../kit/text.ts';
 import { answer, headerOf, nothing, readDocument, type Call } from './call.ts';
 import { aboutOf, printAbout } from './about.ts';
 import { versionOf } from './conditions.ts';
@@ -24,10 +25,12 @@ export function tagsFromHeader(field: string | undefined): Tags | undefined {
 
 function decodePart(text: string): string {
   try {
-    return decodeURIComponent(text.replaceAll('+', ' '));
+    const decoded = decodeURIComponent(text.replaceAll('+', ' '));
+    if (isStorable(decoded)) return decoded;
   } catch {
-    throw new S3Error('InvalidArgument', 'The header x-amz-tagging is not URL-encoded.');
+    // Said below.
   }
+  throw new S3Error('InvalidArgument', 'The header x-amz-tagging is not URL-encoded, or has U+0000.');
 }
 
 export function tagsFrom(document: Element, most = mostOfObject): Tags {

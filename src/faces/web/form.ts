@@ -7,6 +7,7 @@ import { Refusal } from '../../core/refusal.ts';
 import { feed, PartBody } from '../../http/forms.ts';
 import { ANSWERED, type Call } from '../../http/routes.ts';
 import { printBytes } from '../../kit/bytes.ts';
+import { textFault } from '../../kit/text.ts';
 import { html, type Html } from './html.ts';
 import { baseOf, page, sendPage } from './page.ts';
 import type { Desk } from './index.ts';
@@ -79,7 +80,7 @@ class Door implements StorageEngine {
     const [namespace, key] = [text(fields, 'namespace'), text(fields, 'key')];
     if (!namespace || !key) throw new Refusal('malformed', 'namespace and key are needed, and have to come before the file');
     const who = await this.#login(namespace, key);
-    const name = text(fields, 'name') || file.originalname;
+    const name = text(fields, 'name') || demandPlain('file name', file.originalname);
     const upload = await this.#core.uploads.begin(who);
     try {
       return await this.#keep(who, upload.id, name, file.stream);
@@ -110,7 +111,14 @@ class Door implements StorageEngine {
 
 function text(fields: Readonly<Record<string, unknown>>, name: string): string {
   const value = fields[name];
-  return typeof value === 'string' ? value : '';
+  return typeof value === 'string' ? demandPlain(name, value) : '';
+}
+
+/** The parser puts U+FFFD where a form is not UTF-8, so that a name with it is not the one that was meant. */
+function demandPlain(what: string, text: string): string {
+  const fault = text.includes('\ufffd') ? 'bytes that are not UTF-8' : textFault(text);
+  if (fault !== undefined) throw new Refusal('malformed', `the ${what} has ${fault}`);
+  return text;
 }
 
 function result({ artifact, index, size, sha512 }: Pushed, base: string): Html {

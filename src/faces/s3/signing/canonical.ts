@@ -1,5 +1,6 @@
 /** What a signature is made of: a request in its one canonical form (Signature Version 4, as S3 has it). */
 import { createHash } from 'node:crypto';
+import { isStorable } from '../../../kit/text.ts';
 import { S3Error } from '../errors.ts';
 
 /** A request as it came over the wire: nothing decoded, joined or put in order. */
@@ -18,13 +19,21 @@ export function encode(text: string): string {
   return encodeURIComponent(text).replaceAll(/[!'()*]/g, (character) => `%${character.charCodeAt(0).toString(16).toUpperCase()}`);
 }
 
-/** @throws S3Error for what is no percent-encoded UTF-8. A plus sign is a plus sign. */
-export function decode(text: string): string {
+/**
+ * S3 lets keys have control characters, and clients list by delimiters that are some. U+0000 is the one that no store keeps.
+ *
+ * @throws S3Error for what is no percent-encoded UTF-8, or has U+0000. A plus sign is a plus sign.
+ */
+export function decode(text: string, of = 'path or the query'): string {
+  let decoded: string;
   try {
-    return decodeURIComponent(text);
+    if (/[^\x21-\x7e]/.test(text)) throw new URIError('not encoded');
+    decoded = decodeURIComponent(text);
   } catch {
-    throw new S3Error('InvalidURI', 'The path or the query is not percent-encoded UTF-8.');
+    throw new S3Error('InvalidURI', `The ${of} is not percent-encoded UTF-8.`);
   }
+  if (!isStorable(decoded)) throw new S3Error('InvalidURI', `The ${of} has U+0000.`);
+  return decoded;
 }
 
 /** The query's parameters, decoded, in order; one without `=` has an empty value. */

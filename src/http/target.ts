@@ -1,0 +1,36 @@
+/** The gate for what a request line brings: percent-encoded UTF-8 without control characters. */
+import type { Request, Response, NextFunction } from 'express';
+import { Refusal } from '../core/refusal.ts';
+import { textFault } from '../kit/text.ts';
+
+/**
+ * @throws Refusal `malformed` where the path or the query is not percent-encoded UTF-8, or has a control character.
+ *   `details.what` is `text`, since some faces word this in another way than other faults.
+ */
+export function demandText(target: string): void {
+  if (/[^\x21-\x7e]/.test(target)) throw refusal('the URL has a character that must be percent-encoded');
+  const cut = target.indexOf('?');
+  check('path', cut < 0 ? target : target.slice(0, cut));
+  if (cut >= 0) check('query', target.slice(cut + 1));
+}
+
+/** Refuses a request before any face sees it. */
+export function textGate(req: Request, _res: Response, next: NextFunction): void {
+  demandText(req.originalUrl);
+  next();
+}
+
+function check(what: string, encoded: string): void {
+  let text: string;
+  try {
+    text = decodeURIComponent(encoded);
+  } catch {
+    throw refusal('the request cannot be read');
+  }
+  const fault = textFault(text);
+  if (fault !== undefined) throw refusal(`the ${what} has ${fault}`);
+}
+
+function refusal(sentence: string): Refusal {
+  return new Refusal('malformed', sentence, { what: 'text' });
+}
