@@ -6,6 +6,7 @@ import type { Blobs } from './blobs.ts';
 import type { Engine, Page, Publication, Published } from './engine.ts';
 import { eventBy } from './journal.ts';
 import type { Artifact, ArtifactType, Blob, Event, EventType, Principal, Version } from './model.ts';
+import { isLockedRefusal, locked } from './object-lock.ts';
 import { Refusal } from './refusal.ts';
 import { unpublished, type Sealer } from './sealer.ts';
 
@@ -143,29 +144,47 @@ export class Artifacts {
 
   /** Deletes; undefined when it was deleted before. */
   async remove(who: Principal, ref: string): Promise<Artifact | undefined> {
-    const artifact = await this.#getChangeable(who, ref);
+    const artifact = await this.getOwn(who, ref);
     return this.#engine.catalog.artifacts.remove(artifact.uuid, this.#clock.now(), this.#event(artifact.uuid, 'audit', 'deleted', who));
   }
 
-  /** Deletes every active artifact of `namespace` that no release holds; answers their uuids. */
+  /**
+   * Deletes every active artifact of `namespace` that no release holds; answers their uuids.
+   *
+   * @throws Refusal `forbidden` where object lock protects versions of some, once all others are deleted.
+   */
   async removeAll(who: Principal, namespace: string): Promise<string[]> {
     if (!owns(who, namespace)) throw new Refusal('unauthenticated', 'unauthorized');
     if (!(await this.#engine.catalog.namespaces.get(namespace))) throw new Refusal('not_found', 'namespace not found');
     const removed: string[] = [];
+    let kept = 0;
     for (let after: string | null = null; ; ) {
       const page: Artifact[] = await this.list(who, { namespace }, { after, limit: 500 });
-      if (page.length === 0) return removed;
+      if (page.length === 0) break;
       for (const artifact of page.filter((one) => !isPinned(one))) {
-        await this.remove(who, artifact.uuid);
-        removed.push(artifact.uuid);
+        if (await this.#removeUnlocked(who, artifact.uuid)) removed.push(artifact.uuid);
+        else kept += 1;
       }
       after = page.at(-1)!.uuid;
+    }
+    if (kept > 0) throw locked({ kept, removed: removed.length });
+    return removed;
+  }
+
+  /** False where object lock protects a version of it. */
+  async #removeUnlocked(who: Principal, uuid: string): Promise<boolean> {
+    try {
+      await this.remove(who, uuid);
+      return true;
+    } catch (error) {
+      if (isLockedRefusal(error)) return false;
+      throw error;
     }
   }
 
   /** Deletes one version, and with the last one the artifact. */
   async removeVersion(who: Principal, ref: string, index: number): Promise<Artifact> {
-    const artifact = await this.#getChangeable(who, ref);
+    const artifact = await this.getOwn(who, ref);
     const event = this.#event(artifact.uuid, 'audit', `version ${index} deleted`, who);
     const changed = await this.#engine.catalog.artifacts.removeVersion(artifact.uuid, index, this.#clock.now(), event);
     if (!changed) throw new Refusal('not_found', 'artifact index not found');
@@ -173,26 +192,20 @@ export class Artifacts {
   }
 
   async setMaxVersions(who: Principal, ref: string, maxVersions: number): Promise<void> {
-    const artifact = await this.#getChangeable(who, ref);
+    const artifact = await this.getOwn(who, ref);
     const event = this.#event(artifact.uuid, 'mutate', `keeps at most ${maxVersions} versions`, who);
     await this.#engine.catalog.artifacts.setMaxVersions(artifact.uuid, maxVersions, this.#clock.now(), event);
   }
 
   /** Shares with every namespace, or ends that. Only artifacts of `system`. */
   async share(who: Principal, ref: string, shared: boolean): Promise<Artifact> {
-    const artifact = await this.#getChangeable(who, ref);
+    const artifact = await this.getOwn(who, ref);
     if (shared && artifact.namespace !== 'system') throw new Refusal('forbidden', 'only artifacts in the system namespace can be shared');
     if (!shared && !artifact.shared) throw new Refusal('forbidden', 'artifact not shared');
     const event = this.#event(artifact.uuid, 'audit', shared ? 'shared' : 'no longer shared', who);
     const changed = await this.#engine.catalog.artifacts.setShared(artifact.uuid, shared, event);
     if (!changed) throw new Refusal('not_found', 'artifact not found');
     return changed;
-  }
-
-  async #getChangeable(who: Principal, ref: string): Promise<Artifact> {
-    const artifact = await this.getOwn(who, ref);
-    demandUnpinned(artifact);
-    return artifact;
   }
 
   /** Checks rights and names before anything is created. */

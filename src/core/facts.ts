@@ -2,7 +2,7 @@
 import type { Algorithm, Digest } from '../kit/digest.ts';
 import type {
   AccessKey, Artifact, ArtifactType, Blob, Bucket, Content, ContentState, Credential, Event,
-  EventType, Ledger, Multipart, Namespace, ObjectConditions, Part, StoredObject, Subject, Upload, Version,
+  EventType, Ledger, Multipart, Namespace, ObjectConditions, Part, Retention, StoredObject, Subject, Upload, Version, VersionLock,
 } from './model.ts';
 
 /**
@@ -103,10 +103,12 @@ export interface Publication {
 export interface ObjectFacts {
   readonly bucket: string;
   readonly key: string;
-  /** Null replaces the version whose id is null. */
-  readonly versionId: string | null;
+  /** The id that the version gets where the bucket keeps versions; elsewhere it has none, and replaces the one that has none. */
+  readonly versionId: string;
   readonly etag: string;
   readonly about: string;
+  /** What was asked for; without a retention the version gets the bucket's. */
+  readonly lock: VersionLock;
   readonly conditions: ObjectConditions;
 }
 
@@ -117,6 +119,8 @@ export interface Published {
   readonly artifact: Artifact;
   readonly index: number;
   readonly blob: string;
+  /** Of an object; null where its bucket keeps no versions, and for what is no object. */
+  readonly versionId: string | null;
   /** False when the newest version already had these bytes, or the upload had been published before. */
   readonly added: boolean;
   /** Where the catalog now says that the bytes lie; another address than offered when it knew them already. */
@@ -238,22 +242,46 @@ export interface BucketFacts {
   objects(bucket: string, page: ObjectsPage): Promise<StoredObject[]>;
   /** Every version and mark, by key, the newest first; after a key, or behind one version of it. */
   versions(bucket: string, page: ObjectsPage & { readonly behind: { readonly key: string; readonly index: number } | null }): Promise<StoredObject[]>;
-  /** Keeps another `about` with a version; false when it is gone. */
-  describe(object: Pick<StoredObject, 'bucket' | 'key' | 'index'>, about: string): Promise<boolean>;
-  /** Deletes the newest version, or leaves a mark, as the bucket's versioning says; answers the mark. */
+  /** Sets one member of what a face keeps with a version to this JSON, or removes it; false when the version is gone. */
+  describe(version: VersionName, member: string, json: string | null): Promise<boolean>;
+  /** Sets or releases a legal hold; false when the version is gone. */
+  hold(version: VersionName, held: boolean): Promise<boolean>;
+  /**
+   * Sets or takes off a retention; false when the version is gone.
+   *
+   * @param rights whether the caller may bypass GOVERNANCE.
+   * @throws Refusal `forbidden`, with `locked`, where that makes an active retention weaker.
+   */
+  retain(version: VersionName, retention: Retention | null, rights: { readonly at: number; readonly bypass: boolean }): Promise<boolean>;
+  /**
+   * Deletes the newest version, or leaves a mark, as the bucket's versioning says; answers the mark.
+   *
+   * @throws Refusal `forbidden`, with `locked`, where object lock protects a version that would end.
+   */
   retire(request: Retirement): Promise<Retired>;
-  /** Deletes a version or a mark; answers what it was. */
-  removeVersion(bucket: string, key: string, id: string | null, conditions: ObjectConditions, at: number, event: Event): Promise<Retired>;
+  /** Deletes a version or a mark; answers what it was. Throws as `retire` does. */
+  removeVersion(request: Removal): Promise<Retired>;
 }
+
+/** Which version of an object, whatever took its place since. */
+export type VersionName = Pick<StoredObject, 'artifact' | 'bucket' | 'key' | 'index'>;
 
 export interface Retirement {
   readonly bucket: string;
   readonly key: string;
   readonly conditions: ObjectConditions;
+  /** The version that the caller saw: nothing happens unless it still is as it was. */
+  readonly only?: StoredObject | undefined;
   /** Ids for a mark. */
   readonly fresh: { readonly artifact: string; readonly version: string };
   readonly at: number;
   readonly event: Event;
+}
+
+export interface Removal extends Omit<Retirement, 'fresh'> {
+  readonly id: string | null;
+  /** Whether the caller may bypass a GOVERNANCE retention, and asks to. */
+  readonly bypass: boolean;
 }
 
 export type Retired =

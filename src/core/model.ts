@@ -138,8 +138,21 @@ export interface StoredObject {
   /** Whether it is the newest of its key. */
   readonly current: boolean;
   /** Null for a mark that says that the object was deleted. */
-  readonly content: { readonly blob: string; readonly size: number; readonly etag: string; readonly about: string } | null;
+  readonly content: (VersionLock & { readonly blob: string; readonly size: number; readonly etag: string; readonly about: string }) | null;
   readonly createdAt: number;
+}
+
+/** Until when a version may not end. */
+export interface Retention {
+  readonly mode: 'GOVERNANCE' | 'COMPLIANCE';
+  readonly until: number;
+}
+
+/** What keeps a version from ending. */
+export interface VersionLock {
+  readonly retention: Retention | null;
+  /** Null where nobody ever said. */
+  readonly held: boolean | null;
 }
 
 /** What must hold of the version at hand, or of the newest one, at the moment of a change. An etag of `*` means any. */

@@ -6,7 +6,7 @@ import type { Buckets } from './buckets.ts';
 import type { Engine, ObjectFacts, ObjectsPage, Publication, Retired } from './engine.ts';
 import type { Body } from './ingest.ts';
 import { eventBy } from './journal.ts';
-import { unmet, type Blob, type Bucket, type Event, type ObjectConditions, type Principal, type StoredObject } from './model.ts';
+import { unmet, type Blob, type Bucket, type Event, type ObjectConditions, type Principal, type Retention, type StoredObject, type VersionLock } from './model.ts';
 import { Refusal } from './refusal.ts';
 import { unpublished, type Sealer } from './sealer.ts';
 import type { Uploads } from './uploads.ts';
@@ -19,12 +19,22 @@ const brief = 32 * 1024 * 1024;
 export interface Facts {
   readonly etag: string;
   readonly about: string;
+  /** What object lock the request asks for; without one, the bucket says. */
+  readonly lock?: VersionLock;
 }
 
 export interface PutRequest {
   readonly bucket: string;
   readonly key: string;
   readonly conditions: ObjectConditions;
+}
+
+export interface Deletion {
+  readonly conditions?: ObjectConditions;
+  /** The version that the caller saw: nothing is deleted unless it still is as it was. */
+  readonly only?: StoredObject;
+  /** Whether the caller was found to be allowed to bypass GOVERNANCE, and asks to. */
+  readonly bypass?: boolean;
 }
 
 /** An object as it was put. */
@@ -88,9 +98,8 @@ export class Objects {
     const owner = ownerOf(bucket, who);
     if (isBrief(body)) {
       await this.#uploads.demandRoom(body.length);
-      const versionId = versionIdIn(bucket);
-      const objectOf = (measured: readonly Digest[]): ObjectFacts => ({ ...request, versionId, ...describe(measured) });
-      const { blob, object } = await this.#sealer.publishBody(owner, body, targetOf(bucket, request.key), { measure, objectOf });
+      const objectOf = (measured: readonly Digest[]): ObjectFacts => objectFacts(request, describe(measured));
+      const { blob, versionId, object } = await this.#sealer.publishBody(owner, body, targetOf(bucket, request.key), { measure, objectOf });
       return { versionId, etag: object.etag, blob };
     }
     const upload = await this.#uploads.begin(owner, { length: body.length ?? null, credit: await this.#freedBy(bucket, request.key) });
@@ -105,25 +114,20 @@ export class Objects {
 
   /** Makes an upload of the bucket's namespace the newest version of a key. */
   async seal(who: Principal, bucket: Bucket, request: PutRequest, upload: string, facts: Facts): Promise<Put> {
-    const versionId = versionIdIn(bucket);
-    const object = { ...request, versionId, ...facts };
-    const { blob, index, added } = await this.#sealer.publish(ownerOf(bucket, who), upload, targetOf(bucket, request.key), { size: undefined, digests: [] }, object);
-    if (added) return { versionId, etag: facts.etag, blob };
-    // Somebody was faster with the same upload; the version has the id that they gave it.
-    const first = await this.#engine.catalog.buckets.object(bucket.name, request.key);
-    return { versionId: first?.index === index ? first.versionId : versionId, etag: facts.etag, blob };
+    const object = objectFacts(request, facts);
+    const { blob, versionId } = await this.#sealer.publish(ownerOf(bucket, who), upload, targetOf(bucket, request.key), { size: undefined, digests: [] }, object);
+    return { versionId, etag: facts.etag, blob };
   }
 
   /** Makes bytes that are here the newest version of a key; none is moved. */
   async copy(who: Principal, request: PutRequest, blob: string, facts: Facts): Promise<Put> {
     const bucket = await this.#buckets.get(who, request.bucket, 'write');
-    const versionId = versionIdIn(bucket);
     const published = await this.#engine.catalog.artifacts.publish({
-      target: targetOf(bucket, request.key), source: { kind: 'blob', blob }, object: { ...request, versionId, ...facts },
+      target: targetOf(bucket, request.key), source: { kind: 'blob', blob }, object: objectFacts(request, facts),
       fresh: { artifact: newId(), blob: newId() }, at: this.#clock.now(), by: who.namespace,
     });
     if (typeof published === 'string') throw unpublished(published);
-    return { versionId, etag: facts.etag, blob };
+    return { versionId: published.versionId, etag: facts.etag, blob };
   }
 
   /** The bytes of a version that the caller was found to be allowed to read. @throws Refusal `not_found` for a mark; `lost` */
@@ -158,25 +162,45 @@ export class Objects {
     return this.#engine.catalog.buckets.object(bucket, key, version);
   }
 
-  /** Keeps another `about` with a version. */
-  async describe(who: Principal, object: StoredObject, about: string): Promise<void> {
-    await this.#buckets.get(who, object.bucket, 'write');
-    if (!(await this.#engine.catalog.buckets.describe(object, about))) throw new Refusal('not_found', 'object not found', { missing: 'object' });
+  /** Sets one member of what a face keeps with a version to this JSON, or removes it; false when the version is gone. */
+  async describe(who: Principal, version: StoredObject, member: string, json: string | null): Promise<boolean> {
+    await this.#buckets.get(who, version.bucket, 'write');
+    return this.#engine.catalog.buckets.describe(version, member, json);
+  }
+
+  /** Sets or releases a legal hold; false when the version is gone. */
+  async hold(who: Principal, version: StoredObject, held: boolean): Promise<boolean> {
+    await this.#buckets.get(who, version.bucket, 'write');
+    return this.#engine.catalog.buckets.hold(version, held);
+  }
+
+  /**
+   * Sets or takes off a retention; false when the version is gone.
+   *
+   * @param bypass whether the caller was found to be allowed to bypass GOVERNANCE.
+   * @throws Refusal `forbidden` where that makes an active retention weaker.
+   */
+  async retain(who: Principal, version: StoredObject, retention: Retention | null, bypass: boolean): Promise<boolean> {
+    await this.#buckets.get(who, version.bucket, 'write');
+    return this.#engine.catalog.buckets.retain(version, retention, { at: this.#clock.now(), bypass });
   }
 
   /** Deletes the newest version, or leaves a mark, as the bucket's versioning says. One that is not there is deleted, too. */
-  async remove(who: Principal, bucket: string, key: string, conditions: ObjectConditions = {}): Promise<StoredObject | undefined> {
+  async remove(who: Principal, bucket: string, key: string, { conditions = {}, only }: Omit<Deletion, 'bypass'> = {}): Promise<StoredObject | undefined> {
     await this.#buckets.get(who, bucket, 'delete');
     const retired = await this.#engine.catalog.buckets.retire({
-      bucket, key, conditions, fresh: { artifact: newId(), version: newVersionId() }, at: this.#clock.now(), event: this.#event(bucket, `${key} deleted`, who),
+      bucket, key, conditions, only, fresh: { artifact: newId(), version: newVersionId() }, at: this.#clock.now(), event: this.#event(bucket, `${key} deleted`, who),
     });
     return retiredObject(retired);
   }
 
-  async removeVersion(who: Principal, bucket: string, key: string, id: string | null, conditions: ObjectConditions = {}): Promise<StoredObject | undefined> {
+  /** @throws Refusal `forbidden` for a version that object lock protects. */
+  async removeVersion(
+    who: Principal, bucket: string, key: string, id: string | null, { conditions = {}, only, bypass = false }: Deletion = {},
+  ): Promise<StoredObject | undefined> {
     await this.#buckets.get(who, bucket, 'delete');
     const event = this.#event(bucket, `version ${id ?? 'null'} of ${key} deleted`, who);
-    return retiredObject(await this.#engine.catalog.buckets.removeVersion(bucket, key, id, conditions, this.#clock.now(), event));
+    return retiredObject(await this.#engine.catalog.buckets.removeVersion({ bucket, key, id, conditions, only, bypass, at: this.#clock.now(), event }));
   }
 
   /** Bytes of the object whose place a new one takes. */
@@ -199,8 +223,8 @@ function isBrief(body: Body): body is Body & { readonly length: number } {
   return body.length !== undefined && body.length <= brief;
 }
 
-function versionIdIn(bucket: Bucket): string | null {
-  return bucket.versioning === 'enabled' ? newVersionId() : null;
+function objectFacts(request: PutRequest, { lock = { retention: null, held: null }, ...facts }: Facts): ObjectFacts {
+  return { ...request, ...facts, lock, versionId: newVersionId() };
 }
 
 /** The namespace acts for whoever was found to be allowed to: the bytes are its own. */

@@ -8,6 +8,7 @@ import type { Expectations } from './artifacts.ts';
 import type { Engine, ObjectFacts, Publication, Published, Unpublished } from './engine.ts';
 import { brokenOff, gather, pour, type Body } from './ingest.ts';
 import type { Artifact, Blob, Principal, Upload } from './model.ts';
+import { isLockedRefusal } from './object-lock.ts';
 import { Refusal } from './refusal.ts';
 import { lockOf } from './uploads.ts';
 
@@ -26,13 +27,13 @@ export class Sealer {
 
   async publish(who: Principal, id: string, target: Publication['target'], expected: Expectations, object?: ObjectFacts): Promise<Published> {
     const before = await this.#find(who, id);
-    if (before.state === 'sealed') return this.#repeat(before, target);
+    if (before.state === 'sealed') return this.#repeat(before, target, object);
     // Catching up can take a while; nobody has to wait for it, and the answer is at hand when the lock is taken.
     await this.#engine.bytes.digest(id, before.offset, 'sha512');
     const hold = await this.#engine.locks.take(lockOf(id));
     try {
       const upload = await this.#find(who, id);
-      if (upload.state === 'sealed') return await this.#repeat(upload, target);
+      if (upload.state === 'sealed') return await this.#repeat(upload, target, object);
       return await this.#seal(who, upload, target, { expected, object });
     } finally {
       hold.release();
@@ -48,11 +49,12 @@ export class Sealer {
   async publishBody(
     who: Principal, body: Body & { readonly length: number }, target: Publication['target'],
     { measure, objectOf }: { measure: readonly Algorithm[]; objectOf: (measured: readonly Digest[]) => ObjectFacts },
-  ): Promise<{ blob: string; object: ObjectFacts }> {
+  ): Promise<{ blob: string; versionId: string | null; object: ObjectFacts }> {
     if (body.length <= this.#engine.small) {
       const { bytes, measured } = await gather(body, body.length, measure);
       const object = objectOf(measured);
-      return { blob: (await this.#publishBytes(who, bytes, target, object)).blob, object };
+      const { blob, versionId } = await this.#publishBytes(who, bytes, target, object);
+      return { blob, versionId, object };
     }
     const { bytes } = this.#engine;
     const stage = newId();
@@ -72,12 +74,12 @@ export class Sealer {
       }));
       await this.#tidy(stage, sealed, published);
       if (typeof published === 'string') throw unpublished(published);
-      return { blob: published.blob, object };
+      return { blob: published.blob, versionId: published.versionId, object };
     } catch (error) {
       await writer.close();
       await bytes.drop(stage);
       // A refusal is certain; after any other failure the record may be there.
-      if (sealed !== undefined && error instanceof Refusal && error.reason === 'over_quota') await bytes.remove(sealed);
+      if (sealed !== undefined && error instanceof Refusal && (error.reason === 'over_quota' || isLockedRefusal(error))) await bytes.remove(sealed);
       throw error;
     }
   }
@@ -158,14 +160,16 @@ export class Sealer {
     await this.#engine.catalog.contents.mark(sha512, known.address, state, this.#clock.now(), null);
   }
 
-  async #repeat(upload: Upload, target: Publication['target']): Promise<Published> {
+  async #repeat(upload: Upload, target: Publication['target'], object: ObjectFacts | undefined): Promise<Published> {
     const outcome = upload.outcome!;
     const artifact: Artifact | undefined = await this.#engine.catalog.artifacts.get(outcome.artifact);
     if (!artifact) throw new Refusal('not_found', 'upload not found');
     if (artifact.namespace !== target.namespace || artifact.name !== target.name || artifact.type !== target.type) {
       throw new Refusal('conflict', 'the upload has already become another artifact', { artifact: artifact.uuid, index: outcome.index });
     }
-    return { artifact, index: outcome.index, blob: outcome.blob, added: false, address: '', replaced: null };
+    const newest = object && (await this.#engine.catalog.buckets.object(object.bucket, object.key));
+    const versionId = newest?.index === outcome.index ? newest.versionId : null;
+    return { artifact, index: outcome.index, blob: outcome.blob, versionId, added: false, address: '', replaced: null };
   }
 
   async #find(who: Principal, id: string): Promise<Upload> {

@@ -263,7 +263,7 @@ async function askBuckets(scene: Scene): Promise<void> {
     for (const text of ['x', 'y']) {
       const upload = await scene.upload('alpha', text.length);
       const publication = scene.publication('alpha', 'b/k', { kind: 'upload', upload, content: contentOf(text), mediaType: 'text/plain' }, { sourceUrl: 's3://b/k' });
-      const object = { bucket: 'b', key: 'k', versionId: versioning === 'enabled' ? `v${text}` : null, etag: text, about: '{}', conditions: { noneMatch: ['none'] } };
+      const object = { bucket: 'b', key: 'k', versionId: `v${text}`, etag: text, about: '{}', lock: { retention: { mode: 'GOVERNANCE', until: 5 }, held: null } as const, conditions: { noneMatch: ['none'] } };
       await artifacts.publish({ ...publication, object });
     }
     await buckets.retire({ bucket: 'b', key: 'k', conditions: {}, fresh: { artifact: 'f', version: 'm' }, at: 9, event });
@@ -272,15 +272,17 @@ async function askBuckets(scene: Scene): Promise<void> {
     await buckets.list(namespace, { after: null, limit: 5 });
     await keys.list(namespace, { after: 'a', limit: 5 });
   }
-  const place = { bucket: 'b', key: 'k', index: 1 };
+  const place = { artifact: 'f', bucket: 'b', key: 'k', index: 1 };
   for (const version of [undefined, { id: null }, { id: 'vx' }]) await buckets.object('b', 'k', version);
   for (const after of [null, 'a']) {
     await buckets.objects('b', { prefix: 'k', after, limit: 5 });
     await buckets.versions('b', { prefix: '', after, limit: 5, behind: after === null ? place : null });
   }
   for (const of of [{ bucket: 'b' }, { namespace: 'alpha' }]) await buckets.usage(of);
-  await buckets.describe(place, '{}');
-  await buckets.removeVersion('b', 'k', 'vx', {}, 9, event);
+  for (const json of ['{}', null]) await buckets.describe(place, 'tags', json);
+  await buckets.hold(place, true);
+  await buckets.retain(place, { mode: 'COMPLIANCE', until: 5 }, { at: 1, bypass: true });
+  await buckets.removeVersion({ bucket: 'b', key: 'k', id: 'vx', conditions: {}, bypass: true, at: 9, event });
   const whole = { id: 'w', bucket: 'b', key: 'k', namespace: 'alpha', about: '{}', createdAt: 1, touchedAt: 1, outcome: null };
   await parts.begin(whole);
   await parts.put('w', { number: 1, upload: 'u', size: 1, etag: 'e', about: '{}', at: 2 });

@@ -9,6 +9,7 @@ import type { ArtifactFilter } from './listing.ts';
 import { namespaceExists } from './namespaces.ts';
 import { chunks, mergedKeys } from './paging.ts';
 import { publish } from './publish.ts';
+import { demandUnpinned } from './release-rows.ts';
 import { artifactOf, changeArtifact, findActive, findArtifact, rowOf } from './records.ts';
 import type { ArtifactRow } from './schema.ts';
 import { deleteArtifacts, endVersions, findVersions, trimVersions } from './versions.ts';
@@ -101,7 +102,8 @@ export class Artifacts implements ArtifactFacts {
       const version = db.selectFrom('versions').select('idx').where('artifact', '=', uuid);
       if (!(await version.where('idx', '=', index).executeTakeFirst())) return undefined;
       if (!(await version.where('idx', '!=', index).limit(1).executeTakeFirst())) return this.#delete(db, uuid, at, event);
-      await endVersions(db, at, { artifact: uuid, first: index, last: index });
+      await demandUnpinned(db, uuid);
+      await endVersions(db, { at, bypass: false }, { artifact: uuid, first: index, last: index });
       await recordEvents(db, [event]);
       return findArtifact(db, uuid);
     });
@@ -110,7 +112,7 @@ export class Artifacts implements ArtifactFacts {
   setMaxVersions(uuid: string, maxVersions: number, at: number, event: Event): Promise<Artifact | undefined> {
     return this.#host.write(async (db) => {
       const artifact = await this.#change(db, uuid, { max_versions: maxVersions }, event);
-      if (artifact) await trimVersions(db, at, uuid, maxVersions);
+      if (artifact) await trimVersions(db, at, uuid, { keep: maxVersions, asked: true });
       return artifact;
     });
   }
@@ -139,12 +141,14 @@ export class Artifacts implements ArtifactFacts {
   }
 
   async #delete(db: Db, uuid: string, at: number, event: Event): Promise<Artifact | undefined> {
+    await demandUnpinned(db, uuid);
     if ((await deleteArtifacts(db, this.#host.dialect, at, { uuid })) === 0) return undefined;
     await recordEvents(db, [event]);
     return findArtifact(db, uuid);
   }
 
   async #change(db: Db, uuid: string, change: Partial<ArtifactRow>, event: Event): Promise<Artifact | undefined> {
+    await demandUnpinned(db, uuid);
     const artifact = await changeArtifact(db, uuid, change);
     if (artifact) await recordEvents(db, [event]);
     return artifact;

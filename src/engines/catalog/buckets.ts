@@ -1,16 +1,19 @@
-import { sql } from 'kysely';
-import type { BucketChange, BucketFacts, ObjectsPage, Page, Retired, Retirement, Usage } from '../../core/engine.ts';
-import { unmet, type Bucket, type Event, type ObjectConditions, type StoredObject } from '../../core/model.ts';
+import { sql, type UpdateObject } from 'kysely';
+import type { BucketChange, BucketFacts, ObjectsPage, Page, Removal, Retired, Retirement, Usage, VersionName } from '../../core/engine.ts';
+import { unmet, type Bucket, type Event, type ObjectConditions, type Retention, type StoredObject } from '../../core/model.ts';
+import { lockRuleOf, locked, weakens } from '../../core/object-lock.ts';
 import { Refusal } from '../../core/refusal.ts';
+import { bucketOf, bucketRowOf, findBucket } from './bucket-rows.ts';
 import type { Dialect } from './dialect.ts';
 import type { Db, Host } from './host.ts';
 import { recordEvents } from './journal.ts';
 import { namespaceExists } from './namespaces.ts';
 import { findObject, insertObject, listObjects, listVersions, nextIndex, promote } from './objects.ts';
+import { lockOfRow, type Ending } from './object-locks.ts';
+import type { Tables } from './schema.ts';
 import { uploadsWithin } from './parts.ts';
 import { findArtifact } from './records.ts';
 import { findPinned, keepsReleases } from './release-rows.ts';
-import type { BucketRow } from './schema.ts';
 import { deleteArtifacts, endVersions } from './versions.ts';
 
 export class Buckets implements BucketFacts {
@@ -25,7 +28,7 @@ export class Buckets implements BucketFacts {
       if (!(await namespaceExists(db, bucket.namespace))) throw new Refusal('not_found', 'The namespace is gone.');
       const { numInsertedOrUpdatedRows: created } = await db
         .insertInto('buckets')
-        .values(rowOf(bucket))
+        .values(bucketRowOf(bucket))
         .onConflict((conflict) => conflict.column('name').doNothing())
         .executeTakeFirst();
       if (!created) return false;
@@ -119,25 +122,59 @@ export class Buckets implements BucketFacts {
     return this.#host.read((db) => listVersions(db, bucket, page, behind));
   }
 
-  describe({ bucket, key, index }: Pick<StoredObject, 'bucket' | 'key' | 'index'>, about: string): Promise<boolean> {
+  describe(version: VersionName, member: string, json: string | null): Promise<boolean> {
+    return this.#changeVersion(version, { about: this.#host.dialect.member(sql<string>`about`, member, json) });
+  }
+
+  hold(version: VersionName, held: boolean): Promise<boolean> {
+    return this.#changeVersion(version, { held: held ? 1 : 0 });
+  }
+
+  retain({ artifact, bucket, key, index }: VersionName, retention: Retention | null, rights: Ending): Promise<boolean> {
     return this.#host.write(async (db) => {
-      const { numUpdatedRows } = await db.updateTable('objects').set({ about }).where('bucket', '=', bucket).where('key', '=', key).where('idx', '=', index).executeTakeFirst();
+      const version = db.selectFrom('objects').selectAll().where('artifact', '=', artifact).where('idx', '=', index);
+      const row = await version.where('bucket', '=', bucket).where('key', '=', key).where('marker', '=', 0).executeTakeFirst();
+      if (!row) return false;
+      if (weakens(lockOfRow(row).retention, retention, rights)) throw locked();
+      await db
+        .updateTable('objects')
+        .set({ lock_mode: retention?.mode ?? null, lock_until: retention?.until ?? null })
+        .where('bucket', '=', bucket)
+        .where('key', '=', key)
+        .where('idx', '=', index)
+        .execute();
+      return true;
+    });
+  }
+
+  #changeVersion({ artifact, bucket, key, index }: VersionName, change: UpdateObject<Tables, 'objects'>): Promise<boolean> {
+    return this.#host.write(async (db) => {
+      const { numUpdatedRows } = await db
+        .updateTable('objects')
+        .set(change)
+        .where('bucket', '=', bucket)
+        .where('key', '=', key)
+        .where('idx', '=', index)
+        .where('artifact', '=', artifact)
+        .where('marker', '=', 0)
+        .executeTakeFirst();
       return numUpdatedRows > 0n;
     });
   }
 
   retire(request: Retirement): Promise<Retired> {
     return this.#host.write(async (db) => {
-      const { bucket: name, key, conditions, fresh, at, event } = request;
+      const { bucket: name, key, conditions, only, fresh, at, event } = request;
       const bucket = await findBucket(db, name);
       if (!bucket) return { kind: 'no_bucket' };
       const head = await findObject(db, name, key);
+      if (only && !isStill(head, only)) return { kind: 'absent' };
       if (head && unmet({ ...conditions, match: head.content ? conditions.match : unlessAny(conditions.match) }, head)) return { kind: 'condition' };
       // Where something must hold of what is not there, there is nothing to do, and no mark to leave.
       if (!head && Object.values(conditions).some((condition) => condition !== undefined)) return { kind: 'absent' };
       if (bucket.versioning === 'off') {
         if (!head) return { kind: 'absent' };
-        await endObject(db, this.#host.dialect, head, at);
+        await endObject(db, this.#host.dialect, head, { at, bypass: false });
         await recordEvents(db, [event]);
         return { kind: 'gone', object: head };
       }
@@ -149,62 +186,54 @@ export class Buckets implements BucketFacts {
       const index = await nextIndex(db, name, key, known?.lastIndex ?? 0);
       const mark = { artifact, index, bucket: name, key, versionId, content: null, createdAt: at };
       await insertObject(db, mark);
-      if (replaced) await endObject(db, this.#host.dialect, replaced, at);
+      if (replaced) await endObject(db, this.#host.dialect, replaced, { at, bypass: false });
       await recordEvents(db, [event]);
       return { kind: 'marked', object: { ...mark, namespace: bucket.namespace, current: true } };
     });
   }
 
-  removeVersion(bucket: string, key: string, id: string | null, conditions: ObjectConditions, at: number, event: Event): Promise<Retired> {
+  removeVersion({ bucket, key, id, conditions, only, bypass, at, event }: Removal): Promise<Retired> {
     return this.#host.write(async (db) => {
       if (!(await findBucket(db, bucket))) return { kind: 'no_bucket' };
       const found = await findObject(db, bucket, key, { id });
-      if (!found) return { kind: 'absent' };
+      if (!found || (only && !isStill(found, only))) return { kind: 'absent' };
       if (unmet(conditions, found)) return { kind: 'condition' };
-      await endObject(db, this.#host.dialect, found, at);
+      await endObject(db, this.#host.dialect, found, { at, bypass });
       await recordEvents(db, [event]);
       return { kind: 'gone', object: found };
     });
   }
 }
 
-/** Ends a version or a mark, and with the last one the artifact. */
-async function endObject(db: Db, dialect: Dialect, { artifact, bucket, key, index, content }: StoredObject, at: number): Promise<void> {
+/** Whether a version, or a mark, is what the caller saw: not replaced, not described anew, and newest or not as it was. */
+function isStill(now: StoredObject | undefined, { artifact, index, current, content }: StoredObject): boolean {
+  return now?.artifact === artifact && now.index === index && now.current === current && now.content?.about === content?.about;
+}
+
+/** Ends a version or a mark, and with the last one the artifact. @throws Refusal as `endVersions` does. */
+async function endObject(db: Db, dialect: Dialect, { artifact, bucket, key, index, content }: StoredObject, ending: Ending): Promise<void> {
   if (content) {
-    await endVersions(db, at, { artifact, first: index, last: index });
+    await endVersions(db, ending, { artifact, first: index, last: index });
   } else {
     await db.deleteFrom('objects').where('bucket', '=', bucket).where('key', '=', key).where('idx', '=', index).execute();
     await promote(db, bucket, key);
   }
   if (await db.selectFrom('objects').select('idx').where('artifact', '=', artifact).limit(1).executeTakeFirst()) return;
-  await deleteArtifacts(db, dialect, at, { uuid: artifact });
+  await deleteArtifacts(db, dialect, ending.at, { uuid: artifact });
 }
 
 /** Ends every version and mark of a key, unless its bucket locks them. */
 export async function endObjects(db: Db, dialect: Dialect, { bucket: name, key }: { readonly bucket: string; readonly key: string }, at: number): Promise<void> {
   const bucket = await findBucket(db, name);
-  if (!bucket || bucket.settings['lock'] !== undefined) return;
+  if (!bucket || lockRuleOf(bucket)) return;
   for (;;) {
     const newest = await findObject(db, name, key);
     if (!newest) return;
-    await endObject(db, dialect, newest, at);
+    await endObject(db, dialect, newest, { at, bypass: false });
   }
 }
 
 /** Anything is there where a mark is. */
 function unlessAny(match: ObjectConditions['match']): ObjectConditions['match'] {
   return match?.includes('*') ? undefined : match;
-}
-
-async function findBucket(db: Db, name: string): Promise<Bucket | undefined> {
-  const row = await db.selectFrom('buckets').selectAll().where('name', '=', name).executeTakeFirst();
-  return row && bucketOf(row);
-}
-
-function bucketOf({ created_at, open, settings, ...row }: BucketRow): Bucket {
-  return { ...row, createdAt: created_at, open: open === 1, settings: JSON.parse(settings) as Bucket['settings'] };
-}
-
-function rowOf({ createdAt, open, settings, ...bucket }: Bucket): BucketRow {
-  return { ...bucket, created_at: createdAt, open: open ? 1 : 0, settings: JSON.stringify(settings) };
 }

@@ -7,6 +7,7 @@ import { aboutUploads } from './about-uploads.ts';
 import { bucketsStep } from './buckets-step.ts';
 import { customersStep } from './customers-step.ts';
 import { ledgersStep } from './ledgers-step.ts';
+import { locksStep } from './locks-step.ts';
 import { smallStep } from './small-step.ts';
 import { foundation } from './foundation.ts';
 import { releasesStep } from './releases-step.ts';
@@ -17,7 +18,7 @@ export interface Migration {
 }
 
 /** In order; the first is number 1. */
-export const migrations: readonly Migration[] = [foundation, aboutUploads, bucketsStep, ledgersStep, smallStep, customersStep, releasesStep];
+export const migrations: readonly Migration[] = [foundation, aboutUploads, bucketsStep, ledgersStep, smallStep, customersStep, releasesStep, locksStep];
 
 /**
  * Brings the schema to the newest step. Each step is one transaction and is recorded in it, so that a process that

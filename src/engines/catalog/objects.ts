@@ -4,6 +4,7 @@ import type { ObjectFacts, ObjectsPage, Unpublished } from '../../core/engine.ts
 import { unmet, type StoredObject } from '../../core/model.ts';
 import { successor } from '../../kit/successor.ts';
 import type { Db } from './host.ts';
+import { lockColumns, lockOfRow } from './object-locks.ts';
 import type { Tables } from './schema.ts';
 
 /** Rows with what the version says of its bytes. */
@@ -14,6 +15,7 @@ function selectObjects(db: Db, bucket: string) {
     .leftJoin('versions', (join) => join.onRef('versions.artifact', '=', 'objects.artifact').onRef('versions.idx', '=', 'objects.idx'))
     .select(['objects.artifact', 'objects.idx', 'objects.bucket', 'objects.key', 'objects.version_id', 'objects.current', 'objects.marker'])
     .select(['objects.etag', 'objects.about', 'objects.created_at', 'versions.blob', 'versions.size', 'buckets.namespace'])
+    .select(['objects.lock_mode', 'objects.lock_until', 'objects.held'])
     .where('objects.bucket', '=', bucket);
 }
 
@@ -22,7 +24,7 @@ type Found = Awaited<ReturnType<ReturnType<typeof selectObjects>['execute']>>[nu
 function objectOf(row: Found): StoredObject {
   return {
     artifact: row.artifact, index: row.idx, bucket: row.bucket, namespace: row.namespace, key: row.key, versionId: row.version_id, current: row.current === 1,
-    content: row.marker === 1 ? null : { blob: row.blob ?? '', size: row.size ?? 0, etag: row.etag, about: row.about },
+    content: row.marker === 1 ? null : { blob: row.blob ?? '', size: row.size ?? 0, etag: row.etag, about: row.about, ...lockOfRow(row) },
     createdAt: row.created_at,
   };
 }
@@ -64,8 +66,6 @@ function beginning(prefix: string) {
 
 /** Why an object may not be put; undefined when it may. */
 export async function refuseObject(db: Db, { bucket, key, conditions }: ObjectFacts): Promise<Unpublished | undefined> {
-  const known = await db.selectFrom('buckets').select('name').where('name', '=', bucket).executeTakeFirst();
-  if (!known) return 'no_bucket';
   return unmet(conditions, await findObject(db, bucket, key));
 }
 
@@ -83,6 +83,7 @@ export async function insertObject(db: Db, row: Omit<StoredObject, 'current' | '
     .values({
       bucket: row.bucket, key: row.key, idx: row.index, artifact: row.artifact, version_id: row.versionId, current: 1, marker: row.content ? 0 : 1,
       etag: row.content?.etag ?? '', about: row.content?.about ?? '', created_at: row.createdAt,
+      ...lockColumns(row.content ?? { retention: null, held: null }),
     })
     .execute();
 }

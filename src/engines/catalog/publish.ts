@@ -1,6 +1,8 @@
 /** The one ending of every upload; see `ArtifactFacts.publish` for what it promises. Runs inside one transaction. */
 import type { ObjectFacts, Publication, Published, Unpublished } from '../../core/engine.ts';
-import type { Artifact, Event, Upload } from '../../core/model.ts';
+import type { Artifact, Bucket, Event, Upload } from '../../core/model.ts';
+import { defaultRetention } from '../../core/object-lock.ts';
+import { findBucket } from './bucket-rows.ts';
 import { adoptContent, findContent, keepSmall, smallAddress } from './contents.ts';
 import type { Db } from './host.ts';
 import { recordEvents } from './journal.ts';
@@ -42,14 +44,18 @@ export async function publish(db: Db, publication: Publication): Promise<Publish
     if (upload?.state !== 'open' || upload.offset !== source.content.size) return 'no_upload';
   }
   if (!(await namespaceExists(db, target.namespace))) return 'no_namespace';
+  const bucket = publication.object && (await findBucket(db, publication.object.bucket));
+  if (publication.object && !bucket) return 'no_bucket';
   const refused = publication.object && (await refuseObject(db, publication.object));
   if (refused) return refused;
+  // Decided by the bucket as it is at this moment, and not by what the request saw of it.
+  const versionId = publication.object && bucket?.versioning === 'enabled' ? publication.object.versionId : null;
   const bytes = await findSource(db, publication);
   if (!bytes) return 'no_blob';
 
   if (target.gift && (await findActive(db, target))) return 'taken';
   const active = await findTarget(db, publication);
-  if (source.kind !== 'upload') await demandQuota(db, target.namespace, bytes.size - (await freedBy(db, publication)));
+  if (source.kind !== 'upload') await demandQuota(db, target.namespace, bytes.size - (await freedBy(db, publication, versionId)));
   const newest = active && (await newestVersion(db, active.uuid));
   const added = publication.object !== undefined || newest?.sha512 !== bytes.sha512;
   const outcome =
@@ -57,11 +63,12 @@ export async function publish(db: Db, publication: Publication): Promise<Publish
       ? { artifact: active, index: newest.idx, blob: newest.blob }
       : await addVersion(db, publication, bytes, active);
   const { artifact, index, blob } = outcome;
-  if (artifact.lastIndex > artifact.maxVersions) await trimVersions(db, at, artifact.uuid, artifact.maxVersions);
-  if (publication.object) await recordObject(db, publication.object, outcome, at);
+  const limit = { keep: artifact.maxVersions, asked: target.setMaxVersions };
+  if (artifact.lastIndex > artifact.maxVersions) await trimVersions(db, at, artifact.uuid, limit);
+  if (publication.object && bucket) await recordObject(db, publication.object, { ...outcome, versionId, bucket }, at);
   if (source.kind === 'upload') await endUpload(db, source.upload, at, outcome);
   await recordEvents(db, eventsOf(publication, outcome, { added, healed: bytes.healed }));
-  return { artifact, index, blob, added, address: bytes.address, replaced: bytes.replaced };
+  return { artifact, index, blob, versionId, added, address: bytes.address, replaced: bytes.replaced };
 }
 
 /** What the first run answered, with the artifact as it stands; undefined when even its memory is gone. */
@@ -74,7 +81,8 @@ async function recorded(db: Db, { artifact: uuid, index, blob }: NonNullable<Upl
     .select('address')
     .where('uuid', '=', blob)
     .executeTakeFirst();
-  return { artifact, index, blob, added: false, address: lies?.address ?? '', replaced: null };
+  const object = await db.selectFrom('objects').select('version_id').where('artifact', '=', uuid).where('idx', '=', index).executeTakeFirst();
+  return { artifact, index, blob, versionId: object?.version_id ?? null, added: false, address: lies?.address ?? '', replaced: null };
 }
 
 /** The bytes to publish: those offered, or those of a blob; undefined when that blob cannot be had. */
@@ -105,8 +113,8 @@ async function findTarget(db: Db, { target }: Publication): Promise<Artifact | u
 }
 
 /** Bytes of the version whose place a copy takes. */
-async function freedBy(db: Db, { object }: Publication): Promise<number> {
-  if (!object || object.versionId !== null) return 0;
+async function freedBy(db: Db, { object }: Publication, versionId: string | null): Promise<number> {
+  if (!object || versionId !== null) return 0;
   return (await findObject(db, object.bucket, object.key, { id: null }))?.content?.size ?? 0;
 }
 
@@ -143,11 +151,18 @@ async function addVersion(db: Db, publication: Publication, bytes: Source, activ
 }
 
 /** What S3 knows of the version. One whose id is null takes the place of the one before. */
-async function recordObject(db: Db, { bucket, key, versionId, etag, about }: ObjectFacts, { artifact, index, blob }: Outcome, at: number): Promise<void> {
-  const replaced = versionId === null ? await findObject(db, bucket, key, { id: null }) : undefined;
-  await insertObject(db, { artifact: artifact.uuid, index, bucket, key, versionId, content: { blob, size: 0, etag, about }, createdAt: at });
-  if (replaced?.content) await endVersions(db, at, { artifact: replaced.artifact, first: replaced.index, last: replaced.index });
-  else if (replaced) await db.deleteFrom('objects').where('bucket', '=', bucket).where('key', '=', key).where('idx', '=', replaced.index).execute();
+async function recordObject(
+  db: Db, { key, etag, about, lock }: ObjectFacts,
+  { artifact, index, blob, versionId, bucket }: Outcome & { readonly versionId: string | null; readonly bucket: Bucket }, at: number,
+): Promise<void> {
+  const replaced = versionId === null ? await findObject(db, bucket.name, key, { id: null }) : undefined;
+  const content = { blob, size: 0, etag, about, retention: lock.retention ?? defaultRetention(bucket, at), held: lock.held };
+  await insertObject(db, { artifact: artifact.uuid, index, bucket: bucket.name, key, versionId, content, createdAt: at });
+  if (replaced?.content) {
+    await endVersions(db, { at, bypass: false }, { artifact: replaced.artifact, first: replaced.index, last: replaced.index });
+  } else if (replaced) {
+    await db.deleteFrom('objects').where('bucket', '=', bucket.name).where('key', '=', key).where('idx', '=', replaced.index).execute();
+  }
 }
 
 async function moveOn(db: Db, { uuid }: Artifact, index: number): Promise<Artifact> {

@@ -1,5 +1,6 @@
 /** Releases, slots and files as rows and as records. */
 import type { Release, ReleaseFile, Slot, StoredObject } from '../../core/model.ts';
+import { Refusal } from '../../core/refusal.ts';
 import type { Db } from './host.ts';
 import { chunks } from './paging.ts';
 import type { ReleaseFileRow, ReleaseRow, SlotRow } from './schema.ts';
@@ -65,7 +66,13 @@ export async function findPinned(db: Db, bucket: string, key: string, id: string
     .executeTakeFirst();
   if (!row || row.blob === null) return undefined;
   const { blob, size, etag, about, namespace } = row;
-  return { artifact: id, index: 1, bucket, namespace, key, versionId: id, current: false, content: { blob, size, etag, about }, createdAt: row.created_at };
+  return { artifact: id, index: 1, bucket, namespace, key, versionId: id, current: false, content: { blob, size, etag, about, retention: null, held: null }, createdAt: row.created_at };
+}
+
+/** @throws Refusal `conflict` for an artifact that holds a file of a release: it goes with the release, and nothing else changes it. */
+export async function demandUnpinned(db: Db, artifact: string): Promise<void> {
+  const file = await db.selectFrom('release_files').select('id').where('id', '=', artifact).where('blob', 'is not', null).executeTakeFirst();
+  if (file) throw new Refusal('conflict', 'a release holds this artifact, which changes with the release alone');
 }
 
 /** Whether files or slots of releases are kept in the bucket. */

@@ -4,7 +4,7 @@
  */
 import type { Generated, Selectable } from 'kysely';
 import type { Algorithm } from '../../kit/digest.ts';
-import type { ArtifactState, ArtifactType, Bucket, ContentState, CustomerKey, EventType, ReleaseStatus, Subject, UploadState } from '../../core/model.ts';
+import type { ArtifactState, ArtifactType, Bucket, ContentState, CustomerKey, EventType, ReleaseStatus, Retention, Subject, UploadState } from '../../core/model.ts';
 
 type Flag = 0 | 1;
 
@@ -144,6 +144,10 @@ interface ObjectTable {
   etag: string;
   about: string;
   created_at: number;
+  lock_mode: Retention['mode'] | null;
+  lock_until: number | null;
+  /** Null where nobody ever said. */
+  held: Flag | null;
 }
 
 interface MultipartTable {
@@ -316,6 +320,7 @@ export type UploadRow = Selectable<UploadTable>;
 export type ContentRow = Selectable<ContentTable>;
 export type ArtifactRow = Selectable<ArtifactTable>;
 export type BucketRow = Selectable<BucketTable>;
+export type ObjectRow = Selectable<ObjectTable>;
 export type MultipartRow = Selectable<MultipartTable>;
 export type KeyRow = Selectable<KeyTable>;
 export type ReleaseRow = Selectable<ReleaseTable>;

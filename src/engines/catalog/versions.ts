@@ -4,14 +4,26 @@ import type { Version } from '../../core/model.ts';
 import type { Dialect } from './dialect.ts';
 import type { Db } from './host.ts';
 import { forgetAllObjects, forgetObjects } from './objects.ts';
+import { demandUnlocked, lockedVersions, type Ending } from './object-locks.ts';
 import { chunks } from './paging.ts';
 import type { ArtifactRow, Remembered, Tables } from './schema.ts';
 
 /** Versions of all artifacts of a namespace, or those of one artifact from number `first` to `last`. */
 type Scope = { readonly namespace: string } | { readonly artifact: string; readonly first: number; readonly last: number };
 
-/** Ends the versions in `scope`. A blob that no other version names is marked as released at `at`. */
-export async function endVersions(db: Db, at: number, scope: Scope): Promise<void> {
+/**
+ * Ends the versions in `scope`. A blob that no other version names is marked as released at that time. Every way in which a version
+ * ends comes through here or through `deleteArtifacts`.
+ *
+ * @throws Refusal `forbidden`, with `locked`, where object lock protects one of them.
+ */
+export async function endVersions(db: Db, ending: Ending, scope: Extract<Scope, { artifact: string }>): Promise<void> {
+  await demandUnlocked(db, scope, ending);
+  await dropVersions(db, ending.at, scope);
+  await forgetObjects(db, scope);
+}
+
+async function dropVersions(db: Db, at: number, scope: Scope): Promise<void> {
   await db
     .updateTable('blobs')
     .set({ released_at: at })
@@ -29,11 +41,16 @@ export async function endVersions(db: Db, at: number, scope: Scope): Promise<voi
     )
     .execute();
   await db.deleteFrom('versions').where(within(scope)).execute();
-  if ('artifact' in scope) await forgetObjects(db, scope);
 }
 
-/** Ends all but the newest `keep` versions; 0 keeps all. */
-export async function trimVersions(db: Db, at: number, artifact: string, keep: number): Promise<void> {
+/**
+ * Ends all but the newest `keep` versions; 0 keeps all.
+ *
+ * @param asked whether the caller asks for the limit now: then a locked version refuses it. A limit that was set before passes over
+ *   locked versions.
+ * @throws Refusal as `endVersions` does.
+ */
+export async function trimVersions(db: Db, at: number, artifact: string, { keep, asked }: { readonly keep: number; readonly asked: boolean }): Promise<void> {
   if (keep === 0) return;
   const surplus = await db
     .selectFrom('versions')
@@ -43,16 +60,28 @@ export async function trimVersions(db: Db, at: number, artifact: string, keep: n
     .limit(1)
     .offset(keep)
     .executeTakeFirst();
-  if (surplus) await endVersions(db, at, { artifact, first: 0, last: surplus.idx });
+  if (!surplus) return;
+  const stay = asked ? [] : await lockedVersions(db, { artifact, last: surplus.idx }, at);
+  let first = 0;
+  for (const index of [...stay.toSorted((a, b) => a - b), surplus.idx + 1]) {
+    if (first < index) await endVersions(db, { at, bypass: false }, { artifact, first, last: index - 1 });
+    first = index + 1;
+  }
 }
 
-/** Deletes the active artifact of that uuid, or all of a namespace, with their versions; answers how many. */
+/**
+ * Deletes the active artifact of that uuid, or all of a namespace, with their versions; answers how many.
+ *
+ * @throws Refusal as `endVersions` does.
+ */
 export async function deleteArtifacts(
   db: Db,
   dialect: Dialect,
   at: number,
   which: { readonly uuid: string } | { readonly namespace: string },
 ): Promise<number> {
+  const all = 'uuid' in which ? { artifact: which.uuid, first: 0, last: Number.MAX_SAFE_INTEGER } : which;
+  await demandUnlocked(db, all, { at, bypass: false });
   const update = db
     .updateTable('artifacts')
     .set({ state: 'deleted', fault: null, deleted_at: at, memory: dialect.memory })
@@ -63,7 +92,7 @@ export async function deleteArtifacts(
   ).executeTakeFirst();
   if (numUpdatedRows > 0n) {
     await forgetAllObjects(db, which);
-    await endVersions(db, at, 'uuid' in which ? { artifact: which.uuid, first: 0, last: Number.MAX_SAFE_INTEGER } : which);
+    await dropVersions(db, at, all);
   }
   return Number(numUpdatedRows);
 }

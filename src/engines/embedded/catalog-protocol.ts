@@ -27,7 +27,7 @@ export const methods: { readonly [Noun in keyof Catalog]: Readonly<Record<keyof 
   contents: { get: 'read', bytes: 'read', toScrub: 'read', list: 'read', mark: 'write', known: 'read', totals: 'read' },
   buckets: {
     create: 'write', get: 'read', list: 'read', change: 'write', remove: 'write', usage: 'read', object: 'read', objects: 'read', versions: 'read',
-    describe: 'write', retire: 'write', removeVersion: 'write',
+    describe: 'write', hold: 'write', retain: 'write', retire: 'write', removeVersion: 'write',
   },
   parts: { begin: 'write', get: 'read', list: 'read', put: 'write', parts: 'read', end: 'write', idle: 'read', forget: 'write' },
   ledgers: { get: 'read', setLimits: 'write', spend: 'write' },

@@ -5,7 +5,7 @@ import { isFieldName } from '../../http/header-fields.ts';
 import { headerOf, keptHeader, keptHeaders, type Call } from './call.ts';
 import { checksumHeaders, type Checksums } from './checksums.ts';
 import { S3Error } from './errors.ts';
-import { lockHeaders, type Retention } from './lock.ts';
+import { lockHeaders } from './lock.ts';
 
 export interface About {
   readonly type: string;
@@ -22,8 +22,6 @@ export interface About {
   /** Who else may do what with it. */
   readonly acl?: Acl;
   readonly tags?: Readonly<Record<string, string>>;
-  readonly retention?: Retention;
-  readonly held?: boolean;
 }
 
 /** Headers that are kept and sent again. */
@@ -83,7 +81,7 @@ export function plainFacts(md5: string): { readonly etag: string; readonly about
 
 /** What is kept of an object that a release pins: its bytes and their checksums. What its uploader said of it is of the object alone. */
 export function pinnedAbout(text: string): string {
-  const { owner: _, acl: __, tags: ___, retention: ____, held: _____, ...kept } = JSON.parse(text) as About;
+  const { owner: _, acl: __, tags: ___, ...kept } = JSON.parse(text) as About;
   return printAbout({ ...kept, headers: {}, meta: {} });
 }
 
@@ -102,7 +100,7 @@ export function objectHeaders(object: StoredObject, versioned: boolean): Record<
     ...Object.fromEntries(Object.entries(meta).map(([name, value]) => [`x-amz-meta-${name}`, value])),
     ...(missing > 0 ? { 'x-amz-missing-meta': missing } : {}),
     ...(versioned || object.versionId !== null ? { 'x-amz-version-id': object.versionId ?? 'null' } : {}),
-    ...lockHeaders(about),
+    ...lockHeaders(object),
     ...(about.tags && Object.keys(about.tags).length > 0 ? { 'x-amz-tagging-count': String(Object.keys(about.tags).length) } : {}),
   };
 }

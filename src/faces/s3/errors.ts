@@ -117,6 +117,7 @@ export function fromRefusal(refusal: Refusal): S3Error {
   if (reason === 'not_found') return notFound(refusal);
   if (reason === 'conflict' && details['occupied'] !== undefined) return new S3Error('BucketNotEmpty', 'The bucket you tried to delete is not empty');
   if (reason === 'conflict' && details['owned'] !== undefined) return new S3Error('BucketAlreadyExists', 'The requested bucket name is not available.');
+  if (details['locked'] !== undefined) return new S3Error('AccessDenied', 'Access Denied because object protected by object lock.');
   if (reason === 'conflict' && details['state'] === 'lock') {
     return new S3Error('InvalidBucketState', 'An Object Lock configuration is present on this bucket, so the versioning state cannot be changed.');
   }

@@ -30,3 +30,20 @@ export async function findObject(
   if (version) throw new S3Error('MethodNotAllowed', 'The specified method is not allowed against this resource.', {}, { ...headers, Allow: 'DELETE' });
   throw new S3Error('NoSuchKey', 'The specified key does not exist.', {}, headers);
 }
+
+const mostTries = 5;
+
+/**
+ * Changes what is kept with a version. Where the newest version was asked for and another took its place meanwhile, the change is
+ * of that one.
+ *
+ * @param find finds the version for somebody who may change it.
+ * @param change false when the version is gone.
+ */
+export async function changeVersion(call: Call, find: () => Promise<FoundObject>, change: (found: FoundObject) => Promise<boolean>): Promise<FoundObject> {
+  for (let turn = 1; turn <= mostTries; turn += 1) {
+    const found = await find();
+    if (await change(found)) return found;
+  }
+  throw new S3Error('OperationAborted', 'A conflicting conditional operation is currently in progress against this resource. Please try again.');
+}

@@ -1,6 +1,7 @@
 /** Lifecycle rules: what they say of an object, and the run that does it. */
 import type { Core } from '../../core/index.ts';
 import { SYSTEM, type Bucket, type Principal, type StoredObject } from '../../core/model.ts';
+import { isLockedRefusal } from '../../core/object-lock.ts';
 import { ownerOf } from '../../core/objects.ts';
 import { aboutOf } from './about.ts';
 import { settingOf } from './rights.ts';
@@ -64,7 +65,7 @@ function ruleOf(rule: Node): Rule {
 }
 
 /** When the newest version will go, as a header tells it; in real days, from the next midnight on. */
-export function expirationHeader(bucket: Bucket, object: Pick<StoredObject, 'key' | 'content' | 'createdAt'>, tags: Readonly<Record<string, string>>): Record<string, string> {
+export function expirationHeader(bucket: Bucket, object: Pick<StoredObject, 'key' | 'createdAt'> & { readonly content: Pick<NonNullable<StoredObject['content']>, 'size'> | null }, tags: Readonly<Record<string, string>>): Record<string, string> {
   const dated = rulesOf(bucket).filter((rule) => covers(rule, object.key, object.content?.size ?? 0, tags)).flatMap((rule) => {
     const at = rule.date ?? (rule.days === undefined ? undefined : Math.ceil((object.createdAt + rule.days * realDay) / realDay) * realDay);
     return at === undefined ? [] : [{ id: rule.id, at }];
@@ -96,10 +97,7 @@ async function expireObjects(core: Core, bucket: Bucket, rules: readonly Rule[],
   let versions: StoredObject[] = [];
   const settle = async (): Promise<void> => {
     for (const object of due(versions, rules, core.clock.now(), day)) {
-      if (isLocked(object, core.clock.now())) continue;
-      if (object.current && object.content) await core.objects.remove(as, bucket.name, object.key);
-      else await core.objects.removeVersion(as, bucket.name, object.key, object.versionId);
-      gone += 1;
+      if (await expire(core, as, object)) gone += 1;
     }
     versions = [];
   };
@@ -115,6 +113,20 @@ async function expireObjects(core: Core, bucket: Bucket, rules: readonly Rule[],
   }
   if (versions.length > 0) await settle();
   return gone;
+}
+
+/** Deletes a version that is due, if it still is what the rules looked at; object lock keeps one that it protects. */
+async function expire(core: Core, as: Principal, only: StoredObject): Promise<boolean> {
+  const { bucket, key, versionId } = only;
+  try {
+    const gone = only.current && only.content
+      ? await core.objects.remove(as, bucket, key, { only })
+      : await core.objects.removeVersion(as, bucket, key, versionId, { only });
+    return gone !== undefined;
+  } catch (error) {
+    if (isLockedRefusal(error)) return false;
+    throw error;
+  }
 }
 
 /** Which versions of one key are to go; they come newest first. */
@@ -142,12 +154,6 @@ async function abortUploads(core: Core, bucket: Bucket, rules: readonly Rule[], 
     aborted += 1;
   }
   return aborted;
-}
-
-function isLocked(object: StoredObject, now: number): boolean {
-  if (!object.content || object.current) return false;
-  const { retention, held } = aboutOf(object);
-  return held === true || (retention !== undefined && retention.until > now);
 }
 
 function covers({ prefix, tags, above, below }: Rule, key: string, size: number, has: Readonly<Record<string, string>>): boolean {

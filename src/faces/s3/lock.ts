@@ -1,67 +1,42 @@
-/** Object lock: versions that nobody may delete before a day, or while they are held. */
-import type { Bucket, StoredObject } from '../../core/model.ts';
-import { aboutOf, printAbout, type About } from './about.ts';
+/** Object lock: versions that nobody may delete before a day, or while they are held. The catalog keeps the rules. */
+import type { Bucket, Retention, StoredObject, VersionLock } from '../../core/model.ts';
+import { lockRuleOf, type LockRule } from '../../core/object-lock.ts';
 import { answer, headerOf, nothing, readDocument, type Call } from './call.ts';
 import { versionOf } from './conditions.ts';
 import { S3Error } from './errors.ts';
-import { findObject } from './finding.ts';
-import { allow, denied, may, settingOf } from './rights.ts';
+import { changeVersion, findObject } from './finding.ts';
+import { allow, may } from './rights.ts';
 import { elements, malformed, type Element } from './xml.ts';
 
-type Mode = 'GOVERNANCE' | 'COMPLIANCE';
-
-export interface Retention {
-  readonly mode: Mode;
-  /** Milliseconds since the epoch. */
-  readonly until: number;
-}
-
-/** What a bucket does with new objects. */
-interface LockSetting {
-  readonly mode?: Mode;
-  readonly days?: number;
-  readonly years?: number;
-}
-
-const day = 86_400_000;
-
-/** What a new version's lock is, by the request or by the bucket. */
-export function lockFrom(call: Call, bucket: Bucket): Pick<About, 'retention' | 'held'> {
+/** The object lock that a request asks for. Without a retention, the bucket's own applies when the version is made. */
+export function lockFrom(call: Call, bucket: Bucket): VersionLock {
   const [mode, until, hold] = ['x-amz-object-lock-mode', 'x-amz-object-lock-retain-until-date', 'x-amz-object-lock-legal-hold'].map((name) => headerOf(call, name));
-  const setting = settingOf<LockSetting>(bucket, 'lock');
-  if (!setting && (mode !== undefined || until !== undefined || hold !== undefined)) throw new S3Error('InvalidRequest', 'Bucket is missing Object Lock Configuration');
+  if (!lockRuleOf(bucket) && (mode !== undefined || until !== undefined || hold !== undefined)) throw new S3Error('InvalidRequest', 'Bucket is missing Object Lock Configuration');
   if ((mode === undefined) !== (until === undefined)) throw new S3Error('InvalidArgument', 'x-amz-object-lock-retain-until-date and x-amz-object-lock-mode must both be supplied');
   if (hold !== undefined && hold !== 'ON' && hold !== 'OFF') throw new S3Error('InvalidArgument', 'Legal Hold must be either of \'ON\' or \'OFF\'');
-  const held = hold === 'ON' ? { held: true } : {};
-  if (mode !== undefined) return { retention: { mode: modeOf(mode), until: dateOf(until!, call.core.clock.now()) }, ...held };
-  if (setting?.mode === undefined) return held;
-  const length = setting.days === undefined ? (setting.years ?? 0) * 365 : setting.days;
-  return { retention: { mode: setting.mode, until: call.core.clock.now() + length * day }, ...held };
-}
-
-/** Headers that tell of it. */
-export function lockHeaders({ retention, held }: About): Record<string, string> {
   return {
-    ...(retention ? { 'x-amz-object-lock-mode': retention.mode, 'x-amz-object-lock-retain-until-date': new Date(retention.until).toISOString() } : {}),
-    ...(held === undefined ? {} : { 'x-amz-object-lock-legal-hold': held ? 'ON' : 'OFF' }),
+    retention: mode === undefined ? null : { mode: modeOf(mode), until: dateOf(until!, call.core.clock.now()) },
+    held: hold === 'ON' ? true : null,
   };
 }
 
-/** @throws S3Error `AccessDenied` for a version that must not be deleted now. */
-export function demandUnlocked(call: Call, bucket: Bucket, object: StoredObject | undefined): void {
-  if (!object?.content) return;
-  const { retention, held } = aboutOf(object);
-  if (held) throw denied();
-  if (retention && retention.until > call.core.clock.now() && !(retention.mode === 'GOVERNANCE' && bypasses(call, bucket))) throw denied();
+/** Headers that tell of it. */
+export function lockHeaders({ content }: StoredObject): Record<string, string> {
+  const { retention = null, held = null } = content ?? {};
+  return {
+    ...(retention ? { 'x-amz-object-lock-mode': retention.mode, 'x-amz-object-lock-retain-until-date': new Date(retention.until).toISOString() } : {}),
+    ...(held === null ? {} : { 'x-amz-object-lock-legal-hold': held ? 'ON' : 'OFF' }),
+  };
 }
 
-function bypasses(call: Call, bucket: Bucket): boolean {
+/** Whether the request asks to bypass a GOVERNANCE retention, and may. */
+export function bypasses(call: Call, bucket: Bucket): boolean {
   return headerOf(call, 'x-amz-bypass-governance-retention')?.toLowerCase() === 'true' && may(call, 'BypassGovernanceRetention', bucket, {});
 }
 
 export async function getLockConfiguration(call: Call): Promise<void> {
   const { bucket } = await allow(call, 'GetBucketObjectLockConfiguration');
-  const setting = settingOf<LockSetting>(bucket, 'lock');
+  const setting = lockRuleOf(bucket);
   if (!setting) throw new S3Error('ObjectLockConfigurationNotFoundError', 'Object Lock configuration does not exist for this bucket');
   const { mode, days, years } = setting;
   answer(call, 'ObjectLockConfiguration', {
@@ -79,7 +54,7 @@ export async function putLockConfiguration(call: Call): Promise<void> {
   nothing(call, 200);
 }
 
-function ruleOf(rule: Element | undefined): LockSetting {
+function ruleOf(rule: Element | undefined): LockRule {
   if (!rule) return {};
   const wish = rule.one('DefaultRetention');
   if (!wish) throw malformed();
@@ -94,47 +69,48 @@ function ruleOf(rule: Element | undefined): LockSetting {
 
 export async function getRetention(call: Call): Promise<void> {
   const { object } = await findLockable(call, 'GetObjectRetention');
-  const { retention } = aboutOf(object);
+  const { retention = null } = object.content ?? {};
   if (!retention) throw new S3Error('NoSuchObjectLockConfiguration', 'The specified object does not have a ObjectLock configuration');
   answer(call, 'Retention', { Mode: retention.mode, RetainUntilDate: new Date(retention.until).toISOString() });
 }
 
 export async function putRetention(call: Call): Promise<void> {
-  const { object, bucket, as } = await findLockable(call, 'PutObjectRetention');
+  await findLockable(call, 'PutObjectRetention');
   const wish = await readDocument(call, 'Retention');
   const [mode, date] = [wish.value('Mode'), wish.value('RetainUntilDate')];
-  const about = aboutOf(object);
-  const before = about.retention;
-  const after = mode === undefined && date === undefined ? undefined : { mode: modeOf(mode ?? ''), until: dateOf(date ?? '', call.core.clock.now()) };
-  const weaker = before && before.until > call.core.clock.now() && (!after || after.until < before.until || (before.mode === 'COMPLIANCE' && after.mode !== 'COMPLIANCE') || (before.mode === 'GOVERNANCE' && after.mode !== before.mode));
-  if (weaker && !(before.mode === 'GOVERNANCE' && bypasses(call, bucket))) throw denied();
-  const { retention: _, ...rest } = about;
-  await call.core.objects.describe(as, object, printAbout(after ? { ...rest, retention: after } : rest));
+  const after: Retention | null = mode === undefined && date === undefined ? null : { mode: modeOf(mode ?? ''), until: dateOf(date ?? '', call.core.clock.now()) };
+  await changeVersion(
+    call, () => findLockable(call, 'PutObjectRetention'),
+    ({ object, bucket, as }) => call.core.objects.retain(as, object, after, bypasses(call, bucket)),
+  );
   nothing(call, 200);
 }
 
 export async function getLegalHold(call: Call): Promise<void> {
   const { object } = await findLockable(call, 'GetObjectLegalHold');
-  const { held } = aboutOf(object);
-  if (held === undefined) throw new S3Error('NoSuchObjectLockConfiguration', 'The specified object does not have a ObjectLock configuration');
+  const { held = null } = object.content ?? {};
+  if (held === null) throw new S3Error('NoSuchObjectLockConfiguration', 'The specified object does not have a ObjectLock configuration');
   answer(call, 'LegalHold', { Status: held ? 'ON' : 'OFF' });
 }
 
 export async function putLegalHold(call: Call): Promise<void> {
-  const { object, as } = await findLockable(call, 'PutObjectLegalHold');
+  await findLockable(call, 'PutObjectLegalHold');
   const status = (await readDocument(call, 'LegalHold')).value('Status');
   if (status !== 'ON' && status !== 'OFF') throw malformed();
-  await call.core.objects.describe(as, object, printAbout({ ...aboutOf(object), held: status === 'ON' }));
+  await changeVersion(
+    call, () => findLockable(call, 'PutObjectLegalHold'),
+    ({ object, as }) => call.core.objects.hold(as, object, status === 'ON'),
+  );
   nothing(call, 200);
 }
 
 async function findLockable(call: Call, action: Parameters<typeof findObject>[1]): ReturnType<typeof findObject> {
   const found = await findObject(call, action, versionOf(call));
-  if (found.bucket.settings['lock'] === undefined) throw new S3Error('InvalidRequest', 'Bucket is missing Object Lock Configuration');
+  if (!lockRuleOf(found.bucket)) throw new S3Error('InvalidRequest', 'Bucket is missing Object Lock Configuration');
   return found;
 }
 
-function modeOf(text: string): Mode {
+function modeOf(text: string): Retention['mode'] {
   if (text !== 'GOVERNANCE' && text !== 'COMPLIANCE') throw malformed();
   return text;
 }

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { wholeBody } from '../../core/ingest.ts';
-import type { Multipart, Part, Principal } from '../../core/model.ts';
+import type { Multipart, Part, Principal, Retention } from '../../core/model.ts';
 import type { Digest } from '../../kit/digest.ts';
 import { combineCrcs } from '../../kit/combine-crc.ts';
 import { newHash } from '../../kit/hashing.ts';
@@ -24,6 +24,9 @@ interface Begun extends Omit<About, 'checksums' | 'parts' | 'checksumType'> {
   /** The algorithm of the parts' checksums. */
   readonly algorithm?: string;
   readonly checksumType?: string;
+  /** The object lock that was asked for. */
+  readonly retention?: Retention;
+  readonly held?: boolean;
 }
 
 /** What came with a part. */
@@ -38,11 +41,14 @@ const leastPart = 5 * 1024 * 1024;
 
 export async function createMultipart(call: Call): Promise<void> {
   const { core, bucket, key } = call;
-  const { as, about } = await newObject(call);
+  const { as, about, lock } = await newObject(call);
   const algorithm = algorithmNamed(headerOf(call, 'x-amz-checksum-algorithm'));
   const type = typeNamed(headerOf(call, 'x-amz-checksum-type'), algorithm);
   refuseChecksums((header) => headerOf(call, header));
-  const begun: Begun = { ...about, ...(algorithm === undefined || type === undefined ? {} : { algorithm, checksumType: type }) };
+  const begun: Begun = {
+    ...about, ...(lock.retention ? { retention: lock.retention } : {}), ...(lock.held === null ? {} : { held: lock.held }),
+    ...(algorithm === undefined || type === undefined ? {} : { algorithm, checksumType: type }),
+  };
   const { id } = await core.parts.begin(as, bucket, key, JSON.stringify(begun));
   const headers: Record<string, string> = algorithm === undefined || type === undefined
     ? {} : { 'x-amz-checksum-algorithm': algorithm.toUpperCase(), 'x-amz-checksum-type': type };
@@ -140,10 +146,10 @@ export async function completeMultipart(call: Call): Promise<void> {
   const etag = `${createHash('md5').update(Buffer.concat(parts.map((part) => Buffer.from(part.etag, 'hex')))).digest('hex')}-${parts.length}`;
   const checksums = await checksumsOf(begun, parts);
   demandWhole(call, begun, parts, checksums);
-  const { algorithm: _, ...said } = begun;
+  const { algorithm: _, retention = null, held = null, ...said } = begun;
   const about: About = { ...said, checksums, parts: parts.map((part) => ({ number: part.number, size: part.size, checksums: aboutPart(part).checksums })) };
   const completed = { etag, checksums, checksumType: begun.checksumType ?? (checksums[usualChecksum] === undefined ? null : 'FULL_OBJECT') };
-  const { versionId } = await core.parts.complete(as, multipart, parts, { bucket, key, conditions: conditionsOf(call) }, { etag, about: printAbout(about) },
+  const { versionId } = await core.parts.complete(as, multipart, parts, { bucket, key, conditions: conditionsOf(call) }, { etag, about: printAbout(about), lock: { retention, held } },
     (put) => JSON.stringify({ ...completed, versionId: put.versionId } satisfies Completed));
   tellCompleted(call, { ...completed, versionId });
 }

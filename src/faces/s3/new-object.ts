@@ -1,5 +1,5 @@
 /** What is kept with an object that a request brings, and whether it may bring it. */
-import type { Bucket } from '../../core/model.ts';
+import type { Bucket, VersionLock } from '../../core/model.ts';
 import { aboutFrom, type About } from './about.ts';
 import { aclFromHeaders, type Acl } from './acl.ts';
 import { headerOf, type Call } from './call.ts';
@@ -11,6 +11,7 @@ import { tagsOf, type Tags } from './tags.ts';
 
 export interface NewObject extends Allowed {
   readonly about: Omit<About, 'checksums'>;
+  readonly lock: VersionLock;
 }
 
 /** @param tags where they do not come in a header. */
@@ -19,10 +20,10 @@ export async function newObject(call: Call, tags: Tags | undefined = tagsOf(call
   const owner = ownerIn(bucket, call, header('x-amz-acl'));
   const acl = await aclOf(call, bucket, owner, header);
   const about = {
-    ...aboutFrom(call), ...lockFrom(call, bucket),
+    ...aboutFrom(call),
     ...(owner === bucket.namespace ? {} : { owner }), ...(acl ? { acl } : {}), ...(tags ? { tags } : {}),
   };
-  return { bucket, as, about };
+  return { bucket, as, about, lock: lockFrom(call, bucket) };
 }
 
 /** Whose an object is that somebody puts into another's bucket. */

@@ -12,7 +12,7 @@ import { conditionsOf, conditionsOfRead,  conditionsOfDeletion, deletionConditio
 import { fromRefusal, S3Error } from './errors.ts';
 import { findObject } from './finding.ts';
 import { expirationHeader } from './lifecycle.ts';
-import { demandUnlocked } from './lock.ts';
+import { bypasses } from './lock.ts';
 import { newObject } from './new-object.ts';
 import { allow, refuseEarly } from './rights.ts';
 import { tagsOf } from './tags.ts';
@@ -20,7 +20,7 @@ import { elements, malformed, type Element, type Xml } from './xml.ts';
 
 export async function putObject(call: Call): Promise<void> {
   const { core, bucket: name, key } = call;
-  const { as, about, bucket } = await newObject(call);
+  const { as, about, bucket, lock } = await newObject(call);
   const request = { bucket: name, key, conditions: conditionsOf(call) };
   await core.objects.demandPut(as, request);
   demandFullObject(headerOf(call, 'x-amz-checksum-type'));
@@ -30,10 +30,10 @@ export async function putObject(call: Call): Promise<void> {
     measure: promised.measure,
     describe: (measured) => {
       checksums = verify(measured);
-      return { etag: etagOf(measured), about: printAbout({ ...about, checksums }) };
+      return { etag: etagOf(measured), about: printAbout({ ...about, checksums }), lock };
     },
   });
-  const expiration = expirationHeader(bucket, { key, content: { blob: put.blob, size: body.length ?? 0, etag: put.etag, about: '' }, createdAt: core.clock.now() }, about.tags ?? {});
+  const expiration = expirationHeader(bucket, { key, content: { size: body.length ?? 0 }, createdAt: core.clock.now() }, about.tags ?? {});
   nothing(call, 200, { ETag: `"${put.etag}"`, ...expiration, ...checksumHeaders(checksums, undefined), ...(put.versionId === null ? {} : { 'x-amz-version-id': put.versionId }) });
 }
 
@@ -107,8 +107,9 @@ async function remove(call: Call, key: string, version: ReturnType<typeof versio
   const { core, bucket: name } = call;
   const object = version ? await core.objects.peek(name, key, version) : undefined;
   const { bucket, as } = await allow(call, version ? 'DeleteObjectVersion' : 'DeleteObject', { key, object });
-  demandUnlocked(call, bucket, object);
-  return version ? core.objects.removeVersion(as, name, key, version.id, conditions) : core.objects.remove(as, name, key, conditions);
+  return version
+    ? core.objects.removeVersion(as, name, key, version.id, { conditions, bypass: bypasses(call, bucket) })
+    : core.objects.remove(as, name, key, { conditions });
 }
 
 function deletionHeaders(gone: StoredObject | undefined, versioned: boolean): Record<string, string> {
@@ -162,7 +163,7 @@ export async function copyObject(call: Call): Promise<void> {
   const source = await sourceOf(call);
   const before = aboutOf(source.object);
   const tags = tagging === 'REPLACE' ? tagsOf(call) : before.tags;
-  const { bucket, as, about } = await newObject(call, tags);
+  const { bucket, as, about, lock } = await newObject(call, tags);
   const unchanged = metadata === 'COPY' && tagging === 'COPY' && algorithm === undefined;
   if (unchanged && source.bucket === name && source.key === key && source.version === undefined) {
     throw new S3Error('InvalidRequest', 'This copy request is illegal because it is trying to copy an object to itself without changing the object\'s metadata, storage class, website redirect location or encryption attributes.');
@@ -171,7 +172,7 @@ export async function copyObject(call: Call): Promise<void> {
   const kept: About = { ...about, type, headers, meta, ...(await copiedChecksums(call, source, algorithm)) };
   // What came in parts keeps the tag of the parts: nobody can tell it from its bytes.
   const { etag } = source.object.content!;
-  const put = await core.objects.copy(as, { bucket: name, key, conditions: conditionsOf(call) }, source.blob.uuid, { etag, about: printAbout(kept) });
+  const put = await core.objects.copy(as, { bucket: name, key, conditions: conditionsOf(call) }, source.blob.uuid, { etag, about: printAbout(kept), lock });
   answer(call, 'CopyObjectResult', { LastModified: new Date(core.clock.now()).toISOString(), ETag: `"${etag}"`, ...checksumElements(kept.checksums, kept.checksumType) }, {
     ...(bucket.versioning === 'off' ? {} : { 'x-amz-version-id': put.versionId ?? 'null' }),
     ...(source.object.versionId === null ? {} : { 'x-amz-copy-source-version-id': source.object.versionId }),

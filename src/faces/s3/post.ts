@@ -109,11 +109,11 @@ class Door implements StorageEngine {
     const { who, policy } = await authorise(this.#call, new Map([...fields, ['key', key]]));
     const call: Call = { ...this.#call, key, fields, who };
     const tagging = fields.get('tagging');
-    const { as, about } = await newObject(call, tagging === undefined ? undefined : tagsFrom(parse(tagging, 'Tagging')), (name) => (name === 'x-amz-acl' ? fields.get('acl') : undefined) ?? headerOf(call, name));
+    const { as, about, lock } = await newObject(call, tagging === undefined ? undefined : tagsFrom(parse(tagging, 'Tagging')), (name) => (name === 'x-amz-acl' ? fields.get('acl') : undefined) ?? headerOf(call, name));
     const promised = new Promised((name) => headerOf(call, name), undefined);
     const put = await call.core.objects.put(as, { bucket: call.bucket, key, conditions: {} }, new Bounded(new PartBody(file.stream), policy), {
       measure: promised.measure,
-      describe: (measured) => ({ etag: etagOf(measured), about: printAbout({ ...about, checksums: promised.verify(measured, new Map()) }) }),
+      describe: (measured) => ({ etag: etagOf(measured), about: printAbout({ ...about, checksums: promised.verify(measured, new Map()) }), lock }),
     });
     return { key, etag: put.etag, fields };
   }

@@ -1,10 +1,9 @@
 /** What is set on a bucket: lists, policy, ownership, public access, lifecycle. Also the lists of objects. */
-import { aboutOf, printAbout } from './about.ts';
 import { aclFromHeaders, isPublicAcl, parseAcl, renderAcl, type Acl } from './acl.ts';
 import { answer, headerOf, nothing, readDocument, readText, type Call } from './call.ts';
 import { versionOf } from './conditions.ts';
 import { S3Error, type S3Code } from './errors.ts';
-import { findObject } from './finding.ts';
+import { changeVersion, findObject } from './finding.ts';
 import type { Node } from './lifecycle.ts';
 import { isPublicPolicy, parsePolicy, type Policy } from './policy.ts';
 import { allow, bucketAcl, denied, objectAcl, ownershipOf, settingOf, type Action, type PublicAccess } from './rights.ts';
@@ -36,9 +35,14 @@ export async function getObjectAcl(call: Call): Promise<void> {
 }
 
 export async function putObjectAcl(call: Call): Promise<void> {
-  const { bucket, object, as } = await findObject(call, 'PutObjectAcl', versionOf(call));
-  const acl = await askedAcl(call, bucket, objectAcl(bucket, object).owner);
-  await call.core.objects.describe(as, object, printAbout({ ...aboutOf(object), acl }));
+  const { bucket, object } = await findObject(call, 'PutObjectAcl', versionOf(call));
+  const { owner } = objectAcl(bucket, object);
+  const acl = await askedAcl(call, bucket, owner);
+  await changeVersion(call, () => findObject(call, 'PutObjectAcl', versionOf(call)), async (found) => {
+    // Another's object may have taken its place: the list names the owner of the one that was there.
+    if (objectAcl(found.bucket, found.object).owner !== owner) throw denied();
+    return call.core.objects.describe(found.as, found.object, 'acl', JSON.stringify(acl));
+  });
   nothing(call, 200);
 }
 

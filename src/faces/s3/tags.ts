@@ -1,11 +1,11 @@
 /** Tags of objects and buckets. */
 import { isStorable } from '../../kit/text.ts';
 import { answer, headerOf, nothing, readDocument, type Call } from './call.ts';
-import { aboutOf, printAbout } from './about.ts';
+import { aboutOf } from './about.ts';
 import { versionOf } from './conditions.ts';
 import { S3Error } from './errors.ts';
 import { allow, refuseEarly, settingOf } from './rights.ts';
-import { findObject } from './finding.ts';
+import { changeVersion, findObject } from './finding.ts';
 import { elements, malformed, type Element, type Xml } from './xml.ts';
 
 export type Tags = Readonly<Record<string, string>>;
@@ -65,15 +65,18 @@ export async function getObjectTagging(call: Call): Promise<void> {
 export async function putObjectTagging(call: Call): Promise<void> {
   await refuseEarly(call, () => findObject(call, 'PutObjectTagging', versionOf(call)));
   const tags = tagsFrom(await readDocument(call, 'Tagging'));
-  const { object, as } = await findObject(call, 'PutObjectTagging', versionOf(call), { tags });
-  await call.core.objects.describe(as, object, printAbout({ ...aboutOf(object), tags }));
+  const { object } = await changeVersion(
+    call, () => findObject(call, 'PutObjectTagging', versionOf(call), { tags }),
+    (found) => call.core.objects.describe(found.as, found.object, 'tags', JSON.stringify(tags)),
+  );
   nothing(call, 200, object.versionId === null ? {} : { 'x-amz-version-id': object.versionId });
 }
 
 export async function deleteObjectTagging(call: Call): Promise<void> {
-  const { object, as } = await findObject(call, 'DeleteObjectTagging', versionOf(call));
-  const { tags: _, ...about } = aboutOf(object);
-  await call.core.objects.describe(as, object, printAbout(about));
+  await changeVersion(
+    call, () => findObject(call, 'DeleteObjectTagging', versionOf(call)),
+    ({ object, as }) => call.core.objects.describe(as, object, 'tags', null),
+  );
   nothing(call, 204);
 }
 

@@ -15,7 +15,7 @@ export function bucketContract(scene: () => Scene): void {
   /** Puts `text` under a key; answers why not, or nothing. */
   async function put(bucket: Bucket, key: string, text: string, more: Partial<ObjectFacts> = {}): Promise<string | undefined> {
     const upload = await scene().upload(bucket.namespace, text.length);
-    const object: ObjectFacts = { bucket: bucket.name, key, versionId: bucket.versioning === 'enabled' ? randomUUID() : null, etag: `etag of ${text}`, about: `{"text":"${text}"}`, conditions: {}, ...more };
+    const object: ObjectFacts = { bucket: bucket.name, key, versionId: randomUUID(), etag: `etag of ${text}`, about: `{"text":"${text}"}`, lock: { retention: null, held: null }, conditions: {}, ...more };
     const source = { kind: 'upload', upload, content: contentOf(text), mediaType: 'text/plain' } as const;
     const publication = scene().publication(bucket.namespace, `${bucket.name}/${key}`, source, { sourceUrl: `s3://${bucket.name}/${key}` });
     const published = await catalog().artifacts.publish({ ...publication, object });
@@ -123,16 +123,16 @@ export function bucketContract(scene: () => Scene): void {
             if (step === 'suspend' && bucket.versioning === 'off') continue;
             bucket = (await buckets().change(name, { versioning: step === 'enable' ? 'enabled' : 'suspended' }, eventOf('bucket', name)))!;
           } else if (step === 'put') {
-            const versionId = bucket.versioning === 'enabled' ? randomUUID() : null;
+            const versionId = randomUUID();
             expect(await put(bucket, 'k', `t${turn % 4}`, { versionId })).toBeUndefined();
-            add(versionId, `t${turn % 4}`);
+            add(bucket.versioning === 'enabled' ? versionId : null, `t${turn % 4}`);
           } else if (step === 'retire') {
             const retired = await retire(bucket, 'k');
             if (bucket.versioning === 'off') model = [];
             else add(retired.kind === 'marked' ? retired.object.versionId : null, null);
           } else {
             const one = model[pick % Math.max(model.length, 1)];
-            const removed = await buckets().removeVersion(name, 'k', one ? one.id : null, {}, 20, eventOf('bucket', name));
+            const removed = await buckets().removeVersion({ bucket: name, key: 'k', id: one ? one.id : null, conditions: {}, bypass: false, at: 20, event: eventOf('bucket', name) });
             expect(removed.kind).toBe(one ? 'gone' : 'absent');
             model = model.filter((other) => other !== one);
           }

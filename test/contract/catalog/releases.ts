@@ -21,7 +21,7 @@ export function releaseContract(scene: () => Scene): void {
   async function fill(slot: Slot, text: string): Promise<string> {
     const upload = await scene().upload('alpha', text.length);
     const source = { kind: 'upload', upload, content: contentOf(text), mediaType: 'text/plain' } as const;
-    const object = { bucket: slot.bucket, key: slot.key, versionId: null, etag: 'etag', about: '{}', conditions: {} };
+    const object = { bucket: slot.bucket, key: slot.key, versionId: randomUUID(), etag: 'etag', about: '{}', lock: { retention: null, held: null }, conditions: {} };
     const publication = scene().publication('alpha', `${slot.bucket}/${slot.key}`, source, { sourceUrl: `s3://${slot.bucket}/${slot.key}` });
     return done(await catalog().artifacts.publish({ ...publication, object })).blob;
   }
@@ -85,7 +85,7 @@ export function releaseContract(scene: () => Scene): void {
       const pinned = async () => (await catalog().buckets.object('kept', slot.key, { id: slot.id }))?.content?.size;
       expect([await pinned(), (await catalog().buckets.object('kept', slot.key))?.content?.size]).toEqual([5, 6]);
       await catalog().buckets.retire({ bucket: 'kept', key: slot.key, conditions: {}, fresh: { artifact: randomUUID(), version: randomUUID() }, at: 20, event: eventOf('bucket', 'kept') });
-      await catalog().buckets.removeVersion('kept', slot.key, slot.id, {}, 20, eventOf('bucket', 'kept'));
+      await catalog().buckets.removeVersion({ bucket: 'kept', key: slot.key, id: slot.id, conditions: {}, bypass: false, at: 20, event: eventOf('bucket', 'kept') });
       await catalog().blobs.sweep(1000, 100);
       expect([await pinned(), await catalog().buckets.object('kept', slot.key), await catalog().buckets.remove('kept', eventOf('bucket', 'kept'))]).toEqual([5, undefined, 'occupied']);
       expect(await catalog().buckets.object('kept', 'other', { id: slot.id })).toBeUndefined();
