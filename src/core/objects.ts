@@ -218,6 +218,11 @@ function newVersionId(): string {
   return newId().replaceAll('-', '');
 }
 
+/** Whether a version could be called so. */
+export function isVersionId(text: string): boolean {
+  return /^[0-9a-f]{32}$/.test(text);
+}
+
 /** Whether a body is over so soon that it needs no record, and no room kept for it, while it comes. */
 function isBrief(body: Body): body is Body & { readonly length: number } {
   return body.length !== undefined && body.length <= brief;

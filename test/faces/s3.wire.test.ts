@@ -188,7 +188,7 @@ describe('requests', () => {
   test('for what is not done here are refused, and never taken for something else', async () => {
     const signed = await getSignedUrl(s3, new GetObjectCommand({ Bucket, Key: 'open' }), { expiresIn: 60 });
     expect(signed).toContain('X-Amz-Signature');
-    for (const [method, path] of [['GET', '?inventory'], ['PUT', '?notification'], ['PUT', '?logging'], ['GET', '/open?torrent'], ['POST', '/open?select&select-type=2'], ['PUT', '/open?restore']] as const) {
+    for (const [method, path] of [['PUT', '?inventory&id=x'], ['PUT', '?notification'], ['PUT', '?logging'], ['GET', '/open?torrent'], ['POST', '/open?select&select-type=2'], ['POST', '/open?restore']] as const) {
       const answer = await fetch(`${world.s3Url}/${Bucket}${path}`, { method });
       expect([answer.status, codeOf(await answer.text())]).toEqual([501, 'NotImplemented']);
     }

@@ -46,7 +46,7 @@ export function presignByHand(request: HandRequest, expires = 60): string {
   const own = {
     'X-Amz-Algorithm': 'AWS4-HMAC-SHA256', 'X-Amz-Credential': `${key.accessKeyId}/${signing.scope}`, 'X-Amz-Date': signing.date, 'X-Amz-Expires': String(expires), 'X-Amz-SignedHeaders': 'host',
   };
-  const query = [...Object.entries(own), ...url.searchParams].map(([name, value]) => `${escape(name)}=${escape(value)}`).toSorted().join('&');
+  const query = [...Object.entries(own), ...url.searchParams].toSorted(([a, x], [b, y]) => (a === b ? (x < y ? -1 : 1) : a < b ? -1 : 1)).map(([name, value]) => `${escape(name)}=${escape(value)}`).join('&');
   return `${url.origin}${url.pathname}?${query}&X-Amz-Signature=${signatureOf(signing, request, query, { host: url.host }, 'UNSIGNED-PAYLOAD')}`;
 }
 

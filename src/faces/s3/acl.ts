@@ -1,7 +1,8 @@
 /** Access control lists, as S3 has them: who may do what, canned or named one by one. */
 import type { Core } from '../../core/index.ts';
 import { S3Error } from './errors.ts';
-import { elements, escape, malformed, type Element, type Elements, type Xml } from './xml.ts';
+import type { accessControlPolicy } from './documents.ts';
+import { elements, escape, type Elements, type Xml } from './xml.ts';
 
 export type Permission = 'READ' | 'WRITE' | 'READ_ACP' | 'WRITE_ACP' | 'FULL_CONTROL';
 
@@ -70,20 +71,10 @@ export async function aclFromHeaders(core: Core, header: (name: string) => strin
 }
 
 /** @throws S3Error for a list that makes no sense, or names another owner. */
-export async function parseAcl(core: Core, document: Element, owner: string): Promise<Acl> {
-  const list = document.one('AccessControlList');
-  const named = document.one('Owner')?.value('ID');
-  if (!list || named === undefined) throw malformed();
-  if (named !== owner) throw new S3Error('AccessDenied', 'Access Denied');
+export async function aclFrom(core: Core, { Owner, AccessControlList }: ReturnType<typeof accessControlPolicy.read>, owner: string): Promise<Acl> {
+  if (Owner.ID !== owner) throw new S3Error('AccessDenied');
   const grants: AclGrant[] = [];
-  for (const grant of list.all('Grant')) {
-    const permission = permissions.find((one) => one === grant.value('Permission')?.trim());
-    const grantee = grant.one('Grantee');
-    if (!permission || !grantee) throw malformed();
-    const [kind, value] = (['ID', 'URI', 'EmailAddress'] as const).map((name) => [name.toLowerCase(), grantee.value(name)] as const).find(([, text]) => text !== undefined) ?? [];
-    if (kind === undefined || value === undefined) throw malformed();
-    grants.push({ grantee: await granteeOf(core, kind, value.trim()), permission });
-  }
+  for (const { Grantee: { kind, value }, Permission: permission } of AccessControlList.Grant) grants.push({ grantee: await granteeOf(core, kind, value), permission });
   return { owner, grants };
 }
 

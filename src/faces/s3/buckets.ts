@@ -2,17 +2,26 @@ import { grants } from '../../core/access.ts';
 import { Refusal } from '../../core/refusal.ts';
 import { send } from '../../http/answering.ts';
 import { aclFromHeaders, person } from './acl.ts';
-import { answer, headerOf, nothing, readDocument, readText, type Call } from './call.ts';
-import { parseCors, renderCors } from './cors.ts';
-import { S3Error } from './errors.ts';
-import { maxOf } from './listing.ts';
+import { answer, flagOf, headerOf, nothing, readDocument, readText, type Call } from './call.ts';
+import { corsRulesOf, renderCors } from './cors.ts';
+import * as documents from './documents.ts';
+import { invalidArgument, S3Error } from './errors.ts';
 import { allow, denied } from './rights.ts';
 import { demandOwnership } from './settings.ts';
-import { elements, malformed, parse } from './xml.ts';
+import { bucketTags } from './tags.ts';
+import { elements } from './xml.ts';
+
+/** A body without a document says as much as an empty one. */
+const empty = { name: 'CreateBucketConfiguration', text: '', children: [] };
+
+/** Buckets in one page. */
+const mostBuckets = 10_000;
 
 export async function listBuckets(call: Call): Promise<void> {
   const { core, who, query } = call;
-  const max = query.has('max-buckets') ? maxOf(query.get('max-buckets')) : 10_000;
+  const asked = query.get('max-buckets');
+  const max = asked === undefined ? mostBuckets : Number(/^\d{1,5}$/.test(asked) ? asked : 0);
+  if (max < 1 || max > mostBuckets) throw invalidArgument('Argument max-buckets must be an integer between 1 and 10000.', 'max-buckets', asked!);
   const prefix = query.get('prefix') ?? '';
   const token = query.get('continuation-token');
   const found = [];
@@ -33,13 +42,15 @@ export async function listBuckets(call: Call): Promise<void> {
 
 export async function createBucket(call: Call): Promise<void> {
   const { core, who, bucket: name, region } = call;
-  const text = await readText(call);
-  if (text.trim() !== '') {
-    const place = parse(text, 'CreateBucketConfiguration').value('LocationConstraint')?.trim() ?? '';
-    if (place !== '' && place !== region) throw new S3Error('InvalidLocationConstraint', `The location constraint must be ${region}, or nothing`);
-  }
+  const space = headerOf(call, 'x-amz-bucket-namespace');
+  if (space !== undefined && space !== 'global') throw new S3Error('NotImplemented', 'This server has one namespace of buckets.', { Header: 'x-amz-bucket-namespace' });
+  const { size, read } = documents.createBucketConfiguration;
+  const text = await readText(call, size);
+  const { LocationConstraint: place = '', Tags } = text.trim() === '' ? read(empty) : documents.readAs(documents.createBucketConfiguration, text);
+  if (place !== '' && place !== region) throw new S3Error('InvalidLocationConstraint', `The location constraint must be ${region}, or nothing`, { LocationConstraint: place });
   if (who.namespace === '' || !grants(who, 'admin', name)) throw denied();
-  const settings = await settingsFrom(call);
+  const tags = Tags === undefined || Tags.Tag.length === 0 ? {} : { tags: JSON.stringify(bucketTags(Tags)) };
+  const settings: Record<string, string> = { ...(await settingsFrom(call)), ...tags };
   const versioning = settings['lock'] === undefined ? 'off' : 'enabled';
   try {
     await core.buckets.create(who, name, { settings, versioning });
@@ -49,7 +60,7 @@ export async function createBucket(call: Call): Promise<void> {
     const there = own ? (await core.buckets.peek(name))?.settings : undefined;
     if (!there || (settings['acl'] ?? there['acl']) !== there['acl'] || (there['acl'] !== undefined && settings['acl'] === undefined)) throw error;
   }
-  nothing(call, 200, { Location: `/${name}` });
+  nothing(call, 200, { 'Location': `/${name}`, 'x-amz-bucket-arn': arnOf(name) });
 }
 
 /** What the headers set on a new bucket. */
@@ -62,13 +73,17 @@ async function settingsFrom(call: Call): Promise<Record<string, string>> {
   return {
     ...(acl ? { acl: JSON.stringify(acl) } : {}),
     ...(ownership === undefined ? {} : { ownership }),
-    ...(headerOf(call, 'x-amz-bucket-object-lock-enabled')?.toLowerCase() === 'true' ? { lock: '{}' } : {}),
+    ...(flagOf(call, 'x-amz-bucket-object-lock-enabled') ? { lock: '{}' } : {}),
   };
 }
 
 export async function headBucket(call: Call): Promise<void> {
   await allow(call, 'ListBucket');
-  nothing(call, 200, { 'x-amz-bucket-region': call.region });
+  nothing(call, 200, { 'x-amz-bucket-region': call.region, 'x-amz-bucket-arn': arnOf(call.bucket) });
+}
+
+function arnOf(bucket: string): string {
+  return `arn:aws:s3:::${bucket}`;
 }
 
 export async function deleteBucket(call: Call): Promise<void> {
@@ -91,8 +106,7 @@ export async function getVersioning(call: Call): Promise<void> {
 
 export async function putVersioning(call: Call): Promise<void> {
   const { bucket, as } = await allow(call, 'PutBucketVersioning');
-  const status = (await readDocument(call, 'VersioningConfiguration')).value('Status')?.trim();
-  if (status !== 'Enabled' && status !== 'Suspended') throw malformed();
+  const { Status: status } = await readDocument(call, documents.versioningConfiguration);
   if (status === 'Suspended' && bucket.settings['lock'] !== undefined) throw new S3Error('InvalidBucketState', 'An Object Lock configuration is present on this bucket, so the versioning state cannot be changed.');
   await call.core.buckets.change(as, bucket.name, { versioning: status === 'Enabled' ? 'enabled' : 'suspended' });
   nothing(call, 200);
@@ -106,7 +120,7 @@ export async function getCors(call: Call): Promise<void> {
 
 export async function putCors(call: Call): Promise<void> {
   const { bucket, as } = await allow(call, 'PutBucketCORS');
-  const rules = parseCors(await readDocument(call, 'CORSConfiguration'));
+  const rules = corsRulesOf(await readDocument(call, documents.corsConfiguration));
   await call.core.buckets.change(as, bucket.name, { set: { cors: JSON.stringify(rules) } });
   nothing(call, 200);
 }

@@ -10,12 +10,13 @@ import type { Lifetime } from '../../http/lifetime.ts';
 import type { Digest } from '../../kit/digest.ts';
 import { newHash } from '../../kit/hashing.ts';
 import { isOfNothing, Promised, type Checksums, type HeaderOf } from './checksums.ts';
-import { S3Error } from './errors.ts';
+import { readAs, type Document } from './documents.ts';
+import { invalidArgument, S3Error } from './errors.ts';
 import type { Known } from './known.ts';
 import { ChunkDecoder, isChunked } from './signing/chunks.ts';
 import type { Signed } from './signing/verify.ts';
 import { utf8 } from '../../kit/text.ts';
-import { document, malformed, parse, type Element, type Elements } from './xml.ts';
+import { document, malformed, type Elements } from './xml.ts';
 
 /** What every operation works with. */
 export interface Desk {
@@ -25,8 +26,6 @@ export interface Desk {
   readonly onSent: (bytes: number) => void;
 }
 
-/** Bytes that a document in a body may have: a thousand keys to delete, of a thousand bytes each, escaped. */
-const largestDocument = 8 * 1024 * 1024;
 /** Bytes that one body may bring. */
 const largestBody = 5 * 1024 ** 3;
 
@@ -52,6 +51,12 @@ export interface Call extends Desk {
   readonly fields?: ReadonlyMap<string, string>;
 }
 
+/** Lower-case names of all headers, and of what stands for headers in the query of a presigned URL. */
+export function requestHeaders(req: Request, query: readonly (readonly [name: string, value: string])[], presigned: boolean): string[] {
+  const hoisted = presigned ? query.map(([name]) => name.toLowerCase()).filter((name) => name.startsWith('x-amz-')) : [];
+  return [...new Set([...Object.keys(req.headers), ...hoisted])];
+}
+
 /** A header, or what stands for it: a field of a form, a parameter of a presigned URL. */
 export function headerOf(call: Call, name: string): string | undefined {
   return lookUp(call, name)?.value;
@@ -73,6 +78,14 @@ function lookUp({ req, signed, query, fields }: Call, name: string): Found | und
 function parameterOf(query: ReadonlyMap<string, string>, name: string): string | undefined {
   for (const [other, text] of query) if (other.toLowerCase() === name) return text;
   return undefined;
+}
+
+/** A header that is true or false; absent, it is false. @throws S3Error `InvalidArgument` */
+export function flagOf(call: Call, name: string): boolean {
+  const value = headerOf(call, name);
+  if (value === undefined || /^false$/i.test(value)) return false;
+  if (!/^true$/i.test(value)) throw invalidArgument(`${name} must be true or false.`, name, value);
+  return true;
 }
 
 /** Whether a header's value is in the query of a presigned URL alone. */
@@ -180,13 +193,14 @@ class Unchunked implements Body {
 }
 
 /** The document in a body, which is checked like any other body. */
-export async function readDocument(call: Call, root: string, header?: HeaderOf): Promise<Element> {
-  return parse(await readText(call, header), root);
+export async function readDocument<T>(call: Call, document: Document<T>, header?: HeaderOf): Promise<T> {
+  return readAs(document, await readText(call, document.size, header));
 }
 
-export async function readText(call: Call, header?: HeaderOf): Promise<string> {
+/** @throws S3Error `MalformedXML` for what is not UTF-8: bytes that were replaced would name other keys than the ones meant. */
+export async function readText(call: Call, most: number, header?: HeaderOf): Promise<string> {
   const { body, promised, verify } = payloadOf(call, header && { header });
-  if ((body.length ?? 0) > largestDocument) throw new S3Error('MalformedXML', 'The document is too long.');
+  if ((body.length ?? 0) > most) throw new S3Error('MaxMessageLengthExceeded', undefined, { MaxMessageLengthBytes: String(most) });
   const hashes = await Promise.all(promised.measure.map(async (algorithm) => ({ algorithm, hash: await newHash(algorithm) })));
   const chunks: Uint8Array[] = [];
   for await (const chunk of body) {
@@ -196,7 +210,7 @@ export async function readText(call: Call, header?: HeaderOf): Promise<string> {
   if (body.cut) throw body.cut;
   verify(hashes.map(({ algorithm, hash }) => ({ algorithm, hex: hash.digest('hex') })));
   const text = utf8(Buffer.concat(chunks));
-  if (text === undefined) throw malformed();
+  if (text === undefined) throw malformed('The document must be UTF-8.');
   return text;
 }
 

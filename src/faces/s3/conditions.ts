@@ -1,7 +1,9 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import type { ObjectConditions } from '../../core/model.ts';
+import { isVersionId } from '../../core/objects.ts';
 import { headerOf, type Call } from './call.ts';
-import { S3Error } from './errors.ts';
+import type { ObjectToDelete } from './documents.ts';
+import { invalidArgument } from './errors.ts';
 
 /** What must hold of the newest version for a change to be made. */
 export function conditionsOf(call: Call): ObjectConditions {
@@ -28,23 +30,40 @@ function quote(item: string): string {
 
 /** What must hold of a version for it to be deleted. */
 export function deletionConditionsOf(call: Call): ObjectConditions {
-  const names: Readonly<Record<string, string>> = { ETag: 'if-match', LastModifiedTime: 'x-amz-if-match-last-modified-time', Size: 'x-amz-if-match-size' };
-  return conditionsOfDeletion((name) => headerOf(call, names[name]!));
+  const [modified, size] = ['x-amz-if-match-last-modified-time', 'x-amz-if-match-size'].map((name) =>
+    headerOf(call, name),
+  );
+  const at = modified === undefined ? undefined : Date.parse(modified);
+  if (at !== undefined && Number.isNaN(at))
+    throw invalidArgument('The condition must be a time.', 'x-amz-if-match-last-modified-time', modified!);
+  if (size !== undefined && !/^\d{1,15}$/.test(size))
+    throw invalidArgument('The condition must be a number of bytes.', 'x-amz-if-match-size', size);
+  return conditionsOfDeletion({
+    ETag: headerOf(call, 'if-match'),
+    LastModifiedTime: at,
+    Size: size === undefined ? undefined : Number(size),
+  });
 }
 
 /** The same from a document that names many. */
-export function conditionsOfDeletion(value: (name: 'ETag' | 'LastModifiedTime' | 'Size') => string | undefined): ObjectConditions {
-  const [etag, modified, size] = (['ETag', 'LastModifiedTime', 'Size'] as const).map(value);
-  const at = modified === undefined ? undefined : Date.parse(modified);
-  if ((at !== undefined && Number.isNaN(at)) || (size !== undefined && !/^\d{1,15}$/.test(size))) throw new S3Error('InvalidArgument', 'A condition of the deletion is not readable.');
-  return { match: tagsOf(etag), modifiedAt: at === undefined ? undefined : Math.floor(at / 1000), size: size === undefined ? undefined : Number(size) };
+export function conditionsOfDeletion({
+  ETag,
+  LastModifiedTime: at,
+  Size,
+}: Pick<ObjectToDelete, 'ETag' | 'LastModifiedTime' | 'Size'>): ObjectConditions {
+  return { match: tagsOf(ETag), modifiedAt: at === undefined ? undefined : Math.floor(at / 1000), size: Size };
 }
 
 /** The version that the query names; undefined for the newest. */
 export function versionOf({ query }: Call): { readonly id: string | null } | undefined {
   const id = query.get('versionId');
-  if (id === undefined) return undefined;
-  if (id === '') throw new S3Error('InvalidArgument', 'Version id cannot be the empty string');
+  return id === undefined ? undefined : versionNamed(id);
+}
+
+/** @throws S3Error `InvalidArgument` for what no version is called. */
+export function versionNamed(id: string): { readonly id: string | null } {
+  if (id === '') throw invalidArgument('Version id cannot be the empty string', 'versionId', id);
+  if (id !== 'null' && !isVersionId(id)) throw invalidArgument('Invalid version id specified', 'versionId', id);
   return { id: id === 'null' ? null : id };
 }
 

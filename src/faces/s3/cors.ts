@@ -2,25 +2,19 @@
 import type { Request, Response } from 'express';
 import { faultOf, type CorsRule } from '../../http/bucket-cors.ts';
 import { setFields } from '../../http/header-fields.ts';
+import type { corsConfiguration } from './documents.ts';
 import { S3Error } from './errors.ts';
 import type { Known } from './known.ts';
-import { elements, malformed, type Element, type Elements } from './xml.ts';
+import { elements, type Elements } from './xml.ts';
 
 /** @throws S3Error for rules that make no sense. */
-export function parseCors(document: Element): CorsRule[] {
-  const rules = document.all('CORSRule').map((rule) => {
-    const texts = (name: string): string[] => rule.all(name).map(({ text }) => text.trim());
-    const [origins, methods, headers, exposed] = ['AllowedOrigin', 'AllowedMethod', 'AllowedHeader', 'ExposeHeader'].map(texts) as [string[], string[], string[], string[]];
-    const age = rule.value('MaxAgeSeconds');
-    const id = rule.value('ID');
-    if (origins.length === 0 || methods.length === 0 || (age !== undefined && !/^\d{1,9}$/.test(age.trim()))) throw malformed();
-    const read = { ...(id === undefined ? {} : { id }), origins, methods, headers, exposed, ...(age === undefined ? {} : { age: Number(age) }) };
-    const fault = faultOf(read);
+export function corsRulesOf({ CORSRule }: ReturnType<typeof corsConfiguration.read>): CorsRule[] {
+  return CORSRule.map(({ ID: id, AllowedOrigin: origins, AllowedMethod: methods, AllowedHeader: headers, ExposeHeader: exposed, MaxAgeSeconds: age }) => {
+    const rule = { ...(id === undefined ? {} : { id }), origins, methods, headers, exposed, ...(age === undefined ? {} : { age }) };
+    const fault = faultOf(rule);
     if (fault !== undefined) throw new S3Error('InvalidRequest', fault);
-    return read;
+    return rule;
   });
-  if (rules.length === 0 || rules.length > 100) throw malformed();
-  return rules;
 }
 
 export function renderCors(text: string): Elements {
@@ -42,14 +36,17 @@ export async function allowOrigin(known: Known, bucket: string, req: Request, re
 }
 
 /** A browser's question before it sends a request. @throws S3Error where the answer is no. */
-export async function preflight(known: Known, bucket: string, req: Request, res: Response): Promise<void> {
+export async function preflight(known: Known, { bucket, key }: { bucket: string; key: string }, req: Request, res: Response): Promise<void> {
   const { origin } = req.headers;
   const method = req.headers['access-control-request-method'];
-  if (origin === undefined) throw new S3Error('InvalidRequest', 'Insufficient information. Origin request header needed.');
-  if (method === undefined) throw new S3Error('InvalidRequest', 'Invalid Access-Control-Request-Method: null');
+  if (origin === undefined) throw new S3Error('BadRequest', 'Insufficient information. Origin request header needed.');
+  if (method === undefined) throw new S3Error('BadRequest', 'Invalid Access-Control-Request-Method: null');
   const asked = (req.headers['access-control-request-headers'] ?? '').split(',').map((name) => name.trim().toLowerCase()).filter((name) => name !== '');
-  const rule = matching(await rulesOf(known, bucket), origin, method, asked);
-  if (!rule) throw new S3Error('AccessDenied', 'CORSResponse: This CORS request is not allowed. This is usually because the evalution of Origin, request method / Access-Control-Request-Method or Access-Control-Request-Headers are not whitelisted by the resource\'s CORS spec.');
+  const rules = await rulesOf(known, bucket);
+  const rule = matching(rules, origin, method, asked);
+  const details = { Method: method, ResourceType: key === '' ? 'BUCKET' : 'OBJECT' };
+  if (rules.length === 0) throw new S3Error('AccessForbidden', 'CORSResponse: CORS is not enabled for this bucket.', details);
+  if (!rule) throw new S3Error('AccessForbidden', 'CORSResponse: This CORS request is not allowed. This is usually because the evalution of Origin, request method / Access-Control-Request-Method or Access-Control-Request-Headers are not whitelisted by the resource\'s CORS spec.', details);
   allow(res, rule, origin);
   if (asked.length > 0) res.setHeader('Access-Control-Allow-Headers', asked.join(', '));
   if (rule.age !== undefined) res.setHeader('Access-Control-Max-Age', rule.age);

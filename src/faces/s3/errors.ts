@@ -1,76 +1,87 @@
 /** How S3 says no: a code, which clients match on, and the status that goes with it. */
 import { Refusal, type Reason } from '../../core/refusal.ts';
 
-const statuses = {
-  AccessDenied: 403,
-  AuthorizationHeaderMalformed: 400,
-  AuthorizationQueryParametersError: 400,
-  AccessControlListNotSupported: 400,
-  BadDigest: 400,
-  BucketAlreadyExists: 409,
-  BucketNotEmpty: 409,
-  EntityTooLarge: 400,
-  EntityTooSmall: 400,
-  IllegalVersioningConfigurationException: 400,
-  IncompleteBody: 400,
-  InsufficientStorage: 507,
-  InternalError: 500,
-  InvalidAccessKeyId: 403,
-  InvalidArgument: 400,
-  InvalidBucketAclWithObjectOwnership: 400,
-  InvalidBucketName: 400,
-  InvalidDigest: 400,
-  InvalidBucketState: 409,
-  InvalidLocationConstraint: 400,
-  InvalidObjectState: 403,
-  InvalidPart: 400,
-  InvalidPartNumber: 416,
-  InvalidPartOrder: 400,
-  InvalidPolicyDocument: 400,
-  InvalidRange: 416,
-  InvalidRequest: 400,
-  InvalidRetentionPeriod: 400,
-  InvalidTag: 400,
-  InvalidURI: 400,
-  KeyTooLongError: 400,
-  MalformedPOSTRequest: 400,
-  MalformedPolicy: 400,
-  MalformedTrailerError: 400,
-  MalformedXML: 400,
-  MetadataTooLarge: 400,
-  MethodNotAllowed: 405,
-  MissingContentLength: 411,
-  NoSuchBucket: 404,
-  NoSuchBucketPolicy: 404,
-  NoSuchCORSConfiguration: 404,
-  NoSuchKey: 404,
-  NoSuchLifecycleConfiguration: 404,
-  NoSuchObjectLockConfiguration: 404,
-  NoSuchPublicAccessBlockConfiguration: 404,
-  NoSuchTagSet: 404,
-  NoSuchUpload: 404,
-  NoSuchVersion: 404,
-  NoSuchWebsiteConfiguration: 404,
-  NotImplemented: 501,
-  ObjectLockConfigurationNotFoundError: 404,
-  OperationAborted: 409,
-  OwnershipControlsNotFoundError: 404,
-  PreconditionFailed: 412,
-  QuotaExceeded: 403,
-  ReplicationConfigurationNotFoundError: 404,
-  RequestHeaderSectionTooLarge: 400,
-  RequestTimeTooSkewed: 403,
-  RequestTimeout: 400,
-  ServerSideEncryptionConfigurationNotFoundError: 404,
-  ServiceUnavailable: 503,
-  SignatureDoesNotMatch: 403,
-  UnresolvableGrantByEmailAddress: 400,
-  XAmzContentSHA256Mismatch: 400,
-} as const;
+/**
+ * Status and sentence of each code. S3 has one sentence for most of them, which clients and their tests compare; what this server has to add
+ * goes into another member of the answer. Codes without a sentence here have several, by circumstance.
+ */
+const codes = {
+  AccessDenied: [403],
+  AccessForbidden: [403],
+  AuthorizationHeaderMalformed: [400],
+  AuthorizationQueryParametersError: [400],
+  AccessControlListNotSupported: [400, 'The bucket does not allow ACLs.'],
+  BadDigest: [400],
+  BadRequest: [400],
+  BucketAlreadyExists: [409, 'The requested bucket name is not available. The bucket name can not be an existing collection, and the bucket namespace is shared by all users of the system. Please select a different name and try again.'],
+  BucketNotEmpty: [409],
+  EntityTooLarge: [400, 'Your proposed upload exceeds the maximum allowed object size.'],
+  EntityTooSmall: [400, 'Your proposed upload is smaller than the minimum allowed size'],
+  IllegalVersioningConfigurationException: [400, 'The Versioning element must be specified'],
+  IncompleteBody: [400],
+  InsufficientStorage: [507],
+  InternalError: [500, 'We encountered an internal error, please try again.'],
+  InvalidAccessKeyId: [403, 'The AWS Access Key Id you provided does not exist in our records.'],
+  InvalidArgument: [400],
+  InvalidBucketAclWithObjectOwnership: [400, 'Bucket cannot have ACLs set with ObjectOwnership\'s BucketOwnerEnforced setting'],
+  InvalidBucketName: [400, 'The specified bucket is not valid.'],
+  InvalidDigest: [400, 'The Content-Md5 you specified is not valid.'],
+  InvalidBucketState: [409],
+  InvalidLocationConstraint: [400, 'The specified location-constraint is not valid'],
+  InvalidObjectState: [403, 'The operation is not valid for the current state of the object.'],
+  InvalidPart: [400, 'One or more of the specified parts could not be found.  The part may not have been uploaded, or the specified entity tag may not match the part\'s entity tag.'],
+  InvalidPartNumber: [416, 'The requested partnumber is not satisfiable.'],
+  InvalidPartOrder: [400, 'The list of parts was not in ascending order. Parts must be ordered by part number.'],
+  InvalidPolicyDocument: [400],
+  InvalidRange: [416],
+  InvalidRequest: [400],
+  InvalidRetentionPeriod: [400],
+  InvalidStorageClass: [400, 'The storage class you specified is not valid'],
+  InvalidTag: [400],
+  InvalidToken: [400, 'The provided token is malformed or otherwise invalid.'],
+  InvalidURI: [400, 'The specified URI couldn\'t be parsed.'],
+  KeyTooLongError: [400, 'Your key is too long.'],
+  MalformedPOSTRequest: [400, 'The body of your POST request is not well-formed multipart/form-data.'],
+  MalformedPolicy: [400],
+  MalformedTrailerError: [400, 'The request contained trailing data that was not well-formed or did not conform to our published schema.'],
+  MalformedXML: [400, 'The XML you provided was not well-formed or did not validate against our published schema.'],
+  MaxMessageLengthExceeded: [400, 'Your request was too big.'],
+  MetadataTooLarge: [400, 'Your metadata headers exceed the maximum allowed metadata size'],
+  MethodNotAllowed: [405, 'The specified method is not allowed against this resource.'],
+  MissingContentLength: [411, 'You must provide the Content-Length HTTP header.'],
+  NoSuchBucket: [404, 'The specified bucket does not exist.'],
+  NoSuchBucketPolicy: [404, 'The bucket policy does not exist.'],
+  NoSuchConfiguration: [404, 'The specified configuration does not exist.'],
+  NoSuchCORSConfiguration: [404, 'The CORS configuration does not exist'],
+  NoSuchKey: [404, 'The specified key does not exist.'],
+  NoSuchLifecycleConfiguration: [404, 'The lifecycle configuration does not exist'],
+  NoSuchObjectLockConfiguration: [404, 'The specified object does not have a ObjectLock configuration.'],
+  NoSuchPublicAccessBlockConfiguration: [404, 'The public access block configuration was not found'],
+  NoSuchTagSet: [404, 'The TagSet does not exist.'],
+  NoSuchUpload: [404, 'The specified multipart upload does not exist. The upload ID may be invalid, or the upload may have been aborted or completed.'],
+  NoSuchVersion: [404, 'The specified version does not exist.'],
+  NoSuchWebsiteConfiguration: [404, 'The specified bucket does not have a website configuration'],
+  NotImplemented: [501, 'A header you provided implies functionality that is not implemented.'],
+  ObjectLockConfigurationNotFoundError: [404, 'Object Lock configuration does not exist for this bucket.'],
+  OperationAborted: [409],
+  OwnershipControlsNotFoundError: [404, 'The bucket ownership controls were not found.'],
+  PreconditionFailed: [412, 'At least one of the pre-conditions you specified did not hold.'],
+  QuotaExceeded: [403],
+  ReplicationConfigurationNotFoundError: [404, 'The replication configuration was not found'],
+  RequestHeaderSectionTooLarge: [400, 'Your request header section exceeds the maximum allowed size.'],
+  RequestTimeTooSkewed: [403, 'The difference between the request time and the current time is too large.'],
+  RequestTimeout: [400],
+  ServerSideEncryptionConfigurationNotFoundError: [404, 'The server side encryption configuration was not found'],
+  ServiceUnavailable: [503],
+  SignatureDoesNotMatch: [403, 'The request signature we calculated does not match the signature you provided. Check your key and signing method.'],
+  UnexpectedContent: [400, 'This request does not support content.'],
+  UnresolvableGrantByEmailAddress: [400, 'The email address you provided does not match any account on record.'],
+  XAmzContentSHA256Mismatch: [400, 'The provided \'x-amz-content-sha256\' header does not match what was computed.'],
+} as const satisfies Record<string, readonly [status: number, sentence?: string]>;
 
-export type S3Code = keyof typeof statuses;
+export type S3Code = keyof typeof codes;
 
-/** A refusal in S3's own words. */
+/** A refusal in S3's own words. A message that differs from the code's one sentence is told as `Detail`. */
 export class S3Error extends Error {
   override readonly name = 'S3Error';
   readonly code: S3Code;
@@ -79,19 +90,31 @@ export class S3Error extends Error {
   /** Headers of the answer. */
   readonly headers: Readonly<Record<string, string>>;
 
-  constructor(code: S3Code, message: string, details: Readonly<Record<string, string>> = {}, headers: Readonly<Record<string, string>> = {}) {
-    super(message);
+  constructor(code: S3Code, message?: string, details: Readonly<Record<string, string>> = {}, headers: Readonly<Record<string, string>> = {}) {
+    const [, sentence] = codes[code] as readonly [number, string?];
+    super(sentence ?? message ?? (code === 'AccessDenied' ? 'Access Denied.' : code));
     this.code = code;
-    this.details = details;
+    const adds = sentence !== undefined && message !== undefined && bare(message) !== bare(sentence);
+    this.details = adds ? { Detail: message, ...details } : details;
     this.headers = headers;
   }
 
   get status(): number {
-    return statuses[this.code];
+    return codes[this.code][0];
   }
 }
 
-const codes: Record<Reason, S3Code> = {
+/** A sentence without its full stop. */
+function bare(sentence: string): string {
+  return sentence.replace(/\.$/, '');
+}
+
+/** An argument that S3 does not take, in S3's sentence for it. */
+export function invalidArgument(message: string, name: string, value: string): S3Error {
+  return new S3Error('InvalidArgument', message, { ArgumentName: name, ArgumentValue: value });
+}
+
+const ofReasons: Record<Reason, S3Code> = {
   malformed: 'InvalidArgument',
   unauthenticated: 'AccessDenied',
   forbidden: 'AccessDenied',
@@ -115,30 +138,30 @@ const codes: Record<Reason, S3Code> = {
 export function fromRefusal(refusal: Refusal): S3Error {
   const { reason, message, details } = refusal;
   if (reason === 'not_found') return notFound(refusal);
-  if (reason === 'conflict' && details['occupied'] !== undefined) return new S3Error('BucketNotEmpty', 'The bucket you tried to delete is not empty');
-  if (reason === 'conflict' && details['owned'] !== undefined) return new S3Error('BucketAlreadyExists', 'The requested bucket name is not available.');
+  if (reason === 'conflict' && details['occupied'] !== undefined) return new S3Error('BucketNotEmpty', 'The bucket you tried to delete is not empty.');
+  if (reason === 'conflict' && details['owned'] !== undefined) return new S3Error('BucketAlreadyExists');
   if (details['locked'] !== undefined) return new S3Error('AccessDenied', 'Access Denied because object protected by object lock.');
   if (reason === 'conflict' && details['state'] === 'lock') {
     return new S3Error('InvalidBucketState', 'An Object Lock configuration is present on this bucket, so the versioning state cannot be changed.');
   }
-  if (reason === 'malformed' && details['what'] === 'bucket') return new S3Error('InvalidBucketName', 'The specified bucket is not valid.');
-  if (reason === 'forbidden') return new S3Error('AccessDenied', 'Access Denied');
+  if (reason === 'malformed' && details['what'] === 'bucket') return new S3Error('InvalidBucketName');
+  if (reason === 'forbidden') return new S3Error('AccessDenied');
   if (reason === 'out_of_range') {
     return new S3Error('InvalidRange', 'The requested range is not satisfiable', {}, { 'Content-Range': `bytes */${details['size'] ?? '*'}` });
   }
-  if (reason === 'precondition') return new S3Error('PreconditionFailed', 'At least one of the pre-conditions you specified did not hold');
-  return new S3Error(codes[reason], message);
+  if (reason === 'precondition') return new S3Error('PreconditionFailed');
+  return new S3Error(ofReasons[reason], message);
 }
 
 function notFound({ details }: Refusal): S3Error {
   switch (details['missing']) {
     case 'bucket':
-      return new S3Error('NoSuchBucket', 'The specified bucket does not exist');
+      return new S3Error('NoSuchBucket');
     case 'upload':
-      return new S3Error('NoSuchUpload', 'The specified multipart upload does not exist. The upload ID may be invalid, or the upload may have been aborted or completed.');
+      return new S3Error('NoSuchUpload');
     case 'version':
-      return new S3Error('NoSuchVersion', 'The specified version does not exist.');
+      return new S3Error('NoSuchVersion');
     default:
-      return new S3Error('NoSuchKey', 'The specified key does not exist.');
+      return new S3Error('NoSuchKey');
   }
 }

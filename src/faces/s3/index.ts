@@ -5,10 +5,10 @@ import { ANYBODY } from '../../core/model.ts';
 import { Refusal } from '../../core/refusal.ts';
 import { send } from '../../http/answering.ts';
 import { nameCaller, nameRoute, requestId } from '../../http/requests.ts';
-import { headerNames, type Call, type Desk } from './call.ts';
+import { headerNames, headerOf, requestHeaders, type Call, type Desk } from './call.ts';
 import { demandKnownChecksums } from './checksums.ts';
 import { allowOrigin, preflight } from './cors.ts';
-import { fromRefusal, S3Error } from './errors.ts';
+import { fromRefusal, invalidArgument, S3Error } from './errors.ts';
 import { Known } from './known.ts';
 import { operationOf } from './operations.ts';
 import { decode, pathOf, queryOf } from './signing/canonical.ts';
@@ -45,22 +45,24 @@ export class S3 {
     const { log: _, domain, window: __, ...desk } = this.#options;
     const target = targetOf(req);
     const place = placeOf(target, req.headers.host, domain);
-    const query = new Map(queryOf(target).toReversed());
+    const parameters = queryOf(target);
     const known = new Known(desk.core);
     if (req.method === 'OPTIONS') {
       nameRoute(res, 'S3 preflight');
-      await preflight(known, place.bucket, req, res);
+      await preflight(known, place, req, res);
       return;
     }
     await allowOrigin(known, place.bucket, req, res);
     const signed = await this.#verify(req, target);
     const who = signed ? signed.who : ANYBODY;
     nameCaller(res, who.namespace);
-    const operation = operationOf(req.method, place, query, req.headers['x-amz-copy-source'] !== undefined);
+    const presigned = signed?.signed.claim.form === 'query';
+    const operation = operationOf({ method: req.method, ...place, query: parameters, headers: requestHeaders(req, parameters, presigned), presigned });
     nameRoute(res, `S3 ${operation.name}`);
-    if (Buffer.byteLength(place.key) > longestKey) throw new S3Error('KeyTooLongError', 'Your key is too long', { Size: String(Buffer.byteLength(place.key)), MaxSizeAllowed: String(longestKey) });
-    const call: Call = { ...desk, known, req, res, who, signed: signed?.signed, ...place, query };
+    if (Buffer.byteLength(place.key) > longestKey) throw new S3Error('KeyTooLongError', undefined, { Size: String(Buffer.byteLength(place.key)), MaxSizeAllowed: String(longestKey) });
+    const call: Call = { ...desk, known, req, res, who, signed: signed?.signed, ...place, query: new Map(parameters) };
     demandKnownChecksums(headerNames(call, 'x-amz-checksum-'));
+    await demandExpectations(call);
     await operation.run(call);
   }
 
@@ -79,13 +81,23 @@ export class S3 {
   }
 
   #refuse(req: Request, res: Response, error: unknown): void {
-    const said = error instanceof S3Error ? error : error instanceof Refusal ? fromRefusal(error) : new S3Error('InternalError', 'We encountered an internal error. Please try again.');
+    const said = error instanceof S3Error ? error : error instanceof Refusal ? fromRefusal(error) : new S3Error('InternalError');
     if (said.status >= 500 && said.code !== 'NotImplemented') this.#options.log.error({ request: requestId(res), err: error }, 'an S3 request failed');
     const text = document('Error', { Code: said.code, Message: said.message, ...said.details, Resource: pathOf(req.url), RequestId: requestId(res), HostId: 'stowage' }, false);
     const bare = req.method === 'HEAD' || said.status === 304;
     const extra: Record<string, string> = said.code === 'ServiceUnavailable' ? { 'Retry-After': '5' } : {};
     send(req, res, { status: said.status, headers: { ...said.headers, ...extra }, ...(bare ? {} : { type: 'application/xml', text }) });
   }
+}
+
+/** What a request says of the bucket holds before anything is done. @throws S3Error `AccessDenied`, `InvalidArgument` */
+async function demandExpectations(call: Call): Promise<void> {
+  const payer = headerOf(call, 'x-amz-request-payer');
+  if (payer !== undefined && payer.toLowerCase() !== 'requester') throw invalidArgument('The request payer must be requester.', 'x-amz-request-payer', payer);
+  const owner = headerOf(call, 'x-amz-expected-bucket-owner');
+  if (owner === undefined) return;
+  const bucket = await call.known.bucket(call.bucket);
+  if (bucket?.namespace !== owner) throw new S3Error(bucket ? 'AccessDenied' : 'NoSuchBucket');
 }
 
 /** Path and query as they were sent; some clients send the whole URL. */

@@ -4,20 +4,17 @@ import { SYSTEM, type Bucket, type Principal, type StoredObject } from '../../co
 import { isLockedRefusal } from '../../core/object-lock.ts';
 import { ownerOf } from '../../core/objects.ts';
 import { aboutOf } from './about.ts';
+import { lifecycleRule, type LifecycleRule } from './documents.ts';
+import { S3Error } from './errors.ts';
 import { settingOf } from './rights.ts';
-
-/** An element of a rule, as it is kept. */
-export interface Node {
-  readonly name: string;
-  readonly text: string;
-  readonly children: readonly Node[];
-}
+import type { Node } from './xml.ts';
 
 /** A rule in force. */
 interface Rule {
   readonly id: string;
-  readonly prefix: string;
-  readonly tags: Readonly<Record<string, string>>;
+  /** All of them must hold, and so must all tags. */
+  readonly prefixes: readonly string[];
+  readonly tags: readonly { readonly Key: string; readonly Value: string }[];
   readonly above: number;
   readonly below: number;
   readonly days?: number | undefined;
@@ -41,26 +38,37 @@ export interface Expired {
 const realDay = 86_400_000;
 const batch = 500;
 
-/** The rules of a bucket that are switched on. */
+/**
+ * The rules of a bucket that are switched on. They were checked when they were put; one that an earlier version of this server took and that is
+ * not valid does nothing.
+ */
 function rulesOf(bucket: Bucket): Rule[] {
   const nodes = settingOf<readonly Node[]>(bucket, 'lifecycle') ?? [];
-  return nodes.filter((rule) => value(rule, 'Status') === 'Enabled').map(ruleOf);
+  return nodes.flatMap((node) => {
+    const rule = validRule(node);
+    return rule?.Status === 'Enabled' ? [ruleOf(rule)] : [];
+  });
 }
 
-function ruleOf(rule: Node): Rule {
-  const filter = child(rule, 'Filter');
-  const all = (filter && child(filter, 'And')) ?? filter;
-  const tags = Object.fromEntries((all?.children ?? []).filter(({ name }) => name === 'Tag').map((tag) => [value(tag, 'Key') ?? '', value(tag, 'Value') ?? '']));
-  const [expiration, noncurrent, abort] = ['Expiration', 'NoncurrentVersionExpiration', 'AbortIncompleteMultipartUpload'].map((name) => child(rule, name));
-  const number = (node: Node | undefined, name: string): number | undefined => (node && value(node, name) !== undefined ? Number(value(node, name)) : undefined);
-  const date = expiration && value(expiration, 'Date');
+function validRule(node: Node): LifecycleRule | undefined {
+  try {
+    return lifecycleRule(node);
+  } catch (error) {
+    if (error instanceof S3Error) return undefined;
+    throw error;
+  }
+}
+
+function ruleOf({ ID, Prefix, Filter, Expiration, NoncurrentVersionExpiration, AbortIncompleteMultipartUpload }: LifecycleRule): Rule {
+  const filters = [{ Prefix }, Filter, Filter?.And].filter((one) => one !== undefined);
+  const given = <T>(values: readonly (T | undefined)[]): T[] => values.filter((one) => one !== undefined);
   return {
-    id: value(rule, 'ID') ?? '', prefix: (all && value(all, 'Prefix')) ?? value(rule, 'Prefix') ?? '', tags,
-    above: number(all, 'ObjectSizeGreaterThan') ?? -1, below: number(all, 'ObjectSizeLessThan') ?? Infinity,
-    days: number(expiration, 'Days'), date: date === undefined ? undefined : Date.parse(/^\d{8}$/.test(date) ? date.replace(/(....)(..)(..)/, '$1-$2-$3') : date),
-    marks: expiration !== undefined && value(expiration, 'ExpiredObjectDeleteMarker')?.toLowerCase() === 'true',
-    noncurrentDays: number(noncurrent, 'NoncurrentDays'), newerNoncurrent: number(noncurrent, 'NewerNoncurrentVersions') ?? 0,
-    abortDays: number(abort, 'DaysAfterInitiation'),
+    id: ID ?? '', prefixes: given(filters.map((one) => one.Prefix)), tags: [...given([Filter?.Tag]), ...(Filter?.And?.Tag ?? [])],
+    above: Math.max(-1, ...given([Filter?.ObjectSizeGreaterThan, Filter?.And?.ObjectSizeGreaterThan])),
+    below: Math.min(Infinity, ...given([Filter?.ObjectSizeLessThan, Filter?.And?.ObjectSizeLessThan])),
+    days: Expiration?.Days, date: Expiration?.Date, marks: Expiration?.ExpiredObjectDeleteMarker ?? false,
+    noncurrentDays: NoncurrentVersionExpiration?.NoncurrentDays, newerNoncurrent: NoncurrentVersionExpiration?.NewerNoncurrentVersions ?? 0,
+    abortDays: AbortIncompleteMultipartUpload?.DaysAfterInitiation,
   };
 }
 
@@ -148,7 +156,7 @@ async function abortUploads(core: Core, bucket: Bucket, rules: readonly Rule[], 
   if (aborting.length === 0) return 0;
   let aborted = 0;
   for (const multipart of await core.parts.list(as, bucket.name, { prefix: '', behind: null, limit: 1000 })) {
-    const over = aborting.some((rule) => multipart.key.startsWith(rule.prefix) && multipart.createdAt + rule.abortDays! * day <= core.clock.now());
+    const over = aborting.some((rule) => rule.prefixes.every((prefix) => multipart.key.startsWith(prefix)) && multipart.createdAt + rule.abortDays! * day <= core.clock.now());
     if (!over) continue;
     await core.parts.abort(as, multipart);
     aborted += 1;
@@ -156,14 +164,6 @@ async function abortUploads(core: Core, bucket: Bucket, rules: readonly Rule[], 
   return aborted;
 }
 
-function covers({ prefix, tags, above, below }: Rule, key: string, size: number, has: Readonly<Record<string, string>>): boolean {
-  return key.startsWith(prefix) && size > above && size < below && Object.entries(tags).every(([name, wanted]) => has[name] === wanted);
-}
-
-function child({ children }: Node, name: string): Node | undefined {
-  return children.find((one) => one.name === name);
-}
-
-function value(node: Node, name: string): string | undefined {
-  return child(node, name)?.text.trim();
+function covers({ prefixes, tags, above, below }: Rule, key: string, size: number, has: Readonly<Record<string, string>>): boolean {
+  return prefixes.every((prefix) => key.startsWith(prefix)) && size > above && size < below && tags.every(({ Key, Value }) => has[Key] === Value);
 }

@@ -2,8 +2,9 @@
 import type { StoredObject } from '../../core/model.ts';
 import { aboutOf } from './about.ts';
 import { person } from './acl.ts';
-import { answer, type Call } from './call.ts';
-import { S3Error } from './errors.ts';
+import { versionNamed } from './conditions.ts';
+import { answer, headerOf, type Call } from './call.ts';
+import { invalidArgument, S3Error } from './errors.ts';
 import { allow } from './rights.ts';
 import { encode } from './signing/canonical.ts';
 import { elements, type Elements, type Xml } from './xml.ts';
@@ -32,7 +33,7 @@ interface Page<T> {
 type Fetch<T> = (after: string | null, limit: number) => Promise<readonly (T & { readonly key: string })[]>;
 
 /** A page of entries: objects, and what they have in common before the delimiter. */
-async function roll<T>({ prefix, delimiter, max, after }: Wish, fetch: Fetch<T>): Promise<Page<T>> {
+export async function roll<T>({ prefix, delimiter, max, after }: Wish, fetch: Fetch<T>): Promise<Page<T>> {
   const entries: Entry<T>[] = [];
   let cursor = after !== null && isRolled(after, prefix, delimiter) ? after + last : after;
   while (entries.length <= max) {
@@ -67,10 +68,9 @@ function isRolled(key: string, prefix: string, delimiter: string): boolean {
   return commonOf(key, prefix, delimiter) === key;
 }
 
-/** ListObjects, the old and the new. */
+/** The old listing. */
 export async function listObjects(call: Call): Promise<void> {
   const { query, bucket } = call;
-  if (query.get('list-type') === '2') return listObjectsV2(call);
   const wish = { ...wishOf(call), after: query.get('marker') || null };
   const page = await objectsOf(call, wish);
   const shown = encoderOf(call);
@@ -82,7 +82,7 @@ export async function listObjects(call: Call): Promise<void> {
   });
 }
 
-async function listObjectsV2(call: Call): Promise<void> {
+export async function listObjectsV2(call: Call): Promise<void> {
   const { query, bucket } = call;
   const token = query.get('continuation-token');
   const startAfter = query.get('start-after') || undefined;
@@ -133,8 +133,9 @@ export async function listVersions(call: Call): Promise<void> {
   const keyMarker = query.get('key-marker') || null;
   const idMarker = query.get('version-id-marker') || undefined;
   if (idMarker !== undefined && keyMarker === null) throw new S3Error('InvalidArgument', 'A version-id marker cannot be specified without a key marker.');
+  const marker = idMarker === undefined ? undefined : versionNamed(idMarker);
   const wish = { ...wishOf(call), after: keyMarker };
-  const behind = idMarker === undefined ? undefined : await core.objects.peek(bucket, keyMarker!, { id: idMarker === 'null' ? null : idMarker });
+  const behind = marker && (await core.objects.peek(bucket, keyMarker!, marker));
   let place = behind && { key: behind.key, index: behind.index };
   const { prefix } = wish;
   const page = wish.max === 0
@@ -174,17 +175,23 @@ function versionOf(object: StoredObject, shown: (text: string) => string): Xml {
   });
 }
 
-function wishOf({ query }: Call): Omit<Wish, 'after'> {
+/** What a request asks of a listing. @throws S3Error `InvalidArgument` */
+export function wishOf(call: Call, limit = 'max-keys'): Omit<Wish, 'after'> {
+  const { query } = call;
   const encoding = query.get('encoding-type');
-  if (encoding !== undefined && encoding !== 'url') throw new S3Error('InvalidArgument', 'Invalid Encoding Method specified in Request');
-  return { prefix: query.get('prefix') ?? '', delimiter: query.get('delimiter') ?? '', max: maxOf(query.get('max-keys')) };
+  if (encoding !== undefined && encoding !== 'url') throw invalidArgument('Invalid Encoding Method specified in Request', 'encoding-type', encoding);
+  const optional = headerOf(call, 'x-amz-optional-object-attributes');
+  // No object here has a restore status to tell.
+  if (optional !== undefined && optional !== 'RestoreStatus') throw invalidArgument('Invalid attribute name specified.', 'x-amz-optional-object-attributes', optional);
+  return { prefix: query.get('prefix') ?? '', delimiter: query.get('delimiter') ?? '', max: maxOf(query.get(limit), limit) };
 }
 
 /** How many at most. @throws S3Error for what is no number. */
-export function maxOf(text: string | undefined): number {
+export function maxOf(text: string | undefined, name: string, most = mostKeys): number {
   if (text === undefined || text === '') return mostKeys;
-  if (!/^\d{1,9}$/.test(text)) throw new S3Error('InvalidArgument', 'Provided max-keys not an integer or within integer range');
-  return Math.min(Number(text), mostKeys);
+  if (/^-\d+$/.test(text)) throw invalidArgument(`Argument ${name} must be an integer between 0 and 2147483647`, name, text);
+  if (!/^\d{1,10}$/.test(text) || Number(text) > 2_147_483_647) throw invalidArgument(`Provided ${name} not an integer or within integer range`, name, text);
+  return Math.min(Number(text), most);
 }
 
 /** Keys may hold what XML cannot; clients that know that ask for them percent-encoded. */

@@ -1,12 +1,13 @@
 /** Object lock: versions that nobody may delete before a day, or while they are held. The catalog keeps the rules. */
 import type { Bucket, Retention, StoredObject, VersionLock } from '../../core/model.ts';
 import { lockRuleOf, type LockRule } from '../../core/object-lock.ts';
-import { answer, headerOf, nothing, readDocument, type Call } from './call.ts';
+import { answer, flagOf, headerOf, nothing, readDocument, type Call } from './call.ts';
 import { versionOf } from './conditions.ts';
-import { S3Error } from './errors.ts';
+import * as documents from './documents.ts';
+import { invalidArgument, S3Error } from './errors.ts';
 import { changeVersion, findObject } from './finding.ts';
 import { allow, may } from './rights.ts';
-import { elements, malformed, type Element } from './xml.ts';
+import { elements } from './xml.ts';
 
 /** The object lock that a request asks for. Without a retention, the bucket's own applies when the version is made. */
 export function lockFrom(call: Call, bucket: Bucket): VersionLock {
@@ -15,7 +16,7 @@ export function lockFrom(call: Call, bucket: Bucket): VersionLock {
   if ((mode === undefined) !== (until === undefined)) throw new S3Error('InvalidArgument', 'x-amz-object-lock-retain-until-date and x-amz-object-lock-mode must both be supplied');
   if (hold !== undefined && hold !== 'ON' && hold !== 'OFF') throw new S3Error('InvalidArgument', 'Legal Hold must be either of \'ON\' or \'OFF\'');
   return {
-    retention: mode === undefined ? null : { mode: modeOf(mode), until: dateOf(until!, call.core.clock.now()) },
+    retention: mode === undefined ? null : { mode: modeOf(mode), until: demandFuture(dateOf(until!), call.core.clock.now()) },
     held: hold === 'ON' ? true : null,
   };
 }
@@ -31,7 +32,7 @@ export function lockHeaders({ content }: StoredObject): Record<string, string> {
 
 /** Whether the request asks to bypass a GOVERNANCE retention, and may. */
 export function bypasses(call: Call, bucket: Bucket): boolean {
-  return headerOf(call, 'x-amz-bypass-governance-retention')?.toLowerCase() === 'true' && may(call, 'BypassGovernanceRetention', bucket, {});
+  return flagOf(call, 'x-amz-bypass-governance-retention') && may(call, 'BypassGovernanceRetention', bucket, {});
 }
 
 export async function getLockConfiguration(call: Call): Promise<void> {
@@ -47,24 +48,12 @@ export async function getLockConfiguration(call: Call): Promise<void> {
 
 export async function putLockConfiguration(call: Call): Promise<void> {
   const { bucket, as } = await allow(call, 'PutBucketObjectLockConfiguration');
-  const wish = await readDocument(call, 'ObjectLockConfiguration');
+  const { Rule } = await readDocument(call, documents.objectLockConfiguration);
   if (bucket.versioning !== 'enabled') throw new S3Error('InvalidBucketState', 'Versioning must be \'Enabled\' on the bucket to apply a Object Lock configuration');
-  if (wish.value('ObjectLockEnabled') !== 'Enabled') throw malformed();
-  await call.core.buckets.change(as, bucket.name, { set: { lock: JSON.stringify(ruleOf(wish.one('Rule'))) } });
+  const { Mode: mode, Days: days, Years: years } = Rule?.DefaultRetention ?? {};
+  const lock: LockRule = mode === undefined ? {} : { mode, ...(days === undefined ? { years: years! } : { days }) };
+  await call.core.buckets.change(as, bucket.name, { set: { lock: JSON.stringify(lock) } });
   nothing(call, 200);
-}
-
-function ruleOf(rule: Element | undefined): LockRule {
-  if (!rule) return {};
-  const wish = rule.one('DefaultRetention');
-  if (!wish) throw malformed();
-  const mode = wish.value('Mode');
-  const [days, years] = ['Days', 'Years'].map((name) => wish.value(name));
-  if ((mode !== 'GOVERNANCE' && mode !== 'COMPLIANCE') || (days === undefined) === (years === undefined)) throw malformed();
-  const length = Number(days ?? years);
-  if (!Number.isSafeInteger(length)) throw malformed();
-  if (length <= 0) throw new S3Error('InvalidRetentionPeriod', 'Default retention period must be a positive integer value');
-  return { mode, ...(days === undefined ? { years: length } : { days: length }) };
 }
 
 export async function getRetention(call: Call): Promise<void> {
@@ -76,9 +65,8 @@ export async function getRetention(call: Call): Promise<void> {
 
 export async function putRetention(call: Call): Promise<void> {
   await findLockable(call, 'PutObjectRetention');
-  const wish = await readDocument(call, 'Retention');
-  const [mode, date] = [wish.value('Mode'), wish.value('RetainUntilDate')];
-  const after: Retention | null = mode === undefined && date === undefined ? null : { mode: modeOf(mode ?? ''), until: dateOf(date ?? '', call.core.clock.now()) };
+  const { Mode: mode, RetainUntilDate: until } = await readDocument(call, documents.retention);
+  const after: Retention | null = mode === undefined ? null : { mode, until: demandFuture(until!, call.core.clock.now()) };
   await changeVersion(
     call, () => findLockable(call, 'PutObjectRetention'),
     ({ object, bucket, as }) => call.core.objects.retain(as, object, after, bypasses(call, bucket)),
@@ -95,8 +83,7 @@ export async function getLegalHold(call: Call): Promise<void> {
 
 export async function putLegalHold(call: Call): Promise<void> {
   await findLockable(call, 'PutObjectLegalHold');
-  const status = (await readDocument(call, 'LegalHold')).value('Status');
-  if (status !== 'ON' && status !== 'OFF') throw malformed();
+  const { Status: status } = await readDocument(call, documents.legalHold);
   await changeVersion(
     call, () => findLockable(call, 'PutObjectLegalHold'),
     ({ object, as }) => call.core.objects.hold(as, object, status === 'ON'),
@@ -110,14 +97,20 @@ async function findLockable(call: Call, action: Parameters<typeof findObject>[1]
   return found;
 }
 
+/** A mode in a header. */
 function modeOf(text: string): Retention['mode'] {
-  if (text !== 'GOVERNANCE' && text !== 'COMPLIANCE') throw malformed();
+  if (text !== 'GOVERNANCE' && text !== 'COMPLIANCE') throw invalidArgument('Unknown wormMode directive.', 'x-amz-object-lock-mode', text);
   return text;
 }
 
-function dateOf(text: string, now: number): number {
-  const at = /^\d{4}-\d\d-\d\dT/.test(text) ? Date.parse(text) : Number.NaN;
-  if (Number.isNaN(at)) throw malformed();
-  if (at <= now) throw new S3Error('InvalidArgument', 'The retain until date must be in the future!');
+/** A date in a header. */
+function dateOf(text: string): number {
+  const at = documents.timeOf(text);
+  if (at === undefined) throw invalidArgument('The retain until date must be provided in ISO 8601 format', 'x-amz-object-lock-retain-until-date', text);
+  return at;
+}
+
+function demandFuture(at: number, now: number): number {
+  if (at <= now) throw invalidArgument('The retain until date must be in the future!', 'x-amz-object-lock-retain-until-date', new Date(at).toISOString());
   return at;
 }

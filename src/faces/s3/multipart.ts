@@ -4,6 +4,7 @@ import type { Multipart, Part, Principal, Retention } from '../../core/model.ts'
 import type { Digest } from '../../kit/digest.ts';
 import { combineCrcs } from '../../kit/combine-crc.ts';
 import { newHash } from '../../kit/hashing.ts';
+import { isId } from '../../kit/ids.ts';
 import { printAbout, type About } from './about.ts';
 import { person } from './acl.ts';
 import { answer, headerOf, nothing, payloadOf, readDocument, type Call } from './call.ts';
@@ -12,12 +13,13 @@ import {
   usualChecksum, type Checksums,
 } from './checksums.ts';
 import { conditionsOf } from './conditions.ts';
-import { S3Error } from './errors.ts';
-import { encoderOf, maxOf } from './listing.ts';
+import { completeMultipartUpload, type CompletedPart } from './documents.ts';
+import { invalidArgument, S3Error } from './errors.ts';
+import { encoderOf, maxOf, roll, wishOf } from './listing.ts';
 import { newObject } from './new-object.ts';
 import { sourceOf } from './objects.ts';
 import { allow, type Action } from './rights.ts';
-import { elements, malformed, type Element } from './xml.ts';
+import { elements, type Xml } from './xml.ts';
 
 /** What was said when it began. */
 interface Begun extends Omit<About, 'checksums' | 'parts' | 'checksumType'> {
@@ -135,14 +137,15 @@ export async function completeMultipart(call: Call): Promise<void> {
   const { as } = await allow(call, 'PutObject');
   // Checksums in the headers are of the object, not of this document.
   const ofObject = (name: string): boolean => name.startsWith('x-amz-checksum-') || name === 'x-amz-sdk-checksum-algorithm';
-  const wish = await readDocument(call, 'CompleteMultipartUpload', (name) => (ofObject(name) ? undefined : headerOf(call, name)));
+  const { Part: named } = await readDocument(call, completeMultipartUpload, (name) => (ofObject(name) ? undefined : headerOf(call, name)));
   const before = await core.parts.outcome(as, bucket, key, query.get('uploadId') ?? '');
   // The answer was lost, and here it is again.
   if (before !== undefined) return tellCompleted(call, JSON.parse(before) as Completed);
   const { multipart } = await find(call, 'PutObject');
   const begun = JSON.parse(multipart.about) as Begun;
   demandType(call, begun, 'complete');
-  const parts = await chosenParts(call, multipart, begun, wish);
+  const parts = await chosenParts(call, multipart, begun, named);
+  demandSize(call, parts);
   const etag = `${createHash('md5').update(Buffer.concat(parts.map((part) => Buffer.from(part.etag, 'hex')))).digest('hex')}-${parts.length}`;
   const checksums = await checksumsOf(begun, parts);
   demandWhole(call, begun, parts, checksums);
@@ -152,6 +155,17 @@ export async function completeMultipart(call: Call): Promise<void> {
   const { versionId } = await core.parts.complete(as, multipart, parts, { bucket, key, conditions: conditionsOf(call) }, { etag, about: printAbout(about), lock: { retention, held } },
     (put) => JSON.stringify({ ...completed, versionId: put.versionId } satisfies Completed));
   tellCompleted(call, { ...completed, versionId });
+}
+
+/** @throws S3Error where the request says another size than the parts have. */
+function demandSize(call: Call, parts: readonly Part[]): void {
+  const asked = headerOf(call, 'x-amz-mp-object-size');
+  if (asked === undefined) return;
+  const actual = parts.reduce((sum, { size }) => sum + size, 0);
+  if (!/^\d{1,15}$/.test(asked)) throw invalidArgument('The object size must be a number of bytes.', 'x-amz-mp-object-size', asked);
+  if (Number(asked) !== actual) {
+    throw new S3Error('InvalidRequest', `The provided 'x-amz-mp-object-size' header value ${asked} does not match what was computed: ${actual}`);
+  }
 }
 
 interface Completed {
@@ -171,17 +185,13 @@ function tellCompleted(call: Call, { etag, versionId, checksums, checksumType }:
 }
 
 /** The parts that the request names, if they are what came. */
-async function chosenParts({ core }: Call, multipart: Multipart, begun: Begun, wish: Element): Promise<Part[]> {
-  const named = wish.all('Part');
-  if (named.length === 0 || named.length > mostParts) throw malformed();
+async function chosenParts({ core }: Call, multipart: Multipart, begun: Begun, named: readonly CompletedPart[]): Promise<Part[]> {
   const there = new Map((await core.parts.parts(multipart, 0, mostParts)).map((part) => [part.number, part]));
   const chosen: Part[] = [];
   // Of a part that is named twice in a row the last word counts: it was sent again.
-  const last = named.filter((one, at) => one.value('PartNumber') !== named[at + 1]?.value('PartNumber'));
+  const last = named.filter((one, at) => one.PartNumber !== named[at + 1]?.PartNumber);
   for (const one of last) {
-    const number = Number(one.value('PartNumber'));
-    const etag = one.value('ETag')?.trim().replaceAll('"', '');
-    if (!Number.isSafeInteger(number) || etag === undefined) throw malformed();
+    const { PartNumber: number, ETag: etag } = one;
     if (chosen.length > 0 && chosen.at(-1)!.number >= number) throw new S3Error('InvalidPartOrder', 'The list of parts was not in ascending order. The parts list must be specified in order by part number.');
     const part = there.get(number);
     if (part?.etag !== etag) throw new S3Error('InvalidPart', 'One or more of the specified parts could not be found. The part may not have been uploaded, or the specified entity tag may not match the part\'s entity tag.');
@@ -193,15 +203,14 @@ async function chosenParts({ core }: Call, multipart: Multipart, begun: Begun, w
 }
 
 /** @throws S3Error where a part did not come with the checksum that the completion says, or the completion says none where it must. */
-function demandChecksums(wish: Element, { algorithm, checksumType }: Begun, part: Part): void {
+function demandChecksums(wish: CompletedPart, { algorithm, checksumType }: Begun, part: Part): void {
   const { checksums, usual } = aboutPart(part);
   const known: Checksums = usual === undefined ? checksums : { [usualChecksum]: usual, ...checksums };
   const said = new Set<string>();
-  for (const { name: element, text } of wish.children) {
+  for (const [element, value] of Object.entries(wish)) {
     const name = checksumNameOf(element);
-    if (name === undefined && element.startsWith('Checksum')) throw malformed();
-    if (name === undefined) continue;
-    if (known[name] !== text.trim()) throw new S3Error('InvalidPart', 'One or more of the specified parts could not be found. The part may not have been uploaded, or the specified entity tag may not match the part\'s entity tag.');
+    if (name === undefined || value === undefined) continue;
+    if (known[name] !== value) throw new S3Error('InvalidPart', 'The checksum of a part is not the one that it came with.');
     said.add(name);
   }
   if (algorithm === undefined || checksumType === 'FULL_OBJECT' || said.has(algorithm)) return;
@@ -255,6 +264,10 @@ function aboutPart(part: Part): PartAbout {
 
 export async function abortMultipart(call: Call): Promise<void> {
   const { multipart, as } = await find(call, 'AbortMultipartUpload');
+  const begun = headerOf(call, 'x-amz-if-match-initiated-time');
+  const at = begun === undefined ? undefined : Date.parse(begun);
+  if (at !== undefined && Number.isNaN(at)) throw invalidArgument('The condition must be a time.', 'x-amz-if-match-initiated-time', begun!);
+  if (at !== undefined && Math.floor(at / 1000) !== Math.floor(multipart.createdAt / 1000)) throw new S3Error('PreconditionFailed');
   await call.core.parts.abort(as, multipart);
   nothing(call, 204);
 }
@@ -262,9 +275,8 @@ export async function abortMultipart(call: Call): Promise<void> {
 export async function listParts(call: Call): Promise<void> {
   const { core, bucket, key, query } = call;
   const { multipart } = await find(call, 'ListMultipartUploadParts');
-  const max = maxOf(query.get('max-parts'));
-  const marker = Number(query.get('part-number-marker') ?? 0);
-  if (!Number.isSafeInteger(marker) || marker < 0) throw new S3Error('InvalidArgument', 'part-number-marker must be a number');
+  const max = maxOf(query.get('max-parts'), 'max-parts');
+  const marker = maxOf(query.get('part-number-marker') ?? '0', 'part-number-marker', Infinity);
   const found = await core.parts.parts(multipart, marker, max + 1);
   const page = found.slice(0, max);
   const owner = person((JSON.parse(multipart.about) as Begun).owner ?? multipart.namespace);
@@ -281,23 +293,43 @@ export async function listParts(call: Call): Promise<void> {
 export async function listMultiparts(call: Call): Promise<void> {
   const { core, bucket, query } = call;
   const { as } = await allow(call, 'ListBucketMultipartUploads');
-  const max = maxOf(query.get('max-uploads'));
-  const key = query.get('key-marker') ?? '';
-  const id = query.get('upload-id-marker') ?? '';
-  const prefix = query.get('prefix') ?? '';
-  // Without an id every upload of the marker's key is behind.
-  const behind = key === '' ? null : { key, id: id === '' ? '~' : id };
-  const found = await core.parts.list(as, bucket, { prefix, behind, limit: max + 1 });
-  const page = found.slice(0, max);
+  const wish = { ...wishOf(call, 'max-uploads'), after: query.get('key-marker') || null };
+  // Without a key there is no upload of that id to be behind.
+  const id = wish.after === null ? '' : query.get('upload-id-marker') ?? '';
+  if (id !== '' && !isId(id)) throw invalidArgument('Invalid uploadId marker', 'upload-id-marker', id);
+  const { prefix, delimiter, max, after: key } = wish;
+  // Several uploads have one key: behind the last of them that was seen, not behind the key. Without an id every upload of the marker's key is behind.
+  let place = { key: key ?? '', id: id === '' ? behindEveryId : id };
+  const page = max === 0
+    ? { entries: [], next: undefined }
+    : await roll<Multipart>(wish, async (after, limit) => {
+      const behind = after === null ? null : after === place.key ? place : { key: after, id: behindEveryId };
+      const found = await core.parts.list(as, bucket, { prefix, behind, limit });
+      const last = found.at(-1);
+      if (last) place = { key: last.key, id: last.id };
+      return found;
+    });
   const shown = encoderOf(call);
-  const truncated = found.length > max;
+  const { next } = page;
   answer(call, 'ListMultipartUploadsResult', {
-    Bucket: bucket, KeyMarker: shown(key), UploadIdMarker: id, NextKeyMarker: truncated ? shown(page.at(-1)!.key) : '', NextUploadIdMarker: truncated ? page.at(-1)!.id : '',
-    Prefix: shown(prefix), EncodingType: query.get('encoding-type'), MaxUploads: max, IsTruncated: truncated,
-    Upload: page.map((multipart) => {
-      const owner = person((JSON.parse(multipart.about) as Begun).owner ?? multipart.namespace);
-      return elements({ Key: shown(multipart.key), UploadId: multipart.id, Initiator: owner, Owner: owner, StorageClass: 'STANDARD', Initiated: new Date(multipart.createdAt).toISOString() });
-    }),
+    Bucket: bucket, KeyMarker: shown(key ?? ''), UploadIdMarker: id,
+    NextKeyMarker: next ? shown(next.key) : '', NextUploadIdMarker: next?.kind === 'object' ? next.object.id : '',
+    Prefix: shown(prefix), Delimiter: delimiter === '' ? undefined : shown(delimiter), EncodingType: query.get('encoding-type'), MaxUploads: max,
+    IsTruncated: next !== undefined,
+    Upload: page.entries.flatMap((entry) => (entry.kind === 'object' ? [uploadElement(entry.object, shown)] : [])),
+    CommonPrefixes: page.entries.flatMap((entry) => (entry.kind === 'prefix' ? [elements({ Prefix: shown(entry.key) })] : [])),
+  });
+}
+
+/** Behind every id of a key: ids have no such character. */
+const behindEveryId = '~';
+
+function uploadElement({ key, id, about, namespace, createdAt }: Multipart, shown: (text: string) => string): Xml {
+  const { owner, algorithm, checksumType } = JSON.parse(about) as Begun;
+  const by = person(owner ?? namespace);
+  return elements({
+    Key: shown(key), UploadId: id, Initiator: by, Owner: by, StorageClass: 'STANDARD', Initiated: new Date(createdAt).toISOString(),
+    ChecksumAlgorithm: algorithm?.toUpperCase(), ChecksumType: checksumType,
   });
 }
 

@@ -8,15 +8,16 @@ import { answer, headerOf, nothing, payloadOf, readDocument, type Call } from '.
 import {
   algorithmNamed, algorithmOf, base64Of, checksumElements, checksumHeaders, demandFullObject, etagOf, refuseChecksums, usualChecksum,
 } from './checksums.ts';
-import { conditionsOf, conditionsOfRead,  conditionsOfDeletion, deletionConditionsOf, versionOf } from './conditions.ts';
-import { fromRefusal, S3Error } from './errors.ts';
+import { conditionsOf, conditionsOfDeletion, conditionsOfRead, deletionConditionsOf, versionNamed, versionOf } from './conditions.ts';
+import { deletion, type ObjectToDelete } from './documents.ts';
+import { fromRefusal, invalidArgument, S3Error } from './errors.ts';
 import { findObject } from './finding.ts';
 import { expirationHeader } from './lifecycle.ts';
 import { bypasses } from './lock.ts';
 import { newObject } from './new-object.ts';
 import { allow, refuseEarly } from './rights.ts';
 import { tagsOf } from './tags.ts';
-import { elements, malformed, type Element, type Xml } from './xml.ts';
+import { elements, type Xml } from './xml.ts';
 
 export async function putObject(call: Call): Promise<void> {
   const { core, bucket: name, key } = call;
@@ -118,14 +119,9 @@ function deletionHeaders(gone: StoredObject | undefined, versioned: boolean): Re
   return versioned || gone.content === null ? { ...marker, 'x-amz-version-id': gone.versionId ?? 'null' } : {};
 }
 
-const mostDeletions = 1000;
-
 export async function deleteObjects(call: Call): Promise<void> {
   await refuseEarly(call, () => allow(call, 'DeleteObject'));
-  const wish = await readDocument(call, 'Delete');
-  const objects = wish.all('Object');
-  if (objects.length === 0 || objects.length > mostDeletions) throw malformed();
-  const quiet = wish.value('Quiet')?.trim().toLowerCase() === 'true';
+  const { Object: objects, Quiet: quiet = false } = await readDocument(call, deletion);
   const told: { name: 'Deleted' | 'Error'; xml: Xml }[] = [];
   for (const object of objects) {
     const outcome = await deleteOne(call, object);
@@ -134,12 +130,10 @@ export async function deleteObjects(call: Call): Promise<void> {
   answer(call, 'DeleteResult', { Deleted: told.filter(({ name }) => name === 'Deleted').map(({ xml }) => xml), Error: told.filter(({ name }) => name === 'Error').map(({ xml }) => xml) });
 }
 
-async function deleteOne(call: Call, wish: Element): Promise<{ name: 'Deleted' | 'Error'; xml: Xml }> {
-  const key = wish.value('Key');
-  const version = wish.value('VersionId');
-  if (key === undefined || key === '') throw malformed();
+async function deleteOne(call: Call, wish: ObjectToDelete): Promise<{ name: 'Deleted' | 'Error'; xml: Xml }> {
+  const { Key: key, VersionId: version } = wish;
   try {
-    const gone = await remove(call, key, version === undefined ? undefined : { id: version === 'null' ? null : version }, conditionsOfDeletion((name) => wish.value(name)));
+    const gone = await remove(call, key, version === undefined ? undefined : wishedVersion(version), conditionsOfDeletion(wish));
     const marked = gone?.content === null;
     return {
       name: 'Deleted',
@@ -149,6 +143,15 @@ async function deleteOne(call: Call, wish: Element): Promise<{ name: 'Deleted' |
     if (!(error instanceof Refusal) && !(error instanceof S3Error)) throw error;
     const { code, message } = error instanceof S3Error ? error : fromRefusal(error);
     return { name: 'Error', xml: elements({ Key: key, VersionId: version, Code: code, Message: message }) };
+  }
+}
+
+/** Of many objects one by an impossible id is told as one that there is not. */
+function wishedVersion(version: string): ReturnType<typeof versionNamed> {
+  try {
+    return versionNamed(version);
+  } catch {
+    throw new S3Error('NoSuchVersion');
   }
 }
 
@@ -204,9 +207,13 @@ export async function sourceOf(call: Call): Promise<Source> {
   const [path = '', ...query] = field.replace(/^\//, '').split('?');
   const match = /^([^/]+)\/(.+)$/s.exec(safeDecode(path));
   if (!match) throw new S3Error('InvalidArgument', 'Copy Source must mention the source bucket and key: sourcebucket/sourcekey');
-  const id = /^versionId=(.+)$/.exec(query.join('?'))?.[1];
-  const version = id === undefined ? undefined : { id: id === 'null' ? null : id };
+  const id = /^versionId=(.*)$/.exec(query.join('?'))?.[1];
+  if (query.length > 0 && id === undefined) throw invalidArgument('A copy source has no parameter but versionId.', 'x-amz-copy-source', field);
+  const version = id === undefined ? undefined : versionNamed(id);
   const [, bucket = '', key = ''] = match;
+  const owner = headerOf(call, 'x-amz-source-expected-bucket-owner');
+  const from = await call.known.bucket(bucket);
+  if (owner !== undefined && from && from.namespace !== owner) throw new S3Error('AccessDenied');
   const { object } = await findObject(call, version ? 'GetObjectVersion' : 'GetObject', version, { bucket, key });
   demandSource(call, object);
   return { bucket, key, version, object, blob: await call.core.objects.blob(object) };
@@ -229,7 +236,7 @@ function demandSource(call: Call, object: StoredObject): void {
   const names = (list: string): boolean => list.split(',').some((tag) => ['*', etag].includes(tag.trim().replaceAll('"', '')));
   const since = (text: string): number => {
     const at = Date.parse(text);
-    if (Number.isNaN(at)) throw new S3Error('InvalidArgument', 'A condition on the copy source is no date.');
+    if (Number.isNaN(at)) throw invalidArgument('The condition must be a time.', 'x-amz-copy-source-if', text);
     return Math.floor(at / 1000);
   };
   const [match, noneMatch, modifiedSince, unmodifiedSince] = ['match', 'none-match', 'modified-since', 'unmodified-since'].map(header);

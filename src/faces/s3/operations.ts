@@ -1,11 +1,15 @@
-/** What can be asked, by method, place and sub-resource. What is not here is refused, and never taken for something else. */
+/**
+ * Every operation of S3: what tells it from the others, and what may be sent with it. A parameter or an `x-amz-` header
+ * that an operation does not list is refused. If it were ignored, a request for an operation that this server does not
+ * have would be done as another one.
+ */
+import { getAttributes } from './attributes.ts';
 import * as buckets from './buckets.ts';
 import type { Call } from './call.ts';
-import { S3Error } from './errors.ts';
-import { listObjects, listVersions } from './listing.ts';
-import * as multipart from './multipart.ts';
-import { getAttributes } from './attributes.ts';
+import { invalidArgument, S3Error } from './errors.ts';
+import { listObjects, listObjectsV2, listVersions } from './listing.ts';
 import * as lock from './lock.ts';
+import * as multipart from './multipart.ts';
 import * as objects from './objects.ts';
 import { postObject } from './post.ts';
 import * as settings from './settings.ts';
@@ -17,86 +21,422 @@ export interface Operation {
   readonly run: (call: Call) => Promise<void>;
 }
 
-/** Parameters that make another operation of a request. */
-const subresources = [
-  'accelerate', 'acl', 'analytics', 'attributes', 'cors', 'delete', 'encryption', 'intelligent-tiering', 'inventory', 'legal-hold', 'lifecycle', 'location',
-  'logging', 'metadataTable', 'metrics', 'notification', 'object-lock', 'ownershipControls', 'policy', 'policyStatus', 'publicAccessBlock', 'renameObject',
-  'replication', 'requestPayment', 'restore', 'retention', 'select', 'session', 'tagging', 'torrent', 'uploadId', 'uploads', 'versioning', 'versions', 'website',
+type Place = 'service' | 'bucket' | 'object';
+
+interface Row {
+  readonly name: string;
+  readonly method: string;
+  readonly place: Place;
+  /** Parameters that a request for it has: a name, or a name and its value. */
+  readonly marks: readonly string[];
+  /** Further parameters that it may have. */
+  readonly takes: readonly string[];
+  /** `x-amz-` headers that it may have; one that ends in `*` stands for all that begin so. */
+  readonly headers: readonly string[];
+  /** Absent where this server has S3's operation by name alone. */
+  readonly run?: Operation['run'];
+}
+
+/** What every request may carry: signing, framing, tracing, and conditions that are held for every operation. */
+const everywhere = [
+  'x-amz-content-sha256',
+  'x-amz-date',
+  'x-amz-decoded-content-length',
+  'x-amz-trailer',
+  'x-amz-user-agent',
+  'x-amz-te',
+  'x-amz-api-version',
+  'x-amz-cf-id',
+  'x-amz-sdk-checksum-algorithm',
+  'x-amz-expected-bucket-owner',
+  'x-amz-request-payer',
+  // Of a presigned URL.
+  'x-amz-algorithm',
+  'x-amz-credential',
+  'x-amz-expires',
+  'x-amz-signedheaders',
+  'x-amz-signature',
 ];
 
-const table: Readonly<Record<string, readonly [name: string, run: (call: Call) => Promise<void>]>> = {
-  'GET service': ['ListBuckets', buckets.listBuckets],
-  'PUT bucket': ['CreateBucket', buckets.createBucket],
-  'HEAD bucket': ['HeadBucket', buckets.headBucket],
-  'DELETE bucket': ['DeleteBucket', buckets.deleteBucket],
-  'GET bucket': ['ListObjects', listObjects],
-  'GET bucket versions': ['ListObjectVersions', listVersions],
-  'GET bucket uploads': ['ListMultipartUploads', multipart.listMultiparts],
-  'POST bucket': ['PostObject', postObject],
-  'POST bucket delete': ['DeleteObjects', objects.deleteObjects],
-  'GET bucket location': ['GetBucketLocation', buckets.getLocation],
-  'GET bucket versioning': ['GetBucketVersioning', buckets.getVersioning],
-  'PUT bucket versioning': ['PutBucketVersioning', buckets.putVersioning],
-  'GET bucket cors': ['GetBucketCors', buckets.getCors],
-  'PUT bucket cors': ['PutBucketCors', buckets.putCors],
-  'DELETE bucket cors': ['DeleteBucketCors', settings.deleteSetting('PutBucketCORS', 'cors')],
-  'GET bucket acl': ['GetBucketAcl', settings.getBucketAcl],
-  'PUT bucket acl': ['PutBucketAcl', settings.putBucketAcl],
-  'GET bucket policy': ['GetBucketPolicy', settings.getPolicy],
-  'PUT bucket policy': ['PutBucketPolicy', settings.putPolicy],
-  'DELETE bucket policy': ['DeleteBucketPolicy', settings.deletePolicy],
-  'GET bucket policyStatus': ['GetBucketPolicyStatus', settings.getPolicyStatus],
-  'GET bucket tagging': ['GetBucketTagging', tags.getBucketTagging],
-  'PUT bucket tagging': ['PutBucketTagging', tags.putBucketTagging],
-  'DELETE bucket tagging': ['DeleteBucketTagging', tags.deleteBucketTagging],
-  'GET bucket lifecycle': ['GetBucketLifecycleConfiguration', settings.getLifecycle],
-  'PUT bucket lifecycle': ['PutBucketLifecycleConfiguration', settings.putLifecycle],
-  'DELETE bucket lifecycle': ['DeleteBucketLifecycle', settings.deleteSetting('PutLifecycleConfiguration', 'lifecycle')],
-  'GET bucket object-lock': ['GetObjectLockConfiguration', lock.getLockConfiguration],
-  'PUT bucket object-lock': ['PutObjectLockConfiguration', lock.putLockConfiguration],
-  'GET bucket ownershipControls': ['GetBucketOwnershipControls', settings.getOwnership],
-  'PUT bucket ownershipControls': ['PutBucketOwnershipControls', settings.putOwnership],
-  'DELETE bucket ownershipControls': ['DeleteBucketOwnershipControls', settings.deleteSetting('PutBucketOwnershipControls', 'ownership')],
-  'GET bucket publicAccessBlock': ['GetPublicAccessBlock', settings.getPublicAccess],
-  'PUT bucket publicAccessBlock': ['PutPublicAccessBlock', settings.putPublicAccess],
-  'DELETE bucket publicAccessBlock': ['DeletePublicAccessBlock', settings.deleteSetting('PutBucketPublicAccessBlock', 'publicAccess')],
-  'GET bucket encryption': ['GetBucketEncryption', settings.absent('GetBucketVersioning', 'ServerSideEncryptionConfigurationNotFoundError')],
-  'GET bucket replication': ['GetBucketReplication', settings.absent('GetBucketVersioning', 'ReplicationConfigurationNotFoundError')],
-  'GET bucket website': ['GetBucketWebsite', settings.absent('GetBucketVersioning', 'NoSuchWebsiteConfiguration')],
-  'GET object': ['GetObject', objects.getObject],
-  'HEAD object': ['HeadObject', objects.getObject],
-  'PUT object': ['PutObject', objects.putObject],
-  'PUT object copy': ['CopyObject', objects.copyObject],
-  'DELETE object': ['DeleteObject', objects.deleteObject],
-  'GET object attributes': ['GetObjectAttributes', getAttributes],
-  'GET object acl': ['GetObjectAcl', settings.getObjectAcl],
-  'PUT object acl': ['PutObjectAcl', settings.putObjectAcl],
-  'GET object tagging': ['GetObjectTagging', tags.getObjectTagging],
-  'PUT object tagging': ['PutObjectTagging', tags.putObjectTagging],
-  'DELETE object tagging': ['DeleteObjectTagging', tags.deleteObjectTagging],
-  'GET object retention': ['GetObjectRetention', lock.getRetention],
-  'PUT object retention': ['PutObjectRetention', lock.putRetention],
-  'GET object legal-hold': ['GetObjectLegalHold', lock.getLegalHold],
-  'PUT object legal-hold': ['PutObjectLegalHold', lock.putLegalHold],
-  'POST object uploads': ['CreateMultipartUpload', multipart.createMultipart],
-  'PUT object uploadId': ['UploadPart', multipart.uploadPart],
-  'PUT object uploadId copy': ['UploadPartCopy', multipart.uploadPartCopy],
-  'POST object uploadId': ['CompleteMultipartUpload', multipart.completeMultipart],
-  'DELETE object uploadId': ['AbortMultipartUpload', multipart.abortMultipart],
-  'GET object uploadId': ['ListParts', multipart.listParts],
+const body = ['x-amz-checksum-*'];
+const grants = ['x-amz-acl', 'x-amz-grant-*'];
+const lockHeaders = ['x-amz-object-lock-mode', 'x-amz-object-lock-retain-until-date', 'x-amz-object-lock-legal-hold'];
+const newObject = ['x-amz-meta-*', 'x-amz-storage-class', 'x-amz-tagging', ...grants, ...lockHeaders];
+const source = ['x-amz-copy-source', 'x-amz-copy-source-if-*', 'x-amz-source-expected-bucket-owner'];
+const bypass = ['x-amz-bypass-governance-retention'];
+const rendering = [
+  'cache-control',
+  'content-disposition',
+  'content-encoding',
+  'content-language',
+  'content-type',
+  'expires',
+].map((name) => `response-${name}`);
+const listing = ['delimiter', 'encoding-type', 'max-keys', 'prefix'];
+/** What MinIO's client adds to a listing, to be told more than S3 tells. */
+const minio = ['metadata'];
+const optional = ['x-amz-optional-object-attributes'];
+const removal = [...bypass, 'x-amz-if-match-last-modified-time', 'x-amz-if-match-size'];
+const conditional = ['if-match', 'if-none-match'];
+const validators = [...conditional, 'if-modified-since', 'if-unmodified-since', 'if-range', 'range'];
+
+interface More {
+  readonly takes?: readonly string[];
+  readonly headers?: readonly string[];
+  readonly run?: Operation['run'];
+}
+
+/** @param where method, place, and the parameters that tell the operation from others. */
+function row(name: string, where: string, { takes = [], headers = [], run }: More = {}): Row {
+  const [method = '', place, ...marks] = where.split(' ');
+  return { name, method, place: place as Place, marks, takes, headers, ...(run ? { run } : {}) };
+}
+
+const readObject: More = {
+  takes: ['versionId', 'partNumber', ...rendering],
+  headers: ['x-amz-checksum-mode', ...validators],
+  run: objects.getObject,
 };
+const configuration = { takes: ['id'] };
+const page = { takes: ['continuation-token'] };
+
+const table: readonly Row[] = [
+  row('ListBuckets', 'GET service', {
+    takes: ['max-buckets', 'continuation-token', 'prefix', 'bucket-region'],
+    run: buckets.listBuckets,
+  }),
+  row('ListDirectoryBuckets', 'GET service x-id=ListDirectoryBuckets', {
+    takes: ['continuation-token', 'max-directory-buckets'],
+  }),
+
+  row('CreateBucket', 'PUT bucket', {
+    headers: [
+      ...body,
+      ...grants,
+      'x-amz-bucket-object-lock-enabled',
+      'x-amz-object-ownership',
+      'x-amz-bucket-namespace',
+    ],
+    run: buckets.createBucket,
+  }),
+  row('HeadBucket', 'HEAD bucket', { run: buckets.headBucket }),
+  row('DeleteBucket', 'DELETE bucket', { run: buckets.deleteBucket }),
+  row('ListObjects', 'GET bucket', { takes: [...listing, 'marker'], headers: optional, run: listObjects }),
+  row('ListObjectsV2', 'GET bucket list-type=2', {
+    takes: [...listing, ...minio, 'continuation-token', 'fetch-owner', 'start-after'],
+    headers: optional,
+    run: listObjectsV2,
+  }),
+  row('ListObjectVersions', 'GET bucket versions', {
+    takes: [...listing, ...minio, 'key-marker', 'version-id-marker'],
+    headers: optional,
+    run: listVersions,
+  }),
+  row('ListMultipartUploads', 'GET bucket uploads', {
+    takes: ['delimiter', 'encoding-type', 'key-marker', 'max-uploads', 'prefix', 'upload-id-marker'],
+    run: multipart.listMultiparts,
+  }),
+  row('PostObject', 'POST bucket', { run: postObject }),
+  row('DeleteObjects', 'POST bucket delete', { headers: [...body, ...bypass], run: objects.deleteObjects }),
+  row('CreateSession', 'GET bucket session'),
+
+  row('GetBucketLocation', 'GET bucket location', { run: buckets.getLocation }),
+  row('GetBucketVersioning', 'GET bucket versioning', { run: buckets.getVersioning }),
+  row('PutBucketVersioning', 'PUT bucket versioning', { headers: body, run: buckets.putVersioning }),
+  row('GetBucketCors', 'GET bucket cors', { run: buckets.getCors }),
+  row('PutBucketCors', 'PUT bucket cors', { headers: body, run: buckets.putCors }),
+  row('DeleteBucketCors', 'DELETE bucket cors', { run: settings.deleteSetting('PutBucketCORS', 'cors') }),
+  row('GetBucketAcl', 'GET bucket acl', { run: settings.getBucketAcl }),
+  row('PutBucketAcl', 'PUT bucket acl', { headers: [...body, ...grants], run: settings.putBucketAcl }),
+  row('GetBucketPolicy', 'GET bucket policy', { run: settings.getPolicy }),
+  row('PutBucketPolicy', 'PUT bucket policy', {
+    headers: [...body, 'x-amz-confirm-remove-self-bucket-access'],
+    run: settings.putPolicy,
+  }),
+  row('DeleteBucketPolicy', 'DELETE bucket policy', { run: settings.deletePolicy }),
+  row('GetBucketPolicyStatus', 'GET bucket policyStatus', { run: settings.getPolicyStatus }),
+  row('GetBucketTagging', 'GET bucket tagging', { run: tags.getBucketTagging }),
+  row('PutBucketTagging', 'PUT bucket tagging', { headers: body, run: tags.putBucketTagging }),
+  row('DeleteBucketTagging', 'DELETE bucket tagging', { run: tags.deleteBucketTagging }),
+  row('GetBucketLifecycleConfiguration', 'GET bucket lifecycle', { run: settings.getLifecycle }),
+  row('PutBucketLifecycleConfiguration', 'PUT bucket lifecycle', {
+    headers: [...body, 'x-amz-transition-default-minimum-object-size'],
+    run: settings.putLifecycle,
+  }),
+  row('DeleteBucketLifecycle', 'DELETE bucket lifecycle', {
+    run: settings.deleteSetting('PutLifecycleConfiguration', 'lifecycle'),
+  }),
+  row('GetObjectLockConfiguration', 'GET bucket object-lock', { run: lock.getLockConfiguration }),
+  row('PutObjectLockConfiguration', 'PUT bucket object-lock', { headers: body, run: lock.putLockConfiguration }),
+  row('GetBucketOwnershipControls', 'GET bucket ownershipControls', { run: settings.getOwnership }),
+  row('PutBucketOwnershipControls', 'PUT bucket ownershipControls', { headers: body, run: settings.putOwnership }),
+  row('DeleteBucketOwnershipControls', 'DELETE bucket ownershipControls', {
+    run: settings.deleteSetting('PutBucketOwnershipControls', 'ownership'),
+  }),
+  row('GetPublicAccessBlock', 'GET bucket publicAccessBlock', { run: settings.getPublicAccess }),
+  row('PutPublicAccessBlock', 'PUT bucket publicAccessBlock', { headers: body, run: settings.putPublicAccess }),
+  row('DeletePublicAccessBlock', 'DELETE bucket publicAccessBlock', {
+    run: settings.deleteSetting('PutBucketPublicAccessBlock', 'publicAccess'),
+  }),
+
+  // What no bucket here has can be asked about, and is answered as S3 answers for a bucket without it.
+  row('GetBucketEncryption', 'GET bucket encryption', {
+    run: settings.absent('GetEncryptionConfiguration', 'ServerSideEncryptionConfigurationNotFoundError'),
+  }),
+  row('PutBucketEncryption', 'PUT bucket encryption'),
+  row('DeleteBucketEncryption', 'DELETE bucket encryption'),
+  row('GetBucketReplication', 'GET bucket replication', {
+    run: settings.absent('GetReplicationConfiguration', 'ReplicationConfigurationNotFoundError'),
+  }),
+  row('PutBucketReplication', 'PUT bucket replication'),
+  row('DeleteBucketReplication', 'DELETE bucket replication'),
+  row('GetBucketWebsite', 'GET bucket website', {
+    run: settings.absent('GetBucketWebsite', 'NoSuchWebsiteConfiguration'),
+  }),
+  row('PutBucketWebsite', 'PUT bucket website'),
+  row('DeleteBucketWebsite', 'DELETE bucket website'),
+  row('GetBucketNotificationConfiguration', 'GET bucket notification', {
+    run: settings.unset('GetBucketNotification', 'NotificationConfiguration'),
+  }),
+  row('PutBucketNotificationConfiguration', 'PUT bucket notification'),
+  row('GetBucketLogging', 'GET bucket logging', { run: settings.unset('GetBucketLogging', 'BucketLoggingStatus') }),
+  row('PutBucketLogging', 'PUT bucket logging'),
+  row('GetBucketRequestPayment', 'GET bucket requestPayment', {
+    run: settings.unset('GetBucketRequestPayment', 'RequestPaymentConfiguration', { Payer: 'BucketOwner' }),
+  }),
+  row('PutBucketRequestPayment', 'PUT bucket requestPayment'),
+  row('GetBucketAccelerateConfiguration', 'GET bucket accelerate', {
+    run: settings.unset('GetAccelerateConfiguration', 'AccelerateConfiguration'),
+  }),
+  row('PutBucketAccelerateConfiguration', 'PUT bucket accelerate'),
+  ...(
+    [
+      ['Analytics', 'analytics', 'GetAnalyticsConfiguration', 'ListBucketAnalyticsConfigurationResult'],
+      [
+        'IntelligentTiering',
+        'intelligent-tiering',
+        'GetIntelligentTieringConfiguration',
+        'ListBucketIntelligentTieringConfigurationsOutput',
+      ],
+      ['Inventory', 'inventory', 'GetInventoryConfiguration', 'ListInventoryConfigurationsResult'],
+      ['Metrics', 'metrics', 'GetMetricsConfiguration', 'ListMetricsConfigurationsResult'],
+    ] as const
+  ).flatMap(([name, mark, action, root]) => [
+    row(`ListBucket${name}Configurations`, `GET bucket ${mark}`, {
+      ...page,
+      run: settings.unset(action, root, { IsTruncated: false }),
+    }),
+    row(`GetBucket${name}Configuration`, `GET bucket ${mark} id`, {
+      run: settings.absent(action, 'NoSuchConfiguration'),
+    }),
+    row(`PutBucket${name}Configuration`, `PUT bucket ${mark}`, configuration),
+    row(`DeleteBucket${name}Configuration`, `DELETE bucket ${mark}`, configuration),
+  ]),
+  row('GetBucketAbac', 'GET bucket abac'),
+  row('PutBucketAbac', 'PUT bucket abac'),
+  row('CreateBucketMetadataConfiguration', 'POST bucket metadataConfiguration'),
+  row('GetBucketMetadataConfiguration', 'GET bucket metadataConfiguration'),
+  row('DeleteBucketMetadataConfiguration', 'DELETE bucket metadataConfiguration'),
+  row('CreateBucketMetadataTableConfiguration', 'POST bucket metadataTable'),
+  row('GetBucketMetadataTableConfiguration', 'GET bucket metadataTable'),
+  row('DeleteBucketMetadataTableConfiguration', 'DELETE bucket metadataTable'),
+  row('UpdateBucketMetadataAnnotationTableConfiguration', 'PUT bucket metadataAnnotationTable'),
+  row('UpdateBucketMetadataInventoryTableConfiguration', 'PUT bucket metadataInventoryTable'),
+  row('UpdateBucketMetadataJournalTableConfiguration', 'PUT bucket metadataJournalTable'),
+
+  row('GetObject', 'GET object', readObject),
+  row('HeadObject', 'HEAD object', readObject),
+  row('PutObject', 'PUT object', { headers: [...body, ...newObject, ...conditional], run: objects.putObject }),
+  row('CopyObject', 'PUT object +x-amz-copy-source', {
+    headers: [
+      ...source,
+      ...newObject,
+      ...conditional,
+      'x-amz-metadata-directive',
+      'x-amz-tagging-directive',
+      'x-amz-checksum-algorithm',
+    ],
+    run: objects.copyObject,
+  }),
+  row('DeleteObject', 'DELETE object', {
+    takes: ['versionId'],
+    headers: [...removal, 'if-match'],
+    run: objects.deleteObject,
+  }),
+  row('GetObjectAttributes', 'GET object attributes', {
+    takes: ['versionId'],
+    headers: ['x-amz-object-attributes', 'x-amz-max-parts', 'x-amz-part-number-marker'],
+    run: getAttributes,
+  }),
+  row('GetObjectAcl', 'GET object acl', { takes: ['versionId'], run: settings.getObjectAcl }),
+  row('PutObjectAcl', 'PUT object acl', {
+    takes: ['versionId'],
+    headers: [...body, ...grants],
+    run: settings.putObjectAcl,
+  }),
+  row('GetObjectTagging', 'GET object tagging', { takes: ['versionId'], run: tags.getObjectTagging }),
+  row('PutObjectTagging', 'PUT object tagging', { takes: ['versionId'], headers: body, run: tags.putObjectTagging }),
+  row('DeleteObjectTagging', 'DELETE object tagging', { takes: ['versionId'], run: tags.deleteObjectTagging }),
+  row('GetObjectRetention', 'GET object retention', { takes: ['versionId'], run: lock.getRetention }),
+  row('PutObjectRetention', 'PUT object retention', {
+    takes: ['versionId'],
+    headers: [...body, ...bypass],
+    run: lock.putRetention,
+  }),
+  row('GetObjectLegalHold', 'GET object legal-hold', { takes: ['versionId'], run: lock.getLegalHold }),
+  row('PutObjectLegalHold', 'PUT object legal-hold', { takes: ['versionId'], headers: body, run: lock.putLegalHold }),
+  row('GetObjectTorrent', 'GET object torrent'),
+  row('RestoreObject', 'POST object restore', { takes: ['versionId'] }),
+  row('SelectObjectContent', 'POST object select', { takes: ['select-type'] }),
+  row('RenameObject', 'PUT object renameObject'),
+  row('UpdateObjectEncryption', 'PUT object encryption', { takes: ['versionId'] }),
+  row('ListObjectAnnotations', 'GET object annotation', {
+    takes: ['versionId', 'max-annotation-results', 'annotation-prefix', 'continuation-token'],
+  }),
+  row('GetObjectAnnotation', 'GET object annotation annotationName', { takes: ['versionId'] }),
+  row('PutObjectAnnotation', 'PUT object annotation', { takes: ['annotationName', 'versionId'] }),
+  row('DeleteObjectAnnotation', 'DELETE object annotation', { takes: ['annotationName', 'versionId'] }),
+  row('WriteGetObjectResponse', 'POST bucket +x-amz-request-route'),
+
+  row('CreateMultipartUpload', 'POST object uploads', {
+    headers: [...newObject, 'x-amz-checksum-algorithm', 'x-amz-checksum-type'],
+    run: multipart.createMultipart,
+  }),
+  row('UploadPart', 'PUT object uploadId partNumber', { headers: body, run: multipart.uploadPart }),
+  row('UploadPartCopy', 'PUT object uploadId partNumber +x-amz-copy-source', {
+    headers: [...source, 'x-amz-copy-source-range'],
+    run: multipart.uploadPartCopy,
+  }),
+  row('CompleteMultipartUpload', 'POST object uploadId', {
+    headers: [...body, ...conditional, 'x-amz-mp-object-size'],
+    run: multipart.completeMultipart,
+  }),
+  row('AbortMultipartUpload', 'DELETE object uploadId', {
+    headers: ['x-amz-if-match-initiated-time'],
+    run: multipart.abortMultipart,
+  }),
+  row('ListParts', 'GET object uploadId', { takes: ['max-parts', 'part-number-marker'], run: multipart.listParts }),
+];
 
 /** Names of all that can be asked. */
-export const operationNames: readonly string[] = Object.values(table).map(([name]) => name);
+export const operationNames: readonly string[] = table.filter(({ run }) => run).map(({ name }) => name);
 
-/** @throws S3Error `NotImplemented` for what S3 has and this server has not, `MethodNotAllowed` for what nobody has. */
-export function operationOf(method: string, { bucket, key }: { bucket: string; key: string }, query: ReadonlyMap<string, string>, copies: boolean): Operation {
-  const place = bucket === '' ? 'service' : key === '' ? 'bucket' : 'object';
-  const named = subresources.filter((name) => query.has(name));
-  // What a GET of a sub-resource would say can be asked about, too.
-  const verb = method === 'HEAD' && named.length > 0 ? 'GET' : method;
-  const found = table[[verb, place, ...named.slice(0, 1), ...(copies && method === 'PUT' && place === 'object' ? ['copy'] : [])].join(' ')];
-  if (found && named.length <= 1) return { name: found[0], run: found[1] };
-  if (named.length > 0) throw new S3Error('NotImplemented', 'A header or query you provided implies functionality that is not implemented');
-  throw new S3Error('MethodNotAllowed', 'The specified method is not allowed against this resource.');
+/** Parameters that name a part of a bucket or an object. */
+const subresources: ReadonlySet<string> = new Set(
+  table.flatMap(({ marks }) => marks.slice(0, 1)).filter((mark) => /^[^+=]+$/.test(mark)),
+);
+const parameters: ReadonlySet<string> = new Set(
+  table.flatMap(({ marks, takes }) => [...marks.map((mark) => mark.split('=')[0]!), ...takes]),
+);
+
+/** A request, as far as it tells what is asked for. */
+export interface Question {
+  readonly method: string;
+  readonly bucket: string;
+  readonly key: string;
+  /** Every parameter, in order. */
+  readonly query: readonly (readonly [name: string, value: string])[];
+  /** Lower-case names of the headers, and of what stands for them in the query of a presigned URL. */
+  readonly headers: readonly string[];
+  /** Whether the query has the signature. */
+  readonly presigned: boolean;
+}
+
+/**
+ * What a request asks for.
+ *
+ * @throws S3Error `NotImplemented` for what this server does not have; `InvalidArgument` for parameters that do not
+ * belong together, or to the operation; `MethodNotAllowed`.
+ */
+export function operationOf(question: Question): Operation {
+  const query = parametersOf(question);
+  const found = rowOf(question, query);
+  const claimed = query.get('x-id');
+  const meant = found.name === 'HeadObject' && claimed === 'GetObject' ? 'HeadObject' : claimed;
+  if (meant !== undefined && meant !== found.name) throw notImplemented({ Operation: meant });
+  if (!found.run) throw notImplemented({ Operation: found.name });
+  demandHeaders(found, question);
+  return { name: found.name, run: found.run };
+}
+
+/** All but those of a signature, and those that begin with `x-`, which S3 leaves to a client for its own logs. */
+function parametersOf({ query, presigned }: Question): ReadonlyMap<string, string> {
+  const found = new Map<string, string>();
+  for (const [name, value] of query) {
+    const ofSigning = presigned && /^x-amz-/i.test(name);
+    if (ofSigning || (/^x-/i.test(name) && !/^x-(?:amz-|id$)/i.test(name))) continue;
+    if (found.has(name)) throw invalidArgument(`The parameter ${name} must not be repeated.`, name, value);
+    found.set(name, value);
+  }
+  return found;
+}
+
+function rowOf({ method, bucket, key, headers }: Question, query: ReadonlyMap<string, string>): Row {
+  const place: Place = bucket === '' ? 'service' : key === '' ? 'bucket' : 'object';
+  const marked = (mark: string): boolean => {
+    if (mark.startsWith('+')) return headers.includes(mark.slice(1));
+    const [name = '', value] = mark.split('=');
+    return value === undefined ? query.has(name) : query.get(name) === value;
+  };
+  const here = table.filter((one) => one.method === method && one.place === place);
+  const fitting = here.filter(({ marks }) => marks.every(marked)).toSorted((a, b) => b.marks.length - a.marks.length);
+  const strangers = ({ marks, takes }: Row): string[] =>
+    [...query.keys()].filter(
+      (name) => name !== 'x-id' && !takes.includes(name) && !marks.some((mark) => mark.split('=')[0] === name),
+    );
+  const [best] = fitting;
+  if (best && strangers(best).length === 0) return best;
+  if (here.length === 0) throw new S3Error('MethodNotAllowed');
+  throw refusalOf(query, best ? strangers(best) : []);
+}
+
+/** @param strangers parameters that the operation which fits best does not list. */
+function refusalOf(query: ReadonlyMap<string, string>, strangers: readonly string[]): S3Error {
+  const names = [...query.keys()];
+  const unknown = names.find((name) => name !== 'x-id' && !parameters.has(name));
+  if (unknown !== undefined) return notImplemented({ Parameter: unknown });
+  const parts = names.filter((name) => subresources.has(name));
+  if (parts.length > 1)
+    return invalidArgument(`Conflicting query string parameters: ${parts.join(', ')}`, 'ResourceType', parts[0]!);
+  const [part] = parts;
+  const wrong = (name: string, message = `This operation does not accept ${name}.`): S3Error =>
+    invalidArgument(message, name, query.get(name)!);
+  if (part === 'uploadId' && strangers.includes(part))
+    return wrong(part, 'This operation does not accept uploadId without partNumber');
+  if (part !== undefined && !(strangers.length > 0 && !strangers.includes(part)))
+    return notImplemented({ Parameter: part });
+  if (strangers.includes('partNumber'))
+    return wrong('partNumber', 'This operation does not accept partNumber without uploadId');
+  if (strangers.includes('versionId')) return wrong('versionId', 'This operation does not accept a version-id.');
+  if (strangers.includes('list-type')) return wrong('list-type', 'Invalid List Type specified in request');
+  return strangers[0] === undefined ? new S3Error('MethodNotAllowed') : wrong(strangers[0]);
+}
+
+/** @throws S3Error `NotImplemented` for a header that would change what the operation does. */
+function demandHeaders({ method, headers }: Row, question: Question): void {
+  const read = method === 'GET' || method === 'HEAD';
+  for (const name of question.headers) {
+    if (name === 'x-amz-security-token') throw new S3Error('InvalidToken');
+    if (!/^x-amz-/.test(name) && !conditions.has(name)) continue;
+    if (everywhere.includes(name) || (read && harmless.has(name))) continue;
+    if (!headers.some((one) => (one.endsWith('*') ? name.startsWith(one.slice(0, -1)) : one === name)))
+      throw notImplemented({ Header: name });
+  }
+}
+
+/** Headers of HTTP under which a request is done in part, or not at all. */
+const conditions: ReadonlySet<string> = new Set([
+  'if-match',
+  'if-none-match',
+  'if-modified-since',
+  'if-unmodified-since',
+  'if-range',
+  'range',
+  'content-range',
+]);
+/** Those that a cache adds to a question, and that only ever save an answer, or a part of one. */
+const harmless: ReadonlySet<string> = new Set(['if-none-match', 'if-modified-since', 'if-range', 'range']);
+
+function notImplemented(details: Readonly<Record<string, string>>): S3Error {
+  return new S3Error('NotImplemented', undefined, details);
 }

@@ -13,8 +13,9 @@ import { S3Error } from './errors.ts';
 import { newObject } from './new-object.ts';
 import { checkConditions, readFormPolicy, type FormPolicy } from './post-policy.ts';
 import { hmac, sameSignature, signingKeyOf } from './signing/verify.ts';
-import { tagsFrom } from './tags.ts';
-import { document, parse } from './xml.ts';
+import { readAs, tagging as taggingDocument } from './documents.ts';
+import { objectTags } from './tags.ts';
+import { document } from './xml.ts';
 
 type Fields = ReadonlyMap<string, string>;
 
@@ -109,7 +110,7 @@ class Door implements StorageEngine {
     const { who, policy } = await authorise(this.#call, new Map([...fields, ['key', key]]));
     const call: Call = { ...this.#call, key, fields, who };
     const tagging = fields.get('tagging');
-    const { as, about, lock } = await newObject(call, tagging === undefined ? undefined : tagsFrom(parse(tagging, 'Tagging')), (name) => (name === 'x-amz-acl' ? fields.get('acl') : undefined) ?? headerOf(call, name));
+    const { as, about, lock } = await newObject(call, tagging === undefined ? undefined : objectTags(readAs(taggingDocument, tagging).TagSet), (name) => (name === 'x-amz-acl' ? fields.get('acl') : undefined) ?? headerOf(call, name));
     const promised = new Promised((name) => headerOf(call, name), undefined);
     const put = await call.core.objects.put(as, { bucket: call.bucket, key, conditions: {} }, new Bounded(new PartBody(file.stream), policy), {
       measure: promised.measure,

@@ -25,17 +25,27 @@ const rules = {
   'DeleteObject': { verb: 'delete', list: ['bucket', 'WRITE'] },
   'DeleteObjectTagging': { verb: 'write' },
   'DeleteObjectVersion': { verb: 'delete', list: ['bucket', 'WRITE'] },
+  'GetAccelerateConfiguration': { verb: 'read' },
+  'GetAnalyticsConfiguration': { verb: 'read' },
   'GetBucketAcl': { verb: 'read', list: ['bucket', 'READ_ACP'] },
   'GetBucketCORS': { verb: 'admin' },
   'GetBucketLocation': { verb: 'read' },
+  'GetBucketLogging': { verb: 'read' },
+  'GetBucketNotification': { verb: 'read' },
   'GetBucketObjectLockConfiguration': { verb: 'admin' },
   'GetBucketOwnershipControls': { verb: 'admin' },
   'GetBucketPolicy': { verb: 'admin' },
   'GetBucketPolicyStatus': { verb: 'admin' },
   'GetBucketPublicAccessBlock': { verb: 'admin' },
+  'GetBucketRequestPayment': { verb: 'read' },
   'GetBucketTagging': { verb: 'admin' },
   'GetBucketVersioning': { verb: 'read' },
+  'GetBucketWebsite': { verb: 'read' },
+  'GetEncryptionConfiguration': { verb: 'read' },
+  'GetIntelligentTieringConfiguration': { verb: 'read' },
+  'GetInventoryConfiguration': { verb: 'read' },
   'GetLifecycleConfiguration': { verb: 'admin' },
+  'GetMetricsConfiguration': { verb: 'read' },
   'GetObject': { verb: 'read', list: ['object', 'READ'] },
   'GetObjectAcl': { verb: 'read', list: ['object', 'READ_ACP'] },
   'GetObjectAttributes': { verb: 'read', list: ['object', 'READ'] },
@@ -43,6 +53,7 @@ const rules = {
   'GetObjectRetention': { verb: 'read' },
   'GetObjectTagging': { verb: 'read' },
   'GetObjectVersion': { verb: 'read', list: ['object', 'READ'] },
+  'GetReplicationConfiguration': { verb: 'read' },
   'ListBucket': { verb: 'read', list: ['bucket', 'READ'] },
   'ListBucketMultipartUploads': { verb: 'read', list: ['bucket', 'READ'] },
   'ListBucketVersions': { verb: 'read', list: ['bucket', 'READ'] },
@@ -110,8 +121,6 @@ export function objectAcl(bucket: Bucket, object: StoredObject): Acl {
 export async function allow(call: Call, action: Action, circumstances: Circumstances = {}): Promise<Allowed> {
   const bucket = await call.known.bucket(circumstances.bucket ?? call.bucket);
   if (!bucket) throw new S3Error('NoSuchBucket', 'The specified bucket does not exist');
-  const expected = headerOf(call, 'x-amz-expected-bucket-owner');
-  if (expected !== undefined && circumstances.bucket === undefined && expected !== bucket.namespace) throw denied();
   if (!may(call, action, bucket, circumstances)) throw denied();
   return { bucket, as: ownerOf(bucket, call.who) };
 }
@@ -208,5 +217,5 @@ function lookUp(tags: Readonly<Record<string, string>>, name: string): string | 
 }
 
 export function denied(): S3Error {
-  return new S3Error('AccessDenied', 'Access Denied');
+  return new S3Error('AccessDenied');
 }

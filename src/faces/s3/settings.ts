@@ -1,17 +1,20 @@
 /** What is set on a bucket: lists, policy, ownership, public access, lifecycle. Also the lists of objects. */
-import { aclFromHeaders, isPublicAcl, parseAcl, renderAcl, type Acl } from './acl.ts';
-import { answer, headerOf, nothing, readDocument, readText, type Call } from './call.ts';
+import { aclFrom, aclFromHeaders, isPublicAcl, renderAcl, type Acl } from './acl.ts';
+import { answer, flagOf, headerOf, nothing, readDocument, readText, type Call } from './call.ts';
 import { versionOf } from './conditions.ts';
-import { S3Error, type S3Code } from './errors.ts';
+import * as documents from './documents.ts';
+import { invalidArgument, S3Error, type S3Code } from './errors.ts';
 import { changeVersion, findObject } from './finding.ts';
-import type { Node } from './lifecycle.ts';
 import { isPublicPolicy, parsePolicy, type Policy } from './policy.ts';
 import { allow, bucketAcl, denied, objectAcl, ownershipOf, settingOf, type Action, type PublicAccess } from './rights.ts';
 import type { BucketChange } from '../../core/engine.ts';
 import type { Bucket } from '../../core/model.ts';
 import { Refusal } from '../../core/refusal.ts';
-import { elements, malformed, parse, type Element, type Xml } from './xml.ts';
+import { elements, type Elements, type Node, type Xml } from './xml.ts';
 import { send } from '../../http/answering.ts';
+
+/** Bytes that a policy may have. */
+const largestPolicy = 20 * 1024;
 
 export async function getBucketAcl(call: Call): Promise<void> {
   const { bucket } = await allow(call, 'GetBucketAcl');
@@ -78,9 +81,11 @@ function demandLists(bucket: Bucket): void {
 /** The list that a request brings, in its headers or its body. */
 async function askedAcl(call: Call, bucket: Bucket, owner: string): Promise<Acl> {
   demandLists(bucket);
-  const text = await readText(call);
+  const { accessControlPolicy } = documents;
+  const text = await readText(call, accessControlPolicy.size);
   const fromHeaders = await aclFromHeaders(call.core, (name) => headerOf(call, name), owner, bucket.namespace);
-  const acl = fromHeaders ?? (await parseAcl(call.core, parse(text, 'AccessControlPolicy'), owner));
+  if (fromHeaders && text.trim() !== '') throw new S3Error('UnexpectedContent');
+  const acl = fromHeaders ?? (await aclFrom(call.core, documents.readAs(accessControlPolicy, text), owner));
   demandPrivate(bucket, acl);
   return acl;
 }
@@ -99,7 +104,9 @@ export async function getPolicy(call: Call): Promise<void> {
 
 export async function putPolicy(call: Call): Promise<void> {
   const { bucket } = await allow(call, 'PutBucketPolicy');
-  const text = await readText(call);
+  // The owner can always undo a policy here, so that there is nothing to confirm.
+  flagOf(call, 'x-amz-confirm-remove-self-bucket-access');
+  const text = await readText(call, largestPolicy);
   const policy = parsePolicy(text, bucket.name);
   await decide(call, 'PutBucketPolicy', (now) => {
     if (settingOf<PublicAccess>(now, 'publicAccess')?.BlockPublicPolicy && isPublicPolicy(policy)) throw denied();
@@ -131,20 +138,18 @@ export async function getPublicAccess(call: Call): Promise<void> {
 
 export async function putPublicAccess(call: Call): Promise<void> {
   const { bucket, as } = await allow(call, 'PutBucketPublicAccessBlock');
-  const wish = await readDocument(call, 'PublicAccessBlockConfiguration');
-  const flag = (name: string): boolean => wish.value(name)?.trim().toLowerCase() === 'true';
-  const access: PublicAccess = {
-    BlockPublicAcls: flag('BlockPublicAcls'), IgnorePublicAcls: flag('IgnorePublicAcls'), BlockPublicPolicy: flag('BlockPublicPolicy'), RestrictPublicBuckets: flag('RestrictPublicBuckets'),
-  };
+  const wish = await readDocument(call, documents.publicAccessBlock);
+  const { BlockPublicAcls = false, IgnorePublicAcls = false, BlockPublicPolicy = false, RestrictPublicBuckets = false } = wish;
+  const access: PublicAccess = { BlockPublicAcls, IgnorePublicAcls, BlockPublicPolicy, RestrictPublicBuckets };
   await call.core.buckets.change(as, bucket.name, { set: { publicAccess: JSON.stringify(access) } });
   nothing(call, 200);
 }
 
-const ownerships = ['BucketOwnerEnforced', 'BucketOwnerPreferred', 'ObjectWriter'];
-
-export function demandOwnership(text: string | undefined): string {
-  if (text === undefined || !ownerships.includes(text)) throw malformed();
-  return text;
+/** An ownership in a header. */
+export function demandOwnership(text: string): string {
+  const found = documents.ownerships.find((one) => one === text);
+  if (found === undefined) throw invalidArgument(`Invalid x-amz-object-ownership header: ${text}`, 'x-amz-object-ownership', text);
+  return found;
 }
 
 export async function getOwnership(call: Call): Promise<void> {
@@ -156,9 +161,7 @@ export async function getOwnership(call: Call): Promise<void> {
 
 export async function putOwnership(call: Call): Promise<void> {
   await allow(call, 'PutBucketOwnershipControls');
-  const rules = (await readDocument(call, 'OwnershipControls')).all('Rule');
-  if (rules.length !== 1) throw malformed();
-  const ownership = demandOwnership(rules[0]!.value('ObjectOwnership')?.trim());
+  const { Rule: { ObjectOwnership: ownership } } = await readDocument(call, documents.ownershipControls);
   await decide(call, 'PutBucketOwnershipControls', (now) => {
     const shared = bucketAcl(now).grants.some(({ grantee }) => grantee.kind !== 'user' || grantee.id !== now.namespace);
     if (ownership === 'BucketOwnerEnforced' && shared) throw new S3Error('InvalidBucketAclWithObjectOwnership', 'Bucket cannot have ACLs set with ObjectOwnership\'s BucketOwnerEnforced setting');
@@ -186,50 +189,38 @@ export async function getLifecycle(call: Call): Promise<void> {
 
 export async function putLifecycle(call: Call): Promise<void> {
   const { bucket, as } = await allow(call, 'PutLifecycleConfiguration');
-  const rules = (await readDocument(call, 'LifecycleConfiguration')).all('Rule');
-  demandRules(rules);
-  const kept = rules.map((rule, at) => {
-    const node = nodeOf(rule);
-    return rule.value('ID') ? node : { ...node, children: [{ name: 'ID', text: `rule-${at + 1}-${Date.now().toString(36)}`, children: [] }, ...node.children.filter(({ name }) => name !== 'ID')] };
+  // It is about transitions, which there are none of.
+  const least = headerOf(call, 'x-amz-transition-default-minimum-object-size');
+  if (least !== undefined && least !== 'all_storage_classes_128K' && least !== 'varies_by_storage_class') {
+    throw invalidArgument('The transition default minimum object size is not valid.', 'x-amz-transition-default-minimum-object-size', least);
+  }
+  const { Rule: rules } = await readDocument(call, documents.lifecycleConfiguration);
+  const kept = rules.map(({ node, rule }, at): Node => {
+    const { name, text, children } = node;
+    if (rule.ID) return { name, text, children };
+    const ID = { name: 'ID', text: `rule-${at + 1}-${call.core.clock.now().toString(36)}`, children: [] };
+    return { name, text, children: [ID, ...children.filter((child) => child.name !== 'ID')] };
   });
   await call.core.buckets.change(as, bucket.name, { set: { lifecycle: JSON.stringify(kept) } });
   nothing(call, 200);
-}
-
-function demandRules(rules: readonly Element[]): void {
-  if (rules.length === 0 || rules.length > 1000) throw malformed();
-  const ids = rules.flatMap((rule) => rule.value('ID') ?? []);
-  if (new Set(ids).size !== ids.length) throw new S3Error('InvalidArgument', 'Rule ID must be unique. Found same ID for more than one rule');
-  for (const rule of rules) {
-    if ((rule.value('ID')?.length ?? 0) > 255) throw new S3Error('InvalidArgument', 'ID length should not exceed allowed limit of 255');
-    const status = rule.value('Status');
-    if (status !== 'Enabled' && status !== 'Disabled') throw malformed();
-    demandDate(rule.one('Expiration')?.value('Date'));
-    for (const [holder, name] of [['Expiration', 'Days'], ['NoncurrentVersionExpiration', 'NoncurrentDays'], ['AbortIncompleteMultipartUpload', 'DaysAfterInitiation']] as const) {
-      const days = rule.one(holder)?.value(name);
-      if (days !== undefined && !(Number(days) > 0)) throw new S3Error('InvalidArgument', `'${name}' must be a positive integer`);
-    }
-    for (const transition of rule.children.filter(({ name }) => /Transition$/.test(name))) demandDate(transition.value('Date'));
-    if (rule.children.some(({ name }) => /Transition$/.test(name))) throw new S3Error('NotImplemented', 'There is one storage class here, and nothing to move objects to');
-  }
-}
-
-function demandDate(date: string | undefined): void {
-  if (date !== undefined && !/^\d{4}-?\d\d-?\d\d(?:T00:?00:?00(?:\.000)?Z)?$/.test(date.trim())) throw malformed();
-}
-
-function nodeOf({ name, text, children }: Element): Node {
-  return { name, text: children.length === 0 ? text : '', children: children.map(nodeOf) };
 }
 
 function renderNodes(nodes: readonly Node[]): Xml {
   return { xml: nodes.map(({ name, text, children }) => elements({ [name]: children.length === 0 ? text : renderNodes(children) }).xml).join('') };
 }
 
-/** What tools ask for before they look further: there is none of it. */
+/** Answers a question of tools for what this server never has: S3's code for a bucket without it. */
 export function absent(action: Action, code: S3Code): (call: Call) => Promise<void> {
   return async (call) => {
     await allow(call, action);
-    throw new S3Error(code, 'There is no such configuration of this bucket');
+    throw new S3Error(code);
+  };
+}
+
+/** The same where S3 answers with a document that says so. */
+export function unset(action: Action, root: string, all: Elements = {}): (call: Call) => Promise<void> {
+  return async (call) => {
+    await allow(call, action);
+    answer(call, root, all);
   };
 }

@@ -3,10 +3,11 @@ import { isStorable } from '../../kit/text.ts';
 import { answer, headerOf, nothing, readDocument, type Call } from './call.ts';
 import { aboutOf } from './about.ts';
 import { versionOf } from './conditions.ts';
-import { S3Error } from './errors.ts';
+import { tagging } from './documents.ts';
+import { invalidArgument, S3Error } from './errors.ts';
 import { allow, refuseEarly, settingOf } from './rights.ts';
 import { changeVersion, findObject } from './finding.ts';
-import { elements, malformed, type Element, type Xml } from './xml.ts';
+import { elements, type Xml } from './xml.ts';
 
 export type Tags = Readonly<Record<string, string>>;
 
@@ -20,7 +21,14 @@ export function tagsFromHeader(field: string | undefined): Tags | undefined {
     const [name = '', ...value] = pair.split('=');
     return [decodePart(name), decodePart(value.join('='))] as const;
   });
+  if (new Set(pairs.map(([key]) => key)).size < pairs.length) throw badTagging(field);
   return demandTags(pairs, mostOfObject);
+}
+
+function badTagging(value: string): S3Error {
+  return invalidArgument(
+    'The header \'x-amz-tagging\' shall be encoded as UTF-8 then URLEncoded URL query parameters without tag name duplicates.', 'x-amz-tagging', value,
+  );
 }
 
 function decodePart(text: string): string {
@@ -30,27 +38,36 @@ function decodePart(text: string): string {
   } catch {
     // Said below.
   }
-  throw new S3Error('InvalidArgument', 'The header x-amz-tagging is not URL-encoded, or has U+0000.');
+  throw badTagging(text);
 }
 
-export function tagsFrom(document: Element, most = mostOfObject): Tags {
-  const set = document.one('TagSet');
-  if (!set) throw malformed();
-  return demandTags(set.all('Tag').map((tag) => {
-    const [key, value] = [tag.value('Key'), tag.value('Value')];
-    if (key === undefined || value === undefined) throw malformed();
-    return [key, value] as const;
-  }), most);
+type TagSet = ReturnType<typeof tagging.read>['TagSet'];
+
+/** @throws S3Error `InvalidTag` */
+export function objectTags(set: TagSet): Tags {
+  return demandTags(set.Tag.map(({ Key, Value }) => [Key, Value] as const), mostOfObject);
 }
+
+/** @throws S3Error `InvalidTag` */
+export function bucketTags(set: TagSet): Tags {
+  return demandTags(set.Tag.map(({ Key, Value }) => [Key, Value] as const), mostOfBucket);
+}
+
+/** Letters, digits, spaces and a few signs, in any script. */
+const allowed = /^[\p{L}\p{Z}\p{N}_.:/=+\-@]*$/u;
 
 function demandTags(pairs: readonly (readonly [string, string])[], most: number): Tags {
-  if (pairs.length > most) throw new S3Error(most === mostOfObject ? 'InvalidTag' : 'InvalidTag', `There may be at most ${most} tags`);
-  const tags = Object.fromEntries(pairs);
-  if (Object.keys(tags).length !== pairs.length) throw new S3Error('InvalidTag', 'Cannot provide multiple Tags with the same key');
-  for (const [key, value] of pairs) {
-    if (key === '' || key.length > 128 || value.length > 256) throw new S3Error('InvalidTag', 'A tag\'s key has 1 to 128 characters, and its value at most 256');
+  if (pairs.length > most) {
+    throw new S3Error('InvalidTag', most === mostOfObject ? 'Object tags cannot be greater than 10' : 'Bucket tag count cannot be greater than 50');
   }
-  return tags;
+  for (const [key, value] of pairs) {
+    if (key === '' || [...key].length > 128 || !allowed.test(key)) throw new S3Error('InvalidTag', 'The TagKey you have provided is invalid', { TagKey: key });
+    if ([...value].length > 256 || !allowed.test(value)) throw new S3Error('InvalidTag', 'The TagValue you have provided is invalid', { TagKey: key, TagValue: value });
+    if (/^aws:/i.test(key)) throw new S3Error('InvalidTag', 'System tags cannot be added/updated by requester', { TagKey: key });
+  }
+  const names = new Set(pairs.map(([key]) => key));
+  if (names.size !== pairs.length) throw new S3Error('InvalidTag', 'Cannot provide multiple Tags with the same key');
+  return Object.fromEntries(pairs);
 }
 
 function render(tags: Tags): { TagSet: Xml } {
@@ -64,7 +81,7 @@ export async function getObjectTagging(call: Call): Promise<void> {
 
 export async function putObjectTagging(call: Call): Promise<void> {
   await refuseEarly(call, () => findObject(call, 'PutObjectTagging', versionOf(call)));
-  const tags = tagsFrom(await readDocument(call, 'Tagging'));
+  const tags = objectTags((await readDocument(call, tagging)).TagSet);
   const { object } = await changeVersion(
     call, () => findObject(call, 'PutObjectTagging', versionOf(call), { tags }),
     (found) => call.core.objects.describe(found.as, found.object, 'tags', JSON.stringify(tags)),
@@ -89,7 +106,7 @@ export async function getBucketTagging(call: Call): Promise<void> {
 
 export async function putBucketTagging(call: Call): Promise<void> {
   const { bucket, as } = await allow(call, 'PutBucketTagging');
-  const tags = tagsFrom(await readDocument(call, 'Tagging'), mostOfBucket);
+  const tags = bucketTags((await readDocument(call, tagging)).TagSet);
   await call.core.buckets.change(as, bucket.name, { set: { tags: JSON.stringify(tags) } });
   nothing(call, 204);
 }

@@ -1,4 +1,4 @@
-/** XML out by hand, since its forms are few and listings are long; XML in by a strict reader, into a plain tree. */
+/** XML out by hand, since its forms are few and listings are long; XML in by a strict reader, into a plain tree that `documents.ts` reads. */
 import { SaxesParser } from 'saxes';
 import { S3Error } from './errors.ts';
 
@@ -38,71 +38,69 @@ export function escape(text: string): string {
 
 const references: Readonly<Record<string, string>> = { '<': '&lt;', '>': '&gt;', '&': '&amp;', '"': '&quot;' };
 
-/** An element that was read: its name without prefix, its text, and what it holds. */
-export class Element {
+/** An element that was read, or was kept as JSON. Names have no prefix. */
+export interface Node {
   readonly name: string;
-  readonly children: Element[] = [];
-  text = '';
+  readonly text: string;
+  readonly children: readonly Node[];
+  /** The value of `xsi:type`. */
+  readonly type?: string;
+}
 
-  constructor(name: string) {
-    this.name = name;
-  }
-
-  all(name: string): Element[] {
-    return this.children.filter((child) => child.name === name);
-  }
-
-  /** @throws S3Error where there are several. */
-  one(name: string): Element | undefined {
-    const found = this.all(name);
-    if (found.length > 1) throw malformed();
-    return found[0];
-  }
-
-  /** The text of a child. */
-  value(name: string): string | undefined {
-    return this.one(name)?.text;
-  }
+interface Growing extends Node {
+  text: string;
+  readonly children: Node[];
 }
 
 /** Elements that a document may have inside one another. */
 const deepest = 20;
-/** Elements in all: the largest document names a thousand objects. */
+/** Elements in all: the largest document names ten thousand parts, each with a number, a tag and a checksum. */
 const most = 60_000;
 
-/** @throws S3Error `MalformedXML` for what is no XML, declares a document type, or has another root. */
-export function parse(text: string, root: string): Element {
-  const parser = new SaxesParser({ xmlns: false });
-  const open: Element[] = [];
-  let found: Element | undefined;
+const instance = 'http://www.w3.org/2001/XMLSchema-instance';
+
+/**
+ * Reads a document into a tree. It takes any namespace and any prefix, since clients differ in them, but one namespace in one document.
+ *
+ * @throws S3Error `MalformedXML` for what is not well-formed XML in UTF-8, and for document types, of which S3's documents have none.
+ */
+export function parse(text: string): Node {
+  const parser = new SaxesParser({ xmlns: true });
+  const open: Growing[] = [];
+  let found: Node | undefined;
+  let namespace = '';
   let count = 0;
-  parser.on('doctype', () => {
+  const refuse = (): never => {
     throw malformed();
+  };
+  parser.on('doctype', refuse);
+  parser.on('error', refuse);
+  parser.on('xmldecl', ({ encoding }) => {
+    if (encoding !== undefined && !/^(?:utf-8|us-ascii)$/i.test(encoding)) refuse();
   });
-  parser.on('error', () => {
-    throw malformed();
-  });
-  parser.on('opentag', ({ name }) => {
+  parser.on('opentag', ({ local, uri, attributes }) => {
     count += 1;
-    if (open.length >= deepest || count > most) throw malformed();
-    const element = new Element(name.split(':').at(-1)!);
-    open.at(-1)?.children.push(element);
-    found ??= element;
-    open.push(element);
+    if (open.length >= deepest || count > most) refuse();
+    if (found === undefined) namespace = uri;
+    else if (uri !== namespace && uri !== '') refuse();
+    const type = Object.values(attributes).find((one) => one.uri === instance && one.local === 'type')?.value;
+    const node: Growing = { name: local, text: '', children: [], ...(type === undefined ? {} : { type }) };
+    open.at(-1)?.children.push(node);
+    found ??= node;
+    open.push(node);
   });
   const add = (piece: string): void => {
-    const element = open.at(-1);
-    if (element) element.text += piece;
+    const node = open.at(-1);
+    if (node) node.text += piece;
   };
   parser.on('text', add);
   parser.on('cdata', add);
   parser.on('closetag', () => void open.pop());
   parser.write(text.startsWith('\ufeff') ? text.slice(1) : text).close();
-  if (found?.name !== root) throw malformed();
+  if (found === undefined) throw malformed();
   return found;
 }
 
-/** As S3 says it. */
-export function malformed(): S3Error {
-  return new S3Error('MalformedXML', 'The XML you provided was not well-formed or did not validate against our published schema');
+export function malformed(detail?: string): S3Error {
+  return new S3Error('MalformedXML', detail);
 }

@@ -38,15 +38,21 @@ export function readClaim(request: RawRequest): Claim | undefined {
   const inQuery = query.some(([name]) => /^X-Amz-(?:Signature|Credential|Algorithm)$/i.test(name));
   // A page's own machinery may add an Authorization header to a presigned URL; the URL is what was meant.
   if (inQuery) return fromQuery(request, query);
-  if (query.some(([name]) => name === 'AWSAccessKeyId')) throw new S3Error('AuthorizationQueryParametersError', `Only ${algorithm} signatures are accepted.`);
+  if (query.some(([name]) => name === 'AWSAccessKeyId' || name === 'Signature')) throw ofVersion2();
   const [authorization, second] = valuesOf(request.headers, 'authorization');
   if (authorization === undefined) return undefined;
   if (second !== undefined) throw new S3Error('InvalidArgument', 'There is more than one Authorization header.');
   return fromHeader(request, authorization);
 }
 
+/** Signature Version 2, which S3 has retired. What to change is said where everybody reads it. */
+function ofVersion2(): S3Error {
+  return new S3Error('InvalidRequest', `The authorization mechanism you have provided is not supported. Please use ${algorithm}. In boto3: Config(signature_version='s3v4').`);
+}
+
 function fromHeader(request: RawRequest, authorization: string): Claim {
   const malformed = 'AuthorizationHeaderMalformed';
+  if (/^AWS\s/i.test(authorization)) throw ofVersion2();
   if (!authorization.startsWith(`${algorithm} `)) throw new S3Error(malformed, `Only ${algorithm} signatures are accepted.`);
   const parts = new Map(authorization.slice(algorithm.length).split(',').map((part) => {
     const [name = '', ...value] = part.trim().split('=');

@@ -30,7 +30,7 @@ export async function verify(request: RawRequest, { now, window, secret }: Verif
   if (!claim) return undefined;
   demandTime(claim, now, window);
   const known = await secret(claim.keyId);
-  if (known === undefined) throw new S3Error('InvalidAccessKeyId', 'There is no such access key.', { AWSAccessKeyId: claim.keyId });
+  if (known === undefined) throw new S3Error('InvalidAccessKeyId', undefined, { AWSAccessKeyId: claim.keyId });
   const signingKey = signingKeyOf(known, claim.scope);
   demandSignature(request, claim, signingKey);
   demandAllSigned(request, claim);
@@ -56,14 +56,14 @@ export function sameSignature(expected: Buffer, hex: string): boolean {
 }
 
 function demandTime(claim: Claim, now: number, window: number): void {
-  const skewed = (): S3Error => new S3Error('RequestTimeTooSkewed', 'The request was signed at another time than it was sent.', {
+  const skewed = (): S3Error => new S3Error('RequestTimeTooSkewed', undefined, {
     RequestTime: claim.date, ServerTime: new Date(now).toISOString(), MaxAllowedSkewMilliseconds: String(window),
   });
   if (claim.at > now + window) throw skewed();
   if (claim.expires === null) {
     if (claim.at < now - window) throw skewed();
   } else if (now >= claim.at + claim.expires * 1000) {
-    throw new S3Error('AccessDenied', 'Request has expired', { Expires: new Date(claim.at + claim.expires * 1000).toISOString(), ServerTime: new Date(now).toISOString() });
+    throw new S3Error('AccessDenied', 'Request has expired.', { Expires: new Date(claim.at + claim.expires * 1000).toISOString(), ServerTime: new Date(now).toISOString() });
   }
 }
 
@@ -74,7 +74,7 @@ function demandSignature(request: RawRequest, claim: Claim, signingKey: Buffer):
   });
   if (forms.some(({ toSign }) => sameSignature(hmac(signingKey, toSign), claim.signature))) return;
   const [{ canonical, toSign }] = forms as [(typeof forms)[number]];
-  throw new S3Error('SignatureDoesNotMatch', 'The signature is not the one that this request has with that key. Compare the canonical request below with your own.', {
+  throw new S3Error('SignatureDoesNotMatch', 'Compare the canonical request below with your own.', {
     AWSAccessKeyId: claim.keyId, SignatureProvided: claim.signature, StringToSign: toSign, CanonicalRequest: canonical,
   });
 }
