@@ -20,7 +20,7 @@ export async function findObject(
   const object = await call.core.objects.peek(name, key, version);
   if (object?.content) return { ...(await allow(call, action, { ...circumstances, object })), object };
   const bucket = await call.known.bucket(name);
-  if (!bucket) throw new S3Error('NoSuchBucket', 'The specified bucket does not exist');
+  if (!bucket) throw new S3Error('NoSuchBucket');
   if (!may(call, 'ListBucket', bucket, { prefix: key })) throw denied();
   if (!object) {
     if (version) throw new S3Error('NoSuchVersion', 'The specified version does not exist.');

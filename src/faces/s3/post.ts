@@ -32,7 +32,7 @@ interface Posted {
 export async function postObject(call: Call): Promise<void> {
   const { req, res, lifetime, bucket } = call;
   if (!/^multipart\/form-data/i.test(req.headers['content-type'] ?? '')) throw new S3Error('MalformedPOSTRequest', 'The body of your POST request is not well-formed multipart/form-data.');
-  if (!(await call.known.bucket(bucket))) throw new S3Error('NoSuchBucket', 'The specified bucket does not exist');
+  if (!(await call.known.bucket(bucket))) throw new S3Error('NoSuchBucket');
   const door = new Door(call);
   await new Promise<void>((resolve, reject) => {
     const read = multer({ storage: door, limits, defParamCharset: 'utf8', streamHandler: (_req, parser) => {

@@ -120,7 +120,7 @@ export function objectAcl(bucket: Bucket, object: StoredObject): Acl {
 /** @throws S3Error `NoSuchBucket`, `AccessDenied` */
 export async function allow(call: Call, action: Action, circumstances: Circumstances = {}): Promise<Allowed> {
   const bucket = await call.known.bucket(circumstances.bucket ?? call.bucket);
-  if (!bucket) throw new S3Error('NoSuchBucket', 'The specified bucket does not exist');
+  if (!bucket) throw new S3Error('NoSuchBucket');
   if (!may(call, action, bucket, circumstances)) throw denied();
   return { bucket, as: ownerOf(bucket, call.who) };
 }
@@ -132,7 +132,7 @@ export async function allow(call: Call, action: Action, circumstances: Circumsta
  */
 export async function refuseEarly(call: Call, ask: () => Promise<unknown>): Promise<void> {
   const bucket = await call.known.bucket(call.bucket);
-  if (!bucket) throw new S3Error('NoSuchBucket', 'The specified bucket does not exist');
+  if (!bucket) throw new S3Error('NoSuchBucket');
   if (bucket.settings['policy'] === undefined) await ask();
 }
 
