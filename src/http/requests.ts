@@ -2,6 +2,7 @@
 import type { RequestHandler, Request, Response } from 'express';
 import type { Logger } from 'pino';
 import { newId } from '../kit/ids.ts';
+import { maskedPath } from './masked.ts';
 import type { Metrics } from './metrics.ts';
 
 const header = 'X-Request-ID';
@@ -35,9 +36,6 @@ export function noteRequests(log: Logger, metrics: Metrics): RequestHandler {
   };
 }
 
-/** Routes whose path has a secret in it. */
-const secret = /\{token\}/;
-
 function note(log: Logger, metrics: Metrics, req: Request, res: Response, facts: { id: string; ms: number }): void {
   const route = String(res.locals['route'] ?? 'none');
   const answered = res.writableFinished;
@@ -46,15 +44,9 @@ function note(log: Logger, metrics: Metrics, req: Request, res: Response, facts:
   const quiet = status < 400 && res.locals['quiet'] === true;
   log[status >= 500 ? 'warn' : quiet ? 'debug' : 'info'](
     {
-      request: facts.id, method: req.method, route, path: secret.test(route) ? route : printable(req.path), status, ms: Math.round(facts.ms * 10) / 10,
+      request: facts.id, method: req.method, route, path: maskedPath(req.originalUrl), status, ms: Math.round(facts.ms * 10) / 10,
       namespace: res.locals['namespace'] as string | undefined, from: req.socket.remoteAddress,
     },
     answered ? 'answered' : 'client gone',
   );
-}
-
-/** A path as a log may hold it: bounded, and as it came over the wire, where controls are still encoded. */
-function printable(path: string): string {
-  const safe = path.replaceAll(/[^\u0020-\u007e]/g, '?');
-  return safe.length > 300 ? `${safe.slice(0, 300)}...` : safe;
 }
