@@ -53,6 +53,19 @@ describe('push and pull', () => {
     expect((await readFile(target)).equals(content)).toBe(true);
   });
 
+  test('a second word that is a file here is no name, unless it is said to be one', async () => {
+    const [a, b] = [await ground.file('two-a.bin', noise(1000, 7)), await ground.file('two-b.bin', noise(1000, 8))];
+    const refused = await stowage('push', a, b);
+    expect([refused.exit, refused.err.includes('--name')]).toEqual([2, true]);
+    const many = await stowage('push', a, b, a);
+    expect([many.exit, many.err.includes('for f in')]).toEqual([2, true]);
+    expect((await stowage('push', a, 'x', '--name', 'y')).exit).toBe(2);
+    expect((await stowage('show', b)).exit).toBe(3);
+    expect(await json('push', a, '--name', b)).toMatchObject({ name: b, version: 1 });
+    expect((await stowage('push', '--', a, b)).exit).toBe(0);
+    expect(await json('push', a, 'no-file-here')).toMatchObject({ name: 'no-file-here' });
+  });
+
   test('as JSON', async () => {
     const path = await ground.file('json.img', content);
     expect(await json('push', path, 'other-name', '--type', 'other', '--max-versions', '5')).toEqual({

@@ -1,5 +1,7 @@
 /** The IETF's resumable uploads, section by section of the draft, for every version of it that clients speak. */
 import { createHash, randomBytes } from 'node:crypto';
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { tellResumption } from '../../src/faces/resumable/interim.ts';
 import { eventually, RawConnection, type RawAnswer } from '../support/raw.ts';
 import { openWorld, type Answered, type World } from '../support/world.ts';
 
@@ -248,6 +250,19 @@ describe('104', () => {
     expect(await begin({ 'Upload-Draft-Interop-Version': '8' }, 'HTTP/1.0')).toBe('201');
   });
 
+  test.each(['Via', 'Forwarded', 'X-Forwarded-For', 'X-Forwarded-Proto', 'X-Real-IP'])('is not sent where %s shows a proxy', async (field) => {
+    expect(await begin({ 'Upload-Draft-Interop-Version': '8', [field]: 'proxy' })).toBe('201');
+  });
+
+  test('comes three times in a request at most, at growing distances', () => {
+    const sent: string[] = [];
+    const req = { httpVersion: '1.1', headers: { 'upload-draft-interop-version': '8' } } as unknown as IncomingMessage;
+    const res = { headersSent: false, destroyed: false, _writeRaw: (text: string) => sent.push(text) } as unknown as ServerResponse;
+    for (let kept = 0; kept < 2 ** 36; kept += 64 * 1024 * 1024) tellResumption(req, res, kept, { 'Upload-Offset': kept });
+    const offsets = sent.map((text) => Number(/Upload-Offset: (\d+)/.exec(text)?.[1]));
+    expect(offsets).toEqual([0, 64 * 1024 * 1024, 512 * 1024 * 1024]);
+  });
+
   test('can be switched off', async () => {
     const silent = await openWorld({ env: { STOWAGE_SEND_104: 'off' } });
     const connection = await RawConnection.open(silent.url);
@@ -257,5 +272,57 @@ describe('104', () => {
     expect((await connection.answer()).status).toBe(201);
     connection.close();
     await silent.close();
+  });
+});
+
+describe('a refusal', () => {
+  const draft = { 'Upload-Complete': '?0', 'Upload-Draft-Interop-Version': '8' };
+  const begin = async (headers: Record<string, string> = {}): Promise<string> => {
+    const made = await world.ask('PUT', '/artifacts/refused/data', { headers: { ...draft, ...headers } });
+    return made.headers.get('location')!;
+  };
+  const append = (place: string, headers: Record<string, string>, body = 'abc'): Promise<Answered> => {
+    const usual = { 'Content-Type': 'application/partial-upload', 'Upload-Offset': '0', 'Upload-Complete': '?0' };
+    return world.ask('PATCH', place, { body, headers: { ...usual, ...headers } });
+  };
+  const told = ({ status, headers, json }: Answered): unknown => {
+    return [status, headers.get('upload-complete'), headers.get('content-type'), json<{ type: string }>().type.split('#').at(-1)];
+  };
+
+  test.each([
+    ['of another media type', 415, 'about:blank', { 'Content-Type': 'application/octet-stream' }],
+    ['without an offset', 400, 'about:blank', { 'Upload-Offset': 'x' }],
+    ['without a word on completeness', 400, 'about:blank', { 'Upload-Complete': 'yes' }],
+    ['of a wrong digest', 400, 'about:blank', { 'Content-Digest': `sha-256=:${Buffer.alloc(32).toString('base64')}:` }],
+    ['at another offset', 409, 'mismatching-upload-offset', { 'Upload-Offset': '1' }],
+    ['of another length', 400, 'inconsistent-upload-length', { 'Upload-Length': '7' }],
+    ['beyond the length', 413, 'inconsistent-upload-length', {}, 'abcdefgh'],
+  ])('of an append %s says that the upload is not complete, in a problem document', async (_, status, type, headers, body = 'abc') => {
+    const place = await begin({ 'Upload-Length': '5' });
+    expect(told(await append(place, headers, body))).toEqual([status, '?0', 'application/problem+json', type]);
+  });
+
+  test('of an upload that nobody knows, or whose sender nobody knows', async () => {
+    expect(told(await append('/upload/00000000-0000-4000-8000-000000000000', {}))).toEqual([404, '?0', 'application/problem+json', 'about:blank']);
+    const anonymous = await world.ask('PATCH', await begin(), { as: null, headers: draft });
+    expect(told(anonymous)).toEqual([401, '?0', 'application/problem+json', 'about:blank']);
+  });
+
+  test('of an upload that is too large says how large one may be, also by a capability', async () => {
+    const huge = await world.ask('PUT', '/artifacts/huge/data', { headers: { ...draft, 'Upload-Length': '900000000000000' } });
+    expect(told(huge)).toEqual([413, '?0', 'application/problem+json', 'about:blank']);
+    expect(huge.headers.get('upload-limit')).toContain(`max-size=${world.core.uploads.limits.maxSize}`);
+    const granted = await world.get<{ put: string }>('POST', '/capabilities', { json: { artifact: 'small', max_size: 4 } });
+    const small = await world.ask('PUT', granted.put, { as: null, headers: { ...draft, 'Upload-Length': '5' } });
+    expect(told(small)).toEqual([413, '?0', 'application/problem+json', 'about:blank']);
+    expect(small.headers.get('upload-limit')).toContain('max-size=4,');
+    const grown = await world.ask('PUT', granted.put, { as: null, body: 'abcdefgh', headers: draft });
+    expect([grown.status, grown.headers.get('upload-complete'), grown.headers.get('upload-limit')]).toEqual([413, '?0', expect.stringContaining('max-size=4,')]);
+  });
+
+  test('of what was sent whole, and is not what was promised, says that sending more would not help', async () => {
+    const headers = { ...draft, 'Upload-Complete': '?1', 'Repr-Digest': `sha-256=:${Buffer.alloc(32).toString('base64')}:` };
+    const wrong = await world.ask('PUT', '/artifacts/wrong/data', { body: 'abc', headers });
+    expect(told(wrong)).toEqual([400, '?1', 'application/problem+json', 'about:blank']);
   });
 });

@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { basename } from 'node:path';
 import type { Command } from 'commander';
 import { StowageError, type Pushed, type PushOptions } from '../../client/node.ts';
@@ -10,6 +11,7 @@ import { wholeNumber } from '../words.ts';
 interface Flags {
   readonly dedup: boolean;
   readonly upload?: string;
+  readonly name?: string;
   readonly type?: string;
   readonly shared?: boolean;
   readonly namespace?: string;
@@ -27,7 +29,9 @@ export function push(program: Command, context: Context): void {
       'What the server has already is not sent. Interrupted, the same command goes on where it was.',
     )
     .argument('<file>', 'the file, or - for standard input')
-    .argument('[name]', 'name of the artifact')
+    .argument('[name]', 'name of the artifact; one that is also a file here needs --name, or -- before the two')
+    .argument('[others...]')
+    .option('--name <name>', 'name of the artifact, whatever files are here')
     .option('--no-dedup', 'do not ask first whether the server has the bytes; starts sending at once')
     .option('--upload <uuid>', 'go on with this open upload, whoever began it (see stowage uploads)')
     .option('--type <type>', 'image or other')
@@ -40,7 +44,31 @@ Examples:
   stowage push build/out.tar.gz nightly --max-versions 7
   pg_dump shop | zstd | stowage push - shop.sql.zst
   stowage push big.iso --no-dedup --json | jq .sha512`)
-    .action(async (file: string, name: string | undefined, flags: Flags) => await run(context, file, name, flags));
+    .action(async (file: string, second: string | undefined, others: readonly string[], flags: Flags, command: Command) => {
+      await run(context, file, nameOf([file, ...(second === undefined ? [] : [second]), ...others], flags, rawWords(command)), flags);
+    });
+}
+
+/** The words of the command line as they were given; `--` is not among what a command is handed. */
+function rawWords(command: Command): readonly string[] {
+  return (command.parent as (Command & { readonly rawArgs?: readonly string[] }) | null)?.rawArgs ?? [];
+}
+
+/**
+ * The name that was given, if one was.
+ *
+ * @throws UsageError where the words look like several files, as a pattern of the shell makes them: the bytes of the first
+ *   would be stored under the name of the second.
+ */
+function nameOf([, ...words]: readonly string[], { name }: Flags, raw: readonly string[]): string | undefined {
+  const [second] = words;
+  if (words.length > 1 || (name !== undefined && second !== undefined)) {
+    throw new UsageError(`push takes one file and one name; for several files: for f in ...; do stowage push "$f"; done`);
+  }
+  if (second === undefined || raw.includes('--') || !existsSync(second)) return name ?? second;
+  throw new UsageError(
+    `there is a ${quoted(second)} here, which may be meant to be pushed, and push takes one file; as a name: --name ${quoted(second)}`,
+  );
 }
 
 async function run(context: Context, file: string, given: string | undefined, flags: Flags): Promise<void> {
@@ -91,7 +119,8 @@ function sentence(name: string, pushed: Pushed, ms: number): string {
 
 /** The command that goes on with this one. */
 function again(file: string, name: string | undefined, flags: Flags): string {
-  const words = ['stowage', 'push', file, ...(name === undefined ? [] : [name])];
+  const plain = flags.name === undefined && name !== undefined && !existsSync(name);
+  const words = ['stowage', 'push', file, ...(name === undefined ? [] : plain ? [name] : ['--name', name])];
   if (!flags.dedup) words.push('--no-dedup');
   if (flags.upload !== undefined) words.push('--upload', flags.upload);
   if (flags.type !== undefined) words.push('--type', flags.type);

@@ -4,6 +4,7 @@ import { Refusal } from '../../core/refusal.ts';
 import { json, send } from '../../http/answering.ts';
 import { bodyDigests, demandDigests, digestsOf } from '../../http/digest-fields.ts';
 import { hasBody } from '../../http/incoming.ts';
+import { plainStatuses } from '../../http/refusing.ts';
 import { nameRoute } from '../../http/requests.ts';
 import { uploadFields, uploadLimit } from '../../http/upload-fields.ts';
 import { isId } from '../../kit/ids.ts';
@@ -18,6 +19,23 @@ import { Problem } from './problems.ts';
 const partType = 'application/partial-upload';
 
 type Headers = Record<string, string | number>;
+/** Where a response keeps the limits that hold for it, for a refusal to tell. */
+const limitOf = 'uploadLimit';
+
+/**
+ * What every refusal of this protocol says (draft-ietf-httpbis-resumable-upload): that the upload is not complete, unless it is,
+ * and for one that is too large, how large it may be.
+ */
+export async function asUpload(res: Response, work: Promise<void>): Promise<void> {
+  try {
+    await work;
+  } catch (error) {
+    if (!res.headersSent && !res.hasHeader('Upload-Complete')) res.setHeader('Upload-Complete', printBoolean(false));
+    const limit: unknown = res.locals[limitOf];
+    if (isTooLarge(error) && typeof limit === 'string') res.setHeader('Upload-Limit', limit);
+    throw error;
+  }
+}
 
 /** Resumable Uploads for HTTP (draft-ietf-httpbis-resumable-upload), and plain uploads to a name, which are the same with less said. */
 export class Ietf {
@@ -36,7 +54,9 @@ export class Ietf {
   async create(req: Request, res: Response, name: string): Promise<void> {
     nameRoute(res, '/artifacts/{ref}/data');
     const { core } = this.#desk;
+    res.locals[limitOf] = uploadLimit(core);
     const call = await enter(this.#desk, req, res);
+    res.locals[limitOf] = uploadLimit(core, undefined, call.capability?.maxSize);
     if (call.capability && call.capability.artifact !== name) throw new Refusal('forbidden', 'the capability is for another artifact');
     const complete = booleanField(req, 'upload-complete');
     // What cannot be checked is refused before there is an upload.
@@ -48,8 +68,8 @@ export class Ietf {
     if (claimed) return this.#tellFinished(call, claimed, { status: 201 });
     const expects = about.digests.find(({ algorithm }) => algorithm === 'sha512')?.hex ?? null;
     const begun = await begin(core, call, { length: length ?? null, expects }, about, req.headers['content-type']);
-    const place = { 'Location': placeOf(`/upload/${begun.id}`, call), 'Upload-Limit': uploadLimit(core, begun) };
-    if (complete !== undefined) this.#tellInterim(req, res, place);
+    const place = { 'Location': placeOf(`/upload/${begun.id}`, call), 'Upload-Limit': uploadLimit(core, begun, call.capability?.maxSize) };
+    if (complete !== undefined) this.#tellInterim(req, res, 0, place);
     // Whatever becomes of this request: what arrived of it lies there, and can be gone on with.
     res.setHeader('Location', place.Location);
     const offset = hasBody(req) ? await this.#take(call, begun.id, 0) : 0;
@@ -60,8 +80,10 @@ export class Ietf {
     nameRoute(res, '/upload/{uuid}');
     const { core } = this.#desk;
     const call = await enter(this.#desk, req, res, id);
+    const most = call.capability?.maxSize;
+    res.locals[limitOf] = uploadLimit(core, undefined, most);
     if (req.headers['content-type']?.split(';')[0]?.trim().toLowerCase() !== partType) {
-      return send(req, res, { status: 415, headers: { 'Accept-Patch': partType }, type: 'text/plain; charset=utf-8', text: `bytes of an upload come as ${partType}\n` });
+      throw Problem.wrongType(partType);
     }
     const at = integerField(req, 'upload-offset');
     const complete = booleanField(req, 'upload-complete');
@@ -70,20 +92,20 @@ export class Ietf {
     const again = before.state === 'sealed' && at === before.offset && complete && !hasBody(req);
     const length = declaredLength(req, at, complete);
     if (length !== undefined && before.length !== null && length !== before.length) throw Problem.inconsistentLength();
-    if (!again) this.#tellInterim(req, res, { 'Upload-Limit': uploadLimit(core, before) });
+    if (!again) this.#tellInterim(req, res, 0, { 'Upload-Limit': uploadLimit(core, before, most) });
     const offset = again ? at : await this.#take(call, id, at, length);
     const upload = { ...(await core.uploads.look(call.who, id)), offset };
-    await this.#answer(call, upload, complete, { 'status': 200, 'Upload-Limit': uploadLimit(core, upload) });
+    await this.#answer(call, upload, complete, { 'status': 200, 'Upload-Limit': uploadLimit(core, upload, most) });
   }
 
   /** How the upload stands, for whoever has a capability for it; others are served elsewhere. */
   async look(req: Request, res: Response, next: NextFunction, id: string): Promise<void> {
     if (req.query['capability'] === undefined) return next();
     nameRoute(res, '/upload/{uuid}');
-    const { who } = await enter(this.#desk, req, res, id);
+    const { who, capability } = await enter(this.#desk, req, res, id);
     const { core } = this.#desk;
     const upload = await (req.method === 'HEAD' ? core.uploads.fence(who, id) : core.uploads.look(who, id));
-    send(req, res, { status: 204, headers: uploadFields(core, upload) });
+    send(req, res, { status: 204, headers: uploadFields(core, upload, capability?.maxSize) });
   }
 
   /** Gives the upload up, by a capability for it. */
@@ -109,7 +131,7 @@ export class Ietf {
 
   async #take({ req, res, who, capability }: Call, id: string, at: number, length?: number): Promise<number> {
     const { core, lifetime } = this.#desk;
-    const kept = (offset: number): void => this.#tellInterim(req, res, { 'Upload-Offset': offset });
+    const kept = (offset: number): void => this.#tellInterim(req, res, offset - at, { 'Upload-Offset': offset });
     const request = { at, ...bodyDigests(req), length, kept, most: capability?.maxSize };
     try {
       return (await core.uploads.append(who, id, lifetime.body(req, res), request)).offset;
@@ -117,7 +139,10 @@ export class Ietf {
       if (!(error instanceof Refusal)) throw error;
       if (error.reason === 'offset_mismatch') throw Problem.mismatchingOffset(Number(error.details['offset']), at);
       // More bytes than were declared: nobody can tell any more which of them were meant.
-      if (error.reason === 'too_large' && (await core.uploads.look(who, id)).length !== null) await core.uploads.drop(who, id);
+      if (error.reason === 'too_large' && (await core.uploads.look(who, id)).length !== null) {
+        await core.uploads.drop(who, id);
+        throw Problem.inconsistentLength(413);
+      }
       throw error;
     }
   }
@@ -129,9 +154,19 @@ export class Ietf {
       const running = req.headers['want-repr-digest'] === undefined ? {} : await this.#digest(upload);
       return send(req, res, { status: status === 201 ? 201 : 204, headers: { ...headers, ...running, 'Upload-Complete': printBoolean(false) } });
     }
-    const finished = await finish(this.#desk, who, upload.length === null ? { ...upload, length: upload.offset } : upload);
+    const finished = await this.#finish(call, upload.length === null ? { ...upload, length: upload.offset } : upload);
     if (!finished) return send(req, res, { status: 204, headers: { ...headers, ...(await this.#digest(upload)), 'Upload-Complete': printBoolean(true) } });
     await this.#tellFinished(call, finished, { status, ...headers });
+  }
+
+  /** Makes of a whole upload what it is to be. Where that can never be, the client is told that sending more would not help. */
+  async #finish({ who, res }: Call, upload: Upload): Promise<Finished | undefined> {
+    try {
+      return await finish(this.#desk, who, upload);
+    } catch (error) {
+      if (error instanceof Refusal && plainStatuses[error.reason] < 500) res.setHeader('Upload-Complete', printBoolean(true));
+      throw error;
+    }
   }
 
   /** Where the upload became a version; the body says of what. */
@@ -147,9 +182,13 @@ export class Ietf {
     return { 'Repr-Digest': printDigestField(await this.#desk.core.uploads.digest(upload)) };
   }
 
-  #tellInterim(req: Request, res: Response, headers: Headers): void {
-    if (this.#desk.interim) tellResumption(req, res, headers);
+  #tellInterim(req: Request, res: Response, kept: number, headers: Headers): void {
+    if (this.#desk.interim) tellResumption(req, res, kept, headers);
   }
+}
+
+function isTooLarge(error: unknown): boolean {
+  return (error instanceof Refusal && error.reason === 'too_large') || (error instanceof Problem && error.status === 413);
 }
 
 /** The whole upload's size, as far as the request tells; its ways of telling it must agree. */

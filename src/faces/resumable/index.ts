@@ -1,5 +1,5 @@
 /** The resumable faces: tus 1.0 and the IETF's resumable uploads, on the same uploads as every other face. */
-import { Router, type ErrorRequestHandler } from 'express';
+import { Router, type ErrorRequestHandler, type Request } from 'express';
 import type { Logger } from 'pino';
 import { Refusal } from '../../core/refusal.ts';
 import { send } from '../../http/answering.ts';
@@ -8,9 +8,9 @@ import { refusing } from '../../http/refusing.ts';
 import { Routes } from '../../http/routes.ts';
 import type { Desk } from './call.ts';
 import { capabilities } from './capabilities.ts';
-import { Ietf } from './ietf.ts';
+import { asUpload, Ietf } from './ietf.ts';
 import { Problem } from './problems.ts';
-import { plainWording, wording } from './refusals.ts';
+import { plainWording, problemWording, wording } from './refusals.ts';
 import { Tus } from './tus.ts';
 
 export interface ResumableOptions extends Desk {
@@ -40,6 +40,11 @@ export function resumable({ book, log, ...desk }: ResumableOptions): Resumable {
   return { router, mounted: [...spoken, ...routes.mounted] };
 }
 
+/** Whether a request is one of the draft's, and not a plain upload to a name. */
+function speaksDraft(req: Request): boolean {
+  return req.headers['upload-complete'] !== undefined || (req.method === 'PATCH' && req.path.startsWith('/upload/'));
+}
+
 function mountTus(router: Router, tus: Tus, log: Logger): void {
   router.all('/tus', (req, res) => tus.serve(req, res, undefined));
   router.all('/tus/:id', (req, res) => tus.serve(req, res, req.params.id));
@@ -49,11 +54,11 @@ function mountTus(router: Router, tus: Tus, log: Logger): void {
 function mountIetf(router: Router, ietf: Ietf): void {
   router.route('/artifacts/:name/data')
     .options((req, res) => ietf.tell(req, res))
-    .post((req, res) => ietf.create(req, res, req.params.name))
-    .put((req, res) => ietf.create(req, res, req.params.name));
+    .post((req, res) => asUpload(res, ietf.create(req, res, req.params.name)))
+    .put((req, res) => asUpload(res, ietf.create(req, res, req.params.name)));
   router.route('/upload/:uuid')
     .options((req, res) => ietf.tell(req, res))
-    .patch((req, res) => ietf.append(req, res, req.params.uuid))
+    .patch((req, res) => asUpload(res, ietf.append(req, res, req.params.uuid)))
     .head((req, res, next) => ietf.look(req, res, next, req.params.uuid))
     .get((req, res, next) => ietf.look(req, res, next, req.params.uuid))
     .delete((req, res, next) => ietf.drop(req, res, next, req.params.uuid));
@@ -61,7 +66,7 @@ function mountIetf(router: Router, ietf: Ietf): void {
 
 /** What this face refused. Other errors are of paths that another face may have, which then words them. */
 function refuseOwn(log: Logger): ErrorRequestHandler {
-  const plain = refusing(plainWording, log);
+  const plain = refusing((req) => (speaksDraft(req) ? problemWording : plainWording), log);
   return (error: unknown, req, res, next): unknown => {
     if (error instanceof Problem) return send(req, res, { status: error.status, headers: error.headers, type: 'application/problem+json', text: JSON.stringify(error.body) });
     return error instanceof Refusal ? plain(error, req, res, next) : next(error);

@@ -1,4 +1,4 @@
-/** The two problems (RFC 9457) that resumable uploads have names for. */
+/** The problems (RFC 9457) that resumable uploads have names for, and the one that a media type is. */
 const registry = 'https://iana.org/assignments/http-problem-types#';
 
 export class Problem extends Error {
@@ -10,7 +10,7 @@ export class Problem extends Error {
   private constructor(status: number, type: string, title: string, details: Readonly<Record<string, number>> = {}, headers: Record<string, string | number> = {}) {
     super(title);
     this.status = status;
-    this.body = { type: `${registry}${type}`, title, status, ...details };
+    this.body = { type: type === '' ? 'about:blank' : `${registry}${type}`, title, status, ...details };
     this.headers = headers;
   }
 
@@ -19,7 +19,12 @@ export class Problem extends Error {
     return new Problem(409, 'mismatching-upload-offset', 'the offset is not where the upload ends', details, { 'Upload-Offset': expected, 'Upload-Complete': '?0' });
   }
 
-  static inconsistentLength(): Problem {
-    return new Problem(400, 'inconsistent-upload-length', 'what is said of the upload\'s length does not agree');
+  /** @param status 413 where more bytes came than were declared. */
+  static inconsistentLength(status: 400 | 413 = 400): Problem {
+    return new Problem(status, 'inconsistent-upload-length', 'what is said of the upload\'s length does not agree');
+  }
+
+  static wrongType(wanted: string): Problem {
+    return new Problem(415, '', `bytes of an upload come as ${wanted}`, {}, { 'Accept-Patch': wanted });
   }
 }

@@ -1,3 +1,4 @@
+import { STATUS_CODES } from 'node:http';
 import { plainHeaders, plainStatuses, type Wording } from '../../http/refusing.ts';
 
 /** How tus says no: in plain words, and with 460 for a checksum. */
@@ -7,6 +8,17 @@ export const wording: Wording = {
   print: ({ sentence }) => ({ type: 'text/plain; charset=utf-8', text: `${sentence}\n` }),
 
   headers: plainHeaders,
+};
+
+/** How requests of the draft say no: with a problem document (RFC 9457). */
+export const problemWording: Wording = {
+  ...wording,
+  statuses: plainStatuses,
+
+  print: ({ sentence, status }) => ({
+    type: 'application/problem+json',
+    text: JSON.stringify({ type: 'about:blank', title: STATUS_CODES[status], status, detail: sentence }),
+  }),
 };
 
 /** How the other resumable requests say no. */
