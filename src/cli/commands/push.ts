@@ -51,7 +51,7 @@ Examples:
 
 /** The words of the command line as they were given; `--` is not among what a command is handed. */
 function rawWords(command: Command): readonly string[] {
-  return (command.parent as (Command & { readonly rawArgs?: readonly string[] }) | null)?.rawArgs ?? [];
+  return (command.parent as { readonly rawArgs?: readonly string[] } | null)?.rawArgs ?? [];
 }
 
 /**

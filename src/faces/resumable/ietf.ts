@@ -148,7 +148,7 @@ export class Ietf {
   }
 
   async #answer(call: Call, upload: Upload, complete: boolean, { status, ...place }: Headers & { status: number }): Promise<void> {
-    const { req, res, who } = call;
+    const { req, res } = call;
     const headers: Headers = { ...place, 'Upload-Offset': upload.offset };
     if (!complete) {
       const running = req.headers['want-repr-digest'] === undefined ? {} : await this.#digest(upload);
