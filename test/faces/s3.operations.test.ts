@@ -125,7 +125,7 @@ describe('A4, A5: a request that no operation takes is refused, and changes noth
     ['DELETE', 'k?nothing-that-there-is=1', 501, 'NotImplemented'],
     ['PUT', 'k?VersionId=1', 501, 'NotImplemented'],
     ['DELETE', 'k?acl', 501, 'NotImplemented'],
-    ['HEAD', 'k?tagging', 501, undefined],
+    ['HEAD', 'k?torrent', 501, undefined],
     ['PUT', 'k?append&position=0', 501, 'NotImplemented'],
     ['GET', 'k?x-id=PutObject', 501, 'NotImplemented'],
     ['PUT', 'k?partNumber=3', 400, 'InvalidArgument'],

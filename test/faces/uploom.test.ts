@@ -159,10 +159,10 @@ test('U14: a credential is for this service, that day and this algorithm', async
   const credentials: ((credential: string) => string)[] = [
     (text) => text.replace('/s3/', '/ec2/'), (text) => text.replace(/\/\d{8}\//, '/20200101/'), (text) => text.replace('aws4_request', 'aws5_request'), () => 'nonsense',
   ];
-  const bad = [...credentials.map((change) => changed(url, 'X-Amz-Credential', change)), changed(url, 'X-Amz-Algorithm', () => 'AWS4-ECDSA-P256-SHA256'), `${world.s3Url}/${Bucket}/a?AWSAccessKeyId=x&Expires=1&Signature=y`];
+  const bad = [...credentials.map((change) => changed(url, 'X-Amz-Credential', change)), changed(url, 'X-Amz-Algorithm', () => 'AWS4-ECDSA-P256-SHA256')];
   for (const one of bad) expect(await plain(one)).toMatchObject({ status: 400, code: 'AuthorizationQueryParametersError' });
   const { headers: { authorization, ...headers } } = signedChunks({ key: await world.accessKey(), method: 'PUT', url: new URL(`${world.s3Url}/${Bucket}/a`) }, []);
-  for (const change of [...credentials, (text: string) => text.replace('AWS4-HMAC-SHA256', 'AWS4-ECDSA-P256-SHA256'), () => 'AWS AKID:c2lnbmF0dXJl']) {
+  for (const change of [...credentials, (text: string) => text.replace('AWS4-HMAC-SHA256', 'AWS4-ECDSA-P256-SHA256')]) {
     expect(await plain(`${world.s3Url}/${Bucket}/a`, { method: 'PUT', headers: { ...headers, authorization: change(authorization!) } })).toMatchObject({ status: 400, code: 'AuthorizationHeaderMalformed' });
   }
   const elsewhere = await s3Client(world, { region: 'eu-west-9' });

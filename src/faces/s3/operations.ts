@@ -378,7 +378,9 @@ function rowOf({ method, bucket, key, headers }: Question, query: ReadonlyMap<st
     const [name = '', value] = mark.split('=');
     return value === undefined ? query.has(name) : query.get(name) === value;
   };
-  const here = table.filter((one) => one.method === method && one.place === place);
+  // What a GET of a sub-resource would say can be asked about, too.
+  const asked = (one: Row): boolean => one.method === method || (method === 'HEAD' && one.method === 'GET' && one.marks.length > 0);
+  const here = table.filter((one) => one.place === place && asked(one));
   const fitting = here.filter(({ marks }) => marks.every(marked)).toSorted((a, b) => b.marks.length - a.marks.length);
   const strangers = ({ marks, takes }: Row): string[] =>
     [...query.keys()].filter(

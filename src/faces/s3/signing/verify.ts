@@ -63,7 +63,7 @@ function demandTime(claim: Claim, now: number, window: number): void {
   if (claim.expires === null) {
     if (claim.at < now - window) throw skewed();
   } else if (now >= claim.at + claim.expires * 1000) {
-    throw new S3Error('AccessDenied', 'Request has expired.', { Expires: new Date(claim.at + claim.expires * 1000).toISOString(), ServerTime: new Date(now).toISOString() });
+    throw new S3Error('AccessDenied', 'Request has expired', { Expires: new Date(claim.at + claim.expires * 1000).toISOString(), ServerTime: new Date(now).toISOString() });
   }
 }
 
