@@ -132,14 +132,14 @@ describe('bodies in chunks', () => {
   const sha256 = (bytes: Uint8Array | string): string => createHash('sha256').update(bytes).digest('hex');
 
   /** A body as a client makes it, by the specification's own words. */
-  function body(chunks: readonly Uint8Array[], mode: { signed: boolean; trailers?: Record<string, string> }): Buffer {
+  function body(chunks: readonly Uint8Array[], mode: { signed: boolean; trailers?: Record<string, string>; feeds?: boolean }): Buffer {
     let before = seed;
     const sign = (kind: string, ...hashes: string[]): string => (before = hmac(signingKey, [`AWS4-HMAC-SHA256-${kind}`, date, `${scope.date}/${scope.region}/s3/aws4_request`, before, ...hashes].join('\n')).toString('hex'));
     const parts = [...chunks.filter((chunk) => chunk.byteLength > 0), new Uint8Array()].map((chunk) => {
       const head = `${chunk.byteLength.toString(16)}${mode.signed ? `;chunk-signature=${sign('PAYLOAD', sha256(''), sha256(chunk))}` : ''}\r\n`;
       return Buffer.concat([Buffer.from(head), chunk, Buffer.from(chunk.byteLength > 0 ? '\r\n' : '')]);
     });
-    const trailers = Object.entries(mode.trailers ?? {}).map(([name, value]) => `${name}:${value}\r\n`).join('');
+    const trailers = Object.entries(mode.trailers ?? {}).map(([name, value]) => `${name}:${value}${mode.feeds ? '\n\r\n' : '\r\n'}`).join('');
     const signature = mode.signed && mode.trailers ? `x-amz-trailer-signature:${sign('TRAILER', sha256(Object.entries(mode.trailers).map(([name, value]) => `${name}:${value}\n`).join('')))}\r\n` : '';
     return Buffer.concat([...parts, Buffer.from(`${trailers}${signature}\r\n`)]);
   }
@@ -155,6 +155,9 @@ describe('bodies in chunks', () => {
     ['STREAMING-AWS4-HMAC-SHA256-PAYLOAD', { signed: true }],
     ['STREAMING-AWS4-HMAC-SHA256-PAYLOAD-TRAILER', { signed: true, trailers: { 'x-amz-checksum-crc32': 'AAAAAA==' } }],
     ['STREAMING-UNSIGNED-PAYLOAD-TRAILER', { signed: false, trailers: { 'x-amz-checksum-crc32': 'AAAAAA==' } }],
+    // As minio-go sends them: a trailer ends by a line feed, as it is signed, and then by a line break.
+    ['STREAMING-AWS4-HMAC-SHA256-PAYLOAD-TRAILER', { signed: true, trailers: { 'x-amz-checksum-crc32': 'AAAAAA==' }, feeds: true }],
+    ['STREAMING-UNSIGNED-PAYLOAD-TRAILER', { signed: false, trailers: { 'x-amz-checksum-crc32': 'AAAAAA==' }, feeds: true }],
   ] as const;
 
   test.each(modes)('%s, split at every byte', (payload, mode) => {
@@ -187,7 +190,8 @@ describe('bodies in chunks', () => {
       changed[at]! ^= 1;
       // What is not signed can be changed unnoticed: checksums are for that.
       if (mode.signed) expect(() => decode(payload, [changed])).toThrow(expect.objectContaining({ name: 'S3Error' }) as Error);
-      expect(() => decode(payload, [whole.subarray(0, at)])).toThrow(expect.objectContaining({ code: 'IncompleteBody' }) as Error);
+      // Of two line breaks behind a line feed one is enough.
+      if (!('feeds' in mode) || at < whole.length - 2) expect(() => decode(payload, [whole.subarray(0, at)])).toThrow(expect.objectContaining({ code: 'IncompleteBody' }) as Error);
     }
     expect(() => decode(payload, [whole, Buffer.from('x')])).toThrow(expect.objectContaining({ code: 'IncompleteBody' }) as Error);
   });

@@ -57,6 +57,16 @@ export function requestHeaders(req: Request, query: readonly (readonly [name: st
   return [...new Set([...Object.keys(req.headers), ...hoisted])];
 }
 
+/** Bytes that a key may have. */
+const longestKey = 1024;
+
+/** @throws S3Error `KeyTooLongError` */
+export function demandKey(key: string): void {
+  const size = Buffer.byteLength(key);
+  if (size <= longestKey) return;
+  throw new S3Error('KeyTooLongError', 'Your key is too long', { Size: String(size), MaxSizeAllowed: String(longestKey) });
+}
+
 /** A header, or what stands for it: a field of a form, a parameter of a presigned URL. */
 export function headerOf(call: Call, name: string): string | undefined {
   return lookUp(call, name)?.value;

@@ -5,7 +5,7 @@ import { ANYBODY } from '../../core/model.ts';
 import { Refusal } from '../../core/refusal.ts';
 import { send } from '../../http/answering.ts';
 import { nameCaller, nameRoute, requestId } from '../../http/requests.ts';
-import { headerNames, headerOf, requestHeaders, type Call, type Desk } from './call.ts';
+import { demandKey, headerNames, headerOf, requestHeaders, type Call, type Desk } from './call.ts';
 import { demandKnownChecksums } from './checksums.ts';
 import { allowOrigin, preflight } from './cors.ts';
 import { fromRefusal, invalidArgument, S3Error } from './errors.ts';
@@ -22,8 +22,6 @@ export interface S3Options extends Desk {
   /** Milliseconds by which a signer's clock may differ. */
   readonly window: number;
 }
-
-const longestKey = 1024;
 
 export class S3 {
   readonly #options: S3Options;
@@ -59,7 +57,7 @@ export class S3 {
     const presigned = signed?.signed.claim.form === 'query';
     const operation = operationOf({ method: req.method, ...place, query: parameters, headers: requestHeaders(req, parameters, presigned), presigned });
     nameRoute(res, `S3 ${operation.name}`);
-    if (Buffer.byteLength(place.key) > longestKey) throw new S3Error('KeyTooLongError', undefined, { Size: String(Buffer.byteLength(place.key)), MaxSizeAllowed: String(longestKey) });
+    demandKey(place.key);
     const call: Call = { ...desk, known, req, res, who, signed: signed?.signed, ...place, query: new Map(parameters) };
     demandKnownChecksums(headerNames(call, 'x-amz-checksum-'));
     await demandExpectations(call);

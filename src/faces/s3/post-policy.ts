@@ -9,12 +9,13 @@ interface Condition {
 
 export interface FormPolicy {
   readonly conditions: readonly Condition[];
-  /** Bytes of the file. */
-  readonly range?: { readonly least: number; readonly most: number };
+  /** Bytes of the file: what all ranges of the policy allow. */
+  readonly least: number;
+  readonly most: number;
 }
 
 /** Fields that no policy has to name; checksums can only make a form fail. */
-const exempt = new Set(['awsaccesskeyid', 'signature', 'x-amz-signature', 'policy', 'file', 'bucket']);
+const exempt = new Set(['awsaccesskeyid', 'signature', 'x-amz-signature', 'policy', 'file']);
 
 /** @throws S3Error `InvalidPolicyDocument`, and `AccessDenied` once it has expired. */
 export function readFormPolicy(encoded: string, now: number): FormPolicy {
@@ -35,15 +36,17 @@ export function readFormPolicy(encoded: string, now: number): FormPolicy {
 
 function conditionsOf(list: readonly unknown[]): FormPolicy {
   const conditions: Condition[] = [];
-  let range: FormPolicy['range'];
+  let [least, most] = [0, Infinity];
   for (const item of list) {
     if (Array.isArray(item)) {
       const [kind, name, value] = item as unknown[];
       const word = typeof kind === 'string' ? kind.toLowerCase() : '';
       if (word === 'content-length-range') {
-        range = rangeOf(item as unknown[]);
+        const range = rangeOf(item as unknown[]);
+        least = Math.max(least, range.least);
+        most = Math.min(most, range.most);
       } else {
-        if ((word !== 'eq' && word !== 'starts-with') || typeof name !== 'string' || !name.startsWith('$') || typeof value !== 'string') throw invalid('A condition of the policy is malformed.');
+        if ((word !== 'eq' && word !== 'starts-with') || item.length !== 3 || typeof name !== 'string' || !name.startsWith('$') || typeof value !== 'string') throw invalid('A condition of the policy is malformed.');
         conditions.push({ kind: word, field: name.slice(1).toLowerCase(), value });
       }
     } else if (typeof item === 'object' && item !== null) {
@@ -57,7 +60,7 @@ function conditionsOf(list: readonly unknown[]): FormPolicy {
       throw invalid('A condition of the policy is malformed.');
     }
   }
-  return { conditions, ...(range ? { range } : {}) };
+  return { conditions, least, most };
 }
 
 function rangeOf(item: readonly unknown[]): { least: number; most: number } {

@@ -1,14 +1,16 @@
 /** POST object: a form from a browser, with a policy that somebody with a key signed. */
 import { createHmac, timingSafeEqual } from 'node:crypto';
-import multer, { type File, type StorageEngine } from 'multer';
 import type { Body } from '../../core/ingest.ts';
 import { ANYBODY, type Principal } from '../../core/model.ts';
+import { Refusal } from '../../core/refusal.ts';
 import { send } from '../../http/answering.ts';
-import { feed, PartBody } from '../../http/forms.ts';
-import { isStorable } from '../../kit/text.ts';
+import { boundaryOf, FormParts, type FormPart } from '../../http/form-parts.ts';
+import { isStorable, utf8 } from '../../kit/text.ts';
 import { printAbout } from './about.ts';
-import { headerOf, type Call } from './call.ts';
-import { etagOf, Promised } from './checksums.ts';
+import { demandKey, headerOf, type Call } from './call.ts';
+import {
+  algorithmNamed, checksumsIn, demandFullObject, demandKnownChecksums, etagOf, Promised, usualChecksum,
+} from './checksums.ts';
 import { S3Error } from './errors.ts';
 import { newObject } from './new-object.ts';
 import { checkConditions, readFormPolicy, type FormPolicy } from './post-policy.ts';
@@ -21,7 +23,10 @@ type Fields = ReadonlyMap<string, string>;
 
 /** Bytes that a field may have; a policy is the longest. */
 const longestField = 20 * 1024;
-const limits = { files: 60, fields: 60, parts: 60, fieldNameSize: 256, fieldSize: longestField, fieldNestingDepth: 0, headerPairs: 50 };
+const longestName = 256;
+const mostFields = 60;
+/** Fields that prove who made the form: `${filename}` has no meaning in them. */
+const proofs = ['policy', 'signature', 'awsaccesskeyid', 'x-amz-signature', 'x-amz-credential', 'x-amz-algorithm', 'x-amz-date'];
 
 interface Posted {
   readonly key: string;
@@ -31,102 +36,100 @@ interface Posted {
 
 export async function postObject(call: Call): Promise<void> {
   const { req, res, lifetime, bucket } = call;
-  if (!/^multipart\/form-data/i.test(req.headers['content-type'] ?? '')) throw new S3Error('MalformedPOSTRequest', 'The body of your POST request is not well-formed multipart/form-data.');
+  const boundary = formBoundary(call);
   if (!(await call.known.bucket(bucket))) throw new S3Error('NoSuchBucket');
-  const door = new Door(call);
-  await new Promise<void>((resolve, reject) => {
-    const read = multer({ storage: door, limits, defParamCharset: 'utf8', streamHandler: (_req, parser) => {
-      feed(lifetime.body(req, res), parser).catch((error: Error) => parser.destroy(error));
-    } }).any();
-    read(req, res, (error?: unknown) => (error ? reject(new S3Error('MalformedPOSTRequest', 'The body of your POST request is not well-formed multipart/form-data.')) : resolve()));
-  }).catch(async (error: unknown) => {
-    // Whatever was wrong with the file says more than that the form was not read to its end.
-    await door.outcome;
-    throw error;
-  });
-  tell(call, await door.posted(req.body as Readonly<Record<string, unknown>> | undefined));
+  const form = new FormParts(lifetime.body(req, res), boundary);
+  // A browser shows no answer before it has sent everything, and a connection that is used again must be empty.
+  const posted = await post(call, form).finally(() => form.drain());
+  tell(call, posted);
 }
 
-/** Where multer puts what it finds: fields into memory, whatever they look like, and the file into an upload. */
-class Door implements StorageEngine {
-  readonly #call: Call;
-  readonly #fields = new Map<string, string>();
-  readonly #reading: Promise<void>[] = [];
-  /** What becomes of the file, once it was seen. */
-  outcome: Promise<Posted> | undefined;
-
-  constructor(call: Call) {
-    this.#call = call;
+/** @throws S3Error for what is no form, or has a checksum of its own, which would not be that of the file. */
+function formBoundary({ req }: Call): string {
+  const ofForm = (name: string): string | undefined => (Array.isArray(req.headers[name]) ? undefined : req.headers[name]);
+  if (ofForm('content-md5') !== undefined || ofForm('content-digest') !== undefined || checksumsIn(ofForm).length > 0) {
+    throw new S3Error('InvalidRequest', 'The checksum of a file that is posted comes as a field of its form.');
   }
-
-  /** @throws S3Error where there was no file, or nothing could become of it. */
-  async posted(body: Readonly<Record<string, unknown>> | undefined): Promise<Posted> {
-    if (this.outcome) return this.outcome;
-    // Without a file there may still be more to say about the fields.
-    await Promise.all(this.#reading);
-    this.#take(body);
-    await authorise(this.#call, this.#fields);
-    throw new S3Error('InvalidArgument', 'POST requires exactly one file upload per request.');
+  try {
+    return boundaryOf(req.headers['content-type']);
+  } catch {
+    throw unreadable();
   }
+}
 
-  _handleFile(req: Call['req'], file: File, done: (error: Error | null) => void): void {
-    // Some clients name a file for every field.
-    if (file.fieldname.toLowerCase() !== 'file') {
-      const read = this.#read(file).then(() => done(null), (error: unknown) => done(error instanceof Error ? error : new Error(String(error))));
-      this.#reading.push(read);
-      return;
-    }
-    this.outcome = this.#push(req.body as Readonly<Record<string, unknown>>, file);
-    this.outcome.catch(() => file.stream.resume());
-    this.outcome.then(() => done(null), () => done(null));
-  }
+function unreadable(): S3Error {
+  return new S3Error('MalformedPOSTRequest', 'The body of your POST request is not well-formed multipart/form-data.');
+}
 
-  _removeFile(_req: unknown, _file: File, done: (error: Error | null) => void): void {
-    done(null);
+/** The next part of a form. */
+async function nextPart(form: FormParts): Promise<FormPart | undefined> {
+  try {
+    return await form.next();
+  } catch (error) {
+    throw error instanceof Refusal && error.reason === 'malformed' ? unreadable() : error;
   }
+}
 
-  async #read({ fieldname, stream }: File): Promise<void> {
-    const chunks: Buffer[] = [];
-    let size = 0;
-    for await (const chunk of stream as AsyncIterable<Buffer>) {
-      size += chunk.byteLength;
-      if (size <= longestField) chunks.push(chunk);
-    }
-    if (size > longestField) throw new Error('a field is too long');
-    this.#fields.set(fieldname.toLowerCase(), Buffer.concat(chunks).toString('utf8'));
+/** Takes the fields, and then the file. What comes behind the file is no part of the request: nobody looks at it. */
+async function post(call: Call, form: FormParts): Promise<Posted> {
+  const fields = new Map<string, string>();
+  for (let part = await nextPart(form); part; part = await nextPart(form)) {
+    const name = part.name.toLowerCase();
+    if (name === 'file') return push(call, filledIn(fields, part.filename ?? ''), part.body);
+    if (fields.has(name)) throw new S3Error('InvalidArgument', `The form has more than one field ${name}.`);
+    if (fields.size >= mostFields || Buffer.byteLength(name) > longestName) throw unreadable();
+    fields.set(name, await read(part));
   }
+  // Without a file there may still be more to say about the fields.
+  await authorise(call, fields);
+  throw new S3Error('InvalidArgument', 'POST requires exactly one file upload per request.');
+}
 
-  #take(body: Readonly<Record<string, unknown>> | undefined): void {
-    for (const [name, value] of Object.entries(body ?? {})) if (typeof value === 'string') this.#fields.set(name.toLowerCase(), value);
+async function read({ body }: FormPart): Promise<string> {
+  const chunks: Uint8Array[] = [];
+  let size = 0;
+  for await (const chunk of body) {
+    size += chunk.byteLength;
+    if (size > longestField) throw new S3Error('MalformedPOSTRequest', 'A field of the form is too long.');
+    chunks.push(chunk);
   }
+  if (body.cut) throw body.cut instanceof Refusal && body.cut.reason === 'malformed' ? unreadable() : body.cut;
+  const text = utf8(Buffer.concat(chunks));
+  if (text === undefined || !isStorable(text)) throw new S3Error('InvalidArgument', 'A field of the form is no text in UTF-8.');
+  return text;
+}
 
-  async #push(body: Readonly<Record<string, unknown>>, file: File): Promise<Posted> {
-    await Promise.all(this.#reading);
-    this.#take(body);
-    const fields = this.#fields;
-    const key = fields.get('key')?.replaceAll('${filename}', file.originalname) ?? '';
-    if (key === '') throw new S3Error('InvalidArgument', 'Bucket POST must contain a field named \'key\'.');
-    if (![key, ...fields.values()].every(isStorable)) throw new S3Error('InvalidArgument', 'A field of the form has U+0000.');
-    const { who, policy } = await authorise(this.#call, new Map([...fields, ['key', key]]));
-    const call: Call = { ...this.#call, key, fields, who };
-    const tagging = fields.get('tagging');
-    const { as, about, lock } = await newObject(call, tagging === undefined ? undefined : objectTags(readAs(taggingDocument, tagging).TagSet), (name) => (name === 'x-amz-acl' ? fields.get('acl') : undefined) ?? headerOf(call, name));
-    const promised = new Promised((name) => headerOf(call, name), undefined);
-    const put = await call.core.objects.put(as, { bucket: call.bucket, key, conditions: {} }, new Bounded(new PartBody(file.stream), policy), {
-      measure: promised.measure,
-      describe: (measured) => ({ etag: etagOf(measured), about: printAbout({ ...about, checksums: promised.verify(measured, new Map()) }), lock }),
-    });
-    return { key, etag: put.etag, fields };
-  }
+/** The fields with the name of the file where they ask for it. */
+function filledIn(fields: Fields, filename: string): Fields {
+  return new Map([...fields].map(([name, value]) => [name, proofs.includes(name) ? value : value.replaceAll('${filename}', () => filename)]));
+}
+
+async function push(before: Call, fields: Fields, file: Body): Promise<Posted> {
+  const key = fields.get('key') ?? '';
+  if (key === '') throw new S3Error('InvalidArgument', 'Bucket POST must contain a field named \'key\'.');
+  demandKey(key);
+  const { who, policy } = await authorise(before, fields);
+  const call: Call = { ...before, key, fields, who };
+  demandKnownChecksums([...fields.keys()].filter((name) => name.startsWith('x-amz-checksum-')));
+  demandFullObject(fields.get('x-amz-checksum-type'));
+  const tagging = fields.get('tagging');
+  const { as, about, lock } = await newObject(call, tagging === undefined ? undefined : objectTags(readAs(taggingDocument, tagging).TagSet), (name) => (name === 'x-amz-acl' ? fields.get('acl') : undefined) ?? headerOf(call, name));
+  const keep = algorithmNamed(fields.get('x-amz-checksum-algorithm')) ?? usualChecksum;
+  const promised = new Promised((name) => headerOf(call, name), undefined, keep);
+  const put = await call.core.objects.put(as, { bucket: call.bucket, key, conditions: {} }, new Bounded(file, policy), {
+    measure: promised.measure,
+    describe: (measured) => ({ etag: etagOf(measured), about: printAbout({ ...about, checksums: promised.verify(measured, new Map()) }), lock }),
+  });
+  return { key, etag: put.etag, fields };
 }
 
 /** A file of the length that the policy allows. */
 class Bounded implements Body {
   readonly length = undefined;
-  readonly #body: PartBody;
+  readonly #body: Body;
   readonly #policy: FormPolicy | undefined;
 
-  constructor(body: PartBody, policy: FormPolicy | undefined) {
+  constructor(body: Body, policy: FormPolicy | undefined) {
     this.#body = body;
     this.#policy = policy;
   }
@@ -140,7 +143,7 @@ class Bounded implements Body {
   }
 
   async *[Symbol.asyncIterator](): AsyncIterator<Uint8Array> {
-    const { least = 0, most = Infinity } = this.#policy?.range ?? {};
+    const { least, most } = this.#policy ?? { least: 0, most: Infinity };
     let size = 0;
     for await (const chunk of this.#body) {
       size += chunk.byteLength;
@@ -159,6 +162,8 @@ async function authorise(call: Call, fields: Fields): Promise<{ who: Principal; 
   if (encoded === undefined) throw new S3Error('InvalidArgument', 'Bucket POST must contain a field named \'policy\'.');
   const who = signature === undefined ? await signerOfOld(call, fields, encoded, old) : await signer(call, fields, encoded, signature);
   const policy = readFormPolicy(encoded, call.core.clock.now());
+  if (fields.has('bucket') && fields.get('bucket') !== call.bucket) throw new S3Error('AccessDenied', 'The form is for another bucket.');
+  // The bucket counts as a field, whether the form has it or the URL alone.
   checkConditions(policy, new Map([...fields, ['bucket', call.bucket]]));
   return { who, policy };
 }
@@ -204,10 +209,10 @@ function tell({ req, res, bucket }: Call, { key, etag, fields }: Posted): void {
     return;
   }
   const status = fields.get('success_action_status');
+  const place = `http://${req.headers.host ?? ''}/${bucket}/${encodeURIComponent(key)}`;
   if (status === '201') {
-    const place = `http://${req.headers.host ?? ''}/${bucket}/${encodeURIComponent(key)}`;
     send(req, res, { status: 201, headers: { ...headers, Location: place }, type: 'application/xml', text: document('PostResponse', { Location: place, Bucket: bucket, Key: key, ETag: `"${etag}"` }, false) });
     return;
   }
-  send(req, res, { status: status === '200' ? 200 : 204, headers });
+  send(req, res, { status: status === '200' ? 200 : 204, headers: { ...headers, Location: place } });
 }

@@ -77,10 +77,11 @@ class Door implements StorageEngine {
   }
 
   async #push(fields: Readonly<Record<string, unknown>>, file: File): Promise<Pushed> {
-    const [namespace, key] = [text(fields, 'namespace'), text(fields, 'key')];
+    // What comes behind the file is no field of it, though it lands in the same record.
+    const [namespace, key, named] = [text(fields, 'namespace'), text(fields, 'key'), text(fields, 'name')];
     if (!namespace || !key) throw new Refusal('malformed', 'namespace and key are needed, and have to come before the file');
     const who = await this.#login(namespace, key);
-    const name = text(fields, 'name') || demandPlain('file name', file.originalname);
+    const name = named || demandPlain('file name', file.originalname);
     const upload = await this.#core.uploads.begin(who);
     try {
       return await this.#keep(who, upload.id, name, file.stream);

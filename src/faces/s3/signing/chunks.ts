@@ -39,6 +39,8 @@ export class ChunkDecoder {
   #line = '';
   #left = 0;
   #given = '';
+  /** How the line before ended: a trailer by a bare line feed may have an empty line that belongs to its end. */
+  #ending: 'break' | 'feed' | 'feed and break' = 'break';
   #hash: Hash | undefined;
 
   /** @throws S3Error for a mode that there is not. */
@@ -70,12 +72,16 @@ export class ChunkDecoder {
       const byte = bytes[at]!;
       at += 1;
       if (byte === LF && this.#line.endsWith('\r')) this.#takeLine(this.#line.slice(0, -1));
+      else if (byte === LF && this.#state === 'trailer' && this.#line !== '') this.#takeTrailer(this.#line, true);
       else this.#collect(byte);
     }
   }
 
   /** @throws S3Error where the body is not whole. */
   end(): void {
+    // That empty line may also have been the end of all.
+    const signed = !this.#mode.signed || this.trailers.has('x-amz-trailer-signature');
+    if (signed && this.#state === 'trailer' && this.#ending === 'feed and break' && this.#line === '') this.#endTrailers();
     if (this.#state !== 'done') throw incomplete('The body ended before its last chunk.');
   }
 
@@ -116,9 +122,13 @@ export class ChunkDecoder {
     this.#check(`${algorithm}-PAYLOAD`, [nothing, this.#hash.digest('hex')], this.#given);
   }
 
-  #takeTrailer(line: string): void {
+  /** Some clients end a trailer as its signature has it, by a line feed, and then by a line break, too. */
+  #takeTrailer(line: string, loose = false): void {
+    this.#line = '';
+    const before = this.#ending;
+    this.#ending = loose ? 'feed' : before === 'feed' && line === '' ? 'feed and break' : 'break';
     if (line === '') {
-      this.#endTrailers();
+      if (before !== 'feed') this.#endTrailers();
       return;
     }
     const match = /^([A-Za-z0-9-]+):(.*)$/.exec(line);
