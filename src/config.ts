@@ -28,6 +28,8 @@ interface ServerConfig {
   /** Undefined: one is made at the first start and kept in the storage folder. */
   readonly systemKey: string | undefined;
   readonly node: string | undefined;
+  /** What a scraper shows to read the metrics, beside tokens of the system namespace. */
+  readonly metricsToken: string | undefined;
   readonly durability: 'strict' | 'relaxed';
   readonly logLevel: LogLevel;
   readonly tokenLifetime: number;
@@ -74,6 +76,10 @@ const settings: Settings<ServerConfig> = {
     sentence: 'Key of the system namespace, 12 characters or more. Without it one is made at the first start, kept in the storage folder and shown once.',
   },
   node: { name: 'STOWAGE_NODE', otherwise: undefined, read: nodeName, sentence: "This server's name as clients see it. Without it, the machine's." },
+  metricsToken: {
+    name: 'STOWAGE_METRICS_TOKEN', otherwise: undefined, read: secret,
+    sentence: 'Bearer token for GET /metrics, 12 characters or more. Without it, only a token of the system namespace reads them.',
+  },
   durability: {
     name: 'STOWAGE_DURABILITY', otherwise: 'strict', read: oneOf('strict', 'relaxed'),
     sentence: 'strict: what is acknowledged is on disk. relaxed: faster, and a power cut may take what was acknowledged.',

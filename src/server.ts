@@ -148,7 +148,7 @@ async function serve(core: Core, { config, log, book, identity, elsewhere, fault
   const common = { book, lifetime, metrics, log };
   const tokens = new Tokens(core, { secret: identity.secret, issuer: identity.node, lifetime: config.tokenLifetime });
   const api = shakenFist(core, { ...common, node: identity.node, tokens });
-  const pages = web(core, { ...common, node: identity.node, capabilities, headroom: config.headroom });
+  const pages = web(core, { ...common, node: identity.node, tokens, metricsToken: config.metricsToken, capabilities, headroom: config.headroom });
   const resuming = resumable({ core, book, lifetime, log, tokens, interim: config.interim === 'on', objectFacts: plainFacts });
   const s3 = await listenS3(core, { config, log, metrics, lifetime, faults });
   const signedHere = s3 && (({ host, ...wish }: Omit<Presigning, 'now' | 'endpoint' | 'region'> & { readonly host: string }): string =>

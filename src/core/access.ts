@@ -7,6 +7,7 @@ import { promisify } from 'node:util';
 import { Gate } from '../kit/gate.ts';
 import { newId } from '../kit/ids.ts';
 import type { Catalog, Sight } from './engine.ts';
+import { isPublic } from './public-access.ts';
 import { SYSTEM, type Artifact, type Bucket, type Credential, type Principal, type Verb } from './model.ts';
 import { Refusal } from './refusal.ts';
 
@@ -49,7 +50,7 @@ export type BucketAction = Verb | 'list';
 
 /** Whether the caller may do that in the bucket. */
 export function mayInBucket(who: Principal, action: BucketAction, bucket: Bucket): boolean {
-  if (action === 'read' && bucket.open) return true;
+  if (action === 'read' && isPublic(bucket)) return true;
   return owns(who, bucket.namespace) && grants(who, action, bucket.name);
 }
 

@@ -4,6 +4,7 @@ import type { BucketChange, Catalog, Page, Usage } from './engine.ts';
 import { eventBy } from './journal.ts';
 import type { Bucket, Event, Principal } from './model.ts';
 import { Refusal } from './refusal.ts';
+import { mayBeMadePublic } from './public-access.ts';
 import type { Uploads } from './uploads.ts';
 
 /** Containers of objects. */
@@ -56,7 +57,10 @@ export class Buckets {
   }
 
   async change(who: Principal, name: string, change: BucketChange): Promise<Bucket> {
-    await this.get(who, name, 'admin');
+    const bucket = await this.get(who, name, 'admin');
+    if (change.open && !bucket.open && !mayBeMadePublic(bucket)) {
+      throw new Refusal('forbidden', 'the public access block of this bucket forbids making it public', { own: 'yes' });
+    }
     const changed = await this.#catalog.buckets.change(name, change, this.#event(name, `changed: ${namesOf(change).join(', ')}`, who));
     if (!changed) throw new Refusal('not_found', 'bucket not found', { missing: 'bucket' });
     return changed;

@@ -159,7 +159,7 @@ describe('health', () => {
     await world.ask('GET', '/artifacts/secret-name/data', { as: 'counted' });
     await world.server.upkeep.sweep();
     await world.server.upkeep.scrub();
-    const text = (await page('/metrics')).bytes.toString();
+    const text = (await world.ask('GET', '/metrics')).bytes.toString();
     const value = (name: string): number => Number(new RegExp(`^${name.replaceAll(/[{}]/g, '\\$&')} (\\S+)$`, 'm').exec(text)?.[1]);
     expect(value('stowage_received_bytes_total')).toBeGreaterThan(26);
     expect(value('stowage_sent_bytes_total')).toBeGreaterThanOrEqual(13);

@@ -1,10 +1,10 @@
 /** What proves who asks: a token, or an access key with its secret, as a name and a password (RFC 7617). */
-import { createHash, timingSafeEqual } from 'node:crypto';
 import type { Request } from 'express';
 import type { Core } from '../../core/index.ts';
 import type { Principal } from '../../core/model.ts';
 import { Refusal } from '../../core/refusal.ts';
 import type { Tokens } from '../../http/tokens.ts';
+import { sameSecret } from '../../kit/same-secret.ts';
 
 /**
  * Who sends the request. Whoever shows an access key may here what it may over S3.
@@ -16,12 +16,6 @@ export async function callerOf(req: Request, core: Core, tokens: Tokens): Promis
   if (shown === undefined) return tokens.principal(req);
   const [id = '', ...secret] = Buffer.from(shown, 'base64').toString('utf8').split(':');
   const opened = await core.keys.open(id);
-  if (!opened || !same(opened.secret, secret.join(':'))) throw new Refusal('unauthenticated', 'there is no such access key, or its secret is another one');
+  if (!opened || !sameSecret(opened.secret, secret.join(':'))) throw new Refusal('unauthenticated', 'there is no such access key, or its secret is another one');
   return opened.who;
-}
-
-/** How long that takes tells nothing. */
-function same(one: string, other: string): boolean {
-  const [a, b] = [one, other].map((text) => createHash('sha256').update(text).digest()) as [Buffer, Buffer];
-  return timingSafeEqual(a, b);
 }

@@ -4,13 +4,17 @@ import { checksumElements, type Checksums } from './checksums.ts';
 import { versionOf } from './conditions.ts';
 import { S3Error } from './errors.ts';
 import { findObject } from './finding.ts';
+import { allow } from './rights.ts';
 import { elements, type Elements, type Xml } from './xml.ts';
 
 const known = ['ETag', 'Checksum', 'ObjectParts', 'StorageClass', 'ObjectSize'];
 
 /** GetObjectAttributes: what is known of an object without its bytes. */
 export async function getAttributes(call: Call): Promise<void> {
-  const { object, bucket } = await findObject(call, 'GetObjectAttributes', versionOf(call));
+  const version = versionOf(call);
+  const { object, bucket } = await findObject(call, 'GetObjectAttributes', version);
+  // S3 asks for both.
+  await allow(call, version ? 'GetObjectVersion' : 'GetObject', { object, version });
   const asked = (headerOf(call, 'x-amz-object-attributes') ?? '').split(',').map((name) => name.trim());
   if (asked.some((name) => !known.includes(name))) throw new S3Error('InvalidArgument', 'Invalid attribute name specified.');
   const about = aboutOf(object);

@@ -1,7 +1,7 @@
 import type { StoredObject } from '../../core/model.ts';
 import type { Call } from './call.ts';
 import { S3Error } from './errors.ts';
-import { allow, denied, may, type Action, type Allowed, type Circumstances } from './rights.ts';
+import { allow, denied, may, ofVersion, type Action, type Allowed, type Circumstances } from './rights.ts';
 
 export interface FoundObject extends Allowed {
   readonly object: StoredObject;
@@ -18,7 +18,10 @@ export async function findObject(
 ): Promise<FoundObject> {
   const [name, key] = [circumstances.bucket ?? call.bucket, circumstances.key ?? call.key];
   const object = await call.core.objects.peek(name, key, version);
-  if (object?.content) return { ...(await allow(call, action, { ...circumstances, object })), object };
+  if (object?.content) {
+    const allowed = await allow(call, version ? ofVersion(action) : action, { ...circumstances, object, version });
+    return { ...allowed, object };
+  }
   const bucket = await call.known.bucket(name);
   if (!bucket) throw new S3Error('NoSuchBucket');
   if (!may(call, 'ListBucket', bucket, { prefix: key })) throw denied();

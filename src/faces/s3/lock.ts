@@ -6,7 +6,7 @@ import { versionOf } from './conditions.ts';
 import * as documents from './documents.ts';
 import { invalidArgument, S3Error } from './errors.ts';
 import { changeVersion, findObject } from './finding.ts';
-import { allow, may } from './rights.ts';
+import { allow, may, refuseEarly, type Circumstances } from './rights.ts';
 import { elements } from './xml.ts';
 
 /** The object lock that a request asks for. Without a retention, the bucket's own applies when the version is made. */
@@ -31,8 +31,8 @@ export function lockHeaders({ content }: StoredObject): Record<string, string> {
 }
 
 /** Whether the request asks to bypass a GOVERNANCE retention, and may. */
-export function bypasses(call: Call, bucket: Bucket): boolean {
-  return flagOf(call, 'x-amz-bypass-governance-retention') && may(call, 'BypassGovernanceRetention', bucket, {});
+export function bypasses(call: Call, bucket: Bucket, object: StoredObject): boolean {
+  return flagOf(call, 'x-amz-bypass-governance-retention') && may(call, 'BypassGovernanceRetention', bucket, { object });
 }
 
 export async function getLockConfiguration(call: Call): Promise<void> {
@@ -64,12 +64,12 @@ export async function getRetention(call: Call): Promise<void> {
 }
 
 export async function putRetention(call: Call): Promise<void> {
-  await findLockable(call, 'PutObjectRetention');
+  await refuseEarly(call, () => findLockable(call, 'PutObjectRetention'));
   const { Mode: mode, RetainUntilDate: until } = await readDocument(call, documents.retention);
   const after: Retention | null = mode === undefined ? null : { mode, until: demandFuture(until!, call.core.clock.now()) };
   await changeVersion(
-    call, () => findLockable(call, 'PutObjectRetention'),
-    ({ object, bucket, as }) => call.core.objects.retain(as, object, after, bypasses(call, bucket)),
+    call, () => findLockable(call, 'PutObjectRetention', { retention: after ?? undefined }),
+    ({ object, bucket, as }) => call.core.objects.retain(as, object, after, bypasses(call, bucket, object)),
   );
   nothing(call, 200);
 }
@@ -82,17 +82,19 @@ export async function getLegalHold(call: Call): Promise<void> {
 }
 
 export async function putLegalHold(call: Call): Promise<void> {
-  await findLockable(call, 'PutObjectLegalHold');
+  await refuseEarly(call, () => findLockable(call, 'PutObjectLegalHold'));
   const { Status: status } = await readDocument(call, documents.legalHold);
   await changeVersion(
-    call, () => findLockable(call, 'PutObjectLegalHold'),
+    call, () => findLockable(call, 'PutObjectLegalHold', { hold: status }),
     ({ object, as }) => call.core.objects.hold(as, object, status === 'ON'),
   );
   nothing(call, 200);
 }
 
-async function findLockable(call: Call, action: Parameters<typeof findObject>[1]): ReturnType<typeof findObject> {
-  const found = await findObject(call, action, versionOf(call));
+async function findLockable(
+  call: Call, action: Parameters<typeof findObject>[1], circumstances: Circumstances = {},
+): ReturnType<typeof findObject> {
+  const found = await findObject(call, action, versionOf(call), circumstances);
   if (!lockRuleOf(found.bucket)) throw new S3Error('InvalidRequest', 'Bucket is missing Object Lock Configuration');
   return found;
 }

@@ -5,7 +5,7 @@ import { aclFromHeaders, type Acl } from './acl.ts';
 import { headerOf, type Call } from './call.ts';
 import { S3Error } from './errors.ts';
 import { lockFrom } from './lock.ts';
-import { allow, ownershipOf, type Allowed } from './rights.ts';
+import { allow, demandUndenied, ownershipOf, type Action, type Allowed } from './rights.ts';
 import { demandPrivate } from './settings.ts';
 import { tagsOf, type Tags } from './tags.ts';
 
@@ -19,11 +19,24 @@ export async function newObject(call: Call, tags: Tags | undefined = tagsOf(call
   const { bucket, as } = await allow(call, 'PutObject', { tags });
   const owner = ownerIn(bucket, call, header('x-amz-acl'));
   const acl = await aclOf(call, bucket, owner, header);
+  const lock = lockFrom(call, bucket);
+  demandUndenied(call, partsOfPut(call, { tags, acl }), bucket, { tags });
   const about = {
     ...aboutFrom(call),
     ...(owner === bucket.namespace ? {} : { owner }), ...(acl ? { acl } : {}), ...(tags ? { tags } : {}),
   };
-  return { bucket, as, about, lock: lockFrom(call, bucket) };
+  return { bucket, as, about, lock };
+}
+
+/** Actions that a request does beside putting the object, by what it brings. */
+function partsOfPut(call: Call, { tags, acl }: { tags: Tags | undefined; acl: Acl | undefined }): readonly Action[] {
+  const parts: [Action, unknown][] = [
+    ['PutObjectTagging', tags],
+    ['PutObjectAcl', acl],
+    ['PutObjectRetention', headerOf(call, 'x-amz-object-lock-mode')],
+    ['PutObjectLegalHold', headerOf(call, 'x-amz-object-lock-legal-hold')],
+  ];
+  return parts.flatMap(([action, brought]) => (brought === undefined ? [] : [action]));
 }
 
 /** Whose an object is that somebody puts into another's bucket. */

@@ -45,7 +45,7 @@ const overrides = ['cache-control', 'content-disposition', 'content-encoding', '
 export async function getObject(call: Call): Promise<void> {
   const { core, req, res, query, lifetime } = call;
   const version = versionOf(call);
-  const { object, bucket } = await findObject(call, version ? 'GetObjectVersion' : 'GetObject', version);
+  const { object, bucket } = await findObject(call, 'GetObject', version);
   const blob = await core.objects.blob(object);
   if (req.method === 'GET') await core.ledgers.demandTransfer(bucket.namespace);
   const number = query.get('partNumber');
@@ -107,9 +107,9 @@ export async function deleteObject(call: Call): Promise<void> {
 async function remove(call: Call, key: string, version: ReturnType<typeof versionOf>, conditions: ObjectConditions): Promise<StoredObject | undefined> {
   const { core, bucket: name } = call;
   const object = version ? await core.objects.peek(name, key, version) : undefined;
-  const { bucket, as } = await allow(call, version ? 'DeleteObjectVersion' : 'DeleteObject', { key, object });
+  const { bucket, as } = await allow(call, version ? 'DeleteObjectVersion' : 'DeleteObject', { key, object, version });
   return version
-    ? core.objects.removeVersion(as, name, key, version.id, { conditions, bypass: bypasses(call, bucket) })
+    ? core.objects.removeVersion(as, name, key, version.id, { conditions, bypass: object !== undefined && bypasses(call, bucket, object) })
     : core.objects.remove(as, name, key, { conditions });
 }
 
@@ -214,7 +214,7 @@ export async function sourceOf(call: Call): Promise<Source> {
   const owner = headerOf(call, 'x-amz-source-expected-bucket-owner');
   const from = await call.known.bucket(bucket);
   if (owner !== undefined && from && from.namespace !== owner) throw new S3Error('AccessDenied');
-  const { object } = await findObject(call, version ? 'GetObjectVersion' : 'GetObject', version, { bucket, key });
+  const { object } = await findObject(call, 'GetObject', version, { bucket, key });
   demandSource(call, object);
   return { bucket, key, version, object, blob: await call.core.objects.blob(object) };
 }

@@ -1,25 +1,13 @@
-/** Bucket policies: statements that allow or deny, held against a request. */
-import { BlockList, isIP } from 'node:net';
+/**
+ * Bucket policies: statements that allow or deny, held against a request.
+ *
+ * A policy is understood as a whole before it is kept, and what is kept is evaluated as a whole.
+ */
+import { parseStrictJson } from '../../kit/strict-json.ts';
 import { S3Error } from './errors.ts';
-
-type Text = string | readonly string[];
-
-interface Statement {
-  readonly Sid?: string;
-  readonly Effect: 'Allow' | 'Deny';
-  readonly Principal?: '*' | { readonly AWS?: Text };
-  readonly NotPrincipal?: '*' | { readonly AWS?: Text };
-  readonly Action?: Text;
-  readonly NotAction?: Text;
-  readonly Resource?: Text;
-  readonly NotResource?: Text;
-  readonly Condition?: Readonly<Record<string, Readonly<Record<string, Text | boolean | number>>>>;
-}
-
-export interface Policy {
-  readonly Version?: string;
-  readonly Statement: readonly Statement[];
-}
+import { compileCondition, type Condition } from './policy-conditions.ts';
+import { isVariableKey, knownActions } from './policy-names.ts';
+import { compilePattern, type Pattern, type ValueOf } from './policy-patterns.ts';
 
 /** What a policy is asked about. */
 export interface Question {
@@ -29,162 +17,252 @@ export interface Question {
   readonly resource: string;
   /** Who asks; empty for anybody. */
   readonly namespace: string;
-  /** Values of condition keys, by lower-case name; a function, as few are ever asked for. */
-  readonly value: (key: string) => readonly string[] | undefined;
+  /** Values of condition keys; a function, as few are ever asked for. */
+  readonly value: ValueOf;
+}
+
+/** Namespaces, or everybody. */
+type Principals = '*' | ReadonlySet<string>;
+
+interface Statement {
+  readonly effect: 'Allow' | 'Deny';
+  readonly principals: Principals;
+  readonly isOf: (question: Question) => boolean;
+  readonly conditions: readonly Condition[];
+}
+
+export interface Policy {
+  readonly statements: readonly Statement[];
 }
 
 /** Bytes that a policy may have. */
 const longest = 20 * 1024;
+const versions: readonly unknown[] = ['2012-10-17', '2008-10-17'];
+const policyMembers = new Set(['Version', 'Id', 'Statement']);
+const statementMembers = new Set([
+  'Sid', 'Effect', 'Principal', 'NotPrincipal', 'Action', 'NotAction', 'Resource', 'NotResource', 'Condition',
+]);
 
-/** @throws S3Error `MalformedPolicy` */
+/** @throws S3Error `MalformedPolicy` for what is not understood in every part. */
 export function parsePolicy(text: string, bucket: string): Policy {
+  const { document, statements } = readDocument(text);
+  demandMembers(document, policyMembers, 'policy');
+  const { Version: version, Id: id } = document;
+  if (version !== undefined && !versions.includes(version)) {
+    throw malformed('Policies must have the Version 2012-10-17 or 2008-10-17');
+  }
+  if (id !== undefined && typeof id !== 'string') throw malformed('The Id of a policy is a string');
+  return { statements: statements.map((statement) => readStatement(statement, bucket, version === '2012-10-17')) };
+}
+
+/**
+ * A policy that was kept, perhaps by an older version of this server. One that would not be taken today allows nothing,
+ * and still denies: what is not understood of a Deny counts as met.
+ */
+export function readKeptPolicy(text: string, bucket: string): Policy {
+  try {
+    return parsePolicy(text, bucket);
+  } catch (error) {
+    if (!(error instanceof S3Error)) throw error;
+    return { statements: denialsOf(text, bucket) };
+  }
+}
+
+const everything: Statement = { effect: 'Deny', principals: '*', isOf: () => true, conditions: [] };
+
+function denialsOf(text: string, bucket: string): readonly Statement[] {
   let policy: unknown;
   try {
     policy = JSON.parse(text);
   } catch {
-    throw malformed('Policies must be valid JSON and the first byte must be \'{\'');
+    return [everything];
   }
-  if (Buffer.byteLength(text) > longest || !isRecord(policy)) throw malformed('The policy is no policy, or too long.');
-  const statements = (Array.isArray(policy['Statement']) ? policy['Statement'] : [policy['Statement']]) as unknown[];
-  if (statements.length === 0) throw malformed('A policy needs a Statement.');
-  for (const statement of statements) demandStatement(statement, bucket);
-  return { ...policy, Statement: statements as Statement[] };
+  if (!isRecord(policy)) return [everything];
+  const variables = policy['Version'] === '2012-10-17';
+  return [policy['Statement']].flat().flatMap((statement) => {
+    if (!isRecord(statement)) return [everything];
+    return statement['Effect'] === 'Allow' ? [] : [denialOf(statement, bucket, variables)];
+  });
 }
 
-function demandStatement(statement: unknown, bucket: string): void {
-  if (!isRecord(statement)) throw malformed('A statement is no statement.');
-  const { Effect: effect, Principal: principal, NotPrincipal: notPrincipal, Condition: condition } = statement;
-  if (effect !== 'Allow' && effect !== 'Deny') throw malformed('Effect must be Allow or Deny.');
-  if ((principal === undefined) === (notPrincipal === undefined)) throw malformed('A statement needs a Principal.');
-  if (effect === 'Allow' && notPrincipal !== undefined) throw malformed('Allow with NotPrincipal is not allowed.');
-  const actions = texts(statement['Action'] ?? statement['NotAction']);
-  const resources = texts(statement['Resource'] ?? statement['NotResource']);
-  if (actions.length === 0 || actions.some((action) => action !== '*' && !/^s3:/i.test(action))) throw malformed('Policy has invalid action');
-  if (resources.length === 0) throw malformed('Missing required field Resource');
-  const own = `arn:aws:s3:::${bucket}`;
-  if (resources.some((resource) => resource !== '*' && resource !== own && !resource.startsWith(`${own}/`) && !/^arn:aws:s3:::[^/]*[*?]/.test(resource))) {
-    throw malformed('Policy has invalid resource');
-  }
-  if (condition !== undefined && (!isRecord(condition) || Object.keys(condition).some((name) => !operatorOf(name)))) throw malformed('Policy has an invalid condition');
+/** Each part of a denial that is not understood counts as met. */
+function denialOf(statement: Record<string, unknown>, bucket: string, variables: boolean): Statement {
+  const orElse = <T>(read: () => T, otherwise: T): T => {
+    try {
+      return read();
+    } catch {
+      return otherwise;
+    }
+  };
+  const anything = (): boolean => true;
+  const principals = orElse(() => readPrincipals(statement), { listed: '*' as const, negated: false });
+  const isOfAction = orElse(() => readActions(statement), anything);
+  const isOfResource = orElse(() => readResources(statement, bucket, variables), anything);
+  const block = isRecord(statement['Condition']) ? statement['Condition'] : {};
+  const conditions = Object.entries(block).flatMap(([operator, keys]) =>
+    orElse(() => readConditions({ [operator]: keys }, variables), []));
+  const isOf: Check = (question) => isAmong(principals, question) && isOfAction(question) && isOfResource(question);
+  return { effect: 'Deny', principals: '*', isOf, conditions };
 }
 
 /** Deny wins; undefined where no statement is of the question. */
-export function judge({ Statement: statements }: Policy, question: Question): 'allow' | 'deny' | undefined {
+export function judge({ statements }: Policy, question: Question): 'allow' | 'deny' | undefined {
   let verdict: 'allow' | undefined;
-  for (const statement of statements) {
-    if (!applies(statement, question)) continue;
-    if (statement.Effect === 'Deny') return 'deny';
+  for (const { effect, isOf, conditions } of statements) {
+    if (!isOf(question) || !conditions.every(({ holds }) => holds(question.value))) continue;
+    if (effect === 'Deny') return 'deny';
     verdict = 'allow';
   }
   return verdict;
 }
 
-/** Whether it lets people in that nobody named. */
-export function isPublicPolicy({ Statement: statements }: Policy): boolean {
-  return statements.some((statement) => statement.Effect === 'Allow' && principals(statement.Principal).includes('*') && !isNarrow(statement));
+/** The part of all callers that a policy may let in without being public: sixteen of the widest networks. */
+const mostOfAll = 1 / 16;
+
+/** Whether it lets people in that nobody named: S3's meaning of "public". */
+export function isPublicPolicy({ statements }: Policy): boolean {
+  const open = statements.filter(({ effect, principals }) => effect === 'Allow' && principals === '*');
+  const share = open.reduce((sum, { conditions }) => sum + Math.min(1, ...conditions.map((one) => one.share)), 0);
+  return share > mostOfAll;
 }
 
-/** Whether a statement is for some addresses or networks only. */
-function isNarrow({ Condition: condition = {} }: Statement): boolean {
-  const narrowing = new Set(['aws:sourceip', 'aws:sourcearn', 'aws:sourcevpc', 'aws:sourcevpce', 'aws:sourceaccount', 'aws:userid', 's3:dataaccesspointarn']);
-  return Object.entries(condition).some(([operator, keys]) =>
-    !operator.startsWith('Not') && Object.entries(keys).some(([key, wanted]) => narrowing.has(key.toLowerCase()) && !texts(wanted).some((text) => ['*', '0.0.0.0/0', '::/0'].includes(text))));
-}
-
-function applies(statement: Statement, question: Question): boolean {
-  const { Principal: principal, NotPrincipal: notPrincipal, Action: action, NotAction: notAction, Resource: resource, NotResource: notResource } = statement;
-  const isNamed = (list: readonly string[]): boolean => list.some((one) => one === '*' || (question.namespace !== '' && namespaceOf(one) === question.namespace));
-  if (principal !== undefined ? !isNamed(principals(principal)) : isNamed(principals(notPrincipal))) return false;
-  const acts = (list: Text): boolean => texts(list).some((pattern) => like(pattern.toLowerCase(), question.action.toLowerCase()));
-  if (action !== undefined ? !acts(action) : acts(notAction ?? [])) return false;
-  const lies = (list: Text): boolean => texts(list).some((pattern) => like(pattern, question.resource));
-  if (resource !== undefined ? !lies(resource) : lies(notResource ?? [])) return false;
-  return Object.entries(statement.Condition ?? {}).every(([operator, keys]) => Object.entries(keys).every(([key, wanted]) => operatorOf(operator)!(question.value(key.toLowerCase()), texts(wanted))));
-}
-
-function principals(principal: Statement['Principal']): readonly string[] {
-  return principal === undefined ? [] : principal === '*' ? ['*'] : texts(principal.AWS);
-}
-
-/** `arn:aws:iam::NAMESPACE:root`, `arn:aws:iam:::user/NAMESPACE`, or the bare name. */
-function namespaceOf(principal: string): string {
-  const match = /^arn:aws:iam::([^:]*):(?:root|user\/(.+))$/.exec(principal);
-  return match ? (match[2] ?? match[1]!) : principal;
-}
-
-type Operator = (actual: readonly string[] | undefined, wanted: readonly string[]) => boolean;
-
-const some = (test: (actual: string, wanted: string) => boolean): Operator => (actual, wanted) => actual !== undefined && actual.some((one) => wanted.some((other) => test(one, other)));
-const none = (test: (actual: string, wanted: string) => boolean): Operator => (actual, wanted) => actual === undefined || !actual.some((one) => wanted.some((other) => test(one, other)));
-const numbers = (test: (a: number, b: number) => boolean): Operator => some((actual, wanted) => actual !== '' && test(Number(actual), Number(wanted)));
-
-const operators: Readonly<Record<string, Operator>> = {
-  StringEquals: some((actual, wanted) => actual === wanted),
-  StringNotEquals: none((actual, wanted) => actual === wanted),
-  StringEqualsIgnoreCase: some((actual, wanted) => actual.toLowerCase() === wanted.toLowerCase()),
-  StringNotEqualsIgnoreCase: none((actual, wanted) => actual.toLowerCase() === wanted.toLowerCase()),
-  StringLike: some((actual, wanted) => like(wanted, actual)),
-  StringNotLike: none((actual, wanted) => like(wanted, actual)),
-  ArnEquals: some((actual, wanted) => like(wanted, actual)),
-  ArnLike: some((actual, wanted) => like(wanted, actual)),
-  NumericEquals: numbers((a, b) => a === b),
-  NumericNotEquals: numbers((a, b) => a !== b),
-  NumericLessThan: numbers((a, b) => a < b),
-  NumericLessThanEquals: numbers((a, b) => a <= b),
-  NumericGreaterThan: numbers((a, b) => a > b),
-  NumericGreaterThanEquals: numbers((a, b) => a >= b),
-  Bool: some((actual, wanted) => actual.toLowerCase() === wanted.toLowerCase()),
-  IpAddress: some(inNetwork),
-  NotIpAddress: none(inNetwork),
-  Null: (actual, wanted) => wanted.some((text) => (text.toLowerCase() === 'true') === (actual === undefined)),
-};
-
-function operatorOf(name: string): Operator | undefined {
-  const [, bare = name] = /^(?:ForAnyValue:|ForAllValues:)?(.+?)(?:IfExists)?$/.exec(name) ?? [];
-  const operator = Object.hasOwn(operators, bare) ? operators[bare] : undefined;
-  if (!operator) return undefined;
-  return name.endsWith('IfExists') ? (actual, wanted) => actual === undefined || operator(actual, wanted) : operator;
-}
-
-function inNetwork(address: string, network: string): boolean {
-  const [base = '', bits] = network.split('/');
-  const family = isIP(base);
-  if (family === 0 || isIP(address) === 0) return false;
-  const list = new BlockList();
-  const kind = family === 4 ? 'ipv4' : 'ipv6';
-  const most = family === 4 ? 32 : 128;
-  const prefix = bits === undefined ? most : Number(bits);
-  if (!(prefix >= 0 && prefix <= most)) return false;
-  list.addSubnet(base, prefix, kind);
-  return list.check(address, isIP(address) === 4 ? 'ipv4' : 'ipv6');
-}
-
-/** Whether a text fits a pattern with stars and question marks; linear in both. */
-export function like(pattern: string, text: string): boolean {
-  let [p, t, star, mark] = [0, 0, -1, 0];
-  while (t < text.length) {
-    if (p < pattern.length && (pattern[p] === '?' || (pattern[p] === text[t] && pattern[p] !== '*'))) {
-      p += 1;
-      t += 1;
-    } else if (p < pattern.length && pattern[p] === '*') {
-      star = p;
-      mark = t;
-      p += 1;
-    } else if (star >= 0) {
-      p = star + 1;
-      mark += 1;
-      t = mark;
-    } else {
-      return false;
-    }
+function readDocument(text: string): { document: Record<string, unknown>; statements: readonly unknown[] } {
+  if (Buffer.byteLength(text) > longest) throw malformed('Policies may have 20 KB at most');
+  let document: unknown;
+  try {
+    document = parseStrictJson(text);
+  } catch {
+    throw malformed('Policies must be valid JSON, without repeated members, and the first byte must be \'{\'');
   }
-  while (pattern[p] === '*') p += 1;
-  return p === pattern.length;
+  if (!isRecord(document)) throw malformed('Policies must be valid JSON and the first byte must be \'{\'');
+  const statements: readonly unknown[] = [document['Statement']].flat();
+  const isMissing = document['Statement'] === undefined || statements.length === 0;
+  if (isMissing) throw malformed('Missing required field Statement');
+  return { document, statements };
 }
 
-function texts(value: unknown): readonly string[] {
-  if (value === undefined || value === null) return [];
-  return (Array.isArray(value) ? value : [value]).map(String);
+function readStatement(statement: unknown, bucket: string, variables: boolean): Statement {
+  if (!isRecord(statement)) throw malformed('A Statement must be an object');
+  demandMembers(statement, statementMembers, 'statement');
+  const { Sid: sid, Effect: effect } = statement;
+  if (sid !== undefined && typeof sid !== 'string') throw malformed('The Sid of a statement is a string');
+  if (effect !== 'Allow' && effect !== 'Deny') throw malformed('Invalid effect: it is Allow or Deny');
+  const principals = readPrincipals(statement);
+  if (effect === 'Allow' && principals.negated) throw malformed('Allow with NotPrincipal is not allowed');
+  const isOfAction = readActions(statement);
+  const isOfResource = readResources(statement, bucket, variables);
+  return {
+    effect, principals: principals.listed, conditions: readConditions(statement['Condition'], variables),
+    isOf: (question) => isAmong(principals, question) && isOfAction(question) && isOfResource(question),
+  };
+}
+
+interface PrincipalElement {
+  readonly listed: Principals;
+  readonly negated: boolean;
+}
+
+function isAmong({ listed, negated }: PrincipalElement, { namespace }: Question): boolean {
+  return (listed === '*' || (namespace !== '' && listed.has(namespace))) !== negated;
+}
+
+/** `"*"`, or lists by kind: accounts, which here are namespaces, and services of the cloud, which here nobody is. */
+function readPrincipals(statement: Record<string, unknown>): PrincipalElement {
+  const { value, negated } = oneOf(statement, 'Principal', 'NotPrincipal');
+  if (value === '*') return { listed: '*', negated };
+  if (!isRecord(value) || Object.keys(value).length === 0) throw malformed('Invalid principal in policy');
+  const named = Object.entries(value).flatMap(([kind, list]) =>
+    texts(list, 'principal').map((text) => namespaceOf(kind, text)));
+  return { listed: named.includes('*') ? '*' : new Set(named.filter((one) => one !== undefined)), negated };
+}
+
+const namespaceForm = /^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/;
+
+/** `arn:aws:iam::NAMESPACE:root`, `arn:aws:iam:::user/NAMESPACE`, or the bare name; undefined for a service. */
+function namespaceOf(kind: string, text: string): string | undefined {
+  if (kind === 'Service' && /^[a-z0-9-]+(?:\.[a-z0-9-]+)*\.amazonaws\.com$/.test(text)) return undefined;
+  if (kind === 'CanonicalUser' && namespaceForm.test(text)) return text;
+  if (kind !== 'AWS') throw malformed('Invalid principal in policy');
+  if (text === '*') return text;
+  const [, account, user] = /^arn:aws:iam::([^:]*):(?:root|user\/(.+))$/.exec(text) ?? [, text];
+  const name = user ?? account!;
+  // There are no users within a namespace: a namespace is one.
+  const isOther = user !== undefined && account !== '' && account !== user;
+  if (isOther || !namespaceForm.test(name)) throw malformed('Invalid principal in policy');
+  return name;
+}
+
+type Check = (question: Question) => boolean;
+
+function readActions(statement: Record<string, unknown>): Check {
+  const { value, negated } = oneOf(statement, 'Action', 'NotAction');
+  const patterns = texts(value, 'action').map((text) => {
+    const pattern = compilePattern(text, { wildcards: true, ignoreCase: true, isVariable: undefined })!;
+    const isKnown = text === '*' || (/^s3:/i.test(text) && knownActions.some((action) => pattern(action, noValues)));
+    if (!isKnown) throw malformed('Policy has invalid action');
+    return pattern;
+  });
+  return ({ action, value: valueOf }) => patterns.some((fits) => fits(action, valueOf)) !== negated;
+}
+
+const noValues: ValueOf = () => undefined;
+const arnStart = 'arn:aws:s3:::';
+
+function readResources(statement: Record<string, unknown>, bucket: string, variables: boolean): Check {
+  const { value, negated } = oneOf(statement, 'Resource', 'NotResource');
+  const patterns = texts(value, 'resource').map((text) => {
+    const pattern = resourcePattern(text, bucket, variables);
+    if (!pattern) throw malformed('Policy has invalid resource');
+    return pattern;
+  });
+  return ({ resource, value: valueOf }) => patterns.some((fits) => fits(resource, valueOf)) !== negated;
+}
+
+/** A resource of the bucket that the policy is of; undefined for any other. */
+function resourcePattern(text: string, bucket: string, variables: boolean): Pattern | undefined {
+  if (text === '*') return () => true;
+  if (!text.startsWith(arnStart)) return undefined;
+  const [bucketPart] = text.slice(arnStart.length).split('/') as [string];
+  const isOwn = compilePattern(bucketPart, { wildcards: true, isVariable: undefined })!(bucket, noValues);
+  if (!isOwn) return undefined;
+  return compilePattern(text, { wildcards: true, isVariable: variables ? isVariableKey : undefined });
+}
+
+function readConditions(block: unknown, variables: boolean): readonly Condition[] {
+  if (block === undefined) return [];
+  if (!isRecord(block)) throw malformed('Policy has an invalid condition');
+  return Object.entries(block).flatMap(([operator, keys]) => {
+    if (!isRecord(keys) || Object.keys(keys).length === 0) throw malformed('Policy has an invalid condition');
+    return Object.entries(keys).map(([key, wanted]) => {
+      const condition = compileCondition(operator, key, texts(wanted, 'condition', true), variables);
+      if (!condition) throw malformed(`Policy has an invalid condition: ${operator} of ${key}`);
+      return condition;
+    });
+  });
+}
+
+/** One of two members that exclude each other. */
+function oneOf(
+  statement: Record<string, unknown>, name: string, notName: string,
+): { value: unknown; negated: boolean } {
+  const [value, notValue] = [statement[name], statement[notName]];
+  if ((value === undefined) === (notValue === undefined)) {
+    throw malformed(`A statement needs one of ${name} and ${notName}`);
+  }
+  return { value: value ?? notValue, negated: value === undefined };
+}
+
+/** A text, or a list of some. */
+function texts(value: unknown, what: string, plain = false): readonly string[] {
+  const list: readonly unknown[] = [value].flat();
+  const kinds = plain ? ['string', 'number', 'boolean'] : ['string'];
+  if (list.length === 0 || !list.every((one) => kinds.includes(typeof one))) throw malformed(`Policy has invalid ${what}`);
+  return list.map(String);
+}
+
+function demandMembers(record: Record<string, unknown>, known: ReadonlySet<string>, what: string): void {
+  const unknown = Object.keys(record).find((name) => !known.has(name));
+  if (unknown !== undefined) throw malformed(`Unknown field ${unknown} in the ${what}`);
 }
 
 function isRecord(value: unknown): value is Record<string, unknown> {

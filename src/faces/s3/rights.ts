@@ -2,11 +2,15 @@
 import { grants } from '../../core/access.ts';
 import { SYSTEM, type Bucket, type Principal, type StoredObject, type Verb } from '../../core/model.ts';
 import { ownerOf } from '../../core/objects.ts';
+import { isPublic, publicAccessOf } from '../../core/public-access.ts';
 import { aboutOf } from './about.ts';
 import { aclAllows, privateAcl, type Acl, type Permission } from './acl.ts';
-import { headerOf, type Call } from './call.ts';
+import type { Call } from './call.ts';
 import { S3Error } from './errors.ts';
-import { isPublicPolicy, judge, type Policy } from './policy.ts';
+import { isPublicPolicy, judge, readKeptPolicy, type Policy } from './policy.ts';
+import { questionOf, type Circumstances } from './policy-values.ts';
+
+export type { Circumstances } from './policy-values.ts';
 
 interface Rule {
   /** What an access key must be for. */
@@ -25,6 +29,7 @@ const rules = {
   'DeleteObject': { verb: 'delete', list: ['bucket', 'WRITE'] },
   'DeleteObjectTagging': { verb: 'write' },
   'DeleteObjectVersion': { verb: 'delete', list: ['bucket', 'WRITE'] },
+  'DeleteObjectVersionTagging': { verb: 'write' },
   'GetAccelerateConfiguration': { verb: 'read' },
   'GetAnalyticsConfiguration': { verb: 'read' },
   'GetBucketAcl': { verb: 'read', list: ['bucket', 'READ_ACP'] },
@@ -53,6 +58,9 @@ const rules = {
   'GetObjectRetention': { verb: 'read' },
   'GetObjectTagging': { verb: 'read' },
   'GetObjectVersion': { verb: 'read', list: ['object', 'READ'] },
+  'GetObjectVersionAcl': { verb: 'read', list: ['object', 'READ_ACP'] },
+  'GetObjectVersionAttributes': { verb: 'read', list: ['object', 'READ'] },
+  'GetObjectVersionTagging': { verb: 'read' },
   'GetReplicationConfiguration': { verb: 'read' },
   'ListBucket': { verb: 'read', list: ['bucket', 'READ'] },
   'ListBucketMultipartUploads': { verb: 'read', list: ['bucket', 'READ'] },
@@ -72,34 +80,32 @@ const rules = {
   'PutObjectLegalHold': { verb: 'write' },
   'PutObjectRetention': { verb: 'write' },
   'PutObjectTagging': { verb: 'write' },
+  'PutObjectVersionAcl': { verb: 'write', list: ['object', 'WRITE_ACP'] },
+  'PutObjectVersionTagging': { verb: 'write' },
 } as const satisfies Record<string, Rule>;
 
 export type Action = keyof typeof rules;
+
+/** What an action is called where it is of a version that the request names. */
+const ofVersions: Partial<Record<Action, Action>> = {
+  DeleteObject: 'DeleteObjectVersion',
+  DeleteObjectTagging: 'DeleteObjectVersionTagging',
+  GetObject: 'GetObjectVersion',
+  GetObjectAcl: 'GetObjectVersionAcl',
+  GetObjectAttributes: 'GetObjectVersionAttributes',
+  GetObjectTagging: 'GetObjectVersionTagging',
+  PutObjectAcl: 'PutObjectVersionAcl',
+  PutObjectTagging: 'PutObjectVersionTagging',
+};
+
+export function ofVersion(action: Action): Action {
+  return ofVersions[action] ?? action;
+}
 
 /** A bucket, and who then acts on it: the namespace that it is of. */
 export interface Allowed {
   readonly bucket: Bucket;
   readonly as: Principal;
-}
-
-/** What a policy may ask about beside the request itself. */
-export interface Circumstances {
-  /** The object at hand, if there is one. */
-  readonly object?: StoredObject | undefined;
-  /** Tags that the request brings. */
-  readonly tags?: Readonly<Record<string, string>> | undefined;
-  /** Where it is not the request's own. */
-  readonly bucket?: string;
-  readonly key?: string;
-  /** What a listing would begin with. */
-  readonly prefix?: string;
-}
-
-export interface PublicAccess {
-  readonly BlockPublicAcls: boolean;
-  readonly IgnorePublicAcls: boolean;
-  readonly BlockPublicPolicy: boolean;
-  readonly RestrictPublicBuckets: boolean;
 }
 
 /** A setting of a bucket, which is JSON. */
@@ -133,7 +139,7 @@ export async function allow(call: Call, action: Action, circumstances: Circumsta
 export async function refuseEarly(call: Call, ask: () => Promise<unknown>): Promise<void> {
   const bucket = await call.known.bucket(call.bucket);
   if (!bucket) throw new S3Error('NoSuchBucket');
-  if (bucket.settings['policy'] === undefined) await ask();
+  if (!policyOf(bucket)) await ask();
 }
 
 /** Whether an action in a bucket is allowed. */
@@ -145,12 +151,44 @@ export function may(call: Call, action: Action, bucket: Bucket, circumstances: C
   const isOwner = who.namespace === bucket.namespace || who.namespace === SYSTEM;
   // Nobody can lock the owner out of undoing it.
   if (isOwner && (action === 'GetBucketPolicy' || action === 'PutBucketPolicy' || action === 'DeleteBucketPolicy')) return true;
-  const access = settingOf<PublicAccess>(bucket, 'publicAccess');
-  const policy = settingOf<Policy>(bucket, 'policy');
+  const policy = policyOf(bucket);
   const verdict = policy && judge(policy, questionOf(call, action, bucket, circumstances));
   if (verdict === 'deny') return false;
-  if (verdict === 'allow' && (isOwner || !access?.RestrictPublicBuckets || !isPublicPolicy(policy!))) return true;
-  return owns(who, action, rule, bucket, circumstances, isOwner) || listed(who, action, rule, bucket, circumstances, access?.IgnorePublicAcls ?? false);
+  // What lets anybody in, and what else the same policy lets others do, ends here where that is restricted.
+  const isRestricted = !isOwner && publicAccessOf(bucket).RestrictPublicBuckets && policy && isPublicPolicy(policy);
+  if (verdict === 'allow' && !isRestricted) return true;
+  return owns(who, action, rule, bucket, circumstances, isOwner) || listed(who, action, rule, bucket, circumstances);
+}
+
+/**
+ * Refuses what a policy denies as a part of another action, such as to tag an object with the request that puts it.
+ *
+ * @throws S3Error `AccessDenied`
+ */
+export function demandUndenied(
+  call: Call, actions: readonly Action[], bucket: Bucket, circumstances: Circumstances,
+): void {
+  const policy = policyOf(bucket);
+  const isDenied = (action: Action): boolean =>
+    policy !== undefined && judge(policy, questionOf(call, action, bucket, circumstances)) === 'deny';
+  if (actions.some(isDenied)) throw denied();
+}
+
+const mostPolicies = 100;
+/** Policies by bucket and text, as they were understood last. */
+const policies = new Map<string, Policy>();
+
+/** The policy of a bucket, read anew with each request as it is now understood. */
+export function policyOf({ name, settings }: Bucket): Policy | undefined {
+  const text = settings['policyText'];
+  if (text === undefined) return undefined;
+  const id = `${name} ${text}`;
+  const known = policies.get(id);
+  if (known) return known;
+  const policy = readKeptPolicy(text, name);
+  if (policies.size >= mostPolicies) policies.delete(policies.keys().next().value!);
+  policies.set(id, policy);
+  return policy;
 }
 
 /** An object may be somebody else's than the bucket that it is in. */
@@ -160,10 +198,11 @@ function owns(who: Principal, action: Action, { list }: Rule, bucket: Bucket, { 
   return ofObject && aboutOf(object).owner !== undefined ? aboutOf(object).owner === who.namespace : isOwner;
 }
 
-function listed(who: Principal, action: Action, { list }: Rule, bucket: Bucket, { object }: Circumstances, ignorePublic: boolean): boolean {
-  if (bucket.open && (action === 'GetObject' || action === 'GetObjectVersion')) return true;
+function listed(who: Principal, action: Action, { list }: Rule, bucket: Bucket, { object }: Circumstances): boolean {
+  if (isPublic(bucket) && (action === 'GetObject' || action === 'GetObjectVersion')) return true;
   if (!list || ownershipOf(bucket) === 'BucketOwnerEnforced') return false;
   const [kind, permission] = list;
+  const ignorePublic = publicAccessOf(bucket).IgnorePublicAcls;
   if (kind === 'bucket') return aclAllows(bucketAcl(bucket), who.namespace, permission, ignorePublic);
   return object !== undefined && aclAllows(objectAcl(bucket, object), who.namespace, permission, ignorePublic);
 }
@@ -171,49 +210,6 @@ function listed(who: Principal, action: Action, { list }: Rule, bucket: Bucket, 
 /** Who owns what others put here; with `BucketOwnerEnforced` there are no lists. */
 export function ownershipOf(bucket: Bucket): string {
   return bucket.settings['ownership'] ?? 'ObjectWriter';
-}
-
-function questionOf(call: Call, action: Action, bucket: Bucket, { object, tags, key = call.key, prefix }: Circumstances): Parameters<typeof judge>[1] {
-  const { req, query, who } = call;
-  const onObject = key !== '' && prefix === undefined && !/Bucket/.test(action);
-  const there = object?.content ? (aboutOf(object).tags ?? {}) : {};
-  const value = (name: string): readonly string[] | undefined => {
-    const one = (text: string | undefined): readonly string[] | undefined => (text === undefined ? undefined : [text]);
-    const [, existing] = /^s3:existingobjecttag\/(.+)$/.exec(name) ?? [];
-    if (existing !== undefined) return one(lookUp(there, existing));
-    const [, brought] = /^s3:requestobjecttag\/(.+)$/.exec(name) ?? [];
-    if (brought !== undefined) return one(lookUp(tags ?? {}, brought));
-    switch (name) {
-      case 's3:requestobjecttagkeys':
-        return tags && Object.keys(tags);
-      case 's3:prefix':
-        return one(prefix ?? query.get('prefix'));
-      case 's3:delimiter':
-      case 's3:max-keys':
-        return one(query.get(name.slice(3)));
-      case 's3:versionid':
-        return one(query.get('versionId'));
-      case 'aws:sourceip':
-        return one(req.socket.remoteAddress?.replace(/^::ffff:/, ''));
-      case 'aws:referer':
-        return one(req.headers.referer);
-      case 'aws:useragent':
-        return one(req.headers['user-agent']);
-      case 'aws:securetransport':
-        return ['false'];
-      case 'aws:username':
-      case 'aws:userid':
-        return one(who.namespace === '' ? undefined : who.namespace);
-      default:
-        return name.startsWith('s3:x-amz-') ? one(headerOf(call, name.slice(3))) : undefined;
-    }
-  };
-  return { action: `s3:${action}`, resource: `arn:aws:s3:::${bucket.name}${onObject ? `/${key}` : ''}`, namespace: who.namespace, value };
-}
-
-/** Names of tags in policies come in lower case here, as all names of conditions do. */
-function lookUp(tags: Readonly<Record<string, string>>, name: string): string | undefined {
-  return Object.entries(tags).find(([key]) => key.toLowerCase() === name)?.[1];
 }
 
 export function denied(): S3Error {

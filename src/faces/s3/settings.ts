@@ -5,16 +5,17 @@ import { versionOf } from './conditions.ts';
 import * as documents from './documents.ts';
 import { invalidArgument, S3Error, type S3Code } from './errors.ts';
 import { changeVersion, findObject } from './finding.ts';
-import { isPublicPolicy, parsePolicy, type Policy } from './policy.ts';
-import { allow, bucketAcl, denied, objectAcl, ownershipOf, settingOf, type Action, type PublicAccess } from './rights.ts';
+import { isPublicPolicy, parsePolicy } from './policy.ts';
+import { allow, bucketAcl, denied, objectAcl, ownershipOf, policyOf, settingOf, type Action } from './rights.ts';
 import type { BucketChange } from '../../core/engine.ts';
 import type { Bucket } from '../../core/model.ts';
+import { isPublic, publicAccessBlock, publicAccessOf, type PublicAccess } from '../../core/public-access.ts';
 import { Refusal } from '../../core/refusal.ts';
 import { elements, type Elements, type Node, type Xml } from './xml.ts';
 import { send } from '../../http/answering.ts';
 
-/** Bytes that a policy may have. */
-const largestPolicy = 20 * 1024;
+/** Bytes that are read of a policy. Policies of more than 20 KB are malformed. */
+const largestPolicy = 1024 * 1024;
 
 export async function getBucketAcl(call: Call): Promise<void> {
   const { bucket } = await allow(call, 'GetBucketAcl');
@@ -92,7 +93,7 @@ async function askedAcl(call: Call, bucket: Bucket, owner: string): Promise<Acl>
 
 /** @throws S3Error `AccessDenied` for a public list where those are blocked. */
 export function demandPrivate(bucket: Bucket, acl: Acl): void {
-  if (settingOf<PublicAccess>(bucket, 'publicAccess')?.BlockPublicAcls && isPublicAcl(acl)) throw denied();
+  if (publicAccessOf(bucket).BlockPublicAcls && isPublicAcl(acl)) throw denied();
 }
 
 export async function getPolicy(call: Call): Promise<void> {
@@ -109,8 +110,8 @@ export async function putPolicy(call: Call): Promise<void> {
   const text = await readText(call, largestPolicy);
   const policy = parsePolicy(text, bucket.name);
   await decide(call, 'PutBucketPolicy', (now) => {
-    if (settingOf<PublicAccess>(now, 'publicAccess')?.BlockPublicPolicy && isPublicPolicy(policy)) throw denied();
-    return { set: { policyText: text, policy: JSON.stringify(policy) }, given: seen(now, 'publicAccess') };
+    if (publicAccessOf(now).BlockPublicPolicy && isPublicPolicy(policy)) throw denied();
+    return { set: { policyText: text, policy: null }, given: seen(now, 'publicAccess') };
   });
   nothing(call, 204);
 }
@@ -123,15 +124,15 @@ export async function deletePolicy(call: Call): Promise<void> {
 
 export async function getPolicyStatus(call: Call): Promise<void> {
   const { bucket } = await allow(call, 'GetBucketPolicyStatus');
-  const policy = settingOf<Policy>(bucket, 'policy');
-  const access = settingOf<PublicAccess>(bucket, 'publicAccess');
-  const open = (isPublicAcl(bucketAcl(bucket)) && !access?.IgnorePublicAcls) || (policy !== undefined && isPublicPolicy(policy));
-  answer(call, 'PolicyStatus', { IsPublic: open });
+  const policy = policyOf(bucket);
+  const hasLists = ownershipOf(bucket) !== 'BucketOwnerEnforced' && !publicAccessOf(bucket).IgnorePublicAcls;
+  const byPolicy = policy !== undefined && isPublicPolicy(policy);
+  answer(call, 'PolicyStatus', { IsPublic: byPolicy || (hasLists && isPublicAcl(bucketAcl(bucket))) || isPublic(bucket) });
 }
 
 export async function getPublicAccess(call: Call): Promise<void> {
   const { bucket } = await allow(call, 'GetBucketPublicAccessBlock');
-  const access = settingOf<PublicAccess>(bucket, 'publicAccess');
+  const access = publicAccessBlock(bucket);
   if (!access) throw new S3Error('NoSuchPublicAccessBlockConfiguration', 'The public access block configuration was not found');
   answer(call, 'PublicAccessBlockConfiguration', { ...access });
 }

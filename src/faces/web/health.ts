@@ -1,8 +1,22 @@
+import type { Request } from 'express';
+import { demandSystem } from '../../core/access.ts';
+import { SYSTEM, type Principal } from '../../core/model.ts';
 import { text } from '../../http/routes.ts';
+import { sameSecret } from '../../kit/same-secret.ts';
 import type { Desk } from './index.ts';
 
 /** What those who run the server look at. */
-export function health({ core, metrics, lifetime, headroom, routes }: Desk): void {
+export function health({ core, metrics, lifetime, headroom, routes, tokens, metricsToken }: Desk): void {
+  // Numbers of stored contents tell whether somebody has stored the same bytes before: tenants must not see them move.
+  const scraper = async (req: Request): Promise<Principal> => {
+    const shown = /^Bearer +(\S+)$/i.exec(req.headers.authorization ?? '')?.[1];
+    if (metricsToken !== undefined && shown !== undefined && sameSecret(shown, metricsToken)) {
+      return { namespace: SYSTEM, credential: 'metrics' };
+    }
+    const who = await tokens.principal(req);
+    demandSystem(who);
+    return who;
+  };
   const fault = async (): Promise<string | undefined> => {
     const state = core.health();
     if (!state.writable) return state.why;
@@ -19,7 +33,8 @@ export function health({ core, metrics, lifetime, headroom, routes }: Desk): voi
       const why = await fault();
       return quiet(call.res, why === undefined ? text(call, 200, 'ok\n') : text(call, 503, `not well: ${why}\n`));
     })
-    .open('metrics', async (call) => quiet(call.res, text(call, 200, await metrics.print(), metrics.contentType)));
+    .guarded('metrics', scraper, async (call) =>
+      quiet(call.res, text(call, 200, await metrics.print(), metrics.contentType)));
 }
 
 /** What is asked every few seconds is not worth a line in the log each time. */

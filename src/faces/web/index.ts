@@ -7,6 +7,7 @@ import type { Lifetime } from '../../http/lifetime.ts';
 import type { Metrics } from '../../http/metrics.ts';
 import { refusing } from '../../http/refusing.ts';
 import { Routes } from '../../http/routes.ts';
+import type { Tokens } from '../../http/tokens.ts';
 import { docs } from './docs.ts';
 import { form } from './form.ts';
 import { health } from './health.ts';
@@ -20,6 +21,10 @@ export interface WebOptions {
   readonly log: Logger;
   /** The node's name. */
   readonly node: string;
+  /** Proves who asks. */
+  readonly tokens: Tokens;
+  /** What lets a scraper read the metrics, if anything does beside a token of the system namespace. */
+  readonly metricsToken: string | undefined;
   /** Words that clients look for in the text of the front page. */
   readonly capabilities: readonly string[];
   /** Free bytes below which the disk counts as nearly full. */

@@ -1,4 +1,4 @@
-import { plainStatuses, type Wording } from '../../http/refusing.ts';
+import { plainHeaders, plainStatuses, type Wording } from '../../http/refusing.ts';
 import { html } from './html.ts';
 import { page, pageHeaders } from './page.ts';
 
@@ -17,5 +17,5 @@ ${details['request_id'] === undefined ? undefined : html`<p>The server's log has
 </main>`).text,
   }),
 
-  headers: ({ code }) => ({ ...pageHeaders, ...(code === 'unavailable' ? { 'Retry-After': 5 } : {}) }),
+  headers: (refused) => ({ ...pageHeaders, ...plainHeaders(refused) }),
 };

@@ -1,0 +1,99 @@
+/** Nothing that a namespace, or nobody, can see tells whether another namespace has stored the same bytes. */
+import { createHash } from 'node:crypto';
+import { CreateBucketCommand, HeadObjectCommand, PutObjectCommand } from '@aws-sdk/client-s3';
+import { s3Client } from '../support/s3.ts';
+import { openWorld, type World } from '../support/world.ts';
+
+const metricsToken = 'the-token-of-the-scraper';
+const content = Buffer.from('what both have, or only one of them'.repeat(2000));
+const sha512 = createHash('sha512').update(content).digest('hex');
+
+interface Seen {
+  readonly what: string;
+  readonly status: number;
+  readonly text: string;
+}
+
+/** Without what differs between any two runs: ids, times and numbers of ports. */
+function plainly(text: string): string {
+  return text.replaceAll(/[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}/g, 'ID')
+    .replaceAll(/"(\w*(?:_at|_used|modified|timestamp|duration))":[\d.]+/g, '"$1":0').replaceAll(/\d{4}-\d\d-\d\dT[\d:.]+Z/g, 'TIME').replaceAll(/127\.0\.0\.1:\d+/g, 'HOST');
+}
+
+/** Everything that `prober` and nobody can look at, before and after it stores the content by each face. */
+async function lookAround(world: World): Promise<Seen[]> {
+  const seen: Seen[] = [];
+  const look = async (what: string, method: string, path: string, as: string | null = 'prober', json?: unknown): Promise<void> => {
+    const { status, bytes } = await world.ask(method, path, { as, ...(json === undefined ? {} : { json }) });
+    seen.push({ what: `${what}: ${method} ${path.replaceAll(/[0-9a-f-]{36}/g, 'ID')} as ${as}`, status, text: plainly(bytes.toString()) });
+  };
+  const all = async (what: string): Promise<void> => {
+    for (const as of ['prober', null]) for (const path of ['/metrics', '/livez', '/readyz', '/healthz', '/live', '/ready', '/health', '/upload']) await look(what, 'GET', path, as);
+    for (const path of ['/artifacts', `/blob_checksums/sha512/${sha512}`, '/api/storage/usage', '/api/storage/buckets', '/auth/namespaces/prober']) await look(what, 'GET', path);
+    await look(what, 'GET', '/blobs');
+  };
+  await all('before');
+  const pushed = await world.push('probe', content, { as: 'prober' });
+  for (const path of ['', '/versions', '/events', '/metadata']) await look('pushed', 'GET', `/artifacts/${pushed.uuid}${path}`);
+  await look('pushed', 'GET', `/blobs/${pushed.blob_uuid}`);
+  await all('pushed');
+  const s3 = await s3Client(world, { as: 'prober' });
+  await s3.send(new CreateBucketCommand({ Bucket: 'b-probe' }));
+  const { ETag, ChecksumCRC32 } = await s3.send(new PutObjectCommand({ Bucket: 'b-probe', Key: 'k', Body: content }));
+  const { ContentLength } = await s3.send(new HeadObjectCommand({ Bucket: 'b-probe', Key: 'k' }));
+  seen.push({ what: 'S3', status: 200, text: JSON.stringify([ETag, ChecksumCRC32, ContentLength]) });
+  await look('S3', 'GET', '/api/storage/buckets/b-probe/usage');
+  await all('S3');
+  return seen;
+}
+
+async function probe(victimHasIt: boolean): Promise<{ seen: Seen[]; metrics: string }> {
+  const world = await openWorld({ env: { STOWAGE_NODE: 'node', STOWAGE_METRICS_TOKEN: metricsToken } });
+  try {
+    for (const name of ['victim', 'prober']) await world.addNamespace(name);
+    await world.push('secret', victimHasIt ? content : Buffer.alloc(content.byteLength, 1), { as: 'victim' });
+    const seen = await lookAround(world);
+    const metrics = await world.ask('GET', '/metrics', { as: null, headers: { Authorization: `Bearer ${metricsToken}` } });
+    return { seen, metrics: metrics.bytes.toString() };
+  } finally {
+    await world.close();
+  }
+}
+
+test('what a namespace and nobody see is the same, whether another namespace has the bytes or not', async () => {
+  const [has, hasNot] = [await probe(true), await probe(false)];
+  expect(has.seen).toEqual(hasNot.seen);
+  // Twin: the same comparison finds the difference in what the operator sees.
+  const stored = ({ metrics }: typeof has): string | undefined => /^stowage_stored_bytes (\d+)$/m.exec(metrics)?.[1];
+  expect(stored(has)).toBeDefined();
+  expect(stored(has)).not.toBe(stored(hasNot));
+});
+
+test('the metrics are for the scraper\'s token and for the system namespace', async () => {
+  const world = await openWorld({ env: { STOWAGE_METRICS_TOKEN: metricsToken } });
+  try {
+    await world.addNamespace('tenant');
+    const { accessKeyId, secretAccessKey } = await world.accessKey('system');
+    const ask = async (authorization: string | undefined): Promise<number> =>
+      (await world.ask('GET', '/metrics', { as: null, headers: authorization === undefined ? {} : { Authorization: authorization } })).status;
+    expect(await ask(`Bearer ${metricsToken}`)).toBe(200);
+    expect(await ask(`Bearer ${await world.token('system')}`)).toBe(200);
+    const basic = Buffer.from(`${accessKeyId}:${secretAccessKey}`).toString('base64');
+    for (const wrong of [undefined, 'Bearer', 'Bearer ', `Bearer ${metricsToken}x`, `Bearer ${metricsToken.slice(1)}`, metricsToken, `Basic ${basic}`, `Bearer ${await world.token('tenant')}`]) {
+      expect([wrong, await ask(wrong)]).toEqual([wrong, 401]);
+    }
+    expect((await world.ask('GET', `/metrics?token=${metricsToken}`, { as: null })).status).toBe(401);
+  } finally {
+    await world.close();
+  }
+});
+
+test('without a scraper\'s token, the metrics are for the system namespace alone', async () => {
+  const world = await openWorld();
+  try {
+    await world.addNamespace('tenant');
+    expect(await Promise.all([null, 'tenant', 'system'].map(async (as) => (await world.ask('GET', '/metrics', { as })).status))).toEqual([401, 401, 200]);
+  } finally {
+    await world.close();
+  }
+});
