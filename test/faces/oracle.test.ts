@@ -20,12 +20,17 @@ function plainly(text: string): string {
     .replaceAll(/"(\w*(?:_at|_used|modified|timestamp|duration))":[\d.]+/g, '"$1":0').replaceAll(/\d{4}-\d\d-\d\dT[\d:.]+Z/g, 'TIME').replaceAll(/127\.0\.0\.1:\d+/g, 'HOST');
 }
 
+/** Lists are in the order of their ids, which are random. */
+function inOrder(text: string): string {
+  return text.startsWith('[') ? JSON.stringify((JSON.parse(text) as unknown[]).map((one) => JSON.stringify(one)).toSorted()) : text;
+}
+
 /** Everything that `prober` and nobody can look at, before and after it stores the content by each face. */
 async function lookAround(world: World): Promise<Seen[]> {
   const seen: Seen[] = [];
   const look = async (what: string, method: string, path: string, as: string | null = 'prober', json?: unknown): Promise<void> => {
     const { status, bytes } = await world.ask(method, path, { as, ...(json === undefined ? {} : { json }) });
-    seen.push({ what: `${what}: ${method} ${path.replaceAll(/[0-9a-f-]{36}/g, 'ID')} as ${as}`, status, text: plainly(bytes.toString()) });
+    seen.push({ what: `${what}: ${method} ${path.replaceAll(/[0-9a-f-]{36}/g, 'ID')} as ${as}`, status, text: inOrder(plainly(bytes.toString())) });
   };
   const all = async (what: string): Promise<void> => {
     for (const as of ['prober', null]) for (const path of ['/metrics', '/livez', '/readyz', '/healthz', '/live', '/ready', '/health', '/upload']) await look(what, 'GET', path, as);
