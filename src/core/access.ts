@@ -89,21 +89,6 @@ export async function proves(key: string, credential: Pick<Credential, 'verifier
   return timingSafeEqual(actual, expected);
 }
 
-/** Where an artifact says that it came from which holds a file of a release. */
-export function releaseSource(release: string, file: string): string {
-  return `release:${release}/${file}`;
-}
-
-/** Whether an artifact holds a file of a release. */
-export function isPinned({ sourceUrl }: Pick<Artifact, 'sourceUrl'>): boolean {
-  return sourceUrl.startsWith('release:');
-}
-
-/** @throws Refusal `conflict` for what holds a file of a release: it goes with the release, and nothing else changes it. */
-export function demandUnpinned(artifact: Pick<Artifact, 'sourceUrl'>): void {
-  if (isPinned(artifact)) throw new Refusal('conflict', 'a release holds this artifact, which changes with the release alone');
-}
-
 /**
  * What proves a secret that has so much chance in it that nobody can guess it: its SHA-256, keyed with the pepper, in hex. It can be
  * looked up as it is.

@@ -1,7 +1,7 @@
 import type { Clock } from '../kit/clock.ts';
 import type { Digest } from '../kit/digest.ts';
 import { isId, newId } from '../kit/ids.ts';
-import { demandUnpinned, isPinned, isSystem, owns, sees, sightOf, trustedBy } from './access.ts';
+import { isSystem, owns, sees, sightOf, trustedBy } from './access.ts';
 import type { Blobs } from './blobs.ts';
 import type { Engine, Page, Publication, Published } from './engine.ts';
 import { eventBy } from './journal.ts';
@@ -9,6 +9,7 @@ import type { Artifact, ArtifactType, Blob, Event, EventType, Principal, Version
 import { isLockedRefusal, locked } from './object-lock.ts';
 import { Refusal } from './refusal.ts';
 import { unpublished, type Sealer } from './sealer.ts';
+import { clientSource, isPinned } from './source-urls.ts';
 
 /** How many versions an artifact keeps when nobody says otherwise. */
 const defaultMaxVersions = 3;
@@ -217,9 +218,7 @@ export class Artifacts {
       throw new Refusal('not_found', 'namespace not found');
     }
     if (target.shared && namespace !== 'system') throw new Refusal('forbidden', 'only artifacts in the system namespace can be shared');
-    const kind = target.type === 'label' ? 'label' : 'upload';
-    const sourceUrl = target.sourceUrl ?? `sf://${kind}/${namespace}/${target.name}`;
-    demandUnpinned({ sourceUrl });
+    const sourceUrl = clientSource(target.sourceUrl, { ...target, namespace });
     return {
       namespace, type: target.type, name: target.name, sourceUrl, shared: target.shared,
       maxVersions: target.maxVersions ?? defaultMaxVersions, setMaxVersions: target.maxVersions !== undefined,

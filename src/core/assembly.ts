@@ -59,6 +59,8 @@ export class Assembly {
           if (this.#runs.get(multipart) !== run) return;
           // From then on that there is a record of the whole, its end alone says what it is of.
           if (await this.#engine.catalog.uploads.get(multipart)) return void this.#runs.delete(multipart);
+          // Whoever ended it gives up its bytes under this lock, and nothing may be joined behind that.
+          if ((await this.#engine.catalog.parts.get(multipart))?.outcome !== null) return void this.#runs.delete(multipart);
           joined = [...run.parts];
           await this.#engine.bytes.join(multipart, joined);
         } finally {

@@ -1,22 +1,22 @@
 import type { Clock } from '../kit/clock.ts';
 import { demandGrant, grants, isSystem, mayInBucket, owns, type BucketAction } from './access.ts';
-import type { BucketChange, Catalog, Page, Usage } from './engine.ts';
+import type { BucketChange, Catalog, Engine, Page, Usage } from './engine.ts';
 import { eventBy } from './journal.ts';
 import type { Bucket, Event, Principal } from './model.ts';
 import { Refusal } from './refusal.ts';
 import { mayBeMadePublic } from './public-access.ts';
-import type { Uploads } from './uploads.ts';
+import { dropStages } from './stages.ts';
 
 /** Containers of objects. */
 export class Buckets {
+  readonly #engine: Engine;
   readonly #catalog: Catalog;
   readonly #clock: Clock;
-  readonly #uploads: Uploads;
 
-  constructor(catalog: Catalog, clock: Clock, uploads: Uploads) {
-    this.#catalog = catalog;
+  constructor(engine: Engine, clock: Clock) {
+    this.#engine = engine;
+    this.#catalog = engine.catalog;
     this.#clock = clock;
-    this.#uploads = uploads;
   }
 
   /**
@@ -79,11 +79,11 @@ export class Buckets {
    * @throws Refusal `conflict` while there is any object in it.
    */
   async remove(who: Principal, name: string): Promise<void> {
-    const { namespace } = await this.get(who, name, 'admin');
+    await this.get(who, name, 'admin');
     const removed = await this.#catalog.buckets.remove(name, this.#event(name, 'bucket deleted', who));
     if (removed === 'none') throw new Refusal('not_found', 'bucket not found', { missing: 'bucket' });
     if (removed === 'occupied') throw new Refusal('conflict', 'the bucket is not empty', { occupied: 'yes' });
-    for (const upload of removed) await this.#uploads.drop({ namespace, credential: who.credential }, upload).catch(() => undefined);
+    await dropStages(this.#engine, removed);
   }
 
   #event(name: string, message: string, who: Principal): Event {

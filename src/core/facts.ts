@@ -30,8 +30,13 @@ export interface NamespaceFacts {
   get(name: string): Promise<Namespace | undefined>;
   /** Seen: itself, and those that trust it. By name. */
   list(sight: Sight, page: Page): Promise<Namespace[]>;
-  /** Removes the namespace with its keys, trusts, metadata and open uploads, and deletes its artifacts. False when there is none. */
-  remove(name: string, event: Event): Promise<boolean>;
+  /**
+   * Removes the namespace with its keys, trusts, metadata and uploads, and deletes its artifacts; answers uploads whose bytes nobody
+   * needs any more. Undefined when there is none. Whoever has the name next reaches nothing of it.
+   *
+   * @throws Refusal `forbidden`, with `locked`, while object lock protects a version of it.
+   */
+  remove(name: string, event: Event): Promise<readonly string[] | undefined>;
   trust(name: string, other: string, on: boolean, event: Event): Promise<Namespace | undefined>;
   /** By name. */
   credentials(namespace: string): Promise<Credential[]>;
@@ -94,10 +99,19 @@ export interface Publication {
     | { readonly kind: 'bytes'; readonly bytes: Uint8Array; readonly sha512: string; readonly mediaType: string };
   /** Where the artifact is an object in a bucket: what S3 knows of the version. Every such publication makes a version. */
   readonly object?: ObjectFacts | undefined;
+  /** The multipart upload that the version ends: in the same transaction, if it is open and its parts are still these. */
+  readonly multipart?: MultipartEnd | undefined;
   /** Ids to use for what has to be created. */
   readonly fresh: { readonly artifact: string; readonly blob: string };
   readonly at: number;
   readonly by: string;
+}
+
+export interface MultipartEnd {
+  readonly id: string;
+  readonly parts: readonly Pick<Part, 'number' | 'upload'>[];
+  /** What to tell whoever asks again: where the bucket keeps versions, and where it does not. */
+  readonly outcome: { readonly versioned: string; readonly plain: string };
 }
 
 export interface ObjectFacts {
@@ -113,7 +127,7 @@ export interface ObjectFacts {
 }
 
 /** Why nothing was published. */
-export type Unpublished = 'no_upload' | 'no_blob' | 'no_namespace' | 'no_bucket' | 'taken' | 'condition' | 'condition_absent';
+export type Unpublished = 'no_upload' | 'no_blob' | 'no_namespace' | 'no_bucket' | 'taken' | 'condition' | 'condition_absent' | 'no_multipart' | 'other_parts';
 
 export interface Published {
   readonly artifact: Artifact;
@@ -127,6 +141,8 @@ export interface Published {
   readonly address: string;
   /** Where bad bytes lie that the offered ones replaced. */
   readonly replaced: string | null;
+  /** Uploads that ended with the multipart upload: nobody needs their bytes any more. */
+  readonly ended: readonly string[];
 }
 
 export interface ArtifactFacts {
@@ -139,7 +155,8 @@ export interface ArtifactFacts {
    *
    * @returns `no_upload` when the upload is neither open at the content's size nor published; `no_blob` when the
    *   blob is gone or its bytes are not good; `no_namespace` when the target's namespace is gone; `taken` when a gift's
-   *   artifact is there already.
+   *   artifact is there already; `no_multipart` when the multipart upload is not open; `other_parts` when one of its parts was
+   *   replaced.
    */
   publish(publication: Publication): Promise<Published | Unpublished>;
   /** Creates an artifact without versions, for bytes still to be fetched; answers the active one if it is there already. */
@@ -298,8 +315,11 @@ export interface PartFacts {
   put(id: string, part: Part): Promise<{ readonly replaced: string | null } | undefined>;
   /** By number, behind one. */
   parts(id: string, after: number, limit: number): Promise<Part[]>;
-  /** Ends an open one with an outcome, or forgets it without. With it end its parts' uploads, and what was joined of them; answers which. */
-  end(id: string, outcome: string | null, at: number): Promise<string[]>;
+  /**
+   * Ends an open one with an outcome, or forgets it without. With it end its parts' uploads, and what was joined of them; answers which.
+   * Undefined when it is not open; with `unlessSince` also when a part came since then.
+   */
+  end(id: string, outcome: string | null, at: number, unlessSince?: number): Promise<string[] | undefined>;
   /** Open ones that no part came for since `before`, by id. */
   idle(before: number, page: Page): Promise<Multipart[]>;
   /** Forgets those that ended before `before`. */
@@ -330,7 +350,11 @@ export interface JournalFacts {
   /** Newest first. */
   events(subject: Subject, id: string, filter: { readonly type?: EventType; readonly limit: number }): Promise<Event[]>;
   metadata(subject: Subject, id: string): Promise<Record<string, string>>;
-  /** Sets, or with undefined removes. */
-  setMetadata(subject: Subject, id: string, key: string, value: string | undefined): Promise<void>;
+  /**
+   * Sets, or with undefined removes; false when there is no such artifact, blob or namespace. What is noted counts as stored by its owner.
+   *
+   * @throws Refusal `over_quota`
+   */
+  setMetadata(subject: 'artifact' | 'blob' | 'namespace', id: string, key: string, value: string | undefined, event?: Event): Promise<boolean>;
   forget(before: number): Promise<number>;
 }

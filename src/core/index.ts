@@ -81,13 +81,13 @@ export async function openCore(engine: Engine, options: CoreOptions): Promise<Co
   const recovered = await recover(engine, clock);
   if (engine.alone) await engine.catalog.idempotency.abandon();
   const vouchers = new Vouchers(engine.catalog);
-  const namespaces = new Namespaces(engine.catalog, clock, vouchers);
+  const namespaces = new Namespaces(engine, clock, vouchers);
   await namespaces.ensureSystem(options.systemKey);
   const uploads = new Uploads(engine, clock, options.limits);
   const blobs = new Blobs(engine, clock);
   const sealer = new Sealer(engine, clock);
   const artifacts = new Artifacts(engine, clock, blobs, sealer);
-  const buckets = new Buckets(engine.catalog, clock, uploads);
+  const buckets = new Buckets(engine, clock);
   const ledgers = new Ledgers(engine.catalog, clock);
   const objects = new Objects({ engine, clock, buckets, uploads, blobs, sealer });
   const parts = new Parts({ engine, clock, buckets, uploads, objects });

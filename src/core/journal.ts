@@ -10,6 +10,9 @@ export function eventBy(
   return { subject, id, at, type, message, duration: null, extra: { by: who.namespace, credential: who.credential, ...more } };
 }
 
+/** What has metadata. */
+export type Noted = 'artifact' | 'blob' | 'namespace';
+
 /** What happened to things, and what people noted on them. The caller has been found to be allowed. */
 export class Journal {
   readonly #catalog: Catalog;
@@ -29,21 +32,23 @@ export class Journal {
     return this.#catalog.journal.metadata(subject, id);
   }
 
-  /** @throws Refusal `malformed` when key or value is empty or too long. */
-  async setMetadata(who: Principal, subject: Subject, id: string, key: string, value: string): Promise<void> {
+  /** @throws Refusal `malformed` when key or value is empty or too long; `not_found` when the thing is gone; `over_quota`. */
+  async setMetadata(who: Principal, subject: Noted, id: string, key: string, value: string): Promise<void> {
     if (key === '' || value === '') throw new Refusal('malformed', 'key and value must not be empty');
     if (key.length > 256 || value.length > 65536) throw new Refusal('malformed', 'a key has at most 256 characters and a value 65,536');
-    await this.#catalog.journal.setMetadata(subject, id, key, value);
-    await this.#note(who, subject, id, `metadata ${key} set`);
+    await this.#set(subject, id, key, value, this.#event(who, subject, id, `metadata ${key} set`));
   }
 
   /** Removing what is not there is no fault. */
-  async removeMetadata(who: Principal, subject: Subject, id: string, key: string): Promise<void> {
-    await this.#catalog.journal.setMetadata(subject, id, key, undefined);
-    await this.#note(who, subject, id, `metadata ${key} removed`);
+  removeMetadata(who: Principal, subject: Noted, id: string, key: string): Promise<void> {
+    return this.#set(subject, id, key, undefined, this.#event(who, subject, id, `metadata ${key} removed`));
   }
 
-  #note(who: Principal, subject: Subject, id: string, message: string): Promise<void> {
-    return this.#catalog.journal.record([eventBy(who, this.#clock.now(), { subject, id, message, type: 'mutate' })]);
+  async #set(subject: Noted, id: string, key: string, value: string | undefined, event: Event): Promise<void> {
+    if (!(await this.#catalog.journal.setMetadata(subject, id, key, value, event))) throw new Refusal('not_found', `${subject} not found`);
+  }
+
+  #event(who: Principal, subject: Subject, id: string, message: string): Event {
+    return eventBy(who, this.#clock.now(), { subject, id, message, type: 'mutate' });
   }
 }

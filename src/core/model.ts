@@ -224,7 +224,7 @@ export interface Grant {
 /** What a namespace stores and has sent, and how much of that it may. */
 export interface Ledger {
   readonly namespace: string;
-  /** Bytes of versions, as often as they are named. */
+  /** Bytes of versions, as often as they are named, and of what is noted on things. */
   readonly stored: number;
   /** Bytes of open uploads, those included that are declared and still to come. */
   readonly reserved: number;

@@ -1,9 +1,10 @@
 import type { Clock } from '../kit/clock.ts';
 import { demandSystem, isSystem, makeCredential, owns, proves, sightOf, trustedBy } from './access.ts';
-import type { Catalog, Page } from './engine.ts';
+import type { Catalog, Engine, Page } from './engine.ts';
 import { eventBy } from './journal.ts';
 import { SYSTEM, type Credential, type Event, type Namespace, type Principal } from './model.ts';
 import { Refusal } from './refusal.ts';
+import { dropStages } from './stages.ts';
 import type { Vouchers } from './vouchers.ts';
 
 /** Key names that services of a Shaken Fist cluster keep for themselves. */
@@ -12,12 +13,14 @@ const lawfulName = /^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/;
 
 /** Tenants, their keys and whom they trust. */
 export class Namespaces {
+  readonly #engine: Engine;
   readonly #catalog: Catalog;
   readonly #clock: Clock;
   readonly #vouchers: Vouchers;
 
-  constructor(catalog: Catalog, clock: Clock, vouchers: Vouchers) {
-    this.#catalog = catalog;
+  constructor(engine: Engine, clock: Clock, vouchers: Vouchers) {
+    this.#engine = engine;
+    this.#catalog = engine.catalog;
     this.#clock = clock;
     this.#vouchers = vouchers;
   }
@@ -100,9 +103,9 @@ export class Namespaces {
   async remove(who: Principal, name: string): Promise<void> {
     demandSystem(who);
     if (name === SYSTEM) throw new Refusal('forbidden', 'you cannot delete the system namespace');
-    if (!(await this.#catalog.namespaces.remove(name, this.#event(name, 'namespace deleted', who)))) {
-      throw new Refusal('not_found', 'namespace not found');
-    }
+    const ended = await this.#catalog.namespaces.remove(name, this.#event(name, 'namespace deleted', who));
+    if (!ended) throw new Refusal('not_found', 'namespace not found');
+    await dropStages(this.#engine, ended);
   }
 
   /** Names of the namespace's keys. */

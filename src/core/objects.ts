@@ -3,12 +3,13 @@ import type { Algorithm, Digest } from '../kit/digest.ts';
 import { newId } from '../kit/ids.ts';
 import type { Blobs } from './blobs.ts';
 import type { Buckets } from './buckets.ts';
-import type { Engine, ObjectFacts, ObjectsPage, Publication, Retired } from './engine.ts';
+import type { Engine, MultipartEnd, ObjectFacts, ObjectsPage, Publication, Retired } from './engine.ts';
 import type { Body } from './ingest.ts';
 import { eventBy } from './journal.ts';
 import { unmet, type Blob, type Bucket, type Event, type ObjectConditions, type Principal, type Retention, type StoredObject, type VersionLock } from './model.ts';
 import { Refusal } from './refusal.ts';
 import { unpublished, type Sealer } from './sealer.ts';
+import { objectSource } from './source-urls.ts';
 import type { Uploads } from './uploads.ts';
 
 export type { ObjectsPage } from './engine.ts';
@@ -27,6 +28,10 @@ export interface PutRequest {
   readonly bucket: string;
   readonly key: string;
   readonly conditions: ObjectConditions;
+}
+
+export interface Ends extends Pick<MultipartEnd, 'id' | 'parts'> {
+  readonly outcome: (versionId: string | null) => string;
 }
 
 export interface Deletion {
@@ -112,11 +117,19 @@ export class Objects {
     }
   }
 
-  /** Makes an upload of the bucket's namespace the newest version of a key. */
-  async seal(who: Principal, bucket: Bucket, request: PutRequest, upload: string, facts: Facts): Promise<Put> {
+  /**
+   * Makes an upload of the bucket's namespace the newest version of a key.
+   *
+   * @param ends the multipart upload that ends with it, and what to tell whoever asks again.
+   */
+  async seal(who: Principal, bucket: Bucket, request: PutRequest, upload: string, facts: Facts, ends?: Ends): Promise<Put & { readonly ended: readonly string[] }> {
     const object = objectFacts(request, facts);
-    const { blob, versionId } = await this.#sealer.publish(ownerOf(bucket, who), upload, targetOf(bucket, request.key), { size: undefined, digests: [] }, object);
-    return { versionId, etag: facts.etag, blob };
+    const multipart = ends && { ...ends, outcome: { versioned: ends.outcome(object.versionId), plain: ends.outcome(null) } };
+    const published = await this.#sealer.publish(
+      ownerOf(bucket, who), upload, targetOf(bucket, request.key), { size: undefined, digests: [] }, { object, multipart },
+    );
+    const { blob, versionId, ended } = published;
+    return { versionId, etag: facts.etag, blob, ended };
   }
 
   /** Makes bytes that are here the newest version of a key; none is moved. */
@@ -244,7 +257,7 @@ function keptIn({ settings }: Bucket): readonly Algorithm[] {
 
 function targetOf(bucket: Bucket, key: string): Publication['target'] {
   return {
-    namespace: bucket.namespace, type: 'other', name: `${bucket.name}/${key}`, sourceUrl: `s3://${bucket.name}/${key}`, shared: false, maxVersions: 0,
+    namespace: bucket.namespace, type: 'other', name: `${bucket.name}/${key}`, sourceUrl: objectSource(bucket.name, key), shared: false, maxVersions: 0,
     setMaxVersions: false, gift: false,
   };
 }

@@ -1,6 +1,5 @@
 import type { Clock } from '../kit/clock.ts';
 import type { Algorithm, Digest } from '../kit/digest.ts';
-import { Gate } from '../kit/gate.ts';
 import { isId, newId } from '../kit/ids.ts';
 import { mayInBucket } from './access.ts';
 import { Assembly } from './assembly.ts';
@@ -8,12 +7,14 @@ import type { Buckets } from './buckets.ts';
 import type { Engine, PartFacts } from './engine.ts';
 import type { Body } from './ingest.ts';
 import type { Bucket, Multipart, Part, Principal } from './model.ts';
-import { ownerOf, type Facts, type Objects, type Put, type PutRequest } from './objects.ts';
+import { ownerOf, type Facts, type Objects, type PutRequest } from './objects.ts';
 import { Refusal } from './refusal.ts';
+import { unpublished } from './sealer.ts';
+import { dropStages } from './stages.ts';
 import { lockOf, type Uploads } from './uploads.ts';
 
-/** Parts whose bytes are given up at once. */
-const atOnce = 16;
+/** Parts that one multipart upload may have. */
+const mostParts = 10_000;
 
 /** Objects that come in numbered parts. */
 export class Parts {
@@ -86,28 +87,55 @@ export class Parts {
   }
 
   /**
-   * Makes an object of the parts, in order; their bytes stay where they are. Begun again after a crash, it goes on where it was.
+   * Makes an object of the parts, in order; their bytes stay where they are. Begun again after a crash, it goes on where it was. The
+   * catalog decides in one transaction, so of this, an abort and another end one happens.
    *
    * @param outcome what to tell whoever asks again.
+   * @returns the outcome; where another request was faster, that one's.
+   * @throws Refusal `not_found` when it was aborted; `conflict`, its detail `what` being `part`, when a part was replaced.
    */
-  async complete(who: Principal, multipart: Multipart, parts: readonly Part[], request: PutRequest, facts: Facts, outcome: (put: Put) => string): Promise<Put> {
+  async complete(
+    who: Principal, multipart: Multipart, parts: readonly Part[], request: PutRequest, facts: Facts, outcome: (versionId: string | null) => string,
+  ): Promise<string> {
+    const { id } = multipart;
     const bucket = await this.#buckets.get(who, multipart.bucket, 'write');
-    const whole = parts.length === 1 ? parts[0]!.upload : await this.#join(who, bucket, multipart, parts);
-    const put = await this.#objects.seal(who, bucket, request, whole, facts);
-    await this.#end(multipart.id, outcome(put));
-    return put;
+    let whole: string | undefined;
+    try {
+      whole = parts.length === 1 ? parts[0]!.upload : await this.#join(who, bucket, multipart, parts);
+      const { ended, versionId } = await this.#objects.seal(who, bucket, request, whole, facts, { id, parts, outcome });
+      await this.#give(id, ended);
+      return (await this.#engine.catalog.parts.get(id))?.outcome ?? outcome(versionId);
+    } catch (error) {
+      // A try of its own has an upload of its own.
+      if (whole !== undefined && whole !== id && parts.length > 1) await this.#uploads.drop(ownerOf(bucket, who), whole).catch(() => undefined);
+      return await this.#explain(multipart, parts, error);
+    }
   }
 
+  /** What a failed end comes from, if somebody else ended the multipart upload or sent a part anew: their doing explains any failure. */
+  async #explain({ id }: Multipart, parts: readonly Part[], error: unknown): Promise<string> {
+    const now = await this.#engine.catalog.parts.get(id);
+    if (!now) throw missing();
+    if (now.outcome !== null) return now.outcome;
+    const there = new Map((await this.#engine.catalog.parts.parts(id, 0, mostParts)).map(({ number, upload }) => [number, upload]));
+    if (parts.some(({ number, upload }) => there.get(number) !== upload)) throw unpublished('other_parts');
+    throw error;
+  }
+
+  /** @throws Refusal `not_found` for one that ended meanwhile. */
   async abort(who: Principal, multipart: Multipart): Promise<void> {
     await this.#buckets.get(who, multipart.bucket, 'write');
-    await this.#end(multipart.id, null);
+    if (!(await this.#end(multipart.id))) throw missing();
   }
 
-  /** Gives up those that no part came for since `before`; answers how many. */
+  /** Gives up those that no part came for since `before`, unless somebody is making an object of them; answers how many. */
   async expire(before: number): Promise<number> {
     const idle = await this.#engine.catalog.parts.idle(before, { after: null, limit: 500 });
-    for (const { id } of idle) await this.#end(id, null);
-    return idle.length;
+    let ended = 0;
+    for (const { id } of idle) {
+      if (!this.#joining.has(id) && !this.#engine.locks.held(lockOf(id)) && (await this.#end(id, before))) ended += 1;
+    }
+    return ended;
   }
 
   async #find(who: Principal, bucket: string, key: string, id: string): Promise<Multipart> {
@@ -153,16 +181,16 @@ export class Parts {
     return (await this.#uploads.join(owner, whole.id, ids)).id;
   }
 
-  /** First the record, then the bytes of the parts and of what was joined of them. */
-  async #end(id: string, outcome: string | null): Promise<void> {
-    const ended = await this.#engine.catalog.parts.end(id, outcome, this.#clock.now());
+  /** First the record, then the bytes of the parts and of what was joined of them. False when it is not open, or in use since then. */
+  async #end(id: string, unlessSince?: number): Promise<boolean> {
+    const ended = await this.#engine.catalog.parts.end(id, null, this.#clock.now(), unlessSince);
+    if (ended) await this.#give(id, ended);
+    return ended !== undefined;
+  }
+
+  async #give(id: string, ended: readonly string[]): Promise<void> {
     this.#assembly.forget(id);
-    const { locks, bytes } = this.#engine;
-    const turns = new Gate(atOnce);
-    await Promise.all(ended.map((upload) => turns.through(async () => {
-      const hold = await locks.take(lockOf(upload));
-      await bytes.drop(upload).finally(() => hold.release());
-    })));
+    await dropStages(this.#engine, ended);
   }
 }
 

@@ -1,12 +1,12 @@
 import type { Clock } from '../kit/clock.ts';
 import { isId, newId } from '../kit/ids.ts';
-import { releaseSource } from './access.ts';
 import type { Blobs } from './blobs.ts';
 import type { Engine, Publication } from './engine.ts';
 import type { Event, Principal, Release, ReleaseFile, Slot } from './model.ts';
 import { Refusal } from './refusal.ts';
 import { fileKey, filePrefix, required } from './release-keys.ts';
 import { unpublished } from './sealer.ts';
+import { releaseSource } from './source-urls.ts';
 import { pages } from './sweep.ts';
 import type { Uploads } from './uploads.ts';
 import type { Vouchers } from './vouchers.ts';

@@ -25,16 +25,20 @@ export class Sealer {
     this.#clock = clock;
   }
 
-  async publish(who: Principal, id: string, target: Publication['target'], expected: Expectations, object?: ObjectFacts): Promise<Published> {
+  async publish(
+    who: Principal, id: string, target: Publication['target'], expected: Expectations, whole: Pick<Publication, 'object' | 'multipart'> = {},
+  ): Promise<Published> {
+    const { object } = whole;
     const before = await this.#find(who, id);
     if (before.state === 'sealed') return this.#repeat(before, target, object);
     // Catching up can take a while; nobody has to wait for it, and the answer is at hand when the lock is taken.
-    await this.#engine.bytes.digest(id, before.offset, 'sha512');
+    // Only a head start: whoever truncates or ends the upload meanwhile makes it fail, and what holds is asked again under the lock.
+    await this.#engine.bytes.digest(id, before.offset, 'sha512').catch(() => undefined);
     const hold = await this.#engine.locks.take(lockOf(id));
     try {
       const upload = await this.#find(who, id);
       if (upload.state === 'sealed') return await this.#repeat(upload, target, object);
-      return await this.#seal(who, upload, target, { expected, object });
+      return await this.#seal(who, upload, target, { expected, whole });
     } finally {
       hold.release();
     }
@@ -100,7 +104,7 @@ export class Sealer {
   }
 
   async #seal(
-    who: Principal, upload: Upload, target: Publication['target'], { expected, object }: { expected: Expectations; object: ObjectFacts | undefined },
+    who: Principal, upload: Upload, target: Publication['target'], { expected, whole: { object, multipart } }: { expected: Expectations; whole: Pick<Publication, 'object' | 'multipart'> },
   ): Promise<Published> {
     const { bytes } = this.#engine;
     const size = upload.offset;
@@ -116,7 +120,7 @@ export class Sealer {
     const address = await bytes.seal(upload.id, size, sha512);
     const published = await this.#engine.catalog.artifacts.publish(this.#publication(who, target, object, {
       kind: 'upload', upload: upload.id, mediaType: mediaTypeOf(target), content: { sha512, size, address, state: 'good', createdAt: this.#clock.now(), scrubbedAt: null },
-    }));
+    }, multipart));
     await this.#tidy(upload.id, address, published);
     if (typeof published === 'string') throw unpublished(published);
     return published;
@@ -135,8 +139,8 @@ export class Sealer {
     return published;
   }
 
-  #publication(who: Principal, target: Publication['target'], object: ObjectFacts | undefined, source: Publication['source']): Publication {
-    return { target, object, source, at: this.#clock.now(), by: who.namespace, fresh: { artifact: newId(), blob: newId() } };
+  #publication(who: Principal, target: Publication['target'], object: ObjectFacts | undefined, source: Publication['source'], multipart?: Publication['multipart']): Publication {
+    return { target, object, source, multipart, at: this.#clock.now(), by: who.namespace, fresh: { artifact: newId(), blob: newId() } };
   }
 
   /** What the record no longer needs goes away; what it replaced is put aside for a person to look at. */
@@ -169,7 +173,7 @@ export class Sealer {
     }
     const newest = object && (await this.#engine.catalog.buckets.object(object.bucket, object.key));
     const versionId = newest?.index === outcome.index ? newest.versionId : null;
-    return { artifact, index: outcome.index, blob: outcome.blob, versionId, added: false, address: '', replaced: null };
+    return { artifact, index: outcome.index, blob: outcome.blob, versionId, added: false, address: '', replaced: null, ended: [] };
   }
 
   async #find(who: Principal, id: string): Promise<Upload> {
@@ -204,6 +208,10 @@ export function unpublished(why: Unpublished): Refusal {
       return new Refusal('conflict', 'the upload changed meanwhile');
     case 'no_bucket':
       return new Refusal('not_found', 'bucket not found', { missing: 'bucket' });
+    case 'no_multipart':
+      return new Refusal('not_found', 'there is no such multipart upload', { missing: 'upload' });
+    case 'other_parts':
+      return new Refusal('conflict', 'a part was replaced meanwhile', { what: 'part' });
     case 'condition':
       return new Refusal('precondition', 'a condition of the request does not hold');
     case 'condition_absent':

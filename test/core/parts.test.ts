@@ -49,7 +49,7 @@ test.each([['again, as long', 2, 12 * MiB], ['again, of another size', 2, 5 * Mi
   const [ended] = await Promise.allSettled([ending, put(multipart, number, randomBytes(size))]);
   // It may have come before the end took hold of the part that it replaces.
   if (ended.status === 'rejected') {
-    expect(ended.reason).toMatchObject({ reason: 'not_found' });
+    expect(ended.reason).toMatchObject({ reason: 'conflict', details: { what: 'part' } });
     expect(await world.core.objects.peek('bucket', multipart.key)).toBeUndefined();
     return;
   }

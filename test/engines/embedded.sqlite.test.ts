@@ -54,12 +54,13 @@ describe('the embedded catalog on SQLite', () => {
   });
 
   test('asks nothing that makes SQLite read a table from end to end', async () => {
+    // A step of the schema may read what was there before it, once.
+    connection.asked.clear();
     await askEverything(scene);
     const plans = new DatabaseSync(path);
     const reading: string[] = [];
     for (const sql of connection.asked) {
-      // A step of the schema may read what was there before it, once.
-      if (!/^(select|update|delete|insert)/.test(sql) || sql.startsWith('insert into ledgers select')) continue;
+      if (!/^(select|update|delete|insert)/.test(sql)) continue;
       const parameters = [...sql.matchAll(/\?/g)].map(() => 0);
       const steps = plans.prepare(`explain query plan ${sql}`).all(...parameters) as { detail: string }[];
       for (const { detail } of steps) if (!harmless(detail)) reading.push(`${detail}: ${sql}`);

@@ -11,7 +11,7 @@ import { namespaceExists } from './namespaces.ts';
 import { findObject, insertObject, listObjects, listVersions, nextIndex, promote } from './objects.ts';
 import { lockOfRow, type Ending } from './object-locks.ts';
 import type { Tables } from './schema.ts';
-import { uploadsWithin } from './parts.ts';
+import { dropUploads, uploadsWithin } from './parts.ts';
 import { findArtifact } from './records.ts';
 import { findPinned, keepsReleases } from './release-rows.ts';
 import { deleteArtifacts, endVersions } from './versions.ts';
@@ -84,7 +84,8 @@ export class Buckets implements BucketFacts {
     return this.#host.write(async (db) => {
       if (await db.selectFrom('objects').select('idx').where('bucket', '=', name).limit(1).executeTakeFirst()) return 'occupied';
       if (await keepsReleases(db, name)) return 'occupied';
-      const uploads = await uploadsWithin(db, name);
+      const uploads = await uploadsWithin(db, { name });
+      await dropUploads(db, uploads, event.at);
       const { numDeletedRows } = await db.deleteFrom('buckets').where('name', '=', name).executeTakeFirst();
       if (numDeletedRows === 0n) return 'none';
       await recordEvents(db, [event]);

@@ -2,6 +2,7 @@ import type { Event, EventType, Subject } from '../../core/model.ts';
 import type { JournalFacts } from '../../core/engine.ts';
 import type { Db, Host } from './host.ts';
 import { chunks, mergedKeys } from './paging.ts';
+import { demandQuota } from './quota.ts';
 
 /** Every type, so that a missing one is a compile error. */
 const eventTypes = Object.keys({
@@ -58,17 +59,22 @@ export class Journal implements JournalFacts {
     });
   }
 
-  setMetadata(subject: Subject, id: string, key: string, value: string | undefined): Promise<void> {
+  setMetadata(subject: 'artifact' | 'blob' | 'namespace', id: string, key: string, value: string | undefined, event?: Event): Promise<boolean> {
     return this.#host.write(async (db) => {
+      const namespace = await ownerOf(db, subject, id);
+      if (namespace === undefined) return false;
+      if (event) await recordEvents(db, [event]);
       if (value === undefined) {
         await dropMetadata(db, subject, [id], key);
-        return;
+        return true;
       }
-      await db
-        .insertInto('metadata')
-        .values({ subject, subject_id: id, key, value })
-        .onConflict((conflict) => conflict.columns(['subject', 'subject_id', 'key']).doUpdateSet({ value }))
-        .execute();
+      const size = Buffer.byteLength(key) + Buffer.byteLength(value);
+      const before = await db.selectFrom('metadata').select('size').where('subject', '=', subject).where('subject_id', '=', id).where('key', '=', key).executeTakeFirst();
+      const row = { subject, subject_id: id, key, value, namespace, size };
+      await db.insertInto('metadata').values(row).onConflict((conflict) => conflict.columns(['subject', 'subject_id', 'key']).doUpdateSet(row)).execute();
+      // Counted already; a refusal takes it off the record again.
+      if (size > (before?.size ?? 0)) await demandQuota(db, namespace, 0);
+      return true;
     });
   }
 
@@ -83,6 +89,13 @@ export class Journal implements JournalFacts {
       }),
     );
   }
+}
+
+/** Who owns a thing on which something may be noted; undefined when there is none. */
+async function ownerOf(db: Db, subject: 'artifact' | 'blob' | 'namespace', id: string): Promise<string | undefined> {
+  if (subject === 'namespace') return (await db.selectFrom('namespaces').select('name').where('name', '=', id).executeTakeFirst())?.name;
+  const table = subject === 'artifact' ? 'artifacts' : 'blobs';
+  return (await db.selectFrom(table).select('namespace').where('uuid', '=', id).executeTakeFirst())?.namespace;
 }
 
 /** Adds events to the journal, in their order. */

@@ -11,6 +11,7 @@ import { locksStep } from './locks-step.ts';
 import { smallStep } from './small-step.ts';
 import { foundation } from './foundation.ts';
 import { releasesStep } from './releases-step.ts';
+import { upkeepStep } from './upkeep-step.ts';
 
 export interface Migration {
   readonly name: string;
@@ -18,7 +19,7 @@ export interface Migration {
 }
 
 /** In order; the first is number 1. */
-export const migrations: readonly Migration[] = [foundation, aboutUploads, bucketsStep, ledgersStep, smallStep, customersStep, releasesStep, locksStep];
+export const migrations: readonly Migration[] = [foundation, aboutUploads, bucketsStep, ledgersStep, smallStep, customersStep, releasesStep, locksStep, upkeepStep];
 
 /**
  * Brings the schema to the newest step. Each step is one transaction and is recorded in it, so that a process that

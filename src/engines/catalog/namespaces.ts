@@ -1,8 +1,10 @@
+import { sql } from 'kysely';
 import type { NamespaceFacts, Page, Sight } from '../../core/engine.ts';
 import type { Credential, Event, Namespace } from '../../core/model.ts';
 import type { Db, Host } from './host.ts';
 import { dropMetadata, recordEvents } from './journal.ts';
 import { chunks, mergedKeys } from './paging.ts';
+import { uploadsWithin } from './parts.ts';
 import { deleteArtifacts } from './versions.ts';
 
 export class Namespaces implements NamespaceFacts {
@@ -50,15 +52,18 @@ export class Namespaces implements NamespaceFacts {
     });
   }
 
-  remove(name: string, event: Event): Promise<boolean> {
+  remove(name: string, event: Event): Promise<readonly string[] | undefined> {
     return this.#host.write(async (db) => {
-      if (!(await namespaceExists(db, name))) return false;
+      if (!(await namespaceExists(db, name))) return undefined;
+      const open = await db.selectFrom('uploads').select('id').where('namespace', '=', name).where('state', '=', 'open').execute();
+      const uploads = new Set([...open.map(({ id }) => id), ...(await uploadsWithin(db, { namespace: name }))]);
       await deleteArtifacts(db, this.#host.dialect, event.at, { namespace: name });
       await dropMetadata(db, 'namespace', [name]);
+      await disown(db, name);
       // Keys, trusts in both directions and uploads go along with the row.
       await db.deleteFrom('namespaces').where('name', '=', name).execute();
       await recordEvents(db, [event]);
-      return true;
+      return [...uploads];
     });
   }
 
@@ -114,6 +119,21 @@ export class Namespaces implements NamespaceFacts {
       return true;
     });
   }
+}
+
+/**
+ * Renames the owner of what is left of a namespace: the memory of its artifacts, and blobs that wait for the sweep or that others use.
+ * No namespace can have such a name, so whoever has the old one next owns nothing of it. What was noted on them goes.
+ */
+async function disown(db: Db, name: string): Promise<void> {
+  const renamed = sql<string>`${name} || ' (deleted) ' || uuid`;
+  // All of them were deleted just now or before.
+  const artifacts = db.selectFrom('artifacts').select('uuid').where('namespace', '=', name).where('deleted_at', 'is not', null);
+  const blobs = db.selectFrom('blobs').select('uuid').where('namespace', '=', name);
+  await db.deleteFrom('metadata').where('subject', '=', 'artifact').where('subject_id', 'in', artifacts).execute();
+  await db.deleteFrom('metadata').where('subject', '=', 'blob').where('subject_id', 'in', blobs).execute();
+  await db.updateTable('artifacts').set({ namespace: renamed }).where('namespace', '=', name).where('deleted_at', 'is not', null).execute();
+  await db.updateTable('blobs').set({ namespace: renamed }).where('namespace', '=', name).execute();
 }
 
 export async function namespaceExists(db: Db, name: string): Promise<boolean> {

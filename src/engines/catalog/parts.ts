@@ -1,6 +1,6 @@
 import { sql } from 'kysely';
 import { successor } from '../../kit/successor.ts';
-import type { Page, PartFacts } from '../../core/engine.ts';
+import type { MultipartEnd, Page, PartFacts } from '../../core/engine.ts';
 import type { Multipart, Part } from '../../core/model.ts';
 import type { Db, Host } from './host.ts';
 import { chunks } from './paging.ts';
@@ -54,16 +54,11 @@ export class Parts implements PartFacts {
     });
   }
 
-  end(id: string, outcome: string | null, at: number): Promise<string[]> {
+  end(id: string, outcome: string | null, at: number, unlessSince?: number): Promise<string[] | undefined> {
     return this.#host.write(async (db) => {
-      const parts = await db.deleteFrom('parts').where('multipart', '=', id).returning('upload').execute();
-      if (outcome === null) await db.deleteFrom('multiparts').where('id', '=', id).execute();
-      else await db.updateTable('multiparts').set({ outcome, touched_at: at }).where('id', '=', id).execute();
-      const uploads = [...parts.map(({ upload }) => upload), id];
-      for (const some of chunks(uploads)) {
-        await db.updateTable('uploads').set({ state: 'dropped', ended_at: at }).where('id', 'in', some).where('state', '=', 'open').execute();
-      }
-      return uploads;
+      const row = await db.selectFrom('multiparts').select(['outcome', 'touched_at']).where('id', '=', id).executeTakeFirst();
+      if (row?.outcome !== null || (unlessSince !== undefined && row.touched_at >= unlessSince)) return undefined;
+      return endMultipart(db, id, outcome, at);
     });
   }
 
@@ -89,17 +84,44 @@ export class Parts implements PartFacts {
   }
 }
 
-/** Uploads of the parts of all that is open in a bucket, and those of what was joined of them, which have its ids. */
-export async function uploadsWithin(db: Db, bucket: string): Promise<string[]> {
-  const open = await db.selectFrom('multiparts').select('id').where('bucket', '=', bucket).where('outcome', 'is', null).execute();
+/** Uploads of the parts of all that is open in buckets, and those of what was joined of them, which have its ids. */
+export async function uploadsWithin(db: Db, buckets: { readonly name: string } | { readonly namespace: string }): Promise<string[]> {
+  const names = 'name' in buckets ? [buckets.name] : db.selectFrom('buckets').select('name').where('namespace', '=', buckets.namespace);
+  const open = await db.selectFrom('multiparts').select('id').where('bucket', 'in', names).where('outcome', 'is', null).execute();
   const parts = await db
     .selectFrom('parts')
     .innerJoin('multiparts', 'multiparts.id', 'parts.multipart')
     .select('parts.upload')
-    .where('multiparts.bucket', '=', bucket)
+    .where('multiparts.bucket', 'in', names)
     .where('multiparts.outcome', 'is', null)
     .execute();
   return [...parts.map(({ upload }) => upload), ...open.map(({ id }) => id)];
+}
+
+/** Ends one that is open; see `PartFacts.end`. */
+export async function endMultipart(db: Db, id: string, outcome: string | null, at: number): Promise<string[]> {
+  const parts = await db.deleteFrom('parts').where('multipart', '=', id).returning('upload').execute();
+  if (outcome === null) await db.deleteFrom('multiparts').where('id', '=', id).execute();
+  else await db.updateTable('multiparts').set({ outcome, touched_at: at }).where('id', '=', id).execute();
+  const uploads = [...parts.map(({ upload }) => upload), id];
+  await dropUploads(db, uploads, at);
+  return uploads;
+}
+
+/** Ends those of these uploads that are open. */
+export async function dropUploads(db: Db, uploads: readonly string[], at: number): Promise<void> {
+  for (const some of chunks(uploads)) {
+    await db.updateTable('uploads').set({ state: 'dropped', ended_at: at }).where('id', 'in', some).where('state', '=', 'open').execute();
+  }
+}
+
+/** Why a multipart upload cannot become a version of these parts; undefined when it can. */
+export async function refuseMultipart(db: Db, { id, parts }: MultipartEnd): Promise<'no_multipart' | 'other_parts' | undefined> {
+  const row = await db.selectFrom('multiparts').select('outcome').where('id', '=', id).executeTakeFirst();
+  if (row?.outcome !== null) return 'no_multipart';
+  const there = await db.selectFrom('parts').select(['number', 'upload']).where('multipart', '=', id).execute();
+  const uploads = new Map(there.map(({ number, upload }) => [number, upload]));
+  return parts.every(({ number, upload }) => uploads.get(number) === upload) ? undefined : 'other_parts';
 }
 
 /** Whether it is open; then it counts as touched. */

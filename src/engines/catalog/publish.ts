@@ -6,9 +6,10 @@ import { findBucket } from './bucket-rows.ts';
 import { adoptContent, findContent, keepSmall, smallAddress } from './contents.ts';
 import type { Db } from './host.ts';
 import { recordEvents } from './journal.ts';
-import { demandQuota } from './ledgers.ts';
+import { demandQuota } from './quota.ts';
 import { namespaceExists } from './namespaces.ts';
 import { findObject, insertObject, nextIndex, refuseObject } from './objects.ts';
+import { endMultipart, refuseMultipart } from './parts.ts';
 import { changeArtifact, findActive, findArtifact, rowOf } from './records.ts';
 import { findUpload, uploadOf } from './uploads.ts';
 import { endVersions, trimVersions } from './versions.ts';
@@ -36,7 +37,9 @@ interface Outcome {
 }
 
 export async function publish(db: Db, publication: Publication): Promise<Published | Unpublished> {
-  const { source, target, at } = publication;
+  const { source, target, at, multipart } = publication;
+  const unended = multipart && (await refuseMultipart(db, multipart));
+  if (unended) return unended;
   if (source.kind === 'upload') {
     const row = await findUpload(db, source.upload);
     const upload = row && uploadOf(row);
@@ -67,8 +70,9 @@ export async function publish(db: Db, publication: Publication): Promise<Publish
   if (artifact.lastIndex > artifact.maxVersions) await trimVersions(db, at, artifact.uuid, limit);
   if (publication.object && bucket) await recordObject(db, publication.object, { ...outcome, versionId, bucket }, at);
   if (source.kind === 'upload') await endUpload(db, source.upload, at, outcome);
+  const ended = multipart ? await endMultipart(db, multipart.id, multipart.outcome[versionId === null ? 'plain' : 'versioned'], at) : [];
   await recordEvents(db, eventsOf(publication, outcome, { added, healed: bytes.healed }));
-  return { artifact, index, blob, versionId, added, address: bytes.address, replaced: bytes.replaced };
+  return { artifact, index, blob, versionId, added, address: bytes.address, replaced: bytes.replaced, ended };
 }
 
 /** What the first run answered, with the artifact as it stands; undefined when even its memory is gone. */
@@ -82,7 +86,7 @@ async function recorded(db: Db, { artifact: uuid, index, blob }: NonNullable<Upl
     .where('uuid', '=', blob)
     .executeTakeFirst();
   const object = await db.selectFrom('objects').select('version_id').where('artifact', '=', uuid).where('idx', '=', index).executeTakeFirst();
-  return { artifact, index, blob, versionId: object?.version_id ?? null, added: false, address: lies?.address ?? '', replaced: null };
+  return { artifact, index, blob, versionId: object?.version_id ?? null, added: false, address: lies?.address ?? '', replaced: null, ended: [] };
 }
 
 /** The bytes to publish: those offered, or those of a blob; undefined when that blob cannot be had. */

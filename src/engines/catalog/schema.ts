@@ -38,7 +38,12 @@ export interface Tables {
   entitlements: EntitlementTable;
   customer_keys: CustomerKeyTable;
   audits: AuditTable;
-  metadata: { subject: Subject; subject_id: string; key: string; value: string };
+  /** `size` is what counts as stored by `namespace`, which owns the thing. */
+  metadata: { subject: Subject; subject_id: string; key: string; value: string; namespace: string | null; size: number };
+  /** Jumps of the wall clock, and time in which no server ran: when each ended, and how long it was. */
+  clock_gaps: { ends: number; length: number };
+  /** One row, once there is one: how far the wall clock was when it was last looked at. */
+  clock_seen: { seen: number };
   /** One row, kept by triggers. */
   totals: TotalsTable;
   migrations: { number: number; name: string; applied_at: number };

@@ -3,7 +3,7 @@ import type { Page, UploadFacts } from '../../core/engine.ts';
 import type { Event, Upload } from '../../core/model.ts';
 import { Refusal } from '../../core/refusal.ts';
 import type { Db, Host } from './host.ts';
-import { demandQuota } from './ledgers.ts';
+import { demandQuota } from './quota.ts';
 import { forgetAtOnce, inParts, recordEvents } from './journal.ts';
 import { namespaceExists } from './namespaces.ts';
 import type { Tables, UploadRow } from './schema.ts';

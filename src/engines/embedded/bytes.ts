@@ -5,8 +5,8 @@ import { Refusal } from '../../core/refusal.ts';
 import type { Algorithm, Digest } from '../../kit/digest.ts';
 import { asRefusal, codeOf, type Disk } from './disk.ts';
 import type { Hasher } from './hasher.ts';
-import { addressFor, blobPath, fanPath, fans, isAddress, isStageName, stagePath, type Layout } from './layout.ts';
-import { cutPieces, layPieces, linkAt, piecesAt, removeAt, sizeAt, type Piece } from './pieces.ts';
+import { addressFor, blobPath, fanPath, fans, isAddress, isStageName, otherAddress, stagePath, type Layout } from './layout.ts';
+import { cutPieces, isFreeFor, layPieces, linkAt, piecesAt, removeAt, sizeAt, type Piece } from './pieces.ts';
 import { openReader } from './reader.ts';
 import type { Scanner } from './scanner.ts';
 import { FileStageWriter } from './stage.ts';
@@ -118,17 +118,20 @@ export class FolderBytes implements ByteStore {
       found = await sizeAt(path);
     }
     if (found !== size) throw new Refusal('lost', `the upload has ${found ?? 'no'} bytes on disk, not the ${size} on record`);
-    const address = addressFor(stage, sha512);
-    const place = blobPath(this.#layout, address);
     const pieces = await piecesAt(path);
-    if (pieces) {
-      await layPieces(place, pieces);
-      await this.#disk.syncFolder(place);
-    } else {
-      await linkAt(path, place);
+    for (let address = addressFor(stage, sha512); ; address = otherAddress(sha512)) {
+      const place = blobPath(this.#layout, address);
+      // A seal that was never put on record left other files there: the stage was written anew since. The sweep takes those.
+      if (!(await isFreeFor(place, pieces ?? path))) continue;
+      if (pieces) {
+        await layPieces(place, pieces);
+        await this.#disk.syncFolder(place);
+      } else {
+        await linkAt(path, place);
+      }
+      await this.#disk.syncFolder(fanPath(this.#layout, address));
+      return address;
     }
-    await this.#disk.syncFolder(fanPath(this.#layout, address));
-    return address;
   }
 
   async drop(stage: string): Promise<void> {

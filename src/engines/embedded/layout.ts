@@ -12,6 +12,7 @@
  *
  * A path is only ever made of uuids and hex digests that the server made itself.
  */
+import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
 
 export interface Layout {
@@ -48,9 +49,14 @@ export function stagePath(layout: Layout, stage: string): string {
   return join(layout.uploads, stage);
 }
 
-/** The address of what a stage becomes: unique to the stage, so that no removal can ever hit another copy. */
+/** The address that a stage gets first: always the same one, so that a seal that a crash broke off is found again. */
 export function addressFor(stage: string, sha512: string): string {
   return `${sha512}.${stage.slice(0, 8)}`;
+}
+
+/** Another address for the same bytes, where other files lie at the first one. No removal can ever hit another copy. */
+export function otherAddress(sha512: string): string {
+  return `${sha512}.${randomBytes(4).toString('hex')}`;
 }
 
 /** @throws TypeError for anything that is not an address. */

@@ -50,7 +50,11 @@ export function remembering(catalog: Catalog): Catalog {
       get: (name) => buckets.look(name, () => catalog.buckets.get(name)),
       create: (bucket, event) => changing(bucket.name, () => catalog.buckets.create(bucket, event)),
       change: (name, ...args) => changing(name, () => catalog.buckets.change(name, ...args)),
-      remove: (name, event) => changing(name, () => catalog.buckets.remove(name, event)),
+      // With a bucket end the uploads of what was never put together in it.
+      remove: async (name, event) => {
+        forget();
+        return changing(name, () => catalog.buckets.remove(name, event)).finally(forget);
+      },
     },
     uploads: {
       ...wary.uploads,

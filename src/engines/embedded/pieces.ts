@@ -61,12 +61,32 @@ export async function sizeAt(path: string): Promise<number | undefined> {
   }
 }
 
+/** Whether a place is free for a file or for pieces: nothing lies there, or nothing but these very files. */
+export async function isFreeFor(place: string, wanted: string | readonly Piece[]): Promise<boolean> {
+  try {
+    const lies = (await stat(place)).isDirectory() ? await readdir(place) : undefined;
+    if (typeof wanted === 'string') return !lies && (await sameFile(wanted, place));
+    if (!lies) return false;
+    const names = new Map(wanted.map((piece) => [nameOf(piece), piece.path]));
+    for (const name of lies) {
+      const path = names.get(name);
+      if (path === undefined || !(await sameFile(path, join(place, name)))) return false;
+    }
+    return true;
+  } catch (error) {
+    if (codeOf(error) === 'ENOENT') return true;
+    throw asRefusal(error);
+  }
+}
+
+function nameOf({ from, size }: Pick<Piece, 'from' | 'size'>): string {
+  return `${String(from).padStart(digits, '0')}-${size}`;
+}
+
 /** Puts links to these pieces into a folder, which is made where there is none; those that are there already may stay. */
 export async function layPieces(folder: string, pieces: readonly Piece[]): Promise<void> {
   await mkdir(folder, { recursive: true, mode: 0o700 });
-  for (const { path, from, size } of pieces) {
-    await linkAt(path, join(folder, `${String(from).padStart(digits, '0')}-${size}`));
-  }
+  for (const piece of pieces) await linkAt(piece.path, join(folder, nameOf(piece)));
 }
 
 /** Links a file to another place, too; that it is there already is no fault. */

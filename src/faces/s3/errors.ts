@@ -141,6 +141,9 @@ export function fromRefusal(refusal: Refusal): S3Error {
   if (reason === 'conflict' && details['occupied'] !== undefined) return new S3Error('BucketNotEmpty', 'The bucket you tried to delete is not empty.');
   if (reason === 'conflict' && details['owned'] !== undefined) return new S3Error('BucketAlreadyExists');
   if (details['locked'] !== undefined) return new S3Error('AccessDenied', 'Access Denied because object protected by object lock.');
+  if (reason === 'conflict' && details['what'] === 'part') {
+    return new S3Error('InvalidPart', 'One or more of the specified parts could not be found. The part may not have been uploaded, or the specified entity tag may not match the part\'s entity tag.');
+  }
   if (reason === 'conflict' && details['state'] === 'lock') {
     return new S3Error('InvalidBucketState', 'An Object Lock configuration is present on this bucket, so the versioning state cannot be changed.');
   }

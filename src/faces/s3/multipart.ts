@@ -152,9 +152,10 @@ export async function completeMultipart(call: Call): Promise<void> {
   const { algorithm: _, retention = null, held = null, ...said } = begun;
   const about: About = { ...said, checksums, parts: parts.map((part) => ({ number: part.number, size: part.size, checksums: aboutPart(part).checksums })) };
   const completed = { etag, checksums, checksumType: begun.checksumType ?? (checksums[usualChecksum] === undefined ? null : 'FULL_OBJECT') };
-  const { versionId } = await core.parts.complete(as, multipart, parts, { bucket, key, conditions: conditionsOf(call) }, { etag, about: printAbout(about), lock: { retention, held } },
-    (put) => JSON.stringify({ ...completed, versionId: put.versionId } satisfies Completed));
-  tellCompleted(call, { ...completed, versionId });
+  const facts = { etag, about: printAbout(about), lock: { retention, held } };
+  const told = await core.parts.complete(as, multipart, parts, { bucket, key, conditions: conditionsOf(call) }, facts,
+    (versionId) => JSON.stringify({ ...completed, versionId } satisfies Completed));
+  tellCompleted(call, JSON.parse(told) as Completed);
 }
 
 /** @throws S3Error where the request says another size than the parts have. */

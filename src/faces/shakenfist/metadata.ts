@@ -1,9 +1,10 @@
-import type { Principal, Subject } from '../../core/model.ts';
+import type { Noted } from '../../core/journal.ts';
+import type { Principal } from '../../core/model.ts';
 import { Refusal } from '../../core/refusal.ts';
 import type { Desk } from './desk.ts';
 
 /** What a route's reference means: whose metadata it is, once the caller was found to be allowed. */
-type Find = (who: Principal, reference: string, change: boolean) => Promise<{ subject: Subject; id: string }>;
+type Find = (who: Principal, reference: string, change: boolean) => Promise<{ subject: Noted; id: string }>;
 
 /** Notes on things: four routes for each kind of thing, all alike. */
 export function metadata({ core, routes }: Desk): void {

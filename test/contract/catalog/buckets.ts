@@ -217,7 +217,8 @@ export function bucketContract(scene: () => Scene): void {
       expect((await parts.list('b', { prefix: '', behind: null, limit: 10 })).map(({ key }) => key)).toEqual(['k']);
       expect((await parts.idle(10, { after: null, limit: 10 })).length).toBe(0);
       expect((await parts.idle(11, { after: null, limit: 10 })).map(({ id }) => id)).toEqual([whole.id]);
-      expect((await parts.end(whole.id, 'made', 12)).toSorted()).toEqual([again, second, whole.id].toSorted());
+      expect((await parts.end(whole.id, null, 12, 10))).toBeUndefined();
+      expect((await parts.end(whole.id, 'made', 12))?.toSorted()).toEqual([again, second, whole.id].toSorted());
       expect((await catalog().uploads.get(again))?.state).toBe('dropped');
       expect([(await parts.get(whole.id))?.outcome, await parts.put(whole.id, part(3, first)), await parts.list('b', { prefix: '', behind: null, limit: 10 })]).toEqual(['made', undefined, []]);
       await parts.forget(13);
@@ -234,6 +235,7 @@ export function bucketContract(scene: () => Scene): void {
       await parts.end(ended!.id, 'made', 12);
       expect(new Set(await buckets().remove('left', eventOf('bucket', 'left')))).toEqual(new Set([...uploads, open!.id]));
       expect(await parts.get(open!.id)).toBeUndefined();
+      for (const upload of uploads) expect((await catalog().uploads.get(upload))?.state).toBe('dropped');
     });
   });
 }

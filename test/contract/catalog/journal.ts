@@ -24,14 +24,36 @@ export function journalContract(scene: () => Scene): void {
     });
 
     test('keeps metadata by key', async () => {
-      await journal().setMetadata('blob', 'x', 'b', '1');
-      await journal().setMetadata('blob', 'x', 'a', '2');
-      await journal().setMetadata('blob', 'x', 'b', '3');
-      await journal().setMetadata('artifact', 'x', 'c', '4');
-      expect(await journal().metadata('blob', 'x')).toEqual({ a: '2', b: '3' });
-      await journal().setMetadata('blob', 'x', 'b', undefined);
-      await journal().setMetadata('blob', 'x', 'unknown', undefined);
-      expect(await journal().metadata('blob', 'x')).toEqual({ a: '2' });
+      const { blob, artifact: { uuid } } = await scene().version('alpha', 'a', 'bytes');
+      const set = (key: string, value: string | undefined) => journal().setMetadata('blob', blob, key, value, eventOf('blob', blob, `${key} noted`));
+      for (const [key, value] of [['b', '1'], ['a', '2'], ['b', '3']] as const) expect(await set(key, value)).toBe(true);
+      await journal().setMetadata('artifact', uuid, 'c', '4');
+      expect(await journal().metadata('blob', blob)).toEqual({ a: '2', b: '3' });
+      await set('b', undefined);
+      await set('unknown', undefined);
+      expect(await journal().metadata('blob', blob)).toEqual({ a: '2' });
+      expect((await journal().events('blob', blob, { limit: 1 }))[0]?.message).toBe('unknown noted');
+    });
+
+    test('keeps no metadata of what is not there', async () => {
+      for (const subject of ['artifact', 'blob', 'namespace'] as const) expect(await journal().setMetadata(subject, 'nothing', 'k', 'v')).toBe(false);
+      expect(await journal().metadata('blob', 'nothing')).toEqual({});
+    });
+
+    test('counts what is noted as stored, and refuses what is too much', async () => {
+      const { blob, artifact: { uuid } } = await scene().version('alpha', 'a', '12345');
+      const stored = async () => (await scene().catalog.ledgers.get('alpha'))?.stored;
+      await journal().setMetadata('blob', blob, 'k', 'four');
+      await journal().setMetadata('artifact', uuid, 'k', 'é');
+      await journal().setMetadata('namespace', 'alpha', 'k', 'n');
+      expect(await stored()).toBe(5 + 5 + 3 + 2);
+      await journal().setMetadata('blob', blob, 'k', 'ten letters');
+      await journal().setMetadata('namespace', 'alpha', 'k', undefined);
+      expect(await stored()).toBe(5 + 12 + 3);
+      await scene().catalog.ledgers.setLimits('alpha', { quota: 20 }, eventOf('namespace', 'alpha'));
+      await expect(journal().setMetadata('blob', blob, 'k', 'ten letters!')).rejects.toMatchObject({ reason: 'over_quota' });
+      expect(await journal().setMetadata('blob', blob, 'k', 'short')).toBe(true);
+      expect(await stored()).toBe(5 + 6 + 3);
     });
   });
 }

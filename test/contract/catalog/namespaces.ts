@@ -63,9 +63,11 @@ export function namespaceContract(scene: () => Scene): void {
       await names().putCredential(key('alpha', 'k'), event);
       await names().trust('beta', 'alpha', true, event);
       await catalog.journal.setMetadata('namespace', 'alpha', 'm', '1');
+      await catalog.journal.setMetadata('artifact', mine.artifact.uuid, 'm', '1');
+      await catalog.journal.setMetadata('blob', mine.blob, 'm', '1');
 
-      expect(await names().remove('alpha', eventOf('namespace', 'alpha', 'gone', 50))).toBe(true);
-      expect(await names().remove('alpha', event)).toBe(false);
+      expect(await names().remove('alpha', eventOf('namespace', 'alpha', 'gone', 50))).toEqual([upload]);
+      expect(await names().remove('alpha', event)).toBeUndefined();
       expect(await names().get('alpha')).toBeUndefined();
       expect(await names().credentials('alpha')).toEqual([]);
       expect(await catalog.uploads.get(upload)).toBeUndefined();
@@ -76,11 +78,14 @@ export function namespaceContract(scene: () => Scene): void {
       expect((await catalog.blobs.sweep(51, 10)).contents.map(({ address }) => address)).toEqual([alone.address]);
       expect((await catalog.artifacts.versions([lent.artifact.uuid]))[lent.artifact.uuid]).toMatchObject([{ references: 1 }]);
 
-      // Whoever takes the name next inherits neither trust nor artifacts.
+      // Whoever takes the name next inherits neither trust nor artifacts, nor what was noted on them or on blobs of the same bytes.
+      for (const [subject, id] of [['artifact', mine.artifact.uuid], ['blob', mine.blob]] as const) expect(await catalog.journal.metadata(subject, id)).toEqual({});
+      expect((await catalog.artifacts.get(mine.artifact.uuid))?.namespace).not.toBe('alpha');
       await scene().namespace('alpha');
       expect((await names().get('beta'))?.trusts).toEqual([]);
       expect(await catalog.artifacts.list({ namespace: 'alpha' }, {}, everything)).toEqual([]);
       expect(await catalog.blobs.list({ namespace: 'alpha' }, everything)).toEqual([]);
+      expect((await scene().version('alpha', 'mine', 'bytes')).blob).not.toBe(mine.blob);
     });
   });
 }
