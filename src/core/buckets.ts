@@ -61,7 +61,9 @@ export class Buckets {
     if (change.open && !bucket.open && !mayBeMadePublic(bucket)) {
       throw new Refusal('forbidden', 'the public access block of this bucket forbids making it public', { own: 'yes' });
     }
-    const changed = await this.#catalog.buckets.change(name, change, this.#event(name, `changed: ${namesOf(change).join(', ')}`, who));
+    // The catalog changes it only if the block is still the one that was asked here.
+    const given = change.open ? { given: { ...change.given, publicAccess: bucket.settings['publicAccess'] ?? null } } : {};
+    const changed = await this.#catalog.buckets.change(name, { ...change, ...given }, this.#event(name, `changed: ${namesOf(change).join(', ')}`, who));
     if (!changed) throw new Refusal('not_found', 'bucket not found', { missing: 'bucket' });
     return changed;
   }
