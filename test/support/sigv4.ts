@@ -66,3 +66,16 @@ export function signedChunks(request: HandRequest, chunks: readonly Uint8Array[]
   const { host: _, ...headers } = signed;
   return { headers: { ...headers, 'authorization': authorization, 'content-encoding': 'aws-chunked' }, body };
 }
+
+/** The headers of a request that is signed with all that it carries, and whose body is not. */
+export function signHeaders(request: HandRequest, headers: Readonly<Record<string, string>>): Record<string, string> {
+  const { key, url } = request;
+  const signing = signingOf(key, request.at);
+  const lower = Object.fromEntries(Object.entries(headers).map(([name, value]) => [name.toLowerCase(), value.trim()]));
+  const signed = { ...lower, 'host': url.host, 'x-amz-content-sha256': 'UNSIGNED-PAYLOAD', 'x-amz-date': signing.date };
+  const query = [...url.searchParams].map(([name, value]) => `${escape(name)}=${escape(value)}`).toSorted().join('&');
+  const signature = signatureOf(signing, request, query, signed, 'UNSIGNED-PAYLOAD');
+  const names = Object.keys(signed).toSorted().join(';');
+  const { host: _, ...sent } = signed;
+  return { ...sent, authorization: `AWS4-HMAC-SHA256 Credential=${key.accessKeyId}/${signing.scope}, SignedHeaders=${names}, Signature=${signature}` };
+}
