@@ -357,4 +357,14 @@ export interface JournalFacts {
    */
   setMetadata(subject: 'artifact' | 'blob' | 'namespace', id: string, key: string, value: string | undefined, event?: Event): Promise<boolean>;
   forget(before: number): Promise<number>;
+  /** How far the wall clock was when it was last looked at, and its gaps, newest first. */
+  clock(): Promise<{ readonly seen: number | null; readonly gaps: readonly ClockGap[] }>;
+  /** Notes how far the wall clock is, and a gap that ends there. */
+  pass(seen: number, gap: ClockGap | null): Promise<void>;
+}
+
+/** Time of the wall clock that did not pass: where it ends, and how long it is. */
+export interface ClockGap {
+  readonly ends: number;
+  readonly length: number;
 }

@@ -7,7 +7,7 @@ import { Refusal } from './refusal.ts';
 /** Milliseconds for which nobody else may go on with a request that somebody works on. It is renewed while they do. */
 const lease = 60_000;
 /** Milliseconds for which it is known what came of a request. */
-const memory = 86_400_000;
+export const requestMemory = 86_400_000;
 
 /** Who asks for what, and by which word they will know the request again. */
 export interface Asking {
@@ -73,7 +73,7 @@ export class Idempotency {
 
   async #reserve(id: string, owner: string, fingerprint: string): Promise<Extract<Reserved, { kind: 'yours' | 'done' }>> {
     const at = this.#clock.now();
-    const reserved = await this.#catalog.idempotency.reserve({ id, fingerprint, seed: newId(), owner, at, leaseUntil: at + lease, expiresAt: at + memory });
+    const reserved = await this.#catalog.idempotency.reserve({ id, fingerprint, seed: newId(), owner, at, leaseUntil: at + lease, expiresAt: at + requestMemory });
     switch (reserved.kind) {
       case 'other':
         throw new Refusal('conflict', 'idempotency key already used', { code: 'idempotency_conflict' });

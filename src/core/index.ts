@@ -6,6 +6,7 @@ import { Blobs } from './blobs.ts';
 import { Buckets } from './buckets.ts';
 import { Downloads } from './downloads.ts';
 import { CustomerKeys } from './customer-keys.ts';
+import { CountedTime } from './counted-time.ts';
 import { Customers } from './customers.ts';
 import type { Engine, Health } from './engine.ts';
 import { Fetching, type OnFault, type Source } from './fetching.ts';
@@ -27,6 +28,8 @@ import { Vouchers } from './vouchers.ts';
 
 export interface Core {
   readonly clock: Clock;
+  /** Time that counts towards ages. */
+  readonly time: CountedTime;
   readonly namespaces: Namespaces;
   readonly uploads: Uploads;
   readonly artifacts: Artifacts;
@@ -80,6 +83,8 @@ export async function openCore(engine: Engine, options: CoreOptions): Promise<Co
   const onFault = options.onFault ?? (() => undefined);
   const recovered = await recover(engine, clock);
   if (engine.alone) await engine.catalog.idempotency.abandon();
+  const time = new CountedTime(engine.catalog, clock);
+  await time.observe();
   const vouchers = new Vouchers(engine.catalog);
   const namespaces = new Namespaces(engine, clock, vouchers);
   await namespaces.ensureSystem(options.systemKey);
@@ -99,18 +104,19 @@ export async function openCore(engine: Engine, options: CoreOptions): Promise<Co
   const fetching = new Fetching({ engine, clock, uploads, artifacts, source: options.source, onFault });
   await fetching.resume();
   return {
-    clock, namespaces, uploads, blobs, artifacts, buckets, fetching, recovered,
+    clock, time, namespaces, uploads, blobs, artifacts, buckets, fetching, recovered,
     objects, parts, audits, customerKeys, customers, ledgers, releaseFiles, idempotency,
     releases: new Releases(engine.catalog, clock, releaseFiles),
     downloads: new Downloads({ engine, clock, vouchers, customers, customerKeys }, options.pepper),
     keys: new Keys(engine.catalog, clock, vouchers, options.keys),
     journal: new Journal(engine.catalog, clock),
-    sweep: new Sweep(engine, clock, { parts, releaseFiles }, { ...options.ages, idle: options.limits.idle }),
+    sweep: new Sweep(engine, clock, { parts, releaseFiles, time }, { ...options.ages, idle: options.limits.idle }),
     scrub: new Scrub(engine, clock, options.scrub),
     health: engine.health,
     totals: () => engine.catalog.contents.totals(),
     space: () => engine.bytes.space(),
     close: async () => {
+      await time.observe();
       await fetching.close();
       await uploads.close();
       await blobs.close();

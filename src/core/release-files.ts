@@ -133,11 +133,11 @@ export class ReleaseFiles {
   }
 
   /** Gives up slots that nothing came of; answers how many. One that is being filled stays. */
-  async sweep(): Promise<number> {
+  async sweep(ago: (age: number) => number): Promise<number> {
     const { releases } = this.#engine.catalog;
     const now = this.#clock.now();
     let closed = 0;
-    for await (const slot of pages((page) => releases.lapsed(now, page))) {
+    for await (const slot of pages((page) => releases.lapsed(ago(this.#options.slotAge) + this.#options.slotAge, page))) {
       if ((await this.#beingFilled(slot)) || !(await releases.close(slot.id, now, this.#prune(slot)))) continue;
       await this.#clearOutside(slot);
       closed += 1;

@@ -1,5 +1,7 @@
 import type { Clock } from '../kit/clock.ts';
+import type { CountedTime } from './counted-time.ts';
 import type { Engine, Page } from './engine.ts';
+import { requestMemory } from './idempotency.ts';
 import type { Event, Upload } from './model.ts';
 import type { Parts } from './parts.ts';
 import type { ReleaseFiles } from './release-files.ts';
@@ -35,11 +37,16 @@ const batch = 200;
 export class Sweep {
   readonly #engine: Engine;
   readonly #clock: Clock;
+  readonly #time: CountedTime;
   readonly #ages: SweepAges;
   readonly #parts: Pick<Parts, 'expire'>;
   readonly #releaseFiles: Pick<ReleaseFiles, 'sweep'>;
 
-  constructor(engine: Engine, clock: Clock, { parts, releaseFiles }: { parts: Pick<Parts, 'expire'>; releaseFiles: Pick<ReleaseFiles, 'sweep'> }, ages: SweepAges) {
+  constructor(
+    engine: Engine, clock: Clock,
+    { parts, releaseFiles, time }: { parts: Pick<Parts, 'expire'>; releaseFiles: Pick<ReleaseFiles, 'sweep'>; time: CountedTime }, ages: SweepAges,
+  ) {
+    this.#time = time;
     this.#parts = parts;
     this.#releaseFiles = releaseFiles;
     this.#engine = engine;
@@ -48,25 +55,26 @@ export class Sweep {
   }
 
   async run(): Promise<Swept> {
+    await this.#time.observe();
+    const ago = (age: number): number => this.#time.ago(age);
     const uploads = await this.#idleUploads();
     const { catalog } = this.#engine;
-    const now = this.#clock.now();
-    await catalog.uploads.forget(now - this.#ages.memory);
-    await this.#parts.expire(now - this.#ages.multipart);
-    await catalog.parts.forget(now - this.#ages.memory);
-    await this.#releaseFiles.sweep();
-    await catalog.downloads.forget(now - this.#ages.memory);
-    await catalog.idempotency.forget(now);
-    await catalog.artifacts.forget(now - this.#ages.memory);
-    await catalog.journal.forget(now - this.#ages.events);
-    await catalog.audits.forget(now - this.#ages.events);
+    await catalog.uploads.forget(ago(this.#ages.memory));
+    await this.#parts.expire(ago(this.#ages.multipart));
+    await catalog.parts.forget(ago(this.#ages.memory));
+    await this.#releaseFiles.sweep(ago);
+    await catalog.downloads.forget(ago(this.#ages.memory));
+    await catalog.idempotency.forget(ago(requestMemory) + requestMemory);
+    await catalog.artifacts.forget(ago(this.#ages.memory));
+    await catalog.journal.forget(ago(this.#ages.events));
+    await catalog.audits.forget(ago(this.#ages.events));
     const { blobs, bytes } = await this.#unreferenced();
     return { uploads, blobs, bytes, strays: await this.#strays() };
   }
 
   async #idleUploads(): Promise<number> {
     let swept = 0;
-    const before = this.#clock.now() - this.#ages.idle;
+    const before = this.#time.ago(this.#ages.idle);
     for await (const upload of pages((page) => this.#engine.catalog.uploads.idle(before, page))) {
       if (await this.#expire(upload, before)) swept += 1;
     }
@@ -91,7 +99,7 @@ export class Sweep {
   }
 
   async #unreferenced(): Promise<{ blobs: number; bytes: number }> {
-    const before = this.#clock.now() - this.#ages.grace;
+    const before = this.#time.ago(this.#ages.grace);
     let blobs = 0;
     let bytes = 0;
     for (;;) {
@@ -107,7 +115,7 @@ export class Sweep {
 
   /** Files without a record: what a crash between two steps, or a failed removal, left behind. */
   async #strays(): Promise<number> {
-    const before = this.#clock.now() - this.#ages.stray;
+    const before = this.#time.ago(this.#ages.stray);
     let swept = 0;
     let suspects: string[] = [];
     const settle = async (): Promise<void> => {

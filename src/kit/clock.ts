@@ -2,6 +2,8 @@
 export interface Clock {
   /** Milliseconds since the epoch. */
   now(): number;
+  /** Milliseconds by a clock that nobody sets; only differences mean anything. */
+  elapsed?(): number;
 }
 
-export const wallClock: Clock = { now: () => Date.now() };
+export const wallClock: Clock = { now: () => Date.now(), elapsed: () => performance.now() };

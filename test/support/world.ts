@@ -10,13 +10,24 @@ import { startServer, type RunningServer } from '../../src/server.ts';
 
 export class MovableClock implements Clock {
   #ahead = 0;
+  #passed = 0;
 
   now(): number {
     return Date.now() + this.#ahead;
   }
 
-  /** Moves the time by so many milliseconds, which may be negative. */
+  elapsed(): number {
+    return performance.now() + this.#passed;
+  }
+
+  /** Lets so many milliseconds pass, which may be negative. */
   move(ms: number): void {
+    this.#ahead += ms;
+    this.#passed += ms;
+  }
+
+  /** Sets the wall clock ahead, or back, while no time passes. */
+  jump(ms: number): void {
     this.#ahead += ms;
   }
 }

@@ -1,5 +1,5 @@
 import type { Event, EventType, Subject } from '../../core/model.ts';
-import type { JournalFacts } from '../../core/engine.ts';
+import type { ClockGap, JournalFacts } from '../../core/engine.ts';
 import type { Db, Host } from './host.ts';
 import { chunks, mergedKeys } from './paging.ts';
 import { demandQuota } from './quota.ts';
@@ -11,6 +11,9 @@ const eventTypes = Object.keys({
 
 /** As many rows as one transaction forgets, so that nobody waits long for it. */
 export const forgetAtOnce = 1000;
+
+/** Gaps of the clock that ages look at; older ones are beyond every age. */
+const mostGaps = 500;
 
 export class Journal implements JournalFacts {
   readonly #host: Host;
@@ -88,6 +91,21 @@ export class Journal implements JournalFacts {
         return Number(numDeletedRows);
       }),
     );
+  }
+
+  clock(): Promise<{ seen: number | null; gaps: ClockGap[] }> {
+    return this.#host.read(async (db) => ({
+      seen: (await db.selectFrom('clock_seen').select('seen').limit(1).executeTakeFirst())?.seen ?? null,
+      gaps: await db.selectFrom('clock_gaps').selectAll().orderBy('ends', 'desc').limit(mostGaps).execute(),
+    }));
+  }
+
+  pass(seen: number, gap: ClockGap | null): Promise<void> {
+    return this.#host.write(async (db) => {
+      await db.deleteFrom('clock_seen').execute();
+      await db.insertInto('clock_seen').values({ seen }).execute();
+      if (gap) await db.insertInto('clock_gaps').values(gap).onConflict((conflict) => conflict.column('ends').doUpdateSet(gap)).execute();
+    });
   }
 }
 

@@ -43,7 +43,7 @@ export const methods: { readonly [Noun in keyof Catalog]: Readonly<Record<keyof 
     entitled: 'read', addKey: 'write', key: 'read', proved: 'read', revokeKey: 'write', used: 'write',
   },
   audits: { record: 'write', list: 'read', forget: 'write' },
-  journal: { record: 'write', events: 'read', metadata: 'read', setMetadata: 'write', forget: 'write' },
+  journal: { record: 'write', events: 'read', metadata: 'read', setMetadata: 'write', forget: 'write', clock: 'read', pass: 'write' },
 };
 
 /** `fact` is a noun and a method: `uploads.get`. */

@@ -84,6 +84,7 @@ export function expirationHeader(bucket: Bucket, object: Pick<StoredObject, 'key
 
 /** Does what the rules of all buckets say now. */
 export async function runLifecycle(core: Core, { day }: LifecycleOptions): Promise<Expired> {
+  await core.time.observe();
   let [objects, uploads] = [0, 0];
   const system: Principal = { namespace: SYSTEM, credential: 'lifecycle' };
   for (let after: string | null = null; ; ) {
@@ -104,7 +105,7 @@ async function expireObjects(core: Core, bucket: Bucket, rules: readonly Rule[],
   let gone = 0;
   let versions: StoredObject[] = [];
   const settle = async (): Promise<void> => {
-    for (const object of due(versions, rules, core.clock.now(), day)) {
+    for (const object of due(versions, rules, core.time, day)) {
       if (await expire(core, as, object)) gone += 1;
     }
     versions = [];
@@ -138,15 +139,15 @@ async function expire(core: Core, as: Principal, only: StoredObject): Promise<bo
 }
 
 /** Which versions of one key are to go; they come newest first. */
-function due(versions: readonly StoredObject[], rules: readonly Rule[], now: number, day: number): StoredObject[] {
+function due(versions: readonly StoredObject[], rules: readonly Rule[], time: Core['time'], day: number): StoredObject[] {
   return versions.filter((object, at) => rules.some((rule) => {
     const { content, createdAt, key, current } = object;
     if (!covers(rule, key, content?.size ?? 0, content ? (aboutOf(object).tags ?? {}) : {})) return false;
-    if (current && content) return (rule.days !== undefined && createdAt + rule.days * day <= now) || (rule.date !== undefined && rule.date <= now);
-    if (current) return versions.length === 1 && (rule.marks || (rule.days !== undefined && createdAt + rule.days * day <= now));
+    if (current && content) return (rule.days !== undefined && createdAt <= time.ago(rule.days * day)) || (rule.date !== undefined && rule.date <= time.now());
+    if (current) return versions.length === 1 && (rule.marks || (rule.days !== undefined && createdAt <= time.ago(rule.days * day)));
     // It is no longer the newest since the next one came.
     const since = versions[at - 1]!.createdAt;
-    return rule.noncurrentDays !== undefined && at > rule.newerNoncurrent && since + rule.noncurrentDays * day <= now;
+    return rule.noncurrentDays !== undefined && at > rule.newerNoncurrent && since <= time.ago(rule.noncurrentDays * day);
   }));
 }
 
@@ -156,7 +157,7 @@ async function abortUploads(core: Core, bucket: Bucket, rules: readonly Rule[], 
   if (aborting.length === 0) return 0;
   let aborted = 0;
   for (const multipart of await core.parts.list(as, bucket.name, { prefix: '', behind: null, limit: 1000 })) {
-    const over = aborting.some((rule) => rule.prefixes.every((prefix) => multipart.key.startsWith(prefix)) && multipart.createdAt + rule.abortDays! * day <= core.clock.now());
+    const over = aborting.some((rule) => rule.prefixes.every((prefix) => multipart.key.startsWith(prefix)) && multipart.createdAt <= core.time.ago(rule.abortDays! * day));
     if (!over) continue;
     await core.parts.abort(as, multipart);
     aborted += 1;
