@@ -1,6 +1,6 @@
 import type { Clock } from '../kit/clock.ts';
 import type { Algorithm, Digest } from '../kit/digest.ts';
-import { newId } from '../kit/ids.ts';
+import { isId, newId } from '../kit/ids.ts';
 import type { Blobs } from './blobs.ts';
 import type { Buckets } from './buckets.ts';
 import type { Engine, MultipartEnd, ObjectFacts, ObjectsPage, Publication, Retired } from './engine.ts';
@@ -233,7 +233,8 @@ function newVersionId(): string {
 
 /** Whether a version could be called so. */
 export function isVersionId(text: string): boolean {
-  return /^[0-9a-f]{32}$/.test(text);
+  // A version that a release pins has the id of the release's artifact.
+  return /^[0-9a-f]{32}$/.test(text) || isId(text);
 }
 
 /** Whether a body is over so soon that it needs no record, and no room kept for it, while it comes. */
