@@ -35,7 +35,7 @@ function signingOf({ secretAccessKey }: HandKey, at = Date.now()): Signing {
 
 function signatureOf({ date, scope, sign }: Signing, { method, url }: HandRequest, query: string, headers: Readonly<Record<string, string>>, payload: string): string {
   const names = Object.keys(headers).toSorted();
-  const canonical = [method, url.pathname, query, ...names.map((name) => `${name}:${headers[name]!}`), '', names.join(';'), payload].join('\n');
+  const canonical = [method, url.pathname, query, ...names.map((name) => `${name}:${headers[name]!.trim().replaceAll(/\s+/g, ' ')}`), '', names.join(';'), payload].join('\n');
   return sign(['AWS4-HMAC-SHA256', date, scope, hash(canonical)].join('\n'));
 }
 
@@ -75,6 +75,21 @@ export function signHeaders(request: HandRequest, headers: Readonly<Record<strin
   const signed = { ...lower, 'host': url.host, 'x-amz-content-sha256': 'UNSIGNED-PAYLOAD', 'x-amz-date': signing.date };
   const query = [...url.searchParams].map(([name, value]) => `${escape(name)}=${escape(value)}`).toSorted().join('&');
   const signature = signatureOf(signing, request, query, signed, 'UNSIGNED-PAYLOAD');
+  const names = Object.keys(signed).toSorted().join(';');
+  const { host: _, ...sent } = signed;
+  return { ...sent, authorization: `AWS4-HMAC-SHA256 Credential=${key.accessKeyId}/${signing.scope}, SignedHeaders=${names}, Signature=${signature}` };
+}
+
+/** Headers of a request that is signed in them: those given, and what the signature needs. */
+export function signByHand(request: HandRequest, headers: Readonly<Record<string, string>> = {}, body: string | Uint8Array = ''): Record<string, string> {
+  const { key, url } = request;
+  const signing = signingOf(key, request.at);
+  const payload = hash(body);
+  const lower = Object.fromEntries(Object.entries(headers).map(([name, value]) => [name.toLowerCase(), value]));
+  const signed: Record<string, string> = { ...lower, 'host': url.host, 'x-amz-content-sha256': payload, 'x-amz-date': signing.date };
+  const query = [...url.searchParams].map(([name, value]) => [escape(name), escape(value)] as const)
+    .toSorted(([a, x], [b, y]) => (a === b ? (x < y ? -1 : 1) : a < b ? -1 : 1)).map(([name, value]) => `${name}=${value}`).join('&');
+  const signature = signatureOf(signing, request, query, signed, payload);
   const names = Object.keys(signed).toSorted().join(';');
   const { host: _, ...sent } = signed;
   return { ...sent, authorization: `AWS4-HMAC-SHA256 Credential=${key.accessKeyId}/${signing.scope}, SignedHeaders=${names}, Signature=${signature}` };

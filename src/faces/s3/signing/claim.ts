@@ -54,12 +54,14 @@ function fromHeader(request: RawRequest, authorization: string): Claim {
   const malformed = 'AuthorizationHeaderMalformed';
   if (/^AWS\s/i.test(authorization)) throw ofVersion2();
   if (!authorization.startsWith(`${algorithm} `)) throw new S3Error(malformed, `Only ${algorithm} signatures are accepted.`);
-  const parts = new Map(authorization.slice(algorithm.length).split(',').map((part) => {
+  const pieces = authorization.slice(algorithm.length).split(',');
+  const parts = new Map(pieces.map((part) => {
     const [name = '', ...value] = part.trim().split('=');
     return [name, value.join('=')] as const;
   }));
   const [credential, signed, signature] = ['Credential', 'SignedHeaders', 'Signature'].map((name) => parts.get(name) ?? '');
-  if (!credential || !signed || !/^[0-9a-f]{64}$/.test(signature!)) throw new S3Error(malformed, 'The Authorization header lacks Credential, SignedHeaders or a Signature.');
+  // Each once, and nothing else: two readers could differ on which of two counts.
+  if (pieces.length !== 3 || !credential || !signed || !/^[0-9a-f]{64}$/.test(signature!)) throw new S3Error(malformed, 'The Authorization header lacks Credential, SignedHeaders or a Signature.');
   const date = dateOf(request);
   const { keyId, scope } = readCredential(credential, date, malformed);
   const payload = valuesOf(request.headers, 'x-amz-content-sha256')[0];
