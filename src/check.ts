@@ -1,8 +1,8 @@
 /** Holds a store's records against its bytes, and its bytes against its records. */
 import { resolve } from 'node:path';
-import type { Content } from './core/model.ts';
+import type { Content, Event } from './core/model.ts';
 import type { Engine } from './core/engine.ts';
-import { inspect } from './core/scrub.ts';
+import { inspect, type Inspected } from './core/integrity.ts';
 import { openEngine } from './engines/index.ts';
 
 export interface Checked {
@@ -11,6 +11,8 @@ export interface Checked {
   readonly uploads: number;
   /** What is wrong, a sentence each. */
   readonly faults: readonly string[];
+  /** How many contents were put right. */
+  readonly repaired: number;
   /** What is merely left over, or better than recorded. */
   readonly notes: readonly string[];
 }
@@ -18,12 +20,14 @@ export interface Checked {
 export interface CheckOptions {
   /** Reads every byte and compares its digest; without it only presence and length are looked at. */
   readonly readData: boolean;
+  /** Puts bytes back that lie in quarantine and have the right sha512, and marks what is good as good. */
+  readonly repair?: boolean;
   /** Told how many bytes of blobs have been looked at, and how many there are. */
   readonly onProgress?: (done: number, total: number) => void;
 }
 
 /**
- * Checks a store that no server has open. Changes nothing.
+ * Checks a store that no server has open. Changes nothing unless it is to repair.
  *
  * @throws Error when a process has the folder.
  */
@@ -49,6 +53,7 @@ class Check {
   #bytes = 0;
   #total = 0;
   #uploads = 0;
+  #repaired = 0;
 
   constructor(engine: Engine, options: CheckOptions) {
     this.#engine = engine;
@@ -56,7 +61,7 @@ class Check {
   }
 
   get result(): Checked {
-    return { blobs: this.#blobs, bytes: this.#bytes, uploads: this.#uploads, faults: this.#faults, notes: this.#notes };
+    return { blobs: this.#blobs, bytes: this.#bytes, uploads: this.#uploads, repaired: this.#repaired, faults: this.#faults, notes: this.#notes };
   }
 
   /** Every record has its bytes. */
@@ -80,12 +85,31 @@ class Check {
 
   async #content(content: Content): Promise<void> {
     this.#addresses.add(content.address);
-    const state = await inspect(this.#engine, content, { readData: this.#options.readData });
-    if (state !== 'good') this.#faults.push(`the bytes with sha512 ${content.sha512} are ${state}`);
-    else if (content.state !== 'good') this.#notes.push(`the bytes with sha512 ${content.sha512} are on record as ${content.state}, and look good`);
+    const state = await inspect(this.#engine, content, { readData: this.#options.readData || (this.#options.repair === true && content.state !== 'good') });
+    const named = `the bytes with sha512 ${content.sha512}`;
+    if (this.#options.repair && (state !== 'good' || content.state !== 'good') && (await this.#repair(content, state))) {
+      this.#notes.push(`${named} were put right`);
+    } else if (state === 'unreadable') {
+      this.#faults.push(`${named} could not be read, which tells nothing of them`);
+    } else if (state !== 'good') {
+      this.#faults.push(`${named} are ${state}`);
+    } else if (content.state !== 'good') {
+      this.#notes.push(`${named} are on record as ${content.state}, and look good; check --repair says so on the record`);
+    }
     this.#blobs += 1;
     this.#bytes += content.size;
     this.#options.onProgress?.(this.#bytes, this.#total);
+  }
+
+  /** Whether the bytes are good now, and on record as such. */
+  async #repair(content: Content, state: Inspected | undefined): Promise<boolean> {
+    if (state === 'unreadable' || (state !== 'good' && !(await this.#engine.bytes.restore(content)))) return false;
+    const event: Event = {
+      subject: 'blob', id: content.sha512, at: Date.now(), type: 'status', message: 'good bytes put back', duration: null, extra: { sha512: content.sha512 },
+    };
+    await this.#engine.catalog.contents.mark(content.sha512, content.address, 'good', event.at, event);
+    this.#repaired += 1;
+    return true;
   }
 
   async #stage(item: { readonly name: string; readonly size: number }): Promise<void> {

@@ -91,7 +91,7 @@ export async function startServer(config: Config, overrides: Overrides = {}): Pr
     const identity = await readIdentity(folder, config, nodeNameOfMachine());
     const clock = overrides.clock ?? wallClock;
     const elsewhere = outsideStorage(config.releasy, clock, (wish) => presign({ ...wish, now: clock.now() }));
-    const core = await openDomain(engine, config, identity, { clock, elsewhere, faults });
+    const core = await openDomain(engine, config, identity, { clock, elsewhere, faults, log });
     if (core.recovered.damaged.length > 0) log.error({ damaged: core.recovered.damaged }, 'acknowledged bytes are gone');
     const running = await serve(core, { config, log, book, identity, elsewhere, faults });
     const end = async (): Promise<void> => {
@@ -117,12 +117,14 @@ function openStore(folder: string, config: Config, log: Logger, faults: Faults):
   });
 }
 
-function openDomain(engine: Engine, config: Config, { systemKey, secret }: { systemKey: string; secret: Uint8Array }, { clock, elsewhere, faults }: { clock: Clock; elsewhere: OutsideStorage | undefined; faults: Faults }): Promise<Core> {
+function openDomain(engine: Engine, config: Config, { systemKey, secret }: { systemKey: string; secret: Uint8Array }, { clock, elsewhere, faults, log }: { clock: Clock; elsewhere: OutsideStorage | undefined; faults: Faults; log: Logger }): Promise<Core> {
   return openCore(engine, {
     clock, onFault: (what, error) => faults.note('background', what, error),
     limits: { maxSize: config.maxUploadSize, headroom: config.headroom, idle: config.uploadIdle },
     ages: { multipart: config.multipartIdle, grace: config.blobGrace, stray: config.strayAge, memory: config.memoryAge, events: config.eventsAge },
     scrub: { every: config.scrubEvery, rate: config.scrubRate },
+    onRot: ({ content: { sha512, size }, state, finder, versions }) =>
+      log.error({ sha512, size, state, finder, versions }, state === 'rotten' ? 'stored bytes have changed and were put aside' : 'stored bytes are gone'),
     source: config.fetch === 'off' ? undefined : openOutbound({
       anywhere: config.fetch === 'any', maxSize: config.fetchMaxSize, pace: { rate: config.minRate, window: config.rateWindow },
     }),
@@ -229,5 +231,6 @@ async function readingsOf(core: Core, lifetime: Lifetime, faults: Faults): Promi
   return {
     received: lifetime.received, reading: lifetime.reading, openUploads: totals.openUploads, storedBytes: totals.bytes, namedBytes: totals.namedBytes,
     blobs: totals.blobs, artifacts: totals.artifacts, versions: totals.versions, freeBytes: space.free, writable: core.health().writable, faults: faults.counts,
+    rot: core.integrity.found, unreadable: core.integrity.unreadable,
   };
 }

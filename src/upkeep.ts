@@ -46,7 +46,7 @@ export class Upkeep {
     return this.#once('scrub', async () => {
       const scrubbed = await this.#core.scrub.run(this.#stop.signal);
       this.#metrics.scrubbed(scrubbed, Date.now());
-      this.#log[scrubbed.rotten + scrubbed.missing > 0 ? 'error' : 'info'](scrubbed, 'scrubbed');
+      this.#log[scrubbed.rotten + scrubbed.missing + scrubbed.unreadable > 0 ? 'error' : 'info'](scrubbed, 'scrubbed');
     });
   }
 

@@ -67,6 +67,7 @@ export class Artifacts {
   async adopt(who: Principal, blob: string, target: Target, expected: Expectations): Promise<Published> {
     const resolved = await this.#resolveTarget(who, target);
     const found = await this.#blobs.get(who, blob);
+    await this.#blobs.demandGood(found);
     await this.#sealer.verifyBlob(found, expected);
     const published = await this.#engine.catalog.artifacts.publish({
       target: resolved, source: { kind: 'blob', blob: found.uuid },

@@ -4,6 +4,7 @@ import { Gathering } from '../kit/gathering.ts';
 import { isId } from '../kit/ids.ts';
 import { demandSystem, owns, sightOf } from './access.ts';
 import type { BlobReader, Engine, Page } from './engine.ts';
+import { lost, type Integrity } from './integrity.ts';
 import type { Blob, Principal } from './model.ts';
 import { Refusal } from './refusal.ts';
 
@@ -16,13 +17,17 @@ const gathering = 1000;
 export class Blobs {
   readonly #engine: Engine;
   readonly #clock: Clock;
+  readonly #integrity: Integrity;
+  /** CRC-32s, by the uuid of a blob, that are not on record yet. */
+  readonly #sums = new Map<string, Digest>();
   /** Blobs whose use is not on record yet. */
   readonly #unrecorded = new Set<string>();
   readonly #gathering = new Gathering(() => this.#record(), gathering);
 
-  constructor(engine: Engine, clock: Clock) {
+  constructor(engine: Engine, clock: Clock, integrity: Integrity) {
     this.#engine = engine;
     this.#clock = clock;
+    this.#integrity = integrity;
   }
 
   /** @throws Refusal `not_found` when there is none that the caller can read. */
@@ -49,11 +54,21 @@ export class Blobs {
     return this.#engine.catalog.blobs.many(uuids);
   }
 
-  /** A blob with that digest that the caller can already read; it is kept from the sweep until there is time to use it. */
+  /**
+   * A blob with that digest that the caller can already read, and whose bytes are found to be good: they stand in for those that the
+   * caller would send. It is kept from the sweep until there is time to use it.
+   */
   async find(who: Principal, digest: Digest): Promise<Blob | undefined> {
     const found = await this.#engine.catalog.blobs.withDigest(digest, sightOf(who));
-    if (found) await this.#engine.catalog.blobs.used([found.uuid], this.#clock.now());
+    if (!found || (await this.#integrity.vouch(found.sha512)) !== 'good') return undefined;
+    await this.#engine.catalog.blobs.used([found.uuid], this.#clock.now());
     return found;
+  }
+
+  /** @throws Refusal `lost` for a blob whose bytes are found to be wrong or gone; nothing new may be made of it. */
+  async demandGood(blob: Blob): Promise<void> {
+    const state = await this.#integrity.vouch(blob.sha512);
+    if (state === 'rotten' || state === 'missing') throw lost();
   }
 
   /** A digest of the blob's bytes, from the record, or computed now and recorded. */
@@ -70,7 +85,7 @@ export class Blobs {
   async digestsOf(blob: Blob, algorithms: readonly Algorithm[]): Promise<Digest[]> {
     const known = new Map(Object.entries({ ...blob.digests, sha512: blob.sha512 }) as [Algorithm, string][]);
     const unknown = algorithms.filter((algorithm) => !known.has(algorithm));
-    for (const { algorithm, hex } of unknown.length === 0 ? [] : await this.#engine.bytes.digests(await this.#address(blob), unknown)) {
+    for (const { algorithm, hex } of unknown.length === 0 ? [] : await this.#integrity.digests(blob.sha512, unknown)) {
       await this.#engine.catalog.blobs.addDigest(blob.sha512, algorithm, hex);
       known.set(algorithm, hex);
     }
@@ -89,16 +104,16 @@ export class Blobs {
    * @throws Refusal `lost` when its bytes are gone or known to be wrong.
    */
   async open(blob: Blob): Promise<BlobReader> {
-    const address = await this.#address(blob);
+    const reader = await this.#integrity.open(blob, (sum) => {
+      this.#sums.set(blob.uuid, sum);
+      this.#gathering.came();
+    });
     const now = this.#clock.now();
     if (blob.usedAt === null || now - blob.usedAt > usePrecision) {
       this.#unrecorded.add(blob.uuid);
       this.#gathering.came();
     }
-    const reader = await this.#engine.bytes.read(address);
-    if (reader.size === blob.size) return reader;
-    await reader.close();
-    throw lost();
+    return reader;
   }
 
   /** Writes down what is not yet. */
@@ -108,18 +123,10 @@ export class Blobs {
 
   async #record(): Promise<void> {
     const used = [...this.#unrecorded];
-    if (used.length === 0) return;
+    const sums = [...this.#sums];
     this.#unrecorded.clear();
-    await this.#engine.catalog.blobs.used(used, this.#clock.now());
+    this.#sums.clear();
+    for (const [uuid, sum] of sums) await this.note(uuid, [sum]);
+    if (used.length > 0) await this.#engine.catalog.blobs.used(used, this.#clock.now());
   }
-
-  async #address(blob: Blob): Promise<string> {
-    const content = await this.#engine.catalog.contents.get(blob.sha512);
-    if (content?.state !== 'good') throw lost();
-    return content.address;
-  }
-}
-
-function lost(): Refusal {
-  return new Refusal('lost', 'the bytes of this blob are missing or damaged; uploading the same content again heals it');
 }

@@ -12,6 +12,9 @@ import type {
 } from './facts.ts';
 import type { AuditFacts, CustomerFacts, DownloadFacts, IdempotencyFacts, ReleaseFacts } from './release-facts.ts';
 
+/** What a blob can be checked by while it is read. */
+export type CheckAlgorithm = Extract<Algorithm, 'sha512' | 'crc32'>;
+
 export type * from './facts.ts';
 export type * from './release-facts.ts';
 
@@ -92,11 +95,19 @@ export interface ByteStore {
   read(address: string): Promise<BlobReader>;
   /** Size of what lies there; undefined when nothing does. */
   stat(address: string): Promise<number | undefined>;
-  /** Digests of what lies there, computed from the disk away from the event loop, at most `rate` bytes a second. */
+  /**
+   * Digests of what lies there, computed from the disk away from the event loop, at most `rate` bytes a second.
+   *
+   * @throws Refusal `lost` when nothing is there; `unavailable` when it cannot be read now, which says nothing of the bytes.
+   */
   digests(address: string, algorithms: readonly Algorithm[], rate?: number, signal?: AbortSignal): Promise<Digest[]>;
   remove(address: string): Promise<void>;
   /** Puts rotten bytes aside, where no one is served from and a person can look. */
   quarantine(address: string): Promise<void>;
+  /** Puts bytes back to their address from where `quarantine` put them, if some there have that size and sha512; whether it did. */
+  restore(content: { readonly address: string; readonly sha512: string; readonly size: number }): Promise<boolean>;
+  /** Text that differs once a file of the bytes was written, moved or replaced; undefined when there is none or it was too short a while ago to tell. */
+  fingerprint(address: string): Promise<string | undefined>;
   /** Everything that lies in the store, for recovery and the sweep. */
   list(): AsyncIterable<{ readonly kind: 'stage' | 'blob'; readonly name: string; readonly size: number; readonly modifiedAt: number }>;
   /** Room on the disk. */
@@ -121,10 +132,16 @@ export interface StageWriter {
   close(): Promise<void>;
 }
 
+/** Reads a blob. One that is removed while a reader is open stays readable to its end. */
 export interface BlobReader {
   readonly size: number;
-  /** Bytes `from` up to `to`; throws when the disk gives fewer. */
+  /** Bytes `from` up to `to`. @throws Refusal `lost` when there are fewer; what the disk throws when it cannot read them. */
   read(from: number, to: number): AsyncIterable<Uint8Array>;
+  /**
+   * All bytes, hashed on the way and away from the event loop. The last of them are held back until `judge` resolves on their digests,
+   * which are in the order of `algorithms`; where it throws, nobody sees the end.
+   */
+  whole(algorithms: readonly CheckAlgorithm[], judge: (digests: readonly Digest[]) => Promise<void>): AsyncIterable<Uint8Array>;
   close(): Promise<void>;
 }
 

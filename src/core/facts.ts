@@ -137,12 +137,14 @@ export interface Published {
   readonly versionId: string | null;
   /** False when the newest version already had these bytes, or the upload had been published before. */
   readonly added: boolean;
-  /** Where the catalog now says that the bytes lie; another address than offered when it knew them already. */
+  /** Where the catalog now says that the bytes lie: where they were offered, unless the upload had been published before. */
   readonly address: string;
-  /** Where bad bytes lie that the offered ones replaced. */
+  /** Where the same bytes lay before, or bad ones; nobody is sent there any more. */
   readonly replaced: string | null;
   /** Uploads that ended with the multipart upload: nobody needs their bytes any more. */
   readonly ended: readonly string[];
+  /** Whether the bytes on record had been found changed or gone. */
+  readonly healed: boolean;
 }
 
 export interface ArtifactFacts {
@@ -200,6 +202,14 @@ export interface BlobFacts {
   sweep(before: number, limit: number): Promise<{ readonly blobs: number; readonly contents: readonly Content[] }>;
 }
 
+/** A version, as people know it. */
+export interface Naming {
+  readonly namespace: string;
+  readonly artifact: string;
+  readonly name: string;
+  readonly index: number;
+}
+
 export interface ContentFacts {
   get(sha512: string): Promise<Content | undefined>;
   /** The bytes themselves, where the catalog keeps them. */
@@ -208,8 +218,13 @@ export interface ContentFacts {
   toScrub(before: number, limit: number): Promise<Content[]>;
   /** All, by sha512. */
   list(page: Page): Promise<Content[]>;
-  /** Sets the state if the bytes still lie at `address`. */
-  mark(sha512: string, address: string, state: ContentState, at: number, event: Event | null): Promise<void>;
+  /**
+   * Sets the state if the bytes still lie at `address`; answers whether it did. Bytes that the catalog keeps itself are looked at first:
+   * right ones are not marked as rotten.
+   */
+  mark(sha512: string, address: string, state: ContentState, at: number, event: Event | null): Promise<boolean>;
+  /** Versions that stand on a content. */
+  named(sha512: string, limit: number): Promise<Naming[]>;
   /** Which of these addresses the catalog knows. */
   known(addresses: readonly string[]): Promise<string[]>;
   /** Numbers and sizes for metrics: stored once, and as often as versions name them. */

@@ -11,6 +11,7 @@ import { Customers } from './customers.ts';
 import type { Engine, Health } from './engine.ts';
 import { Fetching, type OnFault, type Source } from './fetching.ts';
 import { Idempotency } from './idempotency.ts';
+import { Integrity, type Rot } from './integrity.ts';
 import { Journal } from './journal.ts';
 import { Keys, type KeysOptions } from './keys.ts';
 import { Ledgers } from './ledgers.ts';
@@ -34,6 +35,8 @@ export interface Core {
   readonly uploads: Uploads;
   readonly artifacts: Artifacts;
   readonly blobs: Blobs;
+  /** What was found of stored bytes. */
+  readonly integrity: Pick<Integrity, 'found' | 'unreadable'>;
   readonly buckets: Buckets;
   readonly objects: Objects;
   readonly parts: Parts;
@@ -64,6 +67,8 @@ export interface CoreOptions {
   readonly limits: UploadLimits;
   readonly ages: Omit<SweepAges, 'idle'>;
   readonly scrub: ScrubPace;
+  /** Told of bytes that were found changed or gone. */
+  readonly onRot?: (rot: Rot) => void;
   /** Opens URLs for artifacts that are fetched; none means that fetching is refused. */
   readonly source: Source | undefined;
   /** The key that opens the `system` namespace. */
@@ -89,8 +94,9 @@ export async function openCore(engine: Engine, options: CoreOptions): Promise<Co
   const namespaces = new Namespaces(engine, clock, vouchers);
   await namespaces.ensureSystem(options.systemKey);
   const uploads = new Uploads(engine, clock, options.limits);
-  const blobs = new Blobs(engine, clock);
-  const sealer = new Sealer(engine, clock);
+  const integrity = new Integrity(engine, clock, options.onRot);
+  const blobs = new Blobs(engine, clock, integrity);
+  const sealer = new Sealer(engine, clock, integrity);
   const artifacts = new Artifacts(engine, clock, blobs, sealer);
   const buckets = new Buckets(engine, clock);
   const ledgers = new Ledgers(engine.catalog, clock);
@@ -104,14 +110,14 @@ export async function openCore(engine: Engine, options: CoreOptions): Promise<Co
   const fetching = new Fetching({ engine, clock, uploads, artifacts, source: options.source, onFault });
   await fetching.resume();
   return {
-    clock, time, namespaces, uploads, blobs, artifacts, buckets, fetching, recovered,
+    clock, time, namespaces, uploads, blobs, integrity, artifacts, buckets, fetching, recovered,
     objects, parts, audits, customerKeys, customers, ledgers, releaseFiles, idempotency,
     releases: new Releases(engine.catalog, clock, releaseFiles),
     downloads: new Downloads({ engine, clock, vouchers, customers, customerKeys }, options.pepper),
     keys: new Keys(engine.catalog, clock, vouchers, options.keys),
     journal: new Journal(engine.catalog, clock),
     sweep: new Sweep(engine, clock, { parts, releaseFiles, time }, { ...options.ages, idle: options.limits.idle }),
-    scrub: new Scrub(engine, clock, options.scrub),
+    scrub: new Scrub(engine, clock, integrity, options.scrub),
     health: engine.health,
     totals: () => engine.catalog.contents.totals(),
     space: () => engine.bytes.space(),

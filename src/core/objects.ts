@@ -5,6 +5,7 @@ import type { Blobs } from './blobs.ts';
 import type { Buckets } from './buckets.ts';
 import type { Engine, MultipartEnd, ObjectFacts, ObjectsPage, Publication, Retired } from './engine.ts';
 import type { Body } from './ingest.ts';
+import { lost } from './integrity.ts';
 import { eventBy } from './journal.ts';
 import { unmet, type Blob, type Bucket, type Event, type ObjectConditions, type Principal, type Retention, type StoredObject, type VersionLock } from './model.ts';
 import { Refusal } from './refusal.ts';
@@ -139,6 +140,7 @@ export class Objects {
       target: targetOf(bucket, request.key), source: { kind: 'blob', blob }, object: objectFacts(request, facts),
       fresh: { artifact: newId(), blob: newId() }, at: this.#clock.now(), by: who.namespace,
     });
+    if (published === 'no_blob' && (await this.#engine.catalog.blobs.get(blob))) throw lost();
     if (typeof published === 'string') throw unpublished(published);
     return { versionId: published.versionId, etag: facts.etag, blob };
   }
@@ -157,6 +159,12 @@ export class Objects {
   }
 
   open(blob: Blob): ReturnType<Blobs['open']> {
+    return this.#blobs.open(blob);
+  }
+
+  /** Opens a blob whose bytes, or some of them, will be known by another hash: they are found to be good first. */
+  async openForCopy(blob: Blob): ReturnType<Blobs['open']> {
+    await this.#blobs.demandGood(blob);
     return this.#blobs.open(blob);
   }
 

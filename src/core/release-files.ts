@@ -170,6 +170,7 @@ export class ReleaseFiles {
     const { blob, size, etag, about } = object.content;
     demandSize(size, wish);
     const [sha256] = await this.#blobs.digests(who, blob, ['sha256', 'md5']);
+    await this.#blobs.demandGood(await this.#blobs.get(who, blob));
     demandChecksum(sha256!.hex, wish);
     return { blob, etag, about: this.#options.pinnedAbout(about), versionId: null };
   }

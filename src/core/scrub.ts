@@ -1,7 +1,7 @@
 import type { Clock } from '../kit/clock.ts';
 import type { Engine } from './engine.ts';
-import type { Content, ContentState, Event } from './model.ts';
-import { Refusal } from './refusal.ts';
+import { inspect, type Inspected, type Integrity } from './integrity.ts';
+import type { Content } from './model.ts';
 
 export interface ScrubPace {
   /** Milliseconds after which a blob's bytes are read again. */
@@ -15,71 +15,66 @@ export interface Scrubbed {
   readonly bytes: number;
   readonly rotten: number;
   readonly missing: number;
+  /** Not read, for a reason that tells nothing of the bytes; the next run tries again. */
+  readonly unreadable: number;
 }
+
+/** Contents that one run passes over because they cannot be read: with more of them, it is not the bytes. */
+const mostUnreadable = 200;
 
 /** Reads bytes again that nobody asked for, to find rot while another copy may still exist somewhere. */
 export class Scrub {
   readonly #engine: Engine;
   readonly #clock: Clock;
+  readonly #integrity: Integrity;
   readonly #pace: ScrubPace;
 
-  constructor(engine: Engine, clock: Clock, pace: ScrubPace) {
+  constructor(engine: Engine, clock: Clock, integrity: Integrity, pace: ScrubPace) {
     this.#engine = engine;
+    this.#integrity = integrity;
     this.#clock = clock;
     this.#pace = pace;
   }
 
   /** Checks all bytes that are due, oldest check first, until done or told to stop. */
   async run(signal?: AbortSignal): Promise<Scrubbed> {
-    const total = { checked: 0, bytes: 0, rotten: 0, missing: 0 };
+    const total = { checked: 0, bytes: 0, rotten: 0, missing: 0, unreadable: 0 };
+    const passed = new Set<string>();
     const before = this.#clock.now() - this.#pace.every;
-    for (;;) {
-      const due = await this.#engine.catalog.contents.toScrub(before, 50);
-      if (due.length === 0) return total;
+    while (passed.size < mostUnreadable) {
+      const due = (await this.#engine.catalog.contents.toScrub(before, 50 + passed.size)).filter(({ sha512 }) => !passed.has(sha512));
+      if (due.length === 0) break;
       for (const content of due) {
         if (signal?.aborted) return total;
         const state = await this.#check(content, signal);
         if (state === undefined) return total;
-        total.checked += 1;
-        total.bytes += content.size;
+        if (state === 'unreadable') passed.add(content.sha512);
+        else total.checked += 1;
+        if (state !== 'unreadable') total.bytes += content.size;
         if (state !== 'good') total[state] += 1;
       }
     }
+    return total;
   }
 
-  async #check(content: Content, signal: AbortSignal | undefined): Promise<ContentState | undefined> {
+  async #check(content: Content, signal: AbortSignal | undefined): Promise<Inspected | undefined> {
     const state = await inspect(this.#engine, content, { readData: true, rate: this.#pace.rate, signal });
-    if (state === undefined) return undefined;
-    await this.#engine.catalog.contents.mark(content.sha512, content.address, state, this.#clock.now(), this.#event(content, state));
-    if (state === 'rotten') await this.#engine.bytes.quarantine(content.address);
-    return state;
-  }
-
-  #event(content: Content, state: ContentState): Event | null {
-    if (state === 'good') return null;
-    const message = state === 'rotten' ? 'bytes changed on disk and were put aside' : 'bytes are gone from the disk';
-    return { subject: 'blob', id: content.sha512, at: this.#clock.now(), type: 'status', message, duration: null, extra: { sha512: content.sha512 } };
-  }
-}
-
-/**
- * What became of bytes on disk; undefined when told to stop first.
- *
- * @param how `readData` compares every byte's digest; without it only presence and length are looked at.
- */
-export async function inspect(
-  engine: Engine, content: Content, how: { readData: boolean; rate?: number; signal?: AbortSignal | undefined },
-): Promise<ContentState | undefined> {
-  const size = await engine.bytes.stat(content.address);
-  if (size === undefined) return 'missing';
-  if (size !== content.size) return 'rotten';
-  if (!how.readData) return 'good';
-  try {
-    const [digest] = await engine.bytes.digests(content.address, ['sha512'], how.rate, how.signal);
-    return digest!.hex === content.sha512 ? 'good' : 'rotten';
-  } catch (error) {
-    if (how.signal?.aborted) return undefined;
-    if (error instanceof Refusal && error.reason === 'lost') return 'rotten';
-    throw error;
+    switch (state) {
+      case undefined:
+        return undefined;
+      case 'unreadable':
+        this.#integrity.unreadable += 1;
+        return state;
+      case 'good':
+        await this.#engine.catalog.contents.mark(content.sha512, content.address, 'good', this.#clock.now(), null);
+        return state;
+      default:
+        if (content.state !== 'good') {
+          await this.#engine.catalog.contents.mark(content.sha512, content.address, content.state, this.#clock.now(), null);
+          return content.state;
+        }
+        // Others may have taken their place meanwhile: the next look finds those.
+        return (await this.#integrity.condemn(content, state, 'scrub')) ? state : 'good';
+    }
   }
 }

@@ -7,6 +7,7 @@ import { owns } from './access.ts';
 import type { Expectations } from './artifacts.ts';
 import type { Engine, ObjectFacts, Publication, Published, Unpublished } from './engine.ts';
 import { brokenOff, gather, pour, type Body } from './ingest.ts';
+import type { Integrity } from './integrity.ts';
 import type { Artifact, Blob, Principal, Upload } from './model.ts';
 import { isLockedRefusal } from './object-lock.ts';
 import { Refusal } from './refusal.ts';
@@ -19,10 +20,12 @@ import { lockOf } from './uploads.ts';
 export class Sealer {
   readonly #engine: Engine;
   readonly #clock: Clock;
+  readonly #integrity: Integrity;
 
-  constructor(engine: Engine, clock: Clock) {
+  constructor(engine: Engine, clock: Clock, integrity: Integrity) {
     this.#engine = engine;
     this.#clock = clock;
+    this.#integrity = integrity;
   }
 
   async publish(
@@ -71,7 +74,6 @@ export class Sealer {
       await writer.sync();
       await writer.close();
       const { hex: sha512 } = await bytes.digest(stage, written, 'sha512');
-      await this.#distrustMissing(sha512, written);
       sealed = await bytes.seal(stage, written, sha512);
       const published = await this.#engine.catalog.artifacts.publish(this.#publication(who, target, object, {
         kind: 'content', mediaType: mediaTypeOf(target), content: { sha512, size: written, address: sealed, state: 'good', createdAt: this.#clock.now(), scrubbedAt: null },
@@ -97,9 +99,7 @@ export class Sealer {
         demandSame({ algorithm: digest.algorithm, hex: known }, digest);
         continue;
       }
-      const content = await this.#engine.catalog.contents.get(blob.sha512);
-      if (!content) throw new Refusal('not_found', 'blob not found');
-      for (const actual of await this.#engine.bytes.digests(content.address, [digest.algorithm])) demandSame(actual, digest);
+      for (const actual of await this.#integrity.digests(blob.sha512, [digest.algorithm])) demandSame(actual, digest);
     }
   }
 
@@ -116,7 +116,6 @@ export class Sealer {
     const whole = await bytes.digest(upload.id, size, 'sha512');
     if (upload.expects !== null) demandSame(whole, { algorithm: 'sha512', hex: upload.expects });
     const { hex: sha512 } = whole;
-    await this.#distrustMissing(sha512, size);
     const address = await bytes.seal(upload.id, size, sha512);
     const published = await this.#engine.catalog.artifacts.publish(this.#publication(who, target, object, {
       kind: 'upload', upload: upload.id, mediaType: mediaTypeOf(target), content: { sha512, size, address, state: 'good', createdAt: this.#clock.now(), scrubbedAt: null },
@@ -131,11 +130,10 @@ export class Sealer {
     const health = this.#engine.health();
     if (!health.writable) throw new Refusal('unavailable', `the store takes no more bytes: ${health.why}`);
     const sha512 = createHash('sha512').update(bytes).digest('hex');
-    await this.#distrustMissing(sha512, bytes.byteLength);
     const source = { kind: 'bytes', bytes, sha512, mediaType: mediaTypeOf(target) } as const;
     const published = await this.#engine.catalog.artifacts.publish(this.#publication(who, target, object, source));
     if (typeof published === 'string') throw unpublished(published);
-    if (published.replaced !== null) await this.#engine.bytes.quarantine(published.replaced);
+    await this.#putAway(published);
     return published;
   }
 
@@ -143,7 +141,7 @@ export class Sealer {
     return { target, object, source, multipart, at: this.#clock.now(), by: who.namespace, fresh: { artifact: newId(), blob: newId() } };
   }
 
-  /** What the record no longer needs goes away; what it replaced is put aside for a person to look at. */
+  /** What the record no longer needs goes away. */
   async #tidy(upload: string, address: string, published: Published | string): Promise<void> {
     const { bytes } = this.#engine;
     // Whatever took the upload away meanwhile may stand on these very bytes; the sweep will know.
@@ -151,17 +149,13 @@ export class Sealer {
     if (typeof published === 'string' || published.address !== address) await bytes.remove(address);
     if (typeof published === 'string') return;
     await bytes.drop(upload);
-    if (published.replaced !== null) await bytes.quarantine(published.replaced);
+    await this.#putAway(published);
   }
 
-  /** Bytes on record that are gone or have another length must not stand in for the ones at hand. */
-  async #distrustMissing(sha512: string, size: number): Promise<void> {
-    const known = await this.#engine.catalog.contents.get(sha512);
-    if (known?.state !== 'good') return;
-    const there = await this.#engine.bytes.stat(known.address);
-    if (there === size) return;
-    const state = there === undefined ? 'missing' : 'rotten';
-    await this.#engine.catalog.contents.mark(sha512, known.address, state, this.#clock.now(), null);
+  /** Takes away what the bytes replaced; what was known to be bad is put aside for a person to look at. */
+  async #putAway({ replaced, healed }: Published): Promise<void> {
+    if (replaced === null) return;
+    await (healed ? this.#engine.bytes.quarantine(replaced) : this.#engine.bytes.remove(replaced));
   }
 
   async #repeat(upload: Upload, target: Publication['target'], object: ObjectFacts | undefined): Promise<Published> {
@@ -173,7 +167,7 @@ export class Sealer {
     }
     const newest = object && (await this.#engine.catalog.buckets.object(object.bucket, object.key));
     const versionId = newest?.index === outcome.index ? newest.versionId : null;
-    return { artifact, index: outcome.index, blob: outcome.blob, versionId, added: false, address: '', replaced: null, ended: [] };
+    return { artifact, index: outcome.index, blob: outcome.blob, versionId, added: false, address: '', replaced: null, healed: false, ended: [] };
   }
 
   async #find(who: Principal, id: string): Promise<Upload> {

@@ -15,6 +15,10 @@ export interface Readings {
   readonly writable: boolean;
   /** Faults that no request answers for, by kind. */
   readonly faults: ReadonlyMap<string, number>;
+  /** How often stored bytes were found changed or gone, by what found it. */
+  readonly rot: Readonly<Record<string, number>>;
+  /** How often stored bytes could not be read, which tells nothing of them. */
+  readonly unreadable: number;
 }
 
 /** What the server counts, in Prometheus' words. Nothing here names a tenant, an artifact or a file. */
@@ -40,6 +44,10 @@ export class Metrics {
   readonly #scrubResults = new Counter({
     name: 'stowage_scrubbed_blobs_total', help: 'Blobs that scrubs read again, by what they found.', labelNames: ['result'], registers: [this.#registry],
   });
+  readonly #rot = new Counter({
+    name: 'stowage_rot_total', help: 'Stored bytes found changed or gone, by what found it.', labelNames: ['found_by'], registers: [this.#registry],
+  });
+  readonly #unreadable = this.#counter('stowage_unreadable_total', 'Times that stored bytes could not be read, which tells nothing of them.');
   readonly #runs = new Gauge({
     name: 'stowage_last_run_timestamp_seconds', help: 'When a scheduled task last ended.', labelNames: ['task', 'result'], registers: [this.#registry],
   });
@@ -68,6 +76,9 @@ export class Metrics {
     set(this.#received, now.received);
     this.#faults.reset();
     for (const [kind, count] of now.faults) this.#faults.inc({ kind }, count);
+    set(this.#unreadable, now.unreadable);
+    this.#rot.reset();
+    for (const [finder, count] of Object.entries(now.rot)) this.#rot.inc({ found_by: finder }, count);
     const { user, system } = process.cpuUsage();
     set(this.#cpu, (user + system) / 1e6);
     return this.#registry.metrics();
@@ -92,10 +103,11 @@ export class Metrics {
     this.ran('sweep', 'done', at);
   }
 
-  scrubbed(result: { checked: number; bytes: number; rotten: number; missing: number }, at: number): void {
+  scrubbed(result: { checked: number; bytes: number; rotten: number; missing: number; unreadable: number }, at: number): void {
     this.#scrubbed.inc(result.bytes);
     this.#scrubResults.inc({ result: 'rotten' }, result.rotten);
     this.#scrubResults.inc({ result: 'missing' }, result.missing);
+    this.#scrubResults.inc({ result: 'unreadable' }, result.unreadable);
     this.#scrubResults.inc({ result: 'good' }, result.checked - result.rotten - result.missing);
     this.ran('scrub', 'done', at);
   }

@@ -56,7 +56,7 @@ interface Plan {
  * Sends bytes, or what the request's conditions ask for instead.
  *
  * Whole answers are chunked unless they must be counted: only then can every client tell a cut connection from the end.
- * For the same reason an error of the disk ends the connection and never the answer.
+ * For the same reason an error of the disk, and bytes that are not the right ones, end the connection and never the answer.
  *
  * @throws Refusal `precondition` or `out_of_range`, and what `open` throws; nothing was sent then.
  */
@@ -73,17 +73,22 @@ export async function sendBytes(
   }
   const plan = 'from' in window ? partPlan(window) : planOf(conditions, what, window);
   const reader = await what.open();
+  let chunks: AsyncIterator<Uint8Array> | undefined;
   try {
+    const length = plan.to - plan.from;
+    // The first bytes are read before the head goes: until then a refusal can be told as one.
+    chunks = req.method === 'HEAD' || length === 0 ? undefined : reader.read(plan.from, plan.to)[Symbol.asyncIterator]();
+    const first = await chunks?.next();
     setFields(res, headers);
     if (plan.status === 200) setFields(res, what.wholeHeaders ?? {});
-    const length = plan.to - plan.from;
     if (plan.status === 206) res.setHeader('Content-Range', `bytes ${plan.from}-${plan.to - 1}/${what.size}`);
     // Before HTTP/1.1 there are no chunks, and the length is the only mark of the end.
     if (what.counted || plan.status === 206 || req.method === 'HEAD' || req.httpVersion === '1.0') res.setHeader('Content-Length', length);
     res.writeHead(plan.status);
-    if (req.method === 'HEAD' || length === 0) res.end();
-    else await pump(res, reader.read(plan.from, plan.to), options);
+    if (chunks && first) await pump(res, chunks, first, options);
+    else res.end();
   } finally {
+    await chunks?.return?.();
     await reader.close();
   }
 }
@@ -107,16 +112,18 @@ function planOf(headers: IncomingHttpHeaders, what: Representation, window: Wind
 }
 
 /** Writes as fast as the client takes it. Resolves when the answer ended or the client is gone. */
-async function pump(res: ServerResponse, chunks: AsyncIterable<Uint8Array>, options: SendingOptions): Promise<void> {
+async function pump(
+  res: ServerResponse, chunks: AsyncIterator<Uint8Array>, first: IteratorResult<Uint8Array>, options: SendingOptions,
+): Promise<void> {
   const valve = new Valve(res);
   // Node ends a connection whose timer runs out, and holds the timer back while the system takes bytes of a write: only
   // a client that takes none is cut. The end of the answer puts the timer for the next request in its place.
   res.socket?.setTimeout(options.stall);
   try {
-    for await (const chunk of chunks) {
+    for (let next = first; next.done !== true; next = await chunks.next()) {
       if (valve.gone) return;
-      options.onBytes(chunk.byteLength);
-      if (!res.write(chunk)) await valve.ready();
+      options.onBytes(next.value.byteLength);
+      if (!res.write(next.value)) await valve.ready();
     }
     if (!valve.gone) res.end();
   } catch (error) {

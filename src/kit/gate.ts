@@ -36,6 +36,11 @@ export class Shared {
     this.#work = work;
   }
 
+  /** Whether nothing runs, and nobody waits for a run. */
+  get idle(): boolean {
+    return this.#running === undefined && this.#next === undefined;
+  }
+
   run(): Promise<void> {
     if (!this.#running) return this.#start();
     this.#next ??= this.#running.then(

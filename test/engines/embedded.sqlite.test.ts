@@ -196,6 +196,7 @@ async function askEverything({ catalog, ...rest }: Scene): Promise<void> {
   await contents.toScrub(100, 10);
   await contents.mark(sha512Of('one'), address, 'rotten', 3, event);
   await scene.version('alpha', 'heals', 'one');
+  await contents.named(sha512Of('one'), 10);
   await contents.known([address]);
   await contents.totals();
   await artifacts.named(null, 'a');

@@ -15,17 +15,20 @@ export function check(program: Command, context: Context): void {
     .description('Holds the records of a storage folder against the bytes in it. The server must not be running on it.')
     .argument('<folder>', 'the storage folder')
     .option('--read-data', 'also read every blob and compare its sha512')
+    .option('--repair', 'put bytes back from quarantine whose sha512 is right')
     .addHelpText('after', `
 Examples:
   stowage check ./storage
-  stowage check /srv/stowage --read-data --json`)
-    .action(async (folder: string, flags: { readonly readData?: boolean }) => {
+  stowage check /srv/stowage --read-data --json
+  stowage check /srv/stowage --read-data --repair`)
+    .action(async (folder: string, flags: { readonly readData?: boolean; readonly repair?: boolean }) => {
       // Opening a store would make one where there is none.
       await access(join(folder, 'node.json')).catch((cause: unknown) => { throw new StowageError('not_found', `${folder} is no storage folder`, { cause }); });
       const { checkStore } = await import('../../server.ts');
       const progress = context.progress();
       const report = await checkStore(folder, {
         readData: flags.readData ?? false,
+        repair: flags.repair ?? false,
         onProgress: (done, total) => progress.show('checking', done, total),
       });
       progress.clear();
@@ -34,8 +37,8 @@ Examples:
     });
 }
 
-function summary({ blobs, bytes, uploads, faults, notes }: Checked): string {
+function summary({ blobs, bytes, uploads, repaired, faults, notes }: Checked): string {
   const counted = `${blobs} contents, ${printBytes(bytes)}; ${uploads} open uploads`;
   const verdict = faults.length === 0 ? 'no faults' : faults.length === 1 ? '1 fault' : `${faults.length} faults`;
-  return [...faults.map((fault) => `fault: ${printable(fault)}`), ...notes.map((note) => `note:  ${printable(note)}`), `${counted}: ${verdict}`].join('\n');
+  return [...faults.map((fault) => `fault: ${printable(fault)}`), ...notes.map((note) => `note:  ${printable(note)}`), `${counted}${repaired > 0 ? `; ${repaired} put right` : ''}: ${verdict}`].join('\n');
 }

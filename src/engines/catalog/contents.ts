@@ -1,4 +1,5 @@
-import type { ContentFacts, Page } from '../../core/engine.ts';
+import { createHash } from 'node:crypto';
+import type { ContentFacts, Naming, Page } from '../../core/engine.ts';
 import type { Content, ContentState, Event } from '../../core/model.ts';
 import type { Db, Host } from './host.ts';
 import { recordEvents } from './journal.ts';
@@ -50,8 +51,10 @@ export class Contents implements ContentFacts {
     });
   }
 
-  mark(sha512: string, address: string, state: ContentState, at: number, event: Event | null): Promise<void> {
+  mark(sha512: string, address: string, state: ContentState, at: number, event: Event | null): Promise<boolean> {
     return this.#host.write(async (db) => {
+      // The bytes may have been replaced in their place since somebody saw bad ones.
+      if (state === 'rotten' && address === smallAddress(sha512) && (await isWell(db, sha512))) return false;
       const { numUpdatedRows } = await db
         .updateTable('contents')
         .set({ state, scrubbed_at: at })
@@ -59,7 +62,23 @@ export class Contents implements ContentFacts {
         .where('address', '=', address)
         .executeTakeFirst();
       if (event && numUpdatedRows > 0n) await recordEvents(db, [event]);
+      return numUpdatedRows > 0n;
     });
+  }
+
+  named(sha512: string, limit: number): Promise<Naming[]> {
+    return this.#host.read((db) =>
+      db
+        .selectFrom('blobs')
+        .innerJoin('versions', 'versions.blob', 'blobs.uuid')
+        .innerJoin('artifacts', 'artifacts.uuid', 'versions.artifact')
+        .select(['artifacts.namespace', 'artifacts.uuid as artifact', 'artifacts.name', 'versions.idx as index'])
+        .where('blobs.sha512', '=', sha512)
+        .orderBy('artifacts.uuid')
+        .orderBy('versions.idx')
+        .limit(limit)
+        .execute(),
+    );
   }
 
   known(addresses: readonly string[]): Promise<string[]> {
@@ -95,38 +114,41 @@ export async function findContent(db: Db, sha512: string): Promise<Content | und
 }
 
 /**
- * Makes sure that the catalog knows these bytes and that they are good. Good ones that it knew stay where they are;
- * bad ones give way to the offered ones.
+ * Makes sure that the catalog knows these bytes, where they are offered: they were hashed just now, and nobody can say as much of those
+ * that it knew.
  *
- * @returns where the bytes lie, and where bad ones lie that are not named any more.
+ * @returns where the same bytes, or bad ones, lie that are not named any more, and whether those were known to be bad.
  */
 export async function adoptContent(db: Db, offered: Content): Promise<{ address: string; replaced: string | null; healed: boolean }> {
-  const known = await findContent(db, offered.sha512);
-  if (known?.state === 'good') return { address: known.address, replaced: null, healed: false };
-  const { address, createdAt: created_at } = offered;
+  const { sha512, size, address, createdAt: created_at } = offered;
+  const known = await findContent(db, sha512);
   if (!known) {
-    await db
-      .insertInto('contents')
-      .values({ sha512: offered.sha512, size: offered.size, address, state: 'good', created_at, scrubbed_at: null })
-      .execute();
+    await db.insertInto('contents').values({ sha512, size, address, state: 'good', created_at, scrubbed_at: null }).execute();
     return { address, replaced: null, healed: false };
   }
-  await db
-    .updateTable('contents')
-    .set({ address, state: 'good', created_at, scrubbed_at: null })
-    .where('sha512', '=', offered.sha512)
-    .execute();
-  return { address, replaced: known.address === address ? null : known.address, healed: true };
+  const healed = known.state !== 'good';
+  if (known.address === address && !healed) return { address, replaced: null, healed };
+  await db.updateTable('contents').set({ address, state: 'good', created_at, scrubbed_at: null }).where('sha512', '=', sha512).execute();
+  if (known.address === address) return { address, replaced: null, healed };
+  await db.deleteFrom('small_contents').where('sha512', '=', sha512).execute();
+  return { address, replaced: known.address, healed };
 }
 
-/** Keeps the bytes of a content here, if its record says that this is where they lie. */
-export async function keepSmall(db: Db, sha512: string, address: string, bytes: Uint8Array): Promise<void> {
-  if (address !== smallAddress(sha512)) return;
+/** Keeps the bytes of a content here, unless the same ones are here. */
+export async function keepSmall(db: Db, sha512: string, bytes: Uint8Array): Promise<void> {
+  const kept = await db.selectFrom('small_contents').select('bytes').where('sha512', '=', sha512).executeTakeFirst();
+  if (kept && Buffer.compare(kept.bytes, bytes) === 0) return;
   await db
     .insertInto('small_contents')
     .values({ sha512, bytes })
     .onConflict((conflict) => conflict.column('sha512').doUpdateSet({ bytes }))
     .execute();
+}
+
+/** Whether the bytes that lie here are the ones of this sha512. */
+async function isWell(db: Db, sha512: string): Promise<boolean> {
+  const kept = await db.selectFrom('small_contents').select('bytes').where('sha512', '=', sha512).executeTakeFirst();
+  return kept !== undefined && createHash('sha512').update(kept.bytes).digest('hex') === sha512;
 }
 
 /** The address of a content whose bytes lie here. */

@@ -53,10 +53,11 @@ export async function publish(db: Db, publication: Publication): Promise<Publish
   if (refused) return refused;
   // Decided by the bucket as it is at this moment, and not by what the request saw of it.
   const versionId = publication.object && bucket?.versioning === 'enabled' ? publication.object.versionId : null;
+  // Before the bytes are adopted: those of a publication that comes to nothing are removed.
+  if (target.gift && (await findActive(db, target))) return 'taken';
   const bytes = await findSource(db, publication);
   if (!bytes) return 'no_blob';
 
-  if (target.gift && (await findActive(db, target))) return 'taken';
   const active = await findTarget(db, publication);
   if (source.kind !== 'upload') await demandQuota(db, target.namespace, bytes.size - (await freedBy(db, publication, versionId)));
   const newest = active && (await newestVersion(db, active.uuid));
@@ -72,7 +73,7 @@ export async function publish(db: Db, publication: Publication): Promise<Publish
   if (source.kind === 'upload') await endUpload(db, source.upload, at, outcome);
   const ended = multipart ? await endMultipart(db, multipart.id, multipart.outcome[versionId === null ? 'plain' : 'versioned'], at) : [];
   await recordEvents(db, eventsOf(publication, outcome, { added, healed: bytes.healed }));
-  return { artifact, index, blob, versionId, added, address: bytes.address, replaced: bytes.replaced, ended };
+  return { artifact, index, blob, versionId, added, address: bytes.address, replaced: bytes.replaced, healed: bytes.healed, ended };
 }
 
 /** What the first run answered, with the artifact as it stands; undefined when even its memory is gone. */
@@ -86,7 +87,7 @@ async function recorded(db: Db, { artifact: uuid, index, blob }: NonNullable<Upl
     .where('uuid', '=', blob)
     .executeTakeFirst();
   const object = await db.selectFrom('objects').select('version_id').where('artifact', '=', uuid).where('idx', '=', index).executeTakeFirst();
-  return { artifact, index, blob, versionId: object?.version_id ?? null, added: false, address: lies?.address ?? '', replaced: null, ended: [] };
+  return { artifact, index, blob, versionId: object?.version_id ?? null, added: false, address: lies?.address ?? '', replaced: null, healed: false, ended: [] };
 }
 
 /** The bytes to publish: those offered, or those of a blob; undefined when that blob cannot be had. */
@@ -99,7 +100,7 @@ async function findSource(db: Db, { source, at }: Publication): Promise<Source |
     const { sha512, bytes } = source;
     const size = bytes.byteLength;
     const adopted = await adoptContent(db, { sha512, size, address: smallAddress(sha512), state: 'good', createdAt: at, scrubbedAt: null });
-    await keepSmall(db, sha512, adopted.address, bytes);
+    await keepSmall(db, sha512, bytes);
     return { sha512, size, ...adopted, blob: null };
   }
   const blob = await db.selectFrom('blobs').selectAll().where('uuid', '=', source.blob).executeTakeFirst();

@@ -1,8 +1,9 @@
-import { open, opendir, rename, stat, statfs } from 'node:fs/promises';
+import { open, opendir, readdir, rename, stat, statfs } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import type { BlobReader, ByteStore, StageManner, StageWriter } from '../../core/engine.ts';
 import { Refusal } from '../../core/refusal.ts';
 import type { Algorithm, Digest } from '../../kit/digest.ts';
+import { checkedReader } from './checked-reader.ts';
 import { asRefusal, codeOf, type Disk } from './disk.ts';
 import type { Hasher } from './hasher.ts';
 import { addressFor, blobPath, fanPath, fans, isAddress, isStageName, otherAddress, stagePath, type Layout } from './layout.ts';
@@ -28,6 +29,7 @@ export class FolderBytes implements ByteStore {
   readonly #files: StageFiles;
   readonly #crowd = new Set<string>();
   readonly #joined = new Joined();
+  readonly #readers = new Readers();
   readonly #paced: boolean;
 
   constructor(layout: Layout, parts: { disk: Disk; hasher: Hasher; scanner: Scanner; paced: boolean }) {
@@ -142,7 +144,17 @@ export class FolderBytes implements ByteStore {
   }
 
   async read(address: string): Promise<BlobReader> {
-    return openReader(blobPath(this.#layout, address));
+    const path = blobPath(this.#layout, address);
+    this.#readers.came(path);
+    const gone = async (): Promise<void> => {
+      if (this.#readers.left(path)) await removeAt(path);
+    };
+    try {
+      return checkedReader(await openReader(path), this.#hasher, gone);
+    } catch (error) {
+      await gone();
+      throw error;
+    }
   }
 
   async stat(address: string): Promise<number | undefined> {
@@ -154,15 +166,47 @@ export class FolderBytes implements ByteStore {
   }
 
   async remove(address: string): Promise<void> {
-    await removeAt(blobPath(this.#layout, address));
+    const path = blobPath(this.#layout, address);
+    // A file stays readable for those who have it open; a folder is read piece by piece.
+    if (this.#readers.read(path) && (await piecesAt(path)) && this.#readers.removeLater(path)) return;
+    await removeAt(path);
   }
 
   async quarantine(address: string): Promise<void> {
     const from = blobPath(this.#layout, address);
+    if (this.#readers.goes(from)) return;
     try {
       await rename(from, join(this.#layout.quarantine, `${basename(from)}.${Date.now()}`));
     } catch (error) {
       if (codeOf(error) !== 'ENOENT') throw asRefusal(error);
+    }
+  }
+
+  async restore({ address, sha512, size }: { address: string; sha512: string; size: number }): Promise<boolean> {
+    const place = blobPath(this.#layout, address);
+    for (const name of (await readdir(this.#layout.quarantine)).filter((one) => one.startsWith(`${sha512}.`)).sort().reverse()) {
+      const path = join(this.#layout.quarantine, name);
+      if ((await sizeAt(path)) !== size) continue;
+      const [digest] = await this.#scanner.digests(path, ['sha512']);
+      if (digest!.hex !== sha512) continue;
+      // What is at the place now is not these bytes, or nobody would ask.
+      await this.quarantine(address);
+      await rename(path, place);
+      await this.#disk.syncFolder(fanPath(this.#layout, address));
+      await this.#disk.syncFolder(this.#layout.quarantine);
+      return true;
+    }
+    return false;
+  }
+
+  async fingerprint(address: string): Promise<string | undefined> {
+    const path = blobPath(this.#layout, address);
+    try {
+      const pieces = await piecesAt(path);
+      const prints = await Promise.all([path, ...(pieces ?? []).map((piece) => piece.path)].map(printOf));
+      return prints.includes(undefined) ? undefined : prints.join(' ');
+    } catch {
+      return undefined;
     }
   }
 
@@ -196,6 +240,16 @@ export class FolderBytes implements ByteStore {
       if (facts && size !== undefined) yield { kind, name: entry.name, size, modifiedAt: Math.max(facts.mtimeMs, facts.ctimeMs) };
     }
   }
+}
+
+/** Nanoseconds within which a file may change twice and show the same time. */
+const timeGrain = 1_000_000_000n;
+
+/** What a file's inode says of its changes; undefined where one may have happened since that shows no other time. */
+async function printOf(path: string): Promise<string | undefined> {
+  const { ino, size, mtimeNs, ctimeNs } = await stat(path, { bigint: true });
+  if (BigInt(Date.now()) * 1_000_000n - ctimeNs < timeGrain) return undefined;
+  return `${ino} ${size} ${mtimeNs} ${ctimeNs}`;
 }
 
 /** Nothing is written behind what was joined. */
@@ -243,5 +297,42 @@ class Joined {
 
   forget(stage: string): void {
     this.#parts.delete(stage);
+  }
+}
+
+/** Blobs that are being read, by their paths. */
+class Readers {
+  readonly #open = new Map<string, { count: number; goes: boolean }>();
+
+  came(path: string): void {
+    const open = this.#open.get(path) ?? { count: 0, goes: false };
+    open.count += 1;
+    this.#open.set(path, open);
+  }
+
+  /** Whether the last reader has left and the blob is to be removed. */
+  left(path: string): boolean {
+    const open = this.#open.get(path);
+    if (!open) return false;
+    open.count -= 1;
+    if (open.count > 0) return false;
+    this.#open.delete(path);
+    return open.goes;
+  }
+
+  read(path: string): boolean {
+    return this.#open.has(path);
+  }
+
+  /** Has the last reader remove the blob; false when none is left. */
+  removeLater(path: string): boolean {
+    const open = this.#open.get(path);
+    if (open) open.goes = true;
+    return open !== undefined;
+  }
+
+  /** Whether the blob is to be removed by its last reader. */
+  goes(path: string): boolean {
+    return this.#open.get(path)?.goes ?? false;
   }
 }

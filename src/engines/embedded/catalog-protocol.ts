@@ -24,7 +24,7 @@ export const methods: { readonly [Noun in keyof Catalog]: Readonly<Record<keyof 
     remove: 'write', removeVersion: 'write', setMaxVersions: 'write', setShared: 'write', forget: 'write',
   },
   blobs: { get: 'read', seen: 'read', withDigest: 'read', list: 'read', many: 'read', addDigest: 'write', used: 'write', sweep: 'write' },
-  contents: { get: 'read', bytes: 'read', toScrub: 'read', list: 'read', mark: 'write', known: 'read', totals: 'read' },
+  contents: { get: 'read', bytes: 'read', toScrub: 'read', list: 'read', mark: 'write', named: 'read', known: 'read', totals: 'read' },
   buckets: {
     create: 'write', get: 'read', list: 'read', change: 'write', remove: 'write', usage: 'read', object: 'read', objects: 'read', versions: 'read',
     describe: 'write', hold: 'write', retain: 'write', retire: 'write', removeVersion: 'write',

@@ -76,6 +76,9 @@ export class Disk {
       await shared.run();
     } catch (error) {
       throw asRefusal(error);
+    } finally {
+      // Every joined blob has a folder of its own: those that nobody syncs are forgotten.
+      if (shared.idle && this.#folders.get(path) === shared) this.#folders.delete(path);
     }
   }
 
@@ -120,6 +123,17 @@ export function asRefusal(error: unknown): unknown {
     default:
       return error;
   }
+}
+
+/**
+ * Why bytes could not be read. Only a path with nothing at it is a loss; whatever else the system says (no descriptors left, no memory, no
+ * permission, a sector that fails) tells nothing of the bytes, and may be over soon.
+ */
+export function asReadRefusal(error: unknown): unknown {
+  const code = codeOf(error);
+  if (code === undefined || error instanceof Refusal) return error;
+  if (code === 'ENOENT') return new Refusal('lost', 'the bytes are gone from the disk', {}, error);
+  return new Refusal('unavailable', 'the bytes cannot be read from the disk now', {}, error);
 }
 
 /** The operating system's name for what went wrong: `ENOENT`. */

@@ -1,4 +1,6 @@
-/** What the event loop and a hash worker say to each other. Messages about one stage are obeyed in order. */
+/** What the event loop and a hash worker say to each other. Messages about one stage, or one check, are obeyed in order. */
+import type { CheckAlgorithm } from '../../core/engine.ts';
+import type { Digest } from '../../kit/digest.ts';
 
 export const slotSize = 1024 * 1024;
 
@@ -19,10 +21,18 @@ export type ToWorker =
   /** The stage was cut to `size`. */
   | { readonly kind: 'cut'; readonly stage: string; readonly size: number }
   | { readonly kind: 'digest'; readonly stage: string; readonly path: string; readonly size: number; readonly ticket: number }
-  | { readonly kind: 'forget'; readonly stage: string };
+  | { readonly kind: 'forget'; readonly stage: string }
+  /** Begins a check: blocks of a blob that is sent, hashed in their order. */
+  | { readonly kind: 'check'; readonly check: number; readonly algorithms: readonly CheckAlgorithm[] }
+  /** The memory of the block is handed over, and comes back. */
+  | { readonly kind: 'block'; readonly check: number; readonly ticket: number; readonly bytes: Uint8Array<ArrayBuffer> }
+  | { readonly kind: 'sum'; readonly check: number; readonly ticket: number }
+  | { readonly kind: 'checked'; readonly check: number };
 
 export type FromWorker =
   /** The slot may be filled again, as far as hashing goes. */
   | { readonly kind: 'free'; readonly slot: number }
   | { readonly kind: 'digest'; readonly ticket: number; readonly hex: string }
+  | { readonly kind: 'block'; readonly ticket: number; readonly bytes: Uint8Array<ArrayBuffer> }
+  | { readonly kind: 'sum'; readonly ticket: number; readonly digests: readonly Digest[] }
   | { readonly kind: 'failed'; readonly ticket: number; readonly message: string };

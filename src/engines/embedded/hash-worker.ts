@@ -7,6 +7,8 @@ import { readlinkSync } from 'node:fs';
 import { setPriority } from 'node:os';
 import { basename } from 'node:path';
 import { parentPort, workerData } from 'node:worker_threads';
+import { crc32 } from 'node:zlib';
+import type { CheckAlgorithm } from '../../core/engine.ts';
 import { slotSize, type FromWorker, type ToWorker, type WorkerSetup } from './hash-protocol.ts';
 import { RunFile } from './run-file.ts';
 
@@ -54,6 +56,8 @@ const { slots, gentle } = workerData as WorkerSetup;
 const memory = Buffer.from(slots);
 const block = Buffer.allocUnsafeSlow(slotSize);
 const stages = new Map<string, Running>();
+/** Running digests of blobs that are being sent. */
+const checks = new Map<number, readonly { readonly algorithm: CheckAlgorithm; readonly hash: CheckHash }[]>();
 const port = parentPort!;
 
 if (gentle) goBehind();
@@ -88,9 +92,37 @@ port.on('message', (message: ToWorker) => {
     case 'forget': {
       const running = stages.get(message.stage);
       if (running) fail(message.stage, running, new Error('the stage was dropped'));
+      return;
     }
+    case 'check':
+      return void checks.set(message.check, message.algorithms.map((algorithm) => ({ algorithm, hash: newCheckHash(algorithm) })));
+    case 'block': {
+      const { check, ticket, bytes } = message;
+      for (const { hash } of checks.get(check) ?? []) hash.update(bytes);
+      return port.postMessage({ kind: 'block', ticket, bytes } satisfies FromWorker, [bytes.buffer]);
+    }
+    case 'sum': {
+      const digests = (checks.get(message.check) ?? []).map(({ algorithm, hash }) => ({ algorithm, hex: hash.digest() }));
+      return say({ kind: 'sum', ticket: message.ticket, digests });
+    }
+    case 'checked':
+      checks.delete(message.check);
   }
 });
+
+interface CheckHash {
+  update(bytes: Uint8Array): unknown;
+  digest(): string;
+}
+
+function newCheckHash(algorithm: CheckAlgorithm): CheckHash {
+  if (algorithm === 'sha512') {
+    const hash = createHash('sha512');
+    return { update: (bytes) => hash.update(bytes), digest: () => hash.digest('hex') };
+  }
+  let crc = 0;
+  return { update: (bytes) => (crc = crc32(bytes, crc)), digest: () => crc.toString(16).padStart(8, '0') };
+}
 
 /** Lets other threads go first. Only Linux has priorities of threads; elsewhere this one competes as an equal. */
 function goBehind(): void {

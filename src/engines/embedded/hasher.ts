@@ -1,7 +1,9 @@
 import { createHash } from 'node:crypto';
 import { availableParallelism } from 'node:os';
 import { Worker } from 'node:worker_threads';
+import type { CheckAlgorithm } from '../../core/engine.ts';
 import { Refusal } from '../../core/refusal.ts';
+import type { Digest } from '../../kit/digest.ts';
 import type { FromWorker, ToWorker, WorkerSetup } from './hash-protocol.ts';
 import { openReader } from './reader.ts';
 import { Slots, type Slot } from './slots.ts';
@@ -25,11 +27,20 @@ const startWorker = (setup: WorkerSetup): Worker => new Worker(workerUrl(import.
 class ThreadDied extends Error {}
 
 interface Pending {
-  readonly resolve: (hex: string) => void;
+  readonly resolve: (answer: FromWorker) => void;
   readonly reject: (error: unknown) => void;
 }
 
-/** sha512 of stages, computed in threads along with the appends. */
+/** Digests of a blob that are computed in a thread while its blocks are sent. */
+export interface Check {
+  /** Hashes a block, whose memory is handed over meanwhile; answers it in memory of the same size. */
+  block(bytes: Buffer<ArrayBuffer>): Promise<Buffer>;
+  sum(): Promise<readonly Digest[]>;
+  /** Must be called at the end, whatever happened. */
+  close(): void;
+}
+
+/** sha512 of stages, computed in threads along with the appends; and digests of blobs, computed along with their downloads. */
 export class Hasher {
   readonly slots = new Slots();
   readonly #threads = new Set<Thread>();
@@ -94,6 +105,11 @@ export class Hasher {
     }
   }
 
+  /** Begins a check, in the thread that has the least to do. */
+  check(algorithms: readonly CheckAlgorithm[]): Check {
+    return this.#idlest().check(algorithms);
+  }
+
   async close(): Promise<void> {
     await Promise.all([...this.#threads].map((thread) => thread.close()));
   }
@@ -102,8 +118,7 @@ export class Hasher {
   #thread(stage: string): Thread {
     const known = this.#threadOf.get(stage);
     if (known) return known;
-    if (this.#threads.size < this.#width) this.#threads.add(this.#start());
-    const idlest = [...this.#threads].reduce((best, one) => (one.stages < best.stages ? one : best));
+    const idlest = this.#idlest();
     idlest.stages += 1;
     this.#threadOf.set(stage, idlest);
     return idlest;
@@ -112,6 +127,11 @@ export class Hasher {
   #start(): Thread {
     const { gentle, start = startWorker } = this.#options;
     return new Thread(start({ slots: this.slots.memory, gentle }), (broken, error) => this.#replace(broken, error));
+  }
+
+  #idlest(): Thread {
+    if (this.#threads.size < this.#width) this.#threads.add(this.#start());
+    return [...this.#threads].reduce((best, one) => (one.stages + one.checks < best.stages + best.checks ? one : best));
   }
 
   /** What a thread knew is computed anew by the next one, from the files. */
@@ -125,6 +145,8 @@ export class Hasher {
 class Thread {
   /** Stages assigned to it. */
   stages = 0;
+  /** Checks under way in it. */
+  checks = 0;
   readonly #onBroken: (thread: Thread, error: Error) => void;
   readonly #worker: Worker;
   readonly #pending = new Map<number, Pending>();
@@ -150,19 +172,46 @@ class Thread {
     this.tell(message);
   }
 
-  digest(stage: string, path: string, size: number): Promise<string> {
-    if (this.#fault) return Promise.reject(this.#fault);
-    const ticket = ++this.#tickets;
-    return new Promise((resolve, reject) => {
-      this.#pending.set(ticket, { resolve, reject });
-      this.tell({ kind: 'digest', stage, path, size, ticket });
-    });
+  async digest(stage: string, path: string, size: number): Promise<string> {
+    const answer = await this.#ask((ticket) => this.tell({ kind: 'digest', stage, path, size, ticket }));
+    return answer.kind === 'digest' ? answer.hex : wrong(answer);
+  }
+
+  check(algorithms: readonly CheckAlgorithm[]): Check {
+    const check = ++this.#tickets;
+    this.checks += 1;
+    this.tell({ kind: 'check', check, algorithms });
+    return {
+      block: async (bytes) => {
+        const answer = await this.#ask((ticket) => this.#worker.postMessage({ kind: 'block', check, ticket, bytes } satisfies ToWorker, [bytes.buffer]))
+          .catch(diedOver);
+        if (answer.kind !== 'block') return wrong(answer);
+        return Buffer.from(answer.bytes.buffer, answer.bytes.byteOffset, answer.bytes.byteLength);
+      },
+      sum: async () => {
+        const answer = await this.#ask((ticket) => this.tell({ kind: 'sum', check, ticket })).catch(diedOver);
+        return answer.kind === 'sum' ? answer.digests : wrong(answer);
+      },
+      close: () => {
+        this.checks -= 1;
+        this.tell({ kind: 'checked', check });
+      },
+    };
   }
 
   async close(): Promise<void> {
     this.#worker.removeAllListeners('exit');
     this.#break(new Error('the hash threads are closed'), false);
     await this.#worker.terminate();
+  }
+
+  #ask(send: (ticket: number) => void): Promise<FromWorker> {
+    if (this.#fault) return Promise.reject(this.#fault);
+    const ticket = ++this.#tickets;
+    return new Promise((resolve, reject) => {
+      this.#pending.set(ticket, { resolve, reject });
+      send(ticket);
+    });
   }
 
   #hear(message: FromWorker): void {
@@ -173,7 +222,7 @@ class Thread {
     }
     const pending = this.#pending.get(message.ticket);
     this.#pending.delete(message.ticket);
-    if (message.kind === 'digest') return pending?.resolve(message.hex);
+    if (message.kind !== 'failed') return pending?.resolve(message);
     pending?.reject(new Refusal('lost', 'the bytes of the upload could not be read back', {}, message));
   }
 
@@ -187,4 +236,13 @@ class Thread {
     this.#hashing.clear();
     this.#pending.clear();
   }
+}
+
+/** A download cannot be hashed from its middle on. */
+function diedOver(error: unknown): never {
+  throw new Refusal('unavailable', 'the thread that hashes died; try again', {}, error);
+}
+
+function wrong(answer: FromWorker): never {
+  throw new TypeError(`the hash thread answers with ${answer.kind}`);
 }

@@ -1,9 +1,16 @@
 import { read } from 'node:fs';
 import { open, type FileHandle } from 'node:fs/promises';
-import type { BlobReader } from '../../core/engine.ts';
 import { Refusal } from '../../core/refusal.ts';
-import { asRefusal, codeOf } from './disk.ts';
+import { asReadRefusal } from './disk.ts';
 import { endOf, piecesAt, type Piece } from './pieces.ts';
+
+/** Reads what lies at a path, unchecked. */
+export interface RawReader {
+  readonly size: number;
+  /** Each block has memory of its own. */
+  read(from: number, to: number): AsyncIterable<Buffer<ArrayBuffer>>;
+  close(): Promise<void>;
+}
 
 /** Bytes read at once: large enough to cost few trips to the thread pool, small enough that many readers fit in memory. */
 const block = 512 * 1024;
@@ -13,12 +20,16 @@ const block = 512 * 1024;
  *
  * @throws Refusal `lost` when nothing does.
  */
-export async function openReader(path: string): Promise<BlobReader> {
-  return (await FileReader.open(path)) ?? new PiecesReader((await piecesAt(path)) ?? []);
+export async function openReader(path: string): Promise<RawReader> {
+  const file = await FileReader.open(path);
+  if (file) return file;
+  const pieces = await piecesAt(path);
+  if (pieces) return new PiecesReader(pieces);
+  throw new Refusal('lost', 'the bytes are gone from the disk');
 }
 
 /** Reads pieces as one, each open only while it is read. */
-class PiecesReader implements BlobReader {
+class PiecesReader implements RawReader {
   readonly size: number;
   readonly #pieces: readonly Piece[];
 
@@ -27,7 +38,7 @@ class PiecesReader implements BlobReader {
     this.#pieces = pieces;
   }
 
-  async *read(from: number, to: number): AsyncIterable<Uint8Array> {
+  async *read(from: number, to: number): AsyncIterable<Buffer<ArrayBuffer>> {
     for (const piece of this.#pieces) {
       const begin = Math.max(from, piece.from);
       const end = Math.min(to, piece.from + piece.size);
@@ -48,23 +59,24 @@ class PiecesReader implements BlobReader {
 }
 
 /** Reads a file by ranges, one block ahead of whoever takes the bytes. */
-class FileReader implements BlobReader {
+class FileReader implements RawReader {
   readonly size: number;
   readonly #file: FileHandle;
   /** The reads under way: the file must not be closed, and its number given to another, beneath them. */
-  readonly #underWay = new Set<Promise<Buffer>>();
+  readonly #underWay = new Set<Promise<Buffer<ArrayBuffer>>>();
 
   /** Undefined where a folder lies. */
   static async open(path: string): Promise<FileReader | undefined> {
+    let file: FileHandle | undefined;
     try {
-      const file = await open(path, 'r');
+      file = await open(path, 'r');
       const facts = await file.stat();
       if (!facts.isDirectory()) return new FileReader(file, facts.size);
       await file.close();
       return undefined;
     } catch (error) {
-      if (codeOf(error) === 'ENOENT') throw new Refusal('lost', 'the bytes are gone from the disk', {}, error);
-      throw asRefusal(error);
+      await file?.close().catch(() => undefined);
+      throw asReadRefusal(error);
     }
   }
 
@@ -73,7 +85,7 @@ class FileReader implements BlobReader {
     this.size = size;
   }
 
-  async *read(from: number, to: number): AsyncIterable<Uint8Array> {
+  async *read(from: number, to: number): AsyncIterable<Buffer<ArrayBuffer>> {
     let position = from;
     let ahead = position < to ? this.#block(position, to) : undefined;
     while (ahead) {
@@ -91,11 +103,11 @@ class FileReader implements BlobReader {
     await this.#file.close();
   }
 
-  #block(position: number, to: number): Promise<Buffer> {
+  #block(position: number, to: number): Promise<Buffer<ArrayBuffer>> {
     const buffer = Buffer.allocUnsafeSlow(Math.min(block, to - position));
-    const reading = new Promise<Buffer>((resolve, reject) => {
+    const reading = new Promise<Buffer<ArrayBuffer>>((resolve, reject) => {
       read(this.#file.fd, buffer, 0, buffer.length, position, (error, got) => {
-        if (error) reject(error);
+        if (error) reject(asReadRefusal(error) as Error);
         else if (got === 0) reject(new Refusal('lost', `the bytes end at ${position}, before ${to}`));
         else resolve(got === buffer.length ? buffer : buffer.subarray(0, got));
       });

@@ -14,14 +14,18 @@ export interface ScanRequest {
   readonly stop: Int32Array;
 }
 
-export type ScanAnswer = { readonly digests: Digest[] } | { readonly failure: string };
+export type ScanAnswer = { readonly digests: Digest[] } | { readonly failure: string; readonly code: string | undefined };
 
 const block = Buffer.allocUnsafeSlow(1024 * 1024);
 
 parentPort!.on('message', (request: ScanRequest) => {
   scan(request).then(
     (digests) => parentPort!.postMessage({ digests } satisfies ScanAnswer),
-    (error: unknown) => parentPort!.postMessage({ failure: error instanceof Error ? error.message : String(error) } satisfies ScanAnswer),
+    (error: unknown) => {
+      const failure = error instanceof Error ? error.message : String(error);
+      const code = error instanceof Error && 'code' in error ? String(error.code) : undefined;
+      parentPort!.postMessage({ failure, code } satisfies ScanAnswer);
+    },
   );
 });
 

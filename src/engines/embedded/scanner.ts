@@ -1,28 +1,47 @@
 import { Worker } from 'node:worker_threads';
 import type { Algorithm, Digest } from '../../kit/digest.ts';
-import { Gate } from '../../kit/gate.ts';
 import { Refusal } from '../../core/refusal.ts';
+import { Gate } from '../../kit/gate.ts';
+import { asReadRefusal } from './disk.ts';
 import type { ScanAnswer, ScanRequest } from './scan-worker.ts';
 import { workerUrl } from '../../kit/worker-url.ts';
 
-/** Reads sealed bytes again for digests that somebody asked for, in a thread that starts with the first request. */
+/** Reads sealed bytes again for digests that somebody asked for. Scans at a bounded rate keep no other waiting. */
 export class Scanner {
+  readonly #prompt: Lane;
+  readonly #paced: Lane;
+
+  /** @param onRestart told when a thread died; the next scan starts another. */
+  constructor(onRestart?: (error: unknown) => void, startWorker = () => new Worker(workerUrl(import.meta.url, './scan-worker'))) {
+    this.#prompt = new Lane(onRestart, startWorker);
+    this.#paced = new Lane(onRestart, startWorker);
+  }
+
+  /** @throws Refusal `lost` when nothing is there, `unavailable` when it cannot be read; the signal's reason when it was aborted. */
+  digests(path: string, algorithms: readonly Algorithm[], rate?: number, signal?: AbortSignal): Promise<Digest[]> {
+    return (rate === undefined ? this.#prompt : this.#paced).digests(path, algorithms, rate, signal);
+  }
+
+  async close(): Promise<void> {
+    await Promise.all([this.#prompt.close(), this.#paced.close()]);
+  }
+}
+
+/** A thread that starts with the first request. */
+class Lane {
   #worker: Worker | undefined;
   #closed = false;
   #waiting: { readonly resolve: (answer: ScanAnswer) => void; readonly reject: (error: Error) => void } | undefined;
   /** Scans take turns: the disk is there for people first. */
   readonly #turns = new Gate(1);
   readonly #onRestart: ((error: unknown) => void) | undefined;
-
   readonly #startWorker: () => Worker;
 
-  /** @param onRestart told when the thread died; the next scan starts another. */
-  constructor(onRestart?: (error: unknown) => void, startWorker = () => new Worker(workerUrl(import.meta.url, './scan-worker'))) {
+  constructor(onRestart: ((error: unknown) => void) | undefined, startWorker: () => Worker) {
     this.#onRestart = onRestart;
     this.#startWorker = startWorker;
   }
 
-  /** @throws Refusal `lost` when the bytes cannot be read; the signal's reason when it was aborted. */
   digests(path: string, algorithms: readonly Algorithm[], rate?: number, signal?: AbortSignal): Promise<Digest[]> {
     return this.#turns.through(async () => {
       signal?.throwIfAborted();
@@ -32,7 +51,7 @@ export class Scanner {
       try {
         const answer = await this.#askTwice({ path, algorithms, rate: rate ?? 0, stop });
         signal?.throwIfAborted();
-        if ('failure' in answer) throw new Refusal('lost', 'the bytes could not be read from the disk', {}, new Error(answer.failure));
+        if ('failure' in answer) throw asReadRefusal(Object.assign(new Error(answer.failure), { code: answer.code ?? 'UNKNOWN' }));
         return answer.digests;
       } finally {
         signal?.removeEventListener('abort', halt);

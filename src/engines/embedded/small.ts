@@ -1,4 +1,4 @@
-import type { BlobReader, ByteStore, ContentFacts } from '../../core/engine.ts';
+import type { BlobReader, ByteStore, CheckAlgorithm, ContentFacts } from '../../core/engine.ts';
 import { Refusal } from '../../core/refusal.ts';
 import type { Algorithm, Digest } from '../../kit/digest.ts';
 import { newHash } from '../../kit/hashing.ts';
@@ -48,6 +48,8 @@ export function withSmall(rest: ByteStore, find: Find): ByteStore {
     quarantine: async (address) => {
       if (inCatalog(address) === undefined) await rest.quarantine(address);
     },
+    restore: async (content) => (inCatalog(content.address) === undefined ? rest.restore(content) : false),
+    fingerprint: async (address) => (inCatalog(address) === undefined ? rest.fingerprint(address) : undefined),
   };
 }
 
@@ -73,6 +75,11 @@ class MemoryReader implements BlobReader {
   async *read(from: number, to: number): AsyncIterable<Uint8Array> {
     if (to > this.size) throw new Refusal('lost', `the bytes end at ${this.size}, before ${to}`);
     if (from < to) yield this.#bytes.subarray(from, to);
+  }
+
+  async *whole(algorithms: readonly CheckAlgorithm[], judge: (digests: readonly Digest[]) => Promise<void>): AsyncIterable<Uint8Array> {
+    await judge(await digestsOf(this.#bytes, algorithms));
+    if (this.size > 0) yield this.#bytes;
   }
 
   async close(): Promise<void> {

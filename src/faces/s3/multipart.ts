@@ -105,7 +105,7 @@ export async function uploadPartCopy(call: Call): Promise<void> {
   refuseChecksums((header) => headerOf(call, header));
   const { blob, object } = await sourceOf(call);
   const { from, to } = rangeOf(headerOf(call, 'x-amz-copy-source-range'), blob.size);
-  const reader = await call.core.objects.open(blob);
+  const reader = await call.core.objects.openForCopy(blob);
   try {
     let checksums: Checksums = {};
     const { etag } = await call.core.parts.put(as, multipart, number, wholeBody(reader.read(from, to), to - from), {

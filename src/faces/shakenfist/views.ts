@@ -83,10 +83,12 @@ export class Views {
   }
 
   #blobView(blob: Blob): View {
+    // Kept for downloads alone.
+    const { crc32: _, ...digests } = blob.digests;
     return {
       uuid: blob.uuid, state: blob.contentState === 'good' ? 'created' : 'error', version: 6, namespace: blob.namespace, size: blob.size,
       modified: seconds(blob.createdAt), fetched_at: seconds(blob.createdAt), depends_on: null, transcodes: {}, locations: [this.#node],
-      reference_count: blob.references, sha512: blob.sha512, checksums: { ...blob.digests, sha512: blob.sha512 },
+      reference_count: blob.references, sha512: blob.sha512, checksums: { ...digests, sha512: blob.sha512 },
       last_used: blob.usedAt === null ? null : seconds(blob.usedAt), 'mime-type': blob.mediaType,
     };
   }

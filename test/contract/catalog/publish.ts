@@ -83,7 +83,10 @@ export function publishContract(scene: () => Scene): void {
       const ids = await Promise.all(Array.from({ length: 12 }, () => scene().upload('alpha', 4)));
       const all = (await Promise.all(ids.map((id) => scene().publishUpload('alpha', 'a', id, contentOf('race'))))).map(done);
       expect(all.filter(({ added }) => added)).toHaveLength(1);
-      expect(new Set(all.map(({ address }) => address)).size).toBe(1);
+      // Each takes the place of the one before, and says which that was.
+      const { address: last } = (await contents().get(sha512Of('race')))!;
+      const gone = all.flatMap(({ replaced }) => replaced ?? []);
+      expect([...gone, last].sort()).toEqual(all.map(({ address }) => address).sort());
       expect(await contents().totals()).toMatchObject({ contents: 1, blobs: 1, artifacts: 1, versions: 1, openUploads: 0 });
     });
 
@@ -101,7 +104,7 @@ export function publishContract(scene: () => Scene): void {
       const one = await scene().version('alpha', 'n', 'same');
       const two = await scene().version('beta', 'n', 'same');
       expect(two.blob).not.toBe(one.blob);
-      expect(two.address).toBe(one.address);
+      expect(two).toMatchObject({ replaced: one.address, healed: false });
       expect((await scene().version('alpha', 'other name', 'same')).blob).toBe(one.blob);
       expect(await contents().totals()).toMatchObject({ contents: 1, bytes: 4, blobs: 2, versions: 3, namedBytes: 12 });
     });
@@ -139,8 +142,7 @@ export function publishContract(scene: () => Scene): void {
       expect(await blobs().get(first.blob)).toMatchObject({ sha512: sha512Of('small'), size: 5, mediaType: 'text/plain' });
       expect(await contents().get(sha512Of('small'))).toMatchObject({ size: 5, address: first.address, state: 'good' });
       expect(done(await scene().publishBytes('alpha', 'n', 'small'))).toMatchObject({ added: false, index: 1, address: first.address });
-      // The same bytes as an upload are these.
-      expect(await scene().version('beta', 'n', 'small')).toMatchObject({ added: true, address: first.address });
+      expect(done(await scene().publishBytes('beta', 'n', 'small'))).toMatchObject({ added: true, address: first.address, replaced: null });
       expect(done(await scene().publishBytes('alpha', 'empty', ''))).toMatchObject({ added: true });
       expect((await contents().bytes(sha512Of('')))?.byteLength).toBe(0);
       for (const { uuid, namespace } of [...(await artifacts().named('alpha', 'n')), ...(await artifacts().named('beta', 'n'))]) {
@@ -151,18 +153,43 @@ export function publishContract(scene: () => Scene): void {
       }
     });
 
-    test('leaves small bytes where they lie already, unless they are bad', async () => {
+    test('takes the bytes that came last, wherever they lie, and says where the others were', async () => {
+      const sha512 = sha512Of('moved');
       const { address } = await scene().version('alpha', 'n', 'moved');
-      expect(done(await scene().publishBytes('alpha', 'm', 'moved')).address).toBe(address);
-      expect(await contents().bytes(sha512Of('moved'))).toBeUndefined();
-      await contents().mark(sha512Of('moved'), address, 'rotten', 12, null);
-      const healed = done(await scene().publishBytes('alpha', 'o', 'moved'));
-      expect(healed).toMatchObject({ replaced: address });
-      expect(healed.address).not.toBe(address);
-      expect(Buffer.from((await contents().bytes(sha512Of('moved')))!).toString()).toBe('moved');
-      await contents().mark(sha512Of('moved'), healed.address, 'rotten', 13, null);
-      expect(done(await scene().publishBytes('alpha', 'p', 'moved'))).toMatchObject({ address: healed.address, replaced: null });
-      expect((await contents().get(sha512Of('moved')))?.state).toBe('good');
+      const here = done(await scene().publishBytes('alpha', 'm', 'moved'));
+      expect(here).toMatchObject({ replaced: address, healed: false });
+      expect(Buffer.from((await contents().bytes(sha512))!).toString()).toBe('moved');
+      const there = await scene().version('alpha', 'o', 'moved');
+      expect(there).toMatchObject({ replaced: here.address, healed: false });
+      expect(await contents().bytes(sha512)).toBeUndefined();
+      await contents().mark(sha512, there.address, 'rotten', 12, null);
+      expect(done(await scene().publishBytes('alpha', 'p', 'moved'))).toMatchObject({ address: here.address, replaced: there.address, healed: true });
+      expect((await contents().get(sha512))?.state).toBe('good');
+    });
+
+    test('small bytes that are the right ones are not marked as rotten', async () => {
+      const { address } = done(await scene().publishBytes('alpha', 'n', 'well'));
+      expect(await contents().mark(sha512Of('well'), address, 'rotten', 12, eventOf('blob', 'well'))).toBe(false);
+      expect((await contents().get(sha512Of('well')))?.state).toBe('good');
+      expect(await journal().events('blob', 'well', { limit: 9 })).toEqual([]);
+    });
+
+    test('a content is named by the versions that stand on it', async () => {
+      const { artifact } = await scene().version('alpha', 'n', 'named');
+      const { artifact: other } = await scene().version('beta', 'm', 'named');
+      const named = await contents().named(sha512Of('named'), 10);
+      expect(named).toHaveLength(2);
+      expect(named).toEqual(expect.arrayContaining([
+        { namespace: 'alpha', artifact: artifact.uuid, name: 'n', index: 1 }, { namespace: 'beta', artifact: other.uuid, name: 'm', index: 1 },
+      ]));
+      expect(await contents().named(sha512Of('named'), 1)).toHaveLength(1);
+    });
+
+    test('what comes to nothing leaves the bytes that are known where they are', async () => {
+      const { address } = await scene().version('alpha', 'n', 'stays');
+      const upload = await scene().upload('beta', 5);
+      expect(await scene().publishUpload('alpha', 'n', upload, contentOf('stays'), { gift: true })).toBe('taken');
+      expect((await contents().get(sha512Of('stays')))?.address).toBe(address);
     });
 
     test('heals bad bytes with the offered ones, and says where the bad ones lie', async () => {
