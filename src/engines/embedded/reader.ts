@@ -107,7 +107,7 @@ class FileReader implements RawReader {
     const buffer = Buffer.allocUnsafeSlow(Math.min(block, to - position));
     const reading = new Promise<Buffer<ArrayBuffer>>((resolve, reject) => {
       read(this.#file.fd, buffer, 0, buffer.length, position, (error, got) => {
-        if (error) reject(asReadRefusal(error) as Error);
+        if (error) reject(asReadRefusal(error));
         else if (got === 0) reject(new Refusal('lost', `the bytes end at ${position}, before ${to}`));
         else resolve(got === buffer.length ? buffer : buffer.subarray(0, got));
       });
