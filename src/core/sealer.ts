@@ -146,7 +146,9 @@ export class Sealer {
     const { bytes } = this.#engine;
     // Whatever took the upload away meanwhile may stand on these very bytes; the sweep will know.
     if (published === 'no_upload') return;
-    if (typeof published === 'string' || published.address !== address) await bytes.remove(address);
+    const refused = typeof published === 'string';
+    const known = refused && (await this.#engine.catalog.contents.known([address])).length > 0;
+    if (!known && (refused || published.address !== address)) await bytes.remove(address);
     if (typeof published === 'string') return;
     await bytes.drop(upload);
     await this.#putAway(published);
