@@ -1,6 +1,6 @@
 /** Every setting in one table: its name, default, form and meaning. All faults are reported at once. */
 import { hostname } from 'node:os';
-import { address, baseAddress, bytes, cron, duration, keyId, nodeName, oneOf, origins, portOrOff, positiveBytes, secret, whole, words, type Setting, type Settings } from './readings.ts';
+import { address, baseAddress, bytes, cron, duration, keyId, networks, nodeName, oneOf, origins, portOrOff, positiveBytes, secret, whole, words, type Setting, type Settings } from './readings.ts';
 import { faultsAmong, releasySettings, type ReleasyConfig } from './releasy-settings.ts';
 
 export type LogLevel = 'silent' | 'fatal' | 'error' | 'warn' | 'info' | 'debug' | 'trace';
@@ -37,6 +37,9 @@ interface ServerConfig {
   /** `*` among them means any. */
   readonly corsOrigins: readonly string[];
   readonly maxConnections: number;
+  readonly trustedProxies: readonly string[];
+  readonly loginFailures: number;
+  readonly loginWindow: number;
   readonly minRate: number;
   readonly rateWindow: number;
   readonly stall: number;
@@ -98,6 +101,16 @@ const settings: Settings<ServerConfig> = {
     sentence: 'Origins whose pages may use the API, with commas between; * for any, off for none. A page still needs a token.',
   },
   maxConnections: { name: 'STOWAGE_MAX_CONNECTIONS', otherwise: '4096', read: whole(1, 1_000_000), sentence: 'Connections taken at once.' },
+  trustedProxies: {
+    name: 'STOWAGE_TRUSTED_PROXIES', otherwise: 'off', read: networks,
+    sentence: 'Addresses and networks of proxies whose X-Forwarded-For says where a request comes from, with commas between.',
+  },
+  loginFailures: {
+    name: 'STOWAGE_LOGIN_FAILURES', otherwise: '20', read: whole(1, 1_000_000),
+    sentence: 'Wrong keys in a window that one address may show for one namespace before it is refused with 429; five times as many for all, '
+      + 'and all addresses ten times as many for one. Of secrets that nobody can guess, ten count as one.',
+  },
+  loginWindow: { name: 'STOWAGE_LOGIN_WINDOW', otherwise: '1m', read: duration(1000), sentence: 'Time over which wrong keys are counted.' },
   minRate: {
     name: 'STOWAGE_MIN_RATE', otherwise: '1KiB', read: bytes,
     sentence: 'Bytes a second that a request body must bring on average, or it is cut; 0 never cuts. A slow honest upload is never cut by a total time.',

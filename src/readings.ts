@@ -1,4 +1,5 @@
 /** What the text of a setting means, or what is wrong with it. */
+import ipaddr from 'ipaddr.js';
 import { validate } from 'node-cron';
 import { parseBytes } from './kit/bytes.ts';
 import { parseDuration } from './kit/durations.ts';
@@ -96,6 +97,14 @@ export function origins(text: string): Reading<readonly string[]> {
   const listed = text.split(',').map((one) => one.trim());
   const lawful = (one: string): boolean => one === '*' || (URL.canParse(one) && new URL(one).origin === one);
   return listed.every(lawful) ? { value: listed } : { fault: 'must be origins like https://ci.example.org, * or off' };
+}
+
+/** Addresses and networks, with commas between; `off` for none. */
+export function networks(text: string): Reading<readonly string[]> {
+  if (text === 'off') return { value: [] };
+  const listed = text.split(',').map((one) => one.trim());
+  const lawful = (one: string): boolean => ipaddr.isValid(one) || ipaddr.isValidCIDR(one);
+  return listed.every(lawful) ? { value: listed } : { fault: 'must be addresses or networks like 10.0.0.0/8, with commas between, or off' };
 }
 
 export function cron(text: string): Reading<string> {

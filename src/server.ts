@@ -5,6 +5,7 @@ import express, { type Express, type Request, type Response } from 'express';
 import { pino, type Logger } from 'pino';
 import { nodeNameOfMachine, type Config } from './config.ts';
 import { openCore, type Core } from './core/index.ts';
+import { derivationsWaiting } from './core/access.ts';
 import { Refusal } from './core/refusal.ts';
 import type { Engine } from './core/engine.ts';
 import { openEngine } from './engines/index.ts';
@@ -122,6 +123,7 @@ function openDomain(engine: Engine, config: Config, { systemKey, secret }: { sys
     clock, onFault: (what, error) => faults.note('background', what, error),
     limits: { maxSize: config.maxUploadSize, headroom: config.headroom, idle: config.uploadIdle },
     ages: { multipart: config.multipartIdle, grace: config.blobGrace, stray: config.strayAge, memory: config.memoryAge, events: config.eventsAge },
+    attempts: { failures: config.loginFailures, window: config.loginWindow },
     scrub: { every: config.scrubEvery, rate: config.scrubRate },
     onRot: ({ content: { sha512, size }, state, finder, versions }) =>
       log.error({ sha512, size, state, finder, versions }, state === 'rotten' ? 'stored bytes have changed and were put aside' : 'stored bytes are gone'),
@@ -159,7 +161,7 @@ async function serve(core: Core, { config, log, book, identity, elsewhere, fault
   const releases = releasy({ core, book, lifetime, log, tokens, settings: config.releasy, presign: signedHere, elsewhere, onSent: (count) => metrics.sent(count) });
   const mounted = [...pages.mounted, ...api.mounted, ...resuming.mounted, ...storage.mounted, ...releases.mounted];
   demandWhole(book, mounted);
-  const app = assemble([resuming.router, api.router, storage.router, releases.router, pages.router], { book, log, metrics, corsOrigins: config.corsOrigins });
+  const app = assemble([resuming.router, api.router, storage.router, releases.router, pages.router], { book, log, metrics, corsOrigins: config.corsOrigins, trustedProxies: config.trustedProxies });
   const listener = await listen({ host: config.host, port: config.port, maxConnections: config.maxConnections, handle: app, onFault: noteListener(faults) }).catch(async (error: unknown) => {
     await s3?.close(0);
     throw error;
@@ -191,6 +193,7 @@ async function listenS3(
   });
   const app = express();
   app.disable('x-powered-by').disable('etag').set('query parser', 'simple').set('env', 'production');
+  app.set('trust proxy', [...config.trustedProxies]);
   app.use(noteRequests(log, metrics));
   app.use((req: Request, res: Response) => face.serve(req, res));
   return listen({ host: config.host, port: config.s3Port, maxConnections: config.maxConnections, handle: app, onFault: noteListener(faults) });
@@ -206,9 +209,10 @@ function demandWhole(book: Book, mounted: readonly string[]): void {
   if (missing.length > 0) throw new Error(`the API book has operations that nothing answers: ${missing.join(', ')}`);
 }
 
-function assemble(routers: readonly express.Router[], parts: { book: Book; log: Logger; metrics: Metrics; corsOrigins: readonly string[] }): Express {
+function assemble(routers: readonly express.Router[], parts: { book: Book; log: Logger; metrics: Metrics; corsOrigins: readonly string[]; trustedProxies: readonly string[] }): Express {
   const app = express();
   app.disable('x-powered-by').disable('etag').set('query parser', 'simple').set('case sensitive routing', true).set('env', 'production');
+  app.set('trust proxy', [...parts.trustedProxies]);
   app.use(noteRequests(parts.log, parts.metrics));
   app.use(crossOrigin(parts.corsOrigins));
   app.use(textGate);
@@ -232,5 +236,6 @@ async function readingsOf(core: Core, lifetime: Lifetime, faults: Faults): Promi
     received: lifetime.received, reading: lifetime.reading, openUploads: totals.openUploads, storedBytes: totals.bytes, namedBytes: totals.namedBytes,
     blobs: totals.blobs, artifacts: totals.artifacts, versions: totals.versions, freeBytes: space.free, writable: core.health().writable, faults: faults.counts,
     rot: core.integrity.found, unreadable: core.integrity.unreadable,
+    throttled: core.attempts.figures.refused, throttledNames: core.attempts.figures.names, loginsWaiting: derivationsWaiting(),
   };
 }

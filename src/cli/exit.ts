@@ -64,6 +64,7 @@ const byCode: Readonly<Record<StowageCode, Exit>> = {
   interrupted: exits.unavailable,
   not_ready: exits.unavailable,
   full: exits.unavailable,
+  throttled: exits.unavailable,
   unavailable: exits.unavailable,
   internal: exits.unavailable,
   network: exits.unavailable,

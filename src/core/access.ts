@@ -4,7 +4,7 @@
  */
 import { createHmac, randomBytes, scrypt, timingSafeEqual } from 'node:crypto';
 import { promisify } from 'node:util';
-import { Gate } from '../kit/gate.ts';
+import { FairQueue } from '../kit/fair-queue.ts';
 import { newId } from '../kit/ids.ts';
 import type { Catalog, Sight } from './engine.ts';
 import { isPublic } from './public-access.ts';
@@ -16,8 +16,13 @@ const derive = promisify<string, Buffer, number, { N: number; r: number; p: numb
 /** scrypt work: about 30 ms and 16 MiB a try. Kept in each verifier, so that it can be raised. */
 const work = { N: 16384, r: 8, p: 1 };
 
-/** Two tries at a time: guessing must not starve the thread pool that also writes the bytes. */
-const tries = new Gate(2);
+/** One at a time, so that the thread pool that also writes the bytes has the others; what waits is done within a second. */
+const tries = new FairQueue({ width: 1, most: 24 });
+
+/** Derivations that wait for their turn. */
+export function derivationsWaiting(): number {
+  return tries.waiting;
+}
 
 export function isSystem(who: Principal): boolean {
   return who.namespace === SYSTEM;
@@ -71,22 +76,68 @@ export function demandSystem(who: Principal): void {
   if (!isSystem(who)) throw new Refusal('unauthenticated', 'unauthorized');
 }
 
-/** A credential for `key`: `scrypt:N:r:p:salt:hash`, salt and hash in base64. */
-export async function makeCredential(namespace: string, name: string, key: string, at: number): Promise<Credential> {
-  const salt = randomBytes(16);
-  const hash = await tries.through(() => derive(key, salt, 32, work));
+/**
+ * A credential for `key`: `scrypt:N:r:p:salt:hash`, salt and hash in base64. The keys of a namespace share one salt, so that
+ * one derivation tells which of them a key is, however many there are.
+ *
+ * @param others the namespace's other credentials.
+ */
+export async function makeCredential(
+  namespace: string, name: string, key: string, at: number, others: readonly Pick<Credential, 'verifier'>[] = [],
+): Promise<Credential> {
+  const shared = others.map(({ verifier }) => readVerifier(verifier)).find((one) => one && sameWork(one.work));
+  const salt = shared?.salt ?? randomBytes(16);
+  const hash = await tries.through(`make ${namespace}`, () => derive(key, salt, 32, work));
   const verifier = ['scrypt', work.N, work.r, work.p, salt.toString('base64'), hash.toString('base64')].join(':');
   return { namespace, name, verifier, nonce: newId(), createdAt: at };
 }
 
-/** Whether `key` is the one that `credential` was made of. */
-export async function proves(key: string, credential: Pick<Credential, 'verifier'>): Promise<boolean> {
-  const [kind, N, r, p, salt, hash] = credential.verifier.split(':');
-  if (kind !== 'scrypt' || !salt || !hash) return false;
-  const expected = Buffer.from(hash, 'base64');
-  const options = { N: Number(N), r: Number(r), p: Number(p) };
-  const actual = await tries.through(() => derive(key, Buffer.from(salt, 'base64'), expected.length, options));
-  return timingSafeEqual(actual, expected);
+/** What a key is held against, all of one salt. */
+interface Verifiers<T> {
+  readonly salt: Buffer;
+  readonly work: typeof work;
+  readonly hashes: { readonly hash: Buffer; readonly credential: T }[];
+}
+
+/** Credentials by salt and work: each group costs one derivation. */
+export function bySalt<T extends Pick<Credential, 'verifier'>>(credentials: readonly T[]): Verifiers<T>[] {
+  const groups = new Map<string, Verifiers<T>>();
+  for (const credential of credentials) {
+    const read = readVerifier(credential.verifier);
+    if (!read) continue;
+    const name = credential.verifier.slice(0, credential.verifier.lastIndexOf(':'));
+    const group = groups.get(name) ?? { salt: read.salt, work: read.work, hashes: [] };
+    group.hashes.push({ hash: read.hash, credential });
+    groups.set(name, group);
+  }
+  return [...groups.values()];
+}
+
+/**
+ * The credential of these that `key` was made of, if it is one.
+ *
+ * @param group who waits in turn with others for the derivation.
+ * @throws QueueFull
+ */
+export async function proved<T>(key: string, { salt, work: options, hashes }: Verifiers<T>, group: string): Promise<T | undefined> {
+  const lengths = [...new Set(hashes.map(({ hash }) => hash.length))];
+  for (const length of lengths) {
+    const actual = await tries.through(group, () => derive(key, salt, length, options));
+    // Every one is compared, so that the time tells nothing of which it is.
+    const found = hashes.filter(({ hash }) => hash.length === length && timingSafeEqual(actual, hash));
+    if (found[0]) return found[0].credential;
+  }
+  return undefined;
+}
+
+function readVerifier(verifier: string): { readonly salt: Buffer; readonly work: typeof work; readonly hash: Buffer } | undefined {
+  const [kind, N, r, p, salt, hash] = verifier.split(':');
+  if (kind !== 'scrypt' || !salt || !hash) return undefined;
+  return { salt: Buffer.from(salt, 'base64'), work: { N: Number(N), r: Number(r), p: Number(p) }, hash: Buffer.from(hash, 'base64') };
+}
+
+function sameWork({ N, r, p }: typeof work): boolean {
+  return N === work.N && r === work.r && p === work.p;
 }
 
 /**

@@ -1,6 +1,7 @@
 /** The core's services, as faces receive them. */
 import { wallClock, type Clock } from '../kit/clock.ts';
 import { Artifacts } from './artifacts.ts';
+import { Attempts, type AttemptLimits } from './attempts.ts';
 import { Audits } from './audits.ts';
 import { Blobs } from './blobs.ts';
 import { Buckets } from './buckets.ts';
@@ -31,6 +32,7 @@ export interface Core {
   readonly clock: Clock;
   /** Time that counts towards ages. */
   readonly time: CountedTime;
+  readonly attempts: Attempts;
   readonly namespaces: Namespaces;
   readonly uploads: Uploads;
   readonly artifacts: Artifacts;
@@ -69,6 +71,8 @@ export interface CoreOptions {
   readonly scrub: ScrubPace;
   /** Told of bytes that were found changed or gone. */
   readonly onRot?: (rot: Rot) => void;
+  /** How many wrong secrets may be shown. */
+  readonly attempts?: AttemptLimits;
   /** Opens URLs for artifacts that are fetched; none means that fetching is refused. */
   readonly source: Source | undefined;
   /** The key that opens the `system` namespace. */
@@ -91,7 +95,8 @@ export async function openCore(engine: Engine, options: CoreOptions): Promise<Co
   const time = new CountedTime(engine.catalog, clock);
   await time.observe();
   const vouchers = new Vouchers(engine.catalog);
-  const namespaces = new Namespaces(engine, clock, vouchers);
+  const attempts = new Attempts(clock, options.attempts ?? { failures: 20, window: 60_000 });
+  const namespaces = new Namespaces(engine, clock, vouchers, attempts);
   await namespaces.ensureSystem(options.systemKey);
   const uploads = new Uploads(engine, clock, options.limits);
   const integrity = new Integrity(engine, clock, options.onRot);
@@ -110,7 +115,7 @@ export async function openCore(engine: Engine, options: CoreOptions): Promise<Co
   const fetching = new Fetching({ engine, clock, uploads, artifacts, source: options.source, onFault });
   await fetching.resume();
   return {
-    clock, time, namespaces, uploads, blobs, integrity, artifacts, buckets, fetching, recovered,
+    clock, time, attempts, namespaces, uploads, blobs, integrity, artifacts, buckets, fetching, recovered,
     objects, parts, audits, customerKeys, customers, ledgers, releaseFiles, idempotency,
     releases: new Releases(engine.catalog, clock, releaseFiles),
     downloads: new Downloads({ engine, clock, vouchers, customers, customerKeys }, options.pepper),

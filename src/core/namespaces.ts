@@ -1,5 +1,8 @@
+import { createHmac, randomBytes } from 'node:crypto';
 import type { Clock } from '../kit/clock.ts';
-import { demandSystem, isSystem, makeCredential, owns, proves, sightOf, trustedBy } from './access.ts';
+import { QueueFull } from '../kit/fair-queue.ts';
+import { bySalt, demandSystem, isSystem, makeCredential, owns, proved, sightOf, trustedBy } from './access.ts';
+import type { Attempts } from './attempts.ts';
 import type { Catalog, Engine, Page } from './engine.ts';
 import { eventBy } from './journal.ts';
 import { SYSTEM, type Credential, type Event, type Namespace, type Principal } from './model.ts';
@@ -17,10 +20,13 @@ export class Namespaces {
   readonly #catalog: Catalog;
   readonly #clock: Clock;
   readonly #vouchers: Vouchers;
+  readonly #attempts: Attempts;
+  readonly #remembered = new ProvedKeys();
 
-  constructor(engine: Engine, clock: Clock, vouchers: Vouchers) {
+  constructor(engine: Engine, clock: Clock, vouchers: Vouchers, attempts: Attempts) {
     this.#engine = engine;
     this.#catalog = engine.catalog;
+    this.#attempts = attempts;
     this.#clock = clock;
     this.#vouchers = vouchers;
   }
@@ -28,7 +34,7 @@ export class Namespaces {
   /** Makes sure that `system` exists and that `key` opens it. */
   async ensureSystem(key: string): Promise<void> {
     const known = await this.#catalog.namespaces.credential(SYSTEM, 'default');
-    if (known && (await proves(key, known))) return;
+    if (known && (await find(key, [known], 'start-up'))) return;
     const at = this.#clock.now();
     const credential = await makeCredential(SYSTEM, 'default', key, at);
     const event = this.#event(SYSTEM, 'system key set from the configuration', { namespace: SYSTEM, credential: 'start-up' });
@@ -46,14 +52,38 @@ export class Namespaces {
   /**
    * Finds the credential that `key` proves.
    *
-   * @throws Refusal `not_found` for an unknown namespace, `unauthenticated` for a key that is none of its keys.
+   * @param from the address that shows it, as limits count it.
+   * @throws Refusal `not_found` for an unknown namespace, `unauthenticated` for a key that is none of its keys, `throttled`
+   *   where too many wrong ones were shown.
    */
-  async login(namespace: string, key: string): Promise<Credential> {
-    if (!(await this.#catalog.namespaces.get(namespace))) throw new Refusal('not_found', 'namespace not found');
-    for (const credential of await this.#catalog.namespaces.credentials(namespace)) {
-      if (await proves(key, credential)) return credential;
+  async login(namespace: string, key: string, from: string): Promise<Credential> {
+    const attempt = { from, subject: namespace, guessable: true };
+    return this.#attempts.prove(attempt, async () => {
+      if (!(await this.#catalog.namespaces.get(namespace))) throw new Refusal('not_found', 'namespace not found');
+      const remembered = this.#remembered.find(namespace, key);
+      if (remembered) {
+        const credential = await this.#catalog.namespaces.credential(namespace, remembered.name);
+        if (credential?.nonce === remembered.nonce) return credential;
+      }
+      const credentials = await this.#catalog.namespaces.credentials(namespace);
+      // Keys made before their namespace had one salt for all cost a derivation each.
+      const further = bySalt(credentials).length - 1;
+      if (further > 0) this.#attempts.burden(attempt, further);
+      const credential = await this.#find(key, credentials, from);
+      if (!credential) throw new Refusal('unauthenticated', 'unauthorized');
+      if (further > 0) this.#attempts.burden(attempt, -further);
+      this.#remembered.note(namespace, key, credential);
+      return credential;
+    });
+  }
+
+  async #find(key: string, credentials: readonly Credential[], from: string): Promise<Credential | undefined> {
+    try {
+      return await find(key, credentials, from);
+    } catch (error) {
+      if (error instanceof QueueFull) throw this.#attempts.refusal(1000);
+      throw error;
     }
-    throw new Refusal('unauthenticated', 'unauthorized');
   }
 
   /**
@@ -92,7 +122,7 @@ export class Namespaces {
     if (first) checkKey(first.name, first.key);
     const at = this.#clock.now();
     const namespace: Namespace = { name, createdAt: at, trusts: [] };
-    const keys = first ? [await makeCredential(name, first.name, first.key, at)] : [];
+    const keys = first ? [await this.#make(name, first.name, first.key)] : [];
     if (!(await this.#catalog.namespaces.create(namespace, keys, this.#event(name, 'namespace created', who)))) {
       throw new Refusal('forbidden', 'namespace exists');
     }
@@ -118,7 +148,8 @@ export class Namespaces {
   async putKey(who: Principal, namespace: string, keyName: string, key: string): Promise<void> {
     await this.#demandKeeper(who, namespace);
     checkKey(keyName, key);
-    const credential = await makeCredential(namespace, keyName, key, this.#clock.now());
+    const others = await this.#catalog.namespaces.credentials(namespace);
+    const credential = await this.#make(namespace, keyName, key, others);
     const event = this.#event(namespace, `key ${keyName} set`, who);
     if (!(await this.#catalog.namespaces.putCredential(credential, event))) throw new Refusal('not_found', 'namespace not found');
   }
@@ -142,6 +173,15 @@ export class Namespaces {
     return changed;
   }
 
+  async #make(namespace: string, name: string, key: string, others: readonly Credential[] = []): Promise<Credential> {
+    try {
+      return await makeCredential(namespace, name, key, this.#clock.now(), others);
+    } catch (error) {
+      if (error instanceof QueueFull) throw this.#attempts.refusal(1000);
+      throw error;
+    }
+  }
+
   /** A trusted namespace may use what the owner has, but not mint keys for it or widen the trust. */
   async #demandKeeper(who: Principal, namespace: string): Promise<void> {
     await this.get(who, namespace);
@@ -152,6 +192,38 @@ export class Namespaces {
     return eventBy(who, this.#clock.now(), { subject: 'namespace', id: namespace, message });
   }
 }
+
+async function find(key: string, credentials: readonly Credential[], group: string): Promise<Credential | undefined> {
+  for (const verifiers of bySalt(credentials)) {
+    const credential = await proved(key, verifiers, group);
+    if (credential) return credential;
+  }
+  return undefined;
+}
+
+/**
+ * Keys that were proved lately, so that who logs in again waits for no derivation. They are kept as hashes by a secret of
+ * this process alone, in memory alone.
+ */
+class ProvedKeys {
+  readonly #secret = randomBytes(32);
+  readonly #known = new Map<string, Pick<Credential, 'name' | 'nonce'>>();
+
+  find(namespace: string, key: string): Pick<Credential, 'name' | 'nonce'> | undefined {
+    return this.#known.get(this.#hash(namespace, key));
+  }
+
+  note(namespace: string, key: string, { name, nonce }: Credential): void {
+    if (this.#known.size >= provedKeys) this.#known.delete(this.#known.keys().next().value!);
+    this.#known.set(this.#hash(namespace, key), { name, nonce });
+  }
+
+  #hash(namespace: string, key: string): string {
+    return createHmac('sha256', this.#secret).update(JSON.stringify([namespace, key])).digest('base64');
+  }
+}
+
+const provedKeys = 1000;
 
 function checkKey(name: string, key: string): void {
   if (reservedKeyName.test(name)) throw new Refusal('forbidden', 'key names that start with _service_key are kept for services');

@@ -32,6 +32,8 @@ export type Reason =
   | 'full'
   /** More than the namespace may store, or have sent in a month. */
   | 'over_quota'
+  /** Too many wrong secrets; `details.retry_after` says in how many seconds to come back. */
+  | 'throttled'
   /** The store no longer trusts its disk, or is going down. */
   | 'unavailable'
   /** The record is there, its bytes are not, or are not what they were. */

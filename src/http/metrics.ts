@@ -19,6 +19,12 @@ export interface Readings {
   readonly rot: Readonly<Record<string, number>>;
   /** How often stored bytes could not be read, which tells nothing of them. */
   readonly unreadable: number;
+  /** Logins refused since too many wrong secrets were shown. */
+  readonly throttled: number;
+  /** Addresses, namespaces and pairs of both that the limits of logins remember. */
+  readonly throttledNames: number;
+  /** Logins that wait for their key to be derived. */
+  readonly loginsWaiting: number;
 }
 
 /** What the server counts, in Prometheus' words. Nothing here names a tenant, an artifact or a file. */
@@ -52,6 +58,7 @@ export class Metrics {
     name: 'stowage_last_run_timestamp_seconds', help: 'When a scheduled task last ended.', labelNames: ['task', 'result'], registers: [this.#registry],
   });
 
+  readonly #throttled = this.#counter('stowage_throttled_total', 'Requests refused since too many wrong secrets were shown.');
   readonly #faults = new Counter({
     name: 'stowage_faults_total', help: 'Faults that no request answers for.', labelNames: ['kind'], registers: [this.#registry],
   });
@@ -74,6 +81,7 @@ export class Metrics {
     const now = await this.#read();
     for (const [gauge, value] of this.#readings) gauge.set(value(now));
     set(this.#received, now.received);
+    set(this.#throttled, now.throttled);
     this.#faults.reset();
     for (const [kind, count] of now.faults) this.#faults.inc({ kind }, count);
     set(this.#unreadable, now.unreadable);
@@ -155,6 +163,8 @@ export class Metrics {
       [gauge('stowage_artifacts', 'Active artifacts.'), (now) => now.artifacts],
       [gauge('stowage_versions', 'Versions of artifacts.'), (now) => now.versions],
       [gauge('stowage_free_bytes', 'Free bytes on the disk.'), (now) => now.freeBytes],
+      [gauge('stowage_throttle_names', 'Names that the limits of wrong secrets remember.'), (now) => now.throttledNames],
+      [gauge('stowage_logins_waiting', 'Logins that wait for their key to be derived.'), (now) => now.loginsWaiting],
       [gauge('stowage_writable', '1 while the store trusts its disk.'), (now) => (now.writable ? 1 : 0)],
     ];
   }

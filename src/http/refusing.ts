@@ -30,6 +30,7 @@ export const plainStatuses: Record<Reason, number> = {
   out_of_range: 416,
   full: 507,
   over_quota: 403,
+  throttled: 429,
   unavailable: 503,
   lost: 500,
 };
@@ -43,6 +44,8 @@ export function plainHeaders({ code, details }: Refused): Record<string, string 
       return { 'Retry-After': 5 };
     case 'full':
       return { 'Retry-After': 60 };
+    case 'throttled':
+      return { 'Retry-After': details['retry_after'] ?? 1 };
     case 'offset_mismatch':
       return { 'Upload-Offset': details['offset'] ?? 0 };
     case 'out_of_range':

@@ -2,6 +2,7 @@
 import type { RequestHandler, Request, Response } from 'express';
 import type { Logger } from 'pino';
 import { newId } from '../kit/ids.ts';
+import { addressOf } from './client-address.ts';
 import { maskedPath } from './masked.ts';
 import type { Metrics } from './metrics.ts';
 
@@ -45,7 +46,7 @@ function note(log: Logger, metrics: Metrics, req: Request, res: Response, facts:
   log[status >= 500 ? 'warn' : quiet ? 'debug' : 'info'](
     {
       request: facts.id, method: req.method, route, path: maskedPath(req.originalUrl), status, ms: Math.round(facts.ms * 10) / 10,
-      namespace: res.locals['namespace'] as string | undefined, from: req.socket.remoteAddress,
+      namespace: res.locals['namespace'] as string | undefined, from: addressOf(req),
     },
     answered ? 'answered' : 'client gone',
   );

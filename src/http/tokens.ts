@@ -1,5 +1,6 @@
 import { jwtVerify, SignJWT, type JWTPayload } from 'jose';
 import type { Request } from 'express';
+import { sourceOf } from './client-address.ts';
 import type { Credential, Principal } from '../core/model.ts';
 import { Refusal } from '../core/refusal.ts';
 import type { Clock } from '../kit/clock.ts';
@@ -49,6 +50,10 @@ interface Claims {
 /** Whom a token's claims are held against. */
 export interface Keeper {
   readonly clock: Clock;
+  readonly attempts: {
+    /** Counts a token that is not ours. @throws Refusal `throttled` where there were too many, else the error. */
+    wrong(from: string, error: unknown): never;
+  };
   readonly namespaces: {
     /** @throws Refusal `unauthenticated` when the key is gone. */
     recall(namespace: string, credential: string, nonce: string): Promise<Principal>;
@@ -86,7 +91,7 @@ export class Tokens {
    * @throws Refusal as `principal` does.
    */
   async grant(req: Request, capability: Capability, lifetime: number): Promise<string> {
-    return this.#sign(await this.#claims(bearerOf(req)), lifetime, capability);
+    return this.#sign(await this.#claims(req, bearerOf(req)), lifetime, capability);
   }
 
   /** Gives the right to make one upload to whoever is told the token, on account of a credential. */
@@ -100,7 +105,7 @@ export class Tokens {
    * @throws Refusal `unauthenticated` for no token, a bad or expired one, or one whose key is gone.
    */
   async principal(req: Request): Promise<Principal> {
-    const claims = await this.#claims(bearerOf(req));
+    const claims = await this.#claims(req, bearerOf(req));
     if (claims.capability) throw new Refusal('unauthenticated', 'a capability is for one upload, and for nothing else');
     return this.#recall(claims);
   }
@@ -113,7 +118,7 @@ export class Tokens {
   async holder(req: Request): Promise<Holder> {
     const presented = req.query['capability'];
     if (presented === undefined) return { who: await this.principal(req), capability: undefined };
-    const claims = await this.#claims(typeof presented === 'string' ? presented : undefined);
+    const claims = await this.#claims(req, typeof presented === 'string' ? presented : undefined);
     if (!claims.capability) throw new Refusal('unauthenticated', 'that is no capability; a token goes into the Authorization header');
     return { who: await this.#recall(claims), capability: claims.capability };
   }
@@ -134,21 +139,21 @@ export class Tokens {
       .sign(this.#options.secret);
   }
 
-  async #claims(token: string | undefined): Promise<Claims> {
+  async #claims(req: Request, token: string | undefined): Promise<Claims> {
     if (token === undefined || token.length > longest) throw new Refusal('unauthenticated', 'a token is needed; log in at /auth');
-    const claims = this.#verified.get(token) ?? (await this.#verify(token));
+    const claims = this.#verified.get(token) ?? (await this.#verify(req, token));
     if (claims.expires <= this.#keeper.clock.now() / 1000) throw expired();
     return claims;
   }
 
-  async #verify(token: string): Promise<Claims> {
-    const claims = claimsOf(await this.#payload(token));
+  async #verify(req: Request, token: string): Promise<Claims> {
+    const claims = claimsOf(await this.#payload(req, token));
     if (this.#verified.size >= memory) this.#verified.delete(this.#verified.keys().next().value!);
     this.#verified.set(token, claims);
     return claims;
   }
 
-  async #payload(token: string): Promise<JWTPayload> {
+  async #payload(req: Request, token: string): Promise<JWTPayload> {
     try {
       const { payload } = await jwtVerify(token, this.#options.secret, {
         algorithms: ['HS256'], issuer: this.#options.issuer, requiredClaims: ['sub', 'nonce', 'exp'],
@@ -156,7 +161,8 @@ export class Tokens {
       });
       return payload;
     } catch (error) {
-      throw isExpiry(error) ? expired() : bad();
+      if (isExpiry(error)) throw expired();
+      return this.#keeper.attempts.wrong(sourceOf(req), bad());
     }
   }
 }

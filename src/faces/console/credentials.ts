@@ -3,6 +3,7 @@ import type { Request } from 'express';
 import type { Core } from '../../core/index.ts';
 import type { Principal } from '../../core/model.ts';
 import { Refusal } from '../../core/refusal.ts';
+import { sourceOf } from '../../http/client-address.ts';
 import type { Tokens } from '../../http/tokens.ts';
 import { sameSecret } from '../../kit/same-secret.ts';
 
@@ -15,7 +16,9 @@ export async function callerOf(req: Request, core: Core, tokens: Tokens): Promis
   const shown = /^Basic +([\w+/]+=*)$/i.exec(req.headers.authorization ?? '')?.[1];
   if (shown === undefined) return tokens.principal(req);
   const [id = '', ...secret] = Buffer.from(shown, 'base64').toString('utf8').split(':');
-  const opened = await core.keys.open(id);
-  if (!opened || !sameSecret(opened.secret, secret.join(':'))) throw new Refusal('unauthenticated', 'there is no such access key, or its secret is another one');
-  return opened.who;
+  return core.attempts.prove({ from: sourceOf(req), subject: id, guessable: false }, async () => {
+    const opened = await core.keys.open(id);
+    if (opened && sameSecret(opened.secret, secret.join(':'))) return opened.who;
+    throw new Refusal('unauthenticated', 'there is no such access key, or its secret is another one');
+  });
 }

@@ -1,8 +1,10 @@
 import { createHash, timingSafeEqual } from 'node:crypto';
 import type { Request } from 'express';
+import type { Attempts } from '../../core/attempts.ts';
 import type { CustomerKeys, Holder } from '../../core/customer-keys.ts';
 import type { Principal, Scope } from '../../core/model.ts';
 import { Refusal } from '../../core/refusal.ts';
+import { sourceOf } from '../../http/client-address.ts';
 import type { ForeignTokens } from '../../http/foreign-tokens.ts';
 
 export const roles = ['platform_admin', 'platform_support', 'release_publisher'] as const;
@@ -25,6 +27,7 @@ export interface CredentialOptions {
   /** The namespace that owns the releases. */
   readonly namespace: string;
   readonly customerKeys: Pick<CustomerKeys, 'open'>;
+  readonly attempts: Pick<Attempts, 'prove'>;
   /** The key that may do everything, where there is one. */
   readonly adminKey: string | undefined;
   /** Operators' JWTs, where any are trusted. */
@@ -62,7 +65,10 @@ export class Credentials {
     if (header === undefined && isToken && tokens) return this.#byToken(bearer, tokens);
     const offered = header ?? (isToken ? undefined : bearer);
     if (adminKey === undefined && (!tokens || offered !== undefined)) throw new Refusal('unavailable', 'admin api key not configured');
-    if (adminKey === undefined || offered === undefined || !same(offered, adminKey)) throw unauthorized();
+    if (adminKey === undefined || offered === undefined) throw unauthorized();
+    await this.#options.attempts.prove({ from: sourceOf(req), subject: 'admin key', guessable: true }, async () => {
+      if (!same(offered, adminKey)) throw unauthorized();
+    });
     return { kind: 'operator', namespace: this.#options.namespace, credential: 'admin key', roles: new Set(['platform_admin']) };
   }
 
@@ -73,7 +79,12 @@ export class Credentials {
    */
   async customer(req: Request): Promise<CustomerCaller> {
     const { namespace, customerKeys } = this.#options;
-    return { kind: 'customer', namespace, ...(await customerKeys.open(namespace, headerOf(req, customerHeader))) };
+    const raw = headerOf(req, customerHeader);
+    const open = (): Promise<Holder> => customerKeys.open(namespace, raw);
+    if (raw === undefined) return { kind: 'customer', namespace, ...(await open()) };
+    // A key is its own name: who showed it before, and was right, is not held to what others show.
+    const attempt = { from: sourceOf(req), subject: `api key ${digestOf(raw)}`, guessable: false };
+    return { kind: 'customer', namespace, ...(await this.#options.attempts.prove(attempt, open)) };
   }
 
   /** Whether the request shows a customer's key, good or bad. */
@@ -119,6 +130,11 @@ function unauthorized(): Refusal {
 function same(one: string, other: string): boolean {
   const [a, b] = [one, other].map((text) => createHash('sha256').update(text).digest());
   return timingSafeEqual(a!, b!);
+}
+
+/** What stands for a secret where it may be kept for a while. */
+export function digestOf(secret: string): string {
+  return createHash('sha256').update(secret).digest('base64');
 }
 
 function listed(value: unknown): unknown[] {

@@ -1,8 +1,10 @@
+import { sourceOf } from '../../http/client-address.ts';
 import { send } from '../../http/answering.ts';
 import { once } from '../../http/idempotency.ts';
 import { sendBytes } from '../../http/outgoing.ts';
 import { ANSWERED, type Call } from '../../http/routes.ts';
 import { isId } from '../../kit/ids.ts';
+import { digestOf } from './credentials.ts';
 import type { Desk } from './index.ts';
 import { bad, required, secondsOf } from './reading.ts';
 import { dispositionOf } from './storage.ts';
@@ -42,7 +44,9 @@ function lifetimeOf(asked: number | null, most: number): number {
 
 async function resolve(desk: Desk, call: Call): Promise<typeof ANSWERED> {
   const { core, storage, settings } = desk;
-  const { file, download } = await core.downloads.resolve(call.given.text('token'));
+  const token = call.given.text('token');
+  const attempt = { from: sourceOf(call.req), subject: `token ${digestOf(token)}`, guessable: false };
+  const { file, download } = await core.attempts.prove(attempt, () => core.downloads.resolve(token));
   const url = settings.downloads === 'direct' && !file.outside ? undefined : await storage.downloadUrl(file, download, call.req);
   if (url === undefined) return give(desk, call, file);
   send(call.req, call.res, { status: 302, headers: { 'Location': url, 'Cache-Control': 'no-store' } });

@@ -87,7 +87,7 @@ export function releasy(options: ReleasyOptions): Releasy {
   const { core, book, lifetime, log, settings, elsewhere } = options;
   const { namespace, adminKey, resource, jwksUrl: url, issuer, audience, jwksAge: age, leeway } = settings;
   const tokens = url === undefined ? undefined : new ForeignTokens(core.clock, { url, issuer, audience, age, leeway, name: 'operator jwks' });
-  const doors = new Doors(book, lifetime, new Credentials({ namespace, adminKey, tokens, resource, customerKeys: core.customerKeys }));
+  const doors = new Doors(book, lifetime, new Credentials({ namespace, adminKey, tokens, resource, customerKeys: core.customerKeys, attempts: core.attempts }));
   const home = new Home(core, settings);
   const baseUrl = (req: Request): string => settings.publicUrl ?? listeningAt(req);
   const desk: Desk = { ...options, doors, home, baseUrl, storage: elsewhere ?? new HouseStorage({ core, home, tokens: options.tokens, presignAge: settings.presignAge, presign: options.presign, baseUrl }) };

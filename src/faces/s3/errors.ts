@@ -74,6 +74,7 @@ const codes = {
   ServerSideEncryptionConfigurationNotFoundError: [404, 'The server side encryption configuration was not found'],
   ServiceUnavailable: [503],
   SignatureDoesNotMatch: [403, 'The request signature we calculated does not match the signature you provided. Check your key and signing method.'],
+  SlowDown: [503, 'Please reduce your request rate.'],
   UnexpectedContent: [400, 'This request does not support content.'],
   UnresolvableGrantByEmailAddress: [400, 'The email address you provided does not match any account on record.'],
   XAmzContentSHA256Mismatch: [400, 'The provided \'x-amz-content-sha256\' header does not match what was computed.'],
@@ -114,6 +115,11 @@ export function invalidArgument(message: string, name: string, value: string): S
   return new S3Error('InvalidArgument', message, { ArgumentName: name, ArgumentValue: value });
 }
 
+/** Whether a request showed a key that there is not, or a signature that is not the key's. */
+export function isWrongKey(error: unknown): boolean {
+  return error instanceof S3Error && (error.code === 'InvalidAccessKeyId' || error.code === 'SignatureDoesNotMatch');
+}
+
 const ofReasons: Record<Reason, S3Code> = {
   malformed: 'InvalidArgument',
   unauthenticated: 'AccessDenied',
@@ -130,6 +136,7 @@ const ofReasons: Record<Reason, S3Code> = {
   out_of_range: 'InvalidRange',
   full: 'InsufficientStorage',
   over_quota: 'QuotaExceeded',
+  throttled: 'SlowDown',
   unavailable: 'ServiceUnavailable',
   lost: 'InternalError',
 };
@@ -152,6 +159,7 @@ export function fromRefusal(refusal: Refusal): S3Error {
   if (reason === 'out_of_range') {
     return new S3Error('InvalidRange', 'The requested range is not satisfiable', {}, { 'Content-Range': `bytes */${details['size'] ?? '*'}` });
   }
+  if (reason === 'throttled') return new S3Error('SlowDown', undefined, {}, { 'Retry-After': String(details['retry_after'] ?? 1) });
   if (reason === 'precondition') return new S3Error('PreconditionFailed');
   return new S3Error(ofReasons[reason], message);
 }

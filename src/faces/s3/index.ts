@@ -4,14 +4,16 @@ import type { Logger } from 'pino';
 import { ANYBODY } from '../../core/model.ts';
 import { Refusal } from '../../core/refusal.ts';
 import { send } from '../../http/answering.ts';
+import { sourceOf } from '../../http/client-address.ts';
 import { nameCaller, nameRoute, requestId } from '../../http/requests.ts';
 import { demandKey, headerNames, headerOf, requestHeaders, type Call, type Desk } from './call.ts';
 import { demandKnownChecksums } from './checksums.ts';
 import { allowOrigin, preflight } from './cors.ts';
-import { fromRefusal, invalidArgument, S3Error } from './errors.ts';
+import { fromRefusal, invalidArgument, isWrongKey, S3Error } from './errors.ts';
 import { Known } from './known.ts';
 import { operationOf } from './operations.ts';
 import { decode, pathOf, queryOf } from './signing/canonical.ts';
+import { readClaim } from './signing/claim.ts';
 import { verify, type Signed } from './signing/verify.ts';
 import { document } from './xml.ts';
 
@@ -67,7 +69,8 @@ export class S3 {
   async #verify(req: Request, target: string): Promise<{ signed: Signed; who: Call['who'] } | undefined> {
     const { core, window } = this.#options;
     let who: Call['who'] | undefined;
-    const signed = await verify({ method: req.method, target, headers: req.rawHeaders }, {
+    const request = { method: req.method, target, headers: req.rawHeaders };
+    const proof = (): Promise<Signed | undefined> => verify(request, {
       now: core.clock.now(), window,
       secret: async (id) => {
         const opened = await core.keys.open(id);
@@ -75,6 +78,9 @@ export class S3 {
         return opened?.secret;
       },
     });
+    const claim = readClaim(request);
+    const attempt = { from: sourceOf(req), subject: claim?.keyId ?? '', guessable: false };
+    const signed = claim ? await core.attempts.prove(attempt, proof, isWrongKey) : undefined;
     return signed && who && { signed, who };
   }
 

@@ -3,6 +3,7 @@ import type { Bucket, Retention, StoredObject } from '../../core/model.ts';
 import { aboutOf } from './about.ts';
 import { headerOf, type Call } from './call.ts';
 import type { Question } from './policy.ts';
+import { addressOf } from '../../http/client-address.ts';
 
 /** What is known beside the request itself. */
 export interface Circumstances {
@@ -71,7 +72,7 @@ const values: Readonly<Record<string, (call: Call, bucket: Bucket, circumstances
   'aws:requestedregion': ({ region }) => [region],
   'aws:resourceaccount': owner,
   'aws:securetransport': () => ['false'],
-  'aws:sourceip': ({ req }) => one(req.socket.remoteAddress?.replace(/^::ffff:/, '')),
+  'aws:sourceip': ({ req }) => one(addressOf(req)),
   'aws:useragent': ({ req }) => one(req.headers['user-agent']),
   'aws:userid': (call) => [isAnonymous(call) ? 'anonymous' : call.who.namespace],
   'aws:username': caller,

@@ -4,6 +4,7 @@ import type { Body } from '../../core/ingest.ts';
 import { ANYBODY, type Principal } from '../../core/model.ts';
 import { Refusal } from '../../core/refusal.ts';
 import { send } from '../../http/answering.ts';
+import { sourceOf } from '../../http/client-address.ts';
 import { boundaryOf, FormParts, type FormPart } from '../../http/form-parts.ts';
 import { isStorable, utf8 } from '../../kit/text.ts';
 import { printAbout } from './about.ts';
@@ -11,7 +12,7 @@ import { demandKey, headerOf, type Call } from './call.ts';
 import {
   algorithmNamed, checksumsIn, demandFullObject, demandKnownChecksums, etagOf, Promised, usualChecksum,
 } from './checksums.ts';
-import { S3Error } from './errors.ts';
+import { isWrongKey, S3Error } from './errors.ts';
 import { newObject } from './new-object.ts';
 import { checkConditions, readFormPolicy, type FormPolicy } from './post-policy.ts';
 import { hmac, sameSignature, signingKeyOf } from './signing/verify.ts';
@@ -160,7 +161,10 @@ async function authorise(call: Call, fields: Fields): Promise<{ who: Principal; 
   const [signature, old] = [fields.get('x-amz-signature'), fields.get('signature')];
   if (encoded === undefined && signature === undefined && old === undefined) return { who: ANYBODY, policy: undefined };
   if (encoded === undefined) throw new S3Error('InvalidArgument', 'Bucket POST must contain a field named \'policy\'.');
-  const who = signature === undefined ? await signerOfOld(call, fields, encoded, old) : await signer(call, fields, encoded, signature);
+  const proof = (): Promise<Principal> =>
+    signature === undefined ? signerOfOld(call, fields, encoded, old) : signer(call, fields, encoded, signature);
+  const subject = fields.get('x-amz-credential') ?? fields.get('awsaccesskeyid') ?? '';
+  const who = await call.core.attempts.prove({ from: sourceOf(call.req), subject, guessable: false }, proof, isWrongKey);
   const policy = readFormPolicy(encoded, call.core.clock.now());
   if (fields.has('bucket') && fields.get('bucket') !== call.bucket) throw new S3Error('AccessDenied', 'The form is for another bucket.');
   // The bucket counts as a field, whether the form has it or the URL alone.

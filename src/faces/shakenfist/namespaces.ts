@@ -1,4 +1,5 @@
 import { Refusal } from '../../core/refusal.ts';
+import { sourceOf } from '../../http/client-address.ts';
 import type { Desk } from './desk.ts';
 import { list } from './listing.ts';
 
@@ -16,9 +17,9 @@ interface Key {
 /** Logging in, and the tenants with their keys and trusts. */
 export function namespaces({ core, routes, views, tokens }: Desk): void {
   routes
-    .open('login', async ({ body }) => {
+    .open('login', async ({ req, body }) => {
       const { namespace, key } = body<{ namespace: string; key: string }>();
-      const credential = await core.namespaces.login(namespace, key);
+      const credential = await core.namespaces.login(namespace, key, sourceOf(req));
       return { access_token: await tokens.mint(credential), token_type: 'Bearer', expires_in: tokens.lifetime };
     })
     .owned('listNamespaces', (call) => list(call, {

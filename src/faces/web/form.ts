@@ -4,6 +4,7 @@ import multer, { type File, type StorageEngine } from 'multer';
 import type { Core } from '../../core/index.ts';
 import type { Artifact, Principal } from '../../core/model.ts';
 import { Refusal } from '../../core/refusal.ts';
+import { sourceOf } from '../../http/client-address.ts';
 import { feed, PartBody } from '../../http/forms.ts';
 import { ANSWERED, type Call } from '../../http/routes.ts';
 import { printBytes } from '../../kit/bytes.ts';
@@ -66,7 +67,7 @@ class Door implements StorageEngine {
   }
 
   _handleFile(req: Request, file: File, done: (error: Error | null) => void): void {
-    this.#outcome = this.#push(req.body as Readonly<Record<string, unknown>>, file);
+    this.#outcome = this.#push(req.body as Readonly<Record<string, unknown>>, file, sourceOf(req));
     // A browser shows an answer only once it has sent everything, so what is not wanted is read all the same.
     this.#outcome.catch(() => file.stream.resume());
     this.#outcome.then(() => done(null), () => done(null));
@@ -76,11 +77,11 @@ class Door implements StorageEngine {
     done(null);
   }
 
-  async #push(fields: Readonly<Record<string, unknown>>, file: File): Promise<Pushed> {
+  async #push(fields: Readonly<Record<string, unknown>>, file: File, from: string): Promise<Pushed> {
     // What comes behind the file is no field of it, though it lands in the same record.
     const [namespace, key, named] = [text(fields, 'namespace'), text(fields, 'key'), text(fields, 'name')];
     if (!namespace || !key) throw new Refusal('malformed', 'namespace and key are needed, and have to come before the file');
-    const who = await this.#login(namespace, key);
+    const who = await this.#login(namespace, key, from);
     const name = named || demandPlain('file name', file.originalname);
     const upload = await this.#core.uploads.begin(who);
     try {
@@ -91,9 +92,9 @@ class Door implements StorageEngine {
     }
   }
 
-  async #login(namespace: string, key: string): Promise<Principal> {
+  async #login(namespace: string, key: string, from: string): Promise<Principal> {
     try {
-      const { name } = await this.#core.namespaces.login(namespace, key);
+      const { name } = await this.#core.namespaces.login(namespace, key, from);
       return { namespace, credential: name };
     } catch (error) {
       if (error instanceof Refusal && error.reason === 'unauthenticated') throw new Refusal('unauthenticated', 'that key does not open this namespace');
