@@ -239,6 +239,22 @@ export interface ObjectsPage {
   readonly limit: number;
 }
 
+/** A page of a listing that is rolled up at a delimiter. */
+export interface EntriesPage extends ObjectsPage {
+  /** Empty for none. */
+  readonly delimiter: string;
+  /** Every version and mark, not only the newest versions. */
+  readonly versions: boolean;
+  /** Of the key `after`, versions older than this one follow; null for none. */
+  readonly behind: { readonly key: string; readonly index: number } | null;
+}
+
+/** An object, or a common prefix: then `object` is undefined, and `key` is all that the keys have in common. */
+export interface Entry {
+  readonly key: string;
+  readonly object: StoredObject | undefined;
+}
+
 export interface Usage {
   readonly buckets: number;
   readonly objects: number;
@@ -272,6 +288,8 @@ export interface BucketFacts {
   object(bucket: string, key: string, version?: { readonly id: string | null }): Promise<StoredObject | undefined>;
   /** The newest versions, without marks of deletion, by the bytes of their keys. */
   objects(bucket: string, page: ObjectsPage): Promise<StoredObject[]>;
+  /** A page of a listing, rolled up: costs what its entries cost, however many keys lie under a common prefix. */
+  entries(bucket: string, page: EntriesPage): Promise<Entry[]>;
   /** Every version and mark, by key, the newest first; after a key, or behind one version of it. */
   versions(bucket: string, page: ObjectsPage & { readonly behind: { readonly key: string; readonly index: number } | null }): Promise<StoredObject[]>;
   /** Sets one member of what a face keeps with a version to this JSON, or removes it; false when the version is gone. */

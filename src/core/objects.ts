@@ -3,7 +3,7 @@ import type { Algorithm, Digest } from '../kit/digest.ts';
 import { isId, newId } from '../kit/ids.ts';
 import type { Blobs } from './blobs.ts';
 import type { Buckets } from './buckets.ts';
-import type { Engine, MultipartEnd, ObjectFacts, ObjectsPage, Publication, Retired } from './engine.ts';
+import type { Engine, EntriesPage, Entry, MultipartEnd, ObjectFacts, ObjectsPage, Publication, Retired } from './engine.ts';
 import type { Body } from './ingest.ts';
 import { lost } from './integrity.ts';
 import { eventBy } from './journal.ts';
@@ -170,7 +170,7 @@ export class Objects {
 
   async list(who: Principal, bucket: string, page: ObjectsPage): Promise<StoredObject[]> {
     await this.#buckets.get(who, bucket, 'list');
-    return this.#engine.catalog.buckets.objects(bucket, page);
+    return this.#engine.catalog.buckets.entries(bucket, page);
   }
 
   async versions(who: Principal, bucket: string, page: ObjectsPage & { readonly behind: { readonly key: string; readonly index: number } | null }): Promise<StoredObject[]> {

@@ -1,11 +1,12 @@
 import { sql, type UpdateObject } from 'kysely';
-import type { BucketChange, BucketFacts, ObjectsPage, Page, Removal, Retired, Retirement, Usage, VersionName } from '../../core/engine.ts';
+import type { BucketChange, BucketFacts, EntriesPage, Entry, ObjectsPage, Page, Removal, Retired, Retirement, Usage, VersionName } from '../../core/engine.ts';
 import { unmet, type Bucket, type Event, type ObjectConditions, type Retention, type StoredObject } from '../../core/model.ts';
 import { lockRuleOf, locked, weakens } from '../../core/object-lock.ts';
 import { Refusal } from '../../core/refusal.ts';
 import { bucketOf, bucketRowOf, findBucket } from './bucket-rows.ts';
 import type { Dialect } from './dialect.ts';
 import type { Db, Host } from './host.ts';
+import { listEntries } from './entries.ts';
 import { recordEvents } from './journal.ts';
 import { namespaceExists } from './namespaces.ts';
 import { findObject, insertObject, listObjects, listVersions, nextIndex, promote } from './objects.ts';
@@ -117,6 +118,10 @@ export class Buckets implements BucketFacts {
 
   objects(bucket: string, page: ObjectsPage): Promise<StoredObject[]> {
     return this.#host.read((db) => listObjects(db, bucket, page));
+  }
+
+  entries(bucket: string, page: EntriesPage): Promise<Entry[]> {
+    return this.#host.read((db) => listEntries(db, this.#host.dialect, bucket, page));
   }
 
   versions(bucket: string, { behind, ...page }: Parameters<BucketFacts['versions']>[1]): Promise<StoredObject[]> {

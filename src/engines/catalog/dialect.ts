@@ -7,6 +7,8 @@ export interface Dialect {
   readonly keyed: string;
   /** The type of a primary key that numbers its own rows. */
   readonly serial: string;
+  /** Where a text first has another in it, in characters from 1 on; 0 for nowhere. */
+  position(text: RawBuilder<string>, part: string): RawBuilder<number>;
   /** The type of bytes. */
   readonly bytes: string;
   /** The versions of the artifact in the row at hand, as JSON of `Remembered[]`, oldest first. */
@@ -30,6 +32,7 @@ export const sqliteDialect: Dialect = {
   keyed: 'without rowid',
   serial: 'integer primary key',
   bytes: 'blob',
+  position: (text, part) => sql<number>`instr(${text}, ${part})`,
   memory: sql<string>`(
     select json_group_array(json_object('index', idx, 'blob', blob, 'size', size, 'createdAt', created_at) order by idx)
     from versions where versions.artifact = artifacts.uuid)`,

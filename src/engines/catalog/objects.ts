@@ -1,5 +1,5 @@
 /** What S3 knows of the versions of artifacts in buckets: one row each, and one for each mark of a deletion. */
-import type { Expression, ExpressionBuilder, SqlBool } from 'kysely';
+import { sql, type Expression, type ExpressionBuilder, type SqlBool } from 'kysely';
 import type { ObjectFacts, ObjectsPage, Unpublished } from '../../core/engine.ts';
 import { unmet, type StoredObject } from '../../core/model.ts';
 import { successor } from '../../kit/successor.ts';
@@ -19,9 +19,24 @@ function selectObjects(db: Db, bucket: string) {
     .where('objects.bucket', '=', bucket);
 }
 
-type Found = Awaited<ReturnType<ReturnType<typeof selectObjects>['execute']>>[number];
+/** An object with what its version says of its bytes. */
+export interface Found {
+  readonly artifact: string;
+  readonly idx: number;
+  readonly bucket: string;
+  readonly key: string;
+  readonly version_id: string | null;
+  readonly current: number;
+  readonly marker: number;
+  readonly etag: string;
+  readonly about: string;
+  readonly created_at: number;
+  readonly blob: string | null;
+  readonly size: number | null;
+  readonly namespace: string;
+}
 
-function objectOf(row: Found): StoredObject {
+export function objectOf(row: Found): StoredObject {
   return {
     artifact: row.artifact, index: row.idx, bucket: row.bucket, namespace: row.namespace, key: row.key, versionId: row.version_id, current: row.current === 1,
     content: row.marker === 1 ? null : { blob: row.blob ?? '', size: row.size ?? 0, etag: row.etag, about: row.about, ...lockOfRow(row) },
@@ -40,7 +55,7 @@ export async function findObject(db: Db, bucket: string, key: string, version?: 
 
 /** Newest versions that are no marks, behind a key. */
 export async function listObjects(db: Db, bucket: string, { prefix, after, limit }: ObjectsPage): Promise<StoredObject[]> {
-  let query = selectObjects(db, bucket).where('objects.current', '=', 1).where('objects.marker', '=', 0);
+  let query = selectObjects(db, bucket).where('objects.current', '=', sql.lit(1)).where('objects.marker', '=', sql.lit(0));
   if (after !== null) query = query.where('objects.key', '>', after);
   query = query.where(beginning(prefix));
   return (await query.orderBy('objects.key').limit(limit).execute()).map(objectOf);

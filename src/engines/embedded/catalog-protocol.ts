@@ -26,8 +26,8 @@ export const methods: { readonly [Noun in keyof Catalog]: Readonly<Record<keyof 
   blobs: { get: 'read', seen: 'read', withDigest: 'read', list: 'read', many: 'read', addDigest: 'write', used: 'write', sweep: 'write' },
   contents: { get: 'read', bytes: 'read', toScrub: 'read', list: 'read', mark: 'write', named: 'read', known: 'read', totals: 'read' },
   buckets: {
-    create: 'write', get: 'read', list: 'read', change: 'write', remove: 'write', usage: 'read', object: 'read', objects: 'read', versions: 'read',
-    describe: 'write', hold: 'write', retain: 'write', retire: 'write', removeVersion: 'write',
+    create: 'write', get: 'read', list: 'read', change: 'write', remove: 'write', usage: 'read', object: 'read', objects: 'read', entries: 'read',
+    versions: 'read', describe: 'write', hold: 'write', retain: 'write', retire: 'write', removeVersion: 'write',
   },
   parts: { begin: 'write', get: 'read', list: 'read', put: 'write', parts: 'read', end: 'write', idle: 'read', forget: 'write' },
   ledgers: { get: 'read', setLimits: 'write', spend: 'write' },

@@ -1,5 +1,6 @@
 /** Listings of a bucket: keys rolled up at a delimiter, page by page, in the order of their bytes. */
-import type { StoredObject } from '../../core/model.ts';
+import type { EntriesPage } from '../../core/engine.ts';
+import type { Principal, StoredObject } from '../../core/model.ts';
 import { aboutOf } from './about.ts';
 import { person } from './acl.ts';
 import { versionNamed } from './conditions.ts';
@@ -29,33 +30,70 @@ interface Page<T> {
   readonly next: Entry<T> | undefined;
 }
 
-/** Objects behind a key, in order. */
-type Fetch<T> = (after: string | null, limit: number) => Promise<readonly (T & { readonly key: string })[]>;
+/** Entries fetched at a time, so that no listing has the catalog for long. */
+const chunk = 250;
 
-/** A page of entries: objects, and what they have in common before the delimiter. */
-export async function roll<T>({ prefix, delimiter, max, after }: Wish, fetch: Fetch<T>): Promise<Page<T>> {
+/** What a common prefix is where the catalog rolled it up. */
+interface Rolled {
+  readonly key: string;
+  readonly rolled: true;
+}
+
+/** Objects behind a key, in order. */
+type Fetch<T> = (after: string | null, limit: number) => Promise<readonly ((T & { readonly key: string }) | Rolled)[]>;
+
+/**
+ * A page of entries: objects, and what they have in common before the delimiter.
+ *
+ * Where the catalog does not roll up itself, few are fetched behind a common prefix, as what follows may well be another one,
+ * and more the longer none comes: what is read in vain is bounded by what is shown.
+ */
+export async function roll<T>({ prefix, delimiter, max, after }: Wish, fetch: Fetch<T>, byCatalog = delimiter === ''): Promise<Page<T>> {
   const entries: Entry<T>[] = [];
-  let cursor = after !== null && isRolled(after, prefix, delimiter) ? after + last : after;
+  let cursor = after !== null && !byCatalog && isRolled(after, prefix, delimiter) ? after + last : after;
+  let step = byCatalog ? chunk : 1;
   while (entries.length <= max) {
-    const limit = delimiter === '' ? max + 1 - entries.length : Math.min(mostKeys, max + 1 - entries.length + 50);
+    const limit = Math.min(step, chunk, max + 1 - entries.length);
+    step *= 2;
     const found = await fetch(cursor, limit);
     let jumped = false;
-    for (const object of found) {
-      const common = commonOf(object.key, prefix, delimiter);
-      if (common === undefined) entries.push({ kind: 'object', key: object.key, object });
+    for (const one of found) {
+      cursor = one.key;
+      if ('rolled' in one) {
+        entries.push({ kind: 'prefix', key: one.key });
+        continue;
+      }
+      const common = byCatalog ? undefined : commonOf(one.key, prefix, delimiter);
+      if (common === undefined) entries.push({ kind: 'object', key: one.key, object: one });
       else if (entries.at(-1)?.key !== common || entries.at(-1)?.kind !== 'prefix') entries.push({ kind: 'prefix', key: common });
-      cursor = object.key;
       if (entries.length > max) break;
       if (common === undefined) continue;
       // Whatever else begins so says nothing new.
       cursor = common + last;
       jumped = true;
+      step = 1;
       break;
     }
     if (!jumped && found.length < limit) break;
   }
   const kept = entries.slice(0, max);
   return { entries: kept, next: entries.length > max ? kept.at(-1) : undefined };
+}
+
+/** A page of entries that the catalog rolls up. */
+async function rollInCatalog(
+  call: Call, as: Principal, wish: Wish, { versions, behind: begin }: Pick<EntriesPage, 'versions' | 'behind'>,
+): Promise<Page<StoredObject>> {
+  const { prefix, delimiter, max } = wish;
+  if (max === 0) return { entries: [], next: undefined };
+  let behind = begin;
+  return roll<StoredObject>(wish, async (after, limit) => {
+    const found = await call.core.objects.entries(as, call.bucket, { prefix, delimiter, after, limit, versions, behind });
+    const end = found.at(-1);
+    // Several versions have one key: behind the last of them that was seen, not behind the key.
+    behind = versions && end?.object ? { key: end.key, index: end.object.index } : null;
+    return found.map(({ key, object }) => object ?? { key, rolled: true });
+  }, true);
 }
 
 function commonOf(key: string, prefix: string, delimiter: string): string | undefined {
@@ -99,9 +137,7 @@ export async function listObjectsV2(call: Call): Promise<void> {
 
 async function objectsOf(call: Call, wish: Wish): Promise<Page<StoredObject>> {
   const { as, bucket } = await allow(call, 'ListBucket');
-  const { prefix } = wish;
-  if (wish.max === 0) return { entries: [], next: undefined };
-  return roll<StoredObject>(wish, (after, limit) => call.core.objects.list(as, bucket.name, { prefix, after, limit }));
+  return rollInCatalog({ ...call, bucket: bucket.name }, as, wish, { versions: false, behind: null });
 }
 
 function contents(page: Page<StoredObject>, shown: (text: string) => string, owner: boolean): Elements {
@@ -136,17 +172,8 @@ export async function listVersions(call: Call): Promise<void> {
   const marker = idMarker === undefined ? undefined : versionNamed(idMarker);
   const wish = { ...wishOf(call), after: keyMarker };
   const behind = marker && (await core.objects.peek(bucket, keyMarker!, marker));
-  let place = behind && { key: behind.key, index: behind.index };
   const { prefix } = wish;
-  const page = wish.max === 0
-    ? { entries: [], next: undefined }
-    : await roll<StoredObject>(wish, async (after, limit) => {
-      // Several versions have one key: behind the last of them that was seen, not behind the key.
-      const from = place && (after === null || after === place.key) ? place : null;
-      const found = await core.objects.versions(as, bucket, { prefix, after, limit, behind: from });
-      place = found.length === 0 ? place : { key: found.at(-1)!.key, index: found.at(-1)!.index };
-      return found;
-    });
+  const page = await rollInCatalog(call, as, wish, { versions: true, behind: behind ? { key: behind.key, index: behind.index } : null });
   const shown = encoderOf(call);
   const next = page.next?.kind === 'object' ? page.next.object : undefined;
   answer(call, 'ListVersionsResult', {
