@@ -75,7 +75,7 @@ describe('the embedded catalog on SQLite', () => {
     await scene.catalog.buckets.create({ name: 'b', namespace: 'alpha', createdAt: 1, versioning: 'off', open: false, settings: {} }, event);
     const raw = new DatabaseSync(path);
     raw.exec("begin");
-    const insert = raw.prepare("insert into objects values ('b', ?, 1, ?, null, 1, 0, 'etag', '{}', 1)");
+    const insert = raw.prepare("insert into objects (bucket, key, idx, artifact, current, marker, etag, about, created_at) values ('b', ?, 1, ?, 1, 0, 'etag', '{}', 1)");
     for (let prefix = 1000; prefix < 2000; prefix += 1) {
       for (let key = 10; key < 60; key += 1) insert.run(`p${prefix}/k${key}`, `artifact-${prefix}-${key}`);
     }

@@ -81,7 +81,7 @@ class Walk {
     return sql`
       select case when ${rolled} > 0 then ${this.#common()} else step.entry end as entry, case when ${rolled} > 0 then 1 else 0 end as rolled,
         objects.artifact, objects.idx, objects.bucket, objects.key, objects.version_id, objects.current, objects.marker,
-        objects.etag, objects.about, objects.created_at, versions.blob, versions.size, buckets.namespace
+        objects.etag, objects.about, objects.created_at, objects.lock_mode, objects.lock_until, objects.held, versions.blob, versions.size, buckets.namespace
       from step
       join buckets on buckets.name = ${this.#bucket}
       left join objects on ${rolled} = 0 and objects.bucket = ${this.#bucket} and objects.key = step.entry and ${which}

@@ -33,6 +33,9 @@ export interface Found {
   readonly created_at: number;
   readonly blob: string | null;
   readonly size: number | null;
+  readonly lock_mode: 'GOVERNANCE' | 'COMPLIANCE' | null;
+  readonly lock_until: number | null;
+  readonly held: 0 | 1 | null;
   readonly namespace: string;
 }
 
