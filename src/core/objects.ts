@@ -168,7 +168,8 @@ export class Objects {
     return this.#blobs.open(blob);
   }
 
-  async list(who: Principal, bucket: string, page: ObjectsPage): Promise<StoredObject[]> {
+  /** A page of a listing, rolled up at its delimiter. */
+  async entries(who: Principal, bucket: string, page: EntriesPage): Promise<Entry[]> {
     await this.#buckets.get(who, bucket, 'list');
     return this.#engine.catalog.buckets.entries(bucket, page);
   }
