@@ -28,6 +28,8 @@ export interface Engine {
   readonly health: () => Health;
   /** Whether no other process uses it: what is left half done when it is opened, nobody works on. */
   readonly alone?: boolean;
+  /** Bytes from before this time may be of records that were lost: no sweep touches those that no record names. */
+  readonly sparedUntil?: number | undefined;
   close(): Promise<void>;
 }
 

@@ -127,7 +127,7 @@ export class Sweep {
       suspects = [];
     };
     for await (const item of this.#engine.bytes.list()) {
-      if (item.modifiedAt > before) continue;
+      if (item.modifiedAt > before || item.modifiedAt <= (this.#engine.sparedUntil ?? 0)) continue;
       if (item.kind === 'blob') {
         suspects.push(item.name);
         if (suspects.length >= batch) await settle();

@@ -3,11 +3,18 @@ import type { Catalog } from '../../core/engine.ts';
 import { Refusal } from '../../core/refusal.ts';
 import type { Reason } from '../../core/refusal.ts';
 import type { CommitStats } from './group-commit.ts';
+import type { CatalogMark } from './node-file.ts';
 import type { SqliteSettings } from './sqlite.ts';
 
 export interface CatalogSetup {
   readonly path: string;
   readonly strict: boolean;
+  /** How far `node.json` says that the catalog was. */
+  readonly known?: CatalogMark | undefined;
+  /** Whether a catalog that is not the newest is taken. */
+  readonly acceptLoss?: boolean;
+  /** Whether the catalog's mark stays as it is; for a process that only looks. */
+  readonly unmarked?: boolean;
 }
 
 /** Every method of the port, so that a missing one is a compile error, and whether it only looks. */
@@ -53,10 +60,16 @@ export type Answer = readonly [id: number, value: unknown, failure?: Failure];
 export type ToCatalog =
   | { readonly kind: 'calls'; readonly calls: readonly Call[] }
   | { readonly kind: 'stats'; readonly id: number }
+  /** The mark that the catalog told of is on disk. */
+  | { readonly kind: 'noted' }
   | { readonly kind: 'close' };
 
 export type FromCatalog =
   | { readonly kind: 'ready'; readonly settings: SqliteSettings }
+  /** The catalog is of another generation now; it takes no writes until that is noted. */
+  | { readonly kind: 'mark'; readonly mark: CatalogMark }
+  /** A loss that was accepted. */
+  | { readonly kind: 'loss'; readonly loss: string }
   | { readonly kind: 'refused'; readonly failure: Failure }
   | { readonly kind: 'answers'; readonly answers: readonly Answer[] }
   | { readonly kind: 'fault'; readonly failure: Failure };

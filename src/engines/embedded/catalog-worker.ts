@@ -6,6 +6,8 @@ import { catalogOn, migrate } from '../catalog/index.ts';
 import { failureOf, methods } from './catalog-protocol.ts';
 import type { Answer, Call, CatalogSetup, FromCatalog, ToCatalog } from './catalog-protocol.ts';
 import { GroupCommit } from './group-commit.ts';
+import { advance, lossBetween, markOf, refusalOf } from './lineage.ts';
+import type { CatalogMark } from './node-file.ts';
 import { SqliteConnection } from './sqlite.ts';
 
 type Fact = (...args: readonly unknown[]) => Promise<unknown>;
@@ -19,17 +21,22 @@ class CatalogServer {
   #answers: Answer[] = [];
   #underWay = 0;
   #closing = false;
+  #known: CatalogMark | undefined;
+  #noted: (() => void) | undefined;
 
-  constructor(port: MessagePort, connection: SqliteConnection) {
+  constructor(port: MessagePort, connection: SqliteConnection, { known, unmarked }: CatalogSetup) {
     this.#port = port;
     this.#connection = connection;
-    this.#host = new GroupCommit(connection, (error) => this.#tell({ kind: 'fault', failure: failureOf(error) }));
+    this.#known = known;
+    const mark = unmarked ? undefined : () => this.#mark();
+    this.#host = new GroupCommit(connection, (error) => this.#tell({ kind: 'fault', failure: failureOf(error) }), mark);
     this.#facts = factsOf(catalogOn(this.#host));
   }
 
   async open(): Promise<void> {
-    await migrate(this.#host, Date.now());
     this.#port.on('message', (message: ToCatalog) => this.#hear(message));
+    await migrate(this.#host, Date.now());
+    await this.#host.mark();
     this.#tell({ kind: 'ready', settings: this.#connection.settings });
   }
 
@@ -41,10 +48,21 @@ class CatalogServer {
       case 'stats':
         this.#answer([message.id, this.#host.stats]);
         break;
+      case 'noted':
+        this.#noted?.();
+        break;
       case 'close':
         this.#closing = true;
         this.#closeWhenDone().catch(rethrow);
     }
+  }
+
+  /** Writes the next mark into the catalog, and waits until it is on disk beside it, too. */
+  async #mark(): Promise<void> {
+    const mark = (this.#known = advance(this.#connection, this.#known));
+    const noted = new Promise<void>((resolve) => (this.#noted = resolve));
+    this.#tell({ kind: 'mark', mark });
+    await noted;
   }
 
   async #serve([id, name, args]: Call): Promise<void> {
@@ -112,11 +130,15 @@ function factsOf(catalog: Catalog): Map<string, Fact> {
   return facts;
 }
 
-async function start(port: MessagePort, { path, strict }: CatalogSetup): Promise<void> {
+async function start(port: MessagePort, setup: CatalogSetup): Promise<void> {
   let connection: SqliteConnection | undefined;
   try {
-    connection = new SqliteConnection(path, strict);
-    await new CatalogServer(port, connection).open();
+    connection = new SqliteConnection(setup.path, setup.strict);
+    // Before the schema is touched: a catalog that is refused stays as it was found.
+    const loss = lossBetween(markOf(connection), setup.known);
+    if (loss !== undefined && !setup.acceptLoss) throw refusalOf(loss, setup.path);
+    if (loss !== undefined) port.postMessage({ kind: 'loss', loss } satisfies FromCatalog);
+    await new CatalogServer(port, connection, setup).open();
   } catch (error) {
     connection?.close();
     port.postMessage({ kind: 'refused', failure: failureOf(error) } satisfies FromCatalog);

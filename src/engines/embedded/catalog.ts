@@ -5,6 +5,7 @@ import { Refusal } from '../../core/refusal.ts';
 import { errorOf, methods } from './catalog-protocol.ts';
 import type { Call, CatalogSetup, CatalogStats, FromCatalog, ToCatalog } from './catalog-protocol.ts';
 import { remembering } from './memo.ts';
+import type { CatalogMark } from './node-file.ts';
 import type { SqliteSettings } from './sqlite.ts';
 import { workerUrl } from '../../kit/worker-url.ts';
 
@@ -19,7 +20,20 @@ export interface CatalogOptions {
   readonly onRestart?: (error: unknown) => void;
   /** Told when the thread died and no other can take its place: nothing can be asked any more. */
   readonly onLost?: (error: unknown) => void;
+  /** How the catalog is known again; without it no mark is kept. */
+  readonly lineage?: Lineage;
 }
+
+export interface Lineage {
+  /** How far the catalog was when it was seen last. */
+  readonly known: CatalogMark | undefined;
+  /** Makes it durable how far the catalog is now; without it the catalog's mark stays as it is. */
+  readonly note: ((mark: CatalogMark) => Promise<void>) | undefined;
+  /** Told what is wrong with a catalog that is opened all the same; without it, such a catalog is refused. */
+  readonly onLoss: ((loss: string) => void) | undefined;
+}
+
+type Listeners = Pick<CatalogOptions, 'onFault' | 'onRestart' | 'onLost' | 'lineage'>;
 
 export interface OpenCatalog {
   readonly catalog: Catalog;
@@ -34,17 +48,17 @@ export interface OpenCatalog {
 /**
  * Opens the catalog in one SQLite file and brings its schema up to date.
  *
- * @throws Refusal `unavailable` when the file has a newer schema, or SQLite does not take its settings.
+ * @throws Refusal `unavailable` when the file has a newer schema, or SQLite does not take its settings; `lost` when the
+ *   catalog is not the newest one of its store.
  */
 export async function openCatalog(options: CatalogOptions): Promise<OpenCatalog> {
-  const setup: CatalogSetup = { path: options.path, strict: options.strict };
+  const { path, strict, lineage } = options;
+  const setup: CatalogSetup = { path, strict, known: lineage?.known, acceptLoss: lineage?.onLoss !== undefined, unmarked: !lineage?.note };
   return connectCatalog(() => new Worker(workerUrl(import.meta.url, './catalog-worker'), { workerData: setup }), options);
 }
 
 /** The catalog that a thread serves; `start` starts one, and another when it died. */
-export async function connectCatalog(
-  start: () => Worker, options: Pick<CatalogOptions, 'onFault' | 'onRestart' | 'onLost'>,
-): Promise<OpenCatalog> {
+export async function connectCatalog(start: () => Worker, options: Listeners): Promise<OpenCatalog> {
   const line = new LastingLine(start, options);
   const settings = await line.open();
   return { catalog: remembering(proxyOf(line)), settings, stats: () => line.stats(), close: () => line.close() };
@@ -60,7 +74,7 @@ const deathWindow = 60_000;
  */
 class LastingLine {
   readonly #start: () => Worker;
-  readonly #options: Pick<CatalogOptions, 'onFault' | 'onRestart' | 'onLost'>;
+  readonly #options: Listeners;
   readonly #deaths: number[] = [];
   #line: CatalogLine;
   #restarting: Promise<void> | undefined;
@@ -68,7 +82,7 @@ class LastingLine {
   #distrusted = false;
   #closing = false;
 
-  constructor(start: () => Worker, options: Pick<CatalogOptions, 'onFault' | 'onRestart' | 'onLost'>) {
+  constructor(start: () => Worker, options: Listeners) {
     this.#start = start;
     this.#options = options;
     this.#line = this.#connect();
@@ -98,7 +112,7 @@ class LastingLine {
       this.#distrusted = true;
       this.#options.onFault(error);
     };
-    return new CatalogLine(this.#start(), { onFault, onDeath: (error) => this.#died(error) });
+    return new CatalogLine(this.#start(), { onFault, onDeath: (error) => this.#died(error), lineage: this.#options.lineage });
   }
 
   #died(error: unknown): void {
@@ -138,6 +152,7 @@ interface LineListeners {
   readonly onFault: (error: unknown) => void;
   /** Told once the thread is gone, and with it its connection, after it had been ready and unless it was closed. */
   readonly onDeath: (error: unknown) => void;
+  readonly lineage: Lineage | undefined;
 }
 
 class CatalogLine {
@@ -235,12 +250,29 @@ class CatalogLine {
       case 'refused':
         this.#refuse(errorOf(message.failure));
         break;
+      case 'mark':
+        void this.#note(message.mark);
+        break;
+      case 'loss':
+        this.#told.lineage?.onLoss?.(message.loss);
+        break;
       case 'fault':
         this.#told.onFault(errorOf(message.failure));
         break;
       case 'answers':
         for (const [id, value, failure] of message.answers) this.#settle(id, value, failure && errorOf(failure));
     }
+  }
+
+  async #note(mark: CatalogMark): Promise<void> {
+    try {
+      await this.#told.lineage?.note?.(mark);
+    } catch (error) {
+      // Later on the next mark says what this one was to say. The first one has to be there before anything is written.
+      this.#start?.reject(error);
+      if (this.#start) return void this.#worker.terminate();
+    }
+    this.#tell({ kind: 'noted' });
   }
 
   #refuse(error: Error): void {

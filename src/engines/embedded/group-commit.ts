@@ -26,25 +26,39 @@ interface Job {
 const longestBatch = 5;
 /** Rows changed after which the log is copied into the database file. */
 const checkpointAfter = 2000;
+/** Milliseconds of writing after which the catalog is marked again. */
+const markAfter = 60_000;
 
 export class GroupCommit implements Host {
   readonly dialect = sqliteDialect;
   readonly #connection: SqliteConnection;
   readonly #db: Db;
   readonly #onFault: (error: unknown) => void;
+  readonly #mark: () => Promise<void>;
   readonly #stats = { reads: 0, writes: 0, commits: 0 };
   readonly #reads: Job[] = [];
   readonly #writes: Job[] = [];
   #busy = false;
   #served: Promise<void> = Promise.resolve();
   #copiedAt = 0;
+  #markedAt = performance.now();
   #fault: unknown;
 
-  /** @param onFault told once, when the disk can no longer be trusted; from then on writes are refused. */
-  constructor(connection: SqliteConnection, onFault: (error: unknown) => void) {
+  /**
+   * @param onFault told once, when the disk can no longer be trusted; from then on writes are refused.
+   * @param mark notes how far the catalog is; no write runs meanwhile. Asked for after each copy of the log, and once
+   *   a minute while there are writes.
+   */
+  constructor(connection: SqliteConnection, onFault: (error: unknown) => void, mark: () => Promise<void> = () => Promise.resolve()) {
+    this.#mark = mark;
     this.#connection = connection;
     this.#db = kyselyOn(connection);
     this.#onFault = onFault;
+  }
+
+  /** Notes how far the catalog is. */
+  mark(): Promise<void> {
+    return this.#mark();
   }
 
   get stats(): CommitStats {
@@ -62,6 +76,11 @@ export class GroupCommit implements Host {
   /** Closes the connection once everything that was asked is done. */
   async close(): Promise<void> {
     await this.#served;
+    try {
+      if (!this.#fault) await this.#mark();
+    } catch (error) {
+      this.#judge(error);
+    }
     this.#connection.close();
   }
 
@@ -162,12 +181,17 @@ export class GroupCommit implements Host {
 
   async #checkpoint(): Promise<void> {
     const changes = this.#connection.changes();
-    if (changes - this.#copiedAt < checkpointAfter) return;
-    this.#copiedAt = changes;
+    const full = changes - this.#copiedAt >= checkpointAfter;
+    if ((!full && performance.now() - this.#markedAt < markAfter) || this.#fault) return;
     // The answers go out first.
     await nextTurn();
     try {
-      this.#connection.checkpoint();
+      if (full) {
+        this.#copiedAt = changes;
+        this.#connection.checkpoint();
+      }
+      this.#markedAt = performance.now();
+      await this.#mark();
     } catch (error) {
       this.#judge(error);
     }

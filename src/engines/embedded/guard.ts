@@ -2,6 +2,7 @@ import { DatabaseSync, type DatabaseSyncInstance } from '@photostructure/sqlite'
 import { readFile, writeFile } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import type { Layout } from './layout.ts';
+import { makePrivateFile } from './privacy.ts';
 
 /** Keeps a second process away from the folder. The lock is the kernel's: it goes with the process, however that ends. */
 export class Guard {
@@ -9,6 +10,7 @@ export class Guard {
 
   /** @throws Error with the code `EBUSY` that names the process which has the folder. */
   static async enter(layout: Layout): Promise<Guard> {
+    await makePrivateFile(layout.guard);
     const connection = new DatabaseSync(layout.guard);
     try {
       connection.exec('PRAGMA busy_timeout = 0; PRAGMA locking_mode = EXCLUSIVE; BEGIN EXCLUSIVE;');
@@ -17,7 +19,7 @@ export class Guard {
       const sentence = `the storage folder ${layout.root} is in use by ${await whoHas(layout)}; one process at a time may open it`;
       throw Object.assign(new Error(sentence), { code: 'EBUSY' });
     }
-    await writeFile(layout.guardNote, JSON.stringify({ pid: process.pid, host: hostname(), since: new Date().toISOString() }));
+    await writeFile(layout.guardNote, JSON.stringify({ pid: process.pid, host: hostname(), since: new Date().toISOString() }), { mode: 0o600 });
     return new Guard(connection);
   }
 

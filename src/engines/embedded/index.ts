@@ -2,12 +2,15 @@ import { mkdir } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import type { Engine } from '../../core/engine.ts';
 import { FolderBytes } from './bytes.ts';
-import { openCatalog } from './catalog.ts';
+import { openCatalog, type OpenCatalog } from './catalog.ts';
 import { Disk } from './disk.ts';
 import { Guard } from './guard.ts';
 import { Hasher } from './hasher.ts';
 import { fans, layoutOf, type Layout } from './layout.ts';
+import { lossOfAll, refusalOf } from './lineage.ts';
 import { ProcessLocks } from './locks.ts';
+import { NodeFile, type CatalogMark } from './node-file.ts';
+import { makePrivateFile, mendModes } from './privacy.ts';
 import { Scanner } from './scanner.ts';
 import { small, withSmall } from './small.ts';
 
@@ -22,12 +25,17 @@ export interface EmbeddedOptions {
   readonly onRestart?: (thread: string, error: unknown) => void;
   /** Told when the catalog's thread is gone for good: nothing can be answered any more. */
   readonly onLost?: (error: unknown) => void;
+  /** Told what is missing of a store that is opened all the same; without it, such a store is refused. */
+  readonly onLoss?: ((loss: string) => void) | undefined;
+  /** Opens the store for a process that only looks: how far the catalog is stays as it was noted. */
+  readonly looking?: boolean;
 }
 
 /**
  * Opens the engine of one machine and one folder.
  *
- * @throws Error when another process has the folder.
+ * @throws Error when another process has the folder; Refusal `lost` when the catalog is missing, or is not the newest
+ *   one of the store.
  */
 export async function openEmbedded(options: EmbeddedOptions): Promise<Engine> {
   const layout = layoutOf(options.folder);
@@ -36,15 +44,7 @@ export async function openEmbedded(options: EmbeddedOptions): Promise<Engine> {
   const guard = await Guard.enter(layout);
   try {
     disk.probe(layout.guardNote);
-    const catalog = await openCatalog({
-      path: layout.catalog, strict: options.strict,
-      onFault: (error) => disk.distrust('the catalog cannot be written', error),
-      onRestart: (error) => options.onRestart?.('catalog', error),
-      onLost: (error) => {
-        disk.distrust('the catalog stopped', error);
-        options.onLost?.(error);
-      },
-    });
+    const { catalog, sparedUntil } = await openKnown(layout, options, disk);
     const hasher = new Hasher({ gentle: !options.strict, onRestart: (error) => options.onRestart?.('hash', error) });
     const scanner = new Scanner((error) => options.onRestart?.('scan', error));
     const bytes = new FolderBytes(layout, { disk, hasher, scanner, paced: options.strict });
@@ -55,6 +55,7 @@ export async function openEmbedded(options: EmbeddedOptions): Promise<Engine> {
       locks: new ProcessLocks(),
       health: () => disk.health,
       alone: true,
+      sparedUntil,
       close: async () => {
         await catalog.close();
         await Promise.all([bytes.close(), hasher.close(), scanner.close()]);
@@ -67,6 +68,41 @@ export async function openEmbedded(options: EmbeddedOptions): Promise<Engine> {
     guard.leave();
     throw error;
   }
+}
+
+/** Opens the catalog that `node.json` knows, and keeps noting there how far it is. */
+async function openKnown(
+  layout: Layout, options: EmbeddedOptions, disk: Disk,
+): Promise<{ catalog: OpenCatalog; sparedUntil: number | undefined }> {
+  const node = new NodeFile(layout.node);
+  const before = await node.read();
+  let lost = false;
+  const onLoss = options.onLoss && ((loss: string): void => {
+    lost = true;
+    options.onLoss!(loss);
+  });
+  const missing = await lossOfAll(layout, before);
+  if (missing !== undefined && !onLoss) throw refusalOf(missing, layout.catalog);
+  if (missing !== undefined) onLoss!(missing);
+  await makePrivateFile(layout.catalog);
+  await mendModes(layout);
+  const relaxed = options.strict ? {} : { relaxed: true };
+  const note = async (catalog: CatalogMark): Promise<void> => {
+    await node.change((facts) => Object.assign(facts, { catalog: { ...catalog, ...relaxed } }));
+  };
+  const catalog = await openCatalog({
+    path: layout.catalog, strict: options.strict,
+    onFault: (error) => disk.distrust('the catalog cannot be written', error),
+    onRestart: (error) => options.onRestart?.('catalog', error),
+    onLost: (error) => {
+      disk.distrust('the catalog stopped', error);
+      options.onLost?.(error);
+    },
+    lineage: { known: missing === undefined ? before?.catalog : undefined, onLoss, note: options.looking ? undefined : note },
+  });
+  if (!lost) return { catalog, sparedUntil: before?.sparedUntil };
+  const { sparedUntil } = await node.change((facts) => Object.assign(facts, { sparedUntil: Date.now() }));
+  return { catalog, sparedUntil };
 }
 
 /** Every folder there will ever be, made and made durable at once, so that no write has to wait for one. */

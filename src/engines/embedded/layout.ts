@@ -2,7 +2,7 @@
  * Every path below the storage folder, drawn once:
  *
  *     storage/
- *       node.json                        who this node is, and its secrets (written by server.ts)
+ *       node.json                        who this node is, its secrets, and how far the catalog was
  *       in-use.sqlite, in-use.json       locked while a process uses the folder, and which one
  *       catalog.sqlite (-wal, -shm)      the facts
  *       uploads/<uuid>                   stages: bytes that are not sealed yet
@@ -17,6 +17,7 @@ import { join } from 'node:path';
 
 export interface Layout {
   readonly root: string;
+  readonly node: string;
   readonly guard: string;
   readonly guardNote: string;
   readonly catalog: string;
@@ -28,6 +29,7 @@ export interface Layout {
 export function layoutOf(root: string): Layout {
   return {
     root,
+    node: join(root, 'node.json'),
     guard: join(root, 'in-use.sqlite'),
     guardNote: join(root, 'in-use.json'),
     catalog: join(root, 'catalog.sqlite'),

@@ -66,6 +66,11 @@ export class SqliteConnection implements DatabaseConnection {
     return this.#database.isTransaction;
   }
 
+  /** What a statement answers. */
+  rows(sql: string, ...values: readonly (string | number)[]): readonly Readonly<Record<string, unknown>>[] {
+    return this.#prepare(sql).statement.all(...values) as Readonly<Record<string, unknown>>[];
+  }
+
   /** Runs a statement that answers nothing. */
   run(sql: string): void {
     this.#prepare(sql).statement.run();

@@ -1,0 +1,84 @@
+/**
+ * How a store knows its catalog again.
+ *
+ * The catalog holds an id and a generation, and `node.json` holds the same pair. The generation grows each time the
+ * catalog is opened or closed, each time its log is copied into the database file, and each minute in which facts were
+ * written; it is on disk in both places before anything more is written. So a catalog of a lower generation than
+ * `node.json` names is not the newest: it comes from a backup, or lost its log.
+ */
+import { opendir, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import { Refusal } from '../../core/refusal.ts';
+import { newId } from '../../kit/ids.ts';
+import { fans, type Layout } from './layout.ts';
+import type { CatalogMark, NodeFacts } from './node-file.ts';
+import type { SqliteConnection } from './sqlite.ts';
+
+const table = `create table if not exists lineage (
+  one integer primary key check (one = 1), id text not null, generation integer not null)`;
+
+/** The mark that a catalog carries; undefined where it has none. */
+export function markOf(connection: SqliteConnection): CatalogMark | undefined {
+  const known = connection.rows("select 1 from sqlite_master where type = 'table' and name = 'lineage'");
+  const [row] = known.length > 0 ? connection.rows('select id, generation from lineage') : [];
+  return row && { id: String(row['id']), generation: Number(row['generation']) };
+}
+
+/** Writes the next generation into the catalog; answers what `node.json` must hold then. */
+export function advance(connection: SqliteConnection, known: CatalogMark | undefined): CatalogMark {
+  connection.run('begin immediate');
+  try {
+    connection.run(table);
+    const here = markOf(connection);
+    const id = here?.id ?? newId();
+    const generation = Math.max(here?.generation ?? 0, known?.generation ?? 0) + 1;
+    connection.rows('insert or replace into lineage values (1, ?, ?)', id, generation);
+    connection.commit();
+    return { id, generation };
+  } catch (error) {
+    if (connection.inTransaction) connection.run('rollback');
+    throw error;
+  }
+}
+
+/** What is wrong with a catalog that carries `here` beside a `node.json` that names `known`; undefined when nothing is. */
+export function lossBetween(here: CatalogMark | undefined, known: CatalogMark | undefined): string | undefined {
+  if (!known) return undefined;
+  if (here && here.id !== known.id) {
+    return `the catalog is of another store (${here.id}) than node.json says (${known.id})`;
+  }
+  const generation = here?.generation ?? 0;
+  if (generation >= known.generation || known.relaxed) return undefined;
+  return `the catalog is older than the store: it is of generation ${generation}, and node.json has seen ${known.generation}. `
+    + 'It comes from a backup, or its log (catalog.sqlite-wal) is missing';
+}
+
+/** What is wrong where no catalog is; undefined in a folder that never had one. */
+export async function lossOfAll(layout: Layout, facts: NodeFacts | undefined): Promise<string | undefined> {
+  if (await hasCatalog(layout)) return undefined;
+  const signs = facts ? 'node.json' : (await hasBytes(layout)) ? 'stored bytes' : undefined;
+  return signs && `the catalog is missing: there is ${signs}, and no catalog.sqlite`;
+}
+
+/** Why a store is not opened, and what to do about it. */
+export function refusalOf(loss: string, catalog: string): Refusal {
+  const advice = [
+    `${loss}.`,
+    `To restore the store, put its newest catalog at ${catalog}, together with the catalog.sqlite-wal that lay beside it.`,
+    'To go on without what only that catalog knew, start the server once with --accept-loss (STOWAGE_ACCEPT_LOSS=yes);',
+    'stored bytes that no record names then stay where they are.',
+  ];
+  return new Refusal('lost', advice.join(' '), { missing: 'catalog' });
+}
+
+async function hasCatalog({ catalog }: Layout): Promise<boolean> {
+  const sizes = await Promise.all([catalog, `${catalog}-wal`].map((path) => stat(path).then(({ size }) => size, () => 0)));
+  return sizes.some((size) => size > 0);
+}
+
+async function hasBytes({ uploads, blobs }: Layout): Promise<boolean> {
+  for (const folder of [uploads, ...fans.map((fan) => join(blobs, fan))]) {
+    for await (const _ of await opendir(folder)) return true;
+  }
+  return false;
+}
