@@ -3,6 +3,7 @@ import { resolve } from 'node:path';
 import type { Content, Event } from './core/model.ts';
 import type { Engine } from './core/engine.ts';
 import { inspect, type Inspected } from './core/integrity.ts';
+import { Refusal } from './core/refusal.ts';
 import { openEngine } from './engines/index.ts';
 
 export interface Checked {
@@ -32,7 +33,12 @@ export interface CheckOptions {
  * @throws Error when a process has the folder.
  */
 export async function checkStore(folder: string, options: CheckOptions): Promise<Checked> {
-  const engine = await openEngine({ folder: resolve(folder), strict: true, onFault: () => undefined });
+  const engine = await openEngine({ folder: resolve(folder), strict: true, onFault: () => undefined, looking: !options.repair }).catch((error: unknown) => {
+    if (error instanceof Refusal && error.reason === 'lost') return error.message;
+    throw error;
+  });
+  // Without the newest catalog nothing else can be said: each byte would seem to belong to no record.
+  if (typeof engine === 'string') return { blobs: 0, bytes: 0, uploads: 0, repaired: 0, faults: [engine], notes: [] };
   try {
     const check = new Check(engine, options);
     await check.contents();

@@ -25,12 +25,13 @@ interface ServerConfig {
   readonly s3Url: string | undefined;
   readonly presignRate: number;
   readonly storageDir: string;
-  /** Undefined: one is made at the first start and kept in the storage folder. */
+  /** Undefined: the key stays what it was; one is made at the first start and kept in the storage folder. */
   readonly systemKey: string | undefined;
   readonly node: string | undefined;
   /** What a scraper shows to read the metrics, beside tokens of the system namespace. */
   readonly metricsToken: string | undefined;
   readonly durability: 'strict' | 'relaxed';
+  readonly acceptLoss: 'no' | 'yes';
   readonly logLevel: LogLevel;
   readonly tokenLifetime: number;
   readonly interim: 'on' | 'off';
@@ -76,7 +77,7 @@ const settings: Settings<ServerConfig> = {
   storageDir: { name: 'STOWAGE_STORAGE_DIR', otherwise: './storage', read: words, sentence: 'Folder for everything that is kept.' },
   systemKey: {
     name: 'STOWAGE_SYSTEM_KEY', otherwise: undefined, read: secret,
-    sentence: 'Key of the system namespace, 12 characters or more. Without it one is made at the first start, kept in the storage folder and shown once.',
+    sentence: 'Key of the system namespace, 12 characters or more. Without it the key stays what it was; one is made at the first start, kept in the storage folder and shown once. See stowage reset-key.',
   },
   node: { name: 'STOWAGE_NODE', otherwise: undefined, read: nodeName, sentence: "This server's name as clients see it. Without it, the machine's." },
   metricsToken: {
@@ -86,6 +87,10 @@ const settings: Settings<ServerConfig> = {
   durability: {
     name: 'STOWAGE_DURABILITY', otherwise: 'strict', read: oneOf('strict', 'relaxed'),
     sentence: 'strict: what is acknowledged is on disk. relaxed: faster, and a power cut may take what was acknowledged.',
+  },
+  acceptLoss: {
+    name: 'STOWAGE_ACCEPT_LOSS', otherwise: 'no', read: oneOf('no', 'yes'),
+    sentence: 'yes: a store whose catalog is missing, is older than the store or is of another one is opened all the same. What only the right catalog knew is given up; meant for one start.',
   },
   logLevel: {
     name: 'STOWAGE_LOG_LEVEL', otherwise: 'info', read: oneOf('silent', 'fatal', 'error', 'warn', 'info', 'debug', 'trace'),

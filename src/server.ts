@@ -4,7 +4,7 @@ import { resolve } from 'node:path';
 import express, { type Express, type Request, type Response } from 'express';
 import { pino, type Logger } from 'pino';
 import { nodeNameOfMachine, type Config } from './config.ts';
-import { openCore, type Core } from './core/index.ts';
+import { openCore, type Core, type CoreOptions } from './core/index.ts';
 import { derivationsWaiting } from './core/access.ts';
 import { Refusal } from './core/refusal.ts';
 import type { Engine } from './core/engine.ts';
@@ -35,10 +35,12 @@ import { Tokens } from './http/tokens.ts';
 import { openOutbound } from './http/outbound.ts';
 import { Faults } from './faults.ts';
 import { readIdentity } from './identity.ts';
+import { SystemKey } from './system-key.ts';
 import { wallClock, type Clock } from './kit/clock.ts';
 import { Upkeep } from './upkeep.ts';
 
 export { checkStore, type Checked } from './check.ts';
+export { resetSystemKey } from './system-key.ts';
 
 export interface Overrides {
   readonly clock?: Clock;
@@ -80,7 +82,8 @@ const bookPath = new URL('../openapi.yaml', import.meta.url);
 /**
  * Opens the store and the port.
  *
- * @throws Error when another process has the storage folder, or the port is taken.
+ * @throws Error when another process has the storage folder, or the port is taken; Refusal `lost` when the catalog is
+ *   missing or is not the newest one, unless the configuration accepts that.
  */
 export async function startServer(config: Config, overrides: Overrides = {}): Promise<RunningServer> {
   const log = overrides.log ?? pino({ level: config.logLevel });
@@ -92,7 +95,9 @@ export async function startServer(config: Config, overrides: Overrides = {}): Pr
     const identity = await readIdentity(folder, config, nodeNameOfMachine());
     const clock = overrides.clock ?? wallClock;
     const elsewhere = outsideStorage(config.releasy, clock, (wish) => presign({ ...wish, now: clock.now() }));
-    const core = await openDomain(engine, config, identity, { clock, elsewhere, faults, log });
+    const systemKey = new SystemKey(folder);
+    if (config.systemKey !== undefined) await systemKey.forget();
+    const core = await openDomain(engine, config, { systemKey: config.systemKey ?? (() => systemKey.make()), ...identity }, { clock, elsewhere, faults, log });
     if (core.recovered.damaged.length > 0) log.error({ damaged: core.recovered.damaged }, 'acknowledged bytes are gone');
     const running = await serve(core, { config, log, book, identity, elsewhere, faults });
     const end = async (): Promise<void> => {
@@ -101,7 +106,7 @@ export async function startServer(config: Config, overrides: Overrides = {}): Pr
       await engine.close();
     };
     let ending: Promise<void> | undefined;
-    const firstStart = identity.fresh ? { namespace: 'system', key: identity.systemKey } : undefined;
+    const firstStart = systemKey.made === undefined ? undefined : { namespace: 'system', key: systemKey.made };
     return { ...running, firstStart, core, book, faults, close: () => (ending ??= end()) };
   } catch (error) {
     await engine.close();
@@ -111,14 +116,15 @@ export async function startServer(config: Config, overrides: Overrides = {}): Pr
 
 function openStore(folder: string, config: Config, log: Logger, faults: Faults): Promise<Engine> {
   const onFault = (why: string, error: unknown): void => log.fatal({ err: error }, `the store takes no more bytes: ${why}`);
+  const onLoss = (loss: string): void => log.error(`the store is opened all the same, because of STOWAGE_ACCEPT_LOSS: ${loss}`);
   return openEngine({
-    folder, strict: config.durability === 'strict', onFault,
+    folder, strict: config.durability === 'strict', onFault, onLoss: config.acceptLoss === 'yes' ? onLoss : undefined,
     onRestart: (thread, error) => faults.note('thread', `the ${thread} thread died, and another takes its place`, error),
     onLost: (error) => faults.fatal('thread', 'the catalog thread died and cannot be replaced', error),
   });
 }
 
-function openDomain(engine: Engine, config: Config, { systemKey, secret }: { systemKey: string; secret: Uint8Array }, { clock, elsewhere, faults, log }: { clock: Clock; elsewhere: OutsideStorage | undefined; faults: Faults; log: Logger }): Promise<Core> {
+function openDomain(engine: Engine, config: Config, { systemKey, secret }: Pick<CoreOptions, 'systemKey'> & { secret: Uint8Array }, { clock, elsewhere, faults, log }: { clock: Clock; elsewhere: OutsideStorage | undefined; faults: Faults; log: Logger }): Promise<Core> {
   return openCore(engine, {
     clock, onFault: (what, error) => faults.note('background', what, error),
     limits: { maxSize: config.maxUploadSize, headroom: config.headroom, idle: config.uploadIdle },

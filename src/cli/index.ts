@@ -10,6 +10,7 @@ import { namespace } from './commands/namespace.ts';
 import { pull } from './commands/pull.ts';
 import { push } from './commands/push.ts';
 import { release } from './commands/release.ts';
+import { resetKey } from './commands/reset-key.ts';
 import { rm } from './commands/rm.ts';
 import { serve } from './commands/serve.ts';
 import { share, unshare } from './commands/share.ts';
@@ -24,7 +25,7 @@ import type { World } from './world.ts';
 export type { World } from './world.ts';
 
 /** Every command, in the order of the help. */
-const commands = [serve, push, pull, ls, show, versions, label, rm, share, unshare, uploads, namespace, keys, release, login, whoami, check] as const;
+const commands = [serve, push, pull, ls, show, versions, label, rm, share, unshare, uploads, namespace, keys, release, login, whoami, check, resetKey] as const;
 
 /** Runs the command line `words` (without node and the script) and answers the exit code. */
 export async function run(words: readonly string[], world: World, version: string): Promise<number> {

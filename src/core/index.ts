@@ -75,8 +75,8 @@ export interface CoreOptions {
   readonly attempts?: AttemptLimits;
   /** Opens URLs for artifacts that are fetched; none means that fetching is refused. */
   readonly source: Source | undefined;
-  /** The key that opens the `system` namespace. */
-  readonly systemKey: string;
+  /** The key that opens the `system` namespace; or how to make one, which is asked only where none opens it yet. */
+  readonly systemKey: string | (() => Promise<string>);
   readonly keys: KeysOptions;
   /** How files of releases are kept; without this, here, with all that was said of them, and slots as long as multipart uploads. */
   readonly releases?: ReleaseFilesOptions;

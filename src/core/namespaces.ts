@@ -31,13 +31,19 @@ export class Namespaces {
     this.#vouchers = vouchers;
   }
 
-  /** Makes sure that `system` exists and that `key` opens it. */
-  async ensureSystem(key: string): Promise<void> {
+  /**
+   * Makes sure that `system` exists and has a key.
+   *
+   * @param given the key that opens it; or how to make one, which is asked only where none opens it yet.
+   */
+  async ensureSystem(given: string | (() => Promise<string>)): Promise<void> {
+    if (typeof given !== 'string' && (await this.#catalog.namespaces.credentials(SYSTEM)).length > 0) return;
+    const key = typeof given === 'string' ? given : await given();
     const known = await this.#catalog.namespaces.credential(SYSTEM, 'default');
     if (known && (await find(key, [known], 'start-up'))) return;
     const at = this.#clock.now();
     const credential = await makeCredential(SYSTEM, 'default', key, at);
-    const event = this.#event(SYSTEM, 'system key set from the configuration', { namespace: SYSTEM, credential: 'start-up' });
+    const event = this.#event(SYSTEM, 'system key set', { namespace: SYSTEM, credential: 'start-up' });
     const created = await this.#catalog.namespaces.create({ name: SYSTEM, createdAt: at, trusts: [] }, [credential], event);
     if (!created) await this.#catalog.namespaces.putCredential(credential, event);
   }

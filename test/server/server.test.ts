@@ -7,7 +7,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pino } from 'pino';
 import { readConfig } from '../../src/config.ts';
-import { checkStore, startServer, type RunningServer } from '../../src/server.ts';
+import { checkStore, resetSystemKey, startServer, type RunningServer } from '../../src/server.ts';
 import { eventually, RawConnection } from '../support/raw.ts';
 import { openWorld, type ArtifactView, type World } from '../support/world.ts';
 
@@ -33,7 +33,7 @@ describe('a first start', () => {
     expect(await login(firstStart!.key)).toBe(200);
     const path = join(folder, 'node.json');
     expect((await stat(path)).mode & 0o777).toBe(0o600);
-    expect(JSON.parse(await readFile(path, 'utf8'))).toEqual({ node: expect.any(String), secret: expect.any(String), systemKey: firstStart!.key });
+    expect(JSON.parse(await readFile(path, 'utf8'))).toMatchObject({ node: expect.any(String), secret: expect.any(String), systemKey: firstStart!.key });
     await running!.close();
     expect((await start()).firstStart).toBeUndefined();
     expect(await login(firstStart!.key)).toBe(200);
@@ -46,6 +46,43 @@ describe('a first start', () => {
     await running!.close();
     await start({ STOWAGE_SYSTEM_KEY: 'a-second-key-of-mine' });
     expect([await login('a-first-key-of-mine'), await login('a-second-key-of-mine')]).toEqual([401, 200]);
+  });
+
+  test('without a key after one with it keeps the last key, and makes none', async () => {
+    await start({ STOWAGE_SYSTEM_KEY: 'a-first-key-of-mine' });
+    await running!.close();
+    expect((await start()).firstStart).toBeUndefined();
+    expect(await login('a-first-key-of-mine')).toBe(200);
+    expect(await readFile(join(folder, 'node.json'), 'utf8')).not.toContain('systemKey');
+  });
+
+  test('with a key after one that was made takes the made one out of node.json', async () => {
+    const made = (await start()).firstStart!.key;
+    await running!.close();
+    await start({ STOWAGE_SYSTEM_KEY: 'a-first-key-of-mine' });
+    await running!.close();
+    expect((await start()).firstStart).toBeUndefined();
+    expect([await login(made), await login('a-first-key-of-mine')]).toEqual([401, 200]);
+    expect(await readFile(join(folder, 'node.json'), 'utf8')).not.toContain(made);
+  });
+
+  test('after an end between the making of a key and its record tells of the key that node.json holds', async () => {
+    await writeFile(join(folder, 'node.json'), JSON.stringify({ systemKey: 'a-key-that-was-made-and-not-told' }));
+    // Nothing else was written yet: no catalog knows that key.
+    expect((await start({ STOWAGE_ACCEPT_LOSS: 'yes' })).firstStart).toEqual({ namespace: 'system', key: 'a-key-that-was-made-and-not-told' });
+  });
+
+  test('the key of a store that no server has open can be replaced', async () => {
+    await start({ STOWAGE_SYSTEM_KEY: 'a-first-key-of-mine' });
+    await expect(resetSystemKey(folder)).rejects.toMatchObject({ code: 'EBUSY' });
+    await running!.close();
+    const made = await resetSystemKey(folder);
+    expect((await start()).firstStart).toBeUndefined();
+    expect([await login('a-first-key-of-mine'), await login(made)]).toEqual([401, 200]);
+    await running!.close();
+    expect(await resetSystemKey(folder, 'a-key-that-is-given')).toBe('a-key-that-is-given');
+    await start();
+    expect([await login(made), await login('a-key-that-is-given')]).toEqual([401, 200]);
   });
 
   test('on a folder that another server has is refused, and on a damaged node.json too', async () => {

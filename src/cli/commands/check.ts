@@ -1,12 +1,10 @@
-import { access } from 'node:fs/promises';
-import { join } from 'node:path';
 import type { Command } from 'commander';
-import { StowageError } from '../../client/node.ts';
 import { printBytes } from '../../kit/bytes.ts';
 import type { Checked } from '../../server.ts';
 import type { Context } from '../context.ts';
 import { Ended, exits } from '../exit.ts';
 import { printable } from '../format.ts';
+import { demandStore } from '../stores.ts';
 
 export function check(program: Command, context: Context): void {
   program
@@ -22,8 +20,7 @@ Examples:
   stowage check /srv/stowage --read-data --json
   stowage check /srv/stowage --read-data --repair`)
     .action(async (folder: string, flags: { readonly readData?: boolean; readonly repair?: boolean }) => {
-      // Opening a store would make one where there is none.
-      await access(join(folder, 'node.json')).catch((cause: unknown) => { throw new StowageError('not_found', `${folder} is no storage folder`, { cause }); });
+      await demandStore(folder);
       const { checkStore } = await import('../../server.ts');
       const progress = context.progress();
       const report = await checkStore(folder, {

@@ -8,6 +8,7 @@ interface Flags {
   readonly host?: string;
   readonly port?: string;
   readonly storage?: string;
+  readonly acceptLoss?: boolean;
 }
 
 export function serve(program: Command, context: Context): void {
@@ -18,6 +19,7 @@ export function serve(program: Command, context: Context): void {
     .option('--host <address>', 'as STOWAGE_HOST')
     .option('--port <port>', 'as STOWAGE_PORT')
     .option('--storage <folder>', 'as STOWAGE_STORAGE_DIR')
+    .option('--accept-loss', 'as STOWAGE_ACCEPT_LOSS=yes: start without the catalog, or with one that is not the newest')
     .addHelpText('after', () => `
 Settings:
 ${describeConfig()}
@@ -36,7 +38,10 @@ async function run(context: Context, flags: Flags): Promise<void> {
     ...(flags.host === undefined ? {} : { STOWAGE_HOST: flags.host }),
     ...(flags.port === undefined ? {} : { STOWAGE_PORT: flags.port }),
     ...(flags.storage === undefined ? {} : { STOWAGE_STORAGE_DIR: flags.storage }),
+    ...(flags.acceptLoss ? { STOWAGE_ACCEPT_LOSS: 'yes' } : {}),
   });
+  // What the server keeps is its own business: whatever it makes from here on, others can neither read nor enter.
+  process.umask(0o077);
   // Bodies pass through memory outside the small heap, and V8 by default answers every few of them with a collection of all of it.
   setFlagsFromString('--heap-growing-percent=400');
   // Loaded here, because no other command needs a server's weight.

@@ -251,7 +251,7 @@ class CatalogLine {
         this.#refuse(errorOf(message.failure));
         break;
       case 'mark':
-        void this.#note(message.mark);
+        this.#note(message.mark).catch((error: unknown) => this.#told.onFault(error));
         break;
       case 'loss':
         this.#told.lineage?.onLoss?.(message.loss);
