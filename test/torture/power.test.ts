@@ -106,7 +106,8 @@ class Outages {
     this.#random = random;
   }
 
-  async cut(): Promise<void> {
+  /** @param acknowledged requests that were acknowledged before the power goes. */
+  async cut(acknowledged = 1 + Math.floor(this.#random() * 40)): Promise<void> {
     if (!this.#access) {
       this.#access = await this.#machine.start();
       await prepare(this.#access);
@@ -115,7 +116,7 @@ class Outages {
     // On a machine that loses its power no disk goes first; here one does, and which one is left to chance.
     const power = await PowerSwitch.ready(this.#random() < 0.5 ? mounts : mounts.toReversed());
     const traffic = new Traffic(this.#access, this.#random, this.#names);
-    await traffic.acknowledged(1 + Math.floor(this.#random() * 40));
+    await traffic.acknowledged(acknowledged);
     await later(this.#random() * 20);
     const outage = await power.cut();
     // The server over its dead disk, with clients that go on asking.
@@ -140,7 +141,14 @@ class Outages {
   }
 }
 
+/** What breaks the promise on each file system. The store whose catalog is gone has to be made to start. */
+const sabotages = {
+  ext4: { what: 'nothing is synced', env: { STOWAGE_DURABILITY: 'relaxed', STOWAGE_ACCEPT_LOSS: 'yes' } },
+  xfs: { what: 'bytes are not synced', options: ['--import', new URL('../crash/lying-sync.js', import.meta.url).href] },
+} as const;
+
 for (const kind of ['ext4', 'xfs'] as const) {
+  const sabotage = sabotages[kind];
   const why = whyNoDisk(kind);
   const suite = why === undefined ? describe : describe.skip;
   suite(`on ${kind}${why === undefined ? '' : ` (not here: ${why})`}`, () => {
@@ -148,7 +156,7 @@ for (const kind of ['ext4', 'xfs'] as const) {
       const random = randomFrom(seed);
       const figures: Figures = { cuts: 0, acknowledged: 0, acknowledgedLate: 0, lost: 0, lostLate: 0, wrong: 0 };
       const faults: string[] = [];
-      const all = rounds(2, 500);
+      const all = rounds(1, 500);
       while (figures.cuts < all) {
         const machine = new Machine(kind, places);
         const outages = new Outages(machine, random);
@@ -162,14 +170,14 @@ for (const kind of ['ext4', 'xfs'] as const) {
         report('power', { fileSystem: kind, catalogOn: places, ...figures, ...(outages.faults.length > 0 ? { faults: outages.faults.join('; ') } : {}) });
       }
       expect(faults).toEqual([]);
-      expect(figures.acknowledged).toBeGreaterThan(all * 10);
+      expect(figures.acknowledged).toBeGreaterThanOrEqual(all);
     }, patience);
 
-    test('sabotaged, nothing is synced: found out', async () => {
-      const machine = new Machine(kind, 'same', { env: { STOWAGE_DURABILITY: 'relaxed' } });
+    test(`sabotaged, ${sabotage.what}: found out`, async () => {
+      const machine = new Machine(kind, 'same', sabotage);
       const outages = new Outages(machine, randomFrom(seed));
       try {
-        await outages.cut();
+        await outages.cut(40);
       } finally {
         await machine.remove();
       }

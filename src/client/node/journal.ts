@@ -1,6 +1,6 @@
 /** The journal in files: one an entry, named by a hash of its key, so that processes never write the same one. */
 import { createHash } from 'node:crypto';
-import { readdir, rm } from 'node:fs/promises';
+import { chmod, mkdir, readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Low } from 'lowdb';
 import { parseEntry, staleAfter, type Claim, type Journal, type JournalEntry } from '../journal.ts';
@@ -12,6 +12,7 @@ export function fileJournal(folder: string): Journal {
   return {
     claim: async (key) => {
       const path = join(folder, nameOf(key));
+      await keepPrivate(folder);
       const lock = await takeLock(`${path}.lock`);
       if (!lock) return undefined;
       try {
@@ -23,6 +24,13 @@ export function fileJournal(folder: string): Journal {
     },
     list: () => entriesIn(folder),
   };
+}
+
+/** Entries hold addresses of uploads, which are others' business in no folder. */
+async function keepPrivate(folder: string): Promise<void> {
+  await mkdir(folder, { recursive: true, mode: 0o700 });
+  // One that is another user's stays as it is; the entries themselves are readable by their owner only.
+  await chmod(folder, 0o700).catch(() => undefined);
 }
 
 function nameOf(key: readonly string[]): string {
