@@ -46,7 +46,7 @@ export async function resetSystemKey(folder: string, key?: string): Promise<stri
     const kept = new SystemKey(path);
     await kept.forget();
     const fresh = key ?? (await kept.make());
-    await new Namespaces(engine.catalog, wallClock, new Vouchers(engine.catalog)).ensureSystem(fresh);
+    await new Namespaces(engine, wallClock, new Vouchers(engine.catalog)).ensureSystem(fresh);
     return fresh;
   } finally {
     await engine.close();

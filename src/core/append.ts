@@ -15,6 +15,8 @@ export class Append {
   readonly #length: number | null;
   readonly #blind: boolean;
   #safe: number;
+  /** The record failed, and whether it was made is unknown. */
+  #inDoubt = false;
 
   /** Opens the upload's stage where the upload ends. `blind` appends, and only those, can be repeated by accident. */
   static async open(engine: Engine, clock: Clock, upload: Upload, facts: { length: number | null; blind: boolean; hashed: boolean }): Promise<Append> {
@@ -36,9 +38,12 @@ export class Append {
     return this.#safe;
   }
 
-  /** Whether bytes were written that are not on record. */
+  /**
+   * Whether bytes were written that are certainly not on record, and have to be taken back. Those in doubt stay: without
+   * their record the next append or start takes them away, and a record that was made after all finds them there.
+   */
   get pending(): boolean {
-    return this.writer.offset > this.#safe;
+    return !this.#inDoubt && this.writer.offset > this.#safe;
   }
 
   /** Makes what has arrived durable, and with `keep` puts it on record. */
@@ -97,7 +102,11 @@ export class Append {
     if (to === this.#safe && !declares) return;
     const lastStart = this.#blind ? this.upload.offset : null;
     const move = { from: this.#safe, to, lastStart, length: this.#length, at: this.#clock.now() };
-    if (!(await this.#engine.catalog.uploads.advance(this.upload.id, move))) {
+    const advanced = await this.#engine.catalog.uploads.advance(this.upload.id, move).catch((error: unknown) => {
+      this.#inDoubt = !(error instanceof Refusal) || error.reason === 'unavailable';
+      throw error;
+    });
+    if (!advanced) {
       throw new Refusal('conflict', 'the upload changed while this append ran');
     }
     this.#safe = to;

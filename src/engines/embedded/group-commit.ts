@@ -43,6 +43,8 @@ export class GroupCommit implements Host {
   #copiedAt = 0;
   #markedAt = performance.now();
   #fault: unknown;
+  /** Why nothing is answered any more: what the connection sees may be gone after a restart. */
+  #lost: unknown;
 
   /**
    * @param onFault told once, when the disk can no longer be trusted; from then on writes are refused.
@@ -113,6 +115,7 @@ export class GroupCommit implements Host {
     for (let job = this.#reads.shift(); job; job = this.#reads.shift()) {
       this.#stats.reads += 1;
       try {
+        if (this.#lost) throw this.#lost;
         const tell = await job.run();
         tell();
       } catch (error) {
@@ -172,6 +175,7 @@ export class GroupCommit implements Host {
   /** What to tell whoever asked; a permanent fault is remembered and reported. */
   #judge(error: unknown): unknown {
     const verdict = verdictOn(error);
+    if (verdict.unsure) this.#lost ??= verdict.error;
     if (verdict.permanent && !this.#fault) {
       this.#fault = verdict.error;
       this.#onFault(error);

@@ -186,6 +186,8 @@ interface Verdict {
   readonly error: unknown;
   /** The disk or the file can no longer be trusted. */
   readonly permanent: boolean;
+  /** Facts that the connection sees are not known to be on disk: it must not answer with them. */
+  readonly unsure?: boolean;
 }
 
 /** Result codes of SQLite; the low byte of an extended code. */
@@ -198,7 +200,7 @@ const unknowns: readonly number[] = [failed.shortRead, failed.write, failed.fsyn
 export function verdictOn(error: unknown): Verdict {
   const extended = typeof error === 'object' && error !== null && 'errcode' in error ? Number(error.errcode) : 0;
   // Of the check that follows a commit, not of SQLite.
-  if (codeOf(error) === 'EIO') return { error: distrusted(error), permanent: true };
+  if (codeOf(error) === 'EIO') return { error: distrusted(error), permanent: true, unsure: true };
   switch (extended & 0xff) {
     case code.full:
       return { error: full(error), permanent: false };
