@@ -180,7 +180,7 @@ describe('what comes in', () => {
     for (const path of ['/../../etc/passwd', '/artifacts/..%2f..%2fetc', '/%2e%2e/%2e%2e/etc/passwd', '/artifacts/%5c..%5c', '/blobs/%00/data', '/blobs/..%252f/data', '//etc/passwd']) {
       const connection = await RawConnection.open(world.url);
       connection.head('GET', path, { Authorization: `Bearer ${await world.token()}` });
-      expect([path, (await connection.answer()).status]).toEqual([path, 404]);
+      expect([path, (await connection.answer()).status]).toEqual([path, path.includes('%00') ? 400 : 404]);
       connection.close();
     }
   });
@@ -271,7 +271,7 @@ test('a store is checked', async () => {
   await expect(checkStore(world.folder, { readData: false })).rejects.toThrow();
   await world.server.close();
   const seen: [number, number][] = [];
-  expect(await checkStore(world.folder, { readData: true, onProgress: (...now) => void seen.push(now) })).toEqual({ blobs: 1, bytes: 100_000, uploads: 1, faults: [], notes: [] });
+  expect(await checkStore(world.folder, { readData: true, onProgress: (...now) => void seen.push(now) })).toEqual({ blobs: 1, bytes: 100_000, uploads: 1, repaired: 0, faults: [], notes: [] });
   expect(seen).toEqual([[100_000, 100_000]]);
   const files = await readdir(world.folder, { recursive: true, withFileTypes: true });
   const file = files.find((entry) => entry.isFile() && entry.name.includes(artifact.sha512.slice(2, 40)))!;
