@@ -1,8 +1,7 @@
 /** The key of the `system` namespace, where no configuration names one. */
 import { randomBytes } from 'node:crypto';
 import { join, resolve } from 'node:path';
-import { Namespaces } from './core/namespaces.ts';
-import { Vouchers } from './core/vouchers.ts';
+import { ensureSystem } from './core/namespaces.ts';
 import { openEngine } from './engines/index.ts';
 import { NodeFile } from './engines/embedded/node-file.ts';
 import { wallClock } from './kit/clock.ts';
@@ -46,7 +45,7 @@ export async function resetSystemKey(folder: string, key?: string): Promise<stri
     const kept = new SystemKey(path);
     await kept.forget();
     const fresh = key ?? (await kept.make());
-    await new Namespaces(engine, wallClock, new Vouchers(engine.catalog)).ensureSystem(fresh);
+    await ensureSystem(engine.catalog, wallClock, fresh);
     return fresh;
   } finally {
     await engine.close();

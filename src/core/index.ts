@@ -16,7 +16,7 @@ import { Integrity, type Rot } from './integrity.ts';
 import { Journal } from './journal.ts';
 import { Keys, type KeysOptions } from './keys.ts';
 import { Ledgers } from './ledgers.ts';
-import { Namespaces } from './namespaces.ts';
+import { ensureSystem, Namespaces } from './namespaces.ts';
 import { Objects } from './objects.ts';
 import { Parts } from './parts.ts';
 import { recover, type Recovered } from './recovery.ts';
@@ -97,7 +97,7 @@ export async function openCore(engine: Engine, options: CoreOptions): Promise<Co
   const vouchers = new Vouchers(engine.catalog);
   const attempts = new Attempts(clock, options.attempts ?? { failures: 20, window: 60_000 });
   const namespaces = new Namespaces(engine, clock, vouchers, attempts);
-  await namespaces.ensureSystem(options.systemKey);
+  await ensureSystem(engine.catalog, clock, options.systemKey);
   const uploads = new Uploads(engine, clock, options.limits);
   const integrity = new Integrity(engine, clock, options.onRot);
   const blobs = new Blobs(engine, clock, integrity);

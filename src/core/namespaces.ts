@@ -14,6 +14,25 @@ import type { Vouchers } from './vouchers.ts';
 const reservedKeyName = /^_service_key/;
 const lawfulName = /^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/;
 
+/**
+ * Makes sure that `system` exists and has a key.
+ *
+ * @param given the key that opens it; or how to make one, which is asked only where none opens it yet.
+ */
+export async function ensureSystem(catalog: Catalog, clock: Clock, given: string | (() => Promise<string>)): Promise<void> {
+  const { namespaces } = catalog;
+  if (typeof given !== 'string' && (await namespaces.credentials(SYSTEM)).length > 0) return;
+  const key = typeof given === 'string' ? given : await given();
+  const known = await namespaces.credential(SYSTEM, 'default');
+  if (known && (await find(key, [known], 'start-up'))) return;
+  const at = clock.now();
+  const credential = await makeCredential(SYSTEM, 'default', key, at);
+  const who = { namespace: SYSTEM, credential: 'start-up' };
+  const event = eventBy(who, at, { subject: 'namespace', id: SYSTEM, message: 'system key set' });
+  const created = await namespaces.create({ name: SYSTEM, createdAt: at, trusts: [] }, [credential], event);
+  if (!created) await namespaces.putCredential(credential, event);
+}
+
 /** Tenants, their keys and whom they trust. */
 export class Namespaces {
   readonly #engine: Engine;
@@ -29,23 +48,6 @@ export class Namespaces {
     this.#attempts = attempts;
     this.#clock = clock;
     this.#vouchers = vouchers;
-  }
-
-  /**
-   * Makes sure that `system` exists and has a key.
-   *
-   * @param given the key that opens it; or how to make one, which is asked only where none opens it yet.
-   */
-  async ensureSystem(given: string | (() => Promise<string>)): Promise<void> {
-    if (typeof given !== 'string' && (await this.#catalog.namespaces.credentials(SYSTEM)).length > 0) return;
-    const key = typeof given === 'string' ? given : await given();
-    const known = await this.#catalog.namespaces.credential(SYSTEM, 'default');
-    if (known && (await find(key, [known], 'start-up'))) return;
-    const at = this.#clock.now();
-    const credential = await makeCredential(SYSTEM, 'default', key, at);
-    const event = this.#event(SYSTEM, 'system key set', { namespace: SYSTEM, credential: 'start-up' });
-    const created = await this.#catalog.namespaces.create({ name: SYSTEM, createdAt: at, trusts: [] }, [credential], event);
-    if (!created) await this.#catalog.namespaces.putCredential(credential, event);
   }
 
   /** Makes sure of a namespace that a face keeps what is its own in; nobody has a key of it. */
