@@ -148,7 +148,31 @@ export function bytesContract(name: string, open: () => Promise<OpenedBytes>): v
       expect(await bytes.stat(address)).toBeUndefined();
       expect(await bytes.stat(other)).toBe(1000);
       expect(await bytes.size(one)).toBe(1000);
-      await expect(bytes.seal(one, 999, sha512(data))).rejects.toMatchObject({ reason: 'lost' });
+      await expect(bytes.seal(one, 1001, sha512(data))).rejects.toMatchObject({ reason: 'lost' });
+    });
+
+    test('the same bytes are sealed again after a seal that was never put on record', async () => {
+      const data = randomBytes(1000);
+      const stage = await stageOf(data);
+      const first = await bytes.seal(stage, 1000, sha512(data));
+      await bytes.cut(stage, 0);
+      const writer = await bytes.open(stage, 0);
+      await writer.write(Buffer.from(data));
+      await writer.sync();
+      await writer.close();
+      const second = await bytes.seal(stage, 1000, sha512(data));
+      expect([await bytes.stat(first), await bytes.stat(second)]).toEqual([1000, 1000]);
+      await bytes.remove(first);
+      expect(await bytes.stat(second)).toBe(1000);
+      const joined = [await stageOf(data), await stageOf(data)].map((part) => ({ stage: part, size: 1000 }));
+      const whole = randomUUID();
+      const both = sha512(Buffer.concat([data, data]));
+      await bytes.join(whole, joined);
+      const once = await bytes.seal(whole, 2000, both);
+      await bytes.drop(whole);
+      await bytes.join(whole, [{ stage: await stageOf(Buffer.concat([data, data])), size: 2000 }]);
+      const again = await bytes.seal(whole, 2000, both);
+      expect([await bytes.stat(once), await bytes.stat(again), once === again]).toEqual([2000, 2000, false]);
     });
 
     test('reads any range, and throws rather than give fewer bytes', async () => {

@@ -1,9 +1,11 @@
 /** Object lock holds whatever face, task or setting would end the version. */
 import {
-  CreateBucketCommand, DeleteBucketCommand, DeleteObjectCommand, DeleteObjectsCommand, GetObjectCommand, GetObjectLegalHoldCommand, GetObjectRetentionCommand,
+  CreateBucketCommand, CreateMultipartUploadCommand, DeleteBucketCommand, DeleteObjectCommand, DeleteObjectsCommand, GetObjectCommand, GetObjectLegalHoldCommand, GetObjectRetentionCommand,
   GetObjectTaggingCommand, HeadObjectCommand, PutBucketLifecycleConfigurationCommand, PutObjectAclCommand, PutObjectCommand, PutObjectLegalHoldCommand,
-  PutObjectLockConfigurationCommand, PutObjectRetentionCommand, PutObjectTaggingCommand, type S3Client,
+  PutObjectLockConfigurationCommand, PutObjectRetentionCommand, PutObjectTaggingCommand, UploadPartCommand, type S3Client,
 } from '@aws-sdk/client-s3';
+import { readdir } from 'node:fs/promises';
+import { join } from 'node:path';
 import { runLifecycle } from '../../src/faces/s3/lifecycle.ts';
 import { refusal, s3Client } from '../support/s3.ts';
 import { openWorld, type World } from '../support/world.ts';
@@ -153,4 +155,34 @@ test('a limit of versions that was set before passes over versions that are lock
   const versions = await world.core.objects.versions({ namespace: 'tenant', credential: 't' }, Bucket, { prefix: '', after: null, behind: null, limit: 10 });
   expect(versions.map(({ index }) => index)).toEqual([4, 2]);
   expect(await bodyOf({ Bucket, Key, VersionId: VersionId! })).toBe('held');
+});
+
+test.each(['s3://victim/key', 'S3://victim/key', ' s3://victim/key', 'sf://upload/owner/name', 'release:r/f', 'slot/1', 'download/1', 'catalog:00'])(
+  'the source URL %j is no client\'s to name', async (url) => {
+    const upload = await world.upload(Buffer.from('x'), 'tenant');
+    const convert = await world.ask('POST', '/artifacts/upload/n', { as: 'tenant', json: { upload_uuid: upload, source_url: url, artifact_type: 'other', max_versions: 1 } });
+    const fetched = await world.ask('POST', '/artifacts', { as: 'tenant', json: { url } });
+    expect([convert.status, convert.json()['code'], fetched.status]).toEqual([400, 'malformed', 400]);
+    expect((await world.ask('GET', `/upload/${upload}`, { as: 'tenant' })).status).toBe(200);
+  },
+);
+
+test('a bucket that is removed takes the bytes of its multipart uploads along, the joined ones too', async () => {
+  const own = await openWorld();
+  const client = await s3Client(own);
+  try {
+    const place = { Bucket: 'gone', Key: 'k' };
+    await client.send(new CreateBucketCommand({ Bucket: 'gone' }));
+    const { UploadId } = await client.send(new CreateMultipartUploadCommand(place));
+    for (const PartNumber of [1, 2, 3]) await client.send(new UploadPartCommand({ ...place, UploadId, PartNumber, Body: `part ${PartNumber}` }));
+    const stages = () => readdir(join(own.folder, 'uploads'));
+    expect((await stages()).length).toBeGreaterThan(2);
+    await client.send(new DeleteBucketCommand({ Bucket: 'gone' }));
+    expect(await stages()).toEqual([]);
+    const left = await own.core.ledgers.get({ namespace: 'system', credential: 't' });
+    expect([left.reserved, left.stored]).toEqual([0, 0]);
+  } finally {
+    client.destroy();
+    await own.close();
+  }
 });
