@@ -159,7 +159,7 @@ async function readJson(req: Request, body: Body, limit: number): Promise<unknow
   await demandDigests(promised, bytes);
   const text = utf8(bytes);
   if (text === undefined) throw new Refusal('malformed', 'the request body is not JSON', { what: 'text' });
-  return text.trim() === '' ? {} : parseBody(text);
+  return /^[ \t\r\n]*$/.test(text) ? {} : parseBody(text);
 }
 
 function parseBody(text: string): unknown {

@@ -105,6 +105,21 @@ describe('A7: a policy covers every field', () => {
     expect((await post([...usual('long', ['eq', '$acl', 'private', 'public-read']), file('x')])).code).toBe('InvalidPolicyDocument');
   });
 
+  test('a policy that two readers could take for two different ones is no policy', async () => {
+    const expiration = new Date(world.clock.now() + 60_000).toISOString();
+    const conditions = JSON.stringify([{ bucket: Bucket }, { key: 'read' }]);
+    const fields = (policy: string): Part[] => [...text({ AWSAccessKeyId: 'AKIDROOT', policy, signature: createHmac('sha1', secret).update(policy).digest('base64'), key: 'read' }), file('x')];
+    const encoded = (document: string | Buffer): string => Buffer.from(document).toString('base64');
+    const whole = `{"expiration":"${expiration}","conditions":${conditions}}`;
+    const bad = [
+      encoded(`{"expiration":"2000-01-01T00:00:00Z","expiration":"${expiration}","conditions":${conditions}}`),
+      encoded(`{"expiration":"${expiration}","conditions":[{"bucket":"other","bucket":"${Bucket}"},{"key":"read"}]}`),
+      encoded(`\ufeff${whole}`), encoded(Buffer.from(whole.replace('read', 're\u00ffd'), 'latin1')), `${encoded(whole)}!`, `-${encoded(whole)}`,
+    ];
+    for (const policy of bad) expect(await post(fields(policy))).toMatchObject({ status: 400, code: 'InvalidPolicyDocument' });
+    expect((await post(fields(encoded(whole).replace(/.{60}/g, '$&\r\n')))).status).toBe(204);
+  });
+
   test('a field that comes twice is refused', async () => {
     const twice = [...usual('twice', ['starts-with', '$x-amz-meta-a', '']), ...text({ 'x-amz-meta-a': '1' }), ...text({ 'X-Amz-Meta-A': '2' }), file('x')];
     expect((await post(twice)).code).toBe('InvalidArgument');

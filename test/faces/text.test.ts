@@ -6,8 +6,10 @@ import { CopyObjectCommand, CreateBucketCommand, ListObjectsV2Command, PutBucket
 import { getSignedUrl } from '@aws-sdk/s3-request-presigner';
 import { SqliteConnection } from '../../src/engines/embedded/sqlite.ts';
 import { JsonFault, parseJson } from '../../src/kit/json.ts';
+import { utf8 } from '../../src/kit/text.ts';
 import { RawConnection } from '../support/raw.ts';
 import { plain, refusal, s3Client } from '../support/s3.ts';
+import { signByHand } from '../support/sigv4.ts';
 import { openWorld, type World } from '../support/world.ts';
 
 let world: World;
@@ -183,6 +185,32 @@ test('SQLite is given no text that it would cut or change', async () => {
   expect(await ask('a\ufffd\u{1f600}')).toMatchObject({ rows: [{ it: 'a\ufffd\u{1f600}' }] });
   connection.close();
   await rm(folder, { recursive: true });
+});
+
+test('bytes become the text that they are, a byte order mark included, or none', () => {
+  for (const text of ['', 'a', '\ufeff', '\ufeffa', 'a\ufeff', '\u{1f600}']) expect(utf8(Buffer.from(text))).toBe(text);
+  for (const bytes of [[0xff], [0xc0, 0x80], [0xed, 0xa0, 0x80], [0xef, 0xbb], [0xf4, 0x90, 0x80, 0x80]]) expect(utf8(Buffer.from(bytes))).toBeUndefined();
+});
+
+describe('a byte order mark', () => {
+  test('stays part of a name in tus metadata', async () => {
+    const artifact = (name: string): string => Buffer.from(name).toString('base64');
+    const headers = { 'Tus-Resumable': '1.0.0', 'Upload-Length': '1', 'Upload-Metadata': `artifact ${artifact('\ufeffmark')}`, 'Content-Type': 'application/offset+octet-stream' };
+    expect((await world.ask('POST', '/tus', { headers, body: 'x' })).status).toBe(201);
+    expect((await world.get<{ name: string }[]>('GET', '/artifacts')).map(({ name }) => name)).toContain('\ufeffmark');
+    expect((await world.ask('GET', '/artifacts/mark')).status).toBe(404);
+  });
+
+  test('before a JSON body is refused', async () => {
+    for (const body of ['\ufeff', '\ufeff{}', '\u00a0']) expect((await world.ask('POST', '/auth', { as: null, body })).json()).toMatchObject({ status: 400, error: 'the request body is not JSON' });
+  });
+
+  test('before an XML document is taken, as XML 1.0 says', async () => {
+    const body = '\ufeff<VersioningConfiguration><Status>Suspended</Status></VersioningConfiguration>';
+    const url = new URL(`${world.s3Url}/texts?versioning`);
+    const headers = signByHand({ key: await world.accessKey(), method: 'PUT', url }, {}, body);
+    expect((await plain(url.href, { method: 'PUT', body, headers })).status).toBe(200);
+  });
 });
 
 describe('JSON', () => {

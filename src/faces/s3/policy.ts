@@ -3,7 +3,7 @@
  *
  * A policy is understood as a whole before it is kept, and what is kept is evaluated as a whole.
  */
-import { parseStrictJson } from '../../kit/strict-json.ts';
+import { parseJson } from '../../kit/json.ts';
 import { S3Error } from './errors.ts';
 import { compileCondition, type Condition } from './policy-conditions.ts';
 import { isVariableKey, knownActions } from './policy-names.ts';
@@ -130,7 +130,7 @@ function readDocument(text: string): { document: Record<string, unknown>; statem
   if (Buffer.byteLength(text) > longest) throw malformed('Policies may have 20 KB at most');
   let document: unknown;
   try {
-    document = parseStrictJson(text);
+    document = parseJson(text);
   } catch {
     throw malformed('Policies must be valid JSON, without repeated members, and the first byte must be \'{\'');
   }

@@ -1,4 +1,6 @@
 /** What the policy of a form allows. */
+import { JsonFault, parseJson } from '../../kit/json.ts';
+import { utf8 } from '../../kit/text.ts';
 import { S3Error } from './errors.ts';
 
 interface Condition {
@@ -19,12 +21,7 @@ const exempt = new Set(['awsaccesskeyid', 'signature', 'x-amz-signature', 'polic
 
 /** @throws S3Error `InvalidPolicyDocument`, and `AccessDenied` once it has expired. */
 export function readFormPolicy(encoded: string, now: number): FormPolicy {
-  let document: unknown;
-  try {
-    document = JSON.parse(Buffer.from(encoded, 'base64').toString('utf8'));
-  } catch {
-    throw invalid('The policy is not JSON.');
-  }
+  const document = decoded(encoded);
   if (typeof document !== 'object' || document === null) throw invalid('The policy is no object.');
   const { expiration, conditions } = document as Record<string, unknown>;
   const expires = typeof expiration === 'string' && /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?Z$/.test(expiration) ? Date.parse(expiration) : Number.NaN;
@@ -32,6 +29,17 @@ export function readFormPolicy(encoded: string, now: number): FormPolicy {
   if (!Array.isArray(conditions) || conditions.length === 0) throw invalid('The policy has no conditions.');
   if (expires <= now) throw refused('Policy expired.');
   return conditionsOf(conditions as unknown[]);
+}
+
+/** The JSON in a policy; its base64 may have line breaks, as some programs write it. */
+function decoded(encoded: string): unknown {
+  const text = /^[A-Za-z0-9+/\s]*[=\s]*$/.test(encoded) ? utf8(Buffer.from(encoded, 'base64')) : undefined;
+  if (text === undefined) throw invalid('The policy is not base64 of a text in UTF-8.');
+  try {
+    return parseJson(text);
+  } catch (error) {
+    throw invalid(`The policy ${error instanceof JsonFault ? error.message : 'is not JSON'}.`);
+  }
 }
 
 function conditionsOf(list: readonly unknown[]): FormPolicy {
