@@ -3,9 +3,9 @@
  * other bytes, scrub and check find all of it, and the right bytes sent again heal by every door.
  */
 import { createHash, randomBytes } from 'node:crypto';
-import { copyFile, mkdtemp, open, readdir, rename, rm, stat, truncate, unlink, writeFile } from 'node:fs/promises';
+import { mkdtemp, open, readdir, rename, rm, stat, truncate, unlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import {
   CompleteMultipartUploadCommand, CreateBucketCommand, CreateMultipartUploadCommand, GetObjectCommand, PutObjectCommand, UploadPartCommand, type S3Client,
 } from '@aws-sdk/client-s3';
@@ -76,9 +76,9 @@ class Rot {
         return path === place;
       }
       case 'swap': {
-        const from = this.#place(other)!;
-        const source = (await stat(from)).isDirectory() ? join(from, (await readdir(from)).sort()[(await readdir(place)).sort().indexOf(path.split('/').at(-1)!)]!) : from;
-        await copyFile(source, `${path}.new`);
+        // A piece is named by where it begins.
+        const from = path === place ? 0 : Number.parseInt(basename(path), 10);
+        await writeFile(`${path}.new`, other.bytes.subarray(from, from + size));
         await rename(`${path}.new`, path);
         return true;
       }
