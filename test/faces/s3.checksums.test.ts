@@ -52,7 +52,9 @@ describe('A24: one request', () => {
     expect([made.status, made.headers.get(header), made.headers.get('x-amz-checksum-type')]).toEqual([200, right, 'FULL_OBJECT']);
     expect(await head(`put-${name}`)).toMatchObject({ [`Checksum${name}`]: right, ChecksumType: 'FULL_OBJECT' });
     expect(await put(`bad-${name}`, 'other bytes', { [header]: right })).toMatchObject({ status: 400, code: 'BadDigest' });
-    for (const value of ['AAAA', '', '!', right.slice(1), `${right}-1`]) expect((await put(`bad-${name}`, 'the bytes', { [header]: value })).status).toBe(400);
+    for (const value of ['AAAA', '', '!', 'bad', right.slice(1), `${right}-1`]) {
+      expect(await put(`bad-${name}`, 'the bytes', { [header]: value })).toMatchObject({ status: 400, code: 'BadDigest' });
+    }
     await absent(`bad-${name}`);
   });
 
@@ -103,8 +105,8 @@ describe('A24, B9: parts', () => {
   const one = randomBytes(5 * MiB);
   const two = randomBytes(1000);
 
-  /** An upload of two parts, each with this checksum, and its end with these changes. */
-  async function upload(Key: string, name: string, algorithm: Algorithm, type: 'COMPOSITE' | 'FULL_OBJECT'): Promise<(more?: Record<string, unknown>, ofParts?: Record<string, string | undefined>) => Promise<Record<string, unknown>>> {
+  /** An upload of two parts, each with this checksum, and its end with these changes; the first `bare` parts are named without it. */
+  async function upload(Key: string, name: string, algorithm: Algorithm, type: 'COMPOSITE' | 'FULL_OBJECT'): Promise<(more?: Record<string, unknown>, ofParts?: Record<string, string | undefined>, bare?: number) => Promise<Record<string, unknown>>> {
     const { UploadId } = await s3.send(new CreateMultipartUploadCommand({ Bucket, Key, ChecksumAlgorithm: name as ChecksumAlgorithm, ChecksumType: type }));
     const Parts: Record<string, unknown>[] = [];
     for (const [at, Body] of [one, two].entries()) {
@@ -112,19 +114,20 @@ describe('A24, B9: parts', () => {
       const { ETag } = await s3.send(new UploadPartCommand({ Bucket, Key, UploadId, PartNumber: at + 1, Body, ...said }));
       Parts.push({ PartNumber: at + 1, ETag, ...said });
     }
-    return async (more = {}, ofParts = {}) => ({
-      ...(await s3.send(new CompleteMultipartUploadCommand({ Bucket, Key, UploadId, MultipartUpload: { Parts: Parts.map((part) => ({ ...part, ...ofParts })) }, ...more }))),
-    });
+    return async (more = {}, ofParts = {}, bare = 0) => {
+      const named = Parts.map((part, at) => ({ ...part, ...ofParts, ...(at < bare ? { [`Checksum${name}`]: undefined } : {}) }));
+      return { ...(await s3.send(new CompleteMultipartUploadCommand({ Bucket, Key, UploadId, MultipartUpload: { Parts: named }, ...more }))) };
+    };
   }
 
-  test.each(algorithms.filter(([name]) => name !== 'CRC64NVME'))('%s of an object is made of those of its parts, which the end must name', async (name, algorithm) => {
+  test.each(algorithms.filter(([name]) => name !== 'CRC64NVME'))('%s of an object is made of those of its parts, which the end names for all of them or for none', async (name, algorithm) => {
     const Key = `composite-${name}`;
     const complete = await upload(Key, name, algorithm, 'COMPOSITE');
     const raw = Buffer.concat([one, two].map((bytes) => bytes)).length;
     const whole = await checksum(algorithm, Buffer.concat(await Promise.all([one, two].map(async (bytes) => Buffer.from(await checksum(algorithm, bytes), 'base64')))));
     const wrong = await checksum(algorithm, 'wrong');
     expect(await refusal(complete({}, { [`Checksum${name}`]: wrong }))).toBe('InvalidPart');
-    expect(await refusal(complete({}, { [`Checksum${name}`]: undefined }))).toBe('InvalidRequest');
+    expect(await refusal(complete({}, {}, 1))).toBe('InvalidRequest');
     expect(await refusal(complete({ ChecksumType: 'FULL_OBJECT' }))).toBe('InvalidRequest');
     expect(await refusal(complete({ [`Checksum${name}`]: wrong }))).toBe('BadDigest');
     expect(await refusal(complete({ [name === 'SHA1' ? 'ChecksumSHA256' : 'ChecksumSHA1']: await checksum(name === 'SHA1' ? 'sha256' : 'sha1', 'x') }))).toBe('InvalidRequest');
@@ -133,7 +136,18 @@ describe('A24, B9: parts', () => {
     expect(done).toMatchObject({ [`Checksum${name}`]: `${whole}-2`, ChecksumType: 'COMPOSITE' });
     expect(await head(Key)).toMatchObject({ [`Checksum${name}`]: `${whole}-2`, ChecksumType: 'COMPOSITE' });
     const attributes = await s3.send(new GetObjectAttributesCommand({ Bucket, Key, ObjectAttributes: ['Checksum'] }));
-    expect(attributes.Checksum).toMatchObject({ [`Checksum${name}`]: whole, ChecksumType: 'COMPOSITE' });
+    expect(attributes.Checksum).toMatchObject({ [`Checksum${name}`]: `${whole}-2`, ChecksumType: 'COMPOSITE' });
+  });
+
+  test('an end that names no checksum of a part has the one of the whole that came with the parts, and a wrong one is refused', async () => {
+    const complete = await upload('bare-end', 'SHA256', 'sha256', 'COMPOSITE');
+    const ofParts = await Promise.all([one, two].map(async (bytes) => Buffer.from(await checksum('sha256', bytes), 'base64')));
+    const whole = `${await checksum('sha256', Buffer.concat(ofParts))}-2`;
+    for (const wrong of ['bad', `${await checksum('sha256', 'wrong')}-2`]) expect(await refusal(complete({ ChecksumSHA256: wrong }, {}, 2))).toBe('BadDigest');
+    expect(await complete({}, {}, 2)).toMatchObject({ ChecksumSHA256: whole, ChecksumType: 'COMPOSITE' });
+    const { Checksum, ObjectParts } = await s3.send(new GetObjectAttributesCommand({ Bucket, Key: 'bare-end', ObjectAttributes: ['Checksum', 'ObjectParts'] }));
+    expect(Checksum).toMatchObject({ ChecksumSHA256: whole });
+    expect(ObjectParts!.Parts!.map(({ ChecksumSHA256 }) => ChecksumSHA256)).toEqual(ofParts.map((bytes) => bytes.toString('base64')));
   });
 
   test.each(['CRC32', 'CRC32C', 'CRC64NVME'])('%s of a whole object is that of its bytes', async (name) => {

@@ -176,6 +176,22 @@ describe('fields that make no sense', () => {
     expect((await post([...usual('odd', ['starts-with', '$x-amz-meta-a', '']), { name: 'x-amz-meta-a', value }, file('x')])).status).toBe(400);
   });
 
+  test.each([
+    'x-amz-server-side-encryption', 'x-amz-server-side-encryption-customer-key', 'x-amz-website-redirect-location', 'x-amz-copy-source',
+    'x-amz-expected-bucket-owner', 'x-amz-request-payer', 'x-amz-content-sha256', 'x-amz-trailer', 'x-amz-object-lock-unknown', 'If-None-Match', 'If-Match',
+  ])('%s, which S3 gives a meaning that a form cannot have here', async (name) => {
+    expect(await post([...usual('not-read', { [name]: '*' }), ...text({ [name]: '*' }), file('x')])).toMatchObject({ status: 501, code: 'NotImplemented' });
+    expect(await refusal(head('not-read'))).toBe('404');
+  });
+
+  test('a session that there is not', async () => {
+    expect((await post([...usual('not-read', { 'x-amz-security-token': 't' }), ...text({ 'X-Amz-Security-Token': 't' }), file('x')])).code).toBe('InvalidToken');
+  });
+
+  test('fields of other words mean nothing, once the policy names them', async () => {
+    expect((await post([...usual('named', { 'x-amz-yard': 'y', 'x-other': 'z' }), ...text({ 'x-amz-yard': 'y', 'x-other': 'z' }), file('x')])).status).toBe(204);
+  });
+
   test('a key that is too long', async () => {
     expect((await post([...usual('k'.repeat(1025)), file('x')])).code).toBe('KeyTooLongError');
   });

@@ -37,7 +37,7 @@ const mostKept = 8192;
  * @throws S3Error `MetadataTooLarge`, `RequestHeaderSectionTooLarge`; Refusal `malformed` for what no header can hold
  */
 export function aboutFrom(call: Call): Pick<About, 'type' | 'headers' | 'meta'> {
-  refuseUnknown(call);
+  demandStorageClass(call);
   const headers: Record<string, string> = {};
   for (const name of kept) {
     const value = keptHeader(call, name);
@@ -62,12 +62,8 @@ function sizeOf(fields: Readonly<Record<string, string>>): number {
   return Object.entries(fields).reduce((sum, [name, value]) => sum + name.length + value.length, 0);
 }
 
-/** What this server cannot do it does not pass over: a form's fields are as good as headers. */
-function refuseUnknown(call: Call): void {
-  for (const name of ['x-amz-server-side-encryption', 'x-amz-server-side-encryption-customer-algorithm']) {
-    if (headerOf(call, name) !== undefined) throw new S3Error('NotImplemented', 'This server does not encrypt what it keeps; encrypt the disk under it.');
-  }
-  if (headerOf(call, 'x-amz-website-redirect-location') !== undefined) throw new S3Error('NotImplemented', 'This server shows no websites.');
+/** @throws S3Error `InvalidStorageClass` for any but the one that there is. */
+function demandStorageClass(call: Call): void {
   const storage = headerOf(call, 'x-amz-storage-class');
   if (storage !== undefined && storage !== 'STANDARD') throw new S3Error('InvalidStorageClass', undefined, { StorageClassRequested: storage });
 }

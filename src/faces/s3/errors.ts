@@ -17,7 +17,6 @@ const codes = {
   BucketNotEmpty: [409],
   EntityTooLarge: [400, 'Your proposed upload exceeds the maximum allowed object size.'],
   EntityTooSmall: [400, 'Your proposed upload is smaller than the minimum allowed size'],
-  IllegalVersioningConfigurationException: [400, 'The Versioning element must be specified'],
   IncompleteBody: [400],
   InsufficientStorage: [507],
   InternalError: [500, 'We encountered an internal error, please try again.'],
@@ -108,6 +107,10 @@ export class S3Error extends Error {
 /** A sentence without its full stop. */
 function bare(sentence: string): string {
   return sentence.replace(/\.$/, '');
+}
+
+export function notImplemented(details: Readonly<Record<string, string>>): S3Error {
+  return new S3Error('NotImplemented', undefined, details);
 }
 
 /** An argument that S3 does not take, in S3's sentence for it. */

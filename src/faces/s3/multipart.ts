@@ -189,6 +189,7 @@ function tellCompleted(call: Call, { etag, versionId, checksums, checksumType }:
 async function chosenParts({ core }: Call, multipart: Multipart, begun: Begun, named: readonly CompletedPart[]): Promise<Part[]> {
   const there = new Map((await core.parts.parts(multipart, 0, mostParts)).map((part) => [part.number, part]));
   const chosen: Part[] = [];
+  const checksummed = named.some((one) => Object.entries(one).some(([name, value]) => value !== undefined && checksumNameOf(name) !== undefined));
   // Of a part that is named twice in a row the last word counts: it was sent again.
   const last = named.filter((one, at) => one.PartNumber !== named[at + 1]?.PartNumber);
   for (const one of last) {
@@ -196,15 +197,19 @@ async function chosenParts({ core }: Call, multipart: Multipart, begun: Begun, n
     if (chosen.length > 0 && chosen.at(-1)!.number >= number) throw new S3Error('InvalidPartOrder', 'The list of parts was not in ascending order. The parts list must be specified in order by part number.');
     const part = there.get(number);
     if (part?.etag !== etag) throw new S3Error('InvalidPart', 'One or more of the specified parts could not be found. The part may not have been uploaded, or the specified entity tag may not match the part\'s entity tag.');
-    demandChecksums(one, begun, part);
+    demandChecksums(one, begun, part, checksummed);
     chosen.push(part);
   }
   if (chosen.slice(0, -1).some(({ size }) => size < leastPart)) throw new S3Error('EntityTooSmall', 'Your proposed upload is smaller than the minimum allowed size');
   return chosen;
 }
 
-/** @throws S3Error where a part did not come with the checksum that the completion says, or the completion says none where it must. */
-function demandChecksums(wish: CompletedPart, { algorithm, checksumType }: Begun, part: Part): void {
+/**
+ * @param all whether the completion has a checksum of any part: then it must have one of every part that the whole's is
+ * made of. A completion without any claims nothing; the checksums that came with the parts were checked then.
+ * @throws S3Error where a part did not come with the checksum that the completion has for it, or that checksum is missing.
+ */
+function demandChecksums(wish: CompletedPart, { algorithm, checksumType }: Begun, part: Part, all: boolean): void {
   const { checksums, usual } = aboutPart(part);
   const known: Checksums = usual === undefined ? checksums : { [usualChecksum]: usual, ...checksums };
   const said = new Set<string>();
@@ -214,7 +219,7 @@ function demandChecksums(wish: CompletedPart, { algorithm, checksumType }: Begun
     if (known[name] !== value) throw new S3Error('InvalidPart', 'The checksum of a part is not the one that it came with.');
     said.add(name);
   }
-  if (algorithm === undefined || checksumType === 'FULL_OBJECT' || said.has(algorithm)) return;
+  if (!all || algorithm === undefined || checksumType === 'FULL_OBJECT' || said.has(algorithm)) return;
   throw new S3Error('InvalidRequest', `The upload was created using a ${algorithm} checksum. The complete request must include the checksum for each part. It was missing for part ${part.number} in the request.`);
 }
 

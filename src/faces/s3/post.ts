@@ -13,6 +13,7 @@ import {
   algorithmNamed, checksumsIn, demandFullObject, demandKnownChecksums, etagOf, Promised, usualChecksum,
 } from './checksums.ts';
 import { isWrongKey, S3Error } from './errors.ts';
+import { body as ofBody, demandListed, newObject as ofObject } from './header-names.ts';
 import { newObject } from './new-object.ts';
 import { checkConditions, readFormPolicy, type FormPolicy } from './post-policy.ts';
 import { hmac, sameSignature, signingKeyOf } from './signing/verify.ts';
@@ -28,6 +29,11 @@ const longestName = 256;
 const mostFields = 60;
 /** Fields that prove who made the form: `${filename}` has no meaning in them. */
 const proofs = ['policy', 'signature', 'awsaccesskeyid', 'x-amz-signature', 'x-amz-credential', 'x-amz-algorithm', 'x-amz-date'];
+
+/** Fields that are read, of those that S3 gives a meaning as a header. */
+const understood = [
+  ...ofObject, ...ofBody, 'x-amz-sdk-checksum-algorithm', 'x-amz-algorithm', 'x-amz-credential', 'x-amz-date', 'x-amz-signature',
+];
 
 interface Posted {
   readonly key: string;
@@ -110,6 +116,7 @@ async function push(before: Call, fields: Fields, file: Body): Promise<Posted> {
   if (key === '') throw new S3Error('InvalidArgument', 'Bucket POST must contain a field named \'key\'.');
   demandKey(key);
   const { who, policy } = await authorise(before, fields);
+  demandListed(fields.keys(), understood);
   const call: Call = { ...before, key, fields, who };
   demandKnownChecksums([...fields.keys()].filter((name) => name.startsWith('x-amz-checksum-')));
   demandFullObject(fields.get('x-amz-checksum-type'));
