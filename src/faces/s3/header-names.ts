@@ -3,7 +3,7 @@ import { notImplemented, S3Error } from './errors.ts';
 
 export const body = ['x-amz-checksum-*'];
 export const grants = ['x-amz-acl', 'x-amz-grant-*'];
-export const lockHeaders = [
+const lockHeaders = [
   'x-amz-object-lock-mode',
   'x-amz-object-lock-retain-until-date',
   'x-amz-object-lock-legal-hold',

@@ -7,7 +7,7 @@ import { getAttributes } from './attributes.ts';
 import * as buckets from './buckets.ts';
 import type { Call } from './call.ts';
 import { invalidArgument, notImplemented, S3Error } from './errors.ts';
-import { body, demandListed, grants, lockHeaders, newObject } from './header-names.ts';
+import { body, demandListed, grants, newObject } from './header-names.ts';
 import { listObjects, listObjectsV2, listVersions } from './listing.ts';
 import * as lock from './lock.ts';
 import * as multipart from './multipart.ts';
