@@ -86,7 +86,7 @@ export class Blobs {
     const known = new Map(Object.entries({ ...blob.digests, sha512: blob.sha512 }) as [Algorithm, string][]);
     const unknown = algorithms.filter((algorithm) => !known.has(algorithm));
     for (const { algorithm, hex } of unknown.length === 0 ? [] : await this.#integrity.digests(blob.sha512, unknown)) {
-      await this.#engine.catalog.blobs.addDigest(blob.sha512, algorithm, hex);
+      await this.#engine.catalog.blobs.addDigest(blob.uuid, algorithm, hex);
       known.set(algorithm, hex);
     }
     return algorithms.map((algorithm) => ({ algorithm, hex: known.get(algorithm)! }));
@@ -94,8 +94,7 @@ export class Blobs {
 
   /** Keeps digests that were computed of a blob while it came. */
   async note(uuid: string, digests: readonly Digest[]): Promise<void> {
-    const blob = digests.length === 0 ? undefined : await this.#engine.catalog.blobs.get(uuid);
-    for (const { algorithm, hex } of blob ? digests : []) await this.#engine.catalog.blobs.addDigest(blob!.sha512, algorithm, hex);
+    for (const { algorithm, hex } of digests) await this.#engine.catalog.blobs.addDigest(uuid, algorithm, hex);
   }
 
   /**

@@ -195,7 +195,7 @@ export interface BlobFacts {
   list(sight: Sight, page: Page): Promise<Blob[]>;
   many(uuids: readonly string[]): Promise<Blob[]>;
   /** Keeps a digest that was computed of the blob's bytes. */
-  addDigest(sha512: string, algorithm: Algorithm, hex: string): Promise<void>;
+  addDigest(uuid: string, algorithm: Algorithm, hex: string): Promise<void>;
   /** Notes that the bytes were asked for; keeps unreferenced ones from the sweep for another grace period. */
   used(uuids: readonly string[], at: number): Promise<void>;
   /** Removes up to `limit` blobs that nothing has referred to since `before`, and contents no blob names then; answers how many blobs, and which contents. */

@@ -215,7 +215,7 @@ async function askEverything({ catalog, ...rest }: Scene): Promise<void> {
     await blobs.withDigest({ algorithm: 'sha512', hex: sha512Of('one') }, sight);
     await blobs.withDigest({ algorithm: 'md5', hex: 'aa' }, sight);
   }
-  await blobs.addDigest(sha512Of('one'), 'md5', 'aa');
+  await blobs.addDigest(blob, 'md5', 'aa');
   await blobs.used([blob], 2);
   await blobs.many([blob, 'x']);
   await contents.toScrub(100, 10);

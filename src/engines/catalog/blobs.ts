@@ -37,7 +37,7 @@ export class Blobs implements BlobFacts {
         .where((eb) =>
           digest.algorithm === 'sha512'
             ? eb('blobs.sha512', '=', digest.hex)
-            : eb('blobs.sha512', 'in', sha512sWith(db, digest)),
+            : eb('blobs.uuid', 'in', blobsWith(db, digest)),
         )
         .limit(1);
       const found = await (sight === 'everything' ? good : good.where(seesBlob(sight.namespace))).executeTakeFirst();
@@ -56,15 +56,15 @@ export class Blobs implements BlobFacts {
     return this.#host.read((db) => findBlobs(db, uuids));
   }
 
-  addDigest(sha512: string, algorithm: Algorithm, hex: string): Promise<void> {
+  addDigest(uuid: string, algorithm: Algorithm, hex: string): Promise<void> {
     return this.#host.write(async (db) => {
-      // The bytes may be gone by the time they are hashed.
-      const content = await db.selectFrom('contents').select('sha512').where('sha512', '=', sha512).executeTakeFirst();
-      if (!content) return;
+      // The blob may be gone by the time its bytes are hashed.
+      const blob = await db.selectFrom('blobs').select('uuid').where('uuid', '=', uuid).executeTakeFirst();
+      if (!blob) return;
       await db
-        .insertInto('digests')
-        .values({ sha512, algorithm, hex })
-        .onConflict((conflict) => conflict.columns(['sha512', 'algorithm']).doUpdateSet({ hex }))
+        .insertInto('blob_digests')
+        .values({ blob: uuid, algorithm, hex })
+        .onConflict((conflict) => conflict.columns(['blob', 'algorithm']).doUpdateSet({ hex }))
         .execute();
     });
   }
@@ -116,7 +116,7 @@ async function findBlobs(db: Db, uuids: readonly string[]): Promise<Blob[]> {
     const rows = await db
       .selectFrom('blobs')
       .innerJoin('contents', 'contents.sha512', 'blobs.sha512')
-      .leftJoin('digests', 'digests.sha512', 'blobs.sha512')
+      .leftJoin('blob_digests', 'blob_digests.blob', 'blobs.uuid')
       .select(['uuid', 'namespace', 'blobs.sha512', 'size', 'blobs.created_at', 'used_at', 'media_type', 'state', 'algorithm', 'hex'])
       .select((eb) =>
         eb
@@ -146,10 +146,10 @@ async function findBlobs(db: Db, uuids: readonly string[]): Promise<Blob[]> {
   return [...found.values()];
 }
 
-function sha512sWith(db: Db, digest: Digest) {
+function blobsWith(db: Db, digest: Digest) {
   return db
-    .selectFrom('digests')
-    .select('digests.sha512')
+    .selectFrom('blob_digests')
+    .select('blob_digests.blob')
     .where('algorithm', '=', digest.algorithm)
     .where('hex', '=', digest.hex);
 }

@@ -9,6 +9,7 @@ import { customersStep } from './customers-step.ts';
 import { ledgersStep } from './ledgers-step.ts';
 import { locksStep } from './locks-step.ts';
 import { smallStep } from './small-step.ts';
+import { digestsStep } from './digests-step.ts';
 import { foundation } from './foundation.ts';
 import { releasesStep } from './releases-step.ts';
 import { upkeepStep } from './upkeep-step.ts';
@@ -19,7 +20,9 @@ export interface Migration {
 }
 
 /** In order; the first is number 1. */
-export const migrations: readonly Migration[] = [foundation, aboutUploads, bucketsStep, ledgersStep, smallStep, customersStep, releasesStep, locksStep, upkeepStep];
+export const migrations: readonly Migration[] = [
+  foundation, aboutUploads, bucketsStep, ledgersStep, smallStep, customersStep, releasesStep, locksStep, upkeepStep, digestsStep,
+];
 
 /**
  * Brings the schema to the newest step. Each step is one transaction and is recorded in it, so that a process that

@@ -17,8 +17,8 @@ export interface Tables {
   contents: ContentTable;
   /** The bytes of contents that lie here. */
   small_contents: { sha512: string; bytes: Uint8Array };
-  /** Digests known beside sha512. */
-  digests: { sha512: string; algorithm: Algorithm; hex: string };
+  /** Digests known beside sha512, of each namespace's blob for itself. */
+  blob_digests: { blob: string; algorithm: Algorithm; hex: string };
   blobs: BlobTable;
   artifacts: ArtifactTable;
   versions: VersionTable;

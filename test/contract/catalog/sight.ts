@@ -126,15 +126,25 @@ export function sightContract(scene: () => Scene): void {
     test('finds bytes by any digest that is known, while they are good', async () => {
       const { blob, address } = await scene().version('alpha', 'a', 'bytes');
       const md5 = { algorithm: 'md5', hex: '0123456789abcdef0123456789abcdef' } as const;
-      await blobs().addDigest(sha512Of('bytes'), md5.algorithm, md5.hex);
-      await blobs().addDigest(sha512Of('bytes'), 'sha1', 'aa');
-      await blobs().addDigest(sha512Of('nothing'), 'sha1', 'bb');
+      await blobs().addDigest(blob, md5.algorithm, md5.hex);
+      await blobs().addDigest(blob, 'sha1', 'aa');
+      await blobs().addDigest('no such blob', 'sha1', 'bb');
       expect((await blobs().get(blob))?.digests).toEqual({ md5: md5.hex, sha1: 'aa' });
       expect((await blobs().withDigest(md5, { namespace: 'alpha' }))?.uuid).toBe(blob);
       expect(await blobs().withDigest(md5, { namespace: 'beta' })).toBeUndefined();
       expect((await blobs().withDigest(md5, 'everything'))?.uuid).toBe(blob);
       await scene().catalog.contents.mark(sha512Of('bytes'), address, 'rotten', 12, null);
       expect(await blobs().withDigest(md5, 'everything')).toBeUndefined();
+    });
+
+    test('keeps the digests of one namespace from the blobs of another with the same bytes', async () => {
+      const mine = await scene().version('alpha', 'a', 'same');
+      const theirs = await scene().version('beta', 'b', 'same');
+      const md5 = { algorithm: 'md5', hex: '0123456789abcdef0123456789abcdef' } as const;
+      await blobs().addDigest(theirs.blob, md5.algorithm, md5.hex);
+      expect((await blobs().get(mine.blob))?.digests).toEqual({});
+      expect(await blobs().withDigest(md5, { namespace: 'alpha' })).toBeUndefined();
+      expect((await blobs().withDigest(md5, { namespace: 'beta' }))?.uuid).toBe(theirs.blob);
     });
   });
 }
