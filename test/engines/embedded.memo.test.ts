@@ -140,7 +140,7 @@ describe('remembering', () => {
   });
 
   test('knows of every method whether it only looks', () => {
-    const looks = /^(get|list|idle|credentials?|pending|named|versions|seen|withDigest|many|toScrub|known|totals|events|metadata|objects?|usage|parts|bytes|entitlements|entitled|key|proved|slot|lapsed|files?|clock)$/;
+    const looks = /^(get|list|idle|credentials?|pending|named|versions|seen|withDigest|many|toScrub|known|totals|events|metadata|objects?|entries|usage|parts|bytes|entitlements|entitled|key|proved|slot|lapsed|files?|clock)$/;
     for (const names of Object.values(methods)) {
       for (const [name, kind] of Object.entries(names)) expect([name, kind]).toEqual([name, looks.test(name) ? 'read' : 'write']);
     }
