@@ -50,21 +50,52 @@ export function presignByHand(request: HandRequest, expires = 60): string {
   return `${url.origin}${url.pathname}?${query}&X-Amz-Signature=${signatureOf(signing, request, query, { host: url.host }, 'UNSIGNED-PAYLOAD')}`;
 }
 
-/** A PUT whose body comes in chunks, each of which is signed over the one before: headers, and the body as it is sent. */
-export function signedChunks(request: HandRequest, chunks: readonly Uint8Array[]): { headers: Record<string, string>; body: Buffer<ArrayBuffer> } {
+/**
+ * A PUT whose body comes in chunks, each of which is signed over the one before: headers, and the body as it is sent.
+ *
+ * @param trailers headers that come behind the body, signed over the last chunk; by lower-case name.
+ */
+export function signedChunks(
+  request: HandRequest, chunks: readonly Uint8Array[], trailers?: Readonly<Record<string, string>>,
+): { headers: Record<string, string>; body: Buffer<ArrayBuffer> } {
   const { key, url } = request;
   const signing = signingOf(key, request.at);
-  const payload = 'STREAMING-AWS4-HMAC-SHA256-PAYLOAD';
+  const payload = `STREAMING-AWS4-HMAC-SHA256-PAYLOAD${trailers ? '-TRAILER' : ''}`;
   const length = chunks.reduce((sum, chunk) => sum + chunk.byteLength, 0);
-  const signed = { 'host': url.host, 'x-amz-content-sha256': payload, 'x-amz-date': signing.date, 'x-amz-decoded-content-length': String(length) };
+  const signed: Record<string, string> = {
+    'host': url.host, 'x-amz-content-sha256': payload, 'x-amz-date': signing.date, 'x-amz-decoded-content-length': String(length),
+    ...(trailers ? { 'x-amz-trailer': Object.keys(trailers).join(',') } : {}),
+  };
   let before = signatureOf(signing, request, '', signed, payload);
-  const authorization = `AWS4-HMAC-SHA256 Credential=${key.accessKeyId}/${signing.scope}, SignedHeaders=${Object.keys(signed).join(';')}, Signature=${before}`;
-  const body = Buffer.concat([...chunks, new Uint8Array()].map((chunk) => {
+  const names = Object.keys(signed).toSorted().join(';');
+  const authorization = `AWS4-HMAC-SHA256 Credential=${key.accessKeyId}/${signing.scope}, SignedHeaders=${names}, Signature=${before}`;
+  const pieces = [...chunks, new Uint8Array()].map((chunk) => {
     before = signing.sign(['AWS4-HMAC-SHA256-PAYLOAD', signing.date, signing.scope, before, hash(''), hash(chunk)].join('\n'));
-    return Buffer.concat([Buffer.from(`${chunk.byteLength.toString(16)};chunk-signature=${before}\r\n`), chunk, Buffer.from('\r\n')]);
-  }));
+    const head = Buffer.from(`${chunk.byteLength.toString(16)};chunk-signature=${before}\r\n`);
+    // Trailers come right behind the head of the empty chunk.
+    return Buffer.concat([head, chunk, Buffer.from(trailers && chunk.byteLength === 0 ? '' : '\r\n')]);
+  });
+  if (trailers) {
+    const canonical = Object.entries(trailers).toSorted(([a], [b]) => (a < b ? -1 : 1)).map(([name, value]) => `${name}:${value}\n`).join('');
+    const last = signing.sign(['AWS4-HMAC-SHA256-TRAILER', signing.date, signing.scope, before, hash(canonical)].join('\n'));
+    const lines = [...Object.entries(trailers), ['x-amz-trailer-signature', last]].map(([name, value]) => `${name}:${value}\r\n`);
+    pieces.push(Buffer.from(`${lines.join('')}\r\n`));
+  }
   const { host: _, ...headers } = signed;
-  return { headers: { ...headers, 'authorization': authorization, 'content-encoding': 'aws-chunked' }, body };
+  return { headers: { ...headers, 'authorization': authorization, 'content-encoding': 'aws-chunked' }, body: Buffer.concat(pieces) };
+}
+
+/** The fields of a form that is signed for its other fields, for a bucket, and for nothing else. */
+export function signForm(
+  key: HandKey, bucket: string, fields: Readonly<Record<string, string>>, { at = Date.now(), conditions = [] }: { at?: number; conditions?: readonly unknown[] } = {},
+): Record<string, string> {
+  const signing = signingOf(key, at);
+  const own = {
+    ...fields, 'x-amz-algorithm': 'AWS4-HMAC-SHA256', 'x-amz-credential': `${key.accessKeyId}/${signing.scope}`, 'x-amz-date': signing.date,
+  };
+  const named = [{ bucket }, ...Object.entries(own).map(([name, value]) => ({ [name]: value })), ...conditions];
+  const policy = Buffer.from(JSON.stringify({ expiration: new Date(at + 3_600_000).toISOString(), conditions: named })).toString('base64');
+  return { ...own, policy, 'x-amz-signature': signing.sign(policy) };
 }
 
 /** The headers of a request that is signed with all that it carries, and whose body is not. */
