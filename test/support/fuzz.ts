@@ -78,13 +78,15 @@ const longest = 1000;
  * @param refuses whether what was thrown is a refusal, which is a fine end.
  * @returns the first findings; none for a parser that stands all.
  */
-export function fuzz(parser: Parser, inputs: number, mutator: Mutator, refuses: (error: unknown) => boolean): Finding[] {
+export async function fuzz(
+  parser: Parser, inputs: number, mutator: Mutator, refuses: (error: unknown) => boolean,
+): Promise<Finding[]> {
   const findings: Finding[] = [];
   for (let round = 0; round < inputs && findings.length < 3; round += 1) {
     const input = mutator.next(parser.corpus);
-    let fault = attempt(parser, input, refuses);
+    let fault = await attempt(parser, input, refuses);
     // A busy machine is slow now and then; a slow input is slow every time.
-    for (let again = 0; again < 3 && fault === slow; again += 1) fault = attempt(parser, input, refuses);
+    for (let again = 0; again < 3 && fault === slow; again += 1) fault = await attempt(parser, input, refuses);
     if (fault !== undefined) findings.push({ parser: parser.name, input: input.slice(0, 500), fault });
   }
   return findings;
@@ -92,10 +94,11 @@ export function fuzz(parser: Parser, inputs: number, mutator: Mutator, refuses: 
 
 const slow = `slower than ${longest} ms`;
 
-function attempt({ parse }: Parser, input: string, refuses: (error: unknown) => boolean): string | undefined {
+async function attempt({ parse }: Parser, input: string, refuses: (error: unknown) => boolean): Promise<string | undefined> {
   const began = performance.now();
   try {
-    parse(input);
+    const made = parse(input);
+    if (made instanceof Promise) await made;
   } catch (error) {
     if (!refuses(error)) return error instanceof Error ? `${error.name}: ${error.message.slice(0, 200)}` : String(error);
   }

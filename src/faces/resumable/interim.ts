@@ -46,6 +46,8 @@ export function tellResumption(
   raw._writeRaw(`HTTP/1.1 104 Upload Resumption Supported\r\n${fields.join('')}\r\n`, 'latin1');
 }
 
+/** nginx, unless it is told otherwise, shows itself by nothing but that it closes each connection to this server. */
 function cameByProxy({ headers }: IncomingMessage): boolean {
+  if (/(?:^|,)[ \t]*close[ \t]*(?:,|$)/i.test(headers.connection ?? '')) return true;
   return Object.keys(headers).some((name) => ofProxies.includes(name) || name.startsWith('x-forwarded-'));
 }
