@@ -105,7 +105,10 @@ const settings: Settings<ServerConfig> = {
     name: 'STOWAGE_CORS_ORIGINS', otherwise: '*', read: origins,
     sentence: 'Origins whose pages may use the API, with commas between; * for any, off for none. A page still needs a token.',
   },
-  maxConnections: { name: 'STOWAGE_MAX_CONNECTIONS', otherwise: '4096', read: whole(1, 1_000_000), sentence: 'Connections taken at once.' },
+  maxConnections: {
+    name: 'STOWAGE_MAX_CONNECTIONS', otherwise: '4096', read: whole(1, 1_000_000),
+    sentence: 'Connections taken at once, on all ports together; fewer where the limit of open files (ulimit -n) has no room for them.',
+  },
   trustedProxies: {
     name: 'STOWAGE_TRUSTED_PROXIES', otherwise: 'off', read: networks,
     sentence: 'Addresses and networks of proxies whose X-Forwarded-For says where a request comes from, with commas between.',

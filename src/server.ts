@@ -24,6 +24,7 @@ import { capabilities, shakenFist, wording } from './faces/shakenfist/index.ts';
 import { web } from './faces/web/index.ts';
 import { wording as pageWording } from './faces/web/refusals.ts';
 import { Book } from './http/book.ts';
+import { ConnectionCap, connectionsWithin, openFileLimit } from './http/connection-cap.ts';
 import { crossOrigin } from './http/cors.ts';
 import { Lifetime } from './http/lifetime.ts';
 import { listen, type Listener } from './http/listener.ts';
@@ -89,6 +90,7 @@ export async function startServer(config: Config, overrides: Overrides = {}): Pr
   const log = overrides.log ?? pino({ level: config.logLevel });
   const book = new Book(await readFile(bookPath, 'utf8'));
   const folder = resolve(config.storageDir);
+  const connections = new ConnectionCap(mostConnections(config, log));
   const faults = new Faults(log, overrides.end);
   const engine = await openStore(folder, config, log, faults);
   try {
@@ -99,7 +101,7 @@ export async function startServer(config: Config, overrides: Overrides = {}): Pr
     if (config.systemKey !== undefined) await systemKey.forget();
     const core = await openDomain(engine, config, { systemKey: config.systemKey ?? (() => systemKey.make()), ...identity }, { clock, elsewhere, faults, log });
     if (core.recovered.damaged.length > 0) log.error({ damaged: core.recovered.damaged }, 'acknowledged bytes are gone');
-    const running = await serve(core, { config, log, book, identity, elsewhere, faults });
+    const running = await serve(core, { config, log, book, identity, elsewhere, faults, connections });
     const end = async (): Promise<void> => {
       await running.close();
       await core.close();
@@ -149,9 +151,10 @@ interface Serving {
   readonly identity: { readonly node: string; readonly secret: Uint8Array };
   readonly elsewhere: OutsideStorage | undefined;
   readonly faults: Faults;
+  readonly connections: ConnectionCap;
 }
 
-async function serve(core: Core, { config, log, book, identity, elsewhere, faults }: Serving): Promise<Pick<RunningServer, 'urls' | 's3Urls' | 'mounted' | 'upkeep' | 'close'>> {
+async function serve(core: Core, { config, log, book, identity, elsewhere, faults, connections }: Serving): Promise<Pick<RunningServer, 'urls' | 's3Urls' | 'mounted' | 'upkeep' | 'close'>> {
   const lifetime = new Lifetime({ pace: { rate: config.minRate, window: config.rateWindow }, stall: config.stall });
   const metrics = new Metrics(() => readingsOf(core, lifetime, faults));
   const upkeep = new Upkeep(core, metrics, log, async () => ({ ...(await runLifecycle(core, { day: config.lifecycleDay })) }));
@@ -160,7 +163,7 @@ async function serve(core: Core, { config, log, book, identity, elsewhere, fault
   const api = shakenFist(core, { ...common, node: identity.node, tokens });
   const pages = web(core, { ...common, node: identity.node, tokens, metricsToken: config.metricsToken, capabilities, headroom: config.headroom });
   const resuming = resumable({ core, book, lifetime, log, tokens, interim: config.interim === 'on', objectFacts: plainFacts });
-  const s3 = await listenS3(core, { config, log, metrics, lifetime, faults });
+  const s3 = await listenS3(core, { config, log, metrics, lifetime, faults, connections });
   const signedHere = s3 && (({ host, ...wish }: Omit<Presigning, 'now' | 'endpoint' | 'region'> & { readonly host: string }): string =>
     presign({ ...wish, endpoint: config.s3Url ?? s3Endpoint(host, s3.urls[0]!), region: config.s3Region, now: core.clock.now() }));
   const storage = consoleApi({ core, book, lifetime, log, tokens, region: config.s3Region, rate: config.presignRate, presign: signedHere });
@@ -168,7 +171,7 @@ async function serve(core: Core, { config, log, book, identity, elsewhere, fault
   const mounted = [...pages.mounted, ...api.mounted, ...resuming.mounted, ...storage.mounted, ...releases.mounted];
   demandWhole(book, mounted);
   const app = assemble([resuming.router, api.router, storage.router, releases.router, pages.router], { book, log, metrics, corsOrigins: config.corsOrigins, trustedProxies: config.trustedProxies });
-  const listener = await listen({ host: config.host, port: config.port, maxConnections: config.maxConnections, handle: app, onFault: noteListener(faults) }).catch(async (error: unknown) => {
+  const listener = await listen({ host: config.host, port: config.port, connections, handle: app, onFault: noteListener(faults) }).catch(async (error: unknown) => {
     await s3?.close(0);
     throw error;
   });
@@ -191,7 +194,9 @@ function s3Endpoint(host: string, listening: string): string {
 
 /** S3 has a port of its own: its buckets are at the root of all paths. */
 async function listenS3(
-  core: Core, { config, log, metrics, lifetime, faults }: { config: Config; log: Logger; metrics: Metrics; lifetime: Lifetime; faults: Faults },
+  core: Core,
+  { config, log, metrics, lifetime, faults, connections }:
+    { config: Config; log: Logger; metrics: Metrics; lifetime: Lifetime; faults: Faults; connections: ConnectionCap },
 ): Promise<Listener | undefined> {
   if (config.s3Port === null) return undefined;
   const face = new S3({
@@ -202,7 +207,16 @@ async function listenS3(
   app.set('trust proxy', [...config.trustedProxies]);
   app.use(noteRequests(log, metrics));
   app.use((req: Request, res: Response) => face.serve(req, res));
-  return listen({ host: config.host, port: config.s3Port, maxConnections: config.maxConnections, handle: app, onFault: noteListener(faults) });
+  return listen({ host: config.host, port: config.s3Port, connections, handle: app, onFault: noteListener(faults) });
+}
+
+/** As many connections as are configured, or fewer where open files would not suffice for them and the store. */
+function mostConnections({ maxConnections }: Config, log: Logger): number {
+  const openFiles = openFileLimit();
+  const most = connectionsWithin(maxConnections, openFiles);
+  const settings = { maxConnections, openFiles };
+  if (most < maxConnections) log.warn(settings, `the limit of open files lowers STOWAGE_MAX_CONNECTIONS to ${most}`);
+  return most;
 }
 
 function noteListener(faults: Faults): (error: unknown) => void {

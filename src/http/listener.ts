@@ -1,12 +1,14 @@
 import { createServer, type IncomingMessage, type RequestListener, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import type { ConnectionCap } from './connection-cap.ts';
 import { noteNextRequest } from './delivery.ts';
 import { noteExpectation } from './incoming.ts';
 
 export interface ListenerOptions {
   readonly host: string;
   readonly port: number;
-  readonly maxConnections: number;
+  /** Counts the connections of all ports that share it. */
+  readonly connections: ConnectionCap;
   /** Milliseconds in which a request's head must have come. */
   readonly headTime?: number;
   readonly handle: RequestListener;
@@ -31,7 +33,7 @@ export async function listen(options: ListenerOptions): Promise<Listener> {
     headersTimeout: headTime, requestTimeout: 0, connectionsCheckingInterval: Math.min(2000, headTime / 2), keepAliveTimeout: 75_000, noDelay: true,
   });
   server.maxHeadersCount = 0;
-  server.maxConnections = options.maxConnections;
+  server.on('connection', (socket) => options.connections.admit(socket));
   const handle = (req: IncomingMessage, res: ServerResponse): void => {
     noteNextRequest(req);
     if (req.rawHeaders.length > mostHeaders * 2) {

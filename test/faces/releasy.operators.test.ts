@@ -9,6 +9,7 @@ import { openCore } from '../../src/core/index.ts';
 import { openEngine } from '../../src/engines/index.ts';
 import { releasy as releasyFace } from '../../src/faces/releasy/index.ts';
 import { Lifetime } from '../../src/http/lifetime.ts';
+import { ConnectionCap } from '../../src/http/connection-cap.ts';
 import { listen } from '../../src/http/listener.ts';
 import { Tokens } from '../../src/http/tokens.ts';
 import { Issuer } from '../support/jwks.ts';
@@ -267,7 +268,7 @@ describe('health', () => {
     const settings = readConfig(env).releasy;
     const tokens = new Tokens(core, { secret: new Uint8Array(32), issuer: 'test', lifetime: 1000 });
     const face = releasyFace({ core, book, lifetime, log: pino({ level: 'silent' }), tokens, settings, presign: undefined, elsewhere: undefined, onSent: () => undefined });
-    const listener = await listen({ host: '127.0.0.1', port: 0, maxConnections: 10, handle: express().use(face.router) });
+    const listener = await listen({ host: '127.0.0.1', port: 0, connections: new ConnectionCap(10), handle: express().use(face.router) });
     const ask = async (path: string): Promise<unknown> => {
       const answer = await fetch(`${listener.urls[0]}${path}`);
       return [answer.status, await answer.json()];

@@ -11,9 +11,14 @@ export class Served {
   readonly #child: ChildProcess;
   readonly #lines: string[];
 
-  /** @throws Error with what the server wrote, when it ends instead of listening. */
-  static async start(env: Readonly<Record<string, string>>, options: readonly string[] = []): Promise<Served> {
-    const child = spawn(process.execPath, [...options, main, 'serve', '--json'], { env: { PATH: process.env['PATH'], ...env }, stdio: ['ignore', 'pipe', 'pipe'] });
+  /**
+   * @param openFiles the limit of open files that it is given.
+   * @throws Error with what the server wrote, when it ends instead of listening.
+   */
+  static async start(env: Readonly<Record<string, string>>, options: readonly string[] = [], openFiles?: number): Promise<Served> {
+    const command = [process.execPath, ...options, main, 'serve', '--json'];
+    const [program, ...args] = openFiles === undefined ? command : ['/bin/sh', '-c', `ulimit -n ${openFiles} && exec "$@"`, 'sh', ...command];
+    const child = spawn(program!, args, { env: { PATH: process.env['PATH'], ...env }, stdio: ['ignore', 'pipe', 'pipe'] });
     const lines: string[] = [];
     let errors = '';
     let rest = '';
@@ -26,7 +31,10 @@ export class Served {
         for (const line of pieces) {
           if (line.startsWith('{"level"')) lines.push(line);
           else result.push(line);
-          if (line === '}') resolve(JSON.parse(result.join('\n')) as { urls: string[]; s3_urls: string[] });
+          if (line !== '}') continue;
+          const said = JSON.parse(result.join('\n')) as { urls: string[]; s3_urls: string[]; error?: string };
+          if (said.error === undefined) resolve(said);
+          else reject(new Error(said.error));
         }
       });
       child.once('exit', (code, signal) => reject(new Error(`the server ended (${code ?? signal}): ${errors}${lines.join('\n')}`)));
