@@ -66,15 +66,19 @@ function sabotaged({ catalog, bytes, ...rest }) {
 
 const wrap = (facts) => new Proxy(facts, {});
 
-/** Makes a way of syncing say that it did, and do nothing. */
-async function lie(method) {
+/** Makes a way of syncing say that it did, and do nothing; for handles of which `isMeant` says so. */
+async function lie(method, isMeant) {
   const handle = await open(process.execPath);
-  Object.getPrototypeOf(handle)[method] = async () => undefined;
+  const prototype = Object.getPrototypeOf(handle);
+  const real = prototype[method];
+  prototype[method] = async function () {
+    if (!(await isMeant(this))) await real.call(this);
+  };
   await handle.close();
 }
 
-if (sabotage === 'bytes are not synced') await lie('datasync');
-if (sabotage === 'folders are not synced') await lie('sync');
+if (sabotage === 'bytes are not synced') await lie('datasync', () => true);
+if (sabotage === 'folders are not synced') await lie('sync', async (handle) => (await handle.stat()).isDirectory());
 
 export function piece(seed, size) {
   return createHash('sha512').update(String(seed)).digest().toString('hex').repeat(Math.ceil(size / 128)).slice(0, size);
