@@ -39,8 +39,8 @@ export interface ReleaseFacts {
   slot(id: string): Promise<Slot | undefined>;
   /** Those that end before `before`, by id. */
   lapsed(before: number, page: Page): Promise<Slot[]>;
-  /** Removes a slot that no file came of, and what lies at its key. */
-  close(id: string, at: number, event: Event): Promise<boolean>;
+  /** Removes a slot that ended before `before`, and the object at its key. False where there is none, or a client is filling it. */
+  close(id: string, before: number, event: Event): Promise<boolean>;
   /**
    * Makes a slot the file that came of it. Asked again for the same request, it answers the file.
    *

@@ -135,10 +135,10 @@ export class ReleaseFiles {
   /** Gives up slots that nothing came of; answers how many. One that is being filled stays. */
   async sweep(ago: (age: number) => number): Promise<number> {
     const { releases } = this.#engine.catalog;
-    const now = this.#clock.now();
+    const before = ago(this.#options.slotAge) + this.#options.slotAge;
     let closed = 0;
-    for await (const slot of pages((page) => releases.lapsed(ago(this.#options.slotAge) + this.#options.slotAge, page))) {
-      if ((await this.#beingFilled(slot)) || !(await releases.close(slot.id, now, this.#prune(slot)))) continue;
+    for await (const slot of pages((page) => releases.lapsed(before, page))) {
+      if (!(await releases.close(slot.id, before, this.#prune(slot)))) continue;
       await this.#clearOutside(slot);
       closed += 1;
     }
@@ -154,13 +154,6 @@ export class ReleaseFiles {
   /** Takes away what another store has; where it does not answer, that stays with it. */
   async #clearOutside(place: Pick<Slot, 'outside' | 'key'> & { readonly versionId?: string | null }): Promise<void> {
     if (place.outside) await this.#options.otherStore?.remove(place.key, place.versionId ?? null).catch(() => undefined);
-  }
-
-  async #beingFilled({ id, bucket, key, outside }: Slot): Promise<boolean> {
-    if (outside) return false;
-    if ((await this.#engine.catalog.uploads.get(id))?.state === 'open') return true;
-    const parts = await this.#engine.catalog.parts.list(bucket, { prefix: key, behind: null, limit: 1 });
-    return parts.length > 0;
   }
 
   /** What lies in the house, held against what the client says. */

@@ -3,10 +3,12 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DatabaseSync } from '@photostructure/sqlite';
-import type { CompiledQuery, QueryResult } from 'kysely';
+import { sql, type CompiledQuery, type QueryResult } from 'kysely';
 import { Scene, contentOf, done, eventOf, everything, sha512Of } from '../contract/catalog/scene.ts';
+import { isLockedRefusal } from '../../src/core/object-lock.ts';
 import { catalogOn, migrate } from '../../src/engines/catalog/index.ts';
 import type { Migration } from '../../src/engines/catalog/migrations.ts';
+import { demandUnlocked } from '../../src/engines/catalog/object-locks.ts';
 import { GroupCommit } from '../../src/engines/embedded/group-commit.ts';
 import { SqliteConnection } from '../../src/engines/embedded/sqlite.ts';
 
@@ -160,6 +162,54 @@ describe('the embedded catalog on SQLite', () => {
     await migrate(host, 3, [...migrations, second]);
     await migrate(host, 4, [...migrations, second]);
     await expect(migrate(host, 5)).rejects.toMatchObject({ reason: 'unavailable', details: { schema: migrations.length + 1, known: migrations.length } });
+  });
+
+  test('locks that an older version kept in what S3 says of a version hold after the migration', async () => {
+    const { migrations } = await import('../../src/engines/catalog/migrations.ts');
+    const old = new GroupCommit(new Watched(join(folder, 'old.sqlite'), true), (error) => faults.push(error));
+    await migrate(old, 1, migrations.slice(0, migrations.findIndex(({ name }) => name === 'object locks')));
+    const retained = (mode: string, until: number) => ({ type: 'a/b', retention: { mode, until } });
+    const kinds = [
+      { type: 'a/b' }, { type: 'a/b', held: true }, { type: 'a/b', held: false }, retained('COMPLIANCE', 100), retained('GOVERNANCE', 100), retained('GOVERNANCE', 10),
+      { ...retained('GOVERNANCE', 10), held: true }, { type: 'a/b', meta: { note: '"held":true' } },
+    ];
+    // More versions than the step takes in one go.
+    const last = 1201;
+    await old.write(async (db) => {
+      const run = (text: string) => sql.raw(text).execute(db);
+      await run("insert into namespaces values ('alpha', 1)");
+      await run("insert into buckets values ('locked', 'alpha', 1, 'enabled', 0, '{\"lock\":\"{}\"}')");
+      await run("insert into contents values ('c', 1, 'c', 'good', 1, null)");
+      await run("insert into blobs values ('b', 'alpha', 'c', 1, null, 'a/b', null)");
+      await run(`insert into artifacts values ('a', 'alpha', 'other', 'k', 's3://locked/k', 'created', null, 0, 0, ${last}, 1, null, null)`);
+      for (let idx = 1; idx <= last; idx += 1) {
+        const about = JSON.stringify(kinds[idx % kinds.length]);
+        await run(`insert into versions values ('a', ${idx}, 'b', 1, 1, 'alpha', 0)`);
+        await run(`insert into objects values ('locked', 'k', ${idx}, 'a', 'v${idx}', ${idx === last ? 1 : 0}, 0, 'e', '${about}', 1)`);
+      }
+    });
+    await migrate(old, 2);
+    const catalog = catalogOn(old);
+    const isProtected = async (bypass: boolean): Promise<boolean[]> => {
+      const found: boolean[] = [];
+      for (let idx = 1; idx <= last; idx += 1) {
+        const asked = old.write((db) => demandUnlocked(db, { artifact: 'a', first: idx, last: idx }, { at: 50, bypass }));
+        found.push(await asked.then(() => false, (error: unknown) => isLockedRefusal(error)));
+      }
+      return found;
+    };
+    const all = (protectedKinds: readonly number[]): boolean[] => Array.from({ length: last }, (_, n) => protectedKinds.includes((n + 1) % kinds.length));
+    expect(await isProtected(false)).toEqual(all([1, 3, 4, 6]));
+    expect(await isProtected(true)).toEqual(all([1, 3, 6]));
+    const shown = async (idx: number) => {
+      const { content } = (await catalog.buckets.object('locked', 'k', { id: `v${idx}` }))!;
+      return { about: JSON.parse(content!.about) as unknown, retention: content!.retention, held: content!.held };
+    };
+    expect(await shown(1198)).toEqual({ about: { type: 'a/b' }, retention: { mode: 'GOVERNANCE', until: 10 }, held: true });
+    expect(await shown(1194)).toEqual({ about: { type: 'a/b' }, retention: null, held: false });
+    expect(await shown(1199)).toEqual({ about: kinds[7], retention: null, held: null });
+    await expect(catalog.namespaces.remove('alpha', eventOf('namespace', 'alpha'))).rejects.toMatchObject({ reason: 'forbidden', details: { locked: 'yes' } });
+    await old.close();
   });
 
   test('copies its log into the file as it goes', async () => {

@@ -39,6 +39,15 @@ export async function findSlot(db: Db, id: string): Promise<Slot | undefined> {
   return row && slotOf(row);
 }
 
+/** Whether an upload or a multipart upload that may become the slot's object is open. */
+export async function isBeingFilled(db: Db, { id, bucket, key, outside }: Slot): Promise<boolean> {
+  if (outside) return false;
+  const upload = await db.selectFrom('uploads').select('id').where('id', '=', id).where('state', '=', 'open').executeTakeFirst();
+  if (upload) return true;
+  const multipart = db.selectFrom('multiparts').select('id').where('bucket', '=', bucket).where('key', '=', key).where('outcome', 'is', null);
+  return (await multipart.limit(1).executeTakeFirst()) !== undefined;
+}
+
 export async function findFile(db: Db, id: string): Promise<ReleaseFile | undefined> {
   const row = await db.selectFrom('release_files').selectAll().where('id', '=', id).executeTakeFirst();
   return row && fileOf(row);

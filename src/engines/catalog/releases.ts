@@ -6,7 +6,7 @@ import type { Db, Host } from './host.ts';
 import { recordEvents } from './journal.ts';
 import { namespaceExists } from './namespaces.ts';
 import { publish } from './publish.ts';
-import { fileOf, fileRowOf, findFile, findFiles, findRelease, findSlot, releaseOf, releaseRowOf, slotOf, slotRowOf } from './release-rows.ts';
+import { fileOf, fileRowOf, findFile, findFiles, findRelease, findSlot, isBeingFilled, releaseOf, releaseRowOf, slotOf, slotRowOf } from './release-rows.ts';
 import { deleteArtifacts } from './versions.ts';
 
 export class Releases implements ReleaseFacts {
@@ -108,12 +108,12 @@ export class Releases implements ReleaseFacts {
     });
   }
 
-  close(id: string, at: number, event: Event): Promise<boolean> {
+  close(id: string, before: number, event: Event): Promise<boolean> {
     return this.#host.write(async (db) => {
       const slot = await findSlot(db, id);
-      if (!slot) return false;
+      if (!slot || slot.expiresAt >= before || (await isBeingFilled(db, slot))) return false;
       await db.deleteFrom('slots').where('id', '=', id).execute();
-      await this.#clear(db, slot, at);
+      await this.#clear(db, slot, event.at);
       await recordEvents(db, [event]);
       return true;
     });

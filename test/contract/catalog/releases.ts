@@ -112,6 +112,24 @@ export function releaseContract(scene: () => Scene): void {
       expect((await catalog().buckets.object('kept', locked.key))?.content?.size).toBe(6);
     });
 
+    test('stay while a client fills them, and while they last, whatever was seen of them before', async () => {
+      const release = await make(releaseOf('app', '1'));
+      const [uploading, inParts, late] = [1, 2, 3].map((n) => slotOf(release, { expiresAt: n === 3 ? 20 : 10 })) as [Slot, Slot, Slot];
+      for (const one of [uploading, inParts, late]) await releases().open(one);
+      await catalog().uploads.begin({ ...(await catalog().uploads.get(await scene().upload('alpha', 1)))!, id: uploading.id });
+      const multipart = { id: randomUUID(), bucket: 'kept', key: inParts.key, namespace: 'alpha', about: '', createdAt: 1, touchedAt: 1, outcome: null };
+      await catalog().parts.begin(multipart);
+      const close = async () => {
+        const closed: boolean[] = [];
+        for (const { id } of [uploading, inParts, late]) closed.push(await releases().close(id, 15, eventOf('release', release.id)));
+        return closed;
+      };
+      expect(await close()).toEqual([false, false, false]);
+      await catalog().uploads.drop(uploading.id, eventOf('upload', uploading.id));
+      await catalog().parts.end(multipart.id, null, 2);
+      expect(await close()).toEqual([true, true, false]);
+    });
+
     test('lapse and close by time', async () => {
       const release = await make(releaseOf('app', '1'));
       const [soon, late] = [slotOf(release, { expiresAt: 10 }), slotOf(release, { expiresAt: 20 })];
