@@ -152,7 +152,8 @@ const settings: Settings<ServerConfig> = {
 /** Names that the command line reads, which may well be set where a server is started. */
 const clientNames = ['STOWAGE_URL', 'STOWAGE_NAMESPACE', 'STOWAGE_KEY', 'STOWAGE_PROFILE'];
 
-const table = [...Object.values(settings), ...Object.values(releasySettings)] as Setting<unknown>[];
+/** Every setting, in the order of `serve --help` and of `docs/settings.md`. */
+export const table = [...Object.values(settings), ...Object.values(releasySettings)] as Setting<unknown>[];
 
 /** What is wrong with the environment: every fault, one a line. */
 export class ConfigError extends Error {

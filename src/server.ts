@@ -21,7 +21,7 @@ import { S3 } from './faces/s3/index.ts';
 import { runLifecycle } from './faces/s3/lifecycle.ts';
 import { presign, type Presigning } from './faces/s3/signing/presign.ts';
 import { capabilities, shakenFist, wording } from './faces/shakenfist/index.ts';
-import { web } from './faces/web/index.ts';
+import { readGuides, web } from './faces/web/index.ts';
 import { wording as pageWording } from './faces/web/refusals.ts';
 import { Book } from './http/book.ts';
 import { ConnectionCap, connectionsWithin, openFileLimit } from './http/connection-cap.ts';
@@ -77,8 +77,8 @@ export interface RunningServer {
 /** Milliseconds that requests have to end when the server closes; the rest of ten seconds is for the store. */
 const patience = 7000;
 
-/** The API book lies beside `src` and `dist` alike. */
-const bookPath = new URL('../openapi.yaml', import.meta.url);
+/** The project's folder: `openapi.yaml` and `docs/` are beside `src` and `dist` alike. */
+const projectFolder = new URL('../', import.meta.url);
 
 /**
  * Opens the store and the port.
@@ -88,7 +88,7 @@ const bookPath = new URL('../openapi.yaml', import.meta.url);
  */
 export async function startServer(config: Config, overrides: Overrides = {}): Promise<RunningServer> {
   const log = overrides.log ?? pino({ level: config.logLevel });
-  const book = new Book(await readFile(bookPath, 'utf8'));
+  const book = new Book(await readFile(new URL('openapi.yaml', projectFolder), 'utf8'));
   const folder = resolve(config.storageDir);
   const connections = new ConnectionCap(mostConnections(config, log));
   const faults = new Faults(log, overrides.end);
@@ -161,7 +161,7 @@ async function serve(core: Core, { config, log, book, identity, elsewhere, fault
   const common = { book, lifetime, metrics, log };
   const tokens = new Tokens(core, { secret: identity.secret, issuer: identity.node, lifetime: config.tokenLifetime });
   const api = shakenFist(core, { ...common, node: identity.node, tokens });
-  const pages = web(core, { ...common, node: identity.node, tokens, metricsToken: config.metricsToken, capabilities, headroom: config.headroom });
+  const pages = web(core, { ...common, guides: await readGuides(projectFolder), node: identity.node, tokens, metricsToken: config.metricsToken, capabilities, headroom: config.headroom });
   const resuming = resumable({ core, book, lifetime, log, tokens, interim: config.interim === 'on', objectFacts: plainFacts });
   const s3 = await listenS3(core, { config, log, metrics, lifetime, faults, connections });
   const signedHere = s3 && (({ host, ...wish }: Omit<Presigning, 'now' | 'endpoint' | 'region'> & { readonly host: string }): string =>

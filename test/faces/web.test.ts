@@ -12,7 +12,7 @@ afterAll(() => world.close());
 const page = (path: string): Promise<Answered> => world.ask('GET', path, { as: null });
 
 describe('pages', () => {
-  test.each(['/', '/docs', '/?utm=x'])('%s is HTML on which nothing can run', async (path) => {
+  test.each(['/', '/docs', '/docs/guarantees', '/?utm=x'])('%s is HTML on which nothing can run', async (path) => {
     const answer = await page(path);
     expect(answer.status).toBe(200);
     expect(answer.headers.get('content-type')).toBe('text/html; charset=utf-8');
@@ -53,6 +53,24 @@ describe('pages', () => {
     expect(book.headers.get('content-type')).toBe('application/yaml; charset=utf-8');
     expect(book.bytes.toString()).toBe(world.server.book.text);
     expect((await page('/style.css')).headers.get('content-type')).toBe('text/css; charset=utf-8');
+  });
+
+  test('every page of the documentation is served, and every link on it leads to a page', async () => {
+    const seen = new Set<string>();
+    const waiting = [...(await page('/docs')).bytes.toString().matchAll(/href="(\/docs\/[^"#]+)/g)].map(([, path]) => path!);
+    expect(waiting).toContain('/docs/guarantees');
+    for (let path = waiting.pop(); path !== undefined; path = waiting.pop()) {
+      if (seen.has(path)) continue;
+      seen.add(path);
+      const answer = await page(path);
+      expect({ path, status: answer.status }).toEqual({ path, status: 200 });
+      for (const [, link] of answer.bytes.toString().matchAll(/href="([^"#]+)/g)) {
+        if (link!.startsWith('/docs/')) waiting.push(link!);
+        else expect({ path, link }).toEqual({ path, link: expect.stringMatching(/^(?:https:\/\/|data:|\/$|\/docs$|\/style.css$|\/openapi.yaml$)/) });
+      }
+    }
+    expect([...seen].filter((path) => path.startsWith('/docs/decisions/')).length).toBeGreaterThan(20);
+    expect((await page('/docs/nothing')).status).toBe(404);
   });
 
   test('nothing gets into HTML unescaped', () => {

@@ -2,22 +2,26 @@ import { text } from '../../http/routes.ts';
 import { html, inline, prose, type Html, type Part } from './html.ts';
 import { baseOf, page, sendPage } from './page.ts';
 import { readBook, type BookOperation, type BookSchema, type ReadableBook } from './reading.ts';
+import type { Guide } from './guides.ts';
 import type { Desk } from './index.ts';
 
 /** The API book, as it was written and as a page. */
-export function docs({ book, routes }: Desk): void {
+export function docs({ book, routes, guides }: Desk): void {
   const readable = readBook(book.content);
   routes
     .open('book', (call) => text(call, 200, book.text, 'application/yaml; charset=utf-8'))
-    .open('docs', (call) => sendPage(call, 200, render(readable, baseOf(call))));
+    .open('docs', (call) => sendPage(call, 200, render(readable, [...guides.values()].filter(({ path }) => !path.includes('/')), baseOf(call))));
 }
 
-function render(book: ReadableBook, base: string): Html {
+function render(book: ReadableBook, guides: readonly Guide[], base: string): Html {
   return page(`${book.title} API`, html`
 <main>
 <h1>${book.title} API</h1>
 <p class="lead">${book.summary}</p>
 ${prose(book.description)}
+<h2>Guides</h2>
+<ul class="contents">
+${guides.map((guide) => html`<li><a href="/docs/${guide.path}">${guide.title}</a></li>\n`)}</ul>
 <h2>Contents</h2>
 <ul class="contents">
 ${book.tags.map((tag) => html`<li><a href="#${anchor(tag.name)}">${tag.name}</a></li>\n`)}<li><a href="#records">Records</a></li>

@@ -10,15 +10,20 @@ import { Routes } from '../../http/routes.ts';
 import type { Tokens } from '../../http/tokens.ts';
 import { docs } from './docs.ts';
 import { form } from './form.ts';
+import { guides, type Guide } from './guides.ts';
 import { health } from './health.ts';
 import { home } from './home.ts';
 import { wording } from './refusals.ts';
+
+export { readGuides } from './guides.ts';
 
 export interface WebOptions {
   readonly book: Book;
   readonly lifetime: Lifetime;
   readonly metrics: Metrics;
   readonly log: Logger;
+  /** The pages below `/docs/`, by their address. */
+  readonly guides: ReadonlyMap<string, Guide>;
   /** The node's name. */
   readonly node: string;
   /** Proves who asks. */
@@ -46,7 +51,7 @@ export interface Web {
 export function web(core: Core, options: WebOptions): Web {
   const routes = new Routes(options.book, { lifetime: options.lifetime });
   const desk: Desk = { ...options, core, routes };
-  for (const part of [home, docs, form, health]) part(desk);
+  for (const part of [home, docs, guides, form, health]) part(desk);
   routes.router.use(refusing(wording, options.log));
   return { router: routes.router, mounted: routes.mounted };
 }

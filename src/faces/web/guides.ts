@@ -1,0 +1,71 @@
+/** The pages of `docs/` and the documents beside it, rendered from Markdown. */
+import { readdir, readFile } from 'node:fs/promises';
+import { posix } from 'node:path';
+import { Marked } from 'marked';
+import { Refusal } from '../../core/refusal.ts';
+import type { ANSWERED, Call } from '../../http/routes.ts';
+import { Html, html } from './html.ts';
+import { page, sendPage } from './page.ts';
+import type { Desk } from './index.ts';
+
+export interface Guide {
+  /** Its address below `/docs/`, such as `s3` or `decisions/0001-bytes-are-linked-not-moved`. */
+  readonly path: string;
+  readonly title: string;
+  readonly content: Html;
+}
+
+/** Documents at the top of the project that are served beside the pages of `docs/`. */
+const topDocuments = ['ARCHITECTURE.md', 'CHANGELOG.md', 'CONTRIBUTING.md', 'SECURITY.md'];
+
+/**
+ * Reads and renders every page.
+ *
+ * @param root the project's folder: it contains `docs/`
+ */
+export async function readGuides(root: URL): Promise<ReadonlyMap<string, Guide>> {
+  const inDocs = (await readdir(new URL('docs/', root), { recursive: true })).filter((name) => name.endsWith('.md'));
+  const files = [...topDocuments, ...inDocs.map((name) => `docs/${name}`)].sort();
+  const guides = await Promise.all(files.map(async (file) => render(file, await readFile(new URL(file, root), 'utf8'))));
+  return new Map(guides.map((guide) => [guide.path, guide]));
+}
+
+/** Where a file of the project is served; undefined where it is not. */
+function pathOf(file: string): string | undefined {
+  if (topDocuments.includes(file)) return file.replace('.md', '').toLowerCase();
+  return /^docs\/(.+?)(?:\/README)?\.md$/.exec(file)?.[1];
+}
+
+function render(file: string, text: string): Guide {
+  const marked = new Marked({
+    walkTokens: (token) => {
+      if (token.type === 'link') token.href = linkFrom(file, String(token.href));
+    },
+  });
+  return {
+    path: pathOf(file)!,
+    title: /^# (.+)$/m.exec(text)?.[1] ?? file,
+    // The documents are the project's own, so their HTML is trusted.
+    content: new Html(marked.parse(text, { async: false })),
+  };
+}
+
+/** Links between documents lead to their served pages; all others stay as they are. */
+function linkFrom(file: string, href: string): string {
+  if (/^[a-z]+:|^[#/]/i.test(href)) return href;
+  const [target, fragment] = href.split('#');
+  const path = pathOf(posix.join(posix.dirname(file), target!));
+  return path === undefined ? href : `/docs/${path}${fragment === undefined ? '' : `#${fragment}`}`;
+}
+
+/** Mounts the pages. */
+export function guides({ routes, guides: pages }: Desk): void {
+  const answer = (path: string, call: Call): typeof ANSWERED => {
+    const guide = pages.get(path);
+    if (!guide) throw new Refusal('not_found', `there is no page ${path}`);
+    return sendPage(call, 200, page(guide.title, html`<main class="guide">${guide.content}</main>`, 'wide'));
+  };
+  routes
+    .open('guide', (call) => answer(call.given.text('page'), call))
+    .open('guideInFolder', (call) => answer(`${call.given.text('folder')}/${call.given.text('page')}`, call));
+}
