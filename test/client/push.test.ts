@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { StowageError, nodePlatform, type PushProgress, type Transport } from '../../src/client/node.ts';
 import { blackHoleAfter, resetAfter, resetAfterRequest, stallAfter } from '../support/cut.ts';
+import { tortured } from '../support/torture.ts';
 import { noise, openGround, sha512, type Ground } from './ground.ts';
 
 const MiB = 1024 * 1024;
@@ -322,7 +323,8 @@ describe('a bad line', () => {
     expect((await stored('holes')).equals(content)).toBe(true);
     const twice = holed.value.sent - content.length;
     process.stderr.write(`64 MiB: ${plain.ms.toFixed(0)} ms; by proxy ${direct.ms.toFixed(0)} ms; with 8 black holes ${holed.ms.toFixed(0)} ms, ${(twice / 8 / 1024).toFixed(0)} KiB left twice a hole\n`);
-    expect(holed.ms - direct.ms).toBeLessThan(2500);
+    // Time is a promise on a quiet machine only.
+    if (tortured) expect(holed.ms - direct.ms).toBeLessThan(2500);
     // What had left this machine's memory for the proxy and was not handed on.
     expect(twice / 8).toBeLessThan(8 * MiB);
   }, 60_000);

@@ -29,6 +29,16 @@ afterAll(() => world.close());
 const read = async (Key: string, more: Record<string, unknown> = {}): Promise<Buffer> =>
   Buffer.from(await (await s3.send(new GetObjectCommand({ Bucket, Key, ...more }))).Body!.transformToByteArray());
 
+test.each(['WHEN_REQUIRED', 'WHEN_SUPPORTED'] as const)('an SDK that validates answers %s works', async (responseChecksumValidation) => {
+  const client = await s3Client(world, { responseChecksumValidation });
+  await client.send(new PutObjectCommand({ Bucket, Key: 'validated', Body: 'some bytes' }));
+  const { Body } = await client.send(new GetObjectCommand({ Bucket, Key: 'validated' }));
+  expect(await Body!.transformToString()).toBe('some bytes');
+  expect((await client.send(new HeadObjectCommand({ Bucket, Key: 'validated' }))).ContentLength).toBe(10);
+  expect((await client.send(new ListObjectsV2Command({ Bucket, Prefix: 'validated' }))).KeyCount).toBe(1);
+  await client.send(new DeleteObjectCommand({ Bucket, Key: 'validated' }));
+});
+
 describe('buckets', () => {
   test('are made, listed and deleted; made again by their owner they are there', async () => {
     await s3.send(new CreateBucketCommand({ Bucket: 'another-one' }));

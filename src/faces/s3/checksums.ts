@@ -55,9 +55,9 @@ export function demandKnownChecksums(headers: readonly string[]): void {
   if (unknown !== undefined) throw unsupported();
 }
 
-/** @throws S3Error for checksums in a request that brings no bytes which they could be of. */
+/** @throws S3Error for checksums in a request that brings no bytes, unless they are of no bytes. */
 export function refuseChecksums(header: HeaderOf): void {
-  const [named] = checksumsIn(header);
+  const named = checksumsIn(header).find(([name, value]) => !isOfNothing(`${prefix}${name}`, value));
   if (named) throw new S3Error('InvalidRequest', `${prefix}${named[0]} is of a body, and this request has none.`);
 }
 
