@@ -39,9 +39,10 @@ export class Throttle {
     else this.#until.set(name, now + used);
   }
 
-  /** How much of its window the name has used up. A clock set back makes no one wait longer than a window. */
+  /** How much of its window the name has used up. More than a window means that the clock was set back: it begins anew. */
   #used(name: string, now: number): number {
-    return Math.min(Math.max(0, (this.#until.get(name) ?? 0) - now), this.#window);
+    const left = (this.#until.get(name) ?? 0) - now;
+    return left > this.#window + 1 ? 0 : Math.min(Math.max(0, left), this.#window);
   }
 
   #forgetOne(now: number): void {
