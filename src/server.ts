@@ -14,8 +14,8 @@ import { wording as consoleWording } from './faces/console/refusals.ts';
 import { paths as releasyPaths, releasy } from './faces/releasy/index.ts';
 import { wording as releasyWording } from './faces/releasy/refusals.ts';
 import { outsideStorage, type OutsideStorage } from './faces/releasy/outside.ts';
-import { resumable } from './faces/resumable/index.ts';
-import { wording as tusWording } from './faces/resumable/refusals.ts';
+import { isDraftRequest, resumable } from './faces/resumable/index.ts';
+import { draftWording, wording as tusWording } from './faces/resumable/refusals.ts';
 import { pinnedAbout, plainFacts } from './faces/s3/about.ts';
 import { S3 } from './faces/s3/index.ts';
 import { runLifecycle } from './faces/s3/lifecycle.ts';
@@ -238,7 +238,7 @@ function assemble(routers: readonly express.Router[], parts: { book: Book; log: 
   app.use(textGate);
   for (const router of routers) app.use(router);
   app.use((req: Request, res: Response) => answerUnknown(parts.book, wording, req, res));
-  app.use(refusing((req) => wordingAt(req.path), parts.log));
+  app.use(refusing((req) => (isDraftRequest(req) ? draftWording : wordingAt(req.path)), parts.log));
   return app;
 }
 

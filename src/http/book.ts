@@ -30,6 +30,7 @@ interface RawOperation {
   readonly tags?: readonly string[];
   readonly security?: readonly unknown[];
   readonly parameters?: readonly unknown[];
+  readonly responses?: Readonly<Record<string, { readonly content?: Readonly<Record<string, unknown>> }>>;
   readonly requestBody?: { readonly $ref?: string; readonly content?: Readonly<Record<string, unknown>> };
 }
 
@@ -86,6 +87,8 @@ export class Book {
     const raw = item[method]!;
     const id = raw.operationId;
     if (!id) throw new Error(`${method} ${path} has no operationId in the API book`);
+    // Links to a page carry parameters of other sites.
+    const page = method === 'get' && raw.responses?.['200']?.content?.['text/html'] !== undefined;
     const open = (raw.security ?? content.security ?? []).length === 0;
     const parameters = [
       ...this.#parameters(content, item.parameters, `/paths/${escape(path)}/parameters`),
@@ -94,7 +97,7 @@ export class Book {
     return {
       id, method, path, open, tag: raw.tags?.[0] ?? '', summary: raw.summary ?? '',
       body: this.#body(content, raw, `/paths/${escape(path)}/${method}/requestBody`),
-      given: (req, lenient = open) => Given.read(req, parameters, { lenient }),
+      given: (req, lenient = page) => Given.read(req, parameters, { lenient }),
     };
   }
 

@@ -120,6 +120,8 @@ export class Routes {
       if (manners.typed) demandJson(req);
       body = hasBody(req) ? await readJson(req, raw(), manners.limit) : {};
       demandShape(operation.body.check, body, manners);
+    } else if (operation.body.kind === 'none' && hasBody(req)) {
+      await demandNothing(req, raw());
     }
     const result = await answer({ req, res, given, raw, body: <T>() => body as T });
     if (result !== ANSWERED) json(req, res, 200, result);
@@ -130,6 +132,16 @@ export class Routes {
 function demandJson(req: Request): void {
   if (!/^application\/(?:[\w.+-]+\+)?json *(?:;|$)/i.test(req.headers['content-type'] ?? '')) throw new Refusal('malformed', 'the Content-Type must be application/json', { what: 'type' });
   if (!hasBody(req)) throw new Refusal('malformed', 'a request body is needed');
+}
+
+/** Clients that send JSON with every request send an empty object or null where they have nothing to say. */
+async function demandNothing(req: Request, body: Body): Promise<void> {
+  const sent = await readJson(req, body, usualManners.limit).catch((error: unknown) => {
+    if (error instanceof Refusal && error.reason === 'malformed') return undefined;
+    throw error;
+  });
+  const empty = sent === null || (typeof sent === 'object' && !Array.isArray(sent) && Object.keys(sent).length === 0);
+  if (!empty) throw new Refusal('malformed', 'this operation takes no request body');
 }
 
 function demandShape(check: Check, body: unknown, { typed }: BodyManners): void {

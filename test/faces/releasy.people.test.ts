@@ -67,12 +67,13 @@ describe('customers', () => {
     expect(await found(`customer_id=${id}&plan=gold`)).toEqual(['ÄRGER 100%_\\ Ltd']);
     expect(await found(`customer_id=${id}&plan=silver`)).toEqual([]);
     expect(await found('name=nobody&utm_source=x')).toEqual([]);
+    for (const query of ['name=&plan=GOLD', 'name=%25&plan=%20', 'customer_id=&plan=GOLD']) expect(await found(query)).toEqual(['ÄRGER 100%_\\ Ltd']);
   });
 
   test.each([
     ['limit=0', 'limit must be positive'], ['limit=-1', 'limit must be positive'], ['limit=201', 'limit must be <= 200'], ['limit=ten', 'limit must be an integer'],
-    ['offset=-1', 'offset must not be negative'], ['offset=1.5', 'offset must be an integer'], ['cursor=x', 'cursor is invalid'], ['name=', 'name must not be empty'],
-    ['plan=%20', 'plan must not be empty'], ['customer_id=', 'customer_id must not be empty'], ['limit=1&limit=2', 'the query names "limit" more than once'],
+    ['offset=-1', 'offset must not be negative'], ['offset=1.5', 'offset must be an integer'], ['cursor=x', 'cursor is invalid'],
+    ['limit=1&limit=2', 'the query names "limit" more than once'],
   ])('are not listed by %s', async (query, message) => expect(told(await releasy.ask('GET', `${customers}?${query}`))).toEqual(refusal(400, 'bad_request', message)));
 
   test('are listed in pages that neither skip nor repeat, though others are added meanwhile', async () => {
@@ -296,6 +297,7 @@ describe('the audit', () => {
     }
     const count = async (query: string): Promise<number> => (await list(`customer_id=${id}&${query}`)).events.length;
     expect([await count('actor=api_key'), await count('actor=operator'), await count('event=api_key.auth'), await count('event=other')]).toEqual([5, 0, 5, 0]);
+    expect([await count('actor='), await count('event=%20')]).toEqual([5, 5]);
     const times = (await list(`customer_id=${id}`)).events.map(({ created_at: at }) => at);
     expect([await count(`created_from=${from}`), await count(`created_from=${times[1]}`), await count(`created_to=${times[3]}`), await count(`created_from=${times[2]}&created_to=${times[2]}`)]).toEqual([5, 2, 2, 1]);
     const first = await list(`customer_id=${id}&limit=3`);
@@ -306,7 +308,7 @@ describe('the audit', () => {
 
   test.each([
     ['created_from=-1', 'created_from must be >= 0'], ['created_to=-1', 'created_to must be >= 0'], ['created_from=2&created_to=1', 'created_from must be <= created_to'],
-    ['created_from=now', 'created_from must be an integer'], ['actor=', 'actor must not be empty'], ['event=%20', 'event must not be empty'],
+    ['created_from=now', 'created_from must be an integer'],
   ])('is not read by %s', async (query, message) => expect(told(await releasy.ask('GET', `/v1/admin/audit-events?${query}`))).toEqual(refusal(400, 'bad_request', message)));
 
   test('is swept with the events', async () => {

@@ -250,8 +250,9 @@ describe('104', () => {
     expect(await begin({ 'Upload-Draft-Interop-Version': '8' }, 'HTTP/1.0')).toBe('201');
   });
 
-  test.each(['Via', 'Forwarded', 'X-Forwarded-For', 'X-Forwarded-Proto', 'X-Real-IP'])('is not sent where %s shows a proxy', async (field) => {
-    expect(await begin({ 'Upload-Draft-Interop-Version': '8', [field]: 'proxy' })).toBe('201');
+  const shown = ['Via', 'Forwarded', 'X-Forwarded-For', 'X-Forwarded-Proto', 'X-Real-IP'].map((field) => [field, 'proxy'] as const);
+  test.each([...shown, ['Connection', 'close'] as const])('is not sent where %s: %s shows a proxy', async (field, value) => {
+    expect(await begin({ 'Upload-Draft-Interop-Version': '8', [field]: value })).toBe('201');
   });
 
   test('comes three times in a request at most, at growing distances', () => {
@@ -324,5 +325,21 @@ describe('a refusal', () => {
     const headers = { ...draft, 'Upload-Complete': '?1', 'Repr-Digest': `sha-256=:${Buffer.alloc(32).toString('base64')}:` };
     const wrong = await world.ask('PUT', '/artifacts/wrong/data', { body: 'abc', headers });
     expect(told(wrong)).toEqual([400, '?1', 'application/problem+json', 'about:blank']);
+  });
+
+  test.each([['PUT', '/artifacts/%FF/data'], ['POST', '/artifacts/a%00b/data'], ['PATCH', '/upload/%FF']])(
+    'of %s %s, whose path is no text, is a problem document that says so too', async (method, path) => {
+      expect(told(await world.ask(method, path, { headers: draft }))).toEqual([400, '?0', 'application/problem+json', 'about:blank']);
+      expect((await world.ask(method, path, {})).headers.get('content-type')).toContain('application/json');
+    });
+
+  test.each(['sha-256', 'md5', 'sha'])('of an upload without bytes that has another %s is one of the request', async (name) => {
+    const algorithm = name === 'sha' ? 'sha1' : name.replace('-', '');
+    const right = createHash(algorithm).digest();
+    const sent = (value: Buffer): Promise<Answered> => world.ask('PUT', `/artifacts/none-${name}/data`, {
+      headers: { ...draft, 'Upload-Complete': '?1', 'Content-Length': '0', 'Repr-Digest': `${name}=:${value.toString('base64')}:` },
+    });
+    expect(told(await sent(Buffer.alloc(right.length)))).toEqual([400, '?1', 'application/problem+json', 'about:blank']);
+    expect((await sent(right)).status).toBe(201);
   });
 });

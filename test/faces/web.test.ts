@@ -12,6 +12,12 @@ afterAll(() => world.close());
 const page = (path: string): Promise<Answered> => world.ask('GET', path, { as: null });
 
 describe('pages', () => {
+  test.each([['GET', '/healthz?x=1'], ['GET', '/livez?x=1'], ['GET', '/openapi.yaml?x=1'], ['POST', '/auth?x=1']])(
+    '%s %s has a parameter that is not known, and is refused', async (method, path) => {
+      const answer = await world.ask(method, path, { as: null, ...(method === 'POST' ? { json: { namespace: 'a', key: 'b' } } : {}) });
+      expect([answer.status, answer.bytes.toString()]).toEqual([400, expect.stringMatching(/unknown query parameter/i)]);
+    });
+
   test.each(['/', '/docs', '/docs/guarantees', '/?utm=x'])('%s is HTML on which nothing can run', async (path) => {
     const answer = await page(path);
     expect(answer.status).toBe(200);

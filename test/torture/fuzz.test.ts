@@ -268,6 +268,8 @@ describe('over HTTP', () => {
   async function seeds(before: Seeds | undefined): Promise<Seeds> {
     if (before) await world.ask('DELETE', `/auth/namespaces/${before.namespace}`);
     const namespace = await world.addNamespace(`fuzz${(tenants += 1)}`);
+    // Requests that delete a key delete this one, not the one that the others are sent with.
+    await world.get('POST', `/auth/namespaces/${namespace}/keys`, { json: { key_name: 'second', key: 'a-second-key' } });
     const bucket = `${namespace}-bucket`;
     const key = await world.accessKey(namespace);
     const s3 = await s3Client(world, { as: namespace });
@@ -280,7 +282,7 @@ describe('over HTTP', () => {
     const known = {
       namespace, ref: artifact, artifact, artifact_uuid: artifact, name: 'thing', blob_uuid: blob, blob, uuid: upload, upload_uuid: upload, id: upload,
       bucket, key: 'key', customer_id: customer['id'], release_id: release['id'], product: 'p', version: 'v', index: 0, offset: 0, limit: 5,
-      after: upload, key_name: 'first', sha512: 'a'.repeat(128), algorithm: 'sha512', checksum: 'a'.repeat(64), platform: 'linux',
+      after: upload, key_name: 'second', sha512: 'a'.repeat(128), algorithm: 'sha512', checksum: 'a'.repeat(64), platform: 'linux',
     };
     return { namespace, token: await world.token(namespace), bucket, key, uploadId, known };
   }

@@ -3,6 +3,7 @@ import { basename, join } from 'node:path';
 import type { BlobReader, ByteStore, StageManner, StageWriter } from '../../core/engine.ts';
 import { Refusal } from '../../core/refusal.ts';
 import type { Algorithm, Digest } from '../../kit/digest.ts';
+import { newHash } from '../../kit/hashing.ts';
 import { checkedReader } from './checked-reader.ts';
 import { asRefusal, codeOf, type Disk } from './disk.ts';
 import type { Hasher } from './hasher.ts';
@@ -105,7 +106,10 @@ export class FolderBytes implements ByteStore {
   async digest(stage: string, size: number, algorithm: Algorithm): Promise<Digest> {
     const path = stagePath(this.#layout, stage);
     if (algorithm === 'sha512') return { algorithm, hex: await this.#hasher.digest(stage, path, size) };
-    const [digest] = await this.#scanner.digests(path, [algorithm]);
+    // A stage without bytes may have no file yet.
+    if (size === 0) return { algorithm, hex: (await newHash(algorithm)).digest('hex') };
+    // The file may go on behind `size`, with what an append left that failed.
+    const [digest] = await this.#scanner.digestsUpTo(size, path, [algorithm]);
     return digest!;
   }
 

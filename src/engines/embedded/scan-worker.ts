@@ -8,6 +8,8 @@ import { RunFile } from './run-file.ts';
 export interface ScanRequest {
   readonly path: string;
   readonly algorithms: readonly Algorithm[];
+  /** Reads this many bytes from the start at most; the whole file unless given. */
+  readonly size?: number | undefined;
   /** Bytes a second at most; 0 for as fast as it goes. */
   readonly rate: number;
   /** Becomes 1 when nobody wants the answer any more. */
@@ -29,13 +31,13 @@ parentPort!.on('message', (request: ScanRequest) => {
   );
 });
 
-async function scan({ path, algorithms, rate, stop }: ScanRequest): Promise<Digest[]> {
+async function scan({ path, algorithms, size = Infinity, rate, stop }: ScanRequest): Promise<Digest[]> {
   const hashes = await Promise.all(algorithms.map(async (algorithm) => ({ algorithm, hash: await newHash(algorithm) })));
   const file = new RunFile(path);
   try {
     const began = performance.now();
-    for (let position = 0; Atomics.load(stop, 0) === 0; ) {
-      const got = file.read(block, block.length, position);
+    for (let position = 0; position < size && Atomics.load(stop, 0) === 0; ) {
+      const got = file.read(block, Math.min(block.length, size - position), position);
       if (got === 0) break;
       for (const { hash } of hashes) hash.update(block.subarray(0, got));
       position += got;

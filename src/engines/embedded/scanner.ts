@@ -19,7 +19,12 @@ export class Scanner {
 
   /** @throws Refusal `lost` when nothing is there, `unavailable` when it cannot be read; the signal's reason when it was aborted. */
   digests(path: string, algorithms: readonly Algorithm[], rate?: number, signal?: AbortSignal): Promise<Digest[]> {
-    return (rate === undefined ? this.#prompt : this.#paced).digests(path, algorithms, rate, signal);
+    return (rate === undefined ? this.#prompt : this.#paced).digests({ path, algorithms, rate: rate ?? 0 }, signal);
+  }
+
+  /** The same of the first `size` bytes, at once. */
+  digestsUpTo(size: number, path: string, algorithms: readonly Algorithm[]): Promise<Digest[]> {
+    return this.#prompt.digests({ path, algorithms, size, rate: 0 });
   }
 
   async close(): Promise<void> {
@@ -42,14 +47,14 @@ class Lane {
     this.#startWorker = startWorker;
   }
 
-  digests(path: string, algorithms: readonly Algorithm[], rate?: number, signal?: AbortSignal): Promise<Digest[]> {
+  digests(request: Omit<ScanRequest, 'stop'>, signal?: AbortSignal): Promise<Digest[]> {
     return this.#turns.through(async () => {
       signal?.throwIfAborted();
       const stop = new Int32Array(new SharedArrayBuffer(4));
       const halt = (): void => void Atomics.store(stop, 0, 1);
       signal?.addEventListener('abort', halt, { once: true });
       try {
-        const answer = await this.#askTwice({ path, algorithms, rate: rate ?? 0, stop });
+        const answer = await this.#askTwice({ ...request, stop });
         signal?.throwIfAborted();
         if ('failure' in answer) throw asReadRefusal(Object.assign(new Error(answer.failure), { code: answer.code ?? 'UNKNOWN' }));
         return answer.digests;

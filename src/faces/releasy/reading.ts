@@ -41,11 +41,9 @@ function placeOf(cursor: string): NonNullable<TimePage['behind']> {
   throw bad('cursor is invalid');
 }
 
-/** What a list is narrowed down to; undefined where that is not asked for. */
+/** What a list is narrowed down to; undefined where no filter is given, or a blank one. */
 export function filterOf(given: Given, name: string): string | undefined {
-  const text = given.maybeText(name)?.trim();
-  if (text === '') throw bad(`${name} must not be empty`);
-  return text;
+  return given.maybeText(name)?.trim() || undefined;
 }
 
 /** A text that must say something. */

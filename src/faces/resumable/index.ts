@@ -45,6 +45,12 @@ function speaksDraft(req: Request): boolean {
   return req.headers['upload-complete'] !== undefined || (req.method === 'PATCH' && req.path.startsWith('/upload/'));
 }
 
+/** Whether a request that no route has seen is one of the draft's. */
+export function isDraftRequest({ method, path, headers }: Pick<Request, 'method' | 'path' | 'headers'>): boolean {
+  const named = ['upload-complete', 'upload-draft-interop-version'].some((name) => headers[name] !== undefined);
+  return named && ['PUT', 'POST', 'PATCH'].includes(method) && /^\/(?:artifacts\/[^/]+\/data|upload\/[^/]+)\/?$/.test(path);
+}
+
 function mountTus(router: Router, tus: Tus, log: Logger): void {
   router.all('/tus', (req, res) => tus.serve(req, res, undefined));
   router.all('/tus/:id', (req, res) => tus.serve(req, res, req.params.id));

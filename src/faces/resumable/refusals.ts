@@ -21,5 +21,12 @@ export const problemWording: Wording = {
   }),
 };
 
+/** The same for requests that are refused before the protocol sees them: their upload is not complete. */
+export const draftWording: Wording = {
+  ...problemWording,
+
+  headers: (refused) => ({ ...plainHeaders(refused), 'Upload-Complete': '?0' }),
+};
+
 /** How the other resumable requests say no. */
 export const plainWording: Wording = { ...wording, statuses: plainStatuses };
