@@ -85,11 +85,32 @@ export function demandSystem(who: Principal): void {
 export async function makeCredential(
   namespace: string, name: string, key: string, at: number, others: readonly Pick<Credential, 'verifier'>[] = [],
 ): Promise<Credential> {
-  const shared = others.map(({ verifier }) => readVerifier(verifier)).find((one) => one && sameWork(one.work));
-  const salt = shared?.salt ?? randomBytes(16);
-  const hash = await tries.through(`make ${namespace}`, () => derive(key, salt, 32, work));
-  const verifier = ['scrypt', work.N, work.r, work.p, salt.toString('base64'), hash.toString('base64')].join(':');
+  const verifier = await makeVerifier(key, sharedBy(others)?.salt ?? randomBytes(16), `make ${namespace}`);
   return { namespace, name, verifier, nonce: newId(), createdAt: at };
+}
+
+async function makeVerifier(key: string, salt: Buffer, group: string): Promise<string> {
+  const hash = await tries.through(group, () => derive(key, salt, 32, work));
+  return ['scrypt', work.N, work.r, work.p, salt.toString('base64'), hash.toString('base64')].join(':');
+}
+
+/**
+ * A verifier of `key` under the salt that the namespace's credentials share; undefined where `credential` has that salt already.
+ *
+ * @param group who waits in turn with others for the derivation.
+ * @throws QueueFull
+ */
+export async function resalted(
+  key: string, credential: Pick<Credential, 'verifier'>, all: readonly Pick<Credential, 'verifier'>[], group: string,
+): Promise<string | undefined> {
+  const shared = sharedBy(all);
+  if (shared?.hashes.some((one) => one.credential === credential)) return undefined;
+  return makeVerifier(key, shared?.salt ?? randomBytes(16), group);
+}
+
+/** The credentials of today's work under the salt that most of them have. */
+function sharedBy<T extends Pick<Credential, 'verifier'>>(credentials: readonly T[]): Verifiers<T> | undefined {
+  return bySalt(credentials).find((one) => sameWork(one.work));
 }
 
 /** What a key is held against, all of one salt. */
@@ -99,7 +120,7 @@ interface Verifiers<T> {
   readonly hashes: { readonly hash: Buffer; readonly credential: T }[];
 }
 
-/** Credentials by salt and work: each group costs one derivation. */
+/** Credentials by salt and work, the largest group first: each group costs one derivation. */
 export function bySalt<T extends Pick<Credential, 'verifier'>>(credentials: readonly T[]): Verifiers<T>[] {
   const groups = new Map<string, Verifiers<T>>();
   for (const credential of credentials) {
@@ -110,7 +131,7 @@ export function bySalt<T extends Pick<Credential, 'verifier'>>(credentials: read
     group.hashes.push({ hash: read.hash, credential });
     groups.set(name, group);
   }
-  return [...groups.values()];
+  return [...groups.values()].toSorted((one, other) => other.hashes.length - one.hashes.length);
 }
 
 /**

@@ -43,6 +43,8 @@ export interface NamespaceFacts {
   credential(namespace: string, name: string): Promise<Credential | undefined>;
   /** Creates or replaces. False when there is no such namespace. */
   putCredential(credential: Credential, event: Event): Promise<boolean>;
+  /** Replaces the verifier of a credential that still has its nonce. False when it has another one, or is gone. */
+  reverify(credential: Pick<Credential, 'namespace' | 'name' | 'nonce' | 'verifier'>): Promise<boolean>;
   /** False when there was none. */
   dropCredential(namespace: string, name: string, event: Event): Promise<boolean>;
 }

@@ -1,7 +1,7 @@
 import { createHmac, randomBytes } from 'node:crypto';
 import type { Clock } from '../kit/clock.ts';
 import { QueueFull } from '../kit/fair-queue.ts';
-import { bySalt, demandSystem, isSystem, makeCredential, owns, proved, sightOf, trustedBy } from './access.ts';
+import { bySalt, demandSystem, isSystem, makeCredential, owns, proved, resalted, sightOf, trustedBy } from './access.ts';
 import type { Attempts } from './attempts.ts';
 import type { Catalog, Engine, Page } from './engine.ts';
 import { eventBy } from './journal.ts';
@@ -79,10 +79,23 @@ export class Namespaces {
       if (further > 0) this.#attempts.burden(attempt, further);
       const credential = await this.#find(key, credentials, from);
       if (!credential) throw new Refusal('unauthenticated', 'unauthorized');
-      if (further > 0) this.#attempts.burden(attempt, -further);
+      if (further > 0) {
+        this.#attempts.burden(attempt, -further);
+        await this.#resalt(key, credential, credentials, from);
+      }
       this.#remembered.note(namespace, key, credential);
       return credential;
     });
+  }
+
+  /** Moves a key that has just been proved to its namespace's one salt, so that later logins cost fewer derivations. */
+  async #resalt(key: string, credential: Credential, all: readonly Credential[], from: string): Promise<void> {
+    try {
+      const verifier = await resalted(key, credential, all, from);
+      if (verifier !== undefined) await this.#catalog.namespaces.reverify({ ...credential, verifier });
+    } catch {
+      // The key is right: a full queue or a store that takes no writes must not refuse it. The next login tries again.
+    }
   }
 
   async #find(key: string, credentials: readonly Credential[], from: string): Promise<Credential | undefined> {

@@ -1,5 +1,8 @@
 /** Wrong secrets are refused before they cost anything, and whoever shows right ones does not notice. */
+import { randomBytes, scryptSync } from 'node:crypto';
 import { request } from 'node:http';
+import { join } from 'node:path';
+import { DatabaseSync } from '@photostructure/sqlite';
 import { makeCredential } from '../../src/core/access.ts';
 import { openWorld, type World } from '../support/world.ts';
 
@@ -122,6 +125,72 @@ describe('keys of one namespace', () => {
     expect(saltOf(young)).toBe(saltOf(old));
     expect(young.verifier).not.toBe(old.verifier);
     for (let at = 0; at < 4; at += 1) expect((await login('alpha', `key-number-${at}`)).status).toBe(200);
+  });
+});
+
+describe('keys of before, each with a salt of its own', () => {
+  const oldKeys = 100;
+  let old: World;
+
+  /** Cheaper than such keys are, as there are many. */
+  const verifierOf = (key: string): string => {
+    const salt = randomBytes(16);
+    const hash = scryptSync(key, salt, 32, { N: 1024, r: 8, p: 1 });
+    return ['scrypt', 1024, 8, 1, salt.toString('base64'), hash.toString('base64')].join(':');
+  };
+  const inCatalog = <T>(work: (database: DatabaseSync) => T): T => {
+    const database = new DatabaseSync(join(old.folder, 'catalog.sqlite'));
+    try {
+      return work(database);
+    } finally {
+      database.close();
+    }
+  };
+  const credentials = (): { name: string; verifier: string; nonce: string }[] => inCatalog((database) =>
+    database.prepare("select name, verifier, nonce from credentials where namespace = 'alpha'").all() as never);
+  const saltOf = (name: string): string => credentials().find((one) => one.name === name)!.verifier.split(':').slice(0, 5).join(':');
+  const loginOld = (key: string, from: string): Promise<Answer> =>
+    ask(`${old.url}/auth`, { from, body: JSON.stringify({ namespace: 'alpha', key }) });
+
+  beforeEach(async () => {
+    old = await openWorld();
+    await old.addNamespace('alpha');
+    await old.server.close();
+    inCatalog((database) => {
+      const insert = database.prepare("insert into credentials (namespace, name, verifier, nonce, created_at) values ('alpha', ?, ?, ?, 1)");
+      database.exec('begin');
+      for (let at = 0; at < oldKeys; at += 1) insert.run(`old-${at}`, verifierOf(`the-old-key-${at}`), `nonce-${at}`);
+      database.exec('commit');
+    });
+    await old.start();
+  });
+  afterEach(() => old.close());
+
+  test('wrong logins from many addresses keep a right one waiting for a second at most', async () => {
+    const wrong: Answer[] = [];
+    for (let at = 0; at < 30; at += 1) wrong.push(await loginOld('wrong', `127.0.1.${at + 1}`));
+    expect(counted(wrong)).toEqual({ 401: 2, 429: 28 });
+    const first = await loginOld('the-old-key-50', '127.0.0.3');
+    expect(first).toMatchObject({ status: 429, retryAfter: 1 });
+    old.clock.move(1000);
+    expect((await loginOld('the-old-key-50', '127.0.0.3')).status).toBe(200);
+  });
+
+  test('the first right login moves its key to the salt that is shared, and what the key opened stays open', async () => {
+    const shared = saltOf('first');
+    const before = await loginOld('the-old-key-50', '127.0.0.3');
+    expect(before.status).toBe(200);
+    expect(saltOf('old-50')).toBe(shared);
+    expect(credentials().find(({ name }) => name === 'old-50')!.nonce).toBe('nonce-50');
+    expect(new Set(credentials().map(({ name }) => saltOf(name))).size).toBe(oldKeys);
+    const { access_token: token } = JSON.parse(before.text) as { access_token: string };
+    // A server that has started again remembers no key that was proved.
+    await old.restart();
+    const headers = { Authorization: `Bearer ${token}` };
+    expect((await ask(`${old.url}/upload`, { method: 'GET', headers })).status).toBe(200);
+    for (const key of ['the-old-key-50', 'the-old-key-51']) expect((await loginOld(key, '127.0.0.3')).status).toBe(200);
+    expect(saltOf('old-51')).toBe(shared);
+    expect((await loginOld('the-old-key-50x', '127.0.0.3')).status).toBe(401);
   });
 });
 

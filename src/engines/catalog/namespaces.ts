@@ -107,6 +107,19 @@ export class Namespaces implements NamespaceFacts {
     });
   }
 
+  reverify({ namespace, name, nonce, verifier }: Pick<Credential, 'namespace' | 'name' | 'nonce' | 'verifier'>): Promise<boolean> {
+    return this.#host.write(async (db) => {
+      const { numUpdatedRows } = await db
+        .updateTable('credentials')
+        .set({ verifier })
+        .where('namespace', '=', namespace)
+        .where('name', '=', name)
+        .where('nonce', '=', nonce)
+        .executeTakeFirst();
+      return numUpdatedRows > 0n;
+    });
+  }
+
   dropCredential(namespace: string, name: string, event: Event): Promise<boolean> {
     return this.#host.write(async (db) => {
       const { numDeletedRows } = await db

@@ -21,7 +21,7 @@ export interface CatalogSetup {
 export const methods: { readonly [Noun in keyof Catalog]: Readonly<Record<keyof Catalog[Noun], 'read' | 'write'>> } = {
   namespaces: {
     create: 'write', get: 'read', list: 'read', remove: 'write', trust: 'write',
-    credentials: 'read', credential: 'read', putCredential: 'write', dropCredential: 'write',
+    credentials: 'read', credential: 'read', putCredential: 'write', reverify: 'write', dropCredential: 'write',
   },
   uploads: {
     begin: 'write', get: 'read', list: 'read', idle: 'read', advance: 'write', answered: 'write', damaged: 'write', drop: 'write', forget: 'write',

@@ -34,6 +34,18 @@ export function namespaceContract(scene: () => Scene): void {
       expect(await names().credential('alpha', 'k')).toBeUndefined();
     });
 
+    test('a verifier is replaced only while its key is the same one', async () => {
+      const seen = key('alpha', 'k');
+      await names().putCredential(seen, event);
+      expect(await names().reverify({ ...seen, verifier: 'other' })).toBe(true);
+      expect(await names().credential('alpha', 'k')).toEqual({ ...seen, verifier: 'other' });
+      await names().putCredential(key('alpha', 'k', 'n2'), event);
+      expect(await names().reverify({ ...seen, verifier: 'late' })).toBe(false);
+      expect(await names().credential('alpha', 'k')).toEqual(key('alpha', 'k', 'n2'));
+      await names().dropCredential('alpha', 'k', event);
+      expect(await names().reverify({ ...seen, verifier: 'late' })).toBe(false);
+    });
+
     test('trust is given and taken, and is listed for whom it helps', async () => {
       expect((await names().trust('alpha', 'beta', true, event))?.trusts).toEqual(['beta']);
       expect((await names().trust('alpha', 'beta', true, event))?.trusts).toEqual(['beta']);
