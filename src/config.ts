@@ -38,6 +38,7 @@ interface ServerConfig {
   /** `*` among them means any. */
   readonly corsOrigins: readonly string[];
   readonly maxConnections: number;
+  readonly connectionShare: number;
   readonly trustedProxies: readonly string[];
   readonly loginFailures: number;
   readonly loginWindow: number;
@@ -108,6 +109,10 @@ const settings: Settings<ServerConfig> = {
   maxConnections: {
     name: 'STOWAGE_MAX_CONNECTIONS', otherwise: '4096', read: whole(1, 1_000_000),
     sentence: 'Connections taken at once, on all ports together; fewer where the limit of open files (ulimit -n) has no room for them.',
+  },
+  connectionShare: {
+    name: 'STOWAGE_CONNECTION_SHARE', otherwise: '75', read: whole(1, 100),
+    sentence: 'Percent of these connections that one address may hold, of IPv6 one /64; 100 for all of them. Trusted proxies may hold all.',
   },
   trustedProxies: {
     name: 'STOWAGE_TRUSTED_PROXIES', otherwise: 'off', read: networks,

@@ -90,7 +90,7 @@ export async function startServer(config: Config, overrides: Overrides = {}): Pr
   const log = overrides.log ?? pino({ level: config.logLevel });
   const book = new Book(await readFile(new URL('openapi.yaml', projectFolder), 'utf8'));
   const folder = resolve(config.storageDir);
-  const connections = new ConnectionCap(mostConnections(config, log));
+  const connections = new ConnectionCap(mostConnections(config, log), { share: config.connectionShare, proxies: config.trustedProxies });
   const faults = new Faults(log, overrides.end);
   const engine = await openStore(folder, config, log, faults);
   try {

@@ -1,6 +1,7 @@
 /** How many connections are taken at once, over all ports, and how many the limit of open files has room for. */
 import { readFileSync } from 'node:fs';
 import type { Socket } from 'node:net';
+import { sourceOfAddress, within } from './client-address.ts';
 
 /**
  * Open files that the server needs beside its connections: its threads, the catalog, the ports, 64 uploads whose files stay open
@@ -32,22 +33,43 @@ export function openFileLimit(): number | undefined {
   }
 }
 
-/** Counts the connections of several ports together. */
+/** Counts the connections of several ports together, in all and by address. */
 export class ConnectionCap {
   readonly #most: number;
+  readonly #mostOfOne: number;
+  readonly #isProxy: (address: string) => boolean;
+  readonly #bySource = new Map<string, number>();
   #open = 0;
 
-  constructor(most: number) {
+  /**
+   * @param options.share percent of them that one address may hold, so that no stranger's idle connections keep all others out;
+   *   of IPv6 an address is its /64.
+   * @param options.proxies addresses and networks that many clients share: they may hold all.
+   */
+  constructor(most: number, { share = 100, proxies = [] }: { readonly share?: number; readonly proxies?: readonly string[] } = {}) {
     this.#most = most;
+    this.#mostOfOne = Math.max(1, Math.floor((most * share) / 100));
+    this.#isProxy = within(proxies);
   }
 
   /** Keeps a new connection until it closes, or closes it at once where there are too many. */
   admit(socket: Socket): void {
-    if (this.#open >= this.#most) {
+    const address = socket.remoteAddress ?? '';
+    const source = sourceOfAddress(address);
+    const held = this.#bySource.get(source) ?? 0;
+    if (this.#open >= this.#most || (held >= this.#mostOfOne && !this.#isProxy(address))) {
       socket.destroy();
       return;
     }
     this.#open += 1;
-    socket.once('close', () => (this.#open -= 1));
+    this.#bySource.set(source, held + 1);
+    socket.once('close', () => this.#release(source));
+  }
+
+  #release(source: string): void {
+    this.#open -= 1;
+    const left = this.#bySource.get(source)! - 1;
+    if (left === 0) this.#bySource.delete(source);
+    else this.#bySource.set(source, left);
   }
 }

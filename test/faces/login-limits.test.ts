@@ -32,7 +32,7 @@ function ask(url: string, { from = '127.0.0.1', method = 'POST', headers = {}, b
   });
 }
 
-const failures = 5;
+const failures = 3;
 let world: World;
 beforeEach(async () => {
   world = await openWorld({ env: { STOWAGE_LOGIN_FAILURES: String(failures), STOWAGE_LOGIN_WINDOW: '10h', STOWAGE_TRUSTED_PROXIES: '127.0.0.99' } });
@@ -138,7 +138,7 @@ describe('keys of before, each with a salt of its own', () => {
     const hash = scryptSync(key, salt, 32, { N: 1024, r: 8, p: 1 });
     return ['scrypt', 1024, 8, 1, salt.toString('base64'), hash.toString('base64')].join(':');
   };
-  const inCatalog = <T>(work: (database: DatabaseSync) => T): T => {
+  const inCatalog = <T>(work: (database: InstanceType<typeof DatabaseSync>) => T): T => {
     const database = new DatabaseSync(join(old.folder, 'catalog.sqlite'));
     try {
       return work(database);
