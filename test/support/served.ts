@@ -60,10 +60,23 @@ export class Served {
     return this.#child.exitCode !== null || this.#child.signalCode !== null;
   }
 
+  get pid(): number {
+    return this.#child.pid!;
+  }
+
+  /** Ends it as an operator does, and waits until it has ended. */
+  async stop(): Promise<void> {
+    await this.#end('SIGTERM');
+  }
+
   async kill(): Promise<void> {
+    await this.#end('SIGKILL');
+  }
+
+  async #end(signal: NodeJS.Signals): Promise<void> {
     if (this.ended) return;
     const exit = once(this.#child, 'exit');
-    this.#child.kill('SIGKILL');
+    this.#child.kill(signal);
     await exit;
   }
 }
