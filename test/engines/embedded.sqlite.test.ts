@@ -72,6 +72,27 @@ describe('the embedded catalog on SQLite', () => {
     expect(reading).toEqual([]);
   });
 
+  test('writes and short reads wait for one page of rows at most, and pages for one transaction', async () => {
+    const order: string[] = [];
+    const note = (name: string): (() => Promise<void>) => async () => void order.push(name);
+    const asked: Promise<unknown>[] = [];
+    /** Each write asks for another, as clients do that never rest. */
+    const write = async (at: number): Promise<void> => {
+      await host.write(note(`write ${at}`));
+      if (at < 8) await write(at + 1);
+    };
+    for (let at = 0; at < 4; at += 1) {
+      const page = async (): Promise<void> => {
+        order.push(`page ${at}`);
+        if (at === 0) asked.push(host.read(note('read')), write(0));
+      };
+      asked.push(host.page(page));
+    }
+    await Promise.all(asked);
+    await Promise.all(asked);
+    expect(order.slice(0, 8)).toEqual(['page 0', 'read', 'write 0', 'page 1', 'write 1', 'page 2', 'write 2', 'page 3']);
+  });
+
   test('a listing that is rolled up goes from prefix to prefix by looks into an index, and reads no key between', async () => {
     const event = eventOf('bucket', 'b');
     await scene.catalog.buckets.create({ name: 'b', namespace: 'alpha', createdAt: 1, versioning: 'off', open: false, settings: {} }, event);

@@ -78,7 +78,7 @@ export class Artifacts implements ArtifactFacts {
   }
 
   list(sight: Sight, filter: ArtifactFilter, page: Page): Promise<Artifact[]> {
-    return this.#host.read(async (db) => {
+    return this.#host.page(async (db) => {
       const branches = await artifactBranches(db, sight, filter, page);
       const found: Artifact[] = [];
       for (const keys of chunks(await mergedKeys<string>(db, branches, page.limit))) {

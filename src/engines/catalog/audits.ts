@@ -19,7 +19,7 @@ export class Audits implements AuditFacts {
   }
 
   list(namespace: string, { customer, actor, event, from, to }: AuditFilter, { behind, offset, limit }: TimePage): Promise<Audit[]> {
-    return this.#host.read(async (db) => {
+    return this.#host.page(async (db) => {
       let query = db.selectFrom('audits').selectAll().where('namespace', '=', namespace);
       if (customer !== undefined) query = query.where('customer', '=', customer);
       if (actor !== undefined) query = query.where('actor', '=', actor);

@@ -46,7 +46,7 @@ export class Blobs implements BlobFacts {
   }
 
   list(sight: Sight, page: Page): Promise<Blob[]> {
-    return this.#host.read(async (db) => {
+    return this.#host.page(async (db) => {
       const branches = sight === 'everything' ? [allBlobs(db, page)] : await seenBlobs(db, sight.namespace, page);
       return findBlobs(db, await mergedKeys<string>(db, branches, page.limit));
     });

@@ -43,7 +43,7 @@ export class Buckets implements BucketFacts {
   }
 
   list(namespace: string | null, page: Page): Promise<Bucket[]> {
-    return this.#host.read(async (db) => {
+    return this.#host.page(async (db) => {
       let query = db.selectFrom('buckets').selectAll().where('name', '>', page.after ?? '');
       if (namespace !== null) query = query.where('namespace', '=', namespace);
       return (await query.orderBy('name').limit(page.limit).execute()).map(bucketOf);
@@ -117,15 +117,15 @@ export class Buckets implements BucketFacts {
   }
 
   objects(bucket: string, page: ObjectsPage): Promise<StoredObject[]> {
-    return this.#host.read((db) => listObjects(db, bucket, page));
+    return this.#host.page((db) => listObjects(db, bucket, page));
   }
 
   entries(bucket: string, page: EntriesPage): Promise<Entry[]> {
-    return this.#host.read((db) => listEntries(db, this.#host.dialect, bucket, page));
+    return this.#host.page((db) => listEntries(db, this.#host.dialect, bucket, page));
   }
 
   versions(bucket: string, { behind, ...page }: Parameters<BucketFacts['versions']>[1]): Promise<StoredObject[]> {
-    return this.#host.read((db) => listVersions(db, bucket, page, behind));
+    return this.#host.page((db) => listVersions(db, bucket, page, behind));
   }
 
   describe(version: VersionName, member: string, json: string | null): Promise<boolean> {

@@ -39,7 +39,7 @@ export class Contents implements ContentFacts {
   }
 
   list(page: Page): Promise<Content[]> {
-    return this.#host.read(async (db) => {
+    return this.#host.page(async (db) => {
       const rows = await db
         .selectFrom('contents')
         .selectAll()

@@ -28,7 +28,7 @@ export class Customers implements CustomerFacts {
   }
 
   list(namespace: string, { id, name, plan }: CustomerFilter, { behind, offset, limit }: TimePage): Promise<Customer[]> {
-    return this.#host.read(async (db) => {
+    return this.#host.page(async (db) => {
       let query = db.selectFrom('customers').selectAll().where('namespace', '=', namespace);
       if (id !== undefined) query = query.where('id', '=', id);
       if (name !== undefined) query = query.where(sql<boolean>`folded_name like ${`%${fold(name).replaceAll(/[\\%_]/g, '\\$&')}%`} escape '\\'`);

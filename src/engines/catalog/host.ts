@@ -14,5 +14,7 @@ export interface Host {
   readonly dialect: Dialect;
   /** Runs queries that change nothing; all of them see the same state. */
   read<T>(work: (db: Db) => Promise<T>): Promise<T>;
+  /** A read of many rows. It may let reads of few rows, and writes, go first. */
+  page<T>(work: (db: Db) => Promise<T>): Promise<T>;
   write<T>(work: (db: Db) => Promise<T>): Promise<T>;
 }

@@ -27,7 +27,7 @@ export class Journal implements JournalFacts {
   }
 
   events(subject: Subject, id: string, filter: { readonly type?: EventType; readonly limit: number }): Promise<Event[]> {
-    return this.#host.read(async (db) => {
+    return this.#host.page(async (db) => {
       const branches = (filter.type ? [filter.type] : eventTypes).map((type) =>
         db
           .selectFrom('events')

@@ -31,7 +31,7 @@ export class Keys implements KeyFacts {
   }
 
   list(namespace: string | null, page: Page): Promise<AccessKey[]> {
-    return this.#host.read(async (db) => {
+    return this.#host.page(async (db) => {
       let query = db.selectFrom('keys').selectAll().where('revoked_at', 'is', null).where('id', '>', page.after ?? '');
       if (namespace !== null) query = query.where('namespace', '=', namespace);
       return (await query.orderBy('id').limit(page.limit).execute()).map(keyOf);

@@ -36,7 +36,7 @@ export class Namespaces implements NamespaceFacts {
   }
 
   list(sight: Sight, page: Page): Promise<Namespace[]> {
-    return this.#host.read(async (db) => {
+    return this.#host.page(async (db) => {
       const after = page.after ?? '';
       const all = db.selectFrom('namespaces').select('name as key').where('name', '>', after).orderBy('name').limit(page.limit);
       if (sight === 'everything') return findNamespaces(db, await mergedKeys<string>(db, [all], page.limit));

@@ -28,7 +28,7 @@ export class Parts implements PartFacts {
   }
 
   list(bucket: string, { prefix, behind, limit }: Parameters<PartFacts['list']>[1]): Promise<Multipart[]> {
-    return this.#host.read(async (db) => {
+    return this.#host.page(async (db) => {
       const end = successor(prefix);
       let query = db.selectFrom('multiparts').selectAll().where('bucket', '=', bucket).where('outcome', 'is', null).where('key', '>=', prefix);
       if (end !== undefined) query = query.where('key', '<', end);

@@ -40,7 +40,7 @@ export class Releases implements ReleaseFacts {
 
   list(namespace: string, { product, version, status, products }: ReleaseFilter, { behind, offset, limit }: TimePage): Promise<Release[]> {
     if (products?.length === 0) return Promise.resolve([]);
-    return this.#host.read(async (db) => {
+    return this.#host.page(async (db) => {
       let query = db.selectFrom('releases').selectAll().where('namespace', '=', namespace);
       if (product !== undefined) query = query.where('product', '=', product);
       if (version !== undefined) query = query.where('version', '=', version);

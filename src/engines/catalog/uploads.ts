@@ -35,7 +35,7 @@ export class Uploads implements UploadFacts {
   }
 
   list(namespace: string | null, page: Page, expects: string | null = null): Promise<Upload[]> {
-    return this.#host.read(async (db) => {
+    return this.#host.page(async (db) => {
       let open = openUploads(db, page);
       if (namespace !== null) open = open.where('namespace', '=', namespace);
       if (expects !== null) open = open.where('expects', '=', expects);

@@ -2,7 +2,8 @@
  * Group commit: mutations that wait at the same time share one transaction and its one sync.
  *
  * Each runs inside a savepoint, so that one that fails takes nothing else along, and all are answered after the
- * commit. Reads run between transactions, so that they never see what may yet be rolled back.
+ * commit. Reads run between transactions, so that they never see what may yet be rolled back. Pages of many rows take turns with
+ * everything else: a write or a short read waits for one page at most, and a page for one transaction.
  */
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { sqliteDialect } from '../catalog/index.ts';
@@ -38,6 +39,7 @@ export class GroupCommit implements Host {
   readonly #stats = { reads: 0, writes: 0, commits: 0 };
   readonly #reads: Job[] = [];
   readonly #writes: Job[] = [];
+  readonly #pages: Job[] = [];
   #busy = false;
   #served: Promise<void> = Promise.resolve();
   #copiedAt = 0;
@@ -71,6 +73,10 @@ export class GroupCommit implements Host {
     return this.#enqueue(this.#reads, work);
   }
 
+  page<T>(work: (db: Db) => Promise<T>): Promise<T> {
+    return this.#enqueue(this.#pages, work);
+  }
+
   write<T>(work: (db: Db) => Promise<T>): Promise<T> {
     return this.#enqueue(this.#writes, work);
   }
@@ -99,28 +105,36 @@ export class GroupCommit implements Host {
 
   async #serve(): Promise<void> {
     this.#busy = true;
-    while (this.#reads.length > 0 || this.#writes.length > 0) {
+    while (this.#reads.length > 0 || this.#writes.length > 0 || this.#pages.length > 0) {
       await this.#answerReads();
-      if (this.#writes.length === 0) continue;
-      // Lets in whoever else is at the door, to go along in the same transaction.
+      if (this.#writes.length > 0) {
+        // Lets in whoever else is at the door, to go along in the same transaction.
+        await nextTurn();
+        await this.#answerReads();
+        await this.#commit();
+        await this.#checkpoint();
+      }
+      const page = this.#pages.shift();
+      if (!page) continue;
+      await this.#answer(page);
+      // What was asked during the page is heard before the next one.
       await nextTurn();
-      await this.#answerReads();
-      await this.#commit();
-      await this.#checkpoint();
     }
     this.#busy = false;
   }
 
   async #answerReads(): Promise<void> {
-    for (let job = this.#reads.shift(); job; job = this.#reads.shift()) {
-      this.#stats.reads += 1;
-      try {
-        if (this.#lost) throw this.#lost;
-        const tell = await job.run();
-        tell();
-      } catch (error) {
-        job.reject(this.#judge(error));
-      }
+    for (let job = this.#reads.shift(); job; job = this.#reads.shift()) await this.#answer(job);
+  }
+
+  async #answer(job: Job): Promise<void> {
+    this.#stats.reads += 1;
+    try {
+      if (this.#lost) throw this.#lost;
+      const tell = await job.run();
+      tell();
+    } catch (error) {
+      job.reject(this.#judge(error));
     }
   }
 

@@ -31,7 +31,7 @@ interface Page<T> {
 }
 
 /** Entries fetched at a time, so that no listing has the catalog for long. */
-const chunk = 250;
+const chunk = 100;
 
 /** What a common prefix is where the catalog rolled it up. */
 interface Rolled {
