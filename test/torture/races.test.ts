@@ -53,15 +53,20 @@ async function acknowledged({ faults }: Ground, work: Promise<unknown>): Promise
 }
 
 /** Starts both within a few milliseconds of each other, either one first. */
-function together(ground: Ground, one: () => Promise<unknown>, other: () => Promise<unknown>): Promise<[boolean, boolean]> {
+async function together(ground: Ground, one: () => Promise<unknown>, other: () => Promise<unknown>): Promise<[boolean, boolean]> {
   const late = random() * 4;
   const [first, second] = random() < 0.5 ? [0, late] : [late, 0];
   const start = async (wait: number, work: () => Promise<unknown>): Promise<boolean> => {
     if (wait > 0) await pause(wait);
     return acknowledged(ground, work());
   };
-  return Promise.all([start(first, one), start(second, other)]);
+  const outcome = await Promise.all([start(first, one), start(second, other)]);
+  for (const change of postponed.splice(0)) await change().catch(() => undefined);
+  return outcome;
 }
+
+/** Changes that a broken mechanism acknowledged and has not made; they are made when both requests have ended. */
+const postponed: (() => Promise<unknown>)[] = [];
 
 /** What brings the methods back that were replaced. */
 const mends: (() => void)[] = [];
@@ -75,10 +80,10 @@ function replace<T extends object, K extends keyof T>(service: T, method: K, mak
   });
 }
 
-/** Answers before the change is made. */
+/** Acknowledges a change that is made when the race is over. */
 function hasty<T extends object, K extends keyof T>(service: T, method: K): void {
   replace(service, method, (real) => (async (...args: unknown[]) => {
-    void pause(3).then(() => (real as (...args: unknown[]) => Promise<unknown>)(...args)).catch(() => undefined);
+    postponed.push(() => (real as (...args: unknown[]) => Promise<unknown>)(...args));
     return true;
   }) as T[K]);
 }
@@ -289,7 +294,7 @@ const races: readonly Race[] = [
       const kept = await world.core.artifacts.get(who, slot.artifact_id).then(() => true, () => false);
       if (kept !== registered) ground.faults.push(registered ? 'the registered file is gone' : 'the file of a slot that is gone stays');
     },
-    // Goes by what it saw, as a sweep that does not ask again in the transaction of its change.
+    // Acknowledges a file that nobody registered: this shows that the check sees it, not that the sweep asks in its transaction.
     sabotage: ({ releaseFiles }) => replace(releaseFiles, 'register', () => async (_who, release, { id, key, platform, size, sha256 }) => ({
       id, key, platform, size, sha256, release: release.id, bucket: '', fileName: key, outside: false, blob: null, etag: '', about: '', versionId: null,
       request: '', createdAt: 0,
