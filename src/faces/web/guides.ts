@@ -12,21 +12,22 @@ export interface Guide {
   /** Its address below `/docs/`, such as `s3` or `decisions/0001-bytes-are-linked-not-moved`. */
   readonly path: string;
   readonly title: string;
-  readonly content: Html;
+  /** Rendered when it is asked for, since most servers never are. */
+  readonly content: () => Html;
 }
 
 /** Documents at the top of the project that are served beside the pages of `docs/`. */
 const topDocuments = ['ARCHITECTURE.md', 'CHANGELOG.md', 'CONTRIBUTING.md', 'SECURITY.md'];
 
 /**
- * Reads and renders every page.
+ * Reads every page.
  *
  * @param root the project's folder: it contains `docs/`
  */
 export async function readGuides(root: URL): Promise<ReadonlyMap<string, Guide>> {
   const inDocs = (await readdir(new URL('docs/', root), { recursive: true })).filter((name) => name.endsWith('.md'));
   const files = [...topDocuments, ...inDocs.map((name) => `docs/${name}`)].sort();
-  const guides = await Promise.all(files.map(async (file) => render(file, await readFile(new URL(file, root), 'utf8'))));
+  const guides = await Promise.all(files.map(async (file) => guideOf(file, await readFile(new URL(file, root), 'utf8'))));
   return new Map(guides.map((guide) => [guide.path, guide]));
 }
 
@@ -36,18 +37,18 @@ function pathOf(file: string): string | undefined {
   return /^docs\/(.+?)(?:\/README)?\.md$/.exec(file)?.[1];
 }
 
-function render(file: string, text: string): Guide {
+function guideOf(file: string, text: string): Guide {
+  return { path: pathOf(file)!, title: /^# (.+)$/m.exec(text)?.[1] ?? file, content: () => render(file, text) };
+}
+
+/** The documents are the project's own, so their HTML is trusted. */
+function render(file: string, text: string): Html {
   const marked = new Marked({
     walkTokens: (token) => {
       if (token.type === 'link') token.href = linkFrom(file, String(token.href));
     },
   });
-  return {
-    path: pathOf(file)!,
-    title: /^# (.+)$/m.exec(text)?.[1] ?? file,
-    // The documents are the project's own, so their HTML is trusted.
-    content: new Html(marked.parse(text, { async: false })),
-  };
+  return new Html(marked.parse(text, { async: false }));
 }
 
 /** Links between documents lead to their served pages; all others stay as they are. */
@@ -63,7 +64,7 @@ export function guides({ routes, guides: pages }: Desk): void {
   const answer = (path: string, call: Call): typeof ANSWERED => {
     const guide = pages.get(path);
     if (!guide) throw new Refusal('not_found', `there is no page ${path}`);
-    return sendPage(call, 200, page(guide.title, html`<main class="guide">${guide.content}</main>`, 'wide'));
+    return sendPage(call, 200, page(guide.title, html`<main class="guide">${guide.content()}</main>`, 'wide'));
   };
   routes
     .open('guide', (call) => answer(call.given.text('page'), call))
