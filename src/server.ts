@@ -244,7 +244,7 @@ function assemble(routers: readonly express.Router[], parts: { book: Book; log: 
 
 /** How the face that has a path says no, for requests that are refused before a face sees them. */
 function wordingAt(path: string): Wording {
-  if (path === '/' || /^\/(?:docs|form)\/?$/.test(path)) return pageWording;
+  if (path === '/' || /^\/(?:docs(?:\/|$)|form\/?$)/.test(path)) return pageWording;
   if (/^\/tus(?:\/|$)/.test(path)) return tusWording;
   if (/^\/api\/storage(?:\/|$)/.test(path)) return consoleWording;
   return releasyPaths.some((start) => path === start || path.startsWith(`${start}/`)) ? releasyWording : wording;

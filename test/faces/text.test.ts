@@ -99,6 +99,7 @@ describe('every other face', () => {
     ['Releasy', 'GET', '/v1/releases?product=p{}', 'application/json'],
     ['Releasy', 'GET', '/v1/downloads/releasy_dl_x{}', 'application/json'],
     ['pages', 'GET', '/docs?x={}', 'text/html'],
+    ['pages of the documentation', 'GET', '/docs/guarantees?x={}', 'text/html'],
   ];
   const broken = ['%00', '%00.jpg', '%0a', '%7f', '%c2%80', '%ff', '%ed%a0%80', '%c0%af', '%zz'];
 
