@@ -7,7 +7,6 @@ import { catalogContract } from '../contract/catalog.ts';
 import type { OpenedCatalog } from '../contract/catalog.ts';
 import { Scene } from '../contract/catalog/scene.ts';
 import { connectCatalog, openCatalog } from '../../src/engines/embedded/catalog.ts';
-import { workerUrl } from '../../src/kit/worker-url.ts';
 
 let folder: string;
 let path: string;
@@ -33,15 +32,22 @@ async function open(): Promise<OpenedCatalog> {
   };
 }
 
-/** Starts catalog threads, and shows them. */
-function startable(): { readonly workers: Worker[]; readonly start: () => Worker } {
+/** Starts catalog threads that can die. */
+function startable(): { readonly workers: Worker[]; readonly start: () => Worker; readonly dieWithin: () => void } {
   const workers: Worker[] = [];
-  const url = workerUrl(import.meta.url.replace('/test/engines/', '/src/engines/embedded/'), './catalog-worker');
+  const dies = new SharedArrayBuffer(4);
   const start = (): Worker => {
-    workers.push(new Worker(url, { workerData: { path, strict: true } }));
+    workers.push(new Worker(new URL('./mortal-catalog-worker.js', import.meta.url), { workerData: { path, strict: true, dies } }));
     return workers.at(-1)!;
   };
-  return { workers, start };
+  return { workers, start, dieWithin: () => void Atomics.store(new Int32Array(dies), 0, 1) };
+}
+
+/** Ends a thread by an exception that it does not catch, between two statements. */
+async function kill(worker: Worker): Promise<void> {
+  const exit = new Promise((resolve) => worker.once('exit', resolve));
+  worker.postMessage({ kind: 'calls', calls: null });
+  await exit;
 }
 
 catalogContract('embedded', open);
@@ -101,10 +107,10 @@ describe('the thread behind the embedded catalog', () => {
     const scene = new Scene(catalog);
     await scene.namespace('alpha');
     const upload = await scene.upload('alpha', 0);
+    const death = kill(workers[0]!);
     const waiting = catalog.uploads.get('x');
-    const refused = expect(waiting).rejects.toMatchObject({ name: 'Refusal', reason: 'unavailable', message: 'the catalog stopped' });
-    await workers[0]!.terminate();
-    await refused;
+    await expect(waiting).rejects.toMatchObject({ name: 'Refusal', reason: 'unavailable', message: 'the catalog stopped' });
+    await death;
     const move = { from: 0, to: 1, lastStart: 0, length: null, at: 2 };
     expect(await catalog.uploads.advance(upload, move)).toMatchObject({ offset: 1 });
     expect(told).toEqual(['restart']);
@@ -113,17 +119,18 @@ describe('the thread behind the embedded catalog', () => {
   });
 
   test('a thread that dies within a transaction leaves nothing of it behind, and no lock', async () => {
-    const { workers, start } = startable();
+    const { workers, start, dieWithin } = startable();
     const { catalog, close } = await connectCatalog(start, { onFault: noFault });
     const scene = new Scene(catalog);
     await scene.namespace('alpha');
-    for (let kill = 0; kill < 2; kill += 1) {
-      const asked = Promise.allSettled(Array.from({ length: 400 }, () => scene.upload('alpha', 0)));
-      await new Promise((resolve) => setImmediate(resolve));
-      await workers.at(-1)!.terminate();
-      const acknowledged = (await asked).filter(({ status }) => status === 'fulfilled').length;
+    for (let death = 1; death <= 2; death += 1) {
+      dieWithin();
+      const asked = await Promise.allSettled(Array.from({ length: 400 }, () => scene.upload('alpha', 0)));
+      const acknowledged = asked.filter(({ status }) => status === 'fulfilled').length;
+      expect(acknowledged).toBeLessThan(400);
       expect((await catalog.contents.totals()).openUploads).toBeGreaterThanOrEqual(acknowledged);
       await scene.upload('alpha', 0);
+      expect(workers).toHaveLength(death + 1);
     }
     await close();
   });
@@ -134,7 +141,7 @@ describe('the thread behind the embedded catalog', () => {
     const { catalog, close } = await connectCatalog(start, { onFault: noFault, onLost: (error) => lost.push(error) });
     for (let death = 1; death <= 3; death += 1) {
       expect(lost).toEqual([]);
-      await workers.at(-1)!.terminate();
+      await kill(workers.at(-1)!);
       if (death < 3) await catalog.uploads.get('x');
     }
     await expect(catalog.uploads.get('x')).rejects.toMatchObject({ reason: 'unavailable', message: 'the catalog stopped' });
