@@ -108,7 +108,8 @@ export function networks(text: string): Reading<readonly string[]> {
 }
 
 export function cron(text: string): Reading<string> {
-  return text === 'off' || validate(text) ? { value: text } : { fault: 'must be a cron line like */10 * * * *, or off' };
+  // node-cron writes a range out before it looks at its ends, which 0-9007199254740993 makes fatal for the process; no number of a cron line has three digits.
+  return text === 'off' || (!/\d{3}/.test(text) && validate(text)) ? { value: text } : { fault: 'must be a cron line like */10 * * * *, or off' };
 }
 
 /** Anything that a header can carry; what others have chosen already is not ours to judge. */

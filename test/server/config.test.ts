@@ -46,6 +46,10 @@ test('all faults are told at once, with the slips of the pen, and no secret amon
   ]);
 });
 
+test.each(['0 0-9007199254740993 * * *', '*/100 * * * *', '100 * * * *'])('the cron line %s is refused at once, since the scheduler would count through it', (line) => {
+  expect(faultsOf({ STOWAGE_SCRUB_CRON: line })).toEqual(['STOWAGE_SCRUB_CRON must be a cron line like */10 * * * *, or off']);
+});
+
 test.each(['password1234', 'changeme2024!', 'aaaaaaaaaaaaaaaa', 'abababababababab', 'shakenfist123'])('%s is a key that anybody would guess', (key) => {
   const [fault] = faultsOf({ STOWAGE_SYSTEM_KEY: key });
   expect(fault).toBe('STOWAGE_SYSTEM_KEY is a key that anybody would guess');
