@@ -1,5 +1,7 @@
 /** How many wrong secrets may be shown: by an address, for a namespace, and by an address for a namespace. */
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { Clock } from '../kit/clock.ts';
+import { FairQueue, QueueFull } from '../kit/fair-queue.ts';
 import { Throttle } from '../kit/throttle.ts';
 import { Refusal } from './refusal.ts';
 
@@ -29,6 +31,14 @@ const most = 20_000;
 const longestName = 128;
 /** Attempts of one pair that may wait for others of it. */
 const mostWaiting = 100;
+/**
+ * Milliseconds between two answers to wrong secrets. Such an answer costs as much as other small requests, and most
+ * clients send their next attempt when they have it: answered as fast as they come, wrong secrets would take the time of
+ * all other requests.
+ */
+const answerPause = 5;
+/** Answers that may wait for their turn. Beyond them, an attempt is answered at once. */
+const mostAnswers = 1000;
 
 export class Attempts {
   readonly #clock: Clock;
@@ -38,7 +48,9 @@ export class Attempts {
   /** Pairs of address and subject that proved a secret: what others do to either is not held against them. */
   readonly #proved = new Set<string>();
   /** Attempts whose secret is being looked at, by pair, and those that wait for them. */
-  readonly #underWay = new Map<string, { count: number; readonly waiting: (() => void)[] }>();
+  readonly #underWay = new Map<string, UnderWay>();
+  /** Answers to wrong secrets, one after the other, in turns by address. */
+  readonly #answers = new FairQueue({ width: 1, most: mostAnswers });
   #refused = 0;
 
   constructor(clock: Clock, { failures, window }: AttemptLimits) {
@@ -60,17 +72,19 @@ export class Attempts {
    * @throws Refusal `throttled`
    */
   async prove<T>(attempt: Attempt, proof: () => Promise<T>, isWrong: IsWrong = saysWrong): Promise<T> {
-    return attempt.guessable ? this.#proveOneOfFew(attempt, proof, isWrong) : this.#proveOneOfMany(attempt, proof, isWrong);
+    try {
+      if (attempt.guessable) return await this.#proveOneOfFew(attempt, proof, isWrong);
+      return await this.#proveOneOfMany(attempt, proof, isWrong);
+    } catch (error) {
+      if (isWrong(error) || isThrottled(error)) await this.#turnOf(attempt.from);
+      throw error;
+    }
   }
 
   /** It counts as wrong until `proof` has resolved, so that a thousand at once are no way around the limit. */
   async #proveOneOfFew<T>(attempt: Attempt, proof: () => Promise<T>, isWrong: IsWrong): Promise<T> {
     const pair = pairOf(attempt);
-    const charges = await this.#enter(attempt);
-    const underWay = this.#underWay.get(pair) ?? { count: 0, waiting: [] };
-    this.#underWay.set(pair, underWay);
-    underWay.count += 1;
-    this.#charge(charges, 1);
+    const { charges, underWay } = await this.#enter(attempt);
     try {
       const proved = await proof();
       this.#charge(charges, -1);
@@ -99,13 +113,23 @@ export class Attempts {
     }
   }
 
-  /** Waits for what is under way for the same pair, where only that stands in the way: it may well be right. */
-  async #enter(attempt: Attempt): Promise<readonly Charge[]> {
+  /**
+   * Charges an attempt as soon as its limits allow it. It waits for attempts under way of the same pair where only they
+   * are in the way: they may prove to be right.
+   */
+  async #enter(attempt: Attempt): Promise<{ readonly charges: readonly Charge[]; readonly underWay: UnderWay }> {
+    const pair = pairOf(attempt);
     for (;;) {
       const charges = this.#chargesOf(attempt);
-      if (this.#waitOf(charges, 1) === 0) return charges;
-      const underWay = this.#underWay.get(pairOf(attempt));
-      if (!underWay || underWay.waiting.length >= mostWaiting) this.#demand(charges, 1);
+      const underWay = this.#underWay.get(pair) ?? { count: 0, waiting: [] };
+      if (this.#waitOf(charges, 1) === 0) {
+        // Nothing is awaited between the look at the limits and the charge: no other attempt comes in between.
+        this.#charge(charges, 1);
+        underWay.count += 1;
+        this.#underWay.set(pair, underWay);
+        return { charges, underWay };
+      }
+      if (underWay.count === 0 || underWay.waiting.length >= mostWaiting) this.#demand(charges, 1);
       else await new Promise<void>((resolve) => underWay.waiting.push(resolve));
     }
   }
@@ -120,11 +144,12 @@ export class Attempts {
    *
    * @throws Refusal `throttled` in place of `error` where there were too many.
    */
-  wrong(from: string, error: unknown): never {
+  async wrong(from: string, error: unknown): Promise<never> {
     const charges: Charge[] = [[this.#addresses, from]];
-    this.#demand(charges, lightly);
-    this.#charge(charges, lightly);
-    throw error;
+    const wait = this.#waitOf(charges, lightly);
+    if (wait === 0) this.#charge(charges, lightly);
+    await this.#turnOf(from);
+    throw wait > 0 ? this.refusal(wait) : error;
   }
 
   #chargesOf(attempt: Attempt): Charge[] {
@@ -152,6 +177,15 @@ export class Attempts {
     if (wait > 0) throw this.refusal(wait);
   }
 
+  /** Waits until it is the address's turn to be told that a secret is wrong. */
+  async #turnOf(from: string): Promise<void> {
+    try {
+      await this.#answers.through(from, () => sleep(answerPause));
+    } catch (error) {
+      if (!(error instanceof QueueFull)) throw error;
+    }
+  }
+
   /** A refusal of a caller who is to come back in `wait` milliseconds. */
   refusal(wait: number): Refusal {
     this.#refused += 1;
@@ -165,11 +199,20 @@ export class Attempts {
   }
 }
 
+interface UnderWay {
+  count: number;
+  readonly waiting: (() => void)[];
+}
+
 type IsWrong = (error: unknown) => boolean;
 type Charge = readonly [throttle: Throttle, name: string];
 
 function pairOf({ from, subject }: Attempt): string {
   return `${from} ${subject.slice(0, longestName)}`;
+}
+
+function isThrottled(error: unknown): boolean {
+  return error instanceof Refusal && error.reason === 'throttled';
 }
 
 function saysWrong(error: unknown): boolean {

@@ -52,7 +52,7 @@ export interface Keeper {
   readonly clock: Clock;
   readonly attempts: {
     /** Counts a token that is not ours. @throws Refusal `throttled` where there were too many, else the error. */
-    wrong(from: string, error: unknown): never;
+    wrong(from: string, error: unknown): Promise<never>;
   };
   readonly namespaces: {
     /** @throws Refusal `unauthenticated` when the key is gone. */

@@ -11,9 +11,15 @@ import { startServer, type RunningServer } from '../../src/server.ts';
 export class MovableClock implements Clock {
   #ahead = 0;
   #passed = 0;
+  #frozenAt: number | undefined;
 
   now(): number {
-    return Date.now() + this.#ahead;
+    return (this.#frozenAt ?? Date.now()) + this.#ahead;
+  }
+
+  /** Stops the wall clock, so that limits come back only by `move` and `jump`, however slow the machine is. */
+  freeze(): void {
+    this.#frozenAt = Date.now();
   }
 
   elapsed(): number {

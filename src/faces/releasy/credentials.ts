@@ -27,7 +27,7 @@ export interface CredentialOptions {
   /** The namespace that owns the releases. */
   readonly namespace: string;
   readonly customerKeys: Pick<CustomerKeys, 'open'>;
-  readonly attempts: Pick<Attempts, 'prove'>;
+  readonly attempts: Pick<Attempts, 'prove' | 'wrong'>;
   /** The key that may do everything, where there is one. */
   readonly adminKey: string | undefined;
   /** Operators' JWTs, where any are trusted. */
@@ -62,7 +62,7 @@ export class Credentials {
     const header = headerOf(req, 'x-releasy-admin-key');
     const bearer = /^Bearer +(\S+) *$/i.exec(req.headers.authorization ?? '')?.[1];
     const isToken = bearer !== undefined && bearer.split('.').length === 3 && !(adminKey !== undefined && same(bearer, adminKey));
-    if (header === undefined && isToken && tokens) return this.#byToken(bearer, tokens);
+    if (header === undefined && isToken && tokens) return this.#byToken(req, bearer, tokens);
     const offered = header ?? (isToken ? undefined : bearer);
     if (adminKey === undefined && (!tokens || offered !== undefined)) throw new Refusal('unavailable', 'admin api key not configured');
     if (adminKey === undefined || offered === undefined) throw unauthorized();
@@ -93,9 +93,13 @@ export class Credentials {
     return headerOf(req, customerHeader) !== undefined;
   }
 
-  async #byToken(token: string, tokens: ForeignTokens): Promise<Operator> {
-    const { resource, namespace } = this.#options;
-    const claims = await tokens.claims(token);
+  async #byToken(req: Request, token: string, tokens: ForeignTokens): Promise<Operator> {
+    const { resource, namespace, attempts } = this.#options;
+    const claims = await tokens.claims(token).catch((error: unknown) => {
+      // An issuer whose keys cannot be had says nothing of the token.
+      if (error instanceof Refusal && error.reason === 'unauthenticated') return attempts.wrong(sourceOf(req), error);
+      throw error;
+    });
     const named = new Set([
       ...listed(claims['roles']), ...listed(member(claims['realm_access'], 'roles')),
       ...(resource === undefined ? [] : listed(member(member(claims['resource_access'], resource), 'roles'))),
