@@ -1,4 +1,4 @@
-/** Matrices of access: generated cases, what they are answered, and parts of a running server that are broken on purpose. */
+/** Matrices of access: generated cases, their answers, and parts of a running server that are broken on purpose. */
 import { randomFrom, report, rounds, seed } from './torture.ts';
 
 export interface Case {

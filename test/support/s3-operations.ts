@@ -1,6 +1,6 @@
 /**
- * Every operation of S3 as a good request: what it needs, and what its owner is answered. Each request can be sent over and over, and leaves
- * the bucket as the next one needs it.
+ * Every operation of S3 as a good request: what it needs, and what its owner is answered. Each request can be sent over
+ * and over, and leaves the bucket as the next one needs it.
  */
 import type { HandKey } from './sigv4.ts';
 import { presignByHand, signByHand, signForm } from './sigv4.ts';
@@ -182,7 +182,8 @@ export const rows: Readonly<Record<string, Row>> = {
   PutBucketCors: row(
     'PUT ?cors admin PutBucketCORS',
     document(
-      '<CORSConfiguration><CORSRule><AllowedOrigin>*</AllowedOrigin><AllowedMethod>GET</AllowedMethod></CORSRule></CORSConfiguration>',
+      '<CORSConfiguration><CORSRule><AllowedOrigin>*</AllowedOrigin><AllowedMethod>GET</AllowedMethod>' +
+        '</CORSRule></CORSConfiguration>',
     ),
   ),
   GetBucketCors: row('GET ?cors admin GetBucketCORS', absent('NoSuchCORSConfiguration')),
@@ -266,10 +267,13 @@ export const rows: Readonly<Record<string, Row>> = {
       formOf(signForm(ground.owner, ground.bucket, { key: 'posted' }, { at: ground.world.clock.now() })),
     owner: '204',
   }),
-  CopyObject: row('PUT /copy read+write PutObject+GetObject', { headers: copied }),
+  // Tags that come along would be an action of their own.
+  CopyObject: row('PUT /copy read+write PutObject+GetObject', {
+    headers: (ground) => ({ ...copied(ground), 'x-amz-tagging-directive': 'REPLACE' }),
+  }),
   DeleteObject: row('DELETE /none delete DeleteObject'),
   DeleteObjects: row('POST ?delete delete DeleteObject', document('<Delete><Object><Key>none</Key></Object></Delete>')),
-  GetObjectAttributes: row('GET /k?attributes read GetObjectAttributes', {
+  GetObjectAttributes: row('GET /k?attributes read GetObjectAttributes+GetObject', {
     headers: () => ({ 'x-amz-object-attributes': 'ETag' }),
   }),
   GetObjectAcl: row('GET /k?acl read GetObjectAcl'),
@@ -346,6 +350,11 @@ export async function groundOf(world: World, owner: HandKey, bucket: string): Pr
       'x-amz-object-lock-retain-until-date': later(ground),
       'x-amz-object-lock-legal-hold': 'OFF',
     },
+  });
+  await demandSigned(world, owner, {
+    method: 'PUT',
+    target: `/${bucket}/k?legal-hold`,
+    body: '<LegalHold><Status>OFF</Status></LegalHold>',
   });
   return ground;
 }

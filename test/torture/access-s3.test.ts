@@ -1,6 +1,6 @@
 /**
- * Every operation of S3, with a good request, by every kind of credential that is not for it. The operations are those of the server's own
- * table: one without a row fails. The requests are signed by a signer of their own, not the server's.
+ * Every operation of S3, with a good request, by every kind of credential that is not for it. The operations are those
+ * of the server's own table: one without a row fails. The requests are signed by a signer of their own, not the server's.
  */
 import { operationNames } from '../../src/faces/s3/operations.ts';
 import { ask, hold, whileBroken, type Case } from '../support/matrix.ts';
