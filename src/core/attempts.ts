@@ -1,7 +1,7 @@
 /** How many wrong secrets may be shown: by an address, for a namespace, and by an address for a namespace. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Clock } from '../kit/clock.ts';
-import { FairQueue, QueueFull } from '../kit/fair-queue.ts';
+import { FairQueue } from '../kit/fair-queue.ts';
 import { Throttle } from '../kit/throttle.ts';
 import { Refusal } from './refusal.ts';
 
@@ -33,8 +33,8 @@ const longestName = 128;
 const mostWaiting = 100;
 /**
  * Milliseconds between two answers to wrong secrets. Such an answer costs as much as other small requests, and most
- * clients send their next attempt when they have it: answered as fast as they come, wrong secrets would take the time of
- * all other requests.
+ * clients send their next attempt when they have it: answered as fast as they come, wrong secrets would take the time
+ * of all other requests.
  */
 const answerPause = 5;
 /** Answers that may wait for their turn. Beyond them, an attempt is answered at once. */
@@ -178,12 +178,15 @@ export class Attempts {
   }
 
   /** Waits until it is the address's turn to be told that a secret is wrong. */
-  async #turnOf(from: string): Promise<void> {
-    try {
-      await this.#answers.through(from, () => sleep(answerPause));
-    } catch (error) {
-      if (!(error instanceof QueueFull)) throw error;
-    }
+  #turnOf(from: string): Promise<void> {
+    return new Promise((resolve) => {
+      const answer = (): Promise<void> => {
+        resolve();
+        return sleep(answerPause);
+      };
+      // The queue refuses where it is full: that answer leaves at once.
+      this.#answers.through(from, answer).catch(resolve);
+    });
   }
 
   /** A refusal of a caller who is to come back in `wait` milliseconds. */
