@@ -296,7 +296,7 @@ function useCases(some: readonly Block[] = blocks): Case[] {
 test(
   'what opens a bucket or an object to everybody is refused where it is blocked',
   async () => {
-    expect((await hold('public access blocks, puts', [...putCases(), ...policyCases()], 120)).wrong).toEqual([]);
+    expect((await hold('public access blocks, puts', [...putCases(), ...policyCases()], 60)).wrong).toEqual([]);
   },
   patience,
 );
@@ -304,7 +304,7 @@ test(
 test(
   'what was open before lets in nobody where it is ignored or restricted',
   async () => {
-    expect((await hold('public access blocks, uses', useCases(), 150)).wrong).toEqual([]);
+    expect((await hold('public access blocks, uses', useCases(), 80)).wrong).toEqual([]);
   },
   patience,
 );

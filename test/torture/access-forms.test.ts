@@ -333,7 +333,7 @@ const casesOf = (which: (name: string) => boolean = () => true): Case[] =>
 test(
   'a form puts what was signed by a key that may, and nothing else',
   async () => {
-    expect((await hold('forms', casesOf(), 100)).wrong).toEqual([]);
+    expect((await hold('forms', casesOf(), 60)).wrong).toEqual([]);
   },
   patience,
 );

@@ -497,7 +497,7 @@ function casesOf(which: (name: string) => boolean = () => true, around: Around =
 test(
   'a locked version stays, whatever is asked',
   async () => {
-    expect((await hold('locked versions', casesOf(), 60)).wrong).toEqual([]);
+    expect((await hold('locked versions', casesOf(), 30)).wrong).toEqual([]);
   },
   patience,
 );

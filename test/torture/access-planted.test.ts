@@ -480,7 +480,7 @@ test(
   'nothing is made of bytes that the caller may not read',
   async () => {
     expect(
-      (await hold('planted sources', casesOf([...copies(), ...unsigned(), ...ids(), ...faces()]), 250)).wrong,
+      (await hold('planted sources', casesOf([...copies(), ...unsigned(), ...ids(), ...faces()]), 100)).wrong,
     ).toEqual([]);
   },
   patience,

@@ -251,7 +251,7 @@ function casesOf(which: readonly Asked[] = asked(), of: readonly Shape[] = shape
 test(
   'every operation obeys every policy',
   async () => {
-    const { wrong } = await hold('bucket policies', casesOf(), 150);
+    const { wrong } = await hold('bucket policies', casesOf(), 80);
     expect(wrong).toEqual([]);
   },
   patience,

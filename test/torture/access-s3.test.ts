@@ -257,7 +257,7 @@ test(
   'no operation lets in a credential that is not for it, and nothing is changed',
   async () => {
     const before = await state();
-    const { wrong } = await hold('operations of S3', casesOf(), 400);
+    const { wrong } = await hold('operations of S3', casesOf(), 200);
     expect(wrong).toEqual([]);
     expect(await state()).toEqual(before);
   },
@@ -289,7 +289,7 @@ test(
         }),
       )
     ).flat();
-    expect((await hold('operations of S3, taken', cases, 150)).wrong).toEqual([]);
+    expect((await hold('operations of S3, taken', cases, 100)).wrong).toEqual([]);
   },
   patience,
 );

@@ -289,10 +289,10 @@ test('the routes that anybody may ask are these, and every other one has a row',
 
 test('no route lets in a credential that is not for it, and nothing is changed', async () => {
   const before = await state();
-  const { cases, wrong } = await hold('routes', casesOf(), 300);
+  const { cases, wrong } = await hold('routes', casesOf(), 200);
   expect(wrong).toEqual([]);
   expect(await state()).toEqual(before);
-  expect(cases).toBeGreaterThanOrEqual(rounds(300, 5000));
+  expect(cases).toBeGreaterThanOrEqual(rounds(200, 5000));
 }, patience);
 
 /** Asks as `system`, whoever asked. */
