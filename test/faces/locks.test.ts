@@ -1,7 +1,7 @@
 /** Object lock holds whatever face, task or setting would end the version. */
 import {
   CreateBucketCommand, CreateMultipartUploadCommand, DeleteBucketCommand, DeleteObjectCommand, DeleteObjectsCommand, GetObjectCommand, GetObjectLegalHoldCommand, GetObjectRetentionCommand,
-  GetObjectTaggingCommand, HeadObjectCommand, PutBucketLifecycleConfigurationCommand, PutObjectAclCommand, PutObjectCommand, PutObjectLegalHoldCommand,
+  GetObjectTaggingCommand, HeadObjectCommand, PutBucketAclCommand, PutBucketLifecycleConfigurationCommand, PutObjectAclCommand, PutObjectCommand, PutObjectLegalHoldCommand,
   PutObjectLockConfigurationCommand, PutObjectRetentionCommand, PutObjectTaggingCommand, UploadPartCommand, type S3Client,
 } from '@aws-sdk/client-s3';
 import { readdir } from 'node:fs/promises';
@@ -113,6 +113,18 @@ test('GOVERNANCE may be bypassed by S3 with the right to, and by no other face',
   expect(await refusal(weak.send(new PutObjectRetentionCommand({ ...version, BypassGovernanceRetention: true, Retention: {} })))).toBe('AccessDenied');
   await s3.send(new DeleteObjectCommand({ ...version, BypassGovernanceRetention: true }));
   expect(await refusal(bodyOf(version))).toBe('NoSuchVersion');
+});
+
+test('a caller whom a list lets put objects may neither lock nor tag them', async () => {
+  const Bucket = await lockBucket();
+  await s3.send(new PutBucketAclCommand({ Bucket, ACL: 'public-read-write' }));
+  const until = { 'x-amz-object-lock-retain-until-date': new Date(world.clock.now() + day).toISOString() };
+  const put = async (headers: Record<string, string>): Promise<number> =>
+    (await fetch(`${world.s3Url}/${Bucket}/k`, { method: 'PUT', body: 'x', headers })).status;
+  expect(await put({})).toBe(200);
+  expect(await put({ 'x-amz-object-lock-mode': 'COMPLIANCE', ...until })).toBe(403);
+  expect(await put({ 'x-amz-object-lock-legal-hold': 'ON' })).toBe(403);
+  expect(await put({ 'x-amz-tagging': 'a=b' })).toBe(403);
 });
 
 test('a retention gets longer, and never weaker', async () => {

@@ -390,7 +390,8 @@ describe('over the wire', () => {
   });
 
   test.each(several)('%s %j is asked of the tags %j: %j', async (operator, wanted, actual, holds) => {
-    await put(document({ ...allow, Action: 's3:PutObject', Condition: { [operator]: { 's3:RequestObjectTagKeys': wanted } } }));
+    const Action = ['s3:PutObject', 's3:PutObjectTagging'];
+    await put(document({ ...allow, Action, Condition: { [operator]: { 's3:RequestObjectTagKeys': wanted } } }));
     const Tagging = actual?.map((tag) => `${tag}=1`).join('&');
     expect(await refusal(stranger.send(new PutObjectCommand({ Bucket: bucket, Key: 'tagged', Body: 'x', ...(Tagging === undefined ? {} : { Tagging }) })))).toBe(holds ? undefined : 'AccessDenied');
   });

@@ -5,7 +5,7 @@ import { aclFromHeaders, type Acl } from './acl.ts';
 import { headerOf, type Call } from './call.ts';
 import { S3Error } from './errors.ts';
 import { lockFrom } from './lock.ts';
-import { allow, demandUndenied, ownershipOf, type Action, type Allowed } from './rights.ts';
+import { allow, demandParts, ownershipOf, type Action, type Allowed } from './rights.ts';
 import { demandPrivate } from './settings.ts';
 import { tagsOf, type Tags } from './tags.ts';
 
@@ -20,7 +20,7 @@ export async function newObject(call: Call, tags: Tags | undefined = tagsOf(call
   const owner = ownerIn(bucket, call, header('x-amz-acl'));
   const acl = await aclOf(call, bucket, owner, header);
   const lock = lockFrom(call, bucket);
-  demandUndenied(call, partsOfPut(call, { tags, acl }), bucket, { tags });
+  demandParts(call, partsOfPut(call, { tags, acl }), bucket, { tags });
   const about = {
     ...aboutFrom(call),
     ...(owner === bucket.namespace ? {} : { owner }), ...(acl ? { acl } : {}), ...(tags ? { tags } : {}),

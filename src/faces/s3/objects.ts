@@ -1,4 +1,4 @@
-import type { Blob, ObjectConditions, StoredObject } from '../../core/model.ts';
+import type { Blob, Bucket, ObjectConditions, StoredObject } from '../../core/model.ts';
 import { Refusal } from '../../core/refusal.ts';
 import { sendBytes } from '../../http/outgoing.ts';
 import { isStorable } from '../../kit/text.ts';
@@ -15,8 +15,8 @@ import { findObject } from './finding.ts';
 import { expirationHeader } from './lifecycle.ts';
 import { bypasses } from './lock.ts';
 import { newObject } from './new-object.ts';
-import { allow, refuseEarly } from './rights.ts';
-import { tagsOf } from './tags.ts';
+import { allow, demandParts, ofVersion, refuseEarly } from './rights.ts';
+import { tagsOf, type Tags } from './tags.ts';
 import { elements, type Xml } from './xml.ts';
 
 export async function putObject(call: Call): Promise<void> {
@@ -165,10 +165,10 @@ export async function copyObject(call: Call): Promise<void> {
   refuseChecksums((header) => headerOf(call, header));
   const source = await sourceOf(call);
   const before = aboutOf(source.object);
-  const tags = tagging === 'REPLACE' ? tagsOf(call) : before.tags;
+  const tags = tagging === 'REPLACE' ? tagsOf(call) : copiedTags(call, source);
   const { bucket, as, about, lock } = await newObject(call, tags);
   const unchanged = metadata === 'COPY' && tagging === 'COPY' && algorithm === undefined;
-  if (unchanged && source.bucket === name && source.key === key && source.version === undefined) {
+  if (unchanged && source.from.name === name && source.key === key && source.version === undefined) {
     throw new S3Error('InvalidRequest', 'This copy request is illegal because it is trying to copy an object to itself without changing the object\'s metadata, storage class, website redirect location or encryption attributes.');
   }
   const { type, headers, meta } = metadata === 'COPY' ? before : about;
@@ -180,6 +180,14 @@ export async function copyObject(call: Call): Promise<void> {
     ...(bucket.versioning === 'off' ? {} : { 'x-amz-version-id': put.versionId ?? 'null' }),
     ...(source.object.versionId === null ? {} : { 'x-amz-copy-source-version-id': source.object.versionId }),
   });
+}
+
+/** The tags that a copy takes along, for a caller who may read them where they are. @throws S3Error `AccessDenied` */
+function copiedTags(call: Call, { from, key, version, object }: Source): Tags | undefined {
+  const { tags } = aboutOf(object);
+  const action = version ? ofVersion('GetObjectTagging') : 'GetObjectTagging';
+  if (tags) demandParts(call, [action], from, { bucket: from.name, key, object, version });
+  return tags;
 }
 
 /** The checksum of a copy: its source's, unless the request names another algorithm, or there is none. That is of the whole, whatever the source's was. */
@@ -194,7 +202,7 @@ async function copiedChecksums({ core }: Call, { object, blob }: Source, asked: 
 }
 
 interface Source {
-  readonly bucket: string;
+  readonly from: Bucket;
   readonly key: string;
   readonly version: { readonly id: string | null } | undefined;
   readonly object: StoredObject;
@@ -214,9 +222,9 @@ export async function sourceOf(call: Call): Promise<Source> {
   const owner = headerOf(call, 'x-amz-source-expected-bucket-owner');
   const from = await call.known.bucket(bucket);
   if (owner !== undefined && from && from.namespace !== owner) throw new S3Error('AccessDenied');
-  const { object } = await findObject(call, 'GetObject', version, { bucket, key });
+  const { object, bucket: found } = await findObject(call, 'GetObject', version, { bucket, key });
   demandSource(call, object);
-  return { bucket, key, version, object, blob: await call.core.objects.blob(object) };
+  return { from: found, key, version, object, blob: await call.core.objects.blob(object) };
 }
 
 function safeDecode(text: string): string {

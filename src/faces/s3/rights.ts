@@ -161,17 +161,22 @@ export function may(call: Call, action: Action, bucket: Bucket, circumstances: C
 }
 
 /**
- * Refuses what a policy denies as a part of another action, such as to tag an object with the request that puts it.
+ * Refuses a request for what it does beside its main action, such as to tag the object that it puts: each part needs the
+ * right that a request of its own would need.
  *
  * @throws S3Error `AccessDenied`
  */
-export function demandUndenied(
+export function demandParts(
   call: Call, actions: readonly Action[], bucket: Bucket, circumstances: Circumstances,
 ): void {
+  if (!actions.every((action) => mayAsPart(call, action, bucket, circumstances))) throw denied();
+}
+
+/** The list of a new object is its owner's, who is the caller: a policy may deny it, and need not allow it. */
+function mayAsPart(call: Call, action: Action, bucket: Bucket, circumstances: Circumstances): boolean {
+  if (action !== 'PutObjectAcl') return may(call, action, bucket, circumstances);
   const policy = policyOf(bucket);
-  const isDenied = (action: Action): boolean =>
-    policy !== undefined && judge(policy, questionOf(call, action, bucket, circumstances)) === 'deny';
-  if (actions.some(isDenied)) throw denied();
+  return policy === undefined || judge(policy, questionOf(call, action, bucket, circumstances)) !== 'deny';
 }
 
 const mostPolicies = 100;
