@@ -10,7 +10,7 @@ export { Namespaces } from './namespaces.ts';
 export {
   Releases, type ReleaseArtifactView, type ReleaseCredentials, type ReleaseDownloadOptions, type ReleaseFilter, type ReleasesOptions, type ReleaseUploadOptions, type ReleaseView,
   type Released,
-} from './releases.ts';
+} from './releases/releases.ts';
 export { Metadata } from './metadata.ts';
 export type { Pushed, PushOptions, PushProgress } from './push.ts';
 export type { Pulled, PullOptions, PullProgress } from './pull.ts';

@@ -9,14 +9,14 @@ import type { Algorithm, Digest } from '../kit/digest.ts';
 import type {
   ArtifactFacts, BlobFacts, BucketFacts, ContentFacts, JournalFacts,
   KeyFacts, LedgerFacts, NamespaceFacts, PartFacts, UploadFacts,
-} from './facts.ts';
-import type { AuditFacts, CustomerFacts, DownloadFacts, IdempotencyFacts, ReleaseFacts } from './release-facts.ts';
+} from '../catalog/facts.ts';
+import type { AuditFacts, CustomerFacts, DownloadFacts, IdempotencyFacts, ReleaseFacts } from '../catalog/releases/facts.ts';
 
 /** What a blob can be checked by while it is read. */
 export type CheckAlgorithm = Extract<Algorithm, 'sha512' | 'crc32'>;
 
-export type * from './facts.ts';
-export type * from './release-facts.ts';
+export type * from '../catalog/facts.ts';
+export type * from '../catalog/releases/facts.ts';
 
 export interface Engine {
   readonly catalog: Catalog;

@@ -1,6 +1,6 @@
 /** What a request promises of its body by digest fields, old and new. */
 import type { IncomingMessage } from 'node:http';
-import { demandDigest } from '../core/ingest.ts';
+import { demandDigest } from '../core/bytes/ingest.ts';
 import { Refusal } from '../core/refusal.ts';
 import { parseBase64Digest, parseDigestField, type Digest } from '../kit/digest.ts';
 import { newHash } from '../kit/hashing.ts';

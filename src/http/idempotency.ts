@@ -1,5 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import type { Asking, Outcome } from '../core/idempotency.ts';
+import type { Asking, Outcome } from '../core/tenants/idempotency.ts';
 import { Refusal } from '../core/refusal.ts';
 import { newId } from '../kit/ids.ts';
 

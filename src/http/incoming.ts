@@ -1,5 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import type { Body } from '../core/ingest.ts';
+import type { Body } from '../core/bytes/ingest.ts';
 import { Refusal } from '../core/refusal.ts';
 import type { Pace } from './lifetime.ts';
 

@@ -2,8 +2,8 @@ import type { ErrorRequestHandler, Request, Response } from 'express';
 import type { Logger } from 'pino';
 import { Refusal, type Reason } from '../core/refusal.ts';
 import { send } from './answering.ts';
-import type { Book } from './book.ts';
-import { requestId } from './requests.ts';
+import type { Book } from './openapi.ts';
+import { requestId } from './request-log.ts';
 
 /** A refusal as a face is to word it. `code` is the reason, or a word for what is no refusal of the core. */
 export interface Refused {

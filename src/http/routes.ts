@@ -1,18 +1,18 @@
 import type { ServerResponse } from 'node:http';
 import { Router, type Request, type RequestHandler, type Response } from 'express';
-import type { Body } from '../core/ingest.ts';
-import type { Principal } from '../core/model.ts';
+import type { Body } from '../core/bytes/ingest.ts';
+import type { Principal } from '../catalog/model.ts';
 import { Refusal } from '../core/refusal.ts';
 import { JsonFault, parseJson } from '../kit/json.ts';
 import { utf8 } from '../kit/text.ts';
 import { json, send } from './answering.ts';
-import type { Book, Operation } from './book.ts';
+import type { Book, Operation } from './openapi.ts';
 import type { Check } from './checking.ts';
 import { bodyDigests, demandDigests } from './digest-fields.ts';
-import type { Given } from './given.ts';
+import type { Given } from './parameters.ts';
 import { hasBody, type Incoming } from './incoming.ts';
 import type { Lifetime } from './lifetime.ts';
-import { nameCaller, nameRoute } from './requests.ts';
+import { nameCaller, nameRoute } from './request-log.ts';
 
 /** Says that a handler has answered by itself. Anything else that it returns is answered as JSON. */
 export const ANSWERED = Symbol('answered');

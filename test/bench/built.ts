@@ -4,4 +4,4 @@ import { pathToFileURL } from 'node:url';
 
 const built = pathToFileURL(resolve('dist/engines/embedded/catalog.js')).href;
 
-export const { openCatalog } = (await import(built)) as typeof import('../../src/engines/embedded/catalog.ts');
+export const { openCatalog } = (await import(built)) as typeof import('../../src/engines/embedded/sqlite/thread.ts');

@@ -11,7 +11,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DatabaseSync } from '@photostructure/sqlite';
 import type { Catalog, Publication } from '../../src/core/engine.ts';
-import type { Event } from '../../src/core/model.ts';
+import type { Event } from '../../src/catalog/model.ts';
 import { openCatalog } from './built.ts';
 
 const sha512Of = (text: string): string => createHash('sha512').update(text).digest('hex');

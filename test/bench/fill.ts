@@ -3,7 +3,7 @@ import { createHash, randomUUID } from 'node:crypto';
 import { closeSync, mkdirSync, openSync } from 'node:fs';
 import { join } from 'node:path';
 import { DatabaseSync } from '@photostructure/sqlite';
-import type { Event } from '../../src/core/model.ts';
+import type { Event } from '../../src/catalog/model.ts';
 import { openCatalog } from './built.ts';
 import { fullBucket, fullKey } from './full.ts';
 

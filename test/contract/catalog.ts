@@ -3,13 +3,13 @@ import type { Catalog } from '../../src/core/engine.ts';
 import { artifactContract } from './catalog/artifacts.ts';
 import { bucketContract } from './catalog/buckets.ts';
 import { customerContract } from './catalog/customers.ts';
-import { journalContract } from './catalog/journal.ts';
+import { journalContract } from './catalog/events.ts';
 import { modelContract } from './catalog/model.ts';
 import { namespaceContract } from './catalog/namespaces.ts';
 import { publishContract } from './catalog/publish.ts';
 import { releaseContract } from './catalog/releases.ts';
 import { Scene } from './catalog/scene.ts';
-import { sightContract } from './catalog/sight.ts';
+import { sightContract } from './catalog/visibility.ts';
 import { sweepContract } from './catalog/sweep.ts';
 import { uploadContract } from './catalog/uploads.ts';
 

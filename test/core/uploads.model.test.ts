@@ -8,7 +8,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { openCore, type Core } from '../../src/core/index.ts';
-import { SYSTEM } from '../../src/core/model.ts';
+import { SYSTEM } from '../../src/catalog/model.ts';
 import { Refusal } from '../../src/core/refusal.ts';
 import { collect } from '../contract/bytes.ts';
 import { bodyOf } from '../support/body.ts';

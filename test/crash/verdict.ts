@@ -3,7 +3,7 @@ import { spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { fileURLToPath } from 'node:url';
 import { openCore, type Core } from '../../src/core/index.ts';
-import type { Blob } from '../../src/core/model.ts';
+import type { Blob } from '../../src/catalog/model.ts';
 import { openEngine } from '../../src/engines/index.ts';
 import { collect } from '../contract/bytes.ts';
 import { bodyOf } from '../support/body.ts';

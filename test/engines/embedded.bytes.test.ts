@@ -1,12 +1,12 @@
 import { mkdtemp, mkdir, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { FolderBytes } from '../../src/engines/embedded/bytes.ts';
+import { FolderBytes } from '../../src/engines/embedded/bytes/store.ts';
 import { Disk } from '../../src/engines/embedded/disk.ts';
-import { Hasher } from '../../src/engines/embedded/hasher.ts';
+import { Hasher } from '../../src/engines/embedded/bytes/hasher.ts';
 import { blobPath, fans, layoutOf, stagePath } from '../../src/engines/embedded/layout.ts';
 import { ProcessLocks } from '../../src/engines/embedded/locks.ts';
-import { Scanner } from '../../src/engines/embedded/scanner.ts';
+import { Scanner } from '../../src/engines/embedded/bytes/scanner.ts';
 import { bytesContract, type OpenedBytes } from '../contract/bytes.ts';
 import { locksContract } from '../contract/locks.ts';
 

@@ -6,7 +6,7 @@ import { DatabaseSync } from '@photostructure/sqlite';
 import { catalogContract } from '../contract/catalog.ts';
 import type { OpenedCatalog } from '../contract/catalog.ts';
 import { Scene } from '../contract/catalog/scene.ts';
-import { connectCatalog, openCatalog } from '../../src/engines/embedded/catalog.ts';
+import { connectCatalog, openCatalog } from '../../src/engines/embedded/sqlite/thread.ts';
 
 let folder: string;
 let path: string;

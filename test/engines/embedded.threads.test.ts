@@ -4,8 +4,8 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Worker } from 'node:worker_threads';
-import { Hasher } from '../../src/engines/embedded/hasher.ts';
-import { Scanner } from '../../src/engines/embedded/scanner.ts';
+import { Hasher } from '../../src/engines/embedded/bytes/hasher.ts';
+import { Scanner } from '../../src/engines/embedded/bytes/scanner.ts';
 import { workerUrl } from '../../src/kit/worker-url.ts';
 
 let folder: string;

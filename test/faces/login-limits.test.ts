@@ -3,7 +3,7 @@ import { randomBytes, scryptSync } from 'node:crypto';
 import { request } from 'node:http';
 import { join } from 'node:path';
 import { DatabaseSync } from '@photostructure/sqlite';
-import { makeCredential } from '../../src/core/access.ts';
+import { makeCredential } from '../../src/core/tenants/access.ts';
 import { Issuer } from '../support/jwks.ts';
 import { env } from '../support/releasy.ts';
 import { openWorld, type World } from '../support/world.ts';

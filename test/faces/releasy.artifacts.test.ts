@@ -1,7 +1,7 @@
 /** Slots and registration: what is uploaded is what is released, or it is refused. */
 import { randomUUID } from 'node:crypto';
 import { assert, property, string } from 'fast-check';
-import { segment } from '../../src/core/release-keys.ts';
+import { segment } from '../../src/core/releases/paths.ts';
 import { openReleasy, put, said, sha256Of, type ArtifactSeen, type Releasy, type ReleaseSeen, type SlotSeen } from '../support/releases.ts';
 
 let releasy: Releasy;

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import express from 'express';
 import { pino } from 'pino';
-import { readConfig } from '../../src/config.ts';
+import { readConfig } from '../../src/config/index.ts';
 import { openCore } from '../../src/core/index.ts';
 import { openEngine } from '../../src/engines/index.ts';
 import { releasy as releasyFace } from '../../src/faces/releasy/index.ts';

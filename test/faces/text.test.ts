@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { CopyObjectCommand, CreateBucketCommand, ListObjectsV2Command, PutBucketPolicyCommand, PutObjectCommand, type S3Client } from '@aws-sdk/client-s3';
 import { getSignedUrl } from '@aws-sdk/s3-request-presigner';
-import { SqliteConnection } from '../../src/engines/embedded/sqlite.ts';
+import { SqliteConnection } from '../../src/engines/embedded/sqlite/connection.ts';
 import { JsonFault, parseJson } from '../../src/kit/json.ts';
 import { utf8 } from '../../src/kit/text.ts';
 import { RawConnection } from '../support/raw.ts';

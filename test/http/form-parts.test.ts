@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import fc from 'fast-check';
-import type { Body } from '../../src/core/ingest.ts';
+import type { Body } from '../../src/core/bytes/ingest.ts';
 import { Refusal } from '../../src/core/refusal.ts';
 import { boundaryOf, FormParts } from '../../src/http/form-parts.ts';
 

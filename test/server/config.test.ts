@@ -1,4 +1,4 @@
-import { ConfigError, describeConfig, readConfig } from '../../src/config.ts';
+import { ConfigError, describeConfig, readConfig } from '../../src/config/index.ts';
 import { parseBytes, printBytes } from '../../src/kit/bytes.ts';
 import { parseDuration, printDuration } from '../../src/kit/durations.ts';
 

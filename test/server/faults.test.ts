@@ -5,7 +5,7 @@ import type { AddressInfo } from 'node:net';
 import { DatabaseSync } from '@photostructure/sqlite';
 import { join } from 'node:path';
 import { pino } from 'pino';
-import { fatalExit, Faults } from '../../src/faults.ts';
+import { fatalExit, Faults } from '../../src/server/faults.ts';
 import { openWorld, type ArtifactView, type World } from '../support/world.ts';
 
 const silent = pino({ level: 'silent' });

@@ -3,8 +3,8 @@ import { createHash, randomBytes } from 'node:crypto';
 import { copyFile, cp, mkdtemp, readdir, readFile, rm, stat, utimes, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { readConfig } from '../../src/config.ts';
-import { checkStore, startServer, type RunningServer } from '../../src/server.ts';
+import { readConfig } from '../../src/config/index.ts';
+import { checkStore, startServer, type RunningServer } from '../../src/server/index.ts';
 
 const key = 'the-key-of-the-restored';
 const large = randomBytes(100_000);

@@ -7,9 +7,9 @@ import {
   CompleteMultipartUploadCommand, CreateBucketCommand, CreateMultipartUploadCommand, DeleteObjectCommand, GetObjectCommand, PutObjectCommand,
   UploadPartCommand, type S3Client,
 } from '@aws-sdk/client-s3';
-import type { Integrity } from '../../src/core/integrity.ts';
+import type { Integrity } from '../../src/core/bytes/integrity.ts';
 import { Disk } from '../../src/engines/embedded/disk.ts';
-import { checkStore } from '../../src/server.ts';
+import { checkStore } from '../../src/server/index.ts';
 import { s3Client } from '../support/s3.ts';
 import { openWorld, type World } from '../support/world.ts';
 

@@ -6,8 +6,8 @@ import { mkdtemp, readdir, readFile, rm, stat, truncate, writeFile } from 'node:
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pino } from 'pino';
-import { readConfig } from '../../src/config.ts';
-import { checkStore, resetSystemKey, startServer, type RunningServer } from '../../src/server.ts';
+import { readConfig } from '../../src/config/index.ts';
+import { checkStore, resetSystemKey, startServer, type RunningServer } from '../../src/server/index.ts';
 import { eventually, RawConnection } from '../support/raw.ts';
 import { openWorld, type ArtifactView, type World } from '../support/world.ts';
 

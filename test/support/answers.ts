@@ -1,5 +1,5 @@
 /** Holds answers against the API book. */
-import { Book } from '../../src/http/book.ts';
+import { Book } from '../../src/http/openapi.ts';
 import type { Answered, Asked, World } from './world.ts';
 
 type Node = Readonly<Record<string, unknown>>;

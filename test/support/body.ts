@@ -1,4 +1,4 @@
-import type { Body } from '../../src/core/ingest.ts';
+import type { Body } from '../../src/core/bytes/ingest.ts';
 
 /** A request's body as a face would hand it over: `data` in pieces, cut off after `cutAfter` bytes if that is said. */
 export function bodyOf(data: Uint8Array, how: { cutAfter?: number; piece?: number; announce?: boolean } = {}): Body {

@@ -2,7 +2,7 @@
  * The four switches of a public access block, in every combination: what opens a bucket or an object to everybody, by
  * whatever door, is refused where that is blocked, and what was open before lets in nobody where that is ignored or restricted.
  */
-import type { Bucket } from '../../src/core/model.ts';
+import type { Bucket } from '../../src/catalog/model.ts';
 import { ask, hold, whileBroken, type Case } from '../support/matrix.ts';
 import {
   demandSigned,

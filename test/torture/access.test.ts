@@ -5,7 +5,7 @@
  */
 import { readFileSync } from 'node:fs';
 import { parse } from 'yaml';
-import type { Principal } from '../../src/core/model.ts';
+import type { Principal } from '../../src/catalog/model.ts';
 import { Refusal } from '../../src/core/refusal.ts';
 import { Issuer } from '../support/jwks.ts';
 import { ask, hold, whileBroken, type Case } from '../support/matrix.ts';

@@ -4,9 +4,9 @@ import type { IncomingMessage } from 'node:http';
 import {
   CreateBucketCommand, CreateMultipartUploadCommand, PutBucketVersioningCommand, PutObjectCommand, UploadPartCommand, type S3Client,
 } from '@aws-sdk/client-s3';
-import { ConfigError, readConfig } from '../../src/config.ts';
+import { ConfigError, readConfig } from '../../src/config/index.ts';
 import type { Core } from '../../src/core/index.ts';
-import type { Body } from '../../src/core/ingest.ts';
+import type { Body } from '../../src/core/bytes/ingest.ts';
 import { Refusal } from '../../src/core/refusal.ts';
 import * as documents from '../../src/faces/s3/documents.ts';
 import { S3Error } from '../../src/faces/s3/errors.ts';

@@ -1,6 +1,6 @@
 import type { Command } from 'commander';
 import { printBytes } from '../../kit/bytes.ts';
-import type { Checked } from '../../server.ts';
+import type { Checked } from '../../server/index.ts';
 import type { Context } from '../context.ts';
 import { Ended, exits } from '../exit.ts';
 import { printable } from '../format.ts';
@@ -21,7 +21,7 @@ Examples:
   stowage check /srv/stowage --read-data --repair`)
     .action(async (folder: string, flags: { readonly readData?: boolean; readonly repair?: boolean }) => {
       await demandStore(folder);
-      const { checkStore } = await import('../../server.ts');
+      const { checkStore } = await import('../../server/index.ts');
       const progress = context.progress();
       const report = await checkStore(folder, {
         readData: flags.readData ?? false,

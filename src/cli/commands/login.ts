@@ -2,7 +2,7 @@ import type { Command } from 'commander';
 import type { Context } from '../context.ts';
 import { UsageError } from '../exit.ts';
 import { formatTable, printable } from '../format.ts';
-import { readKey } from '../keys.ts';
+import { readKey } from '../key-prompt.ts';
 import { defaultProfile, profilesPath, readProfiles, removeProfile, saveProfile } from '../profiles.ts';
 import { localUrl } from '../settings.ts';
 

@@ -2,7 +2,7 @@ import type { Command } from 'commander';
 import type { NamespaceView } from '../../client/node.ts';
 import type { Context } from '../context.ts';
 import { formatFacts, formatTable, printable } from '../format.ts';
-import { newKey, readKey } from '../keys.ts';
+import { newKey, readKey } from '../key-prompt.ts';
 
 export function namespace(program: Command, context: Context): void {
   const command = program

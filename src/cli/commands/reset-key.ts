@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
 import type { Context } from '../context.ts';
 import { UsageError } from '../exit.ts';
-import { readKey } from '../keys.ts';
+import { readKey } from '../key-prompt.ts';
 import { demandStore } from '../stores.ts';
 
 export function resetKey(program: Command, context: Context): void {
@@ -22,7 +22,7 @@ Examples:
       await demandStore(folder);
       const given = flags.keyFile === undefined ? undefined : await readKey(context.world, flags.keyFile, '');
       if (given !== undefined && given.length < 12) throw new UsageError('a key has 12 characters or more');
-      const { resetSystemKey } = await import('../../server.ts');
+      const { resetSystemKey } = await import('../../server/index.ts');
       const key = await resetSystemKey(folder, given);
       if (given === undefined) context.output.result({ namespace: 'system', key }, key);
       else context.output.result({ namespace: 'system' }, 'the key of the namespace system is replaced');

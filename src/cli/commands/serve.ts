@@ -1,6 +1,6 @@
 import { setFlagsFromString } from 'node:v8';
 import type { Command } from 'commander';
-import { describeConfig, readConfig } from '../../config.ts';
+import { describeConfig, readConfig } from '../../config/index.ts';
 import type { Context } from '../context.ts';
 import { UsageError } from '../exit.ts';
 
@@ -45,7 +45,7 @@ async function run(context: Context, flags: Flags): Promise<void> {
   // Bodies pass through memory outside the small heap, and V8 by default answers every few of them with a collection of all of it.
   setFlagsFromString('--heap-growing-percent=400');
   // Loaded here, because no other command needs a server's weight.
-  const { startServer } = await import('../../server.ts');
+  const { startServer } = await import('../../server/index.ts');
   const server = await startServer(config, { end: (code) => process.exit(code) });
   server.faults.guard(process);
   announce(context, server, server.firstStart);

@@ -1,18 +1,18 @@
 import { mkdir } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import type { Engine } from '../../core/engine.ts';
-import { FolderBytes } from './bytes.ts';
-import { openCatalog, type OpenCatalog } from './catalog.ts';
+import { FolderBytes } from './bytes/store.ts';
+import { openCatalog, type OpenCatalog } from './sqlite/thread.ts';
 import { Disk } from './disk.ts';
 import { Guard } from './guard.ts';
-import { Hasher } from './hasher.ts';
+import { Hasher } from './bytes/hasher.ts';
 import { fans, layoutOf, type Layout } from './layout.ts';
 import { lossOfAll, refusalOf } from './lineage.ts';
 import { ProcessLocks } from './locks.ts';
 import { NodeFile, type CatalogMark } from './node-file.ts';
 import { makePrivateFile, mendModes } from './privacy.ts';
-import { Scanner } from './scanner.ts';
-import { small, withSmall } from './small.ts';
+import { Scanner } from './bytes/scanner.ts';
+import { small, withSmall } from './bytes/inline.ts';
 
 export interface EmbeddedOptions {
   /** The storage folder; made if it is not there. */

@@ -12,7 +12,7 @@ import { Refusal } from '../../core/refusal.ts';
 import { newId } from '../../kit/ids.ts';
 import { fans, type Layout } from './layout.ts';
 import type { CatalogMark, NodeFacts } from './node-file.ts';
-import type { SqliteConnection } from './sqlite.ts';
+import type { SqliteConnection } from './sqlite/connection.ts';
 
 const table = `create table if not exists lineage (
   one integer primary key check (one = 1), id text not null, generation integer not null)`;

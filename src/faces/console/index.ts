@@ -1,7 +1,7 @@
 /** The console API: buckets and access keys as JSON, for people's tools. */
 import type { Router } from 'express';
 import type { Logger } from 'pino';
-import type { Book } from '../../http/book.ts';
+import type { Book } from '../../http/openapi.ts';
 import type { Lifetime } from '../../http/lifetime.ts';
 import { refusing } from '../../http/refusing.ts';
 import { Routes } from '../../http/routes.ts';

@@ -1,10 +1,10 @@
-import type { ReleaseFile, Slot } from '../../core/model.ts';
+import type { ReleaseFile, Slot } from '../../catalog/model.ts';
 import { Refusal } from '../../core/refusal.ts';
 import { once } from '../../http/idempotency.ts';
 import { text } from '../../http/routes.ts';
 import { roles } from './credentials.ts';
 import type { Desk } from './index.ts';
-import { secondsOf } from './reading.ts';
+import { secondsOf } from './queries.ts';
 import { artifactsOf, readable } from './releases.ts';
 import { resumableUrl } from './storage.ts';
 import { fileNameOf } from './views.ts';

@@ -1,6 +1,6 @@
-import type { Audit } from '../../core/model.ts';
+import type { Audit } from '../../catalog/model.ts';
 import type { Desk } from './index.ts';
-import { bad, filterOf, paged, pageOf, secondsOf } from './reading.ts';
+import { bad, filterOf, paged, pageOf, secondsOf } from './queries.ts';
 
 /** Who tried to get in. */
 export function audits({ core, doors }: Desk): void {

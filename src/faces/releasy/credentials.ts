@@ -1,11 +1,11 @@
 import { createHash, timingSafeEqual } from 'node:crypto';
 import type { Request } from 'express';
-import type { Attempts } from '../../core/attempts.ts';
-import type { CustomerKeys, Holder } from '../../core/customer-keys.ts';
-import type { Principal, Scope } from '../../core/model.ts';
+import type { Attempts } from '../../core/tenants/login-attempts.ts';
+import type { CustomerKeys, Holder } from '../../core/releases/api-keys.ts';
+import type { Principal, Scope } from '../../catalog/model.ts';
 import { Refusal } from '../../core/refusal.ts';
 import { sourceOf } from '../../http/client-address.ts';
-import type { ForeignTokens } from '../../http/foreign-tokens.ts';
+import type { ForeignTokens } from './operator-tokens.ts';
 
 export const roles = ['platform_admin', 'platform_support', 'release_publisher'] as const;
 export type Role = (typeof roles)[number];

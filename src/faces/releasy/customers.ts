@@ -1,7 +1,7 @@
-import type { Customer } from '../../core/model.ts';
+import type { Customer } from '../../catalog/model.ts';
 import { once } from '../../http/idempotency.ts';
 import type { Desk } from './index.ts';
-import { bad, filterOf, paged, pageOf, required, secondsOf } from './reading.ts';
+import { bad, filterOf, paged, pageOf, required, secondsOf } from './queries.ts';
 
 interface Wish {
   readonly name?: string | null;

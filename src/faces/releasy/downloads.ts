@@ -6,7 +6,7 @@ import { ANSWERED, type Call } from '../../http/routes.ts';
 import { isId } from '../../kit/ids.ts';
 import { digestOf } from './credentials.ts';
 import type { Desk } from './index.ts';
-import { bad, required, secondsOf } from './reading.ts';
+import { bad, required, secondsOf } from './queries.ts';
 import { dispositionOf } from './storage.ts';
 
 interface Wish {

@@ -1,9 +1,9 @@
-import type { Entitlement } from '../../core/model.ts';
+import type { Entitlement } from '../../catalog/model.ts';
 import { send } from '../../http/answering.ts';
 import { once } from '../../http/idempotency.ts';
 import { ANSWERED } from '../../http/routes.ts';
 import type { Desk } from './index.ts';
-import { bad, filterOf, paged, pageOf, required, secondsOf } from './reading.ts';
+import { bad, filterOf, paged, pageOf, required, secondsOf } from './queries.ts';
 
 interface Wish {
   readonly product: string;

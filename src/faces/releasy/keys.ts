@@ -1,7 +1,7 @@
-import type { CustomerKey, Scope } from '../../core/model.ts';
+import type { CustomerKey, Scope } from '../../catalog/model.ts';
 import { refuseKey } from '../../http/idempotency.ts';
 import type { Desk } from './index.ts';
-import { bad, required, secondsOf } from './reading.ts';
+import { bad, required, secondsOf } from './queries.ts';
 
 const scopes: readonly Scope[] = ['releases:read', 'downloads:read', 'downloads:token', 'keys:read', 'keys:write', 'audit:read'];
 const types: readonly CustomerKey['type'][] = ['human', 'ci', 'integration'];

@@ -1,13 +1,13 @@
 import type { Core } from '../../core/index.ts';
-import type { Release, ReleaseFile, ReleaseStatus } from '../../core/model.ts';
+import type { Release, ReleaseFile, ReleaseStatus } from '../../catalog/model.ts';
 import { Refusal } from '../../core/refusal.ts';
 import { send } from '../../http/answering.ts';
-import type { Given } from '../../http/given.ts';
+import type { Given } from '../../http/parameters.ts';
 import { once } from '../../http/idempotency.ts';
 import { ANSWERED } from '../../http/routes.ts';
 import { roles, type CustomerCaller, type Operator } from './credentials.ts';
 import type { Desk } from './index.ts';
-import { bad, filterOf, paged, pageOf } from './reading.ts';
+import { bad, filterOf, paged, pageOf } from './queries.ts';
 import { artifactView, releaseView, type ArtifactView, type ReleaseView } from './views.ts';
 
 /** Releases: made, listed, shown, published, taken back and deleted. */

@@ -1,11 +1,11 @@
 /** Where the files of releases are put and fetched: a bucket of this server, or of another. */
 import type { Request } from 'express';
 import type { Core } from '../../core/index.ts';
-import type { Download, ReleaseFile, Slot } from '../../core/model.ts';
+import type { Download, ReleaseFile, Slot } from '../../catalog/model.ts';
 import { Refusal } from '../../core/refusal.ts';
 import { fileName } from '../../http/disposition.ts';
 import type { Tokens } from '../../http/tokens.ts';
-import type { Home } from './home.ts';
+import type { Home } from './release-bucket.ts';
 import { fileNameOf } from './views.ts';
 
 /** Signs a URL of an S3 listener, which another face owns. */

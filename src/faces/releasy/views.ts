@@ -1,6 +1,6 @@
 /** Records as Releasy's clients know them. Times are whole seconds. */
-import type { Blob, Release, ReleaseFile } from '../../core/model.ts';
-import { secondsOf } from './reading.ts';
+import type { Blob, Release, ReleaseFile } from '../../catalog/model.ts';
+import { secondsOf } from './queries.ts';
 
 export interface ReleaseView {
   readonly id: string;

@@ -1,12 +1,12 @@
 /** A request of this face, once it is known who sends it. */
 import type { Request, Response } from 'express';
 import type { Core } from '../../core/index.ts';
-import type { Facts } from '../../core/objects.ts';
-import type { Beginning } from '../../core/uploads.ts';
-import type { Principal, Upload } from '../../core/model.ts';
+import type { Facts } from '../../core/names/objects.ts';
+import type { Beginning } from '../../core/bytes/uploads.ts';
+import type { Principal, Upload } from '../../catalog/model.ts';
 import { Refusal } from '../../core/refusal.ts';
 import type { Lifetime } from '../../http/lifetime.ts';
-import { nameCaller } from '../../http/requests.ts';
+import { nameCaller } from '../../http/request-log.ts';
 import type { Capability, Tokens } from '../../http/tokens.ts';
 import { printAbout, type About } from './about.ts';
 import { targetOf } from './finish.ts';

@@ -1,11 +1,11 @@
 import type { NextFunction, Request, Response } from 'express';
-import type { Principal, Upload } from '../../core/model.ts';
+import type { Principal, Upload } from '../../catalog/model.ts';
 import { Refusal } from '../../core/refusal.ts';
 import { json, send } from '../../http/answering.ts';
 import { bodyDigests, demandDigests, digestsOf } from '../../http/digest-fields.ts';
 import { hasBody } from '../../http/incoming.ts';
 import { plainStatuses } from '../../http/refusing.ts';
-import { nameRoute } from '../../http/requests.ts';
+import { nameRoute } from '../../http/request-log.ts';
 import { uploadFields, uploadLimit } from '../../http/upload-fields.ts';
 import { isId } from '../../kit/ids.ts';
 import { printDigestField } from '../../kit/digest.ts';

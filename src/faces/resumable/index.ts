@@ -3,7 +3,7 @@ import { Router, type ErrorRequestHandler, type Request } from 'express';
 import type { Logger } from 'pino';
 import { Refusal } from '../../core/refusal.ts';
 import { send } from '../../http/answering.ts';
-import type { Book } from '../../http/book.ts';
+import type { Book } from '../../http/openapi.ts';
 import { refusing } from '../../http/refusing.ts';
 import { Routes } from '../../http/routes.ts';
 import type { Desk } from './call.ts';

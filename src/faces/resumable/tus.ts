@@ -1,9 +1,9 @@
 import type { Request, Response } from 'express';
-import type { Upload } from '../../core/model.ts';
+import type { Upload } from '../../catalog/model.ts';
 import { Refusal } from '../../core/refusal.ts';
 import { send } from '../../http/answering.ts';
 import { hasBody } from '../../http/incoming.ts';
-import { nameRoute } from '../../http/requests.ts';
+import { nameRoute } from '../../http/request-log.ts';
 import { aboutOf, printAbout, type About } from './about.ts';
 import { begin, enter, placeOf, type Call, type Desk } from './call.ts';
 import { checksums, checksumsOf, refuseChecksum } from './checksums.ts';

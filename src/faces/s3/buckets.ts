@@ -1,4 +1,4 @@
-import { grants } from '../../core/access.ts';
+import { grants } from '../../core/tenants/access.ts';
 import { Refusal } from '../../core/refusal.ts';
 import { send } from '../../http/answering.ts';
 import { aclFromHeaders, person } from './acl.ts';

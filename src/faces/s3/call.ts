@@ -1,8 +1,8 @@
 /** A request of S3, once its signature was found right. */
 import type { Request, Response } from 'express';
 import type { Core } from '../../core/index.ts';
-import type { Body } from '../../core/ingest.ts';
-import type { Principal } from '../../core/model.ts';
+import type { Body } from '../../core/bytes/ingest.ts';
+import type { Principal } from '../../catalog/model.ts';
 import { send } from '../../http/answering.ts';
 import { isFieldName, storedField } from '../../http/header-fields.ts';
 import { hasBody, type Incoming } from '../../http/incoming.ts';

@@ -1,6 +1,6 @@
 import type { IncomingHttpHeaders } from 'node:http';
-import type { ObjectConditions } from '../../core/model.ts';
-import { isVersionId } from '../../core/objects.ts';
+import type { ObjectConditions } from '../../catalog/model.ts';
+import { isVersionId } from '../../core/names/objects.ts';
 import { headerOf, type Call } from './call.ts';
 import type { ObjectToDelete } from './documents.ts';
 import { invalidArgument } from './errors.ts';

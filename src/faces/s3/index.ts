@@ -1,11 +1,11 @@
 /** The S3 face: what stock S3 clients speak, by path or by host, on a port of its own. */
 import type { Request, Response } from 'express';
 import type { Logger } from 'pino';
-import { ANYBODY } from '../../core/model.ts';
+import { ANYBODY } from '../../catalog/model.ts';
 import { Refusal } from '../../core/refusal.ts';
 import { send } from '../../http/answering.ts';
 import { sourceOf } from '../../http/client-address.ts';
-import { nameCaller, nameRoute, requestId } from '../../http/requests.ts';
+import { nameCaller, nameRoute, requestId } from '../../http/request-log.ts';
 import { demandKey, headerNames, headerOf, requestHeaders, type Call, type Desk } from './call.ts';
 import { demandKnownChecksums } from './checksums.ts';
 import { allowOrigin, preflight } from './cors.ts';

@@ -1,8 +1,8 @@
 /** Lifecycle rules: what they say of an object, and the run that does it. */
 import type { Core } from '../../core/index.ts';
-import { SYSTEM, type Bucket, type Principal, type StoredObject } from '../../core/model.ts';
-import { isLockedRefusal } from '../../core/object-lock.ts';
-import { ownerOf } from '../../core/objects.ts';
+import { SYSTEM, type Bucket, type Principal, type StoredObject } from '../../catalog/model.ts';
+import { isLockedRefusal } from '../../core/names/object-lock.ts';
+import { ownerOf } from '../../core/names/objects.ts';
 import { aboutOf } from './about.ts';
 import { lifecycleRule, type LifecycleRule } from './documents.ts';
 import { S3Error } from './errors.ts';

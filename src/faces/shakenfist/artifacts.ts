@@ -1,8 +1,8 @@
-import { SYSTEM, type Artifact, type ArtifactType } from '../../core/model.ts';
+import { SYSTEM, type Artifact, type ArtifactType } from '../../catalog/model.ts';
 import { Refusal } from '../../core/refusal.ts';
 import { digestsOf } from '../../http/digest-fields.ts';
 import type { OwnedCall } from '../../http/routes.ts';
-import type { Desk } from './desk.ts';
+import type { Desk } from './context.ts';
 import { list } from './listing.ts';
 
 interface Conversion {

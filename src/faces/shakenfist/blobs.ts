@@ -1,6 +1,6 @@
 import { Refusal } from '../../core/refusal.ts';
 import { parseDigest, type Algorithm } from '../../kit/digest.ts';
-import type { Desk } from './desk.ts';
+import type { Desk } from './context.ts';
 import { list } from './listing.ts';
 
 /** What can be asked for by name. */

@@ -1,9 +1,9 @@
-import type { Blob } from '../../core/model.ts';
+import type { Blob } from '../../catalog/model.ts';
 import { showing } from '../../http/disposition.ts';
 import { sendBytes } from '../../http/outgoing.ts';
 import { ANSWERED, type OwnedCall } from '../../http/routes.ts';
 import { printDigestField, wantedDigest, type Digest } from '../../kit/digest.ts';
-import type { Desk } from './desk.ts';
+import type { Desk } from './context.ts';
 
 /** Downloads, by blob and by name. */
 export function data(desk: Desk): void {

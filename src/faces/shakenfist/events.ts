@@ -1,6 +1,6 @@
-import type { EventType, Subject } from '../../core/model.ts';
+import type { EventType, Subject } from '../../catalog/model.ts';
 import type { OwnedCall } from '../../http/routes.ts';
-import type { Desk } from './desk.ts';
+import type { Desk } from './context.ts';
 
 interface EventFilter {
   readonly event_type?: EventType | null;

@@ -1,7 +1,7 @@
-import type { Artifact, Principal } from '../../core/model.ts';
+import type { Artifact, Principal } from '../../catalog/model.ts';
 import { Refusal } from '../../core/refusal.ts';
 import type { OwnedCall } from '../../http/routes.ts';
-import type { Desk } from './desk.ts';
+import type { Desk } from './context.ts';
 
 interface LabelUpdate {
   readonly blob_uuid: string;

@@ -1,7 +1,7 @@
-import type { Noted } from '../../core/journal.ts';
-import type { Principal } from '../../core/model.ts';
+import type { Noted } from '../../core/tenants/events.ts';
+import type { Principal } from '../../catalog/model.ts';
 import { Refusal } from '../../core/refusal.ts';
-import type { Desk } from './desk.ts';
+import type { Desk } from './context.ts';
 
 /** What a route's reference means: whose metadata it is, once the caller was found to be allowed. */
 type Find = (who: Principal, reference: string, change: boolean) => Promise<{ subject: Noted; id: string }>;

@@ -1,6 +1,6 @@
 import { Refusal } from '../../core/refusal.ts';
 import { sourceOf } from '../../http/client-address.ts';
-import type { Desk } from './desk.ts';
+import type { Desk } from './context.ts';
 import { list } from './listing.ts';
 
 interface Creation {

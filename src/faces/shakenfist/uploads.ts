@@ -4,7 +4,7 @@ import { watchDelivery } from '../../http/delivery.ts';
 import { bodyDigests, digestsOf } from '../../http/digest-fields.ts';
 import { ANSWERED, type OwnedCall } from '../../http/routes.ts';
 import { uploadFields } from '../../http/upload-fields.ts';
-import type { Desk } from './desk.ts';
+import type { Desk } from './context.ts';
 import { list } from './listing.ts';
 
 /**

@@ -1,7 +1,7 @@
 import { text } from '../../http/routes.ts';
 import { html, inline, prose, type Html, type Part } from './html.ts';
 import { baseOf, page, sendPage } from './page.ts';
-import { readBook, type BookOperation, type BookSchema, type ReadableBook } from './reading.ts';
+import { readBook, type BookOperation, type BookSchema, type ReadableBook } from './openapi-reader.ts';
 import type { Guide } from './guides.ts';
 import type { Desk } from './index.ts';
 

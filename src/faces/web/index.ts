@@ -2,7 +2,7 @@
 import type { Router } from 'express';
 import type { Logger } from 'pino';
 import type { Core } from '../../core/index.ts';
-import type { Book } from '../../http/book.ts';
+import type { Book } from '../../http/openapi.ts';
 import type { Lifetime } from '../../http/lifetime.ts';
 import type { Metrics } from '../../http/metrics.ts';
 import { refusing } from '../../http/refusing.ts';
@@ -12,7 +12,7 @@ import { docs } from './docs.ts';
 import { form } from './form.ts';
 import { guides, type Guide } from './guides.ts';
 import { health } from './health.ts';
-import { home } from './home.ts';
+import { home } from './front-page.ts';
 import { wording } from './refusals.ts';
 
 export { readGuides } from './guides.ts';

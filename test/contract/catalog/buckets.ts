@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { assert, asyncProperty, array, constantFrom, integer } from 'fast-check';
 import type { BucketChange, ObjectFacts, ObjectsPage } from '../../../src/core/engine.ts';
-import type { Bucket } from '../../../src/core/model.ts';
+import type { Bucket } from '../../../src/catalog/model.ts';
 import { contentOf, eventOf, type Scene } from './scene.ts';
 
 const bucketOf = (name: string, namespace = 'alpha', versioning: Bucket['versioning'] = 'off'): Bucket => ({ name, namespace, createdAt: 1, versioning, open: false, settings: {} });

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import type { TimePage } from '../../../src/core/engine.ts';
-import type { Audit, Customer, CustomerKey, Entitlement } from '../../../src/core/model.ts';
+import type { Audit, Customer, CustomerKey, Entitlement } from '../../../src/catalog/model.ts';
 import { eventOf, type Scene } from './scene.ts';
 
 const all: TimePage = { behind: null, offset: 0, limit: 1000 };

@@ -1,4 +1,4 @@
-import type { Credential } from '../../../src/core/model.ts';
+import type { Credential } from '../../../src/catalog/model.ts';
 import { done, eventOf, everything } from './scene.ts';
 import type { Scene } from './scene.ts';
 

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { assert, asyncProperty, array, constantFrom, integer, record } from 'fast-check';
 import type { Registration, Reservation } from '../../../src/core/engine.ts';
-import type { Bucket, Download, Release, ReleaseFile, Slot } from '../../../src/core/model.ts';
+import type { Bucket, Download, Release, ReleaseFile, Slot } from '../../../src/catalog/model.ts';
 import { contentOf, done, eventOf, type Scene } from './scene.ts';
 
 const bucket: Bucket = { name: 'kept', namespace: 'alpha', createdAt: 1, versioning: 'off', open: false, settings: {} };

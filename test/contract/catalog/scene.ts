@@ -1,6 +1,6 @@
 import { createHash, randomUUID } from 'node:crypto';
 import type { Catalog, Page, Publication, Published } from '../../../src/core/engine.ts';
-import type { Artifact, Content, Event, Subject, Upload } from '../../../src/core/model.ts';
+import type { Artifact, Content, Event, Subject, Upload } from '../../../src/catalog/model.ts';
 
 export const everything: Page = { after: null, limit: 1000 };
 

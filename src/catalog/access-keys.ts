@@ -1,0 +1,57 @@
+import type { KeyFacts, Page } from '../core/engine.ts';
+import type { AccessKey, Event, Grant } from './model.ts';
+import { Refusal } from '../core/refusal.ts';
+import type { Host } from './host.ts';
+import { recordEvents } from './events.ts';
+import { namespaceExists } from './namespaces.ts';
+import type { KeyRow } from './schema.ts';
+
+export class Keys implements KeyFacts {
+  readonly #host: Host;
+
+  constructor(host: Host) {
+    this.#host = host;
+  }
+
+  /** @throws Refusal `not_found` when the namespace is gone; `conflict` when the id is taken. */
+  create(key: AccessKey, event: Event): Promise<void> {
+    return this.#host.write(async (db) => {
+      if (!(await namespaceExists(db, key.namespace))) throw new Refusal('not_found', 'The namespace is gone.');
+      const { numInsertedOrUpdatedRows: created } = await db.insertInto('keys').values(rowOf(key)).onConflict((conflict) => conflict.column('id').doNothing()).executeTakeFirst();
+      if (!created) throw new Refusal('conflict', 'there is an access key of that id');
+      await recordEvents(db, [event]);
+    });
+  }
+
+  get(id: string): Promise<AccessKey | undefined> {
+    return this.#host.read(async (db) => {
+      const row = await db.selectFrom('keys').selectAll().where('id', '=', id).executeTakeFirst();
+      return row && keyOf(row);
+    });
+  }
+
+  list(namespace: string | null, page: Page): Promise<AccessKey[]> {
+    return this.#host.page(async (db) => {
+      let query = db.selectFrom('keys').selectAll().where('revoked_at', 'is', null).where('id', '>', page.after ?? '');
+      if (namespace !== null) query = query.where('namespace', '=', namespace);
+      return (await query.orderBy('id').limit(page.limit).execute()).map(keyOf);
+    });
+  }
+
+  revoke(id: string, at: number, event: Event): Promise<boolean> {
+    return this.#host.write(async (db) => {
+      const { numUpdatedRows } = await db.updateTable('keys').set({ revoked_at: at }).where('id', '=', id).where('revoked_at', 'is', null).executeTakeFirst();
+      if (numUpdatedRows === 0n) return false;
+      await recordEvents(db, [event]);
+      return true;
+    });
+  }
+}
+
+function keyOf({ created_at, revoked_at, grants, ...row }: KeyRow): AccessKey {
+  return { ...row, createdAt: created_at, revokedAt: revoked_at, grant: JSON.parse(grants) as Grant };
+}
+
+function rowOf({ createdAt, revokedAt, grant, ...key }: AccessKey): KeyRow {
+  return { ...key, created_at: createdAt, revoked_at: revokedAt, grants: JSON.stringify(grant) };
+}

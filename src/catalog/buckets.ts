@@ -1,0 +1,245 @@
+import { sql, type UpdateObject } from 'kysely';
+import type { BucketChange, BucketFacts, EntriesPage, Entry, ObjectsPage, Page, Removal, Retired, Retirement, Usage, VersionName } from '../core/engine.ts';
+import { unmet, type Bucket, type Event, type ObjectConditions, type Retention, type StoredObject } from './model.ts';
+import { lockRuleOf, locked, weakens } from '../core/names/object-lock.ts';
+import { Refusal } from '../core/refusal.ts';
+import { bucketOf, bucketRowOf, findBucket } from './bucket-records.ts';
+import type { Dialect } from './dialect.ts';
+import type { Db, Host } from './host.ts';
+import { listEntries } from './object-listing.ts';
+import { recordEvents } from './events.ts';
+import { namespaceExists } from './namespaces.ts';
+import { findObject, insertObject, listObjects, listVersions, nextIndex, promote } from './objects.ts';
+import { lockOfRow, type Ending } from './object-locks.ts';
+import type { Tables } from './schema.ts';
+import { dropUploads, uploadsWithin } from './multipart.ts';
+import { findArtifact } from './artifact-records.ts';
+import { findPinned, keepsReleases } from './releases/rows.ts';
+import { deleteArtifacts, endVersions } from './versions.ts';
+
+export class Buckets implements BucketFacts {
+  readonly #host: Host;
+
+  constructor(host: Host) {
+    this.#host = host;
+  }
+
+  create(bucket: Bucket, event: Event): Promise<boolean> {
+    return this.#host.write(async (db) => {
+      if (!(await namespaceExists(db, bucket.namespace))) throw new Refusal('not_found', 'The namespace is gone.');
+      const { numInsertedOrUpdatedRows: created } = await db
+        .insertInto('buckets')
+        .values(bucketRowOf(bucket))
+        .onConflict((conflict) => conflict.column('name').doNothing())
+        .executeTakeFirst();
+      if (!created) return false;
+      await recordEvents(db, [event]);
+      return true;
+    });
+  }
+
+  get(name: string): Promise<Bucket | undefined> {
+    return this.#host.read((db) => findBucket(db, name));
+  }
+
+  list(namespace: string | null, page: Page): Promise<Bucket[]> {
+    return this.#host.page(async (db) => {
+      let query = db.selectFrom('buckets').selectAll().where('name', '>', page.after ?? '');
+      if (namespace !== null) query = query.where('namespace', '=', namespace);
+      return (await query.orderBy('name').limit(page.limit).execute()).map(bucketOf);
+    });
+  }
+
+  change(name: string, { set = {}, given = {}, open, versioning }: BucketChange, event: Event): Promise<Bucket | undefined> {
+    return this.#host.write(async (db) => {
+      const before = await findBucket(db, name);
+      if (!before) return undefined;
+      for (const [setting, seen] of Object.entries(given)) {
+        if ((before.settings[setting] ?? null) !== seen) throw new Refusal('conflict', 'the settings of the bucket changed meanwhile', { stale: setting });
+      }
+      if (Object.keys(set).length === 0 && open === undefined && versioning === undefined) return before;
+      const { member } = this.#host.dialect;
+      const settings = Object.entries(set).reduce(
+        (column, [setting, value]) => member(column, setting, value === null ? null : JSON.stringify(value)), sql<string>`settings`,
+      );
+      const row = await db
+        .updateTable('buckets')
+        .set({
+          ...(Object.keys(set).length > 0 && { settings }),
+          ...(open !== undefined && { open: open ? 1 : 0 }),
+          ...(versioning && { versioning }),
+        })
+        .where('name', '=', name)
+        .returningAll()
+        .executeTakeFirst();
+      const after = row && bucketOf(row);
+      if (after?.settings['lock'] !== undefined && after.versioning !== 'enabled') {
+        throw new Refusal('conflict', 'a bucket with object lock keeps its versions', { state: 'lock' });
+      }
+      await recordEvents(db, [event]);
+      return after;
+    });
+  }
+
+  remove(name: string, event: Event): Promise<readonly string[] | 'none' | 'occupied'> {
+    return this.#host.write(async (db) => {
+      if (await db.selectFrom('objects').select('idx').where('bucket', '=', name).limit(1).executeTakeFirst()) return 'occupied';
+      if (await keepsReleases(db, name)) return 'occupied';
+      const uploads = await uploadsWithin(db, { name });
+      await dropUploads(db, uploads, event.at);
+      const { numDeletedRows } = await db.deleteFrom('buckets').where('name', '=', name).executeTakeFirst();
+      if (numDeletedRows === 0n) return 'none';
+      await recordEvents(db, [event]);
+      return uploads;
+    });
+  }
+
+  usage(of: { readonly bucket: string } | { readonly namespace: string }): Promise<Usage> {
+    return this.#host.read(async (db) => {
+      const mine = db.selectFrom('buckets').where((eb) => ('bucket' in of ? eb('name', '=', of.bucket) : eb('namespace', '=', of.namespace)));
+      const { buckets } = await mine.select((eb) => eb.fn.countAll<number>().as('buckets')).executeTakeFirstOrThrow();
+      const { objects, bytes } = await db
+        .selectFrom('objects')
+        .innerJoin('versions', (join) => join.onRef('versions.artifact', '=', 'objects.artifact').onRef('versions.idx', '=', 'objects.idx'))
+        .select((eb) => [eb.fn.countAll<number>().as('objects'), eb.fn.sum<number | null>('versions.size').as('bytes')])
+        .where('objects.bucket', 'in', mine.select('name'))
+        .where('objects.marker', '=', 0)
+        .executeTakeFirstOrThrow();
+      return { buckets: Number(buckets), objects: Number(objects), bytes: Number(bytes ?? 0) };
+    });
+  }
+
+  object(bucket: string, key: string, version?: { readonly id: string | null }): Promise<StoredObject | undefined> {
+    return this.#host.read(async (db) => {
+      const found = await findObject(db, bucket, key, version);
+      return found ?? (version && version.id !== null ? findPinned(db, bucket, key, version.id) : undefined);
+    });
+  }
+
+  objects(bucket: string, page: ObjectsPage): Promise<StoredObject[]> {
+    return this.#host.page((db) => listObjects(db, bucket, page));
+  }
+
+  entries(bucket: string, page: EntriesPage): Promise<Entry[]> {
+    return this.#host.page((db) => listEntries(db, this.#host.dialect, bucket, page));
+  }
+
+  versions(bucket: string, { behind, ...page }: Parameters<BucketFacts['versions']>[1]): Promise<StoredObject[]> {
+    return this.#host.page((db) => listVersions(db, bucket, page, behind));
+  }
+
+  describe(version: VersionName, member: string, json: string | null): Promise<boolean> {
+    return this.#changeVersion(version, { about: this.#host.dialect.member(sql<string>`about`, member, json) });
+  }
+
+  hold(version: VersionName, held: boolean): Promise<boolean> {
+    return this.#changeVersion(version, { held: held ? 1 : 0 });
+  }
+
+  retain({ artifact, bucket, key, index }: VersionName, retention: Retention | null, rights: Ending): Promise<boolean> {
+    return this.#host.write(async (db) => {
+      const version = db.selectFrom('objects').selectAll().where('artifact', '=', artifact).where('idx', '=', index);
+      const row = await version.where('bucket', '=', bucket).where('key', '=', key).where('marker', '=', 0).executeTakeFirst();
+      if (!row) return false;
+      if (weakens(lockOfRow(row).retention, retention, rights)) throw locked();
+      await db
+        .updateTable('objects')
+        .set({ lock_mode: retention?.mode ?? null, lock_until: retention?.until ?? null })
+        .where('bucket', '=', bucket)
+        .where('key', '=', key)
+        .where('idx', '=', index)
+        .execute();
+      return true;
+    });
+  }
+
+  #changeVersion({ artifact, bucket, key, index }: VersionName, change: UpdateObject<Tables, 'objects'>): Promise<boolean> {
+    return this.#host.write(async (db) => {
+      const { numUpdatedRows } = await db
+        .updateTable('objects')
+        .set(change)
+        .where('bucket', '=', bucket)
+        .where('key', '=', key)
+        .where('idx', '=', index)
+        .where('artifact', '=', artifact)
+        .where('marker', '=', 0)
+        .executeTakeFirst();
+      return numUpdatedRows > 0n;
+    });
+  }
+
+  retire(request: Retirement): Promise<Retired> {
+    return this.#host.write(async (db) => {
+      const { bucket: name, key, conditions, only, fresh, at, event } = request;
+      const bucket = await findBucket(db, name);
+      if (!bucket) return { kind: 'no_bucket' };
+      const head = await findObject(db, name, key);
+      if (only && !isStill(head, only)) return { kind: 'absent' };
+      if (head && unmet({ ...conditions, match: head.content ? conditions.match : unlessAny(conditions.match) }, head)) return { kind: 'condition' };
+      // Where something must hold of what is not there, there is nothing to do, and no mark to leave.
+      if (!head && Object.values(conditions).some((condition) => condition !== undefined)) return { kind: 'absent' };
+      if (bucket.versioning === 'off') {
+        if (!head) return { kind: 'absent' };
+        await endObject(db, this.#host.dialect, head, { at, bypass: false });
+        await recordEvents(db, [event]);
+        return { kind: 'gone', object: head };
+      }
+      const versionId = bucket.versioning === 'enabled' ? fresh.version : null;
+      // Of versions whose id is null there is one; the mark takes its place.
+      const replaced = versionId === null ? await findObject(db, name, key, { id: null }) : undefined;
+      const artifact = head?.artifact ?? fresh.artifact;
+      const known = await findArtifact(db, artifact);
+      const index = await nextIndex(db, name, key, known?.lastIndex ?? 0);
+      const mark = { artifact, index, bucket: name, key, versionId, content: null, createdAt: at };
+      await insertObject(db, mark);
+      if (replaced) await endObject(db, this.#host.dialect, replaced, { at, bypass: false });
+      await recordEvents(db, [event]);
+      return { kind: 'marked', object: { ...mark, namespace: bucket.namespace, current: true } };
+    });
+  }
+
+  removeVersion({ bucket, key, id, conditions, only, bypass, at, event }: Removal): Promise<Retired> {
+    return this.#host.write(async (db) => {
+      if (!(await findBucket(db, bucket))) return { kind: 'no_bucket' };
+      const found = await findObject(db, bucket, key, { id });
+      if (!found || (only && !isStill(found, only))) return { kind: 'absent' };
+      if (unmet(conditions, found)) return { kind: 'condition' };
+      await endObject(db, this.#host.dialect, found, { at, bypass });
+      await recordEvents(db, [event]);
+      return { kind: 'gone', object: found };
+    });
+  }
+}
+
+/** Whether a version, or a mark, is what the caller saw: not replaced, not described anew, and newest or not as it was. */
+function isStill(now: StoredObject | undefined, { artifact, index, current, content }: StoredObject): boolean {
+  return now?.artifact === artifact && now.index === index && now.current === current && now.content?.about === content?.about;
+}
+
+/** Ends a version or a mark, and with the last one the artifact. @throws Refusal as `endVersions` does. */
+async function endObject(db: Db, dialect: Dialect, { artifact, bucket, key, index, content }: StoredObject, ending: Ending): Promise<void> {
+  if (content) {
+    await endVersions(db, ending, { artifact, first: index, last: index });
+  } else {
+    await db.deleteFrom('objects').where('bucket', '=', bucket).where('key', '=', key).where('idx', '=', index).execute();
+    await promote(db, bucket, key);
+  }
+  if (await db.selectFrom('objects').select('idx').where('artifact', '=', artifact).limit(1).executeTakeFirst()) return;
+  await deleteArtifacts(db, dialect, ending.at, { uuid: artifact });
+}
+
+/** Ends every version and mark of a key, unless its bucket locks them. */
+export async function endObjects(db: Db, dialect: Dialect, { bucket: name, key }: { readonly bucket: string; readonly key: string }, at: number): Promise<void> {
+  const bucket = await findBucket(db, name);
+  if (!bucket || lockRuleOf(bucket)) return;
+  for (;;) {
+    const newest = await findObject(db, name, key);
+    if (!newest) return;
+    await endObject(db, dialect, newest, { at, bypass: false });
+  }
+}
+
+/** Anything is there where a mark is. */
+function unlessAny(match: ObjectConditions['match']): ObjectConditions['match'] {
+  return match?.includes('*') ? undefined : match;
+}

@@ -1,0 +1,145 @@
+import type { Event, EventType, Subject } from './model.ts';
+import type { ClockGap, JournalFacts } from '../core/engine.ts';
+import type { Db, Host } from './host.ts';
+import { chunks, mergedKeys } from './paging.ts';
+import { demandQuota } from './quota.ts';
+
+/** Every type, so that a missing one is a compile error. */
+const eventTypes = Object.keys({
+  audit: true, mutate: true, status: true, usage: true, resources: true, prune: true, historic: true,
+} satisfies Record<EventType, true>) as EventType[];
+
+/** As many rows as one transaction forgets, so that nobody waits long for it. */
+export const forgetAtOnce = 1000;
+
+/** Gaps of the clock that ages look at; older ones are beyond every age. */
+const mostGaps = 500;
+
+export class Journal implements JournalFacts {
+  readonly #host: Host;
+
+  constructor(host: Host) {
+    this.#host = host;
+  }
+
+  record(events: readonly Event[]): Promise<void> {
+    return this.#host.write((db) => recordEvents(db, events));
+  }
+
+  events(subject: Subject, id: string, filter: { readonly type?: EventType; readonly limit: number }): Promise<Event[]> {
+    return this.#host.page(async (db) => {
+      const branches = (filter.type ? [filter.type] : eventTypes).map((type) =>
+        db
+          .selectFrom('events')
+          .select('id as key')
+          .where('subject', '=', subject)
+          .where('subject_id', '=', id)
+          .where('type', '=', type)
+          .orderBy('id', 'desc')
+          .limit(filter.limit),
+      );
+      const found: Event[] = [];
+      for (const keys of chunks(await mergedKeys<number>(db, branches, filter.limit, 'desc'))) {
+        const rows = await db.selectFrom('events').selectAll().where('id', 'in', keys).orderBy('id', 'desc').execute();
+        for (const { subject_id, id: _, extra, ...row } of rows) {
+          found.push({ ...row, id: subject_id, extra: JSON.parse(extra) as Event['extra'] });
+        }
+      }
+      return found;
+    });
+  }
+
+  metadata(subject: Subject, id: string): Promise<Record<string, string>> {
+    return this.#host.read(async (db) => {
+      const rows = await db
+        .selectFrom('metadata')
+        .select(['key', 'value'])
+        .where('subject', '=', subject)
+        .where('subject_id', '=', id)
+        .orderBy('key')
+        .execute();
+      return Object.fromEntries(rows.map(({ key, value }) => [key, value]));
+    });
+  }
+
+  setMetadata(subject: 'artifact' | 'blob' | 'namespace', id: string, key: string, value: string | undefined, event?: Event): Promise<boolean> {
+    return this.#host.write(async (db) => {
+      const namespace = await ownerOf(db, subject, id);
+      if (namespace === undefined) return false;
+      if (event) await recordEvents(db, [event]);
+      if (value === undefined) {
+        await dropMetadata(db, subject, [id], key);
+        return true;
+      }
+      const size = Buffer.byteLength(key) + Buffer.byteLength(value);
+      const before = await db.selectFrom('metadata').select('size').where('subject', '=', subject).where('subject_id', '=', id).where('key', '=', key).executeTakeFirst();
+      const row = { subject, subject_id: id, key, value, namespace, size };
+      await db.insertInto('metadata').values(row).onConflict((conflict) => conflict.columns(['subject', 'subject_id', 'key']).doUpdateSet(row)).execute();
+      // Counted already; a refusal takes it off the record again.
+      if (size > (before?.size ?? 0)) await demandQuota(db, namespace, 0);
+      return true;
+    });
+  }
+
+  forget(before: number): Promise<number> {
+    return inParts(forgetAtOnce, () =>
+      this.#host.write(async (db) => {
+        const { numDeletedRows } = await db
+          .deleteFrom('events')
+          .where('id', 'in', (eb) => eb.selectFrom('events').select('id').where('at', '<', before).limit(forgetAtOnce))
+          .executeTakeFirst();
+        return Number(numDeletedRows);
+      }),
+    );
+  }
+
+  clock(): Promise<{ seen: number | null; gaps: ClockGap[] }> {
+    return this.#host.read(async (db) => ({
+      seen: (await db.selectFrom('clock_seen').select('seen').limit(1).executeTakeFirst())?.seen ?? null,
+      gaps: await db.selectFrom('clock_gaps').selectAll().orderBy('ends', 'desc').limit(mostGaps).execute(),
+    }));
+  }
+
+  pass(seen: number, gap: ClockGap | null): Promise<void> {
+    return this.#host.write(async (db) => {
+      await db.deleteFrom('clock_seen').execute();
+      await db.insertInto('clock_seen').values({ seen }).execute();
+      if (gap) await db.insertInto('clock_gaps').values(gap).onConflict((conflict) => conflict.column('ends').doUpdateSet(gap)).execute();
+    });
+  }
+}
+
+/** Who owns a thing on which something may be noted; undefined when there is none. */
+async function ownerOf(db: Db, subject: 'artifact' | 'blob' | 'namespace', id: string): Promise<string | undefined> {
+  if (subject === 'namespace') return (await db.selectFrom('namespaces').select('name').where('name', '=', id).executeTakeFirst())?.name;
+  const table = subject === 'artifact' ? 'artifacts' : 'blobs';
+  return (await db.selectFrom(table).select('namespace').where('uuid', '=', id).executeTakeFirst())?.namespace;
+}
+
+/** Adds events to the journal, in their order. */
+export async function recordEvents(db: Db, events: readonly Event[]): Promise<void> {
+  for (const some of chunks(events)) {
+    await db
+      .insertInto('events')
+      .values(some.map(({ id, extra, ...event }) => ({ ...event, subject_id: id, extra: JSON.stringify(extra) })))
+      .execute();
+  }
+}
+
+/** Removes the metadata of these subjects, or one key of it. */
+export async function dropMetadata(db: Db, subject: Subject, ids: readonly string[], key?: string): Promise<void> {
+  for (const some of chunks(ids)) {
+    const all = db.deleteFrom('metadata').where('subject', '=', subject).where('subject_id', 'in', some);
+    await (key === undefined ? all : all.where('key', '=', key)).execute();
+  }
+}
+
+/** Repeats `part`, which does at most `size` of something, until it had less to do; answers how many in all. */
+export async function inParts(size: number, part: () => Promise<number>): Promise<number> {
+  let all = 0;
+  for (;;) {
+    const done = await part();
+    all += done;
+    if (done < size) return all;
+  }
+}

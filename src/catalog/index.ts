@@ -1,0 +1,46 @@
+/** The facts, written once, for whatever database a host brings. */
+import type { Catalog } from '../core/engine.ts';
+import { Artifacts } from './artifacts.ts';
+import { Audits } from './releases/audits.ts';
+import { Blobs } from './blobs.ts';
+import { Buckets } from './buckets.ts';
+import { Contents } from './contents.ts';
+import { Downloads } from './releases/downloads.ts';
+import { Customers } from './releases/customers.ts';
+import type { Host } from './host.ts';
+import { Idempotency } from './idempotency.ts';
+import { Journal } from './events.ts';
+import { Keys } from './access-keys.ts';
+import { Ledgers } from './usage.ts';
+import { Namespaces } from './namespaces.ts';
+import { Parts } from './multipart.ts';
+import { Releases } from './releases/releases.ts';
+
+import { Uploads } from './uploads.ts';
+
+export { smallAddress } from './contents.ts';
+export { sqliteDialect } from './dialect.ts';
+export type { Db, Host } from './host.ts';
+export { migrate } from './migrations/index.ts';
+export type { Tables } from './schema.ts';
+
+/** The catalog on `host`, whose schema `migrate` has brought up to date. */
+export function catalogOn(host: Host): Catalog {
+  return {
+    namespaces: new Namespaces(host),
+    uploads: new Uploads(host),
+    artifacts: new Artifacts(host),
+    blobs: new Blobs(host),
+    contents: new Contents(host),
+    buckets: new Buckets(host),
+    parts: new Parts(host),
+    ledgers: new Ledgers(host),
+    keys: new Keys(host),
+    releases: new Releases(host),
+    downloads: new Downloads(host),
+    idempotency: new Idempotency(host),
+    customers: new Customers(host),
+    audits: new Audits(host),
+    journal: new Journal(host),
+  };
+}

@@ -1,0 +1,15 @@
+import { sql } from 'kysely';
+import type { Migration } from './index.ts';
+
+/** Step 5: contents small enough to lie in the catalog itself. They go when the record of them goes. */
+export const smallStep: Migration = {
+  name: 'small contents',
+  async up(db, { keyed, bytes }) {
+    await sql
+      .raw(`create table small_contents (
+        sha512 text not null primary key references contents (sha512) on delete cascade,
+        bytes ${bytes} not null
+      ) ${keyed}`)
+      .execute(db);
+  },
+};

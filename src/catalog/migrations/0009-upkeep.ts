@@ -1,0 +1,33 @@
+import { sql } from 'kysely';
+import type { Migration } from './index.ts';
+
+/**
+ * What is left of a deleted namespace is found by its name; what is noted on things counts as stored; and the catalog knows how far the
+ * wall clock was, and where it jumped.
+ */
+export const upkeepStep: Migration = {
+  name: 'upkeep',
+  async up(db, dialect) {
+    const owner = `case subject
+      when 'artifact' then (select namespace from artifacts where uuid = subject_id)
+      when 'blob' then (select namespace from blobs where uuid = subject_id)
+      when 'namespace' then subject_id end`;
+    const change = (sign: string, row: string): string => `update ledgers set stored = stored ${sign} ${row}.size where namespace = ${row}.namespace`;
+    const rule = (name: string, event: string, action: string): readonly string[] =>
+      dialect.trigger({ name, table: 'metadata', event, condition: '1 = 1', action });
+    const statements = [
+      'create index artifacts_deleted_by_namespace on artifacts (namespace) where deleted_at is not null',
+      'create index blobs_by_namespace on blobs (namespace)',
+      'alter table metadata add column namespace text',
+      'alter table metadata add column size bigint not null default 0',
+      `update metadata set namespace = ${owner}, size = length(key) + length(value)`,
+      `update ledgers set stored = stored + coalesce((select sum(size) from metadata where metadata.namespace = ledgers.namespace), 0)`,
+      ...rule('notes_more', 'insert', change('+', 'new')),
+      ...rule('notes_less', 'delete', change('-', 'old')),
+      ...rule('notes_changed', 'update of size', `${change('+', 'new')}; ${change('-', 'old')}`),
+      `create table clock_gaps (ends bigint not null primary key, length bigint not null) ${dialect.keyed}`,
+      `create table clock_seen (seen bigint not null primary key) ${dialect.keyed}`,
+    ];
+    for (const statement of statements) await sql.raw(statement).execute(db);
+  },
+};

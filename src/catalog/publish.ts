@@ -1,0 +1,232 @@
+/** The one ending of every upload; see `ArtifactFacts.publish` for what it promises. Runs inside one transaction. */
+import type { ObjectFacts, Publication, Published, Unpublished } from '../core/engine.ts';
+import type { Artifact, Bucket, Event, Upload } from './model.ts';
+import { defaultRetention } from '../core/names/object-lock.ts';
+import { findBucket } from './bucket-records.ts';
+import { adoptContent, findContent, keepSmall, smallAddress } from './contents.ts';
+import type { Db } from './host.ts';
+import { recordEvents } from './events.ts';
+import { demandQuota } from './quota.ts';
+import { namespaceExists } from './namespaces.ts';
+import { findObject, insertObject, nextIndex, refuseObject } from './objects.ts';
+import { endMultipart, refuseMultipart } from './multipart.ts';
+import { changeArtifact, findActive, findArtifact, rowOf } from './artifact-records.ts';
+import { findUpload, uploadOf } from './uploads.ts';
+import { endVersions, trimVersions } from './versions.ts';
+
+/** Bytes that the catalog holds as good, and the blob that stands for them, if the publication names one. */
+interface Source {
+  readonly sha512: string;
+  readonly size: number;
+  readonly address: string;
+  readonly replaced: string | null;
+  readonly healed: boolean;
+  readonly blob: Standing | null;
+}
+
+/** A blob, and whether it waits for the sweep. */
+interface Standing {
+  readonly uuid: string;
+  readonly released: boolean;
+}
+
+interface Outcome {
+  readonly artifact: Artifact;
+  readonly index: number;
+  readonly blob: string;
+}
+
+export async function publish(db: Db, publication: Publication): Promise<Published | Unpublished> {
+  const { source, target, at, multipart } = publication;
+  const unended = multipart && (await refuseMultipart(db, multipart));
+  if (unended) return unended;
+  if (source.kind === 'upload') {
+    const row = await findUpload(db, source.upload);
+    const upload = row && uploadOf(row);
+    if (upload?.outcome) return (await recorded(db, upload.outcome)) ?? 'no_upload';
+    if (upload?.state !== 'open' || upload.offset !== source.content.size) return 'no_upload';
+  }
+  if (!(await namespaceExists(db, target.namespace))) return 'no_namespace';
+  const bucket = publication.object && (await findBucket(db, publication.object.bucket));
+  if (publication.object && !bucket) return 'no_bucket';
+  const refused = publication.object && (await refuseObject(db, publication.object));
+  if (refused) return refused;
+  // Decided by the bucket as it is at this moment, and not by what the request saw of it.
+  const versionId = publication.object && bucket?.versioning === 'enabled' ? publication.object.versionId : null;
+  // Before the bytes are adopted: those of a publication that comes to nothing are removed.
+  if (target.gift && (await findActive(db, target))) return 'taken';
+  const bytes = await findSource(db, publication);
+  if (!bytes) return 'no_blob';
+
+  const active = await findTarget(db, publication);
+  if (source.kind !== 'upload') await demandQuota(db, target.namespace, bytes.size - (await freedBy(db, publication, versionId)));
+  const newest = active && (await newestVersion(db, active.uuid));
+  const added = publication.object !== undefined || newest?.sha512 !== bytes.sha512;
+  const outcome =
+    active && newest && !added
+      ? { artifact: active, index: newest.idx, blob: newest.blob }
+      : await addVersion(db, publication, bytes, active);
+  const { artifact, index, blob } = outcome;
+  const limit = { keep: artifact.maxVersions, asked: target.setMaxVersions };
+  if (artifact.lastIndex > artifact.maxVersions) await trimVersions(db, at, artifact.uuid, limit);
+  if (publication.object && bucket) await recordObject(db, publication.object, { ...outcome, versionId, bucket }, at);
+  if (source.kind === 'upload') await endUpload(db, source.upload, at, outcome);
+  const ended = multipart ? await endMultipart(db, multipart.id, multipart.outcome[versionId === null ? 'plain' : 'versioned'], at) : [];
+  await recordEvents(db, eventsOf(publication, outcome, { added, healed: bytes.healed }));
+  return { artifact, index, blob, versionId, added, address: bytes.address, replaced: bytes.replaced, healed: bytes.healed, ended };
+}
+
+/** What the first run answered, with the artifact as it stands; undefined when even its memory is gone. */
+async function recorded(db: Db, { artifact: uuid, index, blob }: NonNullable<Upload['outcome']>): Promise<Published | undefined> {
+  const artifact = await findArtifact(db, uuid);
+  if (!artifact) return undefined;
+  const lies = await db
+    .selectFrom('blobs')
+    .innerJoin('contents', 'contents.sha512', 'blobs.sha512')
+    .select('address')
+    .where('uuid', '=', blob)
+    .executeTakeFirst();
+  const object = await db.selectFrom('objects').select('version_id').where('artifact', '=', uuid).where('idx', '=', index).executeTakeFirst();
+  return { artifact, index, blob, versionId: object?.version_id ?? null, added: false, address: lies?.address ?? '', replaced: null, healed: false, ended: [] };
+}
+
+/** The bytes to publish: those offered, or those of a blob; undefined when that blob cannot be had. */
+async function findSource(db: Db, { source, at }: Publication): Promise<Source | undefined> {
+  if (source.kind === 'upload' || source.kind === 'content') {
+    const { sha512, size } = source.content;
+    return { sha512, size, ...(await adoptContent(db, source.content)), blob: null };
+  }
+  if (source.kind === 'bytes') {
+    const { sha512, bytes } = source;
+    const size = bytes.byteLength;
+    const adopted = await adoptContent(db, { sha512, size, address: smallAddress(sha512), state: 'good', createdAt: at, scrubbedAt: null });
+    await keepSmall(db, sha512, bytes);
+    return { sha512, size, ...adopted, blob: null };
+  }
+  const blob = await db.selectFrom('blobs').selectAll().where('uuid', '=', source.blob).executeTakeFirst();
+  const content = blob && (await findContent(db, blob.sha512));
+  if (content?.state !== 'good') return undefined;
+  const { sha512, size, address } = content;
+  return { sha512, size, address, replaced: null, healed: false, blob: { uuid: source.blob, released: blob?.released_at !== null } };
+}
+
+/** The active artifact that gets the version, its limit set if the publication says so. */
+async function findTarget(db: Db, { target }: Publication): Promise<Artifact | undefined> {
+  const active = await findActive(db, target);
+  if (!active || !target.setMaxVersions || active.maxVersions === target.maxVersions) return active;
+  return changeArtifact(db, active.uuid, { max_versions: target.maxVersions });
+}
+
+/** Bytes of the version whose place a copy takes. */
+async function freedBy(db: Db, { object }: Publication, versionId: string | null): Promise<number> {
+  if (!object || versionId !== null) return 0;
+  return (await findObject(db, object.bucket, object.key, { id: null }))?.content?.size ?? 0;
+}
+
+function newestVersion(db: Db, artifact: string) {
+  return db
+    .selectFrom('versions')
+    .innerJoin('blobs', 'blobs.uuid', 'versions.blob')
+    .select(['idx', 'blob', 'sha512'])
+    .where('artifact', '=', artifact)
+    .orderBy('idx', 'desc')
+    .limit(1)
+    .executeTakeFirst();
+}
+
+async function addVersion(db: Db, publication: Publication, bytes: Source, active: Artifact | undefined): Promise<Outcome> {
+  const { at, target } = publication;
+  const index = publication.object ? await nextIndex(db, publication.object.bucket, publication.object.key, active?.lastIndex ?? 0) : (active?.lastIndex ?? 0) + 1;
+  const artifact = active ? await moveOn(db, active, index) : await createArtifact(db, publication, index);
+  const blob = bytes.blob ?? (await blobFor(db, publication, bytes.sha512));
+  if (blob.released) await db.updateTable('blobs').set({ released_at: null }).where('uuid', '=', blob.uuid).execute();
+  await db
+    .insertInto('versions')
+    .values({
+      artifact: artifact.uuid,
+      idx: artifact.lastIndex,
+      blob: blob.uuid,
+      size: bytes.size,
+      created_at: at,
+      namespace: target.namespace,
+      shared: artifact.shared ? 1 : 0,
+    })
+    .execute();
+  return { artifact, index: artifact.lastIndex, blob: blob.uuid };
+}
+
+/** What S3 knows of the version. One whose id is null takes the place of the one before. */
+async function recordObject(
+  db: Db, { key, etag, about, lock }: ObjectFacts,
+  { artifact, index, blob, versionId, bucket }: Outcome & { readonly versionId: string | null; readonly bucket: Bucket }, at: number,
+): Promise<void> {
+  const replaced = versionId === null ? await findObject(db, bucket.name, key, { id: null }) : undefined;
+  const content = { blob, size: 0, etag, about, retention: lock.retention ?? defaultRetention(bucket, at), held: lock.held };
+  await insertObject(db, { artifact: artifact.uuid, index, bucket: bucket.name, key, versionId, content, createdAt: at });
+  if (replaced?.content) {
+    await endVersions(db, { at, bypass: false }, { artifact: replaced.artifact, first: replaced.index, last: replaced.index });
+  } else if (replaced) {
+    await db.deleteFrom('objects').where('bucket', '=', bucket.name).where('key', '=', key).where('idx', '=', replaced.index).execute();
+  }
+}
+
+async function moveOn(db: Db, { uuid }: Artifact, index: number): Promise<Artifact> {
+  return (await changeArtifact(db, uuid, { state: 'created', fault: null, last_index: index }))!;
+}
+
+async function createArtifact(db: Db, { target, fresh, at }: Publication, index: number): Promise<Artifact> {
+  const { setMaxVersions: _, gift: __, ...named } = target;
+  const artifact: Artifact = {
+    ...named, uuid: fresh.artifact, state: 'created', fault: null, lastIndex: index, createdAt: at, deletedAt: null,
+  };
+  await db.insertInto('artifacts').values(rowOf(artifact)).execute();
+  return artifact;
+}
+
+/** The blob by which the target's namespace knows these bytes; a new one when it does not. */
+async function blobFor(db: Db, { source, target, fresh, at }: Publication, sha512: string): Promise<Standing> {
+  const known = await db
+    .selectFrom('blobs')
+    .select(['uuid', 'released_at'])
+    .where('sha512', '=', sha512)
+    .where('namespace', '=', target.namespace)
+    .executeTakeFirst();
+  if (known) return { uuid: known.uuid, released: known.released_at !== null };
+  await db
+    .insertInto('blobs')
+    .values({
+      uuid: fresh.blob,
+      namespace: target.namespace,
+      sha512,
+      created_at: at,
+      used_at: null,
+      media_type: source.kind === 'blob' ? 'application/octet-stream' : source.mediaType,
+      released_at: null,
+    })
+    .execute();
+  return { uuid: fresh.blob, released: false };
+}
+
+async function endUpload(db: Db, id: string, at: number, { artifact, index, blob }: Outcome): Promise<void> {
+  await db
+    .updateTable('uploads')
+    .set({ state: 'sealed', ended_at: at, outcome_artifact: artifact.uuid, outcome_index: index, outcome_blob: blob })
+    .where('id', '=', id)
+    .execute();
+}
+
+function eventsOf(
+  { source, at, by }: Publication,
+  { artifact, index, blob }: Outcome,
+  { added, healed }: { readonly added: boolean; readonly healed: boolean },
+): Event[] {
+  const event = { at, type: 'audit', duration: null } as const;
+  const message = `version ${index} from ${source.kind === 'blob' ? 'blob' : 'upload'}`;
+  const events: Event[] = [];
+  if (added) {
+    events.push({ ...event, subject: 'artifact', id: artifact.uuid, message, extra: { by, index, blob } });
+    events.push({ ...event, subject: 'blob', id: blob, message, extra: { by, index, artifact: artifact.uuid } });
+  }
+  if (healed) events.push({ ...event, subject: 'blob', id: blob, message: 'bad bytes replaced by good ones', extra: { by } });
+  return events;
+}

@@ -1,0 +1,150 @@
+import type { Page, Registration, ReleaseFacts, ReleaseFilter, TimePage, Unpublished } from '../../core/engine.ts';
+import type { Event, Release, ReleaseFile, ReleaseStatus, Slot } from '../model.ts';
+import { Refusal } from '../../core/refusal.ts';
+import { endObjects } from '../buckets.ts';
+import type { Db, Host } from '../host.ts';
+import { recordEvents } from '../events.ts';
+import { namespaceExists } from '../namespaces.ts';
+import { publish } from '../publish.ts';
+import { fileOf, fileRowOf, findFile, findFiles, findRelease, findSlot, isBeingFilled, releaseOf, releaseRowOf, slotOf, slotRowOf } from './rows.ts';
+import { deleteArtifacts } from '../versions.ts';
+
+export class Releases implements ReleaseFacts {
+  readonly #host: Host;
+
+  constructor(host: Host) {
+    this.#host = host;
+  }
+
+  create(release: Release, event: Event): Promise<Release> {
+    return this.#host.write(async (db) => {
+      if (!(await namespaceExists(db, release.namespace))) throw new Refusal('not_found', 'The namespace is gone.');
+      const { namespace, product, version } = release;
+      const there = await db
+        .selectFrom('releases')
+        .selectAll()
+        .where('namespace', '=', namespace)
+        .where('product', '=', product)
+        .where('version', '=', version)
+        .executeTakeFirst();
+      if (there) return releaseOf(there);
+      await db.insertInto('releases').values(releaseRowOf(release)).execute();
+      await recordEvents(db, [event]);
+      return release;
+    });
+  }
+
+  get(id: string): Promise<Release | undefined> {
+    return this.#host.read((db) => findRelease(db, id));
+  }
+
+  list(namespace: string, { product, version, status, products }: ReleaseFilter, { behind, offset, limit }: TimePage): Promise<Release[]> {
+    if (products?.length === 0) return Promise.resolve([]);
+    return this.#host.page(async (db) => {
+      let query = db.selectFrom('releases').selectAll().where('namespace', '=', namespace);
+      if (product !== undefined) query = query.where('product', '=', product);
+      if (version !== undefined) query = query.where('version', '=', version);
+      if (status !== undefined) query = query.where('status', '=', status);
+      if (products) query = query.where('product', 'in', products);
+      if (behind) {
+        const { at, id } = behind;
+        query = query.where((eb) => eb.or([eb('created_at', '<', at), eb.and([eb('created_at', '=', at), eb('id', '<', id)])]));
+      }
+      return (await query.orderBy('created_at', 'desc').orderBy('id', 'desc').limit(limit).offset(offset).execute()).map(releaseOf);
+    });
+  }
+
+  turn(id: string, from: ReleaseStatus, to: ReleaseStatus, at: number, event: Event): Promise<Release | undefined> {
+    return this.#host.write(async (db) => {
+      const row = await db
+        .updateTable('releases')
+        .set({ status: to, published_at: to === 'published' ? at : null })
+        .where('id', '=', id)
+        .where('status', '=', from)
+        .returningAll()
+        .executeTakeFirst();
+      if (row) await recordEvents(db, [event]);
+      return row && releaseOf(row);
+    });
+  }
+
+  remove(id: string, at: number, event: Event): Promise<{ files: ReleaseFile[]; slots: Slot[] } | undefined> {
+    return this.#host.write(async (db) => {
+      if (!(await findRelease(db, id))) return undefined;
+      const files = (await findFiles(db, [id]))[id] ?? [];
+      const slots = (await db.selectFrom('slots').selectAll().where('release', '=', id).execute()).map(slotOf);
+      // Files, slots and tokens go along with the row; what held the bytes does not.
+      await db.deleteFrom('releases').where('id', '=', id).execute();
+      for (const place of [...files, ...slots]) await this.#clear(db, place, at);
+      for (const file of files) await deleteArtifacts(db, this.#host.dialect, at, { uuid: file.id });
+      await recordEvents(db, [event]);
+      return { files, slots };
+    });
+  }
+
+  open(slot: Slot): Promise<Slot | undefined> {
+    return this.#host.write(async (db) => {
+      if (!(await findRelease(db, slot.release))) return undefined;
+      await db.insertInto('slots').values(slotRowOf(slot)).onConflict((conflict) => conflict.column('id').doNothing()).execute();
+      return findSlot(db, slot.id);
+    });
+  }
+
+  slot(id: string): Promise<Slot | undefined> {
+    return this.#host.read((db) => findSlot(db, id));
+  }
+
+  lapsed(before: number, page: Page): Promise<Slot[]> {
+    return this.#host.read(async (db) => {
+      const rows = await db
+        .selectFrom('slots')
+        .selectAll()
+        .where('expires_at', '<', before)
+        .where('id', '>', page.after ?? '')
+        .orderBy('id')
+        .limit(page.limit)
+        .execute();
+      return rows.map(slotOf);
+    });
+  }
+
+  close(id: string, before: number, event: Event): Promise<boolean> {
+    return this.#host.write(async (db) => {
+      const slot = await findSlot(db, id);
+      if (!slot || slot.expiresAt >= before || (await isBeingFilled(db, slot))) return false;
+      await db.deleteFrom('slots').where('id', '=', id).execute();
+      await this.#clear(db, slot, event.at);
+      await recordEvents(db, [event]);
+      return true;
+    });
+  }
+
+  register({ file, publication, event }: Registration): Promise<ReleaseFile | 'taken' | 'no_slot' | Unpublished> {
+    return this.#host.write(async (db) => {
+      const there = await findFile(db, file.id);
+      if (there) return there.request === file.request ? there : 'taken';
+      const slot = await findSlot(db, file.id);
+      if (slot?.release !== file.release || slot.key !== file.key) return 'no_slot';
+      const published = publication && (await publish(db, publication));
+      if (typeof published === 'string') return published;
+      const row = fileRowOf(published ? { ...file, blob: published.blob } : file);
+      await db.insertInto('release_files').values(row).execute();
+      await db.deleteFrom('slots').where('id', '=', file.id).execute();
+      await recordEvents(db, [event]);
+      return fileOf(row);
+    });
+  }
+
+  file(id: string): Promise<ReleaseFile | undefined> {
+    return this.#host.read((db) => findFile(db, id));
+  }
+
+  files(releases: readonly string[]): Promise<Record<string, ReleaseFile[]>> {
+    return this.#host.read((db) => findFiles(db, releases));
+  }
+
+  /** Takes away what lies at the key of a file or a slot: nothing else is ever put there. */
+  async #clear(db: Db, { outside, bucket, key }: Pick<Slot, 'outside' | 'bucket' | 'key'>, at: number): Promise<void> {
+    if (!outside) await endObjects(db, this.#host.dialect, { bucket, key }, at);
+  }
+}

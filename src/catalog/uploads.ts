@@ -1,0 +1,181 @@
+import { sql, type ExpressionBuilder } from 'kysely';
+import type { Page, UploadFacts } from '../core/engine.ts';
+import type { Event, Upload } from './model.ts';
+import { Refusal } from '../core/refusal.ts';
+import type { Db, Host } from './host.ts';
+import { demandQuota } from './quota.ts';
+import { forgetAtOnce, inParts, recordEvents } from './events.ts';
+import { namespaceExists } from './namespaces.ts';
+import type { Tables, UploadRow } from './schema.ts';
+
+type Move = Parameters<UploadFacts['advance']>[1];
+
+export class Uploads implements UploadFacts {
+  readonly #host: Host;
+
+  constructor(host: Host) {
+    this.#host = host;
+  }
+
+  /** @throws Refusal `not_found` when the namespace is gone; `conflict` when the id was used before. */
+  begin(upload: Upload, credit = 0): Promise<void> {
+    return this.#host.write(async (db) => {
+      if (!(await namespaceExists(db, upload.namespace))) throw new Refusal('not_found', 'The namespace is gone.');
+      if (upload.state === 'open') await demandQuota(db, upload.namespace, (upload.length ?? 0) - credit);
+      const inserted = await db.insertInto('uploads').values(rowOf(upload)).onConflict((conflict) => conflict.column('id').doNothing()).executeTakeFirst();
+      if (inserted.numInsertedOrUpdatedRows !== 1n) throw new Refusal('conflict', 'there was an upload of that id');
+    });
+  }
+
+  get(id: string): Promise<Upload | undefined> {
+    return this.#host.read(async (db) => {
+      const row = await findUpload(db, id);
+      return row && uploadOf(row);
+    });
+  }
+
+  list(namespace: string | null, page: Page, expects: string | null = null): Promise<Upload[]> {
+    return this.#host.page(async (db) => {
+      let open = openUploads(db, page);
+      if (namespace !== null) open = open.where('namespace', '=', namespace);
+      if (expects !== null) open = open.where('expects', '=', expects);
+      return (await open.execute()).map(uploadOf);
+    });
+  }
+
+  idle(before: number, page: Page): Promise<Upload[]> {
+    return this.#host.read(async (db) => {
+      // Those that are parts live as long as the whole that they are parts of.
+      const part = (eb: ExpressionBuilder<Tables, 'uploads'>) => eb.exists(eb.selectFrom('parts').select('number').whereRef('parts.upload', '=', 'uploads.id'));
+      const rows = await openUploads(db, page).where('touched_at', '<', before).where((eb) => eb.not(part(eb))).execute();
+      return rows.map(uploadOf);
+    });
+  }
+
+  advance(id: string, move: Move): Promise<Upload | undefined> {
+    return this.#host.write(async (db) => {
+      let update = db
+        .updateTable('uploads')
+        .set({ offset: move.to, last_start: move.lastStart, last_answered: 0, touched_at: move.at })
+        .where('id', '=', id)
+        .where('state', '=', 'open')
+        .where('offset', '=', move.from);
+      if (move.length !== null) {
+        const { length } = move;
+        update = update.set({ length }).where((eb) => eb.or([eb('length', 'is', null), eb('length', '=', length)]));
+      }
+      const before = await db.selectFrom('uploads').select('length').where('id', '=', id).executeTakeFirst();
+      const row = await update.returningAll().executeTakeFirst();
+      // What was declared before is reserved already; this counts what came or is declared now, and a refusal takes it off the record again.
+      if (row && before?.length === null && (move.to > move.from || move.length !== null)) await demandQuota(db, row.namespace, 0);
+      return row && uploadOf(row);
+    });
+  }
+
+  answered(marks: readonly (readonly [id: string, offset: number])[]): Promise<void> {
+    return this.#host.write(async (db) => {
+      for (const [id, offset] of marks) {
+        await db
+          .updateTable('uploads')
+          .set({ last_answered: 1 })
+          .where('id', '=', id)
+          .where('offset', '=', offset)
+          .where('state', '=', 'open')
+          .execute();
+      }
+    });
+  }
+
+  damaged(id: string, offset: number, event: Event): Promise<void> {
+    return this.#host.write(async (db) => {
+      const { numUpdatedRows } = await db
+        .updateTable('uploads')
+        .set({ offset, last_start: null, last_answered: 0 })
+        .where('id', '=', id)
+        .where('state', '=', 'open')
+        .where('offset', '>', offset)
+        .executeTakeFirst();
+      if (numUpdatedRows > 0n) await recordEvents(db, [event]);
+    });
+  }
+
+  drop(id: string, event: Event, unlessSince?: number): Promise<boolean> {
+    return this.#host.write(async (db) => {
+      let update = db
+        .updateTable('uploads')
+        .set({ state: 'dropped', ended_at: event.at })
+        .where('id', '=', id)
+        .where('state', '=', 'open');
+      if (unlessSince !== undefined) update = update.where('touched_at', '<', unlessSince);
+      const { numUpdatedRows } = await update.executeTakeFirst();
+      if (numUpdatedRows === 0n) return false;
+      await recordEvents(db, [event]);
+      return true;
+    });
+  }
+
+  forget(before: number): Promise<number> {
+    return inParts(forgetAtOnce, () =>
+      this.#host.write(async (db) => {
+        const { numDeletedRows } = await db
+          .deleteFrom('uploads')
+          .where('id', 'in', (eb) => eb.selectFrom('uploads').select('id').where('ended_at', '<', before).limit(forgetAtOnce))
+          .executeTakeFirst();
+        return Number(numDeletedRows);
+      }),
+    );
+  }
+}
+
+export function findUpload(db: Db, id: string): Promise<UploadRow | undefined> {
+  return db.selectFrom('uploads').selectAll().where('id', '=', id).executeTakeFirst();
+}
+
+export function uploadOf(row: UploadRow): Upload {
+  const { outcome_artifact: artifact, outcome_index: index, outcome_blob: blob } = row;
+  return {
+    id: row.id,
+    namespace: row.namespace,
+    state: row.state,
+    offset: row.offset,
+    length: row.length,
+    lastStart: row.last_start,
+    lastAnswered: row.last_answered === 1,
+    createdAt: row.created_at,
+    touchedAt: row.touched_at,
+    about: row.about,
+    expects: row.expects,
+    outcome: artifact !== null && index !== null && blob !== null ? { artifact, index, blob } : null,
+  };
+}
+
+function rowOf(upload: Upload): UploadRow {
+  return {
+    id: upload.id,
+    namespace: upload.namespace,
+    state: upload.state,
+    offset: upload.offset,
+    length: upload.length,
+    last_start: upload.lastStart,
+    last_answered: upload.lastAnswered ? 1 : 0,
+    created_at: upload.createdAt,
+    touched_at: upload.touchedAt,
+    ended_at: upload.state === 'open' ? null : upload.touchedAt,
+    outcome_artifact: upload.outcome?.artifact ?? null,
+    outcome_index: upload.outcome?.index ?? null,
+    outcome_blob: upload.outcome?.blob ?? null,
+    about: upload.about,
+    expects: upload.expects,
+  };
+}
+
+/** Open uploads after the cursor, by id. The state is written out, so that the index of open ones serves. */
+function openUploads(db: Db, page: Page) {
+  const open = db
+    .selectFrom('uploads')
+    .selectAll()
+    .where('state', '=', sql.lit('open'))
+    .orderBy('id')
+    .limit(page.limit);
+  return page.after === null ? open : open.where('id', '>', page.after);
+}

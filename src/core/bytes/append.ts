@@ -1,0 +1,139 @@
+import type { Clock } from '../../kit/clock.ts';
+import type { Digest } from '../../kit/digest.ts';
+import { newHash } from '../../kit/hashing.ts';
+import type { Engine, StageWriter } from '../engine.ts';
+import { demandDigest } from './ingest.ts';
+import type { Upload } from '../../catalog/model.ts';
+import { Refusal } from '../refusal.ts';
+
+/** One append under way: where it began, and how much of it is safe. Bytes first, then the record of them. */
+export class Append {
+  readonly upload: Upload;
+  readonly writer: StageWriter;
+  readonly #engine: Engine;
+  readonly #clock: Clock;
+  readonly #length: number | null;
+  readonly #blind: boolean;
+  #safe: number;
+  /** The record failed, and whether it was made is unknown. */
+  #inDoubt = false;
+
+  /** Opens the upload's stage where the upload ends. `blind` appends, and only those, can be repeated by accident. */
+  static async open(engine: Engine, clock: Clock, upload: Upload, facts: { length: number | null; blind: boolean; hashed: boolean }): Promise<Append> {
+    return new Append(engine, clock, upload, facts, await engine.bytes.open(upload.id, upload.offset, { hashed: facts.hashed }));
+  }
+
+  private constructor(engine: Engine, clock: Clock, upload: Upload, facts: { length: number | null; blind: boolean }, writer: StageWriter) {
+    this.#engine = engine;
+    this.#clock = clock;
+    this.#length = facts.length;
+    this.#blind = facts.blind;
+    this.#safe = upload.offset;
+    this.upload = upload;
+    this.writer = writer;
+  }
+
+  /** Bytes of the whole upload that are on disk and on record. */
+  get offset(): number {
+    return this.#safe;
+  }
+
+  /**
+   * Whether bytes were written that are certainly not on record, and have to be taken back. Those in doubt stay: without
+   * their record the next append or start takes them away, and a record that was made after all finds them there.
+   */
+  get pending(): boolean {
+    return !this.#inDoubt && this.writer.offset > this.#safe;
+  }
+
+  /** Makes what has arrived durable, and with `keep` puts it on record. */
+  async checkpoint(keep: boolean): Promise<void> {
+    const durable = await this.writer.sync();
+    if (keep) await this.#record(durable);
+  }
+
+  /** Makes all that was written durable and puts it on record. */
+  async commit(): Promise<void> {
+    await this.#record(this.pending ? await this.writer.sync() : this.#safe);
+  }
+
+  /**
+   * Holds what was written against digests that came behind it: the one case in which bytes are read again.
+   *
+   * @throws Refusal `digest_mismatch`
+   */
+  async verify(written: number, expected: readonly Digest[]): Promise<void> {
+    if (expected.length === 0) return;
+    await this.writer.sync();
+    const hashes = await Promise.all(expected.map(async (digest) => ({ digest, hash: await newHash(digest.algorithm) })));
+    for await (const chunk of this.#peek(this.upload.offset, this.upload.offset + written)) {
+      for (const { hash } of hashes) hash.update(chunk);
+    }
+    for (const { digest, hash } of hashes) demandDigest(digest, hash);
+  }
+
+  /**
+   * Whether the bytes just written are the append before over again. Only an append whose answer is known to be lost,
+   * or not known to have arrived, can be meant: equal neighbours are normal.
+   */
+  async repeats(written: number): Promise<boolean> {
+    const { lastStart: from, offset } = this.upload;
+    if (from === null || written === 0 || written !== offset - from) return false;
+    await this.writer.sync();
+    return same(this.#peek(from, offset), this.#peek(offset, offset + written));
+  }
+
+  /** Takes back what is not on record. */
+  async undo(): Promise<void> {
+    await this.writer.close();
+    await this.#engine.bytes.cut(this.upload.id, this.#safe);
+  }
+
+  close(): Promise<void> {
+    return this.writer.close();
+  }
+
+  #peek(from: number, to: number): AsyncIterable<Uint8Array> {
+    return this.#engine.bytes.peek(this.upload.id, from, to);
+  }
+
+  async #record(to: number): Promise<void> {
+    const declares = this.#length !== this.upload.length;
+    if (to === this.#safe && !declares) return;
+    const lastStart = this.#blind ? this.upload.offset : null;
+    const move = { from: this.#safe, to, lastStart, length: this.#length, at: this.#clock.now() };
+    const advanced = await this.#engine.catalog.uploads.advance(this.upload.id, move).catch((error: unknown) => {
+      this.#inDoubt = !(error instanceof Refusal) || error.reason === 'unavailable';
+      throw error;
+    });
+    if (!advanced) {
+      throw new Refusal('conflict', 'the upload changed while this append ran');
+    }
+    this.#safe = to;
+  }
+}
+
+/** Whether two streams bring the same bytes, however they are cut into chunks. */
+async function same(one: AsyncIterable<Uint8Array>, other: AsyncIterable<Uint8Array>): Promise<boolean> {
+  const right = other[Symbol.asyncIterator]();
+  let rest: Uint8Array = new Uint8Array(0);
+  try {
+    for await (let left of one) {
+      while (left.byteLength > 0) {
+        if (rest.byteLength === 0) {
+          const next = await right.next();
+          if (next.done) return false;
+          rest = next.value;
+          continue;
+        }
+        const size = Math.min(left.byteLength, rest.byteLength);
+        if (Buffer.compare(left.subarray(0, size), rest.subarray(0, size)) !== 0) return false;
+        left = left.subarray(size);
+        rest = rest.subarray(size);
+      }
+    }
+    return rest.byteLength === 0 && ((await right.next()).done ?? false);
+  } finally {
+    await right.return?.();
+  }
+}

@@ -1,0 +1,131 @@
+import type { Clock } from '../../kit/clock.ts';
+import type { Algorithm, Digest } from '../../kit/digest.ts';
+import { Gathering } from '../../kit/delayed-write.ts';
+import { isId } from '../../kit/ids.ts';
+import { demandSystem, owns, sightOf } from '../tenants/access.ts';
+import type { BlobReader, Engine, Page } from '../engine.ts';
+import { lost, type Integrity } from './integrity.ts';
+import type { Blob, Principal } from '../../catalog/model.ts';
+import { Refusal } from '../refusal.ts';
+
+/** Milliseconds between two notes of the same blob's use: often enough for the sweep, seldom enough to cost nothing. */
+const usePrecision = 60_000;
+/** Milliseconds in which notes of use gather before one commit takes them all. */
+const gathering = 1000;
+
+/** Sealed bytes: look-up and reading. Knowing a uuid or a hash gives nothing; a version that the caller sees does. */
+export class Blobs {
+  readonly #engine: Engine;
+  readonly #clock: Clock;
+  readonly #integrity: Integrity;
+  /** CRC-32s, by the uuid of a blob, that are not on record yet. */
+  readonly #sums = new Map<string, Digest>();
+  /** Blobs whose use is not on record yet. */
+  readonly #unrecorded = new Set<string>();
+  readonly #gathering = new Gathering(() => this.#record(), gathering);
+
+  constructor(engine: Engine, clock: Clock, integrity: Integrity) {
+    this.#engine = engine;
+    this.#clock = clock;
+    this.#integrity = integrity;
+  }
+
+  /** @throws Refusal `not_found` when there is none that the caller can read. */
+  async get(who: Principal, uuid: string): Promise<Blob> {
+    const found = isId(uuid) && (await this.#engine.catalog.blobs.seen(uuid, sightOf(who))) ? await this.#engine.catalog.blobs.get(uuid) : undefined;
+    if (!found) throw new Refusal('not_found', 'blob not found');
+    return found;
+  }
+
+  /** Like `get`, for callers who mean to change what is noted on it. */
+  async getOwn(who: Principal, uuid: string): Promise<Blob> {
+    const found = await this.get(who, uuid);
+    if (!owns(who, found.namespace)) throw new Refusal('forbidden', 'only the owner of a blob may change what is noted on it');
+    return found;
+  }
+
+  /** All blobs, by uuid. System only. */
+  async list(who: Principal, page: Page): Promise<Blob[]> {
+    demandSystem(who);
+    return this.#engine.catalog.blobs.list(sightOf(who), page);
+  }
+
+  many(uuids: readonly string[]): Promise<Blob[]> {
+    return this.#engine.catalog.blobs.many(uuids);
+  }
+
+  /**
+   * A blob with that digest that the caller can already read, and whose bytes are found to be good: they stand in for those that the
+   * caller would send. It is kept from the sweep until there is time to use it.
+   */
+  async find(who: Principal, digest: Digest): Promise<Blob | undefined> {
+    const found = await this.#engine.catalog.blobs.withDigest(digest, sightOf(who));
+    if (!found || (await this.#integrity.vouch(found.sha512)) !== 'good') return undefined;
+    await this.#engine.catalog.blobs.used([found.uuid], this.#clock.now());
+    return found;
+  }
+
+  /** @throws Refusal `lost` for a blob whose bytes are found to be wrong or gone; nothing new may be made of it. */
+  async demandGood(blob: Blob): Promise<void> {
+    const state = await this.#integrity.vouch(blob.sha512);
+    if (state === 'rotten' || state === 'missing') throw lost();
+  }
+
+  /** A digest of the blob's bytes, from the record, or computed now and recorded. */
+  async digest(who: Principal, uuid: string, algorithm: Algorithm): Promise<Digest> {
+    return (await this.digests(who, uuid, [algorithm]))[0]!;
+  }
+
+  /** Digests of the blob's bytes in the order asked for. Those that are not on record are computed in one go, and recorded. */
+  async digests(who: Principal, uuid: string, algorithms: readonly Algorithm[]): Promise<Digest[]> {
+    return this.digestsOf(await this.get(who, uuid), algorithms);
+  }
+
+  /** The same of a blob that the caller was found to be allowed to read. */
+  async digestsOf(blob: Blob, algorithms: readonly Algorithm[]): Promise<Digest[]> {
+    const known = new Map(Object.entries({ ...blob.digests, sha512: blob.sha512 }) as [Algorithm, string][]);
+    const unknown = algorithms.filter((algorithm) => !known.has(algorithm));
+    for (const { algorithm, hex } of unknown.length === 0 ? [] : await this.#integrity.digests(blob.sha512, unknown)) {
+      await this.#engine.catalog.blobs.addDigest(blob.uuid, algorithm, hex);
+      known.set(algorithm, hex);
+    }
+    return algorithms.map((algorithm) => ({ algorithm, hex: known.get(algorithm)! }));
+  }
+
+  /** Keeps digests that were computed of a blob while it came. */
+  async note(uuid: string, digests: readonly Digest[]): Promise<void> {
+    for (const { algorithm, hex } of digests) await this.#engine.catalog.blobs.addDigest(uuid, algorithm, hex);
+  }
+
+  /**
+   * Opens a blob that the caller was found to be allowed to read.
+   *
+   * @throws Refusal `lost` when its bytes are gone or known to be wrong.
+   */
+  async open(blob: Blob): Promise<BlobReader> {
+    const reader = await this.#integrity.open(blob, (sum) => {
+      this.#sums.set(blob.uuid, sum);
+      this.#gathering.came();
+    });
+    const now = this.#clock.now();
+    if (blob.usedAt === null || now - blob.usedAt > usePrecision) {
+      this.#unrecorded.add(blob.uuid);
+      this.#gathering.came();
+    }
+    return reader;
+  }
+
+  /** Writes down what is not yet. */
+  close(): Promise<void> {
+    return this.#gathering.close();
+  }
+
+  async #record(): Promise<void> {
+    const used = [...this.#unrecorded];
+    const sums = [...this.#sums];
+    this.#unrecorded.clear();
+    this.#sums.clear();
+    for (const [uuid, sum] of sums) await this.note(uuid, [sum]);
+    if (used.length > 0) await this.#engine.catalog.blobs.used(used, this.#clock.now());
+  }
+}

@@ -1,0 +1,249 @@
+import type { Clock } from '../../kit/clock.ts';
+import type { Digest } from '../../kit/digest.ts';
+import { isId, newId } from '../../kit/ids.ts';
+import { isSystem, owns, sees, sightOf, trustedBy } from '../tenants/access.ts';
+import type { Blobs } from '../bytes/blobs.ts';
+import type { Engine, Page, Publication, Published } from '../engine.ts';
+import { eventBy } from '../tenants/events.ts';
+import type { Artifact, ArtifactType, Blob, Event, EventType, Principal, Version } from '../../catalog/model.ts';
+import { isLockedRefusal, locked } from './object-lock.ts';
+import { Refusal } from '../refusal.ts';
+import { unpublished, type Sealer } from '../bytes/sealer.ts';
+import { clientSource, isPinned } from './source-urls.ts';
+
+/** How many versions an artifact keeps when nobody says otherwise. */
+const defaultMaxVersions = 3;
+
+/** What an artifact shall be called, and whose it shall be. */
+export interface Target {
+  readonly name: string;
+  readonly type: ArtifactType;
+  /** Null means the caller's own. */
+  readonly namespace: string | null;
+  /** Where it came from; null means from an upload or label of that name. */
+  readonly sourceUrl: string | null;
+  readonly shared: boolean;
+  /** Undefined leaves an artifact that exists as it is. */
+  readonly maxVersions: number | undefined;
+}
+
+/** What the caller says of the bytes; checked before anything is made of them. */
+export interface Expectations {
+  readonly size: number | undefined;
+  readonly digests: readonly Digest[];
+}
+
+export interface Listing {
+  readonly namespace?: string;
+  readonly name?: string;
+  readonly type?: ArtifactType;
+}
+
+/** Names and their numbered versions. */
+export class Artifacts {
+  readonly #engine: Engine;
+  readonly #clock: Clock;
+  readonly #blobs: Blobs;
+  readonly #sealer: Sealer;
+
+  constructor(engine: Engine, clock: Clock, blobs: Blobs, sealer: Sealer) {
+    this.#engine = engine;
+    this.#clock = clock;
+    this.#blobs = blobs;
+    this.#sealer = sealer;
+  }
+
+  /**
+   * Makes an upload a version of an artifact. A repeat, because an answer was lost, answers the same version.
+   *
+   * @throws Refusal `not_found` (upload, namespace), `forbidden` (sharing), `digest_mismatch`, `conflict`; the upload is then as it was.
+   */
+  async convert(who: Principal, upload: string, target: Target, expected: Expectations): Promise<Published> {
+    const resolved = await this.#resolveTarget(who, target);
+    return this.#sealer.publish(who, upload, resolved, expected);
+  }
+
+  /** Makes bytes that the caller can already read a version of an artifact, with no byte sent. */
+  async adopt(who: Principal, blob: string, target: Target, expected: Expectations): Promise<Published> {
+    const resolved = await this.#resolveTarget(who, target);
+    const found = await this.#blobs.get(who, blob);
+    await this.#blobs.demandGood(found);
+    await this.#sealer.verifyBlob(found, expected);
+    const published = await this.#engine.catalog.artifacts.publish({
+      target: resolved, source: { kind: 'blob', blob: found.uuid },
+      fresh: { artifact: newId(), blob: newId() }, at: this.#clock.now(), by: who.namespace,
+    });
+    if (typeof published === 'string') throw unpublished(published);
+    return published;
+  }
+
+  /** @throws Refusal as `convert` does, for what is known before the bytes are there. */
+  async demandTarget(who: Principal, target: Target): Promise<void> {
+    await this.#resolveTarget(who, target);
+  }
+
+  /** Records an artifact whose bytes will be fetched from `url`. */
+  async begin(who: Principal, url: string, facts: { shared: boolean; namespace: string | null }): Promise<Artifact> {
+    const target = await this.#resolveTarget(who, {
+      name: nameFromUrl(url), type: 'image', sourceUrl: url, maxVersions: undefined, ...facts,
+    });
+    const artifact: Artifact = {
+      uuid: newId(), namespace: target.namespace, type: target.type, name: target.name, sourceUrl: url, state: 'initial',
+      fault: null, shared: target.shared, maxVersions: target.maxVersions, lastIndex: 0, createdAt: this.#clock.now(), deletedAt: null,
+    };
+    const begun = await this.#engine.catalog.artifacts.begin(artifact, this.#event(artifact.uuid, 'audit', 'fetch asked for', who, { url }));
+    if (target.gift && begun.uuid !== artifact.uuid) throw unpublished('taken');
+    return begun;
+  }
+
+  list(who: Principal, filter: Listing, page: Page): Promise<Artifact[]> {
+    return this.#engine.catalog.artifacts.list(sightOf(who), filter, page);
+  }
+
+  /** Versions of each artifact by its uuid, oldest first. */
+  versions(artifacts: readonly Artifact[]): Promise<Record<string, Version[]>> {
+    return this.#engine.catalog.artifacts.versions(artifacts.map((artifact) => artifact.uuid));
+  }
+
+  /**
+   * The artifact that `ref`, a uuid or a name, means to the caller.
+   *
+   * @throws Refusal `not_found`; `malformed` when several have the name.
+   */
+  async get(who: Principal, ref: string, type?: ArtifactType): Promise<Artifact> {
+    if (isId(ref)) {
+      const found = await this.#engine.catalog.artifacts.get(ref);
+      if (found && (await sees(this.#engine.catalog, who, found))) return found;
+      throw new Refusal('not_found', 'artifact not found');
+    }
+    const own = await this.#engine.catalog.artifacts.named(who.namespace, ref, type);
+    const found = own.length > 0 || !isSystem(who) ? own : await this.#engine.catalog.artifacts.named(null, ref, type);
+    if (found.length > 1) throw new Refusal('malformed', 'several artifacts have this name; use a uuid');
+    if (!found[0]) throw new Refusal('not_found', 'artifact not found');
+    return found[0];
+  }
+
+  /** Like `get`, for callers who mean to change it. */
+  async getOwn(who: Principal, ref: string, type?: ArtifactType): Promise<Artifact> {
+    const artifact = await this.get(who, ref, type);
+    if (!owns(who, artifact.namespace)) throw new Refusal('not_found', 'artifact not found');
+    return artifact;
+  }
+
+  /**
+   * The blob of version `index`, or of the newest one.
+   *
+   * @throws Refusal `not_found` when there is no such version.
+   */
+  async resolve(who: Principal, ref: string, index?: number): Promise<{ artifact: Artifact; version: Version; blob: Blob }> {
+    const artifact = await this.get(who, ref);
+    const versions = (await this.versions([artifact]))[artifact.uuid] ?? [];
+    const version = index === undefined ? versions.at(-1) : versions.find((one) => one.index === index);
+    const blob = version && artifact.state !== 'deleted' ? await this.#engine.catalog.blobs.get(version.blob) : undefined;
+    if (!version || !blob) throw new Refusal('not_found', index === undefined ? 'artifact has no versions' : 'artifact index not found');
+    return { artifact, version, blob };
+  }
+
+  /** Deletes; undefined when it was deleted before. */
+  async remove(who: Principal, ref: string): Promise<Artifact | undefined> {
+    const artifact = await this.getOwn(who, ref);
+    return this.#engine.catalog.artifacts.remove(artifact.uuid, this.#clock.now(), this.#event(artifact.uuid, 'audit', 'deleted', who));
+  }
+
+  /**
+   * Deletes every active artifact of `namespace` that no release holds; answers their uuids.
+   *
+   * @throws Refusal `forbidden` where object lock protects versions of some, once all others are deleted.
+   */
+  async removeAll(who: Principal, namespace: string): Promise<string[]> {
+    if (!owns(who, namespace)) throw new Refusal('unauthenticated', 'unauthorized');
+    if (!(await this.#engine.catalog.namespaces.get(namespace))) throw new Refusal('not_found', 'namespace not found');
+    const removed: string[] = [];
+    let kept = 0;
+    for (let after: string | null = null; ; ) {
+      const page: Artifact[] = await this.list(who, { namespace }, { after, limit: 500 });
+      if (page.length === 0) break;
+      for (const artifact of page.filter((one) => !isPinned(one))) {
+        if (await this.#removeUnlocked(who, artifact.uuid)) removed.push(artifact.uuid);
+        else kept += 1;
+      }
+      after = page.at(-1)!.uuid;
+    }
+    if (kept > 0) throw locked({ kept, removed: removed.length });
+    return removed;
+  }
+
+  /** False where object lock protects a version of it. */
+  async #removeUnlocked(who: Principal, uuid: string): Promise<boolean> {
+    try {
+      await this.remove(who, uuid);
+      return true;
+    } catch (error) {
+      if (isLockedRefusal(error)) return false;
+      throw error;
+    }
+  }
+
+  /** Deletes one version, and with the last one the artifact. */
+  async removeVersion(who: Principal, ref: string, index: number): Promise<Artifact> {
+    const artifact = await this.getOwn(who, ref);
+    const event = this.#event(artifact.uuid, 'audit', `version ${index} deleted`, who);
+    const changed = await this.#engine.catalog.artifacts.removeVersion(artifact.uuid, index, this.#clock.now(), event);
+    if (!changed) throw new Refusal('not_found', 'artifact index not found');
+    return changed;
+  }
+
+  async setMaxVersions(who: Principal, ref: string, maxVersions: number): Promise<void> {
+    const artifact = await this.getOwn(who, ref);
+    const event = this.#event(artifact.uuid, 'mutate', `keeps at most ${maxVersions} versions`, who);
+    await this.#engine.catalog.artifacts.setMaxVersions(artifact.uuid, maxVersions, this.#clock.now(), event);
+  }
+
+  /** Shares with every namespace, or ends that. Only artifacts of `system`. */
+  async share(who: Principal, ref: string, shared: boolean): Promise<Artifact> {
+    const artifact = await this.getOwn(who, ref);
+    if (shared && artifact.namespace !== 'system') throw new Refusal('forbidden', 'only artifacts in the system namespace can be shared');
+    if (!shared && !artifact.shared) throw new Refusal('forbidden', 'artifact not shared');
+    const event = this.#event(artifact.uuid, 'audit', shared ? 'shared' : 'no longer shared', who);
+    const changed = await this.#engine.catalog.artifacts.setShared(artifact.uuid, shared, event);
+    if (!changed) throw new Refusal('not_found', 'artifact not found');
+    return changed;
+  }
+
+  /** Checks rights and names before anything is created. */
+  async #resolveTarget(who: Principal, target: Target): Promise<Publication['target']> {
+    checkName(target.name);
+    if (target.shared && !isSystem(who)) throw new Refusal('forbidden', 'only the system namespace can create shared artifacts');
+    const namespace = target.namespace ?? who.namespace;
+    if (!(await this.#engine.catalog.namespaces.get(namespace)) || !(await trustedBy(this.#engine.catalog, who, namespace))) {
+      throw new Refusal('not_found', 'namespace not found');
+    }
+    if (target.shared && namespace !== 'system') throw new Refusal('forbidden', 'only artifacts in the system namespace can be shared');
+    const sourceUrl = clientSource(target.sourceUrl, { ...target, namespace });
+    return {
+      namespace, type: target.type, name: target.name, sourceUrl, shared: target.shared,
+      maxVersions: target.maxVersions ?? defaultMaxVersions, setMaxVersions: target.maxVersions !== undefined,
+      // A trusted namespace may create something new for another, but never push versions into what is there.
+      gift: !owns(who, namespace),
+    };
+  }
+
+  #event(uuid: string, type: EventType, message: string, who: Principal, more: Record<string, string> = {}): Event {
+    return eventBy(who, this.#clock.now(), { subject: 'artifact', id: uuid, message, type, more });
+  }
+}
+
+function checkName(name: string): void {
+  if (name.length === 0 || new TextEncoder().encode(name).length > 1024 || /[\u0000-\u001f\u007f]/.test(name) || !name.isWellFormed()) {
+    throw new Refusal('malformed', 'an artifact name is 1 to 1,024 bytes of UTF-8 without control characters');
+  }
+  if (isId(name)) throw new Refusal('malformed', 'a uuid cannot be an artifact name, since a uuid always means the artifact that has it');
+}
+
+/** The last segment of a URL's path, or its host when the path has none. */
+function nameFromUrl(url: string): string {
+  if (!URL.canParse(url)) throw new Refusal('malformed', 'that is not a URL');
+  const { pathname, hostname } = new URL(url);
+  const last = pathname.split('/').findLast((segment) => segment !== '');
+  return last ?? hostname;
+}

@@ -1,0 +1,199 @@
+import type { Clock } from '../../kit/clock.ts';
+import type { Algorithm, Digest } from '../../kit/digest.ts';
+import { isId, newId } from '../../kit/ids.ts';
+import { mayInBucket } from '../tenants/access.ts';
+import { Assembly } from './assembly.ts';
+import type { Buckets } from './buckets.ts';
+import type { Engine, PartFacts } from '../engine.ts';
+import type { Body } from '../bytes/ingest.ts';
+import type { Bucket, Multipart, Part, Principal } from '../../catalog/model.ts';
+import { ownerOf, type Facts, type Objects, type PutRequest } from './objects.ts';
+import { Refusal } from '../refusal.ts';
+import { unpublished } from '../bytes/sealer.ts';
+import { dropStages } from '../bytes/stages.ts';
+import { lockOf, type Uploads } from '../bytes/uploads.ts';
+
+/** Parts that one multipart upload may have. */
+const mostParts = 10_000;
+
+/** Objects that come in numbered parts. */
+export class Parts {
+  readonly #engine: Engine;
+  readonly #clock: Clock;
+  readonly #buckets: Buckets;
+  readonly #uploads: Uploads;
+  readonly #objects: Objects;
+  readonly #assembly: Assembly;
+  readonly #joining = new Map<string, { readonly about: string; readonly whole: Promise<string> }>();
+
+  constructor(parts: { engine: Engine; clock: Clock; buckets: Buckets; uploads: Uploads; objects: Objects }) {
+    this.#engine = parts.engine;
+    this.#clock = parts.clock;
+    this.#buckets = parts.buckets;
+    this.#uploads = parts.uploads;
+    this.#objects = parts.objects;
+    this.#assembly = new Assembly(parts.engine);
+  }
+
+  async begin(who: Principal, bucket: string, key: string, about: string): Promise<Multipart> {
+    const { namespace } = await this.#buckets.get(who, bucket, 'write');
+    const at = this.#clock.now();
+    const multipart: Multipart = { id: newId(), bucket, key, namespace, about, createdAt: at, touchedAt: at, outcome: null };
+    await this.#engine.catalog.parts.begin(multipart);
+    return multipart;
+  }
+
+  /** @throws Refusal `not_found` for one that is not of that key, or has ended. */
+  async get(who: Principal, bucket: string, key: string, id: string): Promise<Multipart> {
+    const multipart = await this.#find(who, bucket, key, id);
+    if (multipart.outcome !== null) throw missing();
+    return multipart;
+  }
+
+  /** What one that has ended became; undefined while it is open. */
+  async outcome(who: Principal, bucket: string, key: string, id: string): Promise<string | undefined> {
+    return (await this.#find(who, bucket, key, id)).outcome ?? undefined;
+  }
+
+  async list(who: Principal, bucket: string, page: Parameters<PartFacts['list']>[1]): Promise<Multipart[]> {
+    await this.#buckets.get(who, bucket, 'list');
+    return this.#engine.catalog.parts.list(bucket, page);
+  }
+
+  /** Takes a part's whole body. One that breaks off changes nothing. */
+  async put(
+    who: Principal, multipart: Multipart, number: number, body: Body,
+    { measure, describe }: { measure: readonly Algorithm[]; describe: (measured: readonly Digest[]) => Facts },
+  ): Promise<Facts> {
+    const bucket = await this.#buckets.get(who, multipart.bucket, 'write');
+    const owner = ownerOf(bucket, who);
+    const upload = await this.#uploads.begin(owner, { length: body.length ?? null });
+    try {
+      const { offset, measured } = await this.#uploads.append(owner, upload.id, body, { at: undefined, digests: [], measure, hashed: false });
+      const facts = describe(measured);
+      const put = await this.#engine.catalog.parts.put(multipart.id, { number, upload: upload.id, size: offset, ...facts, at: this.#clock.now() });
+      if (!put) throw missing();
+      this.#assembly.add(multipart.id, number, { stage: upload.id, size: offset });
+      if (put.replaced !== null) await this.#uploads.drop(owner, put.replaced).catch(() => undefined);
+      return facts;
+    } catch (error) {
+      await this.#uploads.drop(owner, upload.id).catch(() => undefined);
+      throw error;
+    }
+  }
+
+  parts(multipart: Multipart, after: number, limit: number): Promise<Part[]> {
+    return this.#engine.catalog.parts.parts(multipart.id, after, limit);
+  }
+
+  /**
+   * Makes an object of the parts, in order; their bytes stay where they are. Begun again after a crash, it goes on where it was. The
+   * catalog decides in one transaction, so of this, an abort and another end one happens.
+   *
+   * @param outcome what to tell whoever asks again.
+   * @returns the outcome; where another request was faster, that one's.
+   * @throws Refusal `not_found` when it was aborted; `conflict`, its detail `what` being `part`, when a part was replaced.
+   */
+  async complete(
+    who: Principal, multipart: Multipart, parts: readonly Part[], request: PutRequest, facts: Facts, outcome: (versionId: string | null) => string,
+  ): Promise<string> {
+    const { id } = multipart;
+    const bucket = await this.#buckets.get(who, multipart.bucket, 'write');
+    let whole: string | undefined;
+    try {
+      whole = parts.length === 1 ? parts[0]!.upload : await this.#join(who, bucket, multipart, parts);
+      const { ended, versionId } = await this.#objects.seal(who, bucket, request, whole, facts, { id, parts, outcome });
+      await this.#give(id, ended);
+      return (await this.#engine.catalog.parts.get(id))?.outcome ?? outcome(versionId);
+    } catch (error) {
+      // A try of its own has an upload of its own.
+      if (whole !== undefined && whole !== id && parts.length > 1) await this.#uploads.drop(ownerOf(bucket, who), whole).catch(() => undefined);
+      return await this.#explain(multipart, parts, error);
+    }
+  }
+
+  /** What a failed end comes from, if somebody else ended the multipart upload or sent a part anew: their doing explains any failure. */
+  async #explain({ id }: Multipart, parts: readonly Part[], error: unknown): Promise<string> {
+    const now = await this.#engine.catalog.parts.get(id);
+    if (!now) throw missing();
+    if (now.outcome !== null) return now.outcome;
+    const there = new Map((await this.#engine.catalog.parts.parts(id, 0, mostParts)).map(({ number, upload }) => [number, upload]));
+    if (parts.some(({ number, upload }) => there.get(number) !== upload)) throw unpublished('other_parts');
+    throw error;
+  }
+
+  /** @throws Refusal `not_found` for one that ended meanwhile. */
+  async abort(who: Principal, multipart: Multipart): Promise<void> {
+    await this.#buckets.get(who, multipart.bucket, 'write');
+    if (!(await this.#end(multipart.id))) throw missing();
+  }
+
+  /** Gives up those that no part came for since `before`, unless somebody is making an object of them; answers how many. */
+  async expire(before: number): Promise<number> {
+    const idle = await this.#engine.catalog.parts.idle(before, { after: null, limit: 500 });
+    let ended = 0;
+    for (const { id } of idle) {
+      if (!this.#joining.has(id) && !this.#engine.locks.held(lockOf(id)) && (await this.#end(id, before))) ended += 1;
+    }
+    return ended;
+  }
+
+  async #find(who: Principal, bucket: string, key: string, id: string): Promise<Multipart> {
+    const found = await this.#buckets.get(who, bucket, 'list').catch((error: unknown) => {
+      if (error instanceof Refusal && error.reason === 'forbidden') return this.#engine.catalog.buckets.get(bucket);
+      throw error;
+    });
+    if (!found || !mayInBucket(who, 'write', found)) throw new Refusal('forbidden', 'that is not for you to do');
+    const multipart = isId(id) ? await this.#engine.catalog.parts.get(id) : undefined;
+    if (multipart?.bucket !== bucket || multipart.key !== key) throw missing();
+    return multipart;
+  }
+
+  /** Whoever asks for the same while the parts are joined waits for that; whoever asks for others comes after it. */
+  #join(who: Principal, bucket: Bucket, { id }: Multipart, parts: readonly Part[]): Promise<string> {
+    const about = JSON.stringify(parts.map(({ upload }) => upload));
+    const before = this.#joining.get(id);
+    if (before?.about === about) return before.whole;
+    const turn = before ? before.whole.then(() => undefined, () => undefined) : Promise.resolve();
+    const joining = { about, whole: turn.then(() => this.#joinOnce(ownerOf(bucket, who), id, { about, parts })).finally(() => this.#joining.get(id) === joining && this.#joining.delete(id)) };
+    this.#joining.set(id, joining);
+    return joining.whole;
+  }
+
+  /** The whole is an upload of the same id, so that a second try after a crash goes on with the first one's bytes. */
+  async #joinOnce(owner: Principal, id: string, { about, parts }: { about: string; parts: readonly Part[] }): Promise<string> {
+    const ids = parts.map(({ upload }) => upload);
+    const there = await this.#uploads.look(owner, id).catch((error: unknown) => {
+      if (error instanceof Refusal && error.reason === 'not_found') return undefined;
+      throw error;
+    });
+    if (there?.state === 'sealed') return id;
+    const same = there?.about === about;
+    // Other parts than last time: what was joined then is of no use.
+    if (there && !same) await this.#uploads.drop(owner, id);
+    const length = parts.reduce((sum, { size }) => sum + size, 0);
+    const wish = { about, length, credit: length, joined: true };
+    const whole = same ? there : await this.#uploads.begin(owner, { ...wish, id }).catch((error: unknown) => {
+      // The id was used by an earlier try.
+      if (error instanceof Refusal && error.reason === 'conflict') return this.#uploads.begin(owner, wish);
+      throw error;
+    });
+    return (await this.#uploads.join(owner, whole.id, ids)).id;
+  }
+
+  /** First the record, then the bytes of the parts and of what was joined of them. False when it is not open, or in use since then. */
+  async #end(id: string, unlessSince?: number): Promise<boolean> {
+    const ended = await this.#engine.catalog.parts.end(id, null, this.#clock.now(), unlessSince);
+    if (ended) await this.#give(id, ended);
+    return ended !== undefined;
+  }
+
+  async #give(id: string, ended: readonly string[]): Promise<void> {
+    this.#assembly.forget(id);
+    await dropStages(this.#engine, ended);
+  }
+}
+
+function missing(): Refusal {
+  return new Refusal('not_found', 'there is no such multipart upload', { missing: 'upload' });
+}

@@ -1,0 +1,98 @@
+import { randomBytes } from 'node:crypto';
+import type { Clock } from '../../kit/clock.ts';
+import { newId } from '../../kit/ids.ts';
+import { keyedHash } from '../tenants/access.ts';
+import type { CustomerKeys } from './api-keys.ts';
+import type { Customers } from './customers.ts';
+import type { Engine } from '../engine.ts';
+import type { Download, Principal, Release, ReleaseFile } from '../../catalog/model.ts';
+import { Refusal } from '../refusal.ts';
+import type { Vouchers } from '../tenants/credential-lookup.ts';
+
+/** What a customer asks for, by which of its keys. */
+export interface DownloadWish {
+  readonly file: string;
+  readonly customer: string;
+  readonly apiKey: string;
+  readonly purpose: string | null;
+  /** Milliseconds. */
+  readonly lifetime: number;
+}
+
+/** What a token is good for. */
+export interface Fetchable {
+  readonly download: Download;
+  readonly file: ReleaseFile;
+  readonly release: Release;
+}
+
+interface Parts {
+  readonly engine: Engine;
+  readonly clock: Clock;
+  readonly vouchers: Vouchers;
+  readonly customers: Pick<Customers, 'entitled'>;
+  readonly customerKeys: Pick<CustomerKeys, 'recall'>;
+}
+
+const prefix = 'releasy_dl_';
+
+/** Tokens by which customers fetch files of releases. Whether they may is asked again with every use. */
+export class Downloads {
+  readonly #parts: Parts;
+  readonly #pepper: string | undefined;
+
+  constructor(parts: Parts, pepper: string | undefined) {
+    this.#parts = parts;
+    this.#pepper = pepper;
+    parts.vouchers.vouch('download', (id) => this.#fetcher(id));
+  }
+
+  /**
+   * Finds out whether a customer may have a file.
+   *
+   * @throws Refusal `not_found`, `forbidden`
+   */
+  async demand(customer: string, id: string): Promise<void> {
+    const file = await this.#parts.engine.catalog.releases.file(id.toLowerCase());
+    const release = file && (await this.#parts.engine.catalog.releases.get(file.release));
+    if (!release) throw new Refusal('not_found', 'artifact not found');
+    if (release.status !== 'published') throw new Refusal('forbidden', 'release not published');
+    if (!(await this.#parts.customers.entitled(customer)).includes(release.product)) throw new Refusal('forbidden', 'entitlement required');
+  }
+
+  /** Makes a token, which is told this once. @throws Refusal as `demand` does. */
+  async grant(wish: DownloadWish): Promise<{ download: Download; token: string }> {
+    await this.demand(wish.customer, wish.file);
+    const token = prefix + randomBytes(32).toString('base64url');
+    const at = this.#parts.clock.now();
+    const { file, customer, apiKey, purpose, lifetime } = wish;
+    const download: Download = { id: newId(), verifier: keyedHash(this.#pepper, token), file: file.toLowerCase(), customer, apiKey, purpose, createdAt: at, expiresAt: at + lifetime };
+    if (!(await this.#parts.engine.catalog.downloads.create(download))) throw new Refusal('not_found', 'artifact not found');
+    return { download, token };
+  }
+
+  /** @throws Refusal `not_found` */
+  async resolve(token: string): Promise<Fetchable> {
+    const download = token.startsWith(prefix) ? await this.#parts.engine.catalog.downloads.proved(keyedHash(this.#pepper, token)) : undefined;
+    if (!download || !(await this.#parts.customerKeys.recall(download.apiKey))) throw new Refusal('not_found', 'download token not found');
+    if (download.expiresAt <= this.#parts.clock.now()) throw new Refusal('not_found', 'download token expired');
+    const found = await this.#find(download);
+    if (!found) throw new Refusal('not_found', 'release not available');
+    return found;
+  }
+
+  async #find(download: Download): Promise<Fetchable | undefined> {
+    const file = await this.#parts.engine.catalog.releases.file(download.file);
+    const release = file && (await this.#parts.engine.catalog.releases.get(file.release));
+    if (!file || release?.status !== 'published' || !(await this.#parts.customers.entitled(download.customer)).includes(release.product)) return undefined;
+    return { download, file, release };
+  }
+
+  /** Whoever uses a URL that was signed for a download: the same is asked as of the token. */
+  async #fetcher(id: string): Promise<Principal | undefined> {
+    const download = await this.#parts.engine.catalog.downloads.get(id);
+    if (!download || download.expiresAt <= this.#parts.clock.now() || !(await this.#parts.customerKeys.recall(download.apiKey))) return undefined;
+    const found = await this.#find(download);
+    return found && { namespace: found.release.namespace, credential: `download/${id}`, grant: { buckets: [found.file.bucket], verbs: ['read'] } };
+  }
+}

@@ -1,0 +1,236 @@
+import type { Clock } from '../../kit/clock.ts';
+import { isId, newId } from '../../kit/ids.ts';
+import type { Blobs } from '../bytes/blobs.ts';
+import type { Engine, Publication } from '../engine.ts';
+import type { Event, Principal, Release, ReleaseFile, Slot } from '../../catalog/model.ts';
+import { Refusal } from '../refusal.ts';
+import { fileKey, filePrefix, required } from './paths.ts';
+import { unpublished } from '../bytes/sealer.ts';
+import { releaseSource } from '../names/source-urls.ts';
+import { pages } from '../upkeep/sweep.ts';
+import type { Uploads } from '../bytes/uploads.ts';
+import type { Vouchers } from '../tenants/credential-lookup.ts';
+
+/** What lies at the key of a slot. */
+export interface Lying {
+  readonly size: number;
+  readonly etag: string;
+  readonly versionId: string | null;
+}
+
+/** A bucket of another store, where the files of releases are kept instead of here. */
+export interface OtherStore {
+  readonly bucket: string;
+  find(key: string): Promise<Lying | undefined>;
+  /** In hex; read from the bytes where the store does not tell. */
+  sha256(key: string, lying: Lying): Promise<string>;
+  remove(key: string, versionId: string | null): Promise<void>;
+}
+
+/** What a client says of the file that it put into a slot. */
+export interface FileWish {
+  readonly id: string;
+  readonly key: string;
+  readonly platform: string;
+  readonly sha256: string;
+  readonly size: number;
+}
+
+export interface ReleaseFilesOptions {
+  /** Milliseconds for which a slot waits for its file to be registered. */
+  readonly slotAge: number;
+  /** What is kept of what a face said of an object. */
+  readonly pinnedAbout: (about: string) => string;
+  /** Where files are kept instead of here. */
+  readonly otherStore: OtherStore | undefined;
+}
+
+interface Parts {
+  readonly engine: Engine;
+  readonly clock: Clock;
+  readonly blobs: Blobs;
+  readonly uploads: Uploads;
+  readonly vouchers: Vouchers;
+}
+
+const longestKey = 1024;
+
+/**
+ * Places for files of releases to come, and the files that came. A registered file is pinned: the artifact of its own id holds the
+ * bytes, and nothing else changes it.
+ */
+export class ReleaseFiles {
+  readonly #engine: Engine;
+  readonly #clock: Clock;
+  readonly #blobs: Blobs;
+  readonly #uploads: Uploads;
+  readonly #options: ReleaseFilesOptions;
+
+  constructor({ engine, clock, blobs, uploads, vouchers }: Parts, options: ReleaseFilesOptions) {
+    this.#engine = engine;
+    this.#clock = clock;
+    this.#blobs = blobs;
+    this.#uploads = uploads;
+    this.#options = options;
+    vouchers.vouch('slot', (id) => this.#filler(id));
+  }
+
+  /** Files of each release by its id, oldest first. */
+  list(releases: readonly Release[]): Promise<Record<string, ReleaseFile[]>> {
+    return this.#engine.catalog.releases.files(releases.map(({ id }) => id));
+  }
+
+  /**
+   * Opens a place for a file to come.
+   *
+   * @param id what the file will be known by; asked again with the same one, it is the same slot.
+   */
+  async open(release: Release, wish: Pick<Slot, 'fileName' | 'platform' | 'bucket' | 'outside'>, id = newId()): Promise<Slot> {
+    const key = fileKey({ ...release, platform: wish.platform, id }, wish.fileName);
+    if (Buffer.byteLength(key) > longestKey) throw new Refusal('malformed', 'object_key is too long');
+    const at = this.#clock.now();
+    const slot: Slot = { ...wish, platform: wish.platform.trim(), fileName: wish.fileName.trim(), id, release: release.id, key, createdAt: at, expiresAt: at + this.#options.slotAge };
+    const opened = await this.#engine.catalog.releases.open(slot);
+    if (!opened) throw new Refusal('not_found', 'release not found');
+    return opened;
+  }
+
+  /**
+   * Takes what lies in a slot as a file of the release, if it is what the client says.
+   *
+   * @param request tells one request from another; asked again for the same one, it answers what came of it.
+   * @throws Refusal `malformed`, its detail `code` being `object_missing`, `size_mismatch` or `checksum_mismatch` where the bytes
+   *   are the matter; `conflict` when there is such a file.
+   */
+  async register(who: Principal, release: Release, wish: FileWish, request: string): Promise<ReleaseFile> {
+    demandSense(wish);
+    const file = wish.id.toLowerCase();
+    if (!wish.key.startsWith(filePrefix({ ...release, platform: wish.platform, id: file }))) throw elsewhere();
+    // In this order: a slot that is gone has become a file by then, if it ever does.
+    const slot = await this.#engine.catalog.releases.slot(file);
+    const known = await this.#engine.catalog.releases.file(file);
+    if (known?.request === request) return known;
+    if (known) throw exists();
+    if (!slot) throw missing();
+    if (slot.release !== release.id || slot.key !== wish.key) throw elsewhere();
+    const found = slot.outside ? await this.#outside(slot, wish) : await this.#here(who, slot, wish);
+    const { expiresAt: _, ...place } = slot;
+    const facts = { ...place, ...found, platform: wish.platform.trim(), size: wish.size, sha256: wish.sha256.toLowerCase(), request, createdAt: this.#clock.now() };
+    const publication = facts.blob === null ? null : this.#pin(who, slot, facts.blob);
+    const event = this.#event(release.id, 'artifact registered', who, { artifact: slot.id, key: slot.key, sha256: facts.sha256 });
+    const registered = await this.#engine.catalog.releases.register({ file: facts, publication, event });
+    switch (registered) {
+      case 'taken':
+        throw exists();
+      case 'no_slot':
+        throw new Refusal('not_found', 'release not found');
+      case 'no_blob':
+        throw missing();
+      default:
+        if (typeof registered === 'string') throw unpublished(registered);
+        return registered;
+    }
+  }
+
+  /** Gives up slots that nothing came of; answers how many. One that is being filled stays. */
+  async sweep(ago: (age: number) => number): Promise<number> {
+    const { releases } = this.#engine.catalog;
+    const before = ago(this.#options.slotAge) + this.#options.slotAge;
+    let closed = 0;
+    for await (const slot of pages((page) => releases.lapsed(before, page))) {
+      if (!(await releases.close(slot.id, before, this.#prune(slot)))) continue;
+      await this.#clearOutside(slot);
+      closed += 1;
+    }
+    return closed;
+  }
+
+  /** Takes away what is not on record of files and slots that are gone. */
+  async clear(who: Principal, { files, slots }: { readonly files: readonly ReleaseFile[]; readonly slots: readonly Slot[] }): Promise<void> {
+    for (const slot of slots) await this.#uploads.drop(who, slot.id).catch(() => undefined);
+    for (const place of [...files, ...slots]) await this.#clearOutside(place);
+  }
+
+  /** Takes away what another store has; where it does not answer, that stays with it. */
+  async #clearOutside(place: Pick<Slot, 'outside' | 'key'> & { readonly versionId?: string | null }): Promise<void> {
+    if (place.outside) await this.#options.otherStore?.remove(place.key, place.versionId ?? null).catch(() => undefined);
+  }
+
+  /** What lies in the house, held against what the client says. */
+  async #here(who: Principal, { bucket, key }: Slot, wish: FileWish): Promise<Pick<ReleaseFile, 'blob' | 'etag' | 'about' | 'versionId'>> {
+    const object = await this.#engine.catalog.buckets.object(bucket, key);
+    if (!object?.content) throw missing();
+    const { blob, size, etag, about } = object.content;
+    demandSize(size, wish);
+    const [sha256] = await this.#blobs.digests(who, blob, ['sha256', 'md5']);
+    await this.#blobs.demandGood(await this.#blobs.get(who, blob));
+    demandChecksum(sha256!.hex, wish);
+    return { blob, etag, about: this.#options.pinnedAbout(about), versionId: null };
+  }
+
+  async #outside({ key }: Slot, wish: FileWish): Promise<Pick<ReleaseFile, 'blob' | 'etag' | 'about' | 'versionId'>> {
+    const other = this.#options.otherStore;
+    if (!other) throw new Refusal('unavailable', 'artifact storage not configured');
+    const lying = await other.find(key);
+    if (!lying) throw missing();
+    demandSize(lying.size, wish);
+    demandChecksum(await other.sha256(key, lying), wish);
+    return { blob: null, etag: lying.etag, about: '', versionId: lying.versionId };
+  }
+
+  /** The artifact that holds the bytes of a file has its id, and belongs to the release alone. */
+  #pin(who: Principal, slot: Slot, blob: string): Publication {
+    return {
+      target: {
+        namespace: who.namespace, type: 'other', name: slot.key, sourceUrl: releaseSource(slot.release, slot.id), shared: false, maxVersions: 0, setMaxVersions: false, gift: false,
+      },
+      source: { kind: 'blob', blob }, fresh: { artifact: slot.id, blob: newId() }, at: this.#clock.now(), by: who.namespace,
+    };
+  }
+
+  /** Whoever fills a slot, or puts something else in the place of what was registered, which changes nothing of the release. */
+  async #filler(id: string): Promise<Principal | undefined> {
+    const { releases } = this.#engine.catalog;
+    const place = (await releases.slot(id)) ?? (await releases.file(id));
+    const release = place && (await releases.get(place.release));
+    return release && { namespace: release.namespace, credential: `slot/${id}`, grant: { buckets: [place.bucket], verbs: ['write'] } };
+  }
+
+  #prune({ id, release, key }: Slot): Event {
+    return { subject: 'release', id: release, at: this.#clock.now(), type: 'prune', message: 'unused slot removed', duration: null, extra: { artifact: id, key } };
+  }
+
+  #event(id: string, message: string, who: Principal, more: Record<string, string> = {}): Event {
+    return { subject: 'release', id, at: this.#clock.now(), type: 'audit', message, duration: null, extra: { by: who.namespace, credential: who.credential, ...more } };
+  }
+}
+
+/** @throws Refusal `malformed` for what can be no file of any release. */
+function demandSense({ id, key, platform, sha256, size }: FileWish): void {
+  required('artifact_id', id);
+  required('object_key', key);
+  required('platform', platform);
+  if (!isId(id)) throw new Refusal('malformed', 'artifact_id must be a valid UUID');
+  if (!/^[0-9a-f]{64}$/i.test(sha256)) throw new Refusal('malformed', 'checksum must be a 64 character hex string');
+  if (size <= 0) throw new Refusal('malformed', 'size must be positive');
+}
+
+function demandSize(actual: number, { size }: FileWish): void {
+  if (actual !== size) throw new Refusal('malformed', `the object has ${actual} bytes, not ${size}`, { code: 'size_mismatch' });
+}
+
+function demandChecksum(actual: string, { sha256 }: FileWish): void {
+  if (actual !== sha256.toLowerCase()) throw new Refusal('malformed', `the object's sha256 is ${actual}`, { code: 'checksum_mismatch' });
+}
+
+function missing(): Refusal {
+  return new Refusal('malformed', 'there is no object at object_key', { code: 'object_missing' });
+}
+
+function elsewhere(): Refusal {
+  return new Refusal('malformed', 'object_key does not match release or platform');
+}
+
+function exists(): Refusal {
+  return new Refusal('conflict', 'artifact already exists');
+}

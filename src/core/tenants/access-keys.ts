@@ -1,0 +1,140 @@
+import { createCipheriv, createDecipheriv, createHmac, hkdfSync, randomBytes } from 'node:crypto';
+import type { Clock } from '../../kit/clock.ts';
+import { demandGrant, grants, isSystem, owns } from './access.ts';
+import type { Catalog, Page } from '../engine.ts';
+import { eventBy } from './events.ts';
+import { SYSTEM, type AccessKey, type Event, type Grant, type Principal } from '../../catalog/model.ts';
+import { Refusal } from '../refusal.ts';
+import type { Vouchers } from './credential-lookup.ts';
+
+const cipher = 'aes-256-gcm';
+/** How ids of lent keys begin. */
+const lent = 'rs_pk_';
+/** How the credential of whoever shows an access key is named; no other has a space in its name. */
+const shown = 'key ';
+
+export interface KeysOptions {
+  /** What secrets are enciphered with: at least 32 random bytes. */
+  readonly secret: Uint8Array;
+  /** A key of the `system` namespace that the configuration names, if it does. */
+  readonly configured: { readonly id: string; readonly secret: string } | undefined;
+}
+
+/** Access keys: pairs of id and secret that sign requests. A signature needs the secret itself, so it is kept, enciphered. */
+export class Keys {
+  readonly #catalog: Catalog;
+  readonly #clock: Clock;
+  readonly #options: KeysOptions;
+  readonly #vouchers: Vouchers;
+  readonly #key: Uint8Array;
+
+  constructor(catalog: Catalog, clock: Clock, vouchers: Vouchers, options: KeysOptions) {
+    this.#catalog = catalog;
+    this.#vouchers = vouchers;
+    this.#clock = clock;
+    this.#options = options;
+    this.#key = new Uint8Array(hkdfSync('sha256', options.secret, '', 'stowage access keys', 32));
+  }
+
+  /**
+   * Makes a key of the caller's namespace. The secret is told this once.
+   *
+   * @throws Refusal `forbidden` for more than the caller may do itself; `not_found` for a bucket that is not its own.
+   */
+  async create(who: Principal, name: string, grant: Grant): Promise<{ key: AccessKey; secret: string }> {
+    for (const bucket of grant.buckets ?? [null]) {
+      for (const verb of grant.verbs) {
+        if (!grants(who, 'admin', bucket) || !grants(who, verb, bucket)) throw new Refusal('forbidden', 'a key cannot give what its maker may not do');
+      }
+      const known = bucket === null ? undefined : await this.#catalog.buckets.get(bucket);
+      if (bucket !== null && (!known || !owns(who, known.namespace))) throw new Refusal('not_found', `there is no bucket ${bucket}`);
+    }
+    const secret = `rs_sk_${randomBytes(30).toString('base64url')}`;
+    const id = `rs_ak_${randomBytes(12).toString('hex')}`;
+    const key: AccessKey = { id, namespace: who.namespace, name, sealed: this.#seal(secret, id), grant, createdAt: this.#clock.now(), revokedAt: null };
+    await this.#catalog.keys.create(key, this.#event(key, 'access key made', who));
+    return { key, secret };
+  }
+
+  /** Keys of the caller's namespace; of all for the system. */
+  async list(who: Principal, page: Page): Promise<AccessKey[]> {
+    demandGrant(who, 'admin');
+    return this.#catalog.keys.list(isSystem(who) ? null : who.namespace, page);
+  }
+
+  /** Ends a key, and with it every URL that it signed. */
+  async revoke(who: Principal, id: string): Promise<void> {
+    demandGrant(who, 'admin');
+    const key = await this.#catalog.keys.get(id);
+    const known = key && key.revokedAt === null && owns(who, key.namespace);
+    if (!known || !(await this.#catalog.keys.revoke(id, this.#clock.now(), this.#event(key, 'access key revoked', who)))) throw new Refusal('not_found', 'access key not found');
+  }
+
+  /**
+   * A key for URLs that a server signs on behalf of whoever asked it to. It is kept nowhere, and ends with the credential
+   * that was used. An access key is lent itself.
+   */
+  async lend({ namespace, credential }: Pick<Principal, 'namespace' | 'credential'>): Promise<{ id: string; secret: string }> {
+    if (credential.startsWith(shown)) {
+      const id = credential.slice(shown.length);
+      const opened = await this.open(id);
+      if (opened) return { id, secret: opened.secret };
+    }
+    const known = await this.#vouchers.find(namespace, credential);
+    if (!known) throw new Refusal('unauthenticated', 'the key of this token is gone; log in again');
+    const id = `${lent}${Buffer.from(JSON.stringify([namespace, credential, known.nonce])).toString('base64url')}`;
+    return { id, secret: this.#secretOf(id) };
+  }
+
+  /** The secret of a key that is not revoked, and who shows it. */
+  async open(id: string): Promise<{ secret: string; who: Principal } | undefined> {
+    if (id.startsWith(lent)) return this.#openLent(id);
+    const { configured } = this.#options;
+    if (configured && id === configured.id) return { secret: configured.secret, who: { namespace: SYSTEM, credential: shown + id } };
+    const key = await this.#catalog.keys.get(id);
+    if (!key || key.revokedAt !== null) return undefined;
+    return { secret: this.#unseal(key.sealed, id), who: { namespace: key.namespace, credential: shown + id, grant: key.grant } };
+  }
+
+  async #openLent(id: string): Promise<{ secret: string; who: Principal } | undefined> {
+    const [namespace, credential, nonce] = readLent(id);
+    const known = namespace === undefined || credential === undefined ? undefined : await this.#vouchers.find(namespace, credential);
+    if (!known || known.nonce !== nonce) return undefined;
+    return { secret: this.#secretOf(id), who: known.who };
+  }
+
+  #secretOf(id: string): string {
+    return createHmac('sha256', this.#key).update(id).digest('base64url');
+  }
+
+  /** Bound to its id, so that one key's secret cannot be put in another's place. */
+  #seal(secret: string, id: string): string {
+    const nonce = randomBytes(12);
+    const sealing = createCipheriv(cipher, this.#key, nonce).setAAD(Buffer.from(id));
+    const sealed = Buffer.concat([sealing.update(secret, 'utf8'), sealing.final()]);
+    return [nonce, sealing.getAuthTag(), sealed].map((part) => part.toString('base64')).join('.');
+  }
+
+  #unseal(text: string, id: string): string {
+    const [nonce, tag, sealed] = text.split('.').map((part) => Buffer.from(part, 'base64')) as [Buffer, Buffer, Buffer];
+    try {
+      const opening = createDecipheriv(cipher, this.#key, nonce).setAAD(Buffer.from(id)).setAuthTag(tag);
+      return Buffer.concat([opening.update(sealed), opening.final()]).toString('utf8');
+    } catch (error) {
+      throw new Refusal('unavailable', 'the secret of this access key cannot be read: was node.json replaced?', {}, error);
+    }
+  }
+
+  #event(key: AccessKey, message: string, who: Principal): Event {
+    return eventBy(who, this.#clock.now(), { subject: 'key', id: key.id, message, more: { name: key.name } });
+  }
+}
+
+function readLent(id: string): (string | undefined)[] {
+  try {
+    const parts: unknown = JSON.parse(Buffer.from(id.slice(lent.length), 'base64url').toString('utf8'));
+    return Array.isArray(parts) && parts.every((part) => typeof part === 'string') ? parts : [];
+  } catch {
+    return [];
+  }
+}

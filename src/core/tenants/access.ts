@@ -1,0 +1,170 @@
+/**
+ * Who may do what, and what proves who asks. Every decision about rights is made here, and a caller who may not
+ * know of a thing gets the same answer as for one that does not exist.
+ */
+import { createHmac, randomBytes, scrypt, timingSafeEqual } from 'node:crypto';
+import { promisify } from 'node:util';
+import { FairQueue } from '../../kit/fair-queue.ts';
+import { newId } from '../../kit/ids.ts';
+import type { Catalog, Sight } from '../engine.ts';
+import { isPublic } from '../names/public-access.ts';
+import { SYSTEM, type Artifact, type Bucket, type Credential, type Principal, type Verb } from '../../catalog/model.ts';
+import { Refusal } from '../refusal.ts';
+
+const derive = promisify<string, Buffer, number, { N: number; r: number; p: number }, Buffer>(scrypt);
+
+/** scrypt work: about 30 ms and 16 MiB a try. Kept in each verifier, so that it can be raised. */
+const work = { N: 16384, r: 8, p: 1 };
+
+/** One at a time, so that the thread pool that also writes the bytes has the others; what waits is done within a second. */
+const tries = new FairQueue({ width: 1, most: 24 });
+
+/** Derivations that wait for their turn. */
+export function derivationsWaiting(): number {
+  return tries.waiting;
+}
+
+export function isSystem(who: Principal): boolean {
+  return who.namespace === SYSTEM;
+}
+
+/** What the caller sees in listings and look-ups. */
+export function sightOf(who: Principal): Sight {
+  return isSystem(who) ? 'everything' : { namespace: who.namespace };
+}
+
+/** Whether the caller may change what `namespace` owns. */
+export function owns(who: Principal, namespace: string): boolean {
+  return isSystem(who) || who.namespace === namespace;
+}
+
+/** Whether the caller may see the artifact: its own, a shared one, or one of a namespace that trusts it. */
+export async function sees(catalog: Catalog, who: Principal, artifact: Artifact): Promise<boolean> {
+  if (owns(who, artifact.namespace) || artifact.shared) return true;
+  return trustedBy(catalog, who, artifact.namespace);
+}
+
+/** Whether the caller is `namespace`, is trusted by it, or is the system. */
+export async function trustedBy(catalog: Catalog, who: Principal, namespace: string): Promise<boolean> {
+  if (owns(who, namespace)) return true;
+  return (await catalog.namespaces.get(namespace))?.trusts.includes(who.namespace) ?? false;
+}
+
+/** What may be done with a bucket: to read its objects, to list them, and so on. */
+export type BucketAction = Verb | 'list';
+
+/** Whether the caller may do that in the bucket. */
+export function mayInBucket(who: Principal, action: BucketAction, bucket: Bucket): boolean {
+  if (action === 'read' && isPublic(bucket)) return true;
+  return owns(who, bucket.namespace) && grants(who, action, bucket.name);
+}
+
+/** Whether what the caller showed is for that; a bucket of null asks for the right in every bucket. */
+export function grants({ grant }: Principal, action: BucketAction, bucket: string | null): boolean {
+  if (!grant) return true;
+  const verb = action === 'list' ? 'read' : action;
+  return grant.verbs.includes(verb) && (grant.buckets === null || (bucket !== null && grant.buckets.includes(bucket)));
+}
+
+/** @throws Refusal `forbidden` unless what the caller showed is for that in every bucket of its namespace. */
+export function demandGrant(who: Principal, action: BucketAction): void {
+  if (!grants(who, action, null)) throw new Refusal('forbidden', 'that is not what this access key is for');
+}
+
+/** @throws Refusal `unauthenticated` unless the caller is the system; the words are those that old clients know. */
+export function demandSystem(who: Principal): void {
+  if (!isSystem(who)) throw new Refusal('unauthenticated', 'unauthorized');
+}
+
+/**
+ * A credential for `key`: `scrypt:N:r:p:salt:hash`, salt and hash in base64. The keys of a namespace share one salt, so that
+ * one derivation tells which of them a key is, however many there are.
+ *
+ * @param others the namespace's other credentials.
+ */
+export async function makeCredential(
+  namespace: string, name: string, key: string, at: number, others: readonly Pick<Credential, 'verifier'>[] = [],
+): Promise<Credential> {
+  const verifier = await makeVerifier(key, sharedBy(others)?.salt ?? randomBytes(16), `make ${namespace}`);
+  return { namespace, name, verifier, nonce: newId(), createdAt: at };
+}
+
+async function makeVerifier(key: string, salt: Buffer, group: string): Promise<string> {
+  const hash = await tries.through(group, () => derive(key, salt, 32, work));
+  return ['scrypt', work.N, work.r, work.p, salt.toString('base64'), hash.toString('base64')].join(':');
+}
+
+/**
+ * A verifier of `key` under the salt that the namespace's credentials share; undefined where `credential` has that salt already.
+ *
+ * @param group who waits in turn with others for the derivation.
+ * @throws QueueFull
+ */
+export async function resalted(
+  key: string, credential: Pick<Credential, 'verifier'>, all: readonly Pick<Credential, 'verifier'>[], group: string,
+): Promise<string | undefined> {
+  const shared = sharedBy(all);
+  if (shared?.hashes.some((one) => one.credential === credential)) return undefined;
+  return makeVerifier(key, shared?.salt ?? randomBytes(16), group);
+}
+
+/** The credentials of today's work under the salt that most of them have. */
+function sharedBy<T extends Pick<Credential, 'verifier'>>(credentials: readonly T[]): Verifiers<T> | undefined {
+  return bySalt(credentials).find((one) => sameWork(one.work));
+}
+
+/** What a key is held against, all of one salt. */
+interface Verifiers<T> {
+  readonly salt: Buffer;
+  readonly work: typeof work;
+  readonly hashes: { readonly hash: Buffer; readonly credential: T }[];
+}
+
+/** Credentials by salt and work, the largest group first: each group costs one derivation. */
+export function bySalt<T extends Pick<Credential, 'verifier'>>(credentials: readonly T[]): Verifiers<T>[] {
+  const groups = new Map<string, Verifiers<T>>();
+  for (const credential of credentials) {
+    const read = readVerifier(credential.verifier);
+    if (!read) continue;
+    const name = credential.verifier.slice(0, credential.verifier.lastIndexOf(':'));
+    const group = groups.get(name) ?? { salt: read.salt, work: read.work, hashes: [] };
+    group.hashes.push({ hash: read.hash, credential });
+    groups.set(name, group);
+  }
+  return [...groups.values()].toSorted((one, other) => other.hashes.length - one.hashes.length);
+}
+
+/**
+ * The credential of these that `key` was made of, if it is one.
+ *
+ * @param group who waits in turn with others for the derivation.
+ * @throws QueueFull
+ */
+export async function proved<T>(key: string, { salt, work: options, hashes }: Verifiers<T>, group: string): Promise<T | undefined> {
+  const lengths = [...new Set(hashes.map(({ hash }) => hash.length))];
+  for (const length of lengths) {
+    const actual = await tries.through(group, () => derive(key, salt, length, options));
+    // Every one is compared, so that the time tells nothing of which it is.
+    const found = hashes.filter(({ hash }) => hash.length === length && timingSafeEqual(actual, hash));
+    if (found[0]) return found[0].credential;
+  }
+  return undefined;
+}
+
+function readVerifier(verifier: string): { readonly salt: Buffer; readonly work: typeof work; readonly hash: Buffer } | undefined {
+  const [kind, N, r, p, salt, hash] = verifier.split(':');
+  if (kind !== 'scrypt' || !salt || !hash) return undefined;
+  return { salt: Buffer.from(salt, 'base64'), work: { N: Number(N), r: Number(r), p: Number(p) }, hash: Buffer.from(hash, 'base64') };
+}
+
+function sameWork({ N, r, p }: typeof work): boolean {
+  return N === work.N && r === work.r && p === work.p;
+}
+
+/**
+ * What proves a secret that has so much chance in it that nobody can guess it: its SHA-256, keyed with the pepper, in hex. It can be
+ * looked up as it is.
+ */
+export function keyedHash(pepper: string | undefined, secret: string): string {
+  return createHmac('sha256', pepper ?? '').update(secret).digest('hex');
+}

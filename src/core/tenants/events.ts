@@ -1,0 +1,54 @@
+import type { Clock } from '../../kit/clock.ts';
+import type { Catalog } from '../engine.ts';
+import type { Event, EventType, Principal, Subject } from '../../catalog/model.ts';
+import { Refusal } from '../refusal.ts';
+
+/** What somebody did to a thing, as the journal keeps it. */
+export function eventBy(
+  who: Principal, at: number, { subject, id, message, type = 'audit', more = {} }: Pick<Event, 'subject' | 'id' | 'message'> & { readonly type?: EventType; readonly more?: Event['extra'] },
+): Event {
+  return { subject, id, at, type, message, duration: null, extra: { by: who.namespace, credential: who.credential, ...more } };
+}
+
+/** What has metadata. */
+export type Noted = 'artifact' | 'blob' | 'namespace';
+
+/** What happened to things, and what people noted on them. The caller has been found to be allowed. */
+export class Journal {
+  readonly #catalog: Catalog;
+  readonly #clock: Clock;
+
+  constructor(catalog: Catalog, clock: Clock) {
+    this.#catalog = catalog;
+    this.#clock = clock;
+  }
+
+  /** Newest first. */
+  events(subject: Subject, id: string, filter: { readonly type?: EventType; readonly limit: number }): Promise<Event[]> {
+    return this.#catalog.journal.events(subject, id, filter);
+  }
+
+  metadata(subject: Subject, id: string): Promise<Record<string, string>> {
+    return this.#catalog.journal.metadata(subject, id);
+  }
+
+  /** @throws Refusal `malformed` when key or value is empty or too long; `not_found` when the thing is gone; `over_quota`. */
+  async setMetadata(who: Principal, subject: Noted, id: string, key: string, value: string): Promise<void> {
+    if (key === '' || value === '') throw new Refusal('malformed', 'key and value must not be empty');
+    if (key.length > 256 || value.length > 65536) throw new Refusal('malformed', 'a key has at most 256 characters and a value 65,536');
+    await this.#set(subject, id, key, value, this.#event(who, subject, id, `metadata ${key} set`));
+  }
+
+  /** Removing what is not there is no fault. */
+  removeMetadata(who: Principal, subject: Noted, id: string, key: string): Promise<void> {
+    return this.#set(subject, id, key, undefined, this.#event(who, subject, id, `metadata ${key} removed`));
+  }
+
+  async #set(subject: Noted, id: string, key: string, value: string | undefined, event: Event): Promise<void> {
+    if (!(await this.#catalog.journal.setMetadata(subject, id, key, value, event))) throw new Refusal('not_found', `${subject} not found`);
+  }
+
+  #event(who: Principal, subject: Subject, id: string, message: string): Event {
+    return eventBy(who, this.#clock.now(), { subject, id, message, type: 'mutate' });
+  }
+}

@@ -1,0 +1,102 @@
+import { createHash } from 'node:crypto';
+import type { Clock } from '../../kit/clock.ts';
+import { newId } from '../../kit/ids.ts';
+import type { Catalog, Reserved } from '../engine.ts';
+import { Refusal } from '../refusal.ts';
+
+/** Milliseconds for which nobody else may go on with a request that somebody works on. It is renewed while they do. */
+const lease = 60_000;
+/** Milliseconds for which it is known what came of a request. */
+export const requestMemory = 86_400_000;
+
+/** Who asks for what, and by which word they will know the request again. */
+export interface Asking {
+  /** The caller, so that two callers never get into each other's way. */
+  readonly caller: string;
+  readonly operation: string;
+  readonly word: string;
+  /** All that makes the request what it is. */
+  readonly wish: unknown;
+}
+
+/** What came of a request, and whether it came of it now. */
+export interface Outcome<T> {
+  readonly value: T;
+  readonly replayed: boolean;
+}
+
+/** Requests that happen once, however often they are sent. */
+export class Idempotency {
+  readonly #catalog: Catalog;
+  readonly #clock: Clock;
+
+  constructor(catalog: Catalog, clock: Clock) {
+    this.#catalog = catalog;
+    this.#clock = clock;
+  }
+
+  /**
+   * Does what is asked for, or answers what came of it before. What fails is not remembered, and may be asked for again.
+   *
+   * @param work makes something plain of the request, with no secrets in it, as it is kept. Whatever it creates it must know
+   *   by the seed: where a process died over the request, another goes on with the same seed, and is told so.
+   * @throws Refusal `conflict`, its detail `code` being `idempotency_conflict` where the word stands for another request, and
+   *   `idempotency_in_progress` where somebody works on it, to be asked again in `retry_after` seconds.
+   */
+  async once<T>(asking: Asking, work: (seed: string, again: boolean) => Promise<T>): Promise<Outcome<T>> {
+    const owner = newId();
+    const id = sha256([asking.caller, asking.operation, asking.word]);
+    const reserved = await this.#reserve(id, owner, sha256(asking.wish));
+    if (reserved.kind === 'done') return { value: JSON.parse(reserved.outcome) as T, replayed: true };
+    const renewal = setInterval(() => {
+      this.#renew(id, owner).catch(() => undefined);
+    }, lease / 3).unref();
+    try {
+      const value = await this.#work(work, reserved, id, owner);
+      await this.#catalog.idempotency.settle(id, owner, JSON.stringify(value));
+      return { value, replayed: false };
+    } finally {
+      clearInterval(renewal);
+    }
+  }
+
+  async #work<T>(work: (seed: string, again: boolean) => Promise<T>, { seed, fresh }: Extract<Reserved, { kind: 'yours' }>, id: string, owner: string): Promise<T> {
+    try {
+      return await work(seed, !fresh);
+    } catch (error) {
+      // What may have been done must stay known by the seed; a plain no has done nothing.
+      const undone = fresh && error instanceof Refusal && error.reason !== 'unavailable';
+      await this.#catalog.idempotency.giveUp(id, owner, undone).catch(() => undefined);
+      throw error;
+    }
+  }
+
+  async #reserve(id: string, owner: string, fingerprint: string): Promise<Extract<Reserved, { kind: 'yours' | 'done' }>> {
+    const at = this.#clock.now();
+    const reserved = await this.#catalog.idempotency.reserve({ id, fingerprint, seed: newId(), owner, at, leaseUntil: at + lease, expiresAt: at + requestMemory });
+    switch (reserved.kind) {
+      case 'other':
+        throw new Refusal('conflict', 'idempotency key already used', { code: 'idempotency_conflict' });
+      case 'busy':
+        throw new Refusal('conflict', 'idempotency key already in progress', { code: 'idempotency_in_progress', retry_after: 1 });
+      default:
+        return reserved;
+    }
+  }
+
+  /** A renewal that fails is tried again in time; one that comes too late loses nothing, as the seed is the same. */
+  async #renew(id: string, owner: string): Promise<void> {
+    await this.#catalog.idempotency.renew(id, owner, this.#clock.now() + lease).catch(() => undefined);
+  }
+}
+
+function sha256(value: unknown): string {
+  return createHash('sha256').update(JSON.stringify(ordered(value)) ?? '').digest('hex');
+}
+
+/** The same value with the members of all objects in one order. */
+function ordered(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(ordered);
+  if (typeof value !== 'object' || value === null) return value;
+  return Object.fromEntries(Object.entries(value).toSorted(([a], [b]) => (a < b ? -1 : 1)).map(([name, member]) => [name, ordered(member)]));
+}

@@ -1,0 +1,253 @@
+import { createHmac, randomBytes } from 'node:crypto';
+import type { Clock } from '../../kit/clock.ts';
+import { QueueFull } from '../../kit/fair-queue.ts';
+import { bySalt, demandSystem, isSystem, makeCredential, owns, proved, resalted, sightOf, trustedBy } from './access.ts';
+import type { Attempts } from './login-attempts.ts';
+import type { Catalog, Engine, Page } from '../engine.ts';
+import { eventBy } from './events.ts';
+import { SYSTEM, type Credential, type Event, type Namespace, type Principal } from '../../catalog/model.ts';
+import { Refusal } from '../refusal.ts';
+import { dropStages } from '../bytes/stages.ts';
+import type { Vouchers } from './credential-lookup.ts';
+
+/** Key names that services of a Shaken Fist cluster keep for themselves. */
+const reservedKeyName = /^_service_key/;
+const lawfulName = /^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/;
+
+/**
+ * Makes sure that `system` exists and has a key.
+ *
+ * @param given the key that opens it; or how to make one, which is asked only where none opens it yet.
+ */
+export async function ensureSystem(catalog: Catalog, clock: Clock, given: string | (() => Promise<string>)): Promise<void> {
+  const { namespaces } = catalog;
+  if (typeof given !== 'string' && (await namespaces.credentials(SYSTEM)).length > 0) return;
+  const key = typeof given === 'string' ? given : await given();
+  const known = await namespaces.credential(SYSTEM, 'default');
+  if (known && (await find(key, [known], 'start-up'))) return;
+  const at = clock.now();
+  const credential = await makeCredential(SYSTEM, 'default', key, at);
+  const who = { namespace: SYSTEM, credential: 'start-up' };
+  const event = eventBy(who, at, { subject: 'namespace', id: SYSTEM, message: 'system key set' });
+  const created = await namespaces.create({ name: SYSTEM, createdAt: at, trusts: [] }, [credential], event);
+  if (!created) await namespaces.putCredential(credential, event);
+}
+
+/** Tenants, their keys and whom they trust. */
+export class Namespaces {
+  readonly #engine: Engine;
+  readonly #catalog: Catalog;
+  readonly #clock: Clock;
+  readonly #vouchers: Vouchers;
+  readonly #attempts: Attempts;
+  readonly #remembered = new ProvedKeys();
+
+  constructor(engine: Engine, clock: Clock, vouchers: Vouchers, attempts: Attempts) {
+    this.#engine = engine;
+    this.#catalog = engine.catalog;
+    this.#attempts = attempts;
+    this.#clock = clock;
+    this.#vouchers = vouchers;
+  }
+
+  /** Makes sure of a namespace that a face keeps what is its own in; nobody has a key of it. */
+  async ensure(name: string): Promise<void> {
+    if (await this.#catalog.namespaces.get(name)) return;
+    const event = this.#event(name, 'namespace created by the server', { namespace: SYSTEM, credential: 'server' });
+    await this.#catalog.namespaces.create({ name, createdAt: this.#clock.now(), trusts: [] }, [], event);
+  }
+
+  /**
+   * Finds the credential that `key` proves.
+   *
+   * @param from the address that shows it, as limits count it.
+   * @throws Refusal `not_found` for an unknown namespace, `unauthenticated` for a key that is none of its keys, `throttled`
+   *   where too many wrong ones were shown.
+   */
+  async login(namespace: string, key: string, from: string): Promise<Credential> {
+    const attempt = { from, subject: namespace, guessable: true };
+    return this.#attempts.prove(attempt, async () => {
+      if (!(await this.#catalog.namespaces.get(namespace))) throw new Refusal('not_found', 'namespace not found');
+      const remembered = this.#remembered.find(namespace, key);
+      if (remembered) {
+        const credential = await this.#catalog.namespaces.credential(namespace, remembered.name);
+        if (credential?.nonce === remembered.nonce) return credential;
+      }
+      const credentials = await this.#catalog.namespaces.credentials(namespace);
+      // Keys made before their namespace had one salt for all cost a derivation each.
+      const further = bySalt(credentials).length - 1;
+      if (further > 0) this.#attempts.burden(attempt, further);
+      const credential = await this.#find(key, credentials, from);
+      if (!credential) throw new Refusal('unauthenticated', 'unauthorized');
+      if (further > 0) {
+        this.#attempts.burden(attempt, -further);
+        await this.#resalt(key, credential, credentials, from);
+      }
+      this.#remembered.note(namespace, key, credential);
+      return credential;
+    });
+  }
+
+  /** Moves a key that has just been proved to its namespace's one salt, so that later logins cost fewer derivations. */
+  async #resalt(key: string, credential: Credential, all: readonly Credential[], from: string): Promise<void> {
+    try {
+      const verifier = await resalted(key, credential, all, from);
+      if (verifier !== undefined) await this.#catalog.namespaces.reverify({ ...credential, verifier });
+    } catch {
+      // The key is right: a full queue or a store that takes no writes must not refuse it. The next login tries again.
+    }
+  }
+
+  async #find(key: string, credentials: readonly Credential[], from: string): Promise<Credential | undefined> {
+    try {
+      return await find(key, credentials, from);
+    } catch (error) {
+      if (error instanceof QueueFull) throw this.#attempts.refusal(1000);
+      throw error;
+    }
+  }
+
+  /**
+   * The principal of a credential proved earlier.
+   *
+   * @throws Refusal `unauthenticated` when the credential was replaced or removed since.
+   */
+  async recall(namespace: string, credential: string, nonce: string): Promise<Principal> {
+    const known = await this.#vouchers.find(namespace, credential);
+    if (known?.nonce !== nonce) throw new Refusal('unauthenticated', 'the key of this token is gone; log in again');
+    return known.who;
+  }
+
+  /** Whether there is a namespace of that name, for whoever names one that is its own business. */
+  async exists(name: string): Promise<boolean> {
+    return (await this.#catalog.namespaces.get(name)) !== undefined;
+  }
+
+  list(who: Principal, page: Page): Promise<Namespace[]> {
+    return this.#catalog.namespaces.list(sightOf(who), page);
+  }
+
+  /** @throws Refusal `not_found` unless the caller is the namespace, trusted by it, or the system. */
+  async get(who: Principal, name: string): Promise<Namespace> {
+    const found = await this.#catalog.namespaces.get(name);
+    if (!found || !(await trustedBy(this.#catalog, who, name))) throw new Refusal('not_found', 'namespace not found');
+    return found;
+  }
+
+  /** Creates a namespace, with a first key if one is given. System only. */
+  async create(who: Principal, name: string, first?: { name: string; key: string }): Promise<Namespace> {
+    demandSystem(who);
+    if (!lawfulName.test(name)) {
+      throw new Refusal('malformed', 'a namespace name is 1 to 63 letters, digits, dots, dashes or underscores, and starts with a letter or digit');
+    }
+    if (first) checkKey(first.name, first.key);
+    const at = this.#clock.now();
+    const namespace: Namespace = { name, createdAt: at, trusts: [] };
+    const keys = first ? [await this.#make(name, first.name, first.key)] : [];
+    if (!(await this.#catalog.namespaces.create(namespace, keys, this.#event(name, 'namespace created', who)))) {
+      throw new Refusal('forbidden', 'namespace exists');
+    }
+    return namespace;
+  }
+
+  /** Removes a namespace and all that it owns. System only. */
+  async remove(who: Principal, name: string): Promise<void> {
+    demandSystem(who);
+    if (name === SYSTEM) throw new Refusal('forbidden', 'you cannot delete the system namespace');
+    const ended = await this.#catalog.namespaces.remove(name, this.#event(name, 'namespace deleted', who));
+    if (!ended) throw new Refusal('not_found', 'namespace not found');
+    await dropStages(this.#engine, ended);
+  }
+
+  /** Names of the namespace's keys. */
+  async keys(who: Principal, name: string): Promise<string[]> {
+    await this.get(who, name);
+    return (await this.#catalog.namespaces.credentials(name)).map((credential) => credential.name);
+  }
+
+  /** Creates or replaces a key. Tokens minted for the key before die at once. */
+  async putKey(who: Principal, namespace: string, keyName: string, key: string): Promise<void> {
+    await this.#demandKeeper(who, namespace);
+    checkKey(keyName, key);
+    const others = await this.#catalog.namespaces.credentials(namespace);
+    const credential = await this.#make(namespace, keyName, key, others);
+    const event = this.#event(namespace, `key ${keyName} set`, who);
+    if (!(await this.#catalog.namespaces.putCredential(credential, event))) throw new Refusal('not_found', 'namespace not found');
+  }
+
+  async dropKey(who: Principal, namespace: string, keyName: string): Promise<void> {
+    await this.#demandKeeper(who, namespace);
+    const event = this.#event(namespace, `key ${keyName} removed`, who);
+    if (!(await this.#catalog.namespaces.dropCredential(namespace, keyName, event))) throw new Refusal('not_found', 'key not found');
+  }
+
+  /** Lets `other` see and use what `name` owns, or ends that. `system` is always trusted; saying so changes nothing. */
+  async trust(who: Principal, name: string, other: string, on: boolean): Promise<Namespace> {
+    const found = await this.get(who, name);
+    await this.#demandKeeper(who, name);
+    if (other === SYSTEM || other === name) return found;
+    if (on && !(await this.#catalog.namespaces.get(other))) throw new Refusal('not_found', 'external namespace not found');
+    if (!on && !found.trusts.includes(other)) throw new Refusal('not_found', 'trust not found');
+    const event = this.#event(name, on ? `trusts ${other}` : `no longer trusts ${other}`, who);
+    const changed = await this.#catalog.namespaces.trust(name, other, on, event);
+    if (!changed) throw new Refusal('not_found', 'namespace not found');
+    return changed;
+  }
+
+  async #make(namespace: string, name: string, key: string, others: readonly Credential[] = []): Promise<Credential> {
+    try {
+      return await makeCredential(namespace, name, key, this.#clock.now(), others);
+    } catch (error) {
+      if (error instanceof QueueFull) throw this.#attempts.refusal(1000);
+      throw error;
+    }
+  }
+
+  /** A trusted namespace may use what the owner has, but not mint keys for it or widen the trust. */
+  async #demandKeeper(who: Principal, namespace: string): Promise<void> {
+    await this.get(who, namespace);
+    if (!owns(who, namespace) && !isSystem(who)) throw new Refusal('forbidden', 'only the namespace itself may change its keys and trusts');
+  }
+
+  #event(namespace: string, message: string, who: Principal): Event {
+    return eventBy(who, this.#clock.now(), { subject: 'namespace', id: namespace, message });
+  }
+}
+
+async function find(key: string, credentials: readonly Credential[], group: string): Promise<Credential | undefined> {
+  for (const verifiers of bySalt(credentials)) {
+    const credential = await proved(key, verifiers, group);
+    if (credential) return credential;
+  }
+  return undefined;
+}
+
+/**
+ * Keys that were proved lately, so that who logs in again waits for no derivation. They are kept as hashes by a secret of
+ * this process alone, in memory alone.
+ */
+class ProvedKeys {
+  readonly #secret = randomBytes(32);
+  readonly #known = new Map<string, Pick<Credential, 'name' | 'nonce'>>();
+
+  find(namespace: string, key: string): Pick<Credential, 'name' | 'nonce'> | undefined {
+    return this.#known.get(this.#hash(namespace, key));
+  }
+
+  note(namespace: string, key: string, { name, nonce }: Credential): void {
+    if (this.#known.size >= provedKeys) this.#known.delete(this.#known.keys().next().value!);
+    this.#known.set(this.#hash(namespace, key), { name, nonce });
+  }
+
+  #hash(namespace: string, key: string): string {
+    return createHmac('sha256', this.#secret).update(JSON.stringify([namespace, key])).digest('base64');
+  }
+}
+
+const provedKeys = 1000;
+
+function checkKey(name: string, key: string): void {
+  if (reservedKeyName.test(name)) throw new Refusal('forbidden', 'key names that start with _service_key are kept for services');
+  if (!lawfulName.test(name)) throw new Refusal('forbidden', 'illegal key name');
+  if (key.length === 0 || key.length > 1024) throw new Refusal('malformed', 'a key has 1 to 1,024 characters');
+}

@@ -1,0 +1,165 @@
+import type { Clock } from '../../kit/clock.ts';
+import type { CountedTime } from './counted-time.ts';
+import type { Engine, Page } from '../engine.ts';
+import { requestMemory } from '../tenants/idempotency.ts';
+import type { Event, Upload } from '../../catalog/model.ts';
+import type { Parts } from '../names/multipart.ts';
+import type { ReleaseFiles } from '../releases/files.ts';
+import { lockOf } from '../bytes/uploads.ts';
+
+/** Ages in milliseconds after which a sweep takes things away. */
+export interface SweepAges {
+  /** Uploads since their last accepted byte or truncate. */
+  readonly idle: number;
+  /** Multipart uploads since their last part. */
+  readonly multipart: number;
+  /** Blobs since nothing refers to them. */
+  readonly grace: number;
+  /** Files that no record knows; generous, since a conversion under way has such a file for a moment. */
+  readonly stray: number;
+  /** Deleted artifacts, and the memory of what sealed uploads became. */
+  readonly memory: number;
+  /** Events and audits. */
+  readonly events: number;
+}
+
+export interface Swept {
+  readonly uploads: number;
+  readonly blobs: number;
+  readonly bytes: number;
+  readonly strays: number;
+}
+
+/** Records taken in one go; between two batches others get their turn. */
+const batch = 200;
+
+/** Takes away what nobody needs any more: first the record, later the bytes, never the other way round. */
+export class Sweep {
+  readonly #engine: Engine;
+  readonly #clock: Clock;
+  readonly #time: CountedTime;
+  readonly #ages: SweepAges;
+  readonly #parts: Pick<Parts, 'expire'>;
+  readonly #releaseFiles: Pick<ReleaseFiles, 'sweep'>;
+
+  constructor(
+    engine: Engine, clock: Clock,
+    { parts, releaseFiles, time }: { parts: Pick<Parts, 'expire'>; releaseFiles: Pick<ReleaseFiles, 'sweep'>; time: CountedTime }, ages: SweepAges,
+  ) {
+    this.#time = time;
+    this.#parts = parts;
+    this.#releaseFiles = releaseFiles;
+    this.#engine = engine;
+    this.#clock = clock;
+    this.#ages = ages;
+  }
+
+  async run(): Promise<Swept> {
+    await this.#time.observe();
+    const ago = (age: number): number => this.#time.ago(age);
+    const uploads = await this.#idleUploads();
+    const { catalog } = this.#engine;
+    await catalog.uploads.forget(ago(this.#ages.memory));
+    await this.#parts.expire(ago(this.#ages.multipart));
+    await catalog.parts.forget(ago(this.#ages.memory));
+    await this.#releaseFiles.sweep(ago);
+    await catalog.downloads.forget(ago(this.#ages.memory));
+    await catalog.idempotency.forget(ago(requestMemory) + requestMemory);
+    await catalog.artifacts.forget(ago(this.#ages.memory));
+    await catalog.journal.forget(ago(this.#ages.events));
+    await catalog.audits.forget(ago(this.#ages.events));
+    const { blobs, bytes } = await this.#unreferenced();
+    return { uploads, blobs, bytes, strays: await this.#strays() };
+  }
+
+  async #idleUploads(): Promise<number> {
+    let swept = 0;
+    const before = this.#time.ago(this.#ages.idle);
+    for await (const upload of pages((page) => this.#engine.catalog.uploads.idle(before, page))) {
+      if (await this.#expire(upload, before)) swept += 1;
+    }
+    return swept;
+  }
+
+  /** Never one being written or converted: those are locked. The record is asked again under the lock. */
+  async #expire(upload: Upload, before: number): Promise<boolean> {
+    const hold = await this.#engine.locks.tryTake(lockOf(upload.id));
+    if (!hold) return false;
+    try {
+      const event: Event = {
+        subject: 'upload', id: upload.id, at: this.#clock.now(), type: 'prune', message: 'idle upload removed', duration: null,
+        extra: { namespace: upload.namespace, size: upload.offset },
+      };
+      if (!(await this.#engine.catalog.uploads.drop(upload.id, event, before))) return false;
+      await this.#engine.bytes.drop(upload.id);
+      return true;
+    } finally {
+      hold.release();
+    }
+  }
+
+  async #unreferenced(): Promise<{ blobs: number; bytes: number }> {
+    const before = this.#time.ago(this.#ages.grace);
+    let blobs = 0;
+    let bytes = 0;
+    for (;;) {
+      const gone = await this.#engine.catalog.blobs.sweep(before, batch);
+      for (const content of gone.contents) {
+        await this.#engine.bytes.remove(content.address);
+        blobs += 1;
+        bytes += content.size;
+      }
+      if (gone.blobs < batch) return { blobs, bytes };
+    }
+  }
+
+  /** Files without a record: what a crash between two steps, or a failed removal, left behind. */
+  async #strays(): Promise<number> {
+    const before = this.#time.ago(this.#ages.stray);
+    let swept = 0;
+    let suspects: string[] = [];
+    const settle = async (): Promise<void> => {
+      const known = new Set(await this.#engine.catalog.contents.known(suspects));
+      for (const address of suspects.filter((suspect) => !known.has(suspect))) {
+        await this.#engine.bytes.quarantine(address);
+        swept += 1;
+      }
+      suspects = [];
+    };
+    for await (const item of this.#engine.bytes.list()) {
+      if (item.modifiedAt > before || item.modifiedAt <= (this.#engine.sparedUntil ?? 0)) continue;
+      if (item.kind === 'blob') {
+        suspects.push(item.name);
+        if (suspects.length >= batch) await settle();
+      } else if (await this.#dropStray(item.name)) {
+        swept += 1;
+      }
+    }
+    await settle();
+    return swept;
+  }
+
+  /** A stage without an open upload, unless somebody works on it. */
+  async #dropStray(stage: string): Promise<boolean> {
+    const hold = await this.#engine.locks.tryTake(lockOf(stage));
+    if (!hold) return false;
+    try {
+      if ((await this.#engine.catalog.uploads.get(stage))?.state === 'open') return false;
+      await this.#engine.bytes.drop(stage);
+      return true;
+    } finally {
+      hold.release();
+    }
+  }
+}
+
+/** All records of a listing by id, page after page. */
+export async function* pages<T extends { readonly id: string }>(list: (page: Page) => Promise<T[]>): AsyncIterable<T> {
+  let after: string | null = null;
+  for (;;) {
+    const page: T[] = await list({ after, limit: batch });
+    yield* page;
+    if (page.length < batch) return;
+    after = page.at(-1)!.id;
+  }
+}

@@ -1,0 +1,51 @@
+/** A thread that reads one file at a time and computes digests of it, at a bounded rate. */
+import { setTimeout as sleep } from 'node:timers/promises';
+import { parentPort } from 'node:worker_threads';
+import type { Algorithm, Digest } from '../../../kit/digest.ts';
+import { newHash } from '../../../kit/hashing.ts';
+import { RunFile } from './run-file.ts';
+
+export interface ScanRequest {
+  readonly path: string;
+  readonly algorithms: readonly Algorithm[];
+  /** Reads this many bytes from the start at most; the whole file unless given. */
+  readonly size?: number | undefined;
+  /** Bytes a second at most; 0 for as fast as it goes. */
+  readonly rate: number;
+  /** Becomes 1 when nobody wants the answer any more. */
+  readonly stop: Int32Array;
+}
+
+export type ScanAnswer = { readonly digests: Digest[] } | { readonly failure: string; readonly code: string | undefined };
+
+const block = Buffer.allocUnsafeSlow(1024 * 1024);
+
+parentPort!.on('message', (request: ScanRequest) => {
+  scan(request).then(
+    (digests) => parentPort!.postMessage({ digests } satisfies ScanAnswer),
+    (error: unknown) => {
+      const failure = error instanceof Error ? error.message : String(error);
+      const code = error instanceof Error && 'code' in error ? String(error.code) : undefined;
+      parentPort!.postMessage({ failure, code } satisfies ScanAnswer);
+    },
+  );
+});
+
+async function scan({ path, algorithms, size = Infinity, rate, stop }: ScanRequest): Promise<Digest[]> {
+  const hashes = await Promise.all(algorithms.map(async (algorithm) => ({ algorithm, hash: await newHash(algorithm) })));
+  const file = new RunFile(path);
+  try {
+    const began = performance.now();
+    for (let position = 0; position < size && Atomics.load(stop, 0) === 0; ) {
+      const got = file.read(block, Math.min(block.length, size - position), position);
+      if (got === 0) break;
+      for (const { hash } of hashes) hash.update(block.subarray(0, got));
+      position += got;
+      const early = rate > 0 ? (position / rate) * 1000 - (performance.now() - began) : 0;
+      if (early > 1) await sleep(Math.min(early, 1000));
+    }
+  } finally {
+    file.close();
+  }
+  return hashes.map(({ algorithm, hash }) => ({ algorithm, hex: hash.digest('hex') }));
+}

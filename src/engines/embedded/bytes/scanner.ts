@@ -1,0 +1,106 @@
+import { Worker } from 'node:worker_threads';
+import type { Algorithm, Digest } from '../../../kit/digest.ts';
+import { Refusal } from '../../../core/refusal.ts';
+import { Gate } from '../../../kit/gate.ts';
+import { asReadRefusal } from '../disk.ts';
+import type { ScanAnswer, ScanRequest } from './scan-worker.ts';
+import { workerUrl } from '../../../kit/worker-url.ts';
+
+/** Reads sealed bytes again for digests that somebody asked for. Scans at a bounded rate keep no other waiting. */
+export class Scanner {
+  readonly #prompt: Lane;
+  readonly #paced: Lane;
+
+  /** @param onRestart told when a thread died; the next scan starts another. */
+  constructor(onRestart?: (error: unknown) => void, startWorker = () => new Worker(workerUrl(import.meta.url, './scan-worker'))) {
+    this.#prompt = new Lane(onRestart, startWorker);
+    this.#paced = new Lane(onRestart, startWorker);
+  }
+
+  /** @throws Refusal `lost` when nothing is there, `unavailable` when it cannot be read; the signal's reason when it was aborted. */
+  digests(path: string, algorithms: readonly Algorithm[], rate?: number, signal?: AbortSignal): Promise<Digest[]> {
+    return (rate === undefined ? this.#prompt : this.#paced).digests({ path, algorithms, rate: rate ?? 0 }, signal);
+  }
+
+  /** The same of the first `size` bytes, at once. */
+  digestsUpTo(size: number, path: string, algorithms: readonly Algorithm[]): Promise<Digest[]> {
+    return this.#prompt.digests({ path, algorithms, size, rate: 0 });
+  }
+
+  async close(): Promise<void> {
+    await Promise.all([this.#prompt.close(), this.#paced.close()]);
+  }
+}
+
+/** A thread that starts with the first request. */
+class Lane {
+  #worker: Worker | undefined;
+  #closed = false;
+  #waiting: { readonly resolve: (answer: ScanAnswer) => void; readonly reject: (error: Error) => void } | undefined;
+  /** Scans take turns: the disk is there for people first. */
+  readonly #turns = new Gate(1);
+  readonly #onRestart: ((error: unknown) => void) | undefined;
+  readonly #startWorker: () => Worker;
+
+  constructor(onRestart: ((error: unknown) => void) | undefined, startWorker: () => Worker) {
+    this.#onRestart = onRestart;
+    this.#startWorker = startWorker;
+  }
+
+  digests(request: Omit<ScanRequest, 'stop'>, signal?: AbortSignal): Promise<Digest[]> {
+    return this.#turns.through(async () => {
+      signal?.throwIfAborted();
+      const stop = new Int32Array(new SharedArrayBuffer(4));
+      const halt = (): void => void Atomics.store(stop, 0, 1);
+      signal?.addEventListener('abort', halt, { once: true });
+      try {
+        const answer = await this.#askTwice({ ...request, stop });
+        signal?.throwIfAborted();
+        if ('failure' in answer) throw asReadRefusal(Object.assign(new Error(answer.failure), { code: answer.code ?? 'UNKNOWN' }));
+        return answer.digests;
+      } finally {
+        signal?.removeEventListener('abort', halt);
+      }
+    });
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true;
+    await this.#worker?.terminate();
+    this.#worker = undefined;
+  }
+
+  /** Asks another thread when one dies over the request. */
+  async #askTwice(request: ScanRequest): Promise<ScanAnswer> {
+    for (let attempt = 1; ; attempt += 1) {
+      try {
+        return await this.#ask(request);
+      } catch (error) {
+        if (attempt === 2 || this.#closed) throw new Refusal('unavailable', 'the thread that reads the disk died; try again', {}, error);
+      }
+    }
+  }
+
+  #ask(request: ScanRequest): Promise<ScanAnswer> {
+    const worker = (this.#worker ??= this.#start());
+    return new Promise((resolve, reject) => {
+      this.#waiting = { resolve, reject };
+      worker.postMessage(request);
+    });
+  }
+
+  #start(): Worker {
+    const worker = this.#startWorker();
+    const broken = (error: Error): void => {
+      // Its exit follows its error, when another may be at work already.
+      if (this.#worker !== worker) return;
+      this.#worker = undefined;
+      if (!this.#closed) this.#onRestart?.(error);
+      this.#waiting?.reject(error);
+    };
+    worker.on('message', (answer: ScanAnswer) => this.#waiting?.resolve(answer));
+    worker.on('error', broken);
+    worker.on('exit', () => broken(new Error('the scan thread ended')));
+    return worker;
+  }
+}

@@ -1,0 +1,240 @@
+import { write, writev } from 'node:fs';
+import type { FileHandle } from 'node:fs/promises';
+import type { StageWriter } from '../../../core/engine.ts';
+import { asRefusal, type Disk } from '../disk.ts';
+import { small, type Hasher } from './hasher.ts';
+import { slotSize } from './hash-protocol.ts';
+import type { Slot } from './shared-blocks.ts';
+import type { StageFiles } from './stage-files.ts';
+
+/** Bytes on their way to the disk at most, before their senders have to wait: of all uploads together, and of one. */
+const budget = 16 * slotSize;
+const most = 4 * slotSize;
+const least = slotSize / 4;
+/** Writes of one upload under way at once. */
+const depth = 3;
+/** Slots that one upload may hold while its hash falls behind. */
+const share = 8;
+
+export interface StageParts {
+  readonly stage: string;
+  readonly path: string;
+  readonly folder: string;
+  readonly disk: Disk;
+  readonly hasher: Hasher;
+  readonly files: StageFiles;
+  /** The stages being written now. */
+  readonly crowd: Set<string>;
+  /** Whether bytes wait for the hash, or run ahead of it when it falls behind. */
+  readonly paced: boolean;
+  /** Whether the sha512 is computed along. */
+  readonly hashed: boolean;
+  /** Whether its name must last before it is sealed. */
+  readonly lasting: boolean;
+}
+
+/** Writes at positions, never at the end of whatever the file is: a repeat lands where it landed before. */
+export class FileStageWriter implements StageWriter {
+  readonly #parts: StageParts;
+  readonly #file: FileHandle;
+  /** The folder may not know the file yet. */
+  #fresh: boolean;
+  /** Arrived and not yet being written. */
+  #gathered: Uint8Array[] = [];
+  #gatheredSize = 0;
+  #issued: number;
+  #writing = 0;
+  #slotsHeld = 0;
+  /** Below this, bytes went to the file that the hash has to read from there. */
+  #slotless: number;
+  /** Ends of pieces written, beyond the first one that is not. */
+  readonly #ends = new Map<number, number>();
+  #written: number;
+  #fault: { readonly error: unknown } | undefined;
+  #wake: (() => void)[] = [];
+  #closed: Promise<void> | undefined;
+
+  static async open(parts: StageParts, offset: number): Promise<FileStageWriter> {
+    const file = await parts.files.take(parts.stage, parts.path, offset);
+    parts.hasher.cut(parts.stage, offset);
+    parts.hasher.begun(parts.stage, offset);
+    return new FileStageWriter(parts, file, offset);
+  }
+
+  private constructor(parts: StageParts, file: FileHandle, offset: number) {
+    this.#parts = parts;
+    this.#file = file;
+    this.#fresh = offset === 0 && parts.lasting;
+    this.#issued = offset;
+    this.#written = offset;
+    this.#slotless = offset;
+    parts.crowd.add(parts.stage);
+  }
+
+  get offset(): number {
+    return this.#issued + this.#gatheredSize;
+  }
+
+  write(chunk: Uint8Array): Promise<void> | undefined {
+    if (this.#fault) throw this.#fault.error;
+    if (chunk.byteLength === 0) return undefined;
+    this.#gathered.push(chunk);
+    this.#gatheredSize += chunk.byteLength;
+    this.#pump();
+    if (this.#mayGoOn()) return undefined;
+    return this.#until(() => this.#mayGoOn());
+  }
+
+  /** However many upload at once, what waits in memory stays about the same. */
+  #mayGoOn(): boolean {
+    const patience = Math.max(least, Math.min(most, budget / this.#parts.crowd.size));
+    return this.offset - this.#written < patience;
+  }
+
+  async sync(): Promise<number> {
+    const goal = this.offset;
+    await this.#until(() => this.#written >= goal);
+    await this.#parts.disk.sync(this.#file).catch((error: unknown) => this.#fail(error));
+    if (this.#fresh) {
+      await this.#parts.disk.syncFolder(this.#parts.folder).catch((error: unknown) => this.#fail(error));
+      this.#fresh = false;
+    }
+    return goal;
+  }
+
+  close(): Promise<void> {
+    this.#closed ??= this.#finish();
+    return this.#closed;
+  }
+
+  async #finish(): Promise<void> {
+    const sound = !this.#fault;
+    this.#parts.crowd.delete(this.#parts.stage);
+    // What was not synced was promised to nobody; only the writes under way must not outlive the lock.
+    this.#fault ??= { error: new Error('the stage was closed') };
+    this.#gathered = [];
+    this.#gatheredSize = 0;
+    while (this.#writing > 0) await new Promise<void>((resolve) => this.#wake.push(resolve));
+    if (sound) this.#parts.files.keep(this.#parts.stage, this.#file);
+    else await this.#file.close();
+  }
+
+  /** Starts writes: at once when none is under way, else in pieces large enough to be worth one. */
+  #pump(): void {
+    while (!this.#fault && this.#gatheredSize > 0 && this.#writing < depth) {
+      if (this.#writing > 0 && this.#gatheredSize < slotSize) return;
+      const slot = this.#takeSlot();
+      if (slot === 'wait') return;
+      this.#issue(slot);
+    }
+  }
+
+  #takeSlot(): Slot | undefined | 'wait' {
+    if (this.offset <= small || !this.#parts.hashed) return undefined;
+    if (this.#slotsHeld >= share) return this.#parts.paced ? 'wait' : undefined;
+    return this.#parts.hasher.slots.take();
+  }
+
+  #issue(slot: Slot | undefined): void {
+    const offset = this.#issued;
+    const chunks = this.#cut();
+    const size = chunks.reduce((sum, chunk) => sum + chunk.byteLength, 0);
+    this.#issued += size;
+    this.#writing += 1;
+    const { stage, path, hasher } = this.#parts;
+    if (!slot) {
+      this.#slotless = this.#issued;
+      return this.#writeAll(chunks, offset, (error) => this.#landed(error, offset, size));
+    }
+    let at = 0;
+    for (const chunk of chunks) {
+      slot.bytes.set(chunk, at);
+      at += chunk.byteLength;
+    }
+    this.#slotsHeld += 1;
+    slot.onFree(() => {
+      this.#slotsHeld -= 1;
+      this.#pump();
+    });
+    hasher.slot(stage, path, { offset, size, slot, written: this.#written });
+    this.#writeAll([slot.bytes.subarray(0, size)], offset, (error) => {
+      slot.done();
+      this.#landed(error, offset, size);
+    });
+  }
+
+  /** Takes at most a slot's worth from what was gathered. */
+  #cut(): Uint8Array[] {
+    const taken: Uint8Array[] = [];
+    let room = slotSize;
+    while (room > 0 && this.#gathered.length > 0) {
+      const chunk = this.#gathered[0]!;
+      if (chunk.byteLength > room) {
+        taken.push(chunk.subarray(0, room));
+        this.#gathered[0] = chunk.subarray(room);
+        room = 0;
+      } else {
+        taken.push(chunk);
+        this.#gathered.shift();
+        room -= chunk.byteLength;
+      }
+    }
+    this.#gatheredSize -= slotSize - room;
+    return taken;
+  }
+
+  /** The callback form, since a promise and a handle's bookkeeping for each piece cost as much as the write. */
+  #writeAll(chunks: readonly Uint8Array[], offset: number, done: (error: unknown) => void): void {
+    const size = chunks.reduce((sum, chunk) => sum + chunk.byteLength, 0);
+    const after = (error: Error | null, wrote: number): void => {
+      if (error) return done(error);
+      if (wrote === size) return done(undefined);
+      if (wrote === 0) return done(new Error('the disk took no bytes'));
+      this.#writeAll(skip(chunks, wrote), offset + wrote, done);
+    };
+    if (chunks.length === 1) write(this.#file.fd, chunks[0]!, 0, size, offset, after);
+    else writev(this.#file.fd, chunks, offset, after);
+  }
+
+  #landed(error: unknown, offset: number, size: number): void {
+    this.#writing -= 1;
+    if (error) this.#fault ??= { error: asRefusal(error) };
+    else this.#ends.set(offset, offset + size);
+    const before = this.#written;
+    for (let end = this.#ends.get(this.#written); end !== undefined; end = this.#ends.get(this.#written)) {
+      this.#ends.delete(this.#written);
+      this.#written = end;
+    }
+    const { stage, path, hasher } = this.#parts;
+    if (before < this.#slotless && this.#parts.hashed) hasher.grown(stage, path, this.#written);
+    this.#pump();
+    const woken = this.#wake;
+    this.#wake = [];
+    for (const wake of woken) wake();
+  }
+
+  async #until(reached: () => boolean): Promise<void> {
+    for (;;) {
+      if (this.#fault) throw this.#fault.error;
+      if (reached()) return;
+      await new Promise<void>((resolve) => this.#wake.push(resolve));
+    }
+  }
+
+  #fail(error: unknown): never {
+    this.#fault ??= { error };
+    throw error;
+  }
+}
+
+function skip(chunks: readonly Uint8Array[], bytes: number): Uint8Array[] {
+  const rest: Uint8Array[] = [];
+  for (const chunk of chunks) {
+    if (bytes >= chunk.byteLength) bytes -= chunk.byteLength;
+    else {
+      rest.push(bytes > 0 ? chunk.subarray(bytes) : chunk);
+      bytes = 0;
+    }
+  }
+  return rest;
+}

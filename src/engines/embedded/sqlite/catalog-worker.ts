@@ -1,0 +1,149 @@
+/** The catalog's thread: it owns the connection, so that no sync ever holds up the event loop that serves clients. */
+import { parentPort, workerData } from 'node:worker_threads';
+import type { MessagePort } from 'node:worker_threads';
+import type { Catalog } from '../../../core/engine.ts';
+import { catalogOn, migrate } from '../../../catalog/index.ts';
+import { failureOf, methods } from './protocol.ts';
+import type { Answer, Call, CatalogSetup, FromCatalog, ToCatalog } from './protocol.ts';
+import { GroupCommit } from './group-commit.ts';
+import { advance, lossBetween, markOf, refusalOf } from '../lineage.ts';
+import type { CatalogMark } from '../node-file.ts';
+import { SqliteConnection } from './connection.ts';
+
+type Fact = (...args: readonly unknown[]) => Promise<unknown>;
+
+/** Serves one port until it is told to close. */
+class CatalogServer {
+  readonly #port: MessagePort;
+  readonly #connection: SqliteConnection;
+  readonly #host: GroupCommit;
+  readonly #facts: ReadonlyMap<string, Fact>;
+  #answers: Answer[] = [];
+  #underWay = 0;
+  #closing = false;
+  #known: CatalogMark | undefined;
+  #noted: (() => void) | undefined;
+
+  constructor(port: MessagePort, connection: SqliteConnection, { known, unmarked }: CatalogSetup) {
+    this.#port = port;
+    this.#connection = connection;
+    this.#known = known;
+    const mark = unmarked ? undefined : () => this.#mark();
+    this.#host = new GroupCommit(connection, (error) => this.#tell({ kind: 'fault', failure: failureOf(error) }), mark);
+    this.#facts = factsOf(catalogOn(this.#host));
+  }
+
+  async open(): Promise<void> {
+    this.#port.on('message', (message: ToCatalog) => this.#hear(message));
+    await migrate(this.#host, Date.now());
+    await this.#host.mark();
+    this.#tell({ kind: 'ready', settings: this.#connection.settings });
+  }
+
+  #hear(message: ToCatalog): void {
+    switch (message.kind) {
+      case 'calls':
+        for (const call of message.calls) this.#serve(call).catch(rethrow);
+        break;
+      case 'stats':
+        this.#answer([message.id, this.#host.stats]);
+        break;
+      case 'noted':
+        this.#noted?.();
+        break;
+      case 'close':
+        this.#closing = true;
+        this.#closeWhenDone().catch(rethrow);
+    }
+  }
+
+  /** Writes the next mark into the catalog, and waits until it is on disk beside it, too. */
+  async #mark(): Promise<void> {
+    const mark = (this.#known = advance(this.#connection, this.#known));
+    const noted = new Promise<void>((resolve) => (this.#noted = resolve));
+    this.#tell({ kind: 'mark', mark });
+    await noted;
+  }
+
+  async #serve([id, name, args]: Call): Promise<void> {
+    this.#underWay += 1;
+    try {
+      const fact = this.#facts.get(name);
+      if (!fact) throw new TypeError(`the catalog has no ${name}`);
+      this.#answer([id, await fact(...args)]);
+    } catch (error) {
+      this.#answer([id, undefined, failureOf(error)]);
+    }
+    this.#underWay -= 1;
+    await this.#closeWhenDone();
+  }
+
+  /** Answers that become ready together leave together. */
+  #answer(answer: Answer): void {
+    if (this.#answers.length === 0) process.nextTick(() => this.#flush());
+    this.#answers.push(answer);
+  }
+
+  #flush(): void {
+    const answers = this.#answers;
+    this.#answers = [];
+    if (answers.length === 0) return;
+    try {
+      this.#tell({ kind: 'answers', answers });
+    } catch {
+      // One that cannot be sent between threads fails alone.
+      for (const answer of answers) this.#tellOne(answer);
+    }
+  }
+
+  #tellOne(answer: Answer): void {
+    try {
+      this.#tell({ kind: 'answers', answers: [answer] });
+    } catch (error) {
+      this.#tell({ kind: 'answers', answers: [[answer[0], undefined, failureOf(error)]] });
+    }
+  }
+
+  #tell(message: FromCatalog): void {
+    this.#port.postMessage(message);
+  }
+
+  async #closeWhenDone(): Promise<void> {
+    if (!this.#closing || this.#underWay > 0) return;
+    await this.#host.close();
+    this.#flush();
+    this.#port.close();
+  }
+}
+
+/** What a call cannot be answered with ends the thread: the main thread refuses what was under way and starts another. */
+function rethrow(error: unknown): never {
+  throw error;
+}
+
+function factsOf(catalog: Catalog): Map<string, Fact> {
+  const facts = new Map<string, Fact>();
+  for (const [noun, names] of Object.entries(methods)) {
+    const record = catalog[noun as keyof Catalog] as unknown as Readonly<Record<string, Fact>>;
+    for (const name of Object.keys(names)) facts.set(`${noun}.${name}`, (...args) => record[name]!(...args));
+  }
+  return facts;
+}
+
+async function start(port: MessagePort, setup: CatalogSetup): Promise<void> {
+  let connection: SqliteConnection | undefined;
+  try {
+    connection = new SqliteConnection(setup.path, setup.strict);
+    // Before the schema is touched: a catalog that is refused stays as it was found.
+    const loss = lossBetween(markOf(connection), setup.known);
+    if (loss !== undefined && !setup.acceptLoss) throw refusalOf(loss, setup.path);
+    if (loss !== undefined) port.postMessage({ kind: 'loss', loss } satisfies FromCatalog);
+    await new CatalogServer(port, connection, setup).open();
+  } catch (error) {
+    connection?.close();
+    port.postMessage({ kind: 'refused', failure: failureOf(error) } satisfies FromCatalog);
+    port.close();
+  }
+}
+
+if (parentPort) await start(parentPort, workerData as CatalogSetup);

@@ -1,0 +1,128 @@
+import { createHash } from 'node:crypto';
+import type { Request } from 'express';
+import type { Clock } from '../../kit/clock.ts';
+import type { Download, ReleaseFile, Slot } from '../../catalog/model.ts';
+import { Refusal } from '../../core/refusal.ts';
+import type { Lying, OtherStore } from '../../core/releases/files.ts';
+import type { ReleasySettings } from './index.ts';
+import { methodOf, shownAs, type SigningWish, type Storage } from './storage.ts';
+
+interface OutsideOptions {
+  readonly clock: Clock;
+  readonly bucket: string;
+  /** Without it, the store of whoever made S3. */
+  readonly endpoint: string | undefined;
+  readonly region: string;
+  readonly accessKey: string;
+  readonly secretKey: string;
+  readonly pathStyle: boolean;
+  /** Milliseconds. */
+  readonly presignAge: number;
+  readonly presign: (wish: SigningWish & { readonly endpoint: string; readonly region: string }) => string;
+}
+
+/** The store that settings name; undefined where they name none. */
+export function outsideStorage(
+  { bucket, endpoint, region, accessKey, secretKey, pathStyle, presignAge }: ReleasySettings, clock: Clock, presign: OutsideOptions['presign'],
+): OutsideStorage | undefined {
+  if (region === undefined || accessKey === undefined || secretKey === undefined || bucket === null) return undefined;
+  return new OutsideStorage({ clock, bucket, endpoint, region, accessKey, secretKey, pathStyle, presignAge, presign });
+}
+
+/** Milliseconds in which the other store must begin to answer. */
+const patience = 30_000;
+/** Seconds for which URLs are good that this server uses itself. */
+const brief = 60;
+
+/** Files in a bucket of another store, which knows this server as one of its clients. */
+export class OutsideStorage implements Storage, OtherStore {
+  readonly bucket: string;
+  readonly #options: OutsideOptions;
+
+  constructor(options: OutsideOptions) {
+    this.#options = options;
+    this.bucket = options.bucket;
+  }
+
+  place(): Promise<{ bucket: string; outside: boolean }> {
+    return Promise.resolve({ bucket: this.bucket, outside: true });
+  }
+
+  uploadUrl({ key }: Slot): Promise<string> {
+    return Promise.resolve(this.#sign('PUT', key, Math.floor(this.#options.presignAge / 1000)));
+  }
+
+  resumable(): Promise<undefined> {
+    return Promise.resolve(undefined);
+  }
+
+  /** @throws Refusal `lost` where another object lies there than was registered. */
+  async downloadUrl(file: ReleaseFile, { expiresAt }: Download, req: Request): Promise<string> {
+    const { key, versionId, etag } = file;
+    const lying = await this.find(key, versionId);
+    if (lying?.etag !== etag) throw new Refusal('lost', 'the artifact is not what was registered any more');
+    const expires = Math.max(1, Math.floor((expiresAt - this.#options.clock.now()) / 1000));
+    return this.#sign(methodOf(req), key, expires, { ...versionOf(versionId), ...shownAs(file), 'response-content-encoding': 'identity' });
+  }
+
+  async find(key: string, versionId: string | null = null): Promise<(Lying & { sha256?: string }) | undefined> {
+    const answer = await this.#ask('HEAD', key, { ...versionOf(versionId), 'x-amz-checksum-mode': 'ENABLED' });
+    if (answer.status === 404) return undefined;
+    const header = (name: string): string | undefined => answer.headers.get(name) ?? undefined;
+    const version = header('x-amz-version-id');
+    const told = /^[A-Za-z0-9+/]{43}=$/.exec(header('x-amz-checksum-sha256') ?? '')?.[0];
+    const sha256 = header('x-amz-checksum-type') === 'COMPOSITE' || told === undefined ? undefined : Buffer.from(told, 'base64').toString('hex');
+    return {
+      size: Number(header('content-length') ?? 0), etag: (header('etag') ?? '').replaceAll('"', ''), versionId: version === undefined || version === 'null' ? null : version,
+      ...(sha256 === undefined ? {} : { sha256 }),
+    };
+  }
+
+  async sha256(key: string, lying: Lying & { sha256?: string }): Promise<string> {
+    if (lying.sha256 !== undefined) return lying.sha256;
+    const answer = await this.#ask('GET', key, versionOf(lying.versionId), { 'If-Match': `"${lying.etag}"` });
+    const hash = createHash('sha256');
+    try {
+      for await (const chunk of answer.body ?? []) hash.update(chunk);
+    } catch (error) {
+      throw silent(error);
+    }
+    return hash.digest('hex');
+  }
+
+  async remove(key: string, versionId: string | null): Promise<void> {
+    await this.#ask('DELETE', key, versionOf(versionId));
+  }
+
+  /** @throws Refusal `unavailable` unless the store answers what was asked for, or that there is none. */
+  async #ask(method: 'GET' | 'HEAD' | 'DELETE', key: string, query: Record<string, string>, headers: Record<string, string> = {}): Promise<Response> {
+    const patient = new AbortController();
+    const timer = setTimeout(() => patient.abort(), patience);
+    try {
+      const answer = await fetch(this.#sign(method, key, brief, query), { method, headers, redirect: 'error', signal: patient.signal });
+      if (answer.ok || (answer.status === 404 && method !== 'GET')) return answer;
+      await answer.body?.cancel();
+      throw new Error(`the store answered ${answer.status}`);
+    } catch (error) {
+      throw silent(error);
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  #sign(method: SigningWish['method'], key: string, expires: number, query: Record<string, string> = {}): string {
+    const { endpoint: told, region, accessKey: keyId, secretKey: secret, pathStyle, presign } = this.#options;
+    const endpoint = told ?? `https://s3.${region}.amazonaws.com`;
+    if (pathStyle) return presign({ method, endpoint, region, bucket: this.bucket, key, expires, query, keyId, secret });
+    const { protocol, host } = new URL(endpoint);
+    return presign({ method, endpoint: `${protocol}//${this.bucket}.${host}`, region, bucket: null, key, expires, query, keyId, secret });
+  }
+}
+
+function silent(cause: unknown): Refusal {
+  return new Refusal('unavailable', 'artifact storage does not answer', {}, cause);
+}
+
+function versionOf(versionId: string | null): Record<string, string> {
+  return versionId === null ? {} : { versionId };
+}

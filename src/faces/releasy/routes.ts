@@ -1,0 +1,55 @@
+import type { Request } from 'express';
+import type { Scope } from '../../catalog/model.ts';
+import type { Book } from '../../http/openapi.ts';
+import type { Lifetime } from '../../http/lifetime.ts';
+import { Routes, type Call, type OwnedCall } from '../../http/routes.ts';
+import { demandRole, demandScope, type Credentials, type CustomerCaller, type Operator, type Role } from './credentials.ts';
+
+/** As much JSON as Releasy takes. */
+const bodies = { limit: 2 * 1024 * 1024, typed: true };
+
+/** The routes of this face, by who may ask. All of that is settled before anything of a body is read. */
+export class Doors {
+  readonly routes: Routes;
+  readonly #credentials: Credentials;
+
+  constructor(book: Book, lifetime: Lifetime, credentials: Credentials) {
+    this.routes = new Routes(book, { lifetime, bodies, lenient: true });
+    this.#credentials = credentials;
+  }
+
+  open(id: string, answer: (call: Call) => unknown): this {
+    this.routes.open(id, answer);
+    return this;
+  }
+
+  /** For operators who have one of these roles. */
+  operator(id: string, wanted: readonly Role[], answer: (call: OwnedCall<Operator>) => Promise<unknown>): this {
+    this.routes.guarded(id, (req) => this.#operator(req, wanted), answer);
+    return this;
+  }
+
+  /** For customers whose key is for that. */
+  customer(id: string, scope: Scope, answer: (call: OwnedCall<CustomerCaller>) => Promise<unknown>): this {
+    this.routes.guarded(id, (req) => this.#customer(req, scope), answer);
+    return this;
+  }
+
+  /** For both. Whoever shows a customer's key is a customer, whatever else they show. */
+  either(id: string, wanted: readonly Role[], scope: Scope, answer: (call: OwnedCall<Operator | CustomerCaller>) => Promise<unknown>): this {
+    this.routes.guarded<Operator | CustomerCaller>(id, (req) => (this.#credentials.showsKey(req) ? this.#customer(req, scope) : this.#operator(req, wanted)), answer);
+    return this;
+  }
+
+  async #operator(req: Request, wanted: readonly Role[]): Promise<Operator> {
+    const who = await this.#credentials.operator(req);
+    demandRole(who, ...wanted);
+    return who;
+  }
+
+  async #customer(req: Request, scope: Scope): Promise<CustomerCaller> {
+    const who = await this.#credentials.customer(req);
+    demandScope(who, scope);
+    return who;
+  }
+}

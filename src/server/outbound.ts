@@ -1,0 +1,167 @@
+import { lookup as resolveName } from 'node:dns/promises';
+import { request as plainRequest, type ClientRequest, type IncomingMessage, type RequestOptions } from 'node:http';
+import { request as safeRequest } from 'node:https';
+import { isIP, type LookupFunction } from 'node:net';
+import ipaddr from 'ipaddr.js';
+import type { Body } from '../core/bytes/ingest.ts';
+import { Refusal } from '../core/refusal.ts';
+import { Incoming } from '../http/incoming.ts';
+import type { Pace } from '../http/lifetime.ts';
+
+export interface OutboundOptions {
+  /** Whether addresses of private networks may be asked too. */
+  readonly anywhere: boolean;
+  /** Bytes of the largest thing fetched. */
+  readonly maxSize: number;
+  readonly pace: Pace;
+}
+
+export interface Opened {
+  readonly body: Body;
+  readonly restarted: boolean;
+  readonly etag: string | undefined;
+  readonly length: number | undefined;
+}
+
+export interface Outbound {
+  check(url: string): void;
+  open(url: string, offset: number, etag: string | undefined, signal: AbortSignal): Promise<Opened>;
+}
+
+/** Redirects followed at most. */
+const hops = 5;
+/** Milliseconds for an answer to begin. */
+const answerTime = 30_000;
+
+/**
+ * Fetches from URLs that strangers name. Each name is resolved once, every address it has must be a public one, and
+ * the connection goes to exactly the address that was looked at; redirects are looked at anew.
+ */
+export function openOutbound(options: OutboundOptions): Outbound {
+  return {
+    check: (url) => void checked(url, options),
+    open: async (url, offset, etag, signal) => {
+      let target = checked(url, options);
+      for (let hop = 0; hop <= hops; hop += 1) {
+        const answer = await ask(target, { offset, etag, signal }, options);
+        const { statusCode = 0, headers } = answer;
+        if (statusCode < 300 || statusCode >= 400 || headers.location === undefined) return opened(answer, offset, options);
+        answer.destroy();
+        const next = URL.canParse(headers.location, target.href) ? new URL(headers.location, target.href).href : '';
+        if (target.protocol === 'https:' && next.startsWith('http:')) throw new Refusal('forbidden', 'the URL redirects from https to http');
+        target = checked(next, options);
+      }
+      throw new Refusal('forbidden', `the URL redirects more than ${hops} times`);
+    },
+  };
+}
+
+/** @throws Refusal for a URL that is never asked, whatever its name resolves to. */
+function checked(text: string, options: OutboundOptions): URL {
+  if (!URL.canParse(text)) throw new Refusal('malformed', 'that is not a URL');
+  const url = new URL(text);
+  if (url.protocol !== 'http:' && url.protocol !== 'https:') throw new Refusal('malformed', 'only http and https URLs are fetched');
+  if (url.username !== '' || url.password !== '') throw new Refusal('malformed', 'a URL to fetch must not carry a name or password');
+  const host = hostOf(url);
+  if (isIP(host) !== 0) demandPublic(host, options);
+  return url;
+}
+
+function hostOf(url: URL): string {
+  return url.hostname.replace(/^\[|\]$/g, '');
+}
+
+function demandPublic(address: string, options: OutboundOptions): void {
+  if (options.anywhere || isPublic(address)) return;
+  throw new Refusal('forbidden', 'the URL leads to an address that is not fetched from');
+}
+
+/** Plain unicast only: not private, loopback, link-local, shared, mapped, translated, tunnelled or reserved. */
+function isPublic(address: string): boolean {
+  if (!ipaddr.isValid(address)) return false;
+  const parsed = ipaddr.process(address);
+  if (parsed.range() !== 'unicast') return false;
+  // Of IPv6, only this eighth is given out; the library takes all that it has no name for as unicast.
+  return parsed instanceof ipaddr.IPv4 || parsed.match(ipaddr.IPv6.parse('2000::'), 3);
+}
+
+/** The one address to connect to. Where any address of a name is not public, none is used. */
+async function addressOf(host: string, options: OutboundOptions): Promise<{ address: string; family: number }> {
+  const family = isIP(host);
+  const found = family === 0 ? await resolveName(host, { all: true, verbatim: true }).catch(() => []) : [{ address: host, family }];
+  for (const { address } of found) demandPublic(address, options);
+  if (!found[0]) throw new Refusal('unavailable', 'the name in the URL cannot be resolved');
+  return found[0];
+}
+
+interface Asking {
+  readonly offset: number;
+  readonly etag: string | undefined;
+  readonly signal: AbortSignal;
+}
+
+async function ask(url: URL, { offset, etag, signal }: Asking, options: OutboundOptions): Promise<IncomingMessage> {
+  const { address, family } = await addressOf(hostOf(url), options);
+  const lookup: LookupFunction = (_name, how, done) => {
+    if (how.all) done(null, [{ address, family }]);
+    else done(null, address, family);
+  };
+  const headers: Record<string, string> = { 'User-Agent': 'Stowage', 'Accept-Encoding': 'identity', Accept: '*/*' };
+  if (offset > 0 && etag !== undefined) {
+    headers['Range'] = `bytes=${offset}-`;
+    headers['If-Range'] = etag;
+  }
+  const send: (url: URL, options: RequestOptions) => ClientRequest = url.protocol === 'https:' ? safeRequest : plainRequest;
+  return new Promise((resolve, reject) => {
+    const request = send(url, { lookup, headers, signal, agent: false });
+    const slow = setTimeout(() => request.destroy(new Error('no answer in time')), answerTime);
+    request.once('response', (answer) => {
+      clearTimeout(slow);
+      resolve(answer);
+    });
+    // Not once: a connection may break again after its answer began, and an error that nothing listens for ends the process.
+    request.on('error', (error) => {
+      clearTimeout(slow);
+      reject(error);
+    });
+    request.end();
+  });
+}
+
+function opened(answer: IncomingMessage, offset: number, options: OutboundOptions): Opened {
+  const { statusCode = 0, headers } = answer;
+  const partial = statusCode === 206 && startOf(headers['content-range']) === offset;
+  if (statusCode !== 200 && !partial) {
+    answer.destroy();
+    if (statusCode === 404 || statusCode === 410) throw new Refusal('not_found', `the URL answers ${statusCode}`);
+    if (statusCode === 401 || statusCode === 403) throw new Refusal('forbidden', `the URL answers ${statusCode}`);
+    throw new Refusal('unavailable', `the URL answers ${statusCode}`);
+  }
+  const announced = headers['content-length'] === undefined ? undefined : Number(headers['content-length']);
+  const total = announced === undefined ? undefined : announced + (partial ? offset : 0);
+  if (total !== undefined && total > options.maxSize) {
+    answer.destroy();
+    throw new Refusal('too_large', 'what the URL has is larger than this server fetches');
+  }
+  const { etag } = headers;
+  return { body: bounded(answer, partial ? offset : 0, options), restarted: !partial, etag: etag?.startsWith('"') ? etag : undefined, length: total };
+}
+
+/** The answer's body, which ends with a refusal when it grows too long without having said so. */
+function bounded(answer: IncomingMessage, before: number, options: OutboundOptions): Body {
+  let size = before;
+  const body: Incoming = new Incoming(answer, {
+    pace: options.pace,
+    onBytes: (count) => {
+      size += count;
+      if (size > options.maxSize) body.stop(new Refusal('too_large', 'what the URL has is larger than this server fetches'));
+    },
+    onEnd: (ended) => void (ended.cut && answer.destroy()),
+  });
+  return body;
+}
+
+function startOf(range: string | undefined): number | undefined {
+  const match = /^bytes (\d{1,16})-/.exec(range ?? '');
+  return match ? Number(match[1]) : undefined;
+}

@@ -1,0 +1,59 @@
+import type { Event } from '../../../src/catalog/model.ts';
+import { eventOf } from './scene.ts';
+import type { Scene } from './scene.ts';
+
+export function journalContract(scene: () => Scene): void {
+  describe('journal', () => {
+    const journal = () => scene().catalog.journal;
+
+    test('answers events newest first, of one type or of all', async () => {
+      const events: Event[] = Array.from({ length: 9 }, (_, n) => ({
+        ...eventOf('artifact', 'x', `m${n}`, n), type: n % 3 === 0 ? 'usage' : 'audit', duration: n / 2, extra: { n, ok: true, none: null, word: 'w' },
+      }));
+      await journal().record(events);
+      await journal().record([eventOf('artifact', 'y'), eventOf('blob', 'x')]);
+      expect(await journal().events('artifact', 'x', { limit: 100 })).toEqual([...events].reverse());
+      expect((await journal().events('artifact', 'x', { limit: 2 })).map(({ message }) => message)).toEqual(['m8', 'm7']);
+      expect((await journal().events('artifact', 'x', { type: 'usage', limit: 2 })).map(({ message }) => message)).toEqual(['m6', 'm3']);
+    });
+
+    test('forgets what is old', async () => {
+      await journal().record(Array.from({ length: 2500 }, (_, n) => eventOf('upload', 'x', `m${n}`, n)));
+      expect(await journal().forget(2400)).toBe(2400 + 2);
+      expect(await journal().events('upload', 'x', { limit: 200 })).toHaveLength(100);
+    });
+
+    test('keeps metadata by key', async () => {
+      const { blob, artifact: { uuid } } = await scene().version('alpha', 'a', 'bytes');
+      const set = (key: string, value: string | undefined) => journal().setMetadata('blob', blob, key, value, eventOf('blob', blob, `${key} noted`));
+      for (const [key, value] of [['b', '1'], ['a', '2'], ['b', '3']] as const) expect(await set(key, value)).toBe(true);
+      await journal().setMetadata('artifact', uuid, 'c', '4');
+      expect(await journal().metadata('blob', blob)).toEqual({ a: '2', b: '3' });
+      await set('b', undefined);
+      await set('unknown', undefined);
+      expect(await journal().metadata('blob', blob)).toEqual({ a: '2' });
+      expect((await journal().events('blob', blob, { limit: 1 }))[0]?.message).toBe('unknown noted');
+    });
+
+    test('keeps no metadata of what is not there', async () => {
+      for (const subject of ['artifact', 'blob', 'namespace'] as const) expect(await journal().setMetadata(subject, 'nothing', 'k', 'v')).toBe(false);
+      expect(await journal().metadata('blob', 'nothing')).toEqual({});
+    });
+
+    test('counts what is noted as stored, and refuses what is too much', async () => {
+      const { blob, artifact: { uuid } } = await scene().version('alpha', 'a', '12345');
+      const stored = async () => (await scene().catalog.ledgers.get('alpha'))?.stored;
+      await journal().setMetadata('blob', blob, 'k', 'four');
+      await journal().setMetadata('artifact', uuid, 'k', 'é');
+      await journal().setMetadata('namespace', 'alpha', 'k', 'n');
+      expect(await stored()).toBe(5 + 5 + 3 + 2);
+      await journal().setMetadata('blob', blob, 'k', 'ten letters');
+      await journal().setMetadata('namespace', 'alpha', 'k', undefined);
+      expect(await stored()).toBe(5 + 12 + 3);
+      await scene().catalog.ledgers.setLimits('alpha', { quota: 20 }, eventOf('namespace', 'alpha'));
+      await expect(journal().setMetadata('blob', blob, 'k', 'ten letters!')).rejects.toMatchObject({ reason: 'over_quota' });
+      expect(await journal().setMetadata('blob', blob, 'k', 'short')).toBe(true);
+      expect(await stored()).toBe(5 + 6 + 3);
+    });
+  });
+}
