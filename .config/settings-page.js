@@ -21,6 +21,6 @@ ${rows.join('\n')}
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
-  const { table } = await import('../dist/config.js');
+  const { table } = await import('../dist/config/index.js');
   writeFileSync('docs/settings.md', settingsPage(table));
 }

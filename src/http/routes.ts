@@ -1,7 +1,7 @@
 import type { ServerResponse } from 'node:http';
 import { Router, type Request, type RequestHandler, type Response } from 'express';
 import type { Body } from '../core/bytes/ingest.ts';
-import type { Principal } from '../catalog/model.ts';
+import type { Principal } from '../core/records.ts';
 import { Refusal } from '../core/refusal.ts';
 import { JsonFault, parseJson } from '../kit/json.ts';
 import { utf8 } from '../kit/text.ts';

@@ -1,7 +1,7 @@
 import { jwtVerify, SignJWT, type JWTPayload } from 'jose';
 import type { Request } from 'express';
 import { sourceOf } from './client-address.ts';
-import type { Credential, Principal } from '../catalog/model.ts';
+import type { Credential, Principal } from '../core/records.ts';
 import { Refusal } from '../core/refusal.ts';
 import type { Clock } from '../kit/clock.ts';
 import { newId } from '../kit/ids.ts';

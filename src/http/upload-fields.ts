@@ -1,6 +1,6 @@
 /** How an upload stands, in the header fields of resumable uploads (draft-ietf-httpbis-resumable-upload). */
 import type { Core } from '../core/index.ts';
-import type { Upload } from '../catalog/model.ts';
+import type { Upload } from '../core/records.ts';
 
 /** All that there is to tell. Complete is what has become a version: until then the last word is still to be said. */
 export function uploadFields(core: Core, upload: Upload, most?: number): Record<string, string | number> {

@@ -78,7 +78,7 @@ export interface RunningServer {
 const patience = 7000;
 
 /** The project's folder: `openapi.yaml` and `docs/` are beside `src` and `dist` alike. */
-const projectFolder = new URL('../', import.meta.url);
+const projectFolder = new URL('../../', import.meta.url);
 
 /**
  * Opens the store and the port.

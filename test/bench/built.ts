@@ -2,6 +2,6 @@
 import { resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
 
-const built = pathToFileURL(resolve('dist/engines/embedded/catalog.js')).href;
+const built = pathToFileURL(resolve('dist/engines/embedded/sqlite/thread.js')).href;
 
 export const { openCatalog } = (await import(built)) as typeof import('../../src/engines/embedded/sqlite/thread.ts');

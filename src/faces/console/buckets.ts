@@ -1,5 +1,5 @@
 import type { Core } from '../../core/index.ts';
-import type { Bucket, Ledger } from '../../catalog/model.ts';
+import type { Bucket, Ledger } from '../../core/records.ts';
 import { Refusal } from '../../core/refusal.ts';
 import { json, send } from '../../http/answering.ts';
 import { faultOf, type CorsRule } from '../../http/bucket-cors.ts';

@@ -1,7 +1,7 @@
 /** What proves who asks: a token, or an access key with its secret, as a name and a password (RFC 7617). */
 import type { Request } from 'express';
 import type { Core } from '../../core/index.ts';
-import type { Principal } from '../../catalog/model.ts';
+import type { Principal } from '../../core/records.ts';
 import { Refusal } from '../../core/refusal.ts';
 import { sourceOf } from '../../http/client-address.ts';
 import type { Tokens } from '../../http/tokens.ts';

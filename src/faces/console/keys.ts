@@ -1,5 +1,5 @@
 import type { Core } from '../../core/index.ts';
-import type { AccessKey, Verb } from '../../catalog/model.ts';
+import type { AccessKey, Verb } from '../../core/records.ts';
 import { Refusal } from '../../core/refusal.ts';
 import { json, send } from '../../http/answering.ts';
 import { refuseKey } from '../../http/idempotency.ts';

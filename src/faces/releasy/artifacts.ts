@@ -1,4 +1,4 @@
-import type { ReleaseFile, Slot } from '../../catalog/model.ts';
+import type { ReleaseFile, Slot } from '../../core/records.ts';
 import { Refusal } from '../../core/refusal.ts';
 import { once } from '../../http/idempotency.ts';
 import { text } from '../../http/routes.ts';

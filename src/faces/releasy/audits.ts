@@ -1,4 +1,4 @@
-import type { Audit } from '../../catalog/model.ts';
+import type { Audit } from '../../core/records.ts';
 import type { Desk } from './index.ts';
 import { bad, filterOf, paged, pageOf, secondsOf } from './queries.ts';
 

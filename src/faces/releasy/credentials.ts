@@ -2,7 +2,7 @@ import { createHash, timingSafeEqual } from 'node:crypto';
 import type { Request } from 'express';
 import type { Attempts } from '../../core/tenants/login-attempts.ts';
 import type { CustomerKeys, Holder } from '../../core/releases/api-keys.ts';
-import type { Principal, Scope } from '../../catalog/model.ts';
+import type { Principal, Scope } from '../../core/records.ts';
 import { Refusal } from '../../core/refusal.ts';
 import { sourceOf } from '../../http/client-address.ts';
 import type { ForeignTokens } from './operator-tokens.ts';

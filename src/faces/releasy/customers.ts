@@ -1,4 +1,4 @@
-import type { Customer } from '../../catalog/model.ts';
+import type { Customer } from '../../core/records.ts';
 import { once } from '../../http/idempotency.ts';
 import type { Desk } from './index.ts';
 import { bad, filterOf, paged, pageOf, required, secondsOf } from './queries.ts';

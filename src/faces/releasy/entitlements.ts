@@ -1,4 +1,4 @@
-import type { Entitlement } from '../../catalog/model.ts';
+import type { Entitlement } from '../../core/records.ts';
 import { send } from '../../http/answering.ts';
 import { once } from '../../http/idempotency.ts';
 import { ANSWERED } from '../../http/routes.ts';

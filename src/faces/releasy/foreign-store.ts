@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import type { Request } from 'express';
 import type { Clock } from '../../kit/clock.ts';
-import type { Download, ReleaseFile, Slot } from '../../catalog/model.ts';
+import type { Download, ReleaseFile, Slot } from '../../core/records.ts';
 import { Refusal } from '../../core/refusal.ts';
 import type { Lying, OtherStore } from '../../core/releases/files.ts';
 import type { ReleasySettings } from './index.ts';

@@ -1,4 +1,4 @@
-import type { CustomerKey, Scope } from '../../catalog/model.ts';
+import type { CustomerKey, Scope } from '../../core/records.ts';
 import { refuseKey } from '../../http/idempotency.ts';
 import type { Desk } from './index.ts';
 import { bad, required, secondsOf } from './queries.ts';

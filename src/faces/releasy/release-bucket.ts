@@ -1,5 +1,5 @@
 import type { Core } from '../../core/index.ts';
-import type { Bucket, Principal } from '../../catalog/model.ts';
+import type { Bucket, Principal } from '../../core/records.ts';
 import { Refusal } from '../../core/refusal.ts';
 import type { CorsRule } from '../../http/bucket-cors.ts';
 

@@ -1,5 +1,5 @@
 import type { Core } from '../../core/index.ts';
-import type { Release, ReleaseFile, ReleaseStatus } from '../../catalog/model.ts';
+import type { Release, ReleaseFile, ReleaseStatus } from '../../core/records.ts';
 import { Refusal } from '../../core/refusal.ts';
 import { send } from '../../http/answering.ts';
 import type { Given } from '../../http/parameters.ts';

@@ -1,5 +1,5 @@
 import type { Request } from 'express';
-import type { Scope } from '../../catalog/model.ts';
+import type { Scope } from '../../core/records.ts';
 import type { Book } from '../../http/openapi.ts';
 import type { Lifetime } from '../../http/lifetime.ts';
 import { Routes, type Call, type OwnedCall } from '../../http/routes.ts';

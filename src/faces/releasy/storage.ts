@@ -1,7 +1,7 @@
 /** Where the files of releases are put and fetched: a bucket of this server, or of another. */
 import type { Request } from 'express';
 import type { Core } from '../../core/index.ts';
-import type { Download, ReleaseFile, Slot } from '../../catalog/model.ts';
+import type { Download, ReleaseFile, Slot } from '../../core/records.ts';
 import { Refusal } from '../../core/refusal.ts';
 import { fileName } from '../../http/disposition.ts';
 import type { Tokens } from '../../http/tokens.ts';

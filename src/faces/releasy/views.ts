@@ -1,5 +1,5 @@
 /** Records as Releasy's clients know them. Times are whole seconds. */
-import type { Blob, Release, ReleaseFile } from '../../catalog/model.ts';
+import type { Blob, Release, ReleaseFile } from '../../core/records.ts';
 import { secondsOf } from './queries.ts';
 
 export interface ReleaseView {

@@ -1,5 +1,5 @@
 /** What this face keeps of an upload beside its bytes: in the record, as text that only this face reads. */
-import type { ArtifactType, Upload } from '../../catalog/model.ts';
+import type { ArtifactType, Upload } from '../../core/records.ts';
 import type { Digest } from '../../kit/digest.ts';
 
 export interface About {

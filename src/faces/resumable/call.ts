@@ -3,7 +3,7 @@ import type { Request, Response } from 'express';
 import type { Core } from '../../core/index.ts';
 import type { Facts } from '../../core/names/objects.ts';
 import type { Beginning } from '../../core/bytes/uploads.ts';
-import type { Principal, Upload } from '../../catalog/model.ts';
+import type { Principal, Upload } from '../../core/records.ts';
 import { Refusal } from '../../core/refusal.ts';
 import type { Lifetime } from '../../http/lifetime.ts';
 import { nameCaller } from '../../http/request-log.ts';

@@ -1,5 +1,5 @@
 import type { Core } from '../../core/index.ts';
-import type { Principal, Upload } from '../../catalog/model.ts';
+import type { Principal, Upload } from '../../core/records.ts';
 import { Refusal } from '../../core/refusal.ts';
 import { aboutOf, printAbout, type About } from './about.ts';
 

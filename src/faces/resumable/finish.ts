@@ -1,7 +1,7 @@
 /** The end of an upload that says what it is to become. */
 import type { Target } from '../../core/names/artifacts.ts';
 import type { Core } from '../../core/index.ts';
-import type { Principal, Upload } from '../../catalog/model.ts';
+import type { Principal, Upload } from '../../core/records.ts';
 import { Refusal } from '../../core/refusal.ts';
 import { parseDigest, type Digest } from '../../kit/digest.ts';
 import { aboutOf, type About } from './about.ts';

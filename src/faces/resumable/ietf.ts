@@ -1,5 +1,5 @@
 import type { NextFunction, Request, Response } from 'express';
-import type { Principal, Upload } from '../../catalog/model.ts';
+import type { Principal, Upload } from '../../core/records.ts';
 import { Refusal } from '../../core/refusal.ts';
 import { json, send } from '../../http/answering.ts';
 import { bodyDigests, demandDigests, digestsOf } from '../../http/digest-fields.ts';

@@ -1,5 +1,5 @@
 import type { Request, Response } from 'express';
-import type { Upload } from '../../catalog/model.ts';
+import type { Upload } from '../../core/records.ts';
 import { Refusal } from '../../core/refusal.ts';
 import { send } from '../../http/answering.ts';
 import { hasBody } from '../../http/incoming.ts';

@@ -1,5 +1,5 @@
 /** What S3 keeps with a version beside its bytes, as text that only this face reads. */
-import type { StoredObject } from '../../catalog/model.ts';
+import type { StoredObject } from '../../core/records.ts';
 import type { Acl } from './acl.ts';
 import { isFieldName } from '../../http/header-fields.ts';
 import { headerOf, keptHeader, keptHeaders, type Call } from './call.ts';

@@ -2,7 +2,7 @@
 import type { Request, Response } from 'express';
 import type { Core } from '../../core/index.ts';
 import type { Body } from '../../core/bytes/ingest.ts';
-import type { Principal } from '../../catalog/model.ts';
+import type { Principal } from '../../core/records.ts';
 import { send } from '../../http/answering.ts';
 import { isFieldName, storedField } from '../../http/header-fields.ts';
 import { hasBody, type Incoming } from '../../http/incoming.ts';

@@ -1,5 +1,5 @@
 import type { IncomingHttpHeaders } from 'node:http';
-import type { ObjectConditions } from '../../catalog/model.ts';
+import type { ObjectConditions } from '../../core/records.ts';
 import { isVersionId } from '../../core/names/objects.ts';
 import { headerOf, type Call } from './call.ts';
 import type { ObjectToDelete } from './documents.ts';

@@ -1,4 +1,4 @@
-import type { StoredObject } from '../../catalog/model.ts';
+import type { StoredObject } from '../../core/records.ts';
 import type { Call } from './call.ts';
 import { S3Error } from './errors.ts';
 import { allow, denied, may, ofVersion, type Action, type Allowed, type Circumstances } from './rights.ts';

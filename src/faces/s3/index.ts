@@ -1,7 +1,7 @@
 /** The S3 face: what stock S3 clients speak, by path or by host, on a port of its own. */
 import type { Request, Response } from 'express';
 import type { Logger } from 'pino';
-import { ANYBODY } from '../../catalog/model.ts';
+import { ANYBODY } from '../../core/records.ts';
 import { Refusal } from '../../core/refusal.ts';
 import { send } from '../../http/answering.ts';
 import { sourceOf } from '../../http/client-address.ts';

@@ -1,5 +1,5 @@
 import type { Core } from '../../core/index.ts';
-import type { Bucket } from '../../catalog/model.ts';
+import type { Bucket } from '../../core/records.ts';
 
 /** What was read for one request: each bucket once, so that rules, rights and answer go by the same facts. */
 export class Known {

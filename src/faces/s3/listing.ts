@@ -1,6 +1,6 @@
 /** Listings of a bucket: keys rolled up at a delimiter, page by page, in the order of their bytes. */
 import type { EntriesPage } from '../../core/engine.ts';
-import type { Principal, StoredObject } from '../../catalog/model.ts';
+import type { Principal, StoredObject } from '../../core/records.ts';
 import { aboutOf } from './about.ts';
 import { person } from './acl.ts';
 import { versionNamed } from './conditions.ts';

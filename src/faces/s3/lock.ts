@@ -1,5 +1,5 @@
 /** Object lock: versions that nobody may delete before a day, or while they are held. The catalog keeps the rules. */
-import type { Bucket, Retention, StoredObject, VersionLock } from '../../catalog/model.ts';
+import type { Bucket, Retention, StoredObject, VersionLock } from '../../core/records.ts';
 import { lockRuleOf, type LockRule } from '../../core/names/object-lock.ts';
 import { answer, flagOf, headerOf, nothing, readDocument, type Call } from './call.ts';
 import { versionOf } from './conditions.ts';

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { wholeBody } from '../../core/bytes/ingest.ts';
-import type { Multipart, Part, Principal, Retention } from '../../catalog/model.ts';
+import type { Multipart, Part, Principal, Retention } from '../../core/records.ts';
 import type { Digest } from '../../kit/digest.ts';
 import { combineCrcs } from '../../kit/combine-crc.ts';
 import { newHash } from '../../kit/hashing.ts';

@@ -1,5 +1,5 @@
 /** What is kept with an object that a request brings, and whether it may bring it. */
-import type { Bucket, VersionLock } from '../../catalog/model.ts';
+import type { Bucket, VersionLock } from '../../core/records.ts';
 import { aboutFrom, type About } from './about.ts';
 import { aclFromHeaders, type Acl } from './acl.ts';
 import { headerOf, type Call } from './call.ts';

@@ -1,4 +1,4 @@
-import type { Blob, Bucket, ObjectConditions, StoredObject } from '../../catalog/model.ts';
+import type { Blob, Bucket, ObjectConditions, StoredObject } from '../../core/records.ts';
 import { Refusal } from '../../core/refusal.ts';
 import { sendBytes } from '../../http/outgoing.ts';
 import { isStorable } from '../../kit/text.ts';

@@ -1,5 +1,5 @@
 /** What a policy can ask about a request: the values of condition keys. */
-import type { Bucket, Retention, StoredObject } from '../../catalog/model.ts';
+import type { Bucket, Retention, StoredObject } from '../../core/records.ts';
 import { aboutOf } from './about.ts';
 import { headerOf, type Call } from './call.ts';
 import type { Question } from './policy.ts';

@@ -1,7 +1,7 @@
 /** POST object: a form from a browser, with a policy that somebody with a key signed. */
 import { createHmac, timingSafeEqual } from 'node:crypto';
 import type { Body } from '../../core/bytes/ingest.ts';
-import { ANYBODY, type Principal } from '../../catalog/model.ts';
+import { ANYBODY, type Principal } from '../../core/records.ts';
 import { Refusal } from '../../core/refusal.ts';
 import { send } from '../../http/answering.ts';
 import { sourceOf } from '../../http/client-address.ts';

@@ -1,6 +1,6 @@
 /** Whether a request may be done: the key's own grant, the bucket's policy, who owns what, and the lists, in that order. */
 import { grants } from '../../core/tenants/access.ts';
-import { SYSTEM, type Bucket, type Principal, type StoredObject, type Verb } from '../../catalog/model.ts';
+import { SYSTEM, type Bucket, type Principal, type StoredObject, type Verb } from '../../core/records.ts';
 import { ownerOf } from '../../core/names/objects.ts';
 import { isPublic, publicAccessOf } from '../../core/names/public-access.ts';
 import { aboutOf } from './about.ts';

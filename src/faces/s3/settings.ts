@@ -8,7 +8,7 @@ import { changeVersion, findObject } from './finding.ts';
 import { isPublicPolicy, parsePolicy } from './policy.ts';
 import { allow, bucketAcl, denied, objectAcl, ownershipOf, policyOf, settingOf, type Action } from './rights.ts';
 import type { BucketChange } from '../../core/engine.ts';
-import type { Bucket } from '../../catalog/model.ts';
+import type { Bucket } from '../../core/records.ts';
 import { isPublic, publicAccessBlock, publicAccessOf, type PublicAccess } from '../../core/names/public-access.ts';
 import { Refusal } from '../../core/refusal.ts';
 import { elements, type Elements, type Node, type Xml } from './xml.ts';

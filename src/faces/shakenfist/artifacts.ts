@@ -1,4 +1,4 @@
-import { SYSTEM, type Artifact, type ArtifactType } from '../../catalog/model.ts';
+import { SYSTEM, type Artifact, type ArtifactType } from '../../core/records.ts';
 import { Refusal } from '../../core/refusal.ts';
 import { digestsOf } from '../../http/digest-fields.ts';
 import type { OwnedCall } from '../../http/routes.ts';

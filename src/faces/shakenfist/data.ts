@@ -1,4 +1,4 @@
-import type { Blob } from '../../catalog/model.ts';
+import type { Blob } from '../../core/records.ts';
 import { showing } from '../../http/disposition.ts';
 import { sendBytes } from '../../http/outgoing.ts';
 import { ANSWERED, type OwnedCall } from '../../http/routes.ts';

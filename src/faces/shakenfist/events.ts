@@ -1,4 +1,4 @@
-import type { EventType, Subject } from '../../catalog/model.ts';
+import type { EventType, Subject } from '../../core/records.ts';
 import type { OwnedCall } from '../../http/routes.ts';
 import type { Desk } from './context.ts';
 

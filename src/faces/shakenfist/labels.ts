@@ -1,4 +1,4 @@
-import type { Artifact, Principal } from '../../catalog/model.ts';
+import type { Artifact, Principal } from '../../core/records.ts';
 import { Refusal } from '../../core/refusal.ts';
 import type { OwnedCall } from '../../http/routes.ts';
 import type { Desk } from './context.ts';

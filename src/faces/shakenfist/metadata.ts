@@ -1,5 +1,5 @@
 import type { Noted } from '../../core/tenants/events.ts';
-import type { Principal } from '../../catalog/model.ts';
+import type { Principal } from '../../core/records.ts';
 import { Refusal } from '../../core/refusal.ts';
 import type { Desk } from './context.ts';
 

@@ -1,6 +1,6 @@
 /** Records as this face shows them. Times are seconds with a fraction; `version` numbers are those of the record's form. */
 import type { Core } from '../../core/index.ts';
-import type { Artifact, Blob, Event, Namespace, Principal, Upload, Version } from '../../catalog/model.ts';
+import type { Artifact, Blob, Event, Namespace, Principal, Upload, Version } from '../../core/records.ts';
 
 export type View = Readonly<Record<string, unknown>>;
 

@@ -2,7 +2,7 @@ import type { Request } from 'express';
 import type { Readable } from 'node:stream';
 import multer, { type File, type StorageEngine } from 'multer';
 import type { Core } from '../../core/index.ts';
-import type { Artifact, Principal } from '../../catalog/model.ts';
+import type { Artifact, Principal } from '../../core/records.ts';
 import { Refusal } from '../../core/refusal.ts';
 import { sourceOf } from '../../http/client-address.ts';
 import { feed, PartBody } from '../../http/forms.ts';

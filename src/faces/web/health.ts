@@ -1,6 +1,6 @@
 import type { Request } from 'express';
 import { demandSystem } from '../../core/tenants/access.ts';
-import { SYSTEM, type Principal } from '../../catalog/model.ts';
+import { SYSTEM, type Principal } from '../../core/records.ts';
 import { text } from '../../http/routes.ts';
 import { sameSecret } from '../../kit/same-secret.ts';
 import type { Desk } from './index.ts';
