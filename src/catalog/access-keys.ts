@@ -1,4 +1,4 @@
-import type { KeyFacts, Page } from '../core/engine.ts';
+import type { KeyFacts, Page } from './facts.ts';
 import type { AccessKey, Event, Grant } from './model.ts';
 import { Refusal } from '../core/refusal.ts';
 import type { Host } from './host.ts';

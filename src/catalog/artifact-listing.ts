@@ -1,6 +1,6 @@
 /** Which indexes a listing of artifacts reads. */
 import type { ExpressionBuilder } from 'kysely';
-import type { Page, Sight } from '../core/engine.ts';
+import type { Page, Sight } from './facts.ts';
 import type { ArtifactType } from './model.ts';
 import type { Db } from './host.ts';
 import type { Branch } from './paging.ts';

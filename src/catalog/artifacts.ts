@@ -1,5 +1,5 @@
 import { sql } from 'kysely';
-import type { ArtifactFacts, Page, Publication, Published, Unpublished, Sight } from '../core/engine.ts';
+import type { ArtifactFacts, Page, Publication, Published, Unpublished, Sight } from './facts.ts';
 import type { Artifact, ArtifactType, Event, Version } from './model.ts';
 import { Refusal } from '../core/refusal.ts';
 import type { Db, Host } from './host.ts';

@@ -1,4 +1,4 @@
-import type { BlobFacts, Page, Sight } from '../core/engine.ts';
+import type { BlobFacts, Page, Sight } from './facts.ts';
 import type { Blob, Content } from './model.ts';
 import type { Algorithm, Digest } from '../kit/digest.ts';
 import { contentOf } from './contents.ts';

@@ -1,7 +1,7 @@
 import { sql, type UpdateObject } from 'kysely';
-import type { BucketChange, BucketFacts, EntriesPage, Entry, ObjectsPage, Page, Removal, Retired, Retirement, Usage, VersionName } from '../core/engine.ts';
+import type { BucketChange, BucketFacts, EntriesPage, Entry, ObjectsPage, Page, Removal, Retired, Retirement, Usage, VersionName } from './facts.ts';
 import { unmet, type Bucket, type Event, type ObjectConditions, type Retention, type StoredObject } from './model.ts';
-import { lockRuleOf, locked, weakens } from '../core/names/object-lock.ts';
+import { lockRuleOf, locked, weakens } from './object-lock-rules.ts';
 import { Refusal } from '../core/refusal.ts';
 import { bucketOf, bucketRowOf, findBucket } from './bucket-records.ts';
 import type { Dialect } from './dialect.ts';

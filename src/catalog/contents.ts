@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import type { ContentFacts, Naming, Page } from '../core/engine.ts';
+import type { ContentFacts, Naming, Page } from './facts.ts';
 import type { Content, ContentState, Event } from './model.ts';
 import type { Db, Host } from './host.ts';
 import { recordEvents } from './events.ts';

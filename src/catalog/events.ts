@@ -1,5 +1,5 @@
 import type { Event, EventType, Subject } from './model.ts';
-import type { ClockGap, JournalFacts } from '../core/engine.ts';
+import type { ClockGap, JournalFacts } from './facts.ts';
 import type { Db, Host } from './host.ts';
 import { chunks, mergedKeys } from './paging.ts';
 import { demandQuota } from './quota.ts';

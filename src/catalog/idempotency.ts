@@ -1,4 +1,4 @@
-import type { IdempotencyFacts, Reservation, Reserved } from '../core/engine.ts';
+import type { IdempotencyFacts, Reservation, Reserved } from './releases/facts.ts';
 import type { Host } from './host.ts';
 
 export class Idempotency implements IdempotencyFacts {

@@ -1,5 +1,5 @@
 /** The facts, written once, for whatever database a host brings. */
-import type { Catalog } from '../core/engine.ts';
+import type { Catalog } from './facts.ts';
 import { Artifacts } from './artifacts.ts';
 import { Audits } from './releases/audits.ts';
 import { Blobs } from './blobs.ts';

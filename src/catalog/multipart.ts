@@ -1,6 +1,6 @@
 import { sql } from 'kysely';
 import { successor } from '../kit/successor.ts';
-import type { MultipartEnd, Page, PartFacts } from '../core/engine.ts';
+import type { MultipartEnd, Page, PartFacts } from './facts.ts';
 import type { Multipart, Part } from './model.ts';
 import type { Db, Host } from './host.ts';
 import { chunks } from './paging.ts';

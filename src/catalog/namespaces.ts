@@ -1,5 +1,5 @@
 import { sql } from 'kysely';
-import type { NamespaceFacts, Page, Sight } from '../core/engine.ts';
+import type { NamespaceFacts, Page, Sight } from './facts.ts';
 import type { Credential, Event, Namespace } from './model.ts';
 import type { Db, Host } from './host.ts';
 import { dropMetadata, recordEvents } from './events.ts';

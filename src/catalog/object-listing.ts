@@ -3,7 +3,7 @@
  * index: from a common prefix the walk goes on behind every key that begins with it, without reading any of them.
  */
 import { sql, type RawBuilder } from 'kysely';
-import type { EntriesPage, Entry } from '../core/engine.ts';
+import type { EntriesPage, Entry } from './facts.ts';
 import { successor } from '../kit/successor.ts';
 import type { Dialect } from './dialect.ts';
 import type { Db } from './host.ts';

@@ -1,6 +1,6 @@
-/** Object lock in the catalog: versions that may not end now. See `core/object-lock.ts` for the rules. */
+/** Object lock in the catalog: versions that may not end now. See `object-lock-rules.ts` for the rules. */
 import type { ExpressionBuilder, Expression, SqlBool } from 'kysely';
-import { locked } from '../core/names/object-lock.ts';
+import { locked } from './object-lock-rules.ts';
 import type { VersionLock } from './model.ts';
 import type { Db } from './host.ts';
 import type { ObjectRow, Tables } from './schema.ts';

@@ -1,6 +1,6 @@
 /** What S3 knows of the versions of artifacts in buckets: one row each, and one for each mark of a deletion. */
 import { sql, type Expression, type ExpressionBuilder, type SqlBool } from 'kysely';
-import type { ObjectFacts, ObjectsPage, Unpublished } from '../core/engine.ts';
+import type { ObjectFacts, ObjectsPage, Unpublished } from './facts.ts';
 import { unmet, type StoredObject } from './model.ts';
 import { successor } from '../kit/successor.ts';
 import type { Db } from './host.ts';

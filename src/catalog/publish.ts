@@ -1,7 +1,7 @@
 /** The one ending of every upload; see `ArtifactFacts.publish` for what it promises. Runs inside one transaction. */
-import type { ObjectFacts, Publication, Published, Unpublished } from '../core/engine.ts';
+import type { ObjectFacts, Publication, Published, Unpublished } from './facts.ts';
 import type { Artifact, Bucket, Event, Upload } from './model.ts';
-import { defaultRetention } from '../core/names/object-lock.ts';
+import { defaultRetention } from './object-lock-rules.ts';
 import { findBucket } from './bucket-records.ts';
 import { adoptContent, findContent, keepSmall, smallAddress } from './contents.ts';
 import type { Db } from './host.ts';

@@ -1,5 +1,5 @@
 import { sql, type ExpressionBuilder } from 'kysely';
-import type { Page, UploadFacts } from '../core/engine.ts';
+import type { Page, UploadFacts } from './facts.ts';
 import type { Event, Upload } from './model.ts';
 import { Refusal } from '../core/refusal.ts';
 import type { Db, Host } from './host.ts';

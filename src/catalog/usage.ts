@@ -1,4 +1,4 @@
-import type { LedgerFacts } from '../core/engine.ts';
+import type { LedgerFacts } from './facts.ts';
 import type { Event, Ledger } from './model.ts';
 import type { Host } from './host.ts';
 import { recordEvents } from './events.ts';

@@ -6,11 +6,7 @@
  * sets, and says so in what it returns. Nothing here assumes that only one process uses the engine.
  */
 import type { Algorithm, Digest } from '../kit/digest.ts';
-import type {
-  ArtifactFacts, BlobFacts, BucketFacts, ContentFacts, JournalFacts,
-  KeyFacts, LedgerFacts, NamespaceFacts, PartFacts, UploadFacts,
-} from '../catalog/facts.ts';
-import type { AuditFacts, CustomerFacts, DownloadFacts, IdempotencyFacts, ReleaseFacts } from '../catalog/releases/facts.ts';
+import type { Catalog } from '../catalog/facts.ts';
 
 /** What a blob can be checked by while it is read. */
 export type CheckAlgorithm = Extract<Algorithm, 'sha512' | 'crc32'>;
@@ -34,24 +30,6 @@ export interface Engine {
 }
 
 export type Health = { readonly writable: true } | { readonly writable: false; readonly why: string };
-
-export interface Catalog {
-  readonly namespaces: NamespaceFacts;
-  readonly uploads: UploadFacts;
-  readonly artifacts: ArtifactFacts;
-  readonly blobs: BlobFacts;
-  readonly contents: ContentFacts;
-  readonly buckets: BucketFacts;
-  readonly parts: PartFacts;
-  readonly keys: KeyFacts;
-  readonly ledgers: LedgerFacts;
-  readonly releases: ReleaseFacts;
-  readonly downloads: DownloadFacts;
-  readonly idempotency: IdempotencyFacts;
-  readonly customers: CustomerFacts;
-  readonly audits: AuditFacts;
-  readonly journal: JournalFacts;
-}
 
 // ---------------------------------------------------------------- bytes
 

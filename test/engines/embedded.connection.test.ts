@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { DatabaseSync } from '@photostructure/sqlite';
 import { sql, type CompiledQuery, type QueryResult } from 'kysely';
 import { Scene, contentOf, done, eventOf, everything, sha512Of } from '../contract/catalog/scene.ts';
-import { isLockedRefusal } from '../../src/core/names/object-lock.ts';
+import { isLockedRefusal } from '../../src/catalog/object-lock-rules.ts';
 import { catalogOn, migrate } from '../../src/catalog/index.ts';
 import type { Migration } from '../../src/catalog/migrations/index.ts';
 import { demandUnlocked } from '../../src/catalog/object-locks.ts';

@@ -1,5 +1,6 @@
 import { sql } from 'kysely';
-import type { AuditFacts, AuditFilter, TimePage } from '../../core/engine.ts';
+import type { TimePage } from '../facts.ts';
+import type { AuditFacts, AuditFilter } from './facts.ts';
 import type { Audit } from '../model.ts';
 import type { Host } from '../host.ts';
 import { forgetAtOnce, inParts } from '../events.ts';

@@ -1,5 +1,6 @@
 import { sql } from 'kysely';
-import type { CustomerFacts, CustomerFilter, TimePage } from '../../core/engine.ts';
+import type { TimePage } from '../facts.ts';
+import type { CustomerFacts, CustomerFilter } from './facts.ts';
 import type { Customer, CustomerKey, Entitlement, Event, Scope } from '../model.ts';
 import { Refusal } from '../../core/refusal.ts';
 import type { Db, Host } from '../host.ts';

@@ -1,4 +1,4 @@
-import type { DownloadFacts } from '../../core/engine.ts';
+import type { DownloadFacts } from './facts.ts';
 import type { Download } from '../model.ts';
 import type { Db, Host } from '../host.ts';
 import { findFile } from './rows.ts';

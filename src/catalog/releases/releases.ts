@@ -1,4 +1,5 @@
-import type { Page, Registration, ReleaseFacts, ReleaseFilter, TimePage, Unpublished } from '../../core/engine.ts';
+import type { Page, TimePage, Unpublished } from '../facts.ts';
+import type { Registration, ReleaseFacts, ReleaseFilter } from './facts.ts';
 import type { Event, Release, ReleaseFile, ReleaseStatus, Slot } from '../model.ts';
 import { Refusal } from '../../core/refusal.ts';
 import { endObjects } from '../buckets.ts';

@@ -9,7 +9,7 @@ import type { Engine, ObjectFacts, Publication, Published, Unpublished } from '.
 import { brokenOff, gather, pour, type Body } from './ingest.ts';
 import type { Integrity } from './integrity.ts';
 import type { Artifact, Blob, Principal, Upload } from '../../catalog/model.ts';
-import { isLockedRefusal } from '../names/object-lock.ts';
+import { isLockedRefusal } from '../../catalog/object-lock-rules.ts';
 import { Refusal } from '../refusal.ts';
 import { lockOf } from './uploads.ts';
 

@@ -6,7 +6,7 @@ import type { Blobs } from '../bytes/blobs.ts';
 import type { Engine, Page, Publication, Published } from '../engine.ts';
 import { eventBy } from '../tenants/events.ts';
 import type { Artifact, ArtifactType, Blob, Event, EventType, Principal, Version } from '../../catalog/model.ts';
-import { isLockedRefusal, locked } from './object-lock.ts';
+import { isLockedRefusal, locked } from '../../catalog/object-lock-rules.ts';
 import { Refusal } from '../refusal.ts';
 import { unpublished, type Sealer } from '../bytes/sealer.ts';
 import { clientSource, isPinned } from './source-urls.ts';

@@ -1,7 +1,7 @@
 /** Lifecycle rules: what they say of an object, and the run that does it. */
 import type { Core } from '../../core/index.ts';
 import { SYSTEM, type Bucket, type Principal, type StoredObject } from '../../core/records.ts';
-import { isLockedRefusal } from '../../core/names/object-lock.ts';
+import { isLockedRefusal } from '../../core/records.ts';
 import { ownerOf } from '../../core/names/objects.ts';
 import { aboutOf } from './about.ts';
 import { lifecycleRule, type LifecycleRule } from './documents.ts';

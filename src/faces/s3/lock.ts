@@ -1,6 +1,6 @@
 /** Object lock: versions that nobody may delete before a day, or while they are held. The catalog keeps the rules. */
 import type { Bucket, Retention, StoredObject, VersionLock } from '../../core/records.ts';
-import { lockRuleOf, type LockRule } from '../../core/names/object-lock.ts';
+import { lockRuleOf, type LockRule } from '../../core/records.ts';
 import { answer, flagOf, headerOf, nothing, readDocument, type Call } from './call.ts';
 import { versionOf } from './conditions.ts';
 import * as documents from './documents.ts';

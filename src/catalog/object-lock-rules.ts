@@ -2,8 +2,8 @@
  * Object lock: what keeps a version of an object from ending. The catalog asks these rules inside the transaction that would end or
  * change the version, so that every face and every task of upkeep obeys them.
  */
-import type { Bucket, Retention } from '../../catalog/model.ts';
-import { Refusal } from '../refusal.ts';
+import type { Bucket, Retention } from './model.ts';
+import { Refusal } from '../core/refusal.ts';
 
 /** The bucket's setting: object lock is on; new versions get a retention where there is a mode. */
 export interface LockRule {
