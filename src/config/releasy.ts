@@ -1,5 +1,5 @@
 /** The settings of the Releasy face. Their names are those that Releasy has, so that its operators keep what they have set. */
-import type { ReleasySettings } from '../faces/releasy/index.ts';
+import type { ReleasySettings } from '../faces/releasy/settings.ts';
 import { baseAddress, nodeName, oneOf, seconds, token, webAddress, words, yesOrNo, type Settings } from './parsers.ts';
 
 export interface ReleasyConfig extends ReleasySettings {

@@ -1,31 +1,10 @@
-/** Holds a store's records against its bytes, and its bytes against its records. */
+/** Opens a store to check it. */
 import { resolve } from 'node:path';
-import type { Content, Event } from '../catalog/model.ts';
-import type { Engine } from '../core/engine.ts';
-import { inspect, type Inspected } from '../core/bytes/integrity.ts';
 import { Refusal } from '../core/refusal.ts';
+import { check, type Checked, type CheckOptions } from '../core/upkeep/check.ts';
 import { openEngine } from '../engines/index.ts';
 
-export interface Checked {
-  readonly blobs: number;
-  readonly bytes: number;
-  readonly uploads: number;
-  /** What is wrong, a sentence each. */
-  readonly faults: readonly string[];
-  /** How many contents were put right. */
-  readonly repaired: number;
-  /** What is merely left over, or better than recorded. */
-  readonly notes: readonly string[];
-}
-
-export interface CheckOptions {
-  /** Reads every byte and compares its digest; without it only presence and length are looked at. */
-  readonly readData: boolean;
-  /** Puts bytes back that lie in quarantine and have the right sha512, and marks what is good as good. */
-  readonly repair?: boolean;
-  /** Told how many bytes of blobs have been looked at, and how many there are. */
-  readonly onProgress?: (done: number, total: number) => void;
-}
+export type { Checked };
 
 /**
  * Checks a store that no server has open. Changes nothing unless it is to repair.
@@ -40,88 +19,8 @@ export async function checkStore(folder: string, options: CheckOptions): Promise
   // Without the newest catalog nothing else can be said: each byte would seem to belong to no record.
   if (typeof engine === 'string') return { blobs: 0, bytes: 0, uploads: 0, repaired: 0, faults: [engine], notes: [] };
   try {
-    const check = new Check(engine, options);
-    await check.contents();
-    await check.files();
-    return check.result;
+    return await check(engine, options);
   } finally {
     await engine.close();
-  }
-}
-
-class Check {
-  readonly #engine: Engine;
-  readonly #options: CheckOptions;
-  readonly #addresses = new Set<string>();
-  readonly #faults: string[] = [];
-  readonly #notes: string[] = [];
-  #blobs = 0;
-  #bytes = 0;
-  #total = 0;
-  #uploads = 0;
-  #repaired = 0;
-
-  constructor(engine: Engine, options: CheckOptions) {
-    this.#engine = engine;
-    this.#options = options;
-  }
-
-  get result(): Checked {
-    return { blobs: this.#blobs, bytes: this.#bytes, uploads: this.#uploads, repaired: this.#repaired, faults: this.#faults, notes: this.#notes };
-  }
-
-  /** Every record has its bytes. */
-  async contents(): Promise<void> {
-    this.#total = (await this.#engine.catalog.contents.totals()).bytes;
-    for (let after: string | null = null; ; ) {
-      const page: Content[] = await this.#engine.catalog.contents.list({ after, limit: 200 });
-      for (const content of page) await this.#content(content);
-      if (page.length < 200) return;
-      after = page.at(-1)!.sha512;
-    }
-  }
-
-  /** Every file has its record, and every open upload what was acknowledged. */
-  async files(): Promise<void> {
-    for await (const item of this.#engine.bytes.list()) {
-      if (item.kind === 'stage') await this.#stage(item);
-      else if (!this.#addresses.has(item.name)) this.#notes.push(`the bytes at ${item.name} belong to no record; a sweep will put them aside`);
-    }
-  }
-
-  async #content(content: Content): Promise<void> {
-    this.#addresses.add(content.address);
-    const state = await inspect(this.#engine, content, { readData: this.#options.readData || (this.#options.repair === true && content.state !== 'good') });
-    const named = `the bytes with sha512 ${content.sha512}`;
-    if (this.#options.repair && (state !== 'good' || content.state !== 'good') && (await this.#repair(content, state))) {
-      this.#notes.push(`${named} were put right`);
-    } else if (state === 'unreadable') {
-      this.#faults.push(`${named} could not be read, which tells nothing of them`);
-    } else if (state !== 'good') {
-      this.#faults.push(`${named} are ${state}`);
-    } else if (content.state !== 'good') {
-      this.#notes.push(`${named} are on record as ${content.state}, and look good; check --repair says so on the record`);
-    }
-    this.#blobs += 1;
-    this.#bytes += content.size;
-    this.#options.onProgress?.(this.#bytes, this.#total);
-  }
-
-  /** Whether the bytes are good now, and on record as such. */
-  async #repair(content: Content, state: Inspected | undefined): Promise<boolean> {
-    if (state === 'unreadable' || (state !== 'good' && !(await this.#engine.bytes.restore(content)))) return false;
-    const event: Event = {
-      subject: 'blob', id: content.sha512, at: Date.now(), type: 'status', message: 'good bytes put back', duration: null, extra: { sha512: content.sha512 },
-    };
-    await this.#engine.catalog.contents.mark(content.sha512, content.address, 'good', event.at, event);
-    this.#repaired += 1;
-    return true;
-  }
-
-  async #stage(item: { readonly name: string; readonly size: number }): Promise<void> {
-    const upload = await this.#engine.catalog.uploads.get(item.name);
-    this.#uploads += 1;
-    if (upload?.state !== 'open') this.#notes.push(`the bytes of upload ${item.name} belong to no open upload; a sweep will remove them`);
-    else if (item.size < upload.offset) this.#faults.push(`upload ${item.name} has ${item.size} of the ${upload.offset} bytes acknowledged`);
   }
 }

@@ -4,7 +4,7 @@ import type { Clock } from '../../kit/clock.ts';
 import type { Download, ReleaseFile, Slot } from '../../core/records.ts';
 import { Refusal } from '../../core/refusal.ts';
 import type { Lying, OtherStore } from '../../core/releases/files.ts';
-import type { ReleasySettings } from './index.ts';
+import type { ReleasySettings } from './settings.ts';
 import { methodOf, shownAs, type SigningWish, type Storage } from './storage.ts';
 
 interface OutsideOptions {
