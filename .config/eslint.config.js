@@ -1,35 +1,42 @@
-/** Manners that a machine can check: types used well, and who may import whom (README, The house). */
+/** Rules that a machine can check: who may import whom, types used well, and how large things may be. See ARCHITECTURE.md. */
 import importX from 'eslint-plugin-import-x';
 import tseslint from 'typescript-eslint';
+import { homes, mayImport } from './rooms.js';
 
-/** Rooms, and what each may open the door of. `kit` is a leaf; nobody reaches into another face or past the ports. */
-const zone = (target, from, message) => ({ target: `./src/${target}`, from: from.map((room) => `./src/${room}`), message });
-const arrows = [
-  zone('kit', ['core', 'engines', 'http', 'faces', 'client', 'cli', 'server.ts', 'config.ts', 'main.ts'], 'kit imports nothing of the project'),
-  zone('core', ['engines', 'http', 'faces', 'client', 'cli', 'server.ts', 'config.ts', 'main.ts'], 'the core imports kit only'),
-  zone('engines', ['http', 'faces', 'client', 'cli', 'server.ts', 'config.ts', 'main.ts'], 'engines know the ports and kit'),
-  zone('http', ['engines', 'faces', 'client', 'cli', 'server.ts', 'config.ts', 'main.ts'], 'http knows refusals, records and kit'),
-  zone('faces', ['engines', 'client', 'cli', 'server.ts', 'config.ts', 'main.ts'], 'faces know the core, http and kit'),
-  zone('faces/shakenfist', ['faces/web'], 'a face never opens another'),
-  zone('faces/web', ['faces/shakenfist'], 'a face never opens another'),
-  zone('client', ['core', 'engines', 'http', 'faces', 'cli', 'server.ts', 'config.ts', 'main.ts'], 'the client knows kit only'),
-  { ...zone('cli', ['core', 'engines', 'http', 'faces', 'main.ts'], 'the command line knows the client and kit'), },
-];
+const root = new URL('..', import.meta.url).pathname;
+const within = (path, room) => path === room || path.startsWith(`${room}/`);
+const filesOf = (place) => (place.endsWith('.ts') ? [`src/${place}`] : [`src/${place}/**/*.ts`]);
+/** Folders before what is in them: of two configurations for one file, the later counts. */
+const outerFirst = (places) => [...new Set(places)].toSorted((a, b) => a.split('/').length - b.split('/').length);
 
-/** Each outside package has one home. */
-const homes = {
-  express: ['server.ts', 'http', 'faces'], kysely: ['engines/catalog', 'engines/embedded'], '@photostructure/sqlite': ['engines/embedded'],
-  multer: ['faces/web'], jose: ['http'], pino: ['server.ts', 'upkeep.ts', 'http', 'faces'], 'prom-client': ['http'], ajv: ['http'], commander: ['cli'],
-};
-const packagesOf = (room) => Object.keys(homes).filter((name) => !homes[name].some((home) => home === room || home.startsWith(`${room}/`)));
-const rooms = ['kit', 'core', 'engines', 'http', 'faces', 'client', 'cli'];
+/** For each room, every other room that it may not import from; what it may import of such a room is the exception. */
+const rooms = outerFirst(Object.keys(mayImport));
+const arrows = rooms.map((target) => {
+  const allowed = mayImport[target];
+  const forbidden = rooms.filter((room) => !within(target, room) && !within(room, target) && !allowed.some((one) => within(room, one)));
+  const zones = forbidden.map((from) => ({
+    target: './src',
+    from: `./src/${from}`,
+    except: allowed.filter((one) => within(one, from)).map((one) => `./${one.slice(from.length + 1)}`),
+    message: `${target} imports ${allowed.join(', ') || 'nothing of the project'} only`,
+  }));
+  return { files: filesOf(target), rules: { 'import-x/no-restricted-paths': ['error', { zones, basePath: root }] } };
+});
+
+/** For each place, the packages whose homes it is not in. */
+const packages = outerFirst([...rooms, ...Object.values(homes).flat()]).map((place) => {
+  const foreign = Object.keys(homes).filter((name) => !homes[name].some((home) => within(place, home)));
+  const paths = foreign.map((name) => ({ name, message: `${name} is used in ${homes[name].join(', ')} only` }));
+  return { files: filesOf(place), rules: { 'no-restricted-imports': ['error', { paths }] } };
+});
 
 export default tseslint.config(
   { ignores: ['**/*.js', '**/*.d.ts'] },
   ...tseslint.configs.recommendedTypeChecked,
   {
-    languageOptions: { parserOptions: { project: '.config/tsconfig.all.json', tsconfigRootDir: new URL('..', import.meta.url).pathname } },
+    languageOptions: { parserOptions: { project: '.config/tsconfig.all.json', tsconfigRootDir: root } },
     plugins: { 'import-x': importX },
+    linterOptions: { reportUnusedDisableDirectives: 'error' },
     rules: {
       '@typescript-eslint/no-explicit-any': 'error',
       '@typescript-eslint/no-floating-promises': ['error', { ignoreVoid: true }],
@@ -42,17 +49,30 @@ export default tseslint.config(
       '@typescript-eslint/unbound-method': 'off',
       '@typescript-eslint/no-non-null-assertion': 'off',
       '@typescript-eslint/no-confusing-void-expression': 'off',
-      'import-x/no-restricted-paths': ['error', { zones: arrows, basePath: new URL('..', import.meta.url).pathname }],
       'import-x/no-default-export': 'error',
       'no-console': 'error',
     },
   },
-  // What no caller waits for has to say where its failure goes: `void` would let it become an unhandled rejection.
-  { files: ['src/**/*.ts'], rules: { '@typescript-eslint/no-floating-promises': ['error', { ignoreVoid: false }] } },
-  ...rooms.map((room) => ({
-    files: [`src/${room}/**/*.ts`],
-    rules: { 'no-restricted-imports': ['error', { paths: packagesOf(room).map((name) => ({ name, message: `${name} lives in ${homes[name].join(', ')}` })) }] },
-  })),
-  { files: ['src/core/**/*.ts', 'src/kit/**/*.ts'], rules: { 'no-restricted-globals': ['error', 'process', 'fetch'] } },
-  { files: ['test/**/*.ts'], rules: { 'no-console': 'off', '@typescript-eslint/no-unsafe-assignment': 'off', '@typescript-eslint/no-unsafe-member-access': 'off', '@typescript-eslint/no-unsafe-argument': 'off' } },
+  {
+    files: ['src/**/*.ts'],
+    rules: {
+      // What no caller waits for has to say where its failure goes: `void` would let it become an unhandled rejection.
+      '@typescript-eslint/no-floating-promises': ['error', { ignoreVoid: false }],
+      'max-lines': ['error', { max: 300, skipBlankLines: true, skipComments: true }],
+      'max-lines-per-function': ['error', { max: 50, skipBlankLines: true, skipComments: true }],
+      complexity: ['error', 15],
+    },
+  },
+  ...arrows,
+  ...packages,
+  { files: ['src/core/**/*.ts', 'src/catalog/**/*.ts', 'src/kit/**/*.ts'], rules: { 'no-restricted-globals': ['error', 'process', 'fetch'] } },
+  {
+    files: ['test/**/*.ts'],
+    rules: {
+      'no-console': 'off',
+      '@typescript-eslint/no-unsafe-assignment': 'off',
+      '@typescript-eslint/no-unsafe-member-access': 'off',
+      '@typescript-eslint/no-unsafe-argument': 'off',
+    },
+  },
 );
