@@ -4,7 +4,6 @@ import type {
   AccessKey, Artifact, ArtifactType, Blob, Bucket, Content, ContentState, Credential, Event,
   EventType, Ledger, Multipart, Namespace, ObjectConditions, Part, Retention, StoredObject, Subject, Upload, Version, VersionLock,
 } from './model.ts';
-import type { AuditFacts, CustomerFacts, DownloadFacts, IdempotencyFacts, ReleaseFacts } from './releases/facts.ts';
 
 /**
  * What a caller may see: everything, or what `namespace` owns, what is shared, and what namespaces that trust it own.
@@ -403,23 +402,4 @@ export interface JournalFacts {
 export interface ClockGap {
   readonly ends: number;
   readonly length: number;
-}
-
-/** Every method is one atomic fact: it happens whole or not at all, and it is durable when its promise resolves. */
-export interface Catalog {
-  readonly namespaces: NamespaceFacts;
-  readonly uploads: UploadFacts;
-  readonly artifacts: ArtifactFacts;
-  readonly blobs: BlobFacts;
-  readonly contents: ContentFacts;
-  readonly buckets: BucketFacts;
-  readonly parts: PartFacts;
-  readonly keys: KeyFacts;
-  readonly ledgers: LedgerFacts;
-  readonly releases: ReleaseFacts;
-  readonly downloads: DownloadFacts;
-  readonly idempotency: IdempotencyFacts;
-  readonly customers: CustomerFacts;
-  readonly audits: AuditFacts;
-  readonly journal: JournalFacts;
 }

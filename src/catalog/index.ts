@@ -1,5 +1,9 @@
 /** The facts, written once, for whatever database a host brings. */
-import type { Catalog } from './facts.ts';
+import type {
+  ArtifactFacts, BlobFacts, BucketFacts, ContentFacts, JournalFacts,
+  KeyFacts, LedgerFacts, NamespaceFacts, PartFacts, UploadFacts,
+} from './facts.ts';
+import type { AuditFacts, CustomerFacts, DownloadFacts, IdempotencyFacts, ReleaseFacts } from './releases/facts.ts';
 import { Artifacts } from './artifacts.ts';
 import { Audits } from './releases/audits.ts';
 import { Blobs } from './blobs.ts';
@@ -23,6 +27,25 @@ export { sqliteDialect } from './dialect.ts';
 export type { Db, Host } from './host.ts';
 export { migrate } from './migrations/index.ts';
 export type { Tables } from './schema.ts';
+
+/** Every method is one atomic fact: it happens whole or not at all, and it is durable when its promise resolves. */
+export interface Catalog {
+  readonly namespaces: NamespaceFacts;
+  readonly uploads: UploadFacts;
+  readonly artifacts: ArtifactFacts;
+  readonly blobs: BlobFacts;
+  readonly contents: ContentFacts;
+  readonly buckets: BucketFacts;
+  readonly parts: PartFacts;
+  readonly keys: KeyFacts;
+  readonly ledgers: LedgerFacts;
+  readonly releases: ReleaseFacts;
+  readonly downloads: DownloadFacts;
+  readonly idempotency: IdempotencyFacts;
+  readonly customers: CustomerFacts;
+  readonly audits: AuditFacts;
+  readonly journal: JournalFacts;
+}
 
 /** The catalog on `host`, whose schema `migrate` has brought up to date. */
 export function catalogOn(host: Host): Catalog {

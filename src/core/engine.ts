@@ -6,13 +6,14 @@
  * sets, and says so in what it returns. Nothing here assumes that only one process uses the engine.
  */
 import type { Algorithm, Digest } from '../kit/digest.ts';
-import type { Catalog } from '../catalog/facts.ts';
+import type { Catalog } from '../catalog/index.ts';
+
+export type { Catalog };
+export type * from '../catalog/facts.ts';
+export type * from '../catalog/releases/facts.ts';
 
 /** What a blob can be checked by while it is read. */
 export type CheckAlgorithm = Extract<Algorithm, 'sha512' | 'crc32'>;
-
-export type * from '../catalog/facts.ts';
-export type * from '../catalog/releases/facts.ts';
 
 export interface Engine {
   readonly catalog: Catalog;

@@ -1,10 +1,15 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Body } from '../core/bytes/ingest.ts';
 import { Refusal } from '../core/refusal.ts';
-import type { Pace } from './lifetime.ts';
 
 /** Enough to keep both sides busy. */
 export const usualRoom = 512 * 1024;
+
+/** A body must bring `rate` bytes a second on average over each `window` milliseconds; rate 0 asks nothing. */
+export interface Pace {
+  readonly rate: number;
+  readonly window: number;
+}
 
 export interface IncomingOptions {
   readonly pace: Pace;

@@ -1,11 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { giveLeave, Incoming, usualRoom } from './incoming.ts';
-
-/** A body must bring `rate` bytes a second on average over each `window` milliseconds; rate 0 asks nothing. */
-export interface Pace {
-  readonly rate: number;
-  readonly window: number;
-}
+import { giveLeave, Incoming, usualRoom, type Pace } from './incoming.ts';
 
 /** Bytes kept between sockets and whoever reads, for all bodies together; and for one body at least. */
 const budget = 16 * 1024 * 1024;

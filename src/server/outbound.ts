@@ -5,8 +5,7 @@ import { isIP, type LookupFunction } from 'node:net';
 import ipaddr from 'ipaddr.js';
 import type { Body } from '../core/bytes/ingest.ts';
 import { Refusal } from '../core/refusal.ts';
-import { Incoming } from '../http/incoming.ts';
-import type { Pace } from '../http/lifetime.ts';
+import { Incoming, type Pace } from '../http/incoming.ts';
 
 export interface OutboundOptions {
   /** Whether addresses of private networks may be asked too. */

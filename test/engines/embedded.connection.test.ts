@@ -7,7 +7,7 @@ import { sql, type CompiledQuery, type QueryResult } from 'kysely';
 import { Scene, contentOf, done, eventOf, everything, sha512Of } from '../contract/catalog/scene.ts';
 import { isLockedRefusal } from '../../src/catalog/object-lock-rules.ts';
 import { catalogOn, migrate } from '../../src/catalog/index.ts';
-import type { Migration } from '../../src/catalog/migrations/index.ts';
+import type { Migration } from '../../src/catalog/migrations/migration.ts';
 import { demandUnlocked } from '../../src/catalog/object-locks.ts';
 import { GroupCommit } from '../../src/engines/embedded/sqlite/group-commit.ts';
 import { SqliteConnection } from '../../src/engines/embedded/sqlite/connection.ts';

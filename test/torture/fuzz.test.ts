@@ -21,7 +21,7 @@ import { Concatenation } from '../../src/faces/resumable/concatenation.ts';
 import { booleanField, integerField } from '../../src/faces/resumable/fields.ts';
 import { parseMetadata } from '../../src/faces/resumable/metadata.ts';
 import { form as browserForm } from '../../src/faces/web/form.ts';
-import type { Desk } from '../../src/faces/web/index.ts';
+import type { Context } from '../../src/faces/web/context.ts';
 import { judge, rangeCounts } from '../../src/http/conditions.ts';
 import { digestsOf } from '../../src/http/digest-fields.ts';
 import { fileName, showing } from '../../src/http/disposition.ts';
@@ -121,7 +121,7 @@ async function readForm(text: string): Promise<void> {
 async function readBrowserForm(text: string): Promise<void> {
   let answer: (call: Call) => unknown = () => undefined;
   const core = { namespaces: { login: () => Promise.reject(new Refusal('unauthenticated', 'no')) } };
-  browserForm({ core, routes: { open: (_: string, given: typeof answer) => (answer = given) } } as unknown as Desk);
+  browserForm({ core, routes: { open: (_: string, given: typeof answer) => (answer = given) } } as unknown as Context);
   const headers = { 'content-type': 'multipart/form-data; boundary=b', 'content-length': String(text.length) };
   const req = Object.assign(Readable.from([]), { headers, ip: '127.0.0.1' });
   await answer({ req, res: {}, raw: () => bodyOf(text) } as unknown as Call);

@@ -6,7 +6,7 @@
  */
 import { sql } from 'kysely';
 import type { Dialect, TriggerRule } from '../dialect.ts';
-import type { Migration } from './index.ts';
+import type { Migration } from './migration.ts';
 
 export const foundation: Migration = {
   name: 'foundation',

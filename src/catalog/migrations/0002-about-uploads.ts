@@ -1,4 +1,4 @@
-import type { Migration } from './index.ts';
+import type { Migration } from './migration.ts';
 
 /** Step 2: what the creator of an upload said of it, and promised of its bytes. */
 export const aboutUploads: Migration = {

@@ -1,5 +1,5 @@
 import { sql } from 'kysely';
-import type { Migration } from './index.ts';
+import type { Migration } from './migration.ts';
 
 /** Step 3: buckets, what S3 knows of the versions of their artifacts, and the keys that sign requests. */
 export const bucketsStep: Migration = {

@@ -1,6 +1,6 @@
 import { sql } from 'kysely';
 import type { TriggerRule } from '../dialect.ts';
-import type { Migration } from './index.ts';
+import type { Migration } from './migration.ts';
 
 /** Step 4: what each namespace stores and has sent, kept by the tables themselves so that no statement can forget it. */
 export const ledgersStep: Migration = {

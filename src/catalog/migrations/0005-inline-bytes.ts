@@ -1,5 +1,5 @@
 import { sql } from 'kysely';
-import type { Migration } from './index.ts';
+import type { Migration } from './migration.ts';
 
 /** Step 5: contents small enough to lie in the catalog itself. They go when the record of them goes. */
 export const smallStep: Migration = {

@@ -1,5 +1,5 @@
 import { sql } from 'kysely';
-import type { Migration } from './index.ts';
+import type { Migration } from './migration.ts';
 
 /** Customers, what they may have, the keys they show, and who tried to get in. */
 export const customersStep: Migration = {

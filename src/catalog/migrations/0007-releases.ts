@@ -1,5 +1,5 @@
 import { sql } from 'kysely';
-import type { Migration } from './index.ts';
+import type { Migration } from './migration.ts';
 
 /** Releases, the files that they pin, slots for files to come, tokens that fetch them, and requests that must happen once. */
 export const releasesStep: Migration = {

@@ -1,7 +1,7 @@
 import { sql } from 'kysely';
 import type { Retention } from '../model.ts';
 import type { Db } from '../host.ts';
-import type { Migration } from './index.ts';
+import type { Migration } from './migration.ts';
 
 /** Object lock moves from what a face says of a version into columns, so that the catalog can ask for it wherever a version ends. */
 export const locksStep: Migration = {

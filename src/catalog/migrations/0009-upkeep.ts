@@ -1,5 +1,5 @@
 import { sql } from 'kysely';
-import type { Migration } from './index.ts';
+import type { Migration } from './migration.ts';
 
 /**
  * What is left of a deleted namespace is found by its name; what is noted on things counts as stored; and the catalog knows how far the

@@ -1,5 +1,5 @@
 import { sql } from 'kysely';
-import type { Migration } from './index.ts';
+import type { Migration } from './migration.ts';
 
 /**
  * Digests belong to a blob, which is one namespace's, and no longer to a content, which many share. One that is computed for a

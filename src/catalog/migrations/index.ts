@@ -1,8 +1,8 @@
 /** The numbered steps from nothing to the schema of today. A step that was released is never changed again. */
 import { sql } from 'kysely';
 import { Refusal } from '../../core/refusal.ts';
-import type { Dialect } from '../dialect.ts';
 import type { Db, Host } from '../host.ts';
+import type { Migration } from './migration.ts';
 import { aboutUploads } from './0002-about-uploads.ts';
 import { bucketsStep } from './0003-buckets.ts';
 import { customersStep } from './0006-customers.ts';
@@ -13,11 +13,6 @@ import { digestsStep } from './0010-digests.ts';
 import { foundation } from './0001-foundation.ts';
 import { releasesStep } from './0007-releases.ts';
 import { upkeepStep } from './0009-upkeep.ts';
-
-export interface Migration {
-  readonly name: string;
-  up(db: Db, dialect: Dialect): Promise<void>;
-}
 
 /** In order; the first is number 1. */
 export const migrations: readonly Migration[] = [

@@ -4,7 +4,6 @@ import type { Clock } from '../../kit/clock.ts';
 import { sameDigest, type Algorithm, type Digest } from '../../kit/digest.ts';
 import { newId } from '../../kit/ids.ts';
 import { owns } from '../tenants/access.ts';
-import type { Expectations } from '../names/artifacts.ts';
 import type { Engine, ObjectFacts, Publication, Published, Unpublished } from '../engine.ts';
 import { brokenOff, gather, pour, type Body } from './ingest.ts';
 import type { Integrity } from './integrity.ts';
@@ -12,6 +11,12 @@ import type { Artifact, Blob, Principal, Upload } from '../../catalog/model.ts';
 import { isLockedRefusal } from '../../catalog/object-lock-rules.ts';
 import { Refusal } from '../refusal.ts';
 import { lockOf } from './uploads.ts';
+
+/** What the caller says of the bytes; checked before anything is made of them. */
+export interface Expectations {
+  readonly size: number | undefined;
+  readonly digests: readonly Digest[];
+}
 
 /**
  * The one ending of bytes that arrived: check, give them a place, put them on record, clean up. A crash between any

@@ -1,5 +1,4 @@
 import type { Clock } from '../../kit/clock.ts';
-import type { Digest } from '../../kit/digest.ts';
 import { isId, newId } from '../../kit/ids.ts';
 import { isSystem, owns, sees, sightOf, trustedBy } from '../tenants/access.ts';
 import type { Blobs } from '../bytes/blobs.ts';
@@ -8,7 +7,7 @@ import { eventBy } from '../tenants/events.ts';
 import type { Artifact, ArtifactType, Blob, Event, EventType, Principal, Version } from '../../catalog/model.ts';
 import { isLockedRefusal, locked } from '../../catalog/object-lock-rules.ts';
 import { Refusal } from '../refusal.ts';
-import { unpublished, type Sealer } from '../bytes/sealer.ts';
+import { unpublished, type Expectations, type Sealer } from '../bytes/sealer.ts';
 import { clientSource, isPinned } from './source-urls.ts';
 
 /** How many versions an artifact keeps when nobody says otherwise. */
@@ -25,12 +24,6 @@ export interface Target {
   readonly shared: boolean;
   /** Undefined leaves an artifact that exists as it is. */
   readonly maxVersions: number | undefined;
-}
-
-/** What the caller says of the bytes; checked before anything is made of them. */
-export interface Expectations {
-  readonly size: number | undefined;
-  readonly digests: readonly Digest[];
 }
 
 export interface Listing {

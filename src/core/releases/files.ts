@@ -7,7 +7,7 @@ import { Refusal } from '../refusal.ts';
 import { fileKey, filePrefix, required } from './paths.ts';
 import { unpublished } from '../bytes/sealer.ts';
 import { releaseSource } from '../names/source-urls.ts';
-import { pages } from '../upkeep/sweep.ts';
+import { pages } from '../paging.ts';
 import type { Uploads } from '../bytes/uploads.ts';
 import type { Vouchers } from '../tenants/credential-lookup.ts';
 

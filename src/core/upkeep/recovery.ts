@@ -1,7 +1,7 @@
 import type { Clock } from '../../kit/clock.ts';
 import type { Engine } from '../engine.ts';
 import type { Event, Upload } from '../../catalog/model.ts';
-import { pages } from './sweep.ts';
+import { pages } from '../paging.ts';
 
 export interface Recovered {
   readonly uploads: number;

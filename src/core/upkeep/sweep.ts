@@ -1,6 +1,7 @@
 import type { Clock } from '../../kit/clock.ts';
 import type { CountedTime } from './counted-time.ts';
-import type { Engine, Page } from '../engine.ts';
+import type { Engine } from '../engine.ts';
+import { pages } from '../paging.ts';
 import { requestMemory } from '../tenants/idempotency.ts';
 import type { Event, Upload } from '../../catalog/model.ts';
 import type { Parts } from '../names/multipart.ts';
@@ -150,16 +151,5 @@ export class Sweep {
     } finally {
       hold.release();
     }
-  }
-}
-
-/** All records of a listing by id, page after page. */
-export async function* pages<T extends { readonly id: string }>(list: (page: Page) => Promise<T[]>): AsyncIterable<T> {
-  let after: string | null = null;
-  for (;;) {
-    const page: T[] = await list({ after, limit: batch });
-    yield* page;
-    if (page.length < batch) return;
-    after = page.at(-1)!.id;
   }
 }

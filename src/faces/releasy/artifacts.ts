@@ -3,7 +3,7 @@ import { Refusal } from '../../core/refusal.ts';
 import { once } from '../../http/idempotency.ts';
 import { text } from '../../http/routes.ts';
 import { roles } from './credentials.ts';
-import type { Desk } from './index.ts';
+import type { Context } from './context.ts';
 import { secondsOf } from './queries.ts';
 import { artifactsOf, readable } from './releases.ts';
 import { resumableUrl } from './storage.ts';
@@ -20,8 +20,8 @@ interface Registration {
 const publishers = ['platform_admin', 'release_publisher'] as const;
 
 /** Files of releases: a place for each to be uploaded to, and what was uploaded held against what it is to be. */
-export function artifacts(desk: Desk): void {
-  const { core, doors, storage, settings, baseUrl } = desk;
+export function artifacts(context: Context): void {
+  const { core, doors, storage, settings, baseUrl } = context;
   doors
     .operator('presignArtifact', publishers, async ({ req, res, who, given, body }) => {
       const release = given.text('release_id');
@@ -52,8 +52,8 @@ export function artifacts(desk: Desk): void {
     });
   for (const [operation, algorithm] of [['sha256Sums', 'sha256'], ['sha512Sums', 'sha512']] as const) {
     doors.either(operation, roles, 'releases:read', async (call) => {
-      const release = await readable(desk, call.who, call.given.text('release_id'));
-      return text(call, 200, sums((await artifactsOf(desk, [release]))[release.id] ?? [], algorithm));
+      const release = await readable(context, call.who, call.given.text('release_id'));
+      return text(call, 200, sums((await artifactsOf(context, [release]))[release.id] ?? [], algorithm));
     });
   }
 }

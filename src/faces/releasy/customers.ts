@@ -1,6 +1,6 @@
 import type { Customer } from '../../core/records.ts';
 import { once } from '../../http/idempotency.ts';
-import type { Desk } from './index.ts';
+import type { Context } from './context.ts';
 import { bad, filterOf, paged, pageOf, required, secondsOf } from './queries.ts';
 
 interface Wish {
@@ -10,7 +10,7 @@ interface Wish {
 }
 
 /** Those who may have what is released. */
-export function customers({ core, doors, home }: Desk): void {
+export function customers({ core, doors, home }: Context): void {
   doors
     .operator('createCustomer', ['platform_admin'], async ({ req, res, who, body }) => {
       const { name, plan } = body<Wish>();

@@ -5,7 +5,7 @@ import { sendBytes } from '../../http/outgoing.ts';
 import { ANSWERED, type Call } from '../../http/routes.ts';
 import { isId } from '../../kit/ids.ts';
 import { digestOf } from './credentials.ts';
-import type { Desk } from './index.ts';
+import type { Context } from './context.ts';
 import { bad, required, secondsOf } from './queries.ts';
 import { dispositionOf } from './storage.ts';
 
@@ -16,8 +16,8 @@ interface Wish {
 }
 
 /** Tokens that fetch one file for a while, and what they fetch. */
-export function downloads(desk: Desk): void {
-  const { core, doors, settings, baseUrl } = desk;
+export function downloads(context: Context): void {
+  const { core, doors, settings, baseUrl } = context;
   doors.customer('createDownloadToken', 'downloads:token', async ({ req, res, who, body }) => {
     const { artifact_id: named, purpose = null, expires_in_seconds: asked = null } = body<Wish>();
     const file = required('artifact_id', named);
@@ -32,7 +32,7 @@ export function downloads(desk: Desk): void {
     const { download, token } = await core.downloads.grant(kept);
     return { download_url: `${baseUrl(req)}/v1/downloads/${token}`, expires_at: secondsOf(download.expiresAt) };
   });
-  for (const operation of ['resolveDownload', 'headDownload']) doors.open(operation, (call) => resolve(desk, call));
+  for (const operation of ['resolveDownload', 'headDownload']) doors.open(operation, (call) => resolve(context, call));
 }
 
 function lifetimeOf(asked: number | null, most: number): number {
@@ -42,19 +42,19 @@ function lifetimeOf(asked: number | null, most: number): number {
   return asked * 1000;
 }
 
-async function resolve(desk: Desk, call: Call): Promise<typeof ANSWERED> {
-  const { core, storage, settings } = desk;
+async function resolve(context: Context, call: Call): Promise<typeof ANSWERED> {
+  const { core, storage, settings } = context;
   const token = call.given.text('token');
   const attempt = { from: sourceOf(call.req), subject: `token ${digestOf(token)}`, guessable: false };
   const { file, download } = await core.attempts.prove(attempt, () => core.downloads.resolve(token));
   const url = settings.downloads === 'direct' && !file.outside ? undefined : await storage.downloadUrl(file, download, call.req);
-  if (url === undefined) return give(desk, call, file);
+  if (url === undefined) return give(context, call, file);
   send(call.req, call.res, { status: 302, headers: { 'Location': url, 'Cache-Control': 'no-store' } });
   return ANSWERED;
 }
 
 /** Sends the bytes from here, for those whose clients would show their keys to wherever they are sent. */
-async function give({ core, home, lifetime, onSent }: Desk, { req, res }: Call, file: Parameters<typeof dispositionOf>[0]): Promise<typeof ANSWERED> {
+async function give({ core, home, lifetime, onSent }: Context, { req, res }: Call, file: Parameters<typeof dispositionOf>[0]): Promise<typeof ANSWERED> {
   const blob = await core.blobs.get(home.who, file.blob!);
   if (req.method === 'GET') await core.ledgers.demandTransfer(blob.namespace);
   const what = {

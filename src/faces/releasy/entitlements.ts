@@ -2,7 +2,7 @@ import type { Entitlement } from '../../core/records.ts';
 import { send } from '../../http/answering.ts';
 import { once } from '../../http/idempotency.ts';
 import { ANSWERED } from '../../http/routes.ts';
-import type { Desk } from './index.ts';
+import type { Context } from './context.ts';
 import { bad, filterOf, paged, pageOf, required, secondsOf } from './queries.ts';
 
 interface Wish {
@@ -13,7 +13,7 @@ interface Wish {
 }
 
 /** Which products customers may have, and when. */
-export function entitlements({ core, doors }: Desk): void {
+export function entitlements({ core, doors }: Context): void {
   doors
     .operator('listEntitlements', ['platform_admin', 'platform_support'], async ({ who, given }) => {
       const [customer, product] = [given.text('customer_id'), filterOf(given, 'product')];

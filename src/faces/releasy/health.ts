@@ -1,8 +1,8 @@
 import { Refusal } from '../../core/refusal.ts';
-import type { Desk } from './index.ts';
+import type { Context } from './context.ts';
 
 /** What those who run the server look at, and what programs read about it. */
-export function health({ core, doors, book, lifetime }: Desk): void {
+export function health({ core, doors, book, lifetime }: Context): void {
   const fine = { status: 'ok' };
   const demand = async (): Promise<typeof fine> => {
     if (lifetime.closing) throw new Refusal('unavailable', 'the server is going down');

@@ -1,6 +1,6 @@
 import type { CustomerKey, Scope } from '../../core/records.ts';
 import { refuseKey } from '../../http/idempotency.ts';
-import type { Desk } from './index.ts';
+import type { Context } from './context.ts';
 import { bad, required, secondsOf } from './queries.ts';
 
 const scopes: readonly Scope[] = ['releases:read', 'downloads:read', 'downloads:token', 'keys:read', 'keys:write', 'audit:read'];
@@ -17,7 +17,7 @@ interface Wish {
 }
 
 /** Customers' API keys. */
-export function keys({ core, doors }: Desk): void {
+export function keys({ core, doors }: Context): void {
   doors
     .operator('createCustomerKey', ['platform_admin'], async ({ who, req, body }) => {
       refuseKey(req, 'idempotency-key not supported for admin key creation');

@@ -6,13 +6,13 @@ import type { Given } from '../../http/parameters.ts';
 import { once } from '../../http/idempotency.ts';
 import { ANSWERED } from '../../http/routes.ts';
 import { roles, type CustomerCaller, type Operator } from './credentials.ts';
-import type { Desk } from './index.ts';
+import type { Context } from './context.ts';
 import { bad, filterOf, paged, pageOf } from './queries.ts';
 import { artifactView, releaseView, type ArtifactView, type ReleaseView } from './views.ts';
 
 /** Releases: made, listed, shown, published, taken back and deleted. */
-export function releases(desk: Desk): void {
-  const { core, doors, home } = desk;
+export function releases(context: Context): void {
+  const { core, doors, home } = context;
   const releaseOf = (given: Given): string => given.text('release_id');
   doors
     .operator('createRelease', ['platform_admin', 'release_publisher'], async ({ req, res, who, body }) => {
@@ -45,11 +45,11 @@ export function releases(desk: Desk): void {
       if (products && status === 'draft') throw bad('status must be published');
       const filter = { product: filterOf(given, 'product'), version: filterOf(given, 'version'), status: products ? 'published' as const : status, products };
       const { found, about } = await paged(pageOf(given), (page) => core.releases.list(home.who, filter, page), ({ createdAt: at, id }) => ({ at, id }));
-      return { releases: await shownWith(desk, found, flagOf(given, 'include_artifacts')), ...about };
+      return { releases: await shownWith(context, found, flagOf(given, 'include_artifacts')), ...about };
     })
     .either('getRelease', roles, 'releases:read', async ({ who, given }) => {
-      const release = await readable(desk, who, releaseOf(given));
-      return (await shownWith(desk, [release], true))[0];
+      const release = await readable(context, who, releaseOf(given));
+      return (await shownWith(context, [release], true))[0];
     });
 }
 
@@ -59,7 +59,7 @@ async function productsOf({ customers }: Pick<Core, 'customers'>, who: Operator 
 }
 
 /** A release that the caller may see. @throws Refusal `not_found` */
-export async function readable({ core, home }: Pick<Desk, 'core' | 'home'>, who: Operator | CustomerCaller, id: string): Promise<Release> {
+export async function readable({ core, home }: Pick<Context, 'core' | 'home'>, who: Operator | CustomerCaller, id: string): Promise<Release> {
   const release = await core.releases.get(home.who, id);
   const products = await productsOf(core, who);
   if (products && (release.status !== 'published' || !products.includes(release.product))) throw new Refusal('not_found', 'release not found');
@@ -67,14 +67,14 @@ export async function readable({ core, home }: Pick<Desk, 'core' | 'home'>, who:
 }
 
 /** Files as clients know them, by their release. */
-export async function artifactsOf({ core }: Pick<Desk, 'core'>, shown: readonly Release[]): Promise<Record<string, { file: ReleaseFile; view: ArtifactView }[]>> {
+export async function artifactsOf({ core }: Pick<Context, 'core'>, shown: readonly Release[]): Promise<Record<string, { file: ReleaseFile; view: ArtifactView }[]>> {
   const files = await core.releaseFiles.list(shown);
   const blobs = new Map((await core.blobs.many(Object.values(files).flat().flatMap(({ blob }) => blob ?? []))).map((blob) => [blob.uuid, blob]));
   return Object.fromEntries(Object.entries(files).map(([id, some]) => [id, some.map((file) => ({ file, view: artifactView(file, blobs.get(file.blob ?? '')) }))]));
 }
 
-async function shownWith(desk: Pick<Desk, 'core'>, shown: readonly Release[], withArtifacts: boolean): Promise<ReleaseView[]> {
-  const artifacts = withArtifacts ? await artifactsOf(desk, shown) : undefined;
+async function shownWith(context: Pick<Context, 'core'>, shown: readonly Release[], withArtifacts: boolean): Promise<ReleaseView[]> {
+  const artifacts = withArtifacts ? await artifactsOf(context, shown) : undefined;
   return shown.map((release) => releaseView(release, artifacts ? (artifacts[release.id] ?? []).map(({ view }) => view) : null));
 }
 

@@ -1,26 +1,14 @@
 /** A request of this face, once it is known who sends it. */
 import type { Request, Response } from 'express';
 import type { Core } from '../../core/index.ts';
-import type { Facts } from '../../core/names/objects.ts';
 import type { Beginning } from '../../core/bytes/uploads.ts';
 import type { Principal, Upload } from '../../core/records.ts';
 import { Refusal } from '../../core/refusal.ts';
-import type { Lifetime } from '../../http/lifetime.ts';
 import { nameCaller } from '../../http/request-log.ts';
-import type { Capability, Tokens } from '../../http/tokens.ts';
+import type { Capability } from '../../http/tokens.ts';
 import { printAbout, type About } from './about.ts';
 import { targetOf } from './finish.ts';
-
-/** What every part of this face works with. */
-export interface Desk {
-  readonly core: Core;
-  readonly lifetime: Lifetime;
-  readonly tokens: Tokens;
-  /** Whether 104 may be sent: some proxies take it for the answer. */
-  readonly interim: boolean;
-  /** What is kept with an object that came by this face, by its MD5 in hex. */
-  readonly objectFacts: (md5: string) => Facts;
-}
+import type { Context } from './context.ts';
 
 export interface Call {
   readonly req: Request;
@@ -35,7 +23,7 @@ export interface Call {
  *
  * @throws Refusal `unauthenticated`, `forbidden`
  */
-export async function enter({ tokens }: Desk, req: Request, res: Response, upload?: string): Promise<Call> {
+export async function enter({ tokens }: Context, req: Request, res: Response, upload?: string): Promise<Call> {
   const { who, capability } = await tokens.holder(req);
   nameCaller(res, who.namespace);
   if (capability && upload !== undefined && upload !== capability.upload) throw new Refusal('forbidden', 'the capability is for another upload');

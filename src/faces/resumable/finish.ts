@@ -5,7 +5,7 @@ import type { Principal, Upload } from '../../core/records.ts';
 import { Refusal } from '../../core/refusal.ts';
 import { parseDigest, type Digest } from '../../kit/digest.ts';
 import { aboutOf, type About } from './about.ts';
-import type { Desk } from './call.ts';
+import type { Context } from './context.ts';
 import { parseMetadata } from './metadata.ts';
 
 /** What an upload became. */
@@ -21,7 +21,7 @@ export interface Finished {
  *
  * @throws Refusal as `Artifacts.convert` does.
  */
-export async function finish({ core, objectFacts }: Pick<Desk, 'core' | 'objectFacts'>, who: Principal, upload: Upload): Promise<Finished | undefined> {
+export async function finish({ core, objectFacts }: Pick<Context, 'core' | 'objectFacts'>, who: Principal, upload: Upload): Promise<Finished | undefined> {
   if (upload.outcome) return upload.outcome;
   const about = aboutOf(upload);
   if (upload.length === null || upload.offset !== upload.length || about.concat === 'partial') return undefined;
@@ -33,7 +33,7 @@ export async function finish({ core, objectFacts }: Pick<Desk, 'core' | 'objectF
 }
 
 /** Makes a whole upload the newest version of an object. */
-async function putObject(core: Core, who: Principal, upload: Upload, { bucket, key }: NonNullable<About['object']>, factsOf: Desk['objectFacts']): Promise<Finished> {
+async function putObject(core: Core, who: Principal, upload: Upload, { bucket, key }: NonNullable<About['object']>, factsOf: Context['objectFacts']): Promise<Finished> {
   const { hex } = await core.uploads.digest(upload, 'md5');
   await core.objects.seal(who, await core.buckets.get(who, bucket, 'write'), { bucket, key, conditions: {} }, upload.id, factsOf(hex));
   return (await core.uploads.look(who, upload.id)).outcome!;

@@ -10,7 +10,8 @@ import { uploadFields, uploadLimit } from '../../http/upload-fields.ts';
 import { isId } from '../../kit/ids.ts';
 import { printDigestField } from '../../kit/digest.ts';
 import type { About } from './about.ts';
-import { begin, enter, placeOf, type Call, type Desk } from './call.ts';
+import { begin, enter, placeOf, type Call } from './call.ts';
+import type { Context } from './context.ts';
 import { booleanField, integerField, printBoolean } from './fields.ts';
 import { claim, finish, type Finished } from './finish.ts';
 import { tellResumption } from './interim.ts';
@@ -39,23 +40,23 @@ export async function asUpload(res: Response, work: Promise<void>): Promise<void
 
 /** Resumable Uploads for HTTP (draft-ietf-httpbis-resumable-upload), and plain uploads to a name, which are the same with less said. */
 export class Ietf {
-  readonly #desk: Desk;
+  readonly #context: Context;
 
-  constructor(desk: Desk) {
-    this.#desk = desk;
+  constructor(context: Context) {
+    this.#context = context;
   }
 
   /** What limits there are. */
   tell(req: Request, res: Response): void {
-    send(req, res, { status: 204, headers: { 'Upload-Limit': uploadLimit(this.#desk.core), 'Accept-Patch': partType } });
+    send(req, res, { status: 204, headers: { 'Upload-Limit': uploadLimit(this.#context.core), 'Accept-Patch': partType } });
   }
 
   /** A body for a name: all of it, or, with `Upload-Complete: ?0`, its beginning. */
   async create(req: Request, res: Response, name: string): Promise<void> {
     nameRoute(res, '/artifacts/{ref}/data');
-    const { core } = this.#desk;
+    const { core } = this.#context;
     res.locals[limitOf] = uploadLimit(core);
-    const call = await enter(this.#desk, req, res);
+    const call = await enter(this.#context, req, res);
     res.locals[limitOf] = uploadLimit(core, undefined, call.capability?.maxSize);
     if (call.capability && call.capability.artifact !== name) throw new Refusal('forbidden', 'the capability is for another artifact');
     const complete = booleanField(req, 'upload-complete');
@@ -78,8 +79,8 @@ export class Ietf {
 
   async append(req: Request, res: Response, id: string): Promise<void> {
     nameRoute(res, '/upload/{uuid}');
-    const { core } = this.#desk;
-    const call = await enter(this.#desk, req, res, id);
+    const { core } = this.#context;
+    const call = await enter(this.#context, req, res, id);
     const most = call.capability?.maxSize;
     res.locals[limitOf] = uploadLimit(core, undefined, most);
     if (req.headers['content-type']?.split(';')[0]?.trim().toLowerCase() !== partType) {
@@ -102,8 +103,8 @@ export class Ietf {
   async look(req: Request, res: Response, next: NextFunction, id: string): Promise<void> {
     if (req.query['capability'] === undefined) return next();
     nameRoute(res, '/upload/{uuid}');
-    const { who, capability } = await enter(this.#desk, req, res, id);
-    const { core } = this.#desk;
+    const { who, capability } = await enter(this.#context, req, res, id);
+    const { core } = this.#context;
     const upload = await (req.method === 'HEAD' ? core.uploads.fence(who, id) : core.uploads.look(who, id));
     send(req, res, { status: 204, headers: uploadFields(core, upload, capability?.maxSize) });
   }
@@ -112,14 +113,14 @@ export class Ietf {
   async drop(req: Request, res: Response, next: NextFunction, id: string): Promise<void> {
     if (req.query['capability'] === undefined) return next();
     nameRoute(res, '/upload/{uuid}');
-    const { who } = await enter(this.#desk, req, res, id);
-    await this.#desk.core.uploads.drop(who, id);
+    const { who } = await enter(this.#context, req, res, id);
+    await this.#context.core.uploads.drop(who, id);
     send(req, res, { status: 204 });
   }
 
   /** What a path names: an artifact by its uuid or by the caller's name for it, or one that is still to be. */
   async #named(who: Principal, ref: string): Promise<About> {
-    const { artifacts } = this.#desk.core;
+    const { artifacts } = this.#context.core;
     try {
       const { name, namespace, type } = isId(ref) ? await artifacts.getOwn(who, ref) : await artifacts.get(who, ref);
       if (isId(ref) || namespace === who.namespace) return { artifact: name, namespace, type };
@@ -130,7 +131,7 @@ export class Ietf {
   }
 
   async #take({ req, res, who, capability }: Call, id: string, at: number, length?: number): Promise<number> {
-    const { core, lifetime } = this.#desk;
+    const { core, lifetime } = this.#context;
     const kept = (offset: number): void => this.#tellInterim(req, res, offset - at, { 'Upload-Offset': offset });
     const request = { at, ...bodyDigests(req), length, kept, most: capability?.maxSize };
     try {
@@ -162,7 +163,7 @@ export class Ietf {
   /** Makes of a whole upload what it is to be. Where that can never be, the client is told that sending more would not help. */
   async #finish({ who, res }: Call, upload: Upload): Promise<Finished | undefined> {
     try {
-      return await finish(this.#desk, who, upload);
+      return await finish(this.#context, who, upload);
     } catch (error) {
       if (error instanceof Refusal && plainStatuses[error.reason] < 500) res.setHeader('Upload-Complete', printBoolean(true));
       throw error;
@@ -171,7 +172,7 @@ export class Ietf {
 
   /** Where the upload became a version; the body says of what. */
   async #tellFinished({ req, res, who }: Call, { artifact, index, blob }: Finished, { status, ...headers }: Headers & { status: number }): Promise<void> {
-    const { sha512, size } = await this.#desk.core.blobs.get(who, blob);
+    const { sha512, size } = await this.#context.core.blobs.get(who, blob);
     const digest = printDigestField({ algorithm: 'sha512', hex: sha512 });
     const view = { artifact_uuid: artifact, index, blob_uuid: blob, sha512, size };
     json(req, res, status, view, { ...headers, 'Upload-Complete': printBoolean(true), 'Repr-Digest': digest });
@@ -179,11 +180,11 @@ export class Ietf {
 
   /** The digest of what is there so far. */
   async #digest(upload: Upload): Promise<Headers> {
-    return { 'Repr-Digest': printDigestField(await this.#desk.core.uploads.digest(upload)) };
+    return { 'Repr-Digest': printDigestField(await this.#context.core.uploads.digest(upload)) };
   }
 
   #tellInterim(req: Request, res: Response, kept: number, headers: Headers): void {
-    if (this.#desk.interim) tellResumption(req, res, kept, headers);
+    if (this.#context.interim) tellResumption(req, res, kept, headers);
   }
 }
 

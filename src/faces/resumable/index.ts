@@ -6,14 +6,14 @@ import { send } from '../../http/answering.ts';
 import type { Book } from '../../http/openapi.ts';
 import { refusing } from '../../http/refusing.ts';
 import { Routes } from '../../http/routes.ts';
-import type { Desk } from './call.ts';
+import type { Context } from './context.ts';
 import { capabilities } from './capabilities.ts';
 import { asUpload, Ietf } from './ietf.ts';
 import { Problem } from './problems.ts';
 import { plainWording, problemWording, wording } from './refusals.ts';
 import { Tus } from './tus.ts';
 
-export interface ResumableOptions extends Desk {
+export interface ResumableOptions extends Context {
   readonly book: Book;
   readonly log: Logger;
 }
@@ -30,12 +30,12 @@ const spoken = [
   'artifactDataLimits', 'postArtifactData', 'putArtifactData', 'uploadLimits', 'patchUpload',
 ] as const;
 
-export function resumable({ book, log, ...desk }: ResumableOptions): Resumable {
+export function resumable({ book, log, ...context }: ResumableOptions): Resumable {
   const router = Router({ caseSensitive: true });
-  mountTus(router, new Tus(desk), log);
-  mountIetf(router, new Ietf(desk));
-  const routes = new Routes(book, { lifetime: desk.lifetime, authenticate: (req) => desk.tokens.principal(req) });
-  capabilities(routes, desk.core, desk.tokens);
+  mountTus(router, new Tus(context), log);
+  mountIetf(router, new Ietf(context));
+  const routes = new Routes(book, { lifetime: context.lifetime, authenticate: (req) => context.tokens.principal(req) });
+  capabilities(routes, context.core, context.tokens);
   router.use(routes.router, refuseOwn(log));
   return { router, mounted: [...spoken, ...routes.mounted] };
 }

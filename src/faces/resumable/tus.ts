@@ -5,7 +5,8 @@ import { send } from '../../http/answering.ts';
 import { hasBody } from '../../http/incoming.ts';
 import { nameRoute } from '../../http/request-log.ts';
 import { aboutOf, printAbout, type About } from './about.ts';
-import { begin, enter, placeOf, type Call, type Desk } from './call.ts';
+import { begin, enter, placeOf, type Call } from './call.ts';
+import type { Context } from './context.ts';
 import { checksums, checksumsOf, refuseChecksum } from './checksums.ts';
 import { Concatenation } from './concatenation.ts';
 import { claim, finish, promisesOf, type Finished } from './finish.ts';
@@ -19,12 +20,12 @@ type Headers = Record<string, string | number>;
 
 /** tus 1.0 with its extensions (tus.io/protocols/resumable-upload). */
 export class Tus {
-  readonly #desk: Desk;
+  readonly #context: Context;
   readonly #concatenation: Concatenation;
 
-  constructor(desk: Desk) {
-    this.#desk = desk;
-    this.#concatenation = new Concatenation(desk.core);
+  constructor(context: Context) {
+    this.#context = context;
+    this.#concatenation = new Concatenation(context.core);
   }
 
   async serve(req: Request, res: Response, id: string | undefined): Promise<void> {
@@ -32,7 +33,7 @@ export class Tus {
     res.setHeader('Tus-Resumable', version);
     const method = methodOf(req);
     if (method === 'OPTIONS') return this.#tell(req, res);
-    const call = await enter(this.#desk, req, res, id);
+    const call = await enter(this.#context, req, res, id);
     if (req.headers['tus-resumable'] !== version) {
       res.setHeader('Tus-Version', version);
       throw new Refusal('precondition', `this server speaks tus ${version}; Tus-Resumable says another version, or nothing`);
@@ -46,14 +47,14 @@ export class Tus {
 
   #tell(req: Request, res: Response): void {
     const headers = {
-      'Tus-Version': version, 'Tus-Extension': extensions, 'Tus-Max-Size': this.#desk.core.uploads.limits.maxSize, 'Tus-Checksum-Algorithm': checksums.join(','),
+      'Tus-Version': version, 'Tus-Extension': extensions, 'Tus-Max-Size': this.#context.core.uploads.limits.maxSize, 'Tus-Checksum-Algorithm': checksums.join(','),
     };
     send(req, res, { status: 204, headers });
   }
 
   async #create(call: Call): Promise<void> {
     const { req, res, who } = call;
-    const { core } = this.#desk;
+    const { core } = this.#context;
     const about = readAbout(req);
     const withBody = hasBody(req);
     if (withBody && !isChunk(req)) return refuseType(req, res);
@@ -82,7 +83,7 @@ export class Tus {
   /** The bytes are here already: the upload is whole before it began. */
   async #tellClaimed(call: Call, about: About, { size, ...outcome }: Finished & { readonly size: number }): Promise<void> {
     const { req, res, who } = call;
-    const upload = await this.#desk.core.uploads.beginWhole(who, size, outcome, { about: printAbout(about) });
+    const upload = await this.#context.core.uploads.beginWhole(who, size, outcome, { about: printAbout(about) });
     send(req, res, { status: 201, headers: { Location: `/tus/${upload.id}`, ...this.#standing(upload, outcome), 'Upload-Offset': size } });
   }
 
@@ -91,13 +92,13 @@ export class Tus {
     if (req.headers['upload-length'] !== undefined) throw new Refusal('malformed', 'the length of a final upload is that of its parts');
     const begun = await this.#concatenation.begin(who, about);
     const upload = await this.#concatenation.join(who, begun);
-    const finished = await finish(this.#desk, who, upload);
+    const finished = await finish(this.#context, who, upload);
     send(req, res, { status: 201, headers: { Location: `/tus/${upload.id}`, ...this.#standing(upload, finished) } });
   }
 
   async #look(call: Call, id: string): Promise<void> {
     const { req, res, who } = call;
-    const fenced = await this.#desk.core.uploads.fence(who, id);
+    const fenced = await this.#context.core.uploads.fence(who, id);
     const { metadata, concat } = aboutOf(fenced);
     const final = concat?.startsWith('final') === true;
     // What was whole when its server died is made what it was to be before anybody is told that it is whole.
@@ -119,23 +120,23 @@ export class Tus {
     if (!isChunk(req)) return refuseType(req, res);
     const at = whole(req, 'upload-offset');
     if (at === undefined) throw new Refusal('malformed', 'Upload-Offset is missing');
-    const before = await this.#desk.core.uploads.look(who, id);
+    const before = await this.#context.core.uploads.look(who, id);
     if (aboutOf(before).concat?.startsWith('final')) throw new Refusal('forbidden', 'a final upload takes no bytes of its own');
     const again = before.state === 'sealed' && at === before.offset && !hasBody(req);
     const offset = again ? at : await this.#take(call, id, { at, length: whole(req, 'upload-length') });
-    const upload = { ...(await this.#desk.core.uploads.look(who, id)), offset };
+    const upload = { ...(await this.#context.core.uploads.look(who, id)), offset };
     const finished = await this.#finish(call, upload);
     send(req, res, { status: 204, headers: { ...this.#standing(upload, finished), 'Upload-Offset': offset } });
   }
 
   async #terminate({ req, res, who }: Call, id: string): Promise<void> {
-    await this.#desk.core.uploads.drop(who, id);
+    await this.#context.core.uploads.drop(who, id);
     send(req, res, { status: 204 });
   }
 
   /** Appends the request's body; answers where the upload then ends. */
   async #take({ req, res, who, capability }: Call, id: string, where: { at: number; length: number | undefined }): Promise<number> {
-    const { core, lifetime } = this.#desk;
+    const { core, lifetime } = this.#context;
     const appended = await core.uploads.append(who, id, lifetime.body(req, res), { ...where, most: capability?.maxSize, ...checksumsOf(req) });
     appended.settle(true);
     return appended.offset;
@@ -144,13 +145,13 @@ export class Tus {
   /** What comes of a whole upload: a version of an artifact, or, of the last part, that of the uploads that wait for it. */
   async #finish({ who }: Call, upload: Upload): Promise<Finished | undefined> {
     if (aboutOf(upload).concat === 'partial' && upload.offset === upload.length) {
-      for (const final of await this.#concatenation.waitingFor(who, upload)) await finish(this.#desk, who, await this.#concatenation.join(who, final));
+      for (const final of await this.#concatenation.waitingFor(who, upload)) await finish(this.#context, who, await this.#concatenation.join(who, final));
     }
-    return finish(this.#desk, who, upload);
+    return finish(this.#context, who, upload);
   }
 
   #standing(upload: Upload, finished?: Finished): Headers {
-    const until = finished ? null : this.#desk.core.uploads.expiresAt(upload);
+    const until = finished ? null : this.#context.core.uploads.expiresAt(upload);
     return {
       'Cache-Control': 'no-store',
       ...(until === null ? {} : { 'Upload-Expires': new Date(until).toUTCString() }),

@@ -5,7 +5,6 @@ import { isFieldName } from '../../http/header-fields.ts';
 import { headerOf, keptHeader, keptHeaders, type Call } from './call.ts';
 import { checksumHeaders, type Checksums } from './checksums.ts';
 import { S3Error } from './errors.ts';
-import { lockHeaders } from './lock.ts';
 
 export interface About {
   readonly type: string;
@@ -108,4 +107,13 @@ export function checksumHeadersOf(call: Call, object: StoredObject): Record<stri
   if (headerOf(call, 'x-amz-checksum-mode')?.toUpperCase() !== 'ENABLED' || call.req.headers.range !== undefined) return {};
   const { checksums, checksumType } = aboutOf(object);
   return checksumHeaders(checksums, checksumType);
+}
+
+/** Headers that tell of it. */
+function lockHeaders({ content }: StoredObject): Record<string, string> {
+  const { retention = null, held = null } = content ?? {};
+  return {
+    ...(retention ? { 'x-amz-object-lock-mode': retention.mode, 'x-amz-object-lock-retain-until-date': new Date(retention.until).toISOString() } : {}),
+    ...(held === null ? {} : { 'x-amz-object-lock-legal-hold': held ? 'ON' : 'OFF' }),
+  };
 }

@@ -19,7 +19,7 @@ import { utf8 } from '../../kit/text.ts';
 import { document, malformed, type Elements } from './xml.ts';
 
 /** What every operation works with. */
-export interface Desk {
+export interface Context {
   readonly core: Core;
   readonly lifetime: Lifetime;
   readonly region: string;
@@ -37,7 +37,7 @@ export interface Payload {
   verify(measured: readonly Digest[]): Checksums;
 }
 
-export interface Call extends Desk {
+export interface Call extends Context {
   readonly known: Known;
   readonly req: Request;
   readonly res: Response;

@@ -6,7 +6,7 @@ import { Refusal } from '../../core/refusal.ts';
 import { send } from '../../http/answering.ts';
 import { sourceOf } from '../../http/client-address.ts';
 import { nameCaller, nameRoute, requestId } from '../../http/request-log.ts';
-import { demandKey, headerNames, headerOf, requestHeaders, type Call, type Desk } from './call.ts';
+import { demandKey, headerNames, headerOf, requestHeaders, type Call, type Context } from './call.ts';
 import { demandKnownChecksums } from './checksums.ts';
 import { allowOrigin, preflight } from './cors.ts';
 import { fromRefusal, invalidArgument, isWrongKey, S3Error } from './errors.ts';
@@ -17,7 +17,7 @@ import { readClaim } from './signing/claim.ts';
 import { verify, type Signed } from './signing/verify.ts';
 import { document } from './xml.ts';
 
-export interface S3Options extends Desk {
+export interface S3Options extends Context {
   readonly log: Logger;
   /** Whose sub-domains are buckets. */
   readonly domain: string | undefined;
@@ -42,11 +42,11 @@ export class S3 {
   }
 
   async #serve(req: Request, res: Response): Promise<void> {
-    const { log: _, domain, window: __, ...desk } = this.#options;
+    const { log: _, domain, window: __, ...context } = this.#options;
     const target = targetOf(req);
     const place = placeOf(target, req.headers.host, domain);
     const parameters = queryOf(target);
-    const known = new Known(desk.core);
+    const known = new Known(context.core);
     if (req.method === 'OPTIONS') {
       nameRoute(res, 'S3 preflight');
       await preflight(known, place, req, res);
@@ -60,7 +60,7 @@ export class S3 {
     const operation = operationOf({ method: req.method, ...place, query: parameters, headers: requestHeaders(req, parameters, presigned), presigned });
     nameRoute(res, `S3 ${operation.name}`);
     demandKey(place.key);
-    const call: Call = { ...desk, known, req, res, who, signed: signed?.signed, ...place, query: new Map(parameters) };
+    const call: Call = { ...context, known, req, res, who, signed: signed?.signed, ...place, query: new Map(parameters) };
     demandKnownChecksums(headerNames(call, 'x-amz-checksum-'));
     await demandExpectations(call);
     await operation.run(call);

@@ -21,15 +21,6 @@ export function lockFrom(call: Call, bucket: Bucket): VersionLock {
   };
 }
 
-/** Headers that tell of it. */
-export function lockHeaders({ content }: StoredObject): Record<string, string> {
-  const { retention = null, held = null } = content ?? {};
-  return {
-    ...(retention ? { 'x-amz-object-lock-mode': retention.mode, 'x-amz-object-lock-retain-until-date': new Date(retention.until).toISOString() } : {}),
-    ...(held === null ? {} : { 'x-amz-object-lock-legal-hold': held ? 'ON' : 'OFF' }),
-  };
-}
-
 /** Whether the request asks to bypass a GOVERNANCE retention, and may. */
 export function bypasses(call: Call, bucket: Bucket, object: StoredObject): boolean {
   return flagOf(call, 'x-amz-bypass-governance-retention') && may(call, 'BypassGovernanceRetention', bucket, { object });

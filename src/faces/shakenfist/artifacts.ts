@@ -2,7 +2,7 @@ import { SYSTEM, type Artifact, type ArtifactType } from '../../core/records.ts'
 import { Refusal } from '../../core/refusal.ts';
 import { digestsOf } from '../../http/digest-fields.ts';
 import type { OwnedCall } from '../../http/routes.ts';
-import type { Desk } from './context.ts';
+import type { Context } from './context.ts';
 import { list } from './listing.ts';
 
 interface Conversion {
@@ -24,10 +24,10 @@ interface Fetch {
 
 const listedTypes: ReadonlySet<string> = new Set<ArtifactType>(['image', 'snapshot', 'label', 'other']);
 
-export function artifacts(desk: Desk): void {
-  const { core, routes, views } = desk;
+export function artifacts(context: Context): void {
+  const { core, routes, views } = context;
   routes
-    .owned('convertUpload', async (call) => views.artifact(await convert(desk, call)))
+    .owned('convertUpload', async (call) => views.artifact(await convert(context, call)))
     .owned('listArtifacts', (call) => {
       const filter = filterOf(call);
       return list(call, {
@@ -61,7 +61,7 @@ export function artifacts(desk: Desk): void {
     .owned('unshareArtifact', async ({ who, given }) => views.artifact(await core.artifacts.share(who, given.text('ref'), false)));
 }
 
-async function convert({ core }: Desk, { who, given, body }: OwnedCall): Promise<Artifact> {
+async function convert({ core }: Context, { who, given, body }: OwnedCall): Promise<Artifact> {
   const asked = body<Conversion>();
   const upload = asked.upload_uuid ?? undefined;
   const blob = asked.blob_uuid ?? undefined;

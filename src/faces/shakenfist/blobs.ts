@@ -1,12 +1,12 @@
 import { Refusal } from '../../core/refusal.ts';
 import { parseDigest, type Algorithm } from '../../kit/digest.ts';
-import type { Desk } from './context.ts';
+import type { Context } from './context.ts';
 import { list } from './listing.ts';
 
 /** What can be asked for by name. */
 const offered = ['md5', 'sha1', 'sha256', 'sha512', 'xxh128'] as const satisfies readonly Algorithm[];
 
-export function blobs({ core, routes, views }: Desk): void {
+export function blobs({ core, routes, views }: Context): void {
   routes
     .owned('listBlobs', (call) => list(call, {
       page: (page) => core.blobs.list(call.who, page),

@@ -6,7 +6,7 @@ import type { Tokens } from '../../http/tokens.ts';
 import type { Views } from './views.ts';
 
 /** What every part of this face works with. */
-export interface Desk {
+export interface Context {
   readonly core: Core;
   readonly routes: Routes;
   readonly views: Views;

@@ -3,30 +3,30 @@ import { showing } from '../../http/disposition.ts';
 import { sendBytes } from '../../http/outgoing.ts';
 import { ANSWERED, type OwnedCall } from '../../http/routes.ts';
 import { printDigestField, wantedDigest, type Digest } from '../../kit/digest.ts';
-import type { Desk } from './context.ts';
+import type { Context } from './context.ts';
 
 /** Downloads, by blob and by name. */
-export function data(desk: Desk): void {
-  const { core, routes } = desk;
+export function data(context: Context): void {
+  const { core, routes } = context;
   for (const verb of ['get', 'head'] as const) {
     routes
       .owned(`${verb}BlobData`, async (call) => {
         const blob = await core.blobs.get(call.who, call.given.text('uuid'));
-        return give(desk, call, blob, blob.uuid);
+        return give(context, call, blob, blob.uuid);
       })
       .owned(`${verb}ArtifactData`, async (call) => {
         const { artifact, blob } = await core.artifacts.resolve(call.who, call.given.text('ref'));
-        return give(desk, call, blob, artifact.name);
+        return give(context, call, blob, artifact.name);
       })
       .owned(`${verb}VersionData`, async (call) => {
         const { artifact, blob } = await core.artifacts.resolve(call.who, call.given.text('ref'), call.given.integer('index'));
-        return give(desk, call, blob, artifact.name);
+        return give(context, call, blob, artifact.name);
       });
   }
 }
 
 /** Sends a blob that the caller was found to be allowed to read. */
-async function give({ core, lifetime, metrics }: Desk, { req, res, given }: OwnedCall, blob: Blob, name: string): Promise<typeof ANSWERED> {
+async function give({ core, lifetime, metrics }: Context, { req, res, given }: OwnedCall, blob: Blob, name: string): Promise<typeof ANSWERED> {
   const { type, disposition } = showing(blob.mediaType, name);
   const what = {
     size: blob.size,

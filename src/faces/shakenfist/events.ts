@@ -1,6 +1,6 @@
 import type { EventType, Subject } from '../../core/records.ts';
 import type { OwnedCall } from '../../http/routes.ts';
-import type { Desk } from './context.ts';
+import type { Context } from './context.ts';
 
 interface EventFilter {
   readonly event_type?: EventType | null;
@@ -12,7 +12,7 @@ const usual = 100;
 const most = 10_000;
 
 /** What happened to a thing. The filter comes in the body, as old clients send it, or in the query. */
-export function events({ core, routes, views }: Desk): void {
+export function events({ core, routes, views }: Context): void {
   const answer = async (call: OwnedCall, subject: Subject, id: string): Promise<unknown> => {
     const body = call.body<EventFilter>();
     const type = call.given.maybeText('event_type') ?? body.event_type;

@@ -49,9 +49,9 @@ export interface ShakenFist {
 export function shakenFist(core: Core, options: ShakenFistOptions): ShakenFist {
   const { book, lifetime, metrics, log, tokens } = options;
   const routes = new Routes(book, { lifetime, authenticate: (req) => tokens.principal(req) });
-  const desk = { core, routes, tokens, lifetime, metrics, views: new Views(core, options.node) };
+  const context = { core, routes, tokens, lifetime, metrics, views: new Views(core, options.node) };
   // The router tries routes in this order: those that are asked for thousands of times come first.
-  for (const part of [uploads, data, blobs, artifacts, labels, events, metadata, namespaces]) part(desk);
+  for (const part of [uploads, data, blobs, artifacts, labels, events, metadata, namespaces]) part(context);
   routes.router.use(refusing(wording, log));
   return { router: routes.router, mounted: routes.mounted };
 }

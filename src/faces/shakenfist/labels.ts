@@ -1,7 +1,7 @@
 import type { Artifact, Principal } from '../../core/records.ts';
 import { Refusal } from '../../core/refusal.ts';
 import type { OwnedCall } from '../../http/routes.ts';
-import type { Desk } from './context.ts';
+import type { Context } from './context.ts';
 
 interface LabelUpdate {
   readonly blob_uuid: string;
@@ -9,8 +9,8 @@ interface LabelUpdate {
 }
 
 /** Labels: names that point to blobs which are there already. `namespace/label` names one elsewhere. */
-export function labels(desk: Desk): void {
-  const { core, routes, views } = desk;
+export function labels(context: Context): void {
+  const { core, routes, views } = context;
   for (const suffix of ['', 'Elsewhere']) {
     routes
       .owned(`updateLabel${suffix}`, async ({ who, given, body }) => {
@@ -21,15 +21,15 @@ export function labels(desk: Desk): void {
         const { artifact } = await core.artifacts.adopt(who, blob, target, { size: undefined, digests: [] });
         return views.artifact(artifact);
       })
-      .owned(`getLabel${suffix}`, async (call) => views.artifact(await find(desk, call.who, call), { instances: true }))
+      .owned(`getLabel${suffix}`, async (call) => views.artifact(await find(context, call.who, call), { instances: true }))
       .owned(`deleteLabel${suffix}`, async (call) => {
-        const removed = await core.artifacts.remove(call.who, (await find(desk, call.who, call)).uuid);
+        const removed = await core.artifacts.remove(call.who, (await find(context, call.who, call)).uuid);
         return removed ? views.artifact(removed) : null;
       });
   }
 }
 
-async function find({ core }: Desk, who: Principal, { given }: OwnedCall): Promise<Artifact> {
+async function find({ core }: Context, who: Principal, { given }: OwnedCall): Promise<Artifact> {
   const namespace = given.maybeText('namespace') ?? who.namespace;
   const [found] = await core.artifacts.list(who, { namespace, name: given.text('name'), type: 'label' }, { after: null, limit: 1 });
   if (!found) throw new Refusal('not_found', 'label not found');

@@ -1,13 +1,13 @@
 import type { Noted } from '../../core/tenants/events.ts';
 import type { Principal } from '../../core/records.ts';
 import { Refusal } from '../../core/refusal.ts';
-import type { Desk } from './context.ts';
+import type { Context } from './context.ts';
 
 /** What a route's reference means: whose metadata it is, once the caller was found to be allowed. */
 type Find = (who: Principal, reference: string, change: boolean) => Promise<{ subject: Noted; id: string }>;
 
 /** Notes on things: four routes for each kind of thing, all alike. */
-export function metadata({ core, routes }: Desk): void {
+export function metadata({ core, routes }: Context): void {
   const ofArtifact: Find = async (who, reference) => ({ subject: 'artifact', id: (await core.artifacts.getOwn(who, reference)).uuid });
   const ofBlob: Find = async (who, reference, change) => {
     const blob = change ? await core.blobs.getOwn(who, reference) : await core.blobs.get(who, reference);

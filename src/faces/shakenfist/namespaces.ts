@@ -1,6 +1,6 @@
 import { Refusal } from '../../core/refusal.ts';
 import { sourceOf } from '../../http/client-address.ts';
-import type { Desk } from './context.ts';
+import type { Context } from './context.ts';
 import { list } from './listing.ts';
 
 interface Creation {
@@ -15,7 +15,7 @@ interface Key {
 }
 
 /** Logging in, and the tenants with their keys and trusts. */
-export function namespaces({ core, routes, views, tokens }: Desk): void {
+export function namespaces({ core, routes, views, tokens }: Context): void {
   routes
     .open('login', async ({ req, body }) => {
       const { namespace, key } = body<{ namespace: string; key: string }>();

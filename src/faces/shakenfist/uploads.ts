@@ -4,7 +4,7 @@ import { watchDelivery } from '../../http/delivery.ts';
 import { bodyDigests, digestsOf } from '../../http/digest-fields.ts';
 import { ANSWERED, type OwnedCall } from '../../http/routes.ts';
 import { uploadFields } from '../../http/upload-fields.ts';
-import type { Desk } from './context.ts';
+import type { Context } from './context.ts';
 import { list } from './listing.ts';
 
 /**
@@ -13,8 +13,8 @@ import { list } from './listing.ts';
  */
 const oldClient = /\bShaken Fist\//;
 
-export function uploads(desk: Desk): void {
-  const { core, routes, views } = desk;
+export function uploads(context: Context): void {
+  const { core, routes, views } = context;
   routes
     .owned('beginUpload', async ({ who, given }) => {
       const digests = digestsOf(given.maybeText('Repr-Digest'), 'Repr-Digest');
@@ -38,12 +38,12 @@ export function uploads(desk: Desk): void {
       json(req, res, 200, views.upload(upload), uploadFields(core, upload));
       return ANSWERED;
     })
-    .owned('appendUpload', (call) => append(desk, call))
+    .owned('appendUpload', (call) => append(context, call))
     .owned('truncateUpload', async ({ who, given }) => core.uploads.truncate(who, given.text('uuid'), given.integer('offset')))
     .owned('dropUpload', async ({ who, given }) => core.uploads.drop(who, given.text('uuid')));
 }
 
-async function append({ core, metrics }: Desk, { who, given, req, res, raw }: OwnedCall): Promise<typeof ANSWERED> {
+async function append({ core, metrics }: Context, { who, given, req, res, raw }: OwnedCall): Promise<typeof ANSWERED> {
   const appended = await core.uploads.append(who, given.text('uuid'), raw(), {
     at: given.maybeInteger('Upload-Offset'),
     ...bodyDigests(req),

@@ -2,11 +2,10 @@ import { text } from '../../http/routes.ts';
 import { html, inline, prose, type Html, type Part } from './html.ts';
 import { baseOf, page, sendPage } from './page.ts';
 import { readBook, type BookOperation, type BookSchema, type ReadableBook } from './openapi-reader.ts';
-import type { Guide } from './guides.ts';
-import type { Desk } from './index.ts';
+import type { Context, Guide } from './context.ts';
 
 /** The API book, as it was written and as a page. */
-export function docs({ book, routes, guides }: Desk): void {
+export function docs({ book, routes, guides }: Context): void {
   const readable = readBook(book.content);
   routes
     .open('book', (call) => text(call, 200, book.text, 'application/yaml; charset=utf-8'))

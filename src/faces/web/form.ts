@@ -11,7 +11,7 @@ import { printBytes } from '../../kit/bytes.ts';
 import { textFault } from '../../kit/text.ts';
 import { html, type Html } from './html.ts';
 import { baseOf, page, sendPage } from './page.ts';
-import type { Desk } from './index.ts';
+import type { Context } from './context.ts';
 
 /** What a pushed file became. */
 interface Pushed {
@@ -25,7 +25,7 @@ interface Pushed {
 const limits = { files: 1, fields: 8, parts: 10, fieldNameSize: 64, fieldSize: 4096, fieldNestingDepth: 0, headerPairs: 20 };
 
 /** The form of the front page: a file from a browser, poured into an upload while it arrives, then converted. */
-export function form({ core, routes }: Desk): void {
+export function form({ core, routes }: Context): void {
   routes.open('pushForm', async (call) => {
     const door = new Door(core);
     await receive(call, door);

@@ -2,16 +2,16 @@ import { text } from '../../http/routes.ts';
 import { html } from './html.ts';
 import { baseOf, page, sendPage } from './page.ts';
 import { style } from './style.ts';
-import type { Desk } from './index.ts';
+import type { Context } from './context.ts';
 
 /** The front page: what this is, a form for a browser, and commands for a terminal. */
-export function home(desk: Desk): void {
-  desk.routes
-    .open('home', (call) => sendPage(call, 200, front(desk, baseOf(call))))
+export function home(context: Context): void {
+  context.routes
+    .open('home', (call) => sendPage(call, 200, front(context, baseOf(call))))
     .open('style', (call) => text(call, 200, style, 'text/css; charset=utf-8', { 'Cache-Control': 'max-age=3600' }));
 }
 
-function front({ node, capabilities }: Desk, base: string): ReturnType<typeof page> {
+function front({ node, capabilities }: Context, base: string): ReturnType<typeof page> {
   return page('Stowage', html`
 <main>
 <h1>Large files in, without ever starting over</h1>

@@ -6,15 +6,7 @@ import { Refusal } from '../../core/refusal.ts';
 import type { ANSWERED, Call } from '../../http/routes.ts';
 import { Html, html } from './html.ts';
 import { page, sendPage } from './page.ts';
-import type { Desk } from './index.ts';
-
-export interface Guide {
-  /** Its address below `/docs/`, such as `s3` or `decisions/0001-bytes-are-linked-not-moved`. */
-  readonly path: string;
-  readonly title: string;
-  /** Rendered when it is asked for, since most servers never are. */
-  readonly content: () => Html;
-}
+import type { Context, Guide } from './context.ts';
 
 /** Documents at the top of the project that are served beside the pages of `docs/`. */
 const topDocuments = ['ARCHITECTURE.md', 'CHANGELOG.md', 'CONTRIBUTING.md', 'SECURITY.md'];
@@ -60,7 +52,7 @@ function linkFrom(file: string, href: string): string {
 }
 
 /** Mounts the pages. */
-export function guides({ routes, guides: pages }: Desk): void {
+export function guides({ routes, guides: pages }: Context): void {
   const answer = (path: string, call: Call): typeof ANSWERED => {
     const guide = pages.get(path);
     if (!guide) throw new Refusal('not_found', `there is no page ${path}`);

@@ -3,10 +3,10 @@ import { demandSystem } from '../../core/tenants/access.ts';
 import { SYSTEM, type Principal } from '../../core/records.ts';
 import { text } from '../../http/routes.ts';
 import { sameSecret } from '../../kit/same-secret.ts';
-import type { Desk } from './index.ts';
+import type { Context } from './context.ts';
 
 /** What those who run the server look at. */
-export function health({ core, metrics, lifetime, headroom, routes, tokens, metricsToken }: Desk): void {
+export function health({ core, metrics, lifetime, headroom, routes, tokens, metricsToken }: Context): void {
   // Numbers of stored contents tell whether somebody has stored the same bytes before: tenants must not see them move.
   const scraper = async (req: Request): Promise<Principal> => {
     const shown = /^Bearer +(\S+)$/i.exec(req.headers.authorization ?? '')?.[1];
