@@ -1,13 +1,14 @@
 /** What the catalog's thread said last, kept on this side of it, for what every append and every object asks. */
 import type { Catalog } from '../../../core/engine.ts';
 import type { Bucket, Credential, Upload } from '../../../catalog/model.ts';
-import { methods } from './protocol.ts';
 
 /** Records kept of each kind; the one asked for longest ago goes first. */
 const limit = 1000;
 
 /** Nouns whose changes may make uploads or credentials other ones. */
 const telling = ['namespaces', 'uploads', 'artifacts'] as const;
+/** Their methods that change nothing. */
+const looks: ReadonlySet<string> = new Set(['get', 'list', 'idle', 'credential', 'credentials', 'pending', 'named', 'versions']);
 
 type Fact = (...args: unknown[]) => Promise<unknown>;
 
@@ -70,17 +71,16 @@ export function remembering(catalog: Catalog): Catalog {
   };
 }
 
-/** The catalog with every change that tells put between two calls of `forget`. */
+/** The catalog with every change that tells put between two calls of `forget`. A method that is not known to look changes something. */
 function forgetful(catalog: Catalog, forget: () => void): Catalog {
   const wrapped = telling.map((noun) => {
     const facts = catalog[noun] as unknown as Readonly<Record<string, Fact>>;
-    const entries = Object.entries(methods[noun]).map(([method, kind]) => {
-      const fact = facts[method]!;
-      if (kind === 'read') return [method, fact] as const;
-      return [method, async (...args: unknown[]) => {
+    const entries = Object.entries(facts).map(([method, fact]): [string, Fact] => {
+      if (looks.has(method)) return [method, fact];
+      return [method, async (...args) => {
         forget();
         return fact(...args).finally(forget);
-      }] as const;
+      }];
     });
     return [noun, Object.fromEntries(entries)] as const;
   });

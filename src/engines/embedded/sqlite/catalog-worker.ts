@@ -1,23 +1,20 @@
 /** The catalog's thread: it owns the connection, so that no sync ever holds up the event loop that serves clients. */
 import { parentPort, workerData } from 'node:worker_threads';
 import type { MessagePort } from 'node:worker_threads';
-import type { Catalog } from '../../../core/engine.ts';
-import { catalogOn, migrate } from '../../../catalog/index.ts';
-import { failureOf, methods } from './protocol.ts';
+import { catalogOn, migrate, type Catalog } from '../../../catalog/index.ts';
+import { failureOf } from './protocol.ts';
 import type { Answer, Call, CatalogSetup, FromCatalog, ToCatalog } from './protocol.ts';
 import { GroupCommit } from './group-commit.ts';
 import { advance, lossBetween, markOf, refusalOf } from '../lineage.ts';
 import type { CatalogMark } from '../node-file.ts';
 import { SqliteConnection } from './connection.ts';
 
-type Fact = (...args: readonly unknown[]) => Promise<unknown>;
-
 /** Serves one port until it is told to close. */
 class CatalogServer {
   readonly #port: MessagePort;
   readonly #connection: SqliteConnection;
   readonly #host: GroupCommit;
-  readonly #facts: ReadonlyMap<string, Fact>;
+  readonly #catalog: Catalog;
   #answers: Answer[] = [];
   #underWay = 0;
   #closing = false;
@@ -30,7 +27,7 @@ class CatalogServer {
     this.#known = known;
     const mark = unmarked ? undefined : () => this.#mark();
     this.#host = new GroupCommit(connection, (error) => this.#tell({ kind: 'fault', failure: failureOf(error) }), mark);
-    this.#facts = factsOf(catalogOn(this.#host));
+    this.#catalog = catalogOn(this.#host);
   }
 
   async open(): Promise<void> {
@@ -65,12 +62,12 @@ class CatalogServer {
     await noted;
   }
 
-  async #serve([id, name, args]: Call): Promise<void> {
+  async #serve([id, fact, args]: Call): Promise<void> {
     this.#underWay += 1;
     try {
-      const fact = this.#facts.get(name);
-      if (!fact) throw new TypeError(`the catalog has no ${name}`);
-      this.#answer([id, await fact(...args)]);
+      const [noun, method] = fact.split('.') as [keyof Catalog, string];
+      const methods = this.#catalog[noun] as unknown as Readonly<Record<string, (...args: readonly unknown[]) => Promise<unknown>>>;
+      this.#answer([id, await methods[method]!(...args)]);
     } catch (error) {
       this.#answer([id, undefined, failureOf(error)]);
     }
@@ -119,15 +116,6 @@ class CatalogServer {
 /** What a call cannot be answered with ends the thread: the main thread refuses what was under way and starts another. */
 function rethrow(error: unknown): never {
   throw error;
-}
-
-function factsOf(catalog: Catalog): Map<string, Fact> {
-  const facts = new Map<string, Fact>();
-  for (const [noun, names] of Object.entries(methods)) {
-    const record = catalog[noun as keyof Catalog] as unknown as Readonly<Record<string, Fact>>;
-    for (const name of Object.keys(names)) facts.set(`${noun}.${name}`, (...args) => record[name]!(...args));
-  }
-  return facts;
 }
 
 async function start(port: MessagePort, setup: CatalogSetup): Promise<void> {

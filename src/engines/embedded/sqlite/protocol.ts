@@ -1,5 +1,5 @@
 /** What the main thread and the catalog's thread tell each other. */
-import type { Catalog } from '../../../core/engine.ts';
+import { catalogOn, sqliteDialect, type Catalog } from '../../../catalog/index.ts';
 import { Refusal } from '../../../core/refusal.ts';
 import type { Reason } from '../../../core/refusal.ts';
 import type { CommitStats } from './group-commit.ts';
@@ -17,41 +17,20 @@ export interface CatalogSetup {
   readonly unmarked?: boolean;
 }
 
-/** Every method of the port, so that a missing one is a compile error, and whether it only looks. */
-export const methods: { readonly [Noun in keyof Catalog]: Readonly<Record<keyof Catalog[Noun], 'read' | 'write'>> } = {
-  namespaces: {
-    create: 'write', get: 'read', list: 'read', remove: 'write', trust: 'write',
-    credentials: 'read', credential: 'read', putCredential: 'write', reverify: 'write', dropCredential: 'write',
-  },
-  uploads: {
-    begin: 'write', get: 'read', list: 'read', idle: 'read', advance: 'write', answered: 'write', damaged: 'write', drop: 'write', forget: 'write',
-  },
-  artifacts: {
-    publish: 'write', begin: 'write', fail: 'write', pending: 'read', get: 'read', named: 'read', list: 'read', versions: 'read',
-    remove: 'write', removeVersion: 'write', setMaxVersions: 'write', setShared: 'write', forget: 'write',
-  },
-  blobs: { get: 'read', seen: 'read', withDigest: 'read', list: 'read', many: 'read', addDigest: 'write', used: 'write', sweep: 'write' },
-  contents: { get: 'read', bytes: 'read', toScrub: 'read', list: 'read', mark: 'write', named: 'read', known: 'read', totals: 'read' },
-  buckets: {
-    create: 'write', get: 'read', list: 'read', change: 'write', remove: 'write', usage: 'read', object: 'read', objects: 'read', entries: 'read',
-    versions: 'read', describe: 'write', hold: 'write', retain: 'write', retire: 'write', removeVersion: 'write',
-  },
-  parts: { begin: 'write', get: 'read', list: 'read', put: 'write', parts: 'read', end: 'write', idle: 'read', forget: 'write' },
-  ledgers: { get: 'read', setLimits: 'write', spend: 'write' },
-  keys: { create: 'write', get: 'read', list: 'read', revoke: 'write' },
-  releases: {
-    create: 'write', get: 'read', list: 'read', turn: 'write', remove: 'write', open: 'write', slot: 'read', lapsed: 'read', close: 'write', register: 'write',
-    file: 'read', files: 'read',
-  },
-  downloads: { create: 'write', get: 'read', proved: 'read', forget: 'write' },
-  idempotency: { reserve: 'write', renew: 'write', settle: 'write', abandon: 'write', giveUp: 'write', forget: 'write' },
-  customers: {
-    create: 'write', get: 'read', list: 'read', change: 'write', entitle: 'write', entitlements: 'read', changeEntitlement: 'write', dropEntitlement: 'write',
-    entitled: 'read', addKey: 'write', key: 'read', proved: 'read', revokeKey: 'write', used: 'write',
-  },
-  audits: { record: 'write', list: 'read', forget: 'write' },
-  journal: { record: 'write', events: 'read', metadata: 'read', setMetadata: 'write', forget: 'write', clock: 'read', pass: 'write' },
-};
+type Fact = (...args: unknown[]) => Promise<unknown>;
+
+const nothing = (): Promise<never> => Promise.reject(new Error('there is no database'));
+/** Has the methods of a catalog, and no database. */
+const model = catalogOn({ dialect: sqliteDialect, read: nothing, page: nothing, write: nothing });
+
+/** A catalog with the methods that `make` answers; `fact` is a noun and a method, such as `uploads.get`. */
+export function catalogOf(make: (fact: string) => Fact): Catalog {
+  const nouns = Object.entries(model).map(([noun, methods]) => {
+    const names = Object.getOwnPropertyNames(Object.getPrototypeOf(methods)).filter((name) => name !== 'constructor');
+    return [noun, Object.fromEntries(names.map((name) => [name, make(`${noun}.${name}`)]))];
+  });
+  return Object.fromEntries(nouns) as Catalog;
+}
 
 /** `fact` is a noun and a method: `uploads.get`. */
 export type Call = readonly [id: number, fact: string, args: readonly unknown[]];

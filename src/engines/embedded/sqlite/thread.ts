@@ -2,7 +2,7 @@
 import { Worker } from 'node:worker_threads';
 import type { Catalog } from '../../../core/engine.ts';
 import { Refusal } from '../../../core/refusal.ts';
-import { errorOf, methods } from './protocol.ts';
+import { catalogOf, errorOf } from './protocol.ts';
 import type { Call, CatalogSetup, CatalogStats, FromCatalog, ToCatalog } from './protocol.ts';
 import { remembering } from './cache.ts';
 import type { CatalogMark } from '../node-file.ts';
@@ -61,7 +61,7 @@ export async function openCatalog(options: CatalogOptions): Promise<OpenCatalog>
 export async function connectCatalog(start: () => Worker, options: Listeners): Promise<OpenCatalog> {
   const line = new LastingLine(start, options);
   const settings = await line.open();
-  return { catalog: remembering(proxyOf(line)), settings, stats: () => line.stats(), close: () => line.close() };
+  return { catalog: remembering(catalogOf((fact) => (...args) => line.ask(fact, args))), settings, stats: () => line.stats(), close: () => line.close() };
 }
 
 /** Deaths within `deathWindow` milliseconds after which the thread is not started again: whatever kills it will do so again. */
@@ -295,31 +295,4 @@ class CatalogLine {
     this.#pending.clear();
     this.#start?.reject(this.#gone);
   }
-}
-
-function proxyOf(line: Line): Catalog {
-  return {
-    namespaces: nounOf(line, 'namespaces'),
-    uploads: nounOf(line, 'uploads'),
-    artifacts: nounOf(line, 'artifacts'),
-    blobs: nounOf(line, 'blobs'),
-    contents: nounOf(line, 'contents'),
-    buckets: nounOf(line, 'buckets'),
-    parts: nounOf(line, 'parts'),
-    ledgers: nounOf(line, 'ledgers'),
-    keys: nounOf(line, 'keys'),
-    releases: nounOf(line, 'releases'),
-    downloads: nounOf(line, 'downloads'),
-    idempotency: nounOf(line, 'idempotency'),
-    customers: nounOf(line, 'customers'),
-    audits: nounOf(line, 'audits'),
-    journal: nounOf(line, 'journal'),
-  };
-}
-
-/** An object with the noun's methods, each of which asks the thread. */
-function nounOf<Noun extends keyof Catalog>(line: Line, noun: Noun): Catalog[Noun] {
-  const names = Object.keys(methods[noun]);
-  const entries = names.map((name) => [name, (...args: unknown[]) => line.ask(`${noun}.${name}`, args)]);
-  return Object.fromEntries(entries) as Catalog[Noun];
 }
