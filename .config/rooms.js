@@ -32,6 +32,7 @@ export const homes = {
   'ipaddr.js': ['config', 'faces/s3', 'http', 'server'],
   jose: ['faces/releasy', 'http'],
   kysely: ['catalog', 'engines/embedded'],
+  'lru-cache': ['core', 'engines', 'faces', 'http'],
   lowdb: ['cli', 'client', 'engines/embedded'],
   marked: ['faces/web'],
   'mime-types': ['core/bytes'],

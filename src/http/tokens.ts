@@ -1,3 +1,4 @@
+import { LRUCache } from 'lru-cache';
 import { jwtVerify, SignJWT, type JWTPayload } from 'jose';
 import type { Request } from 'express';
 import { sourceOf } from './client-address.ts';
@@ -68,7 +69,7 @@ const longest = 4096;
 export class Tokens {
   readonly #keeper: Keeper;
   readonly #options: TokenOptions;
-  readonly #verified = new Map<string, Claims>();
+  readonly #verified = new LRUCache<string, Claims>({ max: memory });
 
   constructor(keeper: Keeper, options: TokenOptions) {
     if (options.secret.byteLength < 32) throw new RangeError('the secret that signs tokens must have 32 bytes or more');
@@ -148,7 +149,6 @@ export class Tokens {
 
   async #verify(req: Request, token: string): Promise<Claims> {
     const claims = claimsOf(await this.#payload(req, token));
-    if (this.#verified.size >= memory) this.#verified.delete(this.#verified.keys().next().value!);
     this.#verified.set(token, claims);
     return claims;
   }

@@ -1,3 +1,4 @@
+import { LRUCache } from 'lru-cache';
 import { Gathering } from '../../kit/delayed-write.ts';
 import type { Catalog } from '../engine.ts';
 import type { Upload } from '../../catalog/model.ts';
@@ -11,11 +12,11 @@ const memory = 10_000;
 export class Answers {
   readonly #catalog: Catalog;
   /** Offsets whose answer arrived. Kept after they went on record, since an append under way may have read the record before. */
-  readonly #arrived = new Map<string, number>();
+  readonly #arrived = new LRUCache<string, number>({ max: memory });
   /** Uploads whose newest mark is not yet on record. */
   readonly #unwritten = new Set<string>();
   /** Offsets whose answer was sent and then seen to be lost. */
-  readonly #lost = new Map<string, number>();
+  readonly #lost = new LRUCache<string, number>({ max: memory });
   readonly #gathering = new Gathering(() => this.#flush(), gathering);
 
   constructor(catalog: Catalog) {
@@ -26,11 +27,11 @@ export class Answers {
     if (!answered) {
       this.#arrived.delete(upload);
       this.#unwritten.delete(upload);
-      remember(this.#lost, upload, offset);
+      this.#lost.set(upload, offset);
       return;
     }
     this.#lost.delete(upload);
-    remember(this.#arrived, upload, offset);
+    this.#arrived.set(upload, offset);
     this.#unwritten.add(upload);
     this.#gathering.came();
   }
@@ -54,11 +55,4 @@ export class Answers {
     // A mark that cannot be written is forgotten by a crash, no sooner.
     if (marks.length > 0) await this.#catalog.uploads.answered(marks).catch(() => undefined);
   }
-}
-
-/** Notes the newest last, and lets the oldest go. */
-function remember(offsets: Map<string, number>, upload: string, offset: number): void {
-  offsets.delete(upload);
-  if (offsets.size >= memory) offsets.delete(offsets.keys().next().value!);
-  offsets.set(upload, offset);
 }

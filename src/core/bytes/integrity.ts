@@ -5,6 +5,7 @@
  * about six times as much as a CRC-32, and notes the CRC-32; later ones compare that alone, and ask the sha512 where it differs.
  * Small bytes are hashed before the first of them leaves, also for a range. Other ranges are left to the scrub.
  */
+import { LRUCache } from 'lru-cache';
 import type { Clock } from '../../kit/clock.ts';
 import type { Digest } from '../../kit/digest.ts';
 import type { BlobReader, CheckAlgorithm, Engine, Naming } from '../engine.ts';
@@ -45,7 +46,7 @@ export class Integrity {
   readonly #clock: Clock;
   readonly #told: (rot: Rot) => void;
   /** By sha512: when the bytes were found good, and what told their file from another. */
-  readonly #vouched = new Map<string, { readonly at: number; readonly fingerprint: string }>();
+  readonly #vouched = new LRUCache<string, { readonly at: number; readonly fingerprint: string }>({ max: mostVouched });
   readonly #inspecting = new Map<string, Promise<Inspected>>();
 
   constructor(engine: Engine, clock: Clock, told: (rot: Rot) => void = () => undefined) {
@@ -211,7 +212,6 @@ export class Integrity {
     }
     this.#vouched.delete(content.sha512);
     if (fingerprint !== undefined) this.#vouched.set(content.sha512, { at: this.#clock.now(), fingerprint });
-    if (this.#vouched.size > mostVouched) this.#vouched.delete(this.#vouched.keys().next().value!);
     return 'good';
   }
 

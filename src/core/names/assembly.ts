@@ -1,3 +1,4 @@
+import { LRUCache } from 'lru-cache';
 import type { Engine } from '../engine.ts';
 import { lockOf } from '../bytes/uploads.ts';
 
@@ -17,7 +18,7 @@ interface Run {
  */
 export class Assembly {
   readonly #engine: Engine;
-  readonly #runs = new Map<string, Run>();
+  readonly #runs = new LRUCache<string, Run>({ max: most });
 
   constructor(engine: Engine) {
     this.#engine = engine;
@@ -43,9 +44,7 @@ export class Assembly {
 
   #run(multipart: string): Run {
     const run = this.#runs.get(multipart) ?? { parts: [], waiting: new Map(), joining: false };
-    this.#runs.delete(multipart);
     this.#runs.set(multipart, run);
-    if (this.#runs.size > most) this.#runs.delete(this.#runs.keys().next().value!);
     return run;
   }
 

@@ -1,4 +1,5 @@
 import { createHmac, randomBytes } from 'node:crypto';
+import { LRUCache } from 'lru-cache';
 import type { Clock } from '../../kit/clock.ts';
 import { QueueFull } from '../../kit/fair-queue.ts';
 import { bySalt, demandSystem, isSystem, makeCredential, owns, proved, resalted, sightOf, trustedBy } from './access.ts';
@@ -228,14 +229,13 @@ async function find(key: string, credentials: readonly Credential[], group: stri
  */
 class ProvedKeys {
   readonly #secret = randomBytes(32);
-  readonly #known = new Map<string, Pick<Credential, 'name' | 'nonce'>>();
+  readonly #known = new LRUCache<string, Pick<Credential, 'name' | 'nonce'>>({ max: 1000 });
 
   find(namespace: string, key: string): Pick<Credential, 'name' | 'nonce'> | undefined {
     return this.#known.get(this.#hash(namespace, key));
   }
 
   note(namespace: string, key: string, { name, nonce }: Credential): void {
-    if (this.#known.size >= provedKeys) this.#known.delete(this.#known.keys().next().value!);
     this.#known.set(this.#hash(namespace, key), { name, nonce });
   }
 
@@ -243,8 +243,6 @@ class ProvedKeys {
     return createHmac('sha256', this.#secret).update(JSON.stringify([namespace, key])).digest('base64');
   }
 }
-
-const provedKeys = 1000;
 
 function checkKey(name: string, key: string): void {
   if (reservedKeyName.test(name)) throw new Refusal('forbidden', 'key names that start with _service_key are kept for services');

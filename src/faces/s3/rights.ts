@@ -1,4 +1,5 @@
 /** Whether a request may be done: the key's own grant, the bucket's policy, who owns what, and the lists, in that order. */
+import { LRUCache } from 'lru-cache';
 import { grants } from '../../core/tenants/access.ts';
 import { SYSTEM, type Bucket, type Principal, type StoredObject, type Verb } from '../../core/records.ts';
 import { ownerOf } from '../../core/names/objects.ts';
@@ -181,7 +182,7 @@ function mayAsPart(call: Call, action: Action, bucket: Bucket, circumstances: Ci
 
 const mostPolicies = 100;
 /** Policies by bucket and text, as they were understood last. */
-const policies = new Map<string, Policy>();
+const policies = new LRUCache<string, Policy>({ max: mostPolicies });
 
 /** The policy of a bucket, read anew with each request as it is now understood. */
 export function policyOf({ name, settings }: Bucket): Policy | undefined {
@@ -191,7 +192,6 @@ export function policyOf({ name, settings }: Bucket): Policy | undefined {
   const known = policies.get(id);
   if (known) return known;
   const policy = readKeptPolicy(text, name);
-  if (policies.size >= mostPolicies) policies.delete(policies.keys().next().value!);
   policies.set(id, policy);
   return policy;
 }

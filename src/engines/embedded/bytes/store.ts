@@ -1,5 +1,6 @@
 import { open, opendir, readdir, rename, stat, statfs } from 'node:fs/promises';
 import { basename, join } from 'node:path';
+import { LRUCache } from 'lru-cache';
 import type { BlobReader, ByteStore, StageManner, StageWriter } from '../../../core/engine.ts';
 import { Refusal } from '../../../core/refusal.ts';
 import type { Algorithm, Digest } from '../../../kit/digest.ts';
@@ -282,7 +283,7 @@ const mostJoined = 1000;
 
 /** Of which parts stages were joined in this process. */
 class Joined {
-  readonly #parts = new Map<string, readonly Part[]>();
+  readonly #parts = new LRUCache<string, readonly Part[]>({ max: mostJoined });
 
   /** How many of the first parts a stage has already, and how many bytes they are. */
   common(stage: string, parts: readonly Part[]): { same: number; at: number } {
@@ -294,9 +295,7 @@ class Joined {
   }
 
   keep(stage: string, parts: readonly Part[]): void {
-    this.#parts.delete(stage);
     this.#parts.set(stage, parts);
-    if (this.#parts.size > mostJoined) this.#parts.delete(this.#parts.keys().next().value!);
   }
 
   forget(stage: string): void {

@@ -1,4 +1,5 @@
 /** What the catalog's thread said last, kept on this side of it, for what every append and every object asks. */
+import { LRUCache } from 'lru-cache';
 import type { Catalog } from '../../../core/engine.ts';
 import type { Bucket, Credential, Upload } from '../../../catalog/model.ts';
 
@@ -93,7 +94,7 @@ interface Kept<T> {
 }
 
 class Memo<T> {
-  readonly #kept = new Map<string, Kept<T>>();
+  readonly #kept = new LRUCache<string, Kept<T>>({ max: limit });
 
   async look(key: string, ask: () => Promise<T | undefined>): Promise<T | undefined> {
     const known = this.#kept.get(key)?.value;
@@ -101,7 +102,7 @@ class Memo<T> {
     const asked = this.#begin(key);
     const value = await ask();
     // Unless somebody asked or changed it meanwhile: theirs is newer.
-    if (this.#kept.get(key) === asked) this.#put(key, { value });
+    if (this.#kept.get(key) === asked) this.#kept.set(key, { value });
     return value;
   }
 
@@ -113,7 +114,7 @@ class Memo<T> {
       value = await ask();
     } finally {
       // A look under way may have seen the time before.
-      if (this.#kept.get(key) === asked && value !== undefined) this.#put(key, { value });
+      if (this.#kept.get(key) === asked && value !== undefined) this.#kept.set(key, { value });
       else this.forget(key);
     }
     return value;
@@ -126,13 +127,7 @@ class Memo<T> {
 
   #begin(key: string): Kept<T> {
     const asked: Kept<T> = { value: undefined };
-    this.#put(key, asked);
+    this.#kept.set(key, asked);
     return asked;
-  }
-
-  #put(key: string, kept: Kept<T>): void {
-    this.#kept.delete(key);
-    if (this.#kept.size >= limit) this.#kept.delete(this.#kept.keys().next().value!);
-    this.#kept.set(key, kept);
   }
 }

@@ -141,8 +141,6 @@ class LastingLine {
 
 const notOpened = 'the catalog could not be opened';
 
-type Line = Pick<LastingLine, 'ask'>;
-
 interface Pending {
   resolve(value: unknown): void;
   reject(error: unknown): void;
