@@ -1,6 +1,6 @@
 import type { Clock } from '../../kit/clock.ts';
 import type { Algorithm, Digest } from '../../kit/digest.ts';
-import { Gathering } from '../../kit/delayed-write.ts';
+import { DelayedWrite } from '../../kit/batched-writes.ts';
 import { isId } from '../../kit/ids.ts';
 import { demandSystem, owns, sightOf } from '../tenants/access.ts';
 import type { BlobReader, Engine, Page } from '../engine.ts';
@@ -22,7 +22,7 @@ export class Blobs {
   readonly #sums = new Map<string, Digest>();
   /** Blobs whose use is not on record yet. */
   readonly #unrecorded = new Set<string>();
-  readonly #gathering = new Gathering(() => this.#record(), gathering);
+  readonly #delayed = new DelayedWrite(() => this.#record(), gathering);
 
   constructor(engine: Engine, clock: Clock, integrity: Integrity) {
     this.#engine = engine;
@@ -105,19 +105,19 @@ export class Blobs {
   async open(blob: Blob): Promise<BlobReader> {
     const reader = await this.#integrity.open(blob, (sum) => {
       this.#sums.set(blob.uuid, sum);
-      this.#gathering.came();
+      this.#delayed.changed();
     });
     const now = this.#clock.now();
     if (blob.usedAt === null || now - blob.usedAt > usePrecision) {
       this.#unrecorded.add(blob.uuid);
-      this.#gathering.came();
+      this.#delayed.changed();
     }
     return reader;
   }
 
   /** Writes down what is not yet. */
   close(): Promise<void> {
-    return this.#gathering.close();
+    return this.#delayed.now();
   }
 
   async #record(): Promise<void> {

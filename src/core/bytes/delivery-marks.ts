@@ -1,5 +1,5 @@
 import { LRUCache } from 'lru-cache';
-import { Gathering } from '../../kit/delayed-write.ts';
+import { DelayedWrite } from '../../kit/batched-writes.ts';
 import type { Catalog } from '../engine.ts';
 import type { Upload } from '../../catalog/model.ts';
 
@@ -17,7 +17,7 @@ export class Answers {
   readonly #unwritten = new Set<string>();
   /** Offsets whose answer was sent and then seen to be lost. */
   readonly #lost = new LRUCache<string, number>({ max: memory });
-  readonly #gathering = new Gathering(() => this.#flush(), gathering);
+  readonly #delayed = new DelayedWrite(() => this.#flush(), gathering);
 
   constructor(catalog: Catalog) {
     this.#catalog = catalog;
@@ -33,7 +33,7 @@ export class Answers {
     this.#lost.delete(upload);
     this.#arrived.set(upload, offset);
     this.#unwritten.add(upload);
-    this.#gathering.came();
+    this.#delayed.changed();
   }
 
   /** Whether the answer to the upload's newest append is known to have arrived. */
@@ -43,7 +43,7 @@ export class Answers {
   }
 
   close(): Promise<void> {
-    return this.#gathering.close();
+    return this.#delayed.now();
   }
 
   async #flush(): Promise<void> {

@@ -5,7 +5,7 @@ import { keyedHash } from '../tenants/access.ts';
 import type { Audits } from './audits.ts';
 import type { Catalog } from '../engine.ts';
 import type { Customer, CustomerKey, Event, Principal } from '../../catalog/model.ts';
-import { Notes } from '../../kit/batched-writes.ts';
+import { BatchedWrites } from '../../kit/batched-writes.ts';
 import { Refusal } from '../refusal.ts';
 
 const form = /^releasy_[\w-]{43}$/;
@@ -22,14 +22,14 @@ export class CustomerKeys {
   readonly #clock: Clock;
   readonly #audits: Audits;
   readonly #pepper: string | undefined;
-  readonly #used: Notes<readonly [id: string, at: number]>;
+  readonly #used: BatchedWrites<readonly [id: string, at: number]>;
 
   constructor(catalog: Catalog, clock: Clock, audits: Audits, pepper: string | undefined) {
     this.#catalog = catalog;
     this.#clock = clock;
     this.#audits = audits;
     this.#pepper = pepper;
-    this.#used = new Notes((marks) => catalog.customers.used([...new Map(marks)]));
+    this.#used = new BatchedWrites((marks) => catalog.customers.used([...new Map(marks)]));
   }
 
   /**

@@ -1,5 +1,5 @@
 import type { Clock } from '../../kit/clock.ts';
-import { Gathering } from '../../kit/delayed-write.ts';
+import { DelayedWrite } from '../../kit/batched-writes.ts';
 import { demandGrant, demandSystem, owns } from './access.ts';
 import type { Catalog } from '../engine.ts';
 import { eventBy } from './events.ts';
@@ -15,7 +15,7 @@ export class Ledgers {
   readonly #clock: Clock;
   /** Bytes sent that are not on record yet. */
   readonly #unrecorded = new Map<string, number>();
-  readonly #gathering = new Gathering(() => this.#record(), pause);
+  readonly #delayed = new DelayedWrite(() => this.#record(), pause);
 
   constructor(catalog: Catalog, clock: Clock) {
     this.#catalog = catalog;
@@ -48,12 +48,12 @@ export class Ledgers {
   /** Counts bytes that were sent on account of a namespace. */
   sent(namespace: string, bytes: number): void {
     this.#unrecorded.set(namespace, (this.#unrecorded.get(namespace) ?? 0) + bytes);
-    this.#gathering.came();
+    this.#delayed.changed();
   }
 
   /** Writes down what is not yet. */
   close(): Promise<void> {
-    return this.#gathering.close();
+    return this.#delayed.now();
   }
 
   async #read(namespace: string): Promise<Ledger | undefined> {
