@@ -1,15 +1,21 @@
 import type { Page } from './engine.ts';
 
 /** Records of one page; between two pages others get their turn. */
-const batch = 200;
+const limit = 200;
 
-/** All records of a listing by id, page after page. */
-export async function* pages<T extends { readonly id: string }>(list: (page: Page) => Promise<T[]>): AsyncIterable<T> {
-  let after: string | null = null;
-  for (;;) {
-    const page: T[] = await list({ after, limit: batch });
+/** All records of a listing, page after page. @param cursorOf what the next page is asked for by: the place of a record in the listing */
+export async function* pages<T>(list: (page: Page) => Promise<readonly T[]>, cursorOf: (record: T) => string): AsyncIterable<T> {
+  for (let after: string | null = null; ; ) {
+    const page: readonly T[] = await list({ after, limit });
     yield* page;
-    if (page.length < batch) return;
-    after = page.at(-1)!.id;
+    if (page.length < limit) return;
+    after = cursorOf(page.at(-1)!);
   }
+}
+
+/** All records of a listing that is known to be short. */
+export async function everything<T>(...listing: Parameters<typeof pages<T>>): Promise<T[]> {
+  const found: T[] = [];
+  for await (const record of pages(...listing)) found.push(record);
+  return found;
 }

@@ -4,6 +4,7 @@ import { SYSTEM, type Artifact, type Event, type Principal, type Upload } from '
 import type { Artifacts } from '../names/artifacts.ts';
 import type { Engine } from '../engine.ts';
 import type { Body } from './ingest.ts';
+import { pages } from '../paging.ts';
 import { Refusal } from '../refusal.ts';
 import type { Uploads } from './uploads.ts';
 
@@ -66,12 +67,8 @@ export class Fetching {
   /** Takes up what an earlier run of the server left unfetched. */
   async resume(): Promise<void> {
     if (!this.#source) return;
-    let after: string | null = null;
-    for (;;) {
-      const page: Artifact[] = await this.#engine.catalog.artifacts.pending({ after, limit: 100 });
-      for (const artifact of page) this.#enqueue(artifact);
-      if (page.length < 100) return;
-      after = page.at(-1)!.uuid;
+    for await (const artifact of pages((page) => this.#engine.catalog.artifacts.pending(page), ({ uuid }) => uuid)) {
+      this.#enqueue(artifact);
     }
   }
 

@@ -6,6 +6,7 @@ import type { Engine, Page, Publication, Published } from '../engine.ts';
 import { eventBy } from '../tenants/events.ts';
 import type { Artifact, ArtifactType, Blob, Event, EventType, Principal, Version } from '../../catalog/model.ts';
 import { isLockedRefusal, locked } from '../../catalog/object-lock-rules.ts';
+import { pages } from '../paging.ts';
 import { Refusal } from '../refusal.ts';
 import { unpublished, type Expectations, type Sealer } from '../bytes/sealer.ts';
 import { clientSource, isPinned } from './source-urls.ts';
@@ -153,14 +154,10 @@ export class Artifacts {
     if (!(await this.#engine.catalog.namespaces.get(namespace))) throw new Refusal('not_found', 'namespace not found');
     const removed: string[] = [];
     let kept = 0;
-    for (let after: string | null = null; ; ) {
-      const page: Artifact[] = await this.list(who, { namespace }, { after, limit: 500 });
-      if (page.length === 0) break;
-      for (const artifact of page.filter((one) => !isPinned(one))) {
-        if (await this.#removeUnlocked(who, artifact.uuid)) removed.push(artifact.uuid);
-        else kept += 1;
-      }
-      after = page.at(-1)!.uuid;
+    for await (const artifact of pages((page) => this.list(who, { namespace }, page), ({ uuid }) => uuid)) {
+      if (isPinned(artifact)) continue;
+      if (await this.#removeUnlocked(who, artifact.uuid)) removed.push(artifact.uuid);
+      else kept += 1;
     }
     if (kept > 0) throw locked({ kept, removed: removed.length });
     return removed;

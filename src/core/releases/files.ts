@@ -137,7 +137,7 @@ export class ReleaseFiles {
     const { releases } = this.#engine.catalog;
     const before = ago(this.#options.slotAge) + this.#options.slotAge;
     let closed = 0;
-    for await (const slot of pages((page) => releases.lapsed(before, page))) {
+    for await (const slot of pages((page) => releases.lapsed(before, page), ({ id }) => id)) {
       if (!(await releases.close(slot.id, before, this.#prune(slot)))) continue;
       await this.#clearOutside(slot);
       closed += 1;

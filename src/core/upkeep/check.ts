@@ -2,6 +2,7 @@
 import type { Content, Event } from '../../catalog/model.ts';
 import { inspect, type Inspected } from '../bytes/integrity.ts';
 import type { Engine } from '../engine.ts';
+import { pages } from '../paging.ts';
 
 export interface Checked {
   readonly blobs: number;
@@ -56,11 +57,8 @@ class Check {
   /** Every record has its bytes. */
   async contents(): Promise<void> {
     this.#total = (await this.#engine.catalog.contents.totals()).bytes;
-    for (let after: string | null = null; ; ) {
-      const page: Content[] = await this.#engine.catalog.contents.list({ after, limit: 200 });
-      for (const content of page) await this.#content(content);
-      if (page.length < 200) return;
-      after = page.at(-1)!.sha512;
+    for await (const content of pages((page) => this.#engine.catalog.contents.list(page), ({ sha512 }) => sha512)) {
+      await this.#content(content);
     }
   }
 

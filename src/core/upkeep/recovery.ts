@@ -16,7 +16,7 @@ export async function recover(engine: Engine, clock: Clock): Promise<Recovered> 
   const damaged: { id: string; recorded: number; found: number }[] = [];
   let uploads = 0;
   let trimmed = 0;
-  for await (const upload of pages((page) => engine.catalog.uploads.list(null, page))) {
+  for await (const upload of pages((page) => engine.catalog.uploads.list(null, page), ({ id }) => id)) {
     uploads += 1;
     const found = (await engine.bytes.size(upload.id)) ?? 0;
     if (found > upload.offset) {

@@ -76,7 +76,7 @@ export class Sweep {
   async #idleUploads(): Promise<number> {
     let swept = 0;
     const before = this.#time.ago(this.#ages.idle);
-    for await (const upload of pages((page) => this.#engine.catalog.uploads.idle(before, page))) {
+    for await (const upload of pages((page) => this.#engine.catalog.uploads.idle(before, page), ({ id }) => id)) {
       if (await this.#expire(upload, before)) swept += 1;
     }
     return swept;

@@ -5,7 +5,7 @@ import { json, send } from '../../http/answering.ts';
 import { faultOf, type CorsRule } from '../../http/bucket-cors.ts';
 import { once } from '../../http/idempotency.ts';
 import { ANSWERED, type Routes } from '../../http/routes.ts';
-import { everything } from './listing.ts';
+import { everything } from '../../core/paging.ts';
 
 /** Buckets; a bucket's id is its name. */
 export function buckets(routes: Routes, core: Core, region: string): void {

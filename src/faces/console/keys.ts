@@ -4,7 +4,7 @@ import { Refusal } from '../../core/refusal.ts';
 import { json, send } from '../../http/answering.ts';
 import { refuseKey } from '../../http/idempotency.ts';
 import { ANSWERED, type Routes } from '../../http/routes.ts';
-import { everything } from './listing.ts';
+import { everything } from '../../core/paging.ts';
 
 const verbs: readonly Verb[] = ['read', 'write', 'delete', 'admin'];
 

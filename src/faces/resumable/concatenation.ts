@@ -1,5 +1,6 @@
 import type { Core } from '../../core/index.ts';
 import type { Principal, Upload } from '../../core/records.ts';
+import { pages } from '../../core/paging.ts';
 import { Refusal } from '../../core/refusal.ts';
 import { aboutOf, printAbout, type About } from './about.ts';
 
@@ -32,12 +33,10 @@ export class Concatenation {
   /** Final uploads that lack this part's bytes. */
   async waitingFor(who: Principal, part: Upload): Promise<Upload[]> {
     const waiting: Upload[] = [];
-    for (let after: string | null = null; ;) {
-      const page: Upload[] = await this.#core.uploads.list(who, { after, limit: 500 });
-      waiting.push(...page.filter((upload) => isUnfinished(upload) && partsOf(aboutOf(upload)).includes(part.id)));
-      if (page.length < 500) return waiting;
-      after = page.at(-1)!.id;
+    for await (const upload of pages((page) => this.#core.uploads.list(who, page), ({ id }) => id)) {
+      if (isUnfinished(upload) && partsOf(aboutOf(upload)).includes(part.id)) waiting.push(upload);
     }
+    return waiting;
   }
 
   async #join(who: Principal, final: Upload): Promise<Upload> {
