@@ -10,7 +10,7 @@ import type { Integrity } from './integrity.ts';
 import type { Artifact, Blob, Principal, Upload } from '../../catalog/model.ts';
 import { isLockedRefusal } from '../../catalog/object-lock-rules.ts';
 import { Refusal } from '../refusal.ts';
-import { lockOf } from './uploads.ts';
+import { holding } from './upload-locks.ts';
 
 /** What the caller says of the bytes; checked before anything is made of them. */
 export interface Expectations {
@@ -42,14 +42,11 @@ export class Sealer {
     // Catching up can take a while; nobody has to wait for it, and the answer is at hand when the lock is taken.
     // Only a head start: whoever truncates or ends the upload meanwhile makes it fail, and what holds is asked again under the lock.
     await this.#engine.bytes.digest(id, before.offset, 'sha512').catch(() => undefined);
-    const hold = await this.#engine.locks.take(lockOf(id));
-    try {
+    return holding(this.#engine.locks, id, async () => {
       const upload = await this.#find(who, id);
-      if (upload.state === 'sealed') return await this.#repeat(upload, target, object);
-      return await this.#seal(who, upload, target, { expected, whole });
-    } finally {
-      hold.release();
-    }
+      if (upload.state === 'sealed') return this.#repeat(upload, target, object);
+      return this.#seal(who, upload, target, { expected, whole });
+    });
   }
 
   /**

@@ -1,6 +1,6 @@
 import { Gate } from '../../kit/gate.ts';
 import type { Engine } from '../engine.ts';
-import { lockOf } from './uploads.ts';
+import { holding } from './upload-locks.ts';
 
 /** Stages whose bytes are given up at once. */
 const atOnce = 16;
@@ -9,7 +9,6 @@ const atOnce = 16;
 export async function dropStages({ locks, bytes }: Pick<Engine, 'locks' | 'bytes'>, uploads: readonly string[]): Promise<void> {
   const turns = new Gate(atOnce);
   await Promise.all(uploads.map((upload) => turns.through(async () => {
-    const hold = await locks.take(lockOf(upload));
-    await bytes.drop(upload).finally(() => hold.release());
+    await holding(locks, upload, () => bytes.drop(upload));
   })));
 }

@@ -8,6 +8,7 @@ import type { Engine, Hold, Page } from '../engine.ts';
 import { brokenOff, pour, type Body } from './ingest.ts';
 import type { Event, Principal, Upload } from '../../catalog/model.ts';
 import { Refusal } from '../refusal.ts';
+import { holding, lockOf } from './upload-locks.ts';
 
 export interface UploadLimits {
   /** The largest upload accepted, in bytes. */
@@ -54,10 +55,6 @@ export interface Appended {
   readonly measured: readonly Digest[];
   /** To be told whether the answer reached the client, as far as the connection can tell. */
   readonly settle: (answered: boolean) => void;
-}
-
-export function lockOf(upload: string): string {
-  return `upload/${upload}`;
 }
 
 /** Bytes arriving: begin, append, truncate, look, drop. */
@@ -245,12 +242,7 @@ export class Uploads {
 
   async #holding<T>(who: Principal, id: string, work: (upload: Upload, hold: Hold) => Promise<T>): Promise<T> {
     await this.look(who, id);
-    const hold = await this.#engine.locks.take(lockOf(id));
-    try {
-      return await work(await this.look(who, id), hold);
-    } finally {
-      hold.release();
-    }
+    return holding(this.#engine.locks, id, async (hold) => work(await this.look(who, id), hold));
   }
 
   /** Holds several; in the order of their ids, so that two who do so never wait for each other. */

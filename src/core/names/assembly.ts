@@ -1,6 +1,6 @@
 import { LRUCache } from 'lru-cache';
 import type { Engine } from '../engine.ts';
-import { lockOf } from '../bytes/uploads.ts';
+import { holdingIfFree } from '../bytes/upload-locks.ts';
 
 /** Runs kept in mind; the ends of others have more to do. */
 const most = 1000;
@@ -52,19 +52,9 @@ export class Assembly {
     run.joining = true;
     try {
       for (let joined: readonly Run['parts'][number][] = []; !same(joined, run.parts); ) {
-        const hold = await this.#engine.locks.tryTake(lockOf(multipart));
-        if (!hold) return;
-        try {
-          if (this.#runs.get(multipart) !== run) return;
-          // From then on that there is a record of the whole, its end alone says what it is of.
-          if (await this.#engine.catalog.uploads.get(multipart)) return void this.#runs.delete(multipart);
-          // Whoever ended it gives up its bytes under this lock, and nothing may be joined behind that.
-          if ((await this.#engine.catalog.parts.get(multipart))?.outcome !== null) return void this.#runs.delete(multipart);
-          joined = [...run.parts];
-          await this.#engine.bytes.join(multipart, joined);
-        } finally {
-          hold.release();
-        }
+        const parts = await holdingIfFree(this.#engine.locks, multipart, undefined, () => this.#joinOnce(multipart, run));
+        if (!parts) return;
+        joined = parts;
       }
     } catch {
       // The end will meet it again, and tell.
@@ -72,6 +62,20 @@ export class Assembly {
     } finally {
       run.joining = false;
     }
+  }
+
+  /** Joins the parts that are there now; undefined where there is nothing more to join. */
+  async #joinOnce(multipart: string, run: Run): Promise<Run['parts'] | undefined> {
+    if (this.#runs.get(multipart) !== run) return undefined;
+    // From the moment that the whole has a record, only its completion says what it is made of. What ended gives up its bytes under this lock.
+    const { catalog, bytes } = this.#engine;
+    if ((await catalog.uploads.get(multipart)) || (await catalog.parts.get(multipart))?.outcome !== null) {
+      this.#runs.delete(multipart);
+      return undefined;
+    }
+    const parts = [...run.parts];
+    await bytes.join(multipart, parts);
+    return parts;
   }
 }
 

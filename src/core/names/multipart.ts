@@ -11,7 +11,8 @@ import { ownerOf, type Facts, type Objects, type PutRequest } from './objects.ts
 import { Refusal } from '../refusal.ts';
 import { unpublished } from '../bytes/sealer.ts';
 import { dropStages } from '../bytes/stages.ts';
-import { lockOf, type Uploads } from '../bytes/uploads.ts';
+import { lockOf } from '../bytes/upload-locks.ts';
+import type { Uploads } from '../bytes/uploads.ts';
 
 /** Parts that one multipart upload may have. */
 const mostParts = 10_000;

@@ -6,7 +6,7 @@ import { requestMemory } from '../tenants/idempotency.ts';
 import type { Event, Upload } from '../../catalog/model.ts';
 import type { Parts } from '../names/multipart.ts';
 import type { ReleaseFiles } from '../releases/files.ts';
-import { lockOf } from '../bytes/uploads.ts';
+import { holdingIfFree } from '../bytes/upload-locks.ts';
 
 /** Ages in milliseconds after which a sweep takes things away. */
 export interface SweepAges {
@@ -84,9 +84,7 @@ export class Sweep {
 
   /** Never one being written or converted: those are locked. The record is asked again under the lock. */
   async #expire(upload: Upload, before: number): Promise<boolean> {
-    const hold = await this.#engine.locks.tryTake(lockOf(upload.id));
-    if (!hold) return false;
-    try {
+    return holdingIfFree(this.#engine.locks, upload.id, false, async () => {
       const event: Event = {
         subject: 'upload', id: upload.id, at: this.#clock.now(), type: 'prune', message: 'idle upload removed', duration: null,
         extra: { namespace: upload.namespace, size: upload.offset },
@@ -94,9 +92,7 @@ export class Sweep {
       if (!(await this.#engine.catalog.uploads.drop(upload.id, event, before))) return false;
       await this.#engine.bytes.drop(upload.id);
       return true;
-    } finally {
-      hold.release();
-    }
+    });
   }
 
   async #unreferenced(): Promise<{ blobs: number; bytes: number }> {
@@ -142,14 +138,10 @@ export class Sweep {
 
   /** A stage without an open upload, unless somebody works on it. */
   async #dropStray(stage: string): Promise<boolean> {
-    const hold = await this.#engine.locks.tryTake(lockOf(stage));
-    if (!hold) return false;
-    try {
+    return holdingIfFree(this.#engine.locks, stage, false, async () => {
       if ((await this.#engine.catalog.uploads.get(stage))?.state === 'open') return false;
       await this.#engine.bytes.drop(stage);
       return true;
-    } finally {
-      hold.release();
-    }
+    });
   }
 }
