@@ -104,7 +104,7 @@ const commands: fc.Arbitrary<Command>[] = [
     appended.settle(one.answered);
     if (one.answered || data.length === 0) return;
     const again = await real.core.uploads.append(who, upload.id, bodyOf(data), { at: undefined, digests: [] });
-    expect([again.replay, again.offset]).toEqual([true, upload.bytes.length]);
+    expect([again.replay, again.upload.offset]).toEqual([true, upload.bytes.length]);
     again.settle(true);
   })),
   fc.record({ which, size, seed, cutAfter: fc.integer({ min: 0, max: 700_000 }) }).map((one) => command(`append at ${JSON.stringify(one)}`, true, async (model, real) => {

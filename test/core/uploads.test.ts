@@ -30,13 +30,13 @@ test('to look disturbs nobody; to fence makes the holder let go, and what had ar
   expect(uploads.receiving(id)).toBe(true);
   expect((await uploads.fence(who, id)).offset).toBe(150);
   await expect(dead).rejects.toMatchObject({ reason: 'superseded', details: { offset: 150 } });
-  expect((await uploads.append(who, id, bodyOf(randomBytes(7)), { at: 150, digests: [] })).offset).toBe(157);
+  expect((await uploads.append(who, id, bodyOf(randomBytes(7)), { at: 150, digests: [] })).upload.offset).toBe(157);
 });
 
 test('an append without an offset counts whole or not at all, and never mixes with the next', async () => {
   const { uploads } = world.core;
   const { id, dead } = await held(undefined);
-  expect((await uploads.append(who, id, bodyOf(randomBytes(9)), { at: undefined, digests: [] })).offset).toBe(109);
+  expect((await uploads.append(who, id, bodyOf(randomBytes(9)), { at: undefined, digests: [] })).upload.offset).toBe(109);
   await expect(dead).rejects.toMatchObject({ reason: 'superseded', details: { offset: 100 } });
 });
 

@@ -261,7 +261,7 @@ const races: readonly Race[] = [
       if ((await world.ask('GET', `/artifacts/a${n}/data`)).bytes.toString() !== (appended ? '0123456789abc' : '0123456789')) ground.faults.push('other bytes were published');
     },
     sabotage: ({ uploads }) => replace(uploads, 'append', (real) => async (who, id, body, request) =>
-      request.at === 10 ? { offset: 13, replay: false, measured: [], settle: () => undefined } : real(who, id, body, request)),
+      request.at === 10 ? { upload: { ...(await uploads.look(who, id)), offset: 13 }, replay: false, measured: [], settle: () => undefined } : real(who, id, body, request)),
   },
   {
     name: 'convert beside delete',

@@ -8,13 +8,15 @@ import { Refusal } from '../refusal.ts';
 
 /** One append under way: where it began, and how much of it is safe. Bytes first, then the record of them. */
 export class Append {
+  /** As it was found. */
   readonly upload: Upload;
   readonly writer: StageWriter;
   readonly #engine: Engine;
   readonly #clock: Clock;
   readonly #length: number | null;
   readonly #blind: boolean;
-  #safe: number;
+  /** As it is on record. */
+  #recorded: Upload;
   /** The record failed, and whether it was made is unknown. */
   #inDoubt = false;
 
@@ -28,14 +30,14 @@ export class Append {
     this.#clock = clock;
     this.#length = facts.length;
     this.#blind = facts.blind;
-    this.#safe = upload.offset;
+    this.#recorded = upload;
     this.upload = upload;
     this.writer = writer;
   }
 
-  /** Bytes of the whole upload that are on disk and on record. */
-  get offset(): number {
-    return this.#safe;
+  /** The upload as it is on record, up to whose offset its bytes are on disk. */
+  get recorded(): Upload {
+    return this.#recorded;
   }
 
   /**
@@ -43,7 +45,7 @@ export class Append {
    * their record the next append or start takes them away, and a record that was made after all finds them there.
    */
   get pending(): boolean {
-    return !this.#inDoubt && this.writer.offset > this.#safe;
+    return !this.#inDoubt && this.writer.offset > this.#recorded.offset;
   }
 
   /** Makes what has arrived durable, and with `keep` puts it on record. */
@@ -54,7 +56,7 @@ export class Append {
 
   /** Makes all that was written durable and puts it on record. */
   async commit(): Promise<void> {
-    await this.#record(this.pending ? await this.writer.sync() : this.#safe);
+    await this.#record(this.pending ? await this.writer.sync() : this.#recorded.offset);
   }
 
   /**
@@ -86,7 +88,7 @@ export class Append {
   /** Takes back what is not on record. */
   async undo(): Promise<void> {
     await this.writer.close();
-    await this.#engine.bytes.cut(this.upload.id, this.#safe);
+    await this.#engine.bytes.cut(this.upload.id, this.#recorded.offset);
   }
 
   close(): Promise<void> {
@@ -99,17 +101,15 @@ export class Append {
 
   async #record(to: number): Promise<void> {
     const declares = this.#length !== this.upload.length;
-    if (to === this.#safe && !declares) return;
+    if (to === this.#recorded.offset && !declares) return;
     const lastStart = this.#blind ? this.upload.offset : null;
-    const move = { from: this.#safe, to, lastStart, length: this.#length, at: this.#clock.now() };
-    const advanced = await this.#engine.catalog.uploads.advance(this.upload.id, move).catch((error: unknown) => {
+    const move = { from: this.#recorded.offset, to, lastStart, length: this.#length, at: this.#clock.now() };
+    const recorded = await this.#engine.catalog.uploads.advance(this.upload.id, move).catch((error: unknown) => {
       this.#inDoubt = !(error instanceof Refusal) || error.reason === 'unavailable';
       throw error;
     });
-    if (!advanced) {
-      throw new Refusal('conflict', 'the upload changed while this append ran');
-    }
-    this.#safe = to;
+    if (!recorded) throw new Refusal('conflict', 'the upload changed while this append ran');
+    this.#recorded = recorded;
   }
 }
 

@@ -48,7 +48,8 @@ export type Beginning = Partial<Pick<Upload, 'id' | 'length' | 'about' | 'expect
 };
 
 export interface Appended {
-  readonly offset: number;
+  /** The upload as it is now. */
+  readonly upload: Upload;
   /** The body repeated the append before, whose answer was lost; nothing was added. */
   readonly replay: boolean;
   /** What was to be measured. */
@@ -218,26 +219,28 @@ export class Uploads {
     try {
       const checkpoint = async (): Promise<void> => {
         await append.checkpoint(mayKeepPart);
-        if (mayKeepPart) request.kept?.(append.offset);
+        if (mayKeepPart) request.kept?.(append.recorded.offset);
       };
       const poured = await pour(body, append.writer, { room, digests: request.digests, measure: request.measure, asked: hold.asked, checkpoint });
       if (poured.cut && !mayKeepPart) throw brokenOff(poured.cut, upload.offset);
       await append.verify(poured.written, request.late?.() ?? []);
       if (request.at === undefined && !this.#answers.arrived(upload) && (await append.repeats(poured.written))) {
         await append.undo();
-        return this.#appended(upload.id, upload.offset, true, poured.measured);
+        return this.#appended(upload, request, true, poured.measured);
       }
       await append.commit();
-      if (poured.cut) throw brokenOff(poured.cut, append.offset);
-      return this.#appended(upload.id, append.offset, false, poured.measured);
+      if (poured.cut) throw brokenOff(poured.cut, append.recorded.offset);
+      return this.#appended(append.recorded, request, false, poured.measured);
     } catch (error) {
       if (append.pending) await append.undo();
       throw error;
     }
   }
 
-  #appended(id: string, offset: number, replay: boolean, measured: readonly Digest[]): Appended {
-    return { offset, replay, measured, settle: (answered) => this.#answers.settle(id, offset, answered) };
+  #appended(upload: Upload, { at }: AppendRequest, replay: boolean, measured: readonly Digest[]): Appended {
+    // Only a blind append can be repeated by accident, so nobody asks what became of the answer to another.
+    const settle = (answered: boolean): void => at === undefined ? this.#answers.settle(upload.id, upload.offset, answered) : undefined;
+    return { upload, replay, measured, settle };
   }
 
   async #holding<T>(who: Principal, id: string, work: (upload: Upload, hold: Hold) => Promise<T>): Promise<T> {

@@ -70,7 +70,7 @@ export class Parts {
     const owner = ownerOf(bucket, who);
     const upload = await this.#uploads.begin(owner, { length: body.length ?? null });
     try {
-      const { offset, measured } = await this.#uploads.append(owner, upload.id, body, { at: undefined, digests: [], measure, hashed: false });
+      const { upload: { offset }, measured } = await this.#uploads.append(owner, upload.id, body, { at: undefined, digests: [], measure, hashed: false });
       const facts = describe(measured);
       const put = await this.#engine.catalog.parts.put(multipart.id, { number, upload: upload.id, size: offset, ...facts, at: this.#clock.now() });
       if (!put) throw missing();

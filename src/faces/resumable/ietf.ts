@@ -73,8 +73,8 @@ export class Ietf {
     if (complete !== undefined) this.#tellInterim(req, res, 0, place);
     // Whatever becomes of this request: what arrived of it lies there, and can be gone on with.
     res.setHeader('Location', place.Location);
-    const offset = hasBody(req) ? await this.#take(call, begun.id, 0) : 0;
-    await this.#answer(call, { ...begun, offset }, complete ?? true, { ...place, status: 201 });
+    const upload = hasBody(req) ? await this.#take(call, begun.id, 0) : begun;
+    await this.#answer(call, upload, complete ?? true, { ...place, status: 201 });
   }
 
   async append(req: Request, res: Response, id: string): Promise<void> {
@@ -94,8 +94,7 @@ export class Ietf {
     const length = declaredLength(req, at, complete);
     if (length !== undefined && before.length !== null && length !== before.length) throw Problem.inconsistentLength();
     if (!again) this.#tellInterim(req, res, 0, { 'Upload-Limit': uploadLimit(core, before, most) });
-    const offset = again ? at : await this.#take(call, id, at, length);
-    const upload = { ...(await core.uploads.look(call.who, id)), offset };
+    const upload = again ? before : await this.#take(call, id, at, length);
     await this.#answer(call, upload, complete, { 'status': 200, 'Upload-Limit': uploadLimit(core, upload, most) });
   }
 
@@ -130,12 +129,12 @@ export class Ietf {
     return { artifact: ref };
   }
 
-  async #take({ req, res, who, capability }: Call, id: string, at: number, length?: number): Promise<number> {
+  async #take({ req, res, who, capability }: Call, id: string, at: number, length?: number): Promise<Upload> {
     const { core, lifetime } = this.#context;
     const kept = (offset: number): void => this.#tellInterim(req, res, offset - at, { 'Upload-Offset': offset });
     const request = { at, ...bodyDigests(req), length, kept, most: capability?.maxSize };
     try {
-      return (await core.uploads.append(who, id, lifetime.body(req, res), request)).offset;
+      return (await core.uploads.append(who, id, lifetime.body(req, res), request)).upload;
     } catch (error) {
       if (!(error instanceof Refusal)) throw error;
       if (error.reason === 'offset_mismatch') throw Problem.mismatchingOffset(Number(error.details['offset']), at);

@@ -74,10 +74,9 @@ export class Tus {
     }
     // A refusal says where the upload is, too: what arrived before it may have been kept.
     res.setHeader('Location', location);
-    const offset = withBody ? await this.#take(call, begun.id, { at: 0, length: undefined }) : 0;
-    const upload = { ...begun, offset };
+    const upload = withBody ? await this.#take(call, begun.id, { at: 0, length: undefined }) : begun;
     const finished = await this.#finish(call, upload);
-    send(req, res, { status: 201, headers: { ...this.#standing(upload, finished), 'Upload-Offset': offset } });
+    send(req, res, { status: 201, headers: { ...this.#standing(upload, finished), 'Upload-Offset': upload.offset } });
   }
 
   /** The bytes are here already: the upload is whole before it began. */
@@ -123,10 +122,9 @@ export class Tus {
     const before = await this.#context.core.uploads.look(who, id);
     if (aboutOf(before).concat?.startsWith('final')) throw new Refusal('forbidden', 'a final upload takes no bytes of its own');
     const again = before.state === 'sealed' && at === before.offset && !hasBody(req);
-    const offset = again ? at : await this.#take(call, id, { at, length: whole(req, 'upload-length') });
-    const upload = { ...(await this.#context.core.uploads.look(who, id)), offset };
+    const upload = again ? before : await this.#take(call, id, { at, length: whole(req, 'upload-length') });
     const finished = await this.#finish(call, upload);
-    send(req, res, { status: 204, headers: { ...this.#standing(upload, finished), 'Upload-Offset': offset } });
+    send(req, res, { status: 204, headers: { ...this.#standing(upload, finished), 'Upload-Offset': upload.offset } });
   }
 
   async #terminate({ req, res, who }: Call, id: string): Promise<void> {
@@ -134,12 +132,11 @@ export class Tus {
     send(req, res, { status: 204 });
   }
 
-  /** Appends the request's body; answers where the upload then ends. */
-  async #take({ req, res, who, capability }: Call, id: string, where: { at: number; length: number | undefined }): Promise<number> {
+  /** Appends the request's body; answers the upload as it is then. */
+  async #take({ req, res, who, capability }: Call, id: string, where: { at: number; length: number | undefined }): Promise<Upload> {
     const { core, lifetime } = this.#context;
-    const appended = await core.uploads.append(who, id, lifetime.body(req, res), { ...where, most: capability?.maxSize, ...checksumsOf(req) });
-    appended.settle(true);
-    return appended.offset;
+    const { upload } = await core.uploads.append(who, id, lifetime.body(req, res), { ...where, most: capability?.maxSize, ...checksumsOf(req) });
+    return upload;
   }
 
   /** What comes of a whole upload: a version of an artifact, or, of the last part, that of the uploads that wait for it. */

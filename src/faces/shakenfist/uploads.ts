@@ -51,6 +51,7 @@ async function append({ core, metrics }: Context, { who, given, req, res, raw }:
   });
   if (appended.replay) metrics.replayed();
   watchDelivery(res, oldClient.test(req.headers['user-agent'] ?? ''), appended.settle);
-  json(req, res, 200, appended.offset, { 'Upload-Offset': appended.offset });
+  const { offset } = appended.upload;
+  json(req, res, 200, offset, { 'Upload-Offset': offset });
   return ANSWERED;
 }

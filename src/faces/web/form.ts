@@ -103,7 +103,7 @@ class Door implements StorageEngine {
   }
 
   async #keep(who: Principal, upload: string, name: string, stream: Readable): Promise<Pushed> {
-    const { offset } = await this.#core.uploads.append(who, upload, new PartBody(stream), { at: undefined, digests: [] });
+    const { upload: { offset } } = await this.#core.uploads.append(who, upload, new PartBody(stream), { at: undefined, digests: [] });
     const target = { name, type: 'image', namespace: null, sourceUrl: null, shared: false, maxVersions: undefined } as const;
     const { artifact, index, blob } = await this.#core.artifacts.convert(who, upload, target, { size: offset, digests: [] });
     const { sha512 } = await this.#core.blobs.get(who, blob);

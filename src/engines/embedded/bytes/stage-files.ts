@@ -40,6 +40,11 @@ export class StageFiles {
     return this.take(stage, path, offset);
   }
 
+  /** Whether the stage's file is open here, so that the stage is one file and not joined of several. */
+  has(stage: string): boolean {
+    return this.#kept.has(stage);
+  }
+
   keep(stage: string, file: FileHandle): void {
     this.#kept.set(stage, file);
     for (const oldest of this.#kept.keys()) {

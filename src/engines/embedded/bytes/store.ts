@@ -47,7 +47,7 @@ export class FolderBytes implements ByteStore {
     this.#disk.demandTrust();
     const path = stagePath(this.#layout, stage);
     const parts = { disk: this.#disk, hasher: this.#hasher, files: this.#files, crowd: this.#crowd, paced: this.#paced, hashed, lasting };
-    if (await piecesAt(path)) {
+    if (!this.#files.has(stage) && (await piecesAt(path))) {
       await this.cut(stage, offset);
       return new JoinedWriter(offset);
     }
