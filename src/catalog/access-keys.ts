@@ -1,4 +1,4 @@
-import type { KeyFacts, Page } from './facts.ts';
+import type { AccessKeyFacts, Page } from './facts.ts';
 import type { AccessKey, Event, Grant } from './model.ts';
 import { Refusal } from '../core/refusal.ts';
 import type { Host } from './host.ts';
@@ -6,7 +6,7 @@ import { recordEvents } from './events.ts';
 import { namespaceExists } from './namespaces.ts';
 import type { KeyRow } from './schema.ts';
 
-export class Keys implements KeyFacts {
+export class AccessKeys implements AccessKeyFacts {
   readonly #host: Host;
 
   constructor(host: Host) {

@@ -1,6 +1,6 @@
 /** Which indexes a listing of artifacts reads. */
 import type { ExpressionBuilder } from 'kysely';
-import type { Page, Sight } from './facts.ts';
+import type { Page, Visibility } from './facts.ts';
 import type { ArtifactType } from './model.ts';
 import type { Db } from './host.ts';
 import type { Branch } from './paging.ts';
@@ -24,7 +24,7 @@ const artifactTypes = Object.keys({
  * The indexes begin with the type, so a listing of all types reads each type's run of them; a listing of one rare
  * type then never wades through the others.
  */
-export async function artifactBranches(db: Db, sight: Sight, filter: ArtifactFilter, page: Page): Promise<Branch<string>[]> {
+export async function artifactBranches(db: Db, visibility: Visibility, filter: ArtifactFilter, page: Page): Promise<Branch<string>[]> {
   const types = filter.type === undefined ? artifactTypes : [filter.type];
   const after = activeAfter(db, page);
   // Few share a name; the type is veiled, so that no planner reads the index of a common type instead.
@@ -32,11 +32,11 @@ export async function artifactBranches(db: Db, sight: Sight, filter: ArtifactFil
   const named = filter.name === undefined ? undefined : after.where('name', '=', filter.name).where(veiled);
   const typed = named ? [named] : types.map((type) => after.where('type', '=', type));
 
-  if (sight === 'everything') {
+  if (visibility === 'everything') {
     if (filter.namespace !== undefined) return typed.map((branch) => branch.where('namespace', '=', filter.namespace!));
     return named || filter.type !== undefined ? typed : [after];
   }
-  const visible = await owners(db, sight.namespace);
+  const visible = await owners(db, visibility.namespace);
   const wanted = visible.filter((owner) => filter.namespace === undefined || filter.namespace === owner);
   const owned = wanted.flatMap((owner) => typed.map((branch) => branch.where('namespace', '=', owner)));
   if (filter.namespace !== undefined && wanted.length > 0) return owned;

@@ -1,5 +1,5 @@
 import { sql } from 'kysely';
-import type { ArtifactFacts, Page, Publication, Published, Unpublished, Sight } from './facts.ts';
+import type { ArtifactFacts, Page, Publication, Published, Unpublished, Visibility } from './facts.ts';
 import type { Artifact, ArtifactType, Event, Version } from './model.ts';
 import { Refusal } from '../core/refusal.ts';
 import type { Db, Host } from './host.ts';
@@ -77,9 +77,9 @@ export class Artifacts implements ArtifactFacts {
     });
   }
 
-  list(sight: Sight, filter: ArtifactFilter, page: Page): Promise<Artifact[]> {
+  list(visibility: Visibility, filter: ArtifactFilter, page: Page): Promise<Artifact[]> {
     return this.#host.page(async (db) => {
-      const branches = await artifactBranches(db, sight, filter, page);
+      const branches = await artifactBranches(db, visibility, filter, page);
       const found: Artifact[] = [];
       for (const keys of chunks(await mergedKeys<string>(db, branches, page.limit))) {
         const rows = await db.selectFrom('artifacts').selectAll().where('uuid', 'in', keys).orderBy('uuid').execute();

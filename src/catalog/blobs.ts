@@ -1,4 +1,4 @@
-import type { BlobFacts, Page, Sight } from './facts.ts';
+import type { BlobFacts, Page, Visibility } from './facts.ts';
 import type { Blob, Content } from './model.ts';
 import type { Algorithm, Digest } from '../kit/digest.ts';
 import { contentOf } from './contents.ts';
@@ -19,15 +19,15 @@ export class Blobs implements BlobFacts {
     return this.#host.read(async (db) => (await findBlobs(db, [uuid]))[0]);
   }
 
-  seen(uuid: string, sight: Sight): Promise<boolean> {
+  seen(uuid: string, visibility: Visibility): Promise<boolean> {
     return this.#host.read(async (db) => {
       const blob = db.selectFrom('blobs').select('uuid').where('uuid', '=', uuid);
-      const seen = sight === 'everything' ? blob : blob.where(seesBlob(sight.namespace));
+      const seen = visibility === 'everything' ? blob : blob.where(seesBlob(visibility.namespace));
       return (await seen.executeTakeFirst()) !== undefined;
     });
   }
 
-  withDigest(digest: Digest, sight: Sight): Promise<Blob | undefined> {
+  withDigest(digest: Digest, visibility: Visibility): Promise<Blob | undefined> {
     return this.#host.read(async (db) => {
       const good = db
         .selectFrom('blobs')
@@ -40,14 +40,14 @@ export class Blobs implements BlobFacts {
             : eb('blobs.uuid', 'in', blobsWith(db, digest)),
         )
         .limit(1);
-      const found = await (sight === 'everything' ? good : good.where(seesBlob(sight.namespace))).executeTakeFirst();
+      const found = await (visibility === 'everything' ? good : good.where(seesBlob(visibility.namespace))).executeTakeFirst();
       return found && (await findBlobs(db, [found.uuid]))[0];
     });
   }
 
-  list(sight: Sight, page: Page): Promise<Blob[]> {
+  list(visibility: Visibility, page: Page): Promise<Blob[]> {
     return this.#host.page(async (db) => {
-      const branches = sight === 'everything' ? [allBlobs(db, page)] : await seenBlobs(db, sight.namespace, page);
+      const branches = visibility === 'everything' ? [allBlobs(db, page)] : await seenBlobs(db, visibility.namespace, page);
       return findBlobs(db, await mergedKeys<string>(db, branches, page.limit));
     });
   }

@@ -1,5 +1,5 @@
 import type { Event, EventType, Subject } from './model.ts';
-import type { ClockGap, JournalFacts } from './facts.ts';
+import type { ClockGap, EventFacts } from './facts.ts';
 import type { Db, Host } from './host.ts';
 import { chunks, mergedKeys } from './paging.ts';
 import { demandQuota } from './quota.ts';
@@ -15,7 +15,7 @@ export const forgetAtOnce = 1000;
 /** Gaps of the clock that ages look at; older ones are beyond every age. */
 const mostGaps = 500;
 
-export class Journal implements JournalFacts {
+export class Events implements EventFacts {
   readonly #host: Host;
 
   constructor(host: Host) {

@@ -9,7 +9,7 @@ import type {
  * What a caller may see: everything, or what `namespace` owns, what is shared, and what namespaces that trust it own.
  * A blob is seen through a version of an artifact that is seen, and in no other way.
  */
-export type Sight = 'everything' | { readonly namespace: string };
+export type Visibility = 'everything' | { readonly namespace: string };
 
 /** A page of a listing: at most `limit` records after the cursor, in the listing's own order. */
 export interface Page {
@@ -29,7 +29,7 @@ export interface NamespaceFacts {
   create(namespace: Namespace, credentials: readonly Credential[], event: Event): Promise<boolean>;
   get(name: string): Promise<Namespace | undefined>;
   /** Seen: itself, and those that trust it. By name. */
-  list(sight: Sight, page: Page): Promise<Namespace[]>;
+  list(visibility: Visibility, page: Page): Promise<Namespace[]>;
   /**
    * Removes the namespace with its keys, trusts, metadata and uploads, and deletes its artifacts; answers uploads whose bytes nobody
    * needs any more. Undefined when there is none. Whoever has the name next reaches nothing of it.
@@ -90,7 +90,7 @@ export interface Publication {
     readonly maxVersions: number;
     readonly setMaxVersions: boolean;
     /** The caller may create the artifact and add nothing to one that is there. */
-    readonly gift: boolean;
+    readonly createOnly: boolean;
   };
   readonly source:
     | { readonly kind: 'upload'; readonly upload: string; readonly content: Content; readonly mediaType: string }
@@ -158,7 +158,7 @@ export interface ArtifactFacts {
    * answers what the first run answered.
    *
    * @returns `no_upload` when the upload is neither open at the content's size nor published; `no_blob` when the
-   *   blob is gone or its bytes are not good; `no_namespace` when the target's namespace is gone; `taken` when a gift's
+   *   blob is gone or its bytes are not good; `no_namespace` when the target's namespace is gone; `taken` when a new artifact's
    *   artifact is there already; `no_multipart` when the multipart upload is not open; `other_parts` when one of its parts was
    *   replaced.
    */
@@ -173,7 +173,7 @@ export interface ArtifactFacts {
   /** Active artifacts of that name: of one namespace, or of all. At most 2 are needed to know that a name is ambiguous. */
   named(namespace: string | null, name: string, type?: ArtifactType): Promise<Artifact[]>;
   /** Active ones that are seen, by uuid. */
-  list(sight: Sight, filter: { readonly namespace?: string; readonly name?: string; readonly type?: ArtifactType }, page: Page): Promise<Artifact[]>;
+  list(visibility: Visibility, filter: { readonly namespace?: string; readonly name?: string; readonly type?: ArtifactType }, page: Page): Promise<Artifact[]>;
   /** Versions of each artifact, oldest first, for as many artifacts as asked; those of a deleted one are a memory. */
   versions(uuids: readonly string[]): Promise<Record<string, Version[]>>;
   /** Deletes: versions end, their blobs lose the reference. Undefined when there is none or it was deleted before. */
@@ -189,12 +189,12 @@ export interface ArtifactFacts {
 
 export interface BlobFacts {
   get(uuid: string): Promise<Blob | undefined>;
-  /** Whether `sight` reaches the blob through any version. */
-  seen(uuid: string, sight: Sight): Promise<boolean>;
+  /** Whether `visibility` reaches the blob through any version. */
+  seen(uuid: string, visibility: Visibility): Promise<boolean>;
   /** A seen blob with these bytes, its bytes good. */
-  withDigest(digest: Digest, sight: Sight): Promise<Blob | undefined>;
+  withDigest(digest: Digest, visibility: Visibility): Promise<Blob | undefined>;
   /** By uuid. */
-  list(sight: Sight, page: Page): Promise<Blob[]>;
+  list(visibility: Visibility, page: Page): Promise<Blob[]>;
   many(uuids: readonly string[]): Promise<Blob[]>;
   /** Keeps a digest that was computed of the blob's bytes. */
   addDigest(uuid: string, algorithm: Algorithm, hex: string): Promise<void>;
@@ -341,7 +341,7 @@ export type Retired =
   | { readonly kind: 'marked'; readonly object: StoredObject }
   | { readonly kind: 'absent' | 'no_bucket' | 'condition' };
 
-export interface PartFacts {
+export interface MultipartFacts {
   begin(multipart: Multipart): Promise<void>;
   get(id: string): Promise<Multipart | undefined>;
   /** Open ones of a bucket, by key and then id, behind one. */
@@ -361,7 +361,7 @@ export interface PartFacts {
   forget(before: number): Promise<void>;
 }
 
-export interface LedgerFacts {
+export interface UsageFacts {
   /** Undefined when there is no such namespace. */
   get(namespace: string): Promise<Ledger | undefined>;
   /** Sets the limits that are named, and no other. */
@@ -370,7 +370,7 @@ export interface LedgerFacts {
   spend(month: string, sent: readonly (readonly [namespace: string, bytes: number])[]): Promise<void>;
 }
 
-export interface KeyFacts {
+export interface AccessKeyFacts {
   create(key: AccessKey, event: Event): Promise<void>;
   /** Revoked ones too. */
   get(id: string): Promise<AccessKey | undefined>;
@@ -380,7 +380,7 @@ export interface KeyFacts {
   revoke(id: string, at: number, event: Event): Promise<boolean>;
 }
 
-export interface JournalFacts {
+export interface EventFacts {
   record(events: readonly Event[]): Promise<void>;
   /** Newest first. */
   events(subject: Subject, id: string, filter: { readonly type?: EventType; readonly limit: number }): Promise<Event[]>;

@@ -1,7 +1,7 @@
 /** The facts, written once, for whatever database a host brings. */
 import type {
-  ArtifactFacts, BlobFacts, BucketFacts, ContentFacts, JournalFacts,
-  KeyFacts, LedgerFacts, NamespaceFacts, PartFacts, UploadFacts,
+  ArtifactFacts, BlobFacts, BucketFacts, ContentFacts, EventFacts,
+  AccessKeyFacts, UsageFacts, NamespaceFacts, MultipartFacts, UploadFacts,
 } from './facts.ts';
 import type { AuditFacts, CustomerFacts, DownloadFacts, IdempotencyFacts, ReleaseFacts } from './releases/facts.ts';
 import { Artifacts } from './artifacts.ts';
@@ -13,11 +13,11 @@ import { Downloads } from './releases/downloads.ts';
 import { Customers } from './releases/customers.ts';
 import type { Host } from './host.ts';
 import { Idempotency } from './idempotency.ts';
-import { Journal } from './events.ts';
-import { Keys } from './access-keys.ts';
-import { Ledgers } from './usage.ts';
+import { Events } from './events.ts';
+import { AccessKeys } from './access-keys.ts';
+import { Usage } from './usage.ts';
 import { Namespaces } from './namespaces.ts';
-import { Parts } from './multipart.ts';
+import { MultipartUploads } from './multipart.ts';
 import { Releases } from './releases/releases.ts';
 
 import { Uploads } from './uploads.ts';
@@ -36,15 +36,15 @@ export interface Catalog {
   readonly blobs: BlobFacts;
   readonly contents: ContentFacts;
   readonly buckets: BucketFacts;
-  readonly parts: PartFacts;
-  readonly keys: KeyFacts;
-  readonly ledgers: LedgerFacts;
+  readonly multipart: MultipartFacts;
+  readonly accessKeys: AccessKeyFacts;
+  readonly usage: UsageFacts;
   readonly releases: ReleaseFacts;
   readonly downloads: DownloadFacts;
   readonly idempotency: IdempotencyFacts;
   readonly customers: CustomerFacts;
   readonly audits: AuditFacts;
-  readonly journal: JournalFacts;
+  readonly events: EventFacts;
 }
 
 /** The catalog on `host`, whose schema `migrate` has brought up to date. */
@@ -56,14 +56,14 @@ export function catalogOn(host: Host): Catalog {
     blobs: new Blobs(host),
     contents: new Contents(host),
     buckets: new Buckets(host),
-    parts: new Parts(host),
-    ledgers: new Ledgers(host),
-    keys: new Keys(host),
+    multipart: new MultipartUploads(host),
+    usage: new Usage(host),
+    accessKeys: new AccessKeys(host),
     releases: new Releases(host),
     downloads: new Downloads(host),
     idempotency: new Idempotency(host),
     customers: new Customers(host),
     audits: new Audits(host),
-    journal: new Journal(host),
+    events: new Events(host),
   };
 }

@@ -3,7 +3,7 @@
  */
 import type { Algorithm } from '../kit/digest.ts';
 
-/** The namespace that owns the house: it sees and may do everything. */
+/** The namespace of the operators, which sees and may do everything. */
 export const SYSTEM = 'system';
 
 export interface Namespace {

@@ -1,12 +1,12 @@
 import { sql } from 'kysely';
 import { successor } from '../kit/successor.ts';
-import type { MultipartEnd, Page, PartFacts } from './facts.ts';
+import type { MultipartEnd, Page, MultipartFacts } from './facts.ts';
 import type { Multipart, Part } from './model.ts';
 import type { Db, Host } from './host.ts';
 import { chunks } from './paging.ts';
 import type { MultipartRow } from './schema.ts';
 
-export class Parts implements PartFacts {
+export class MultipartUploads implements MultipartFacts {
   readonly #host: Host;
 
   constructor(host: Host) {
@@ -27,7 +27,7 @@ export class Parts implements PartFacts {
     });
   }
 
-  list(bucket: string, { prefix, behind, limit }: Parameters<PartFacts['list']>[1]): Promise<Multipart[]> {
+  list(bucket: string, { prefix, behind, limit }: Parameters<MultipartFacts['list']>[1]): Promise<Multipart[]> {
     return this.#host.page(async (db) => {
       const end = successor(prefix);
       let query = db.selectFrom('multiparts').selectAll().where('bucket', '=', bucket).where('outcome', 'is', null).where('key', '>=', prefix);

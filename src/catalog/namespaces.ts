@@ -1,5 +1,5 @@
 import { sql } from 'kysely';
-import type { NamespaceFacts, Page, Sight } from './facts.ts';
+import type { NamespaceFacts, Page, Visibility } from './facts.ts';
 import type { Credential, Event, Namespace } from './model.ts';
 import type { Db, Host } from './host.ts';
 import { dropMetadata, recordEvents } from './events.ts';
@@ -35,19 +35,19 @@ export class Namespaces implements NamespaceFacts {
     return this.#host.read(async (db) => (await findNamespaces(db, [name]))[0]);
   }
 
-  list(sight: Sight, page: Page): Promise<Namespace[]> {
+  list(visibility: Visibility, page: Page): Promise<Namespace[]> {
     return this.#host.page(async (db) => {
       const after = page.after ?? '';
       const all = db.selectFrom('namespaces').select('name as key').where('name', '>', after).orderBy('name').limit(page.limit);
-      if (sight === 'everything') return findNamespaces(db, await mergedKeys<string>(db, [all], page.limit));
+      if (visibility === 'everything') return findNamespaces(db, await mergedKeys<string>(db, [all], page.limit));
       const trusting = db
         .selectFrom('trusts')
         .select('namespace as key')
-        .where('trusted', '=', sight.namespace)
+        .where('trusted', '=', visibility.namespace)
         .where('namespace', '>', after)
         .orderBy('namespace')
         .limit(page.limit);
-      const branches = [all.where('name', '=', sight.namespace), trusting];
+      const branches = [all.where('name', '=', visibility.namespace), trusting];
       return findNamespaces(db, await mergedKeys<string>(db, branches, page.limit));
     });
   }

@@ -21,11 +21,11 @@ interface Source {
   readonly address: string;
   readonly replaced: string | null;
   readonly healed: boolean;
-  readonly blob: Standing | null;
+  readonly blob: Publishable | null;
 }
 
 /** A blob, and whether it waits for the sweep. */
-interface Standing {
+interface Publishable {
   readonly uuid: string;
   readonly released: boolean;
 }
@@ -54,7 +54,7 @@ export async function publish(db: Db, publication: Publication): Promise<Publish
   // Decided by the bucket as it is at this moment, and not by what the request saw of it.
   const versionId = publication.object && bucket?.versioning === 'enabled' ? publication.object.versionId : null;
   // Before the bytes are adopted: those of a publication that comes to nothing are removed.
-  if (target.gift && (await findActive(db, target))) return 'taken';
+  if (target.createOnly && (await findActive(db, target))) return 'taken';
   const bytes = await findSource(db, publication);
   if (!bytes) return 'no_blob';
 
@@ -175,7 +175,7 @@ async function moveOn(db: Db, { uuid }: Artifact, index: number): Promise<Artifa
 }
 
 async function createArtifact(db: Db, { target, fresh, at }: Publication, index: number): Promise<Artifact> {
-  const { setMaxVersions: _, gift: __, ...named } = target;
+  const { setMaxVersions: _, createOnly: __, ...named } = target;
   const artifact: Artifact = {
     ...named, uuid: fresh.artifact, state: 'created', fault: null, lastIndex: index, createdAt: at, deletedAt: null,
   };
@@ -184,7 +184,7 @@ async function createArtifact(db: Db, { target, fresh, at }: Publication, index:
 }
 
 /** The blob by which the target's namespace knows these bytes; a new one when it does not. */
-async function blobFor(db: Db, { source, target, fresh, at }: Publication, sha512: string): Promise<Standing> {
+async function blobFor(db: Db, { source, target, fresh, at }: Publication, sha512: string): Promise<Publishable> {
   const known = await db
     .selectFrom('blobs')
     .select(['uuid', 'released_at'])

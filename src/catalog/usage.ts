@@ -1,10 +1,10 @@
-import type { LedgerFacts } from './facts.ts';
+import type { UsageFacts } from './facts.ts';
 import type { Event, Ledger } from './model.ts';
 import type { Host } from './host.ts';
 import { recordEvents } from './events.ts';
 import { reservedBy } from './quota.ts';
 
-export class Ledgers implements LedgerFacts {
+export class Usage implements UsageFacts {
   readonly #host: Host;
 
   constructor(host: Host) {

@@ -5,11 +5,11 @@ import { printable } from './format.ts';
 import { Output } from './output.ts';
 import { statePath } from './profiles.ts';
 import { Progress } from './progress.ts';
-import { resolveReleaseSettings, resolveSettings, type Given, type ReleaseRole, type Settings } from './settings.ts';
+import { resolveReleaseSettings, resolveSettings, type GivenOptions, type ReleaseRole, type Settings } from './settings.ts';
 import type { World } from './world.ts';
 
 /** Options that every command takes. */
-export interface Globals extends Given {
+export interface Globals extends GivenOptions {
   readonly json?: boolean;
   readonly quiet?: boolean;
 }

@@ -12,7 +12,7 @@ export interface Settings {
   readonly origin: string;
 }
 
-export interface Given {
+export interface GivenOptions {
   readonly url?: string | undefined;
   readonly profile?: string | undefined;
 }
@@ -28,7 +28,7 @@ export const localUrl = 'http://127.0.0.1:13000';
  *
  * @throws UsageError when there is no key to be found.
  */
-export async function resolveSettings(env: Environment, given: Given): Promise<Settings> {
+export async function resolveSettings(env: Environment, given: GivenOptions): Promise<Settings> {
   const profiles = await readProfiles(env);
   const name = given.profile ?? env['STOWAGE_PROFILE'] ?? defaultProfile;
   const profile = Object.hasOwn(profiles, name) ? profiles[name] : undefined;
@@ -52,7 +52,7 @@ export type ReleaseRole = 'operator' | 'customer' | 'anybody';
  *
  * @throws UsageError when there is none that will do.
  */
-export async function resolveReleaseSettings(env: Environment, given: Given, role: ReleaseRole): Promise<{ readonly url: string; readonly credentials: ReleaseCredentials }> {
+export async function resolveReleaseSettings(env: Environment, given: GivenOptions, role: ReleaseRole): Promise<{ readonly url: string; readonly credentials: ReleaseCredentials }> {
   const profiles = await readProfiles(env);
   const name = given.profile ?? env['STOWAGE_PROFILE'] ?? defaultProfile;
   const profile = Object.hasOwn(profiles, name) ? profiles[name] : undefined;

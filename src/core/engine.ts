@@ -20,7 +20,7 @@ export interface Engine {
   readonly bytes: ByteStore;
   readonly locks: Locks;
   /** Bodies of at most so many bytes may be published as they are, without a stage. */
-  readonly small: number;
+  readonly inlineLimit: number;
   /** Whether the engine can still promise that what it acknowledges is on disk; the reason when it cannot. */
   readonly health: () => Health;
   /** Whether no other process uses it: what is left half done when it is opened, nobody works on. */

@@ -1,24 +1,24 @@
 /** The core's services, as faces receive them. */
 import { wallClock, type Clock } from '../kit/clock.ts';
 import { Artifacts } from './names/artifacts.ts';
-import { Attempts, type AttemptLimits } from './tenants/login-attempts.ts';
+import { LoginAttempts, type AttemptLimits } from './tenants/login-attempts.ts';
 import { Audits } from './releases/audits.ts';
 import { Blobs } from './bytes/blobs.ts';
 import { Buckets } from './names/buckets.ts';
 import { Downloads } from './releases/downloads.ts';
-import { CustomerKeys } from './releases/api-keys.ts';
+import { ApiKeys } from './releases/api-keys.ts';
 import { CountedTime } from './upkeep/counted-time.ts';
 import { Customers } from './releases/customers.ts';
 import type { Engine, Health } from './engine.ts';
 import { Fetching, type OnFault, type Source } from './bytes/fetching.ts';
 import { Idempotency } from './tenants/idempotency.ts';
 import { Integrity, type Rot } from './bytes/integrity.ts';
-import { Journal } from './tenants/events.ts';
-import { Keys, type KeysOptions } from './tenants/access-keys.ts';
-import { Ledgers } from './tenants/usage.ts';
+import { Events } from './tenants/events.ts';
+import { AccessKeys, type AccessKeyOptions } from './tenants/access-keys.ts';
+import { Usage } from './tenants/usage.ts';
 import { ensureSystem, Namespaces } from './tenants/namespaces.ts';
 import { Objects } from './names/objects.ts';
-import { Parts } from './names/multipart.ts';
+import { MultipartUploads } from './names/multipart.ts';
 import { recover, type Recovered } from './upkeep/recovery.ts';
 import { ReleaseFiles, type ReleaseFilesOptions } from './releases/files.ts';
 import { Releases } from './releases/releases.ts';
@@ -26,13 +26,13 @@ import { Scrub, type ScrubPace } from './upkeep/scrub.ts';
 import { Sealer } from './bytes/sealer.ts';
 import { Sweep, type SweepAges } from './upkeep/sweep.ts';
 import { Uploads, type UploadLimits } from './bytes/uploads.ts';
-import { Vouchers } from './tenants/credential-lookup.ts';
+import { CredentialLookup } from './tenants/credential-lookup.ts';
 
 export interface Core {
   readonly clock: Clock;
   /** Time that counts towards ages. */
   readonly time: CountedTime;
-  readonly attempts: Attempts;
+  readonly loginAttempts: LoginAttempts;
   readonly namespaces: Namespaces;
   readonly uploads: Uploads;
   readonly artifacts: Artifacts;
@@ -41,18 +41,18 @@ export interface Core {
   readonly integrity: Pick<Integrity, 'found' | 'unreadable'>;
   readonly buckets: Buckets;
   readonly objects: Objects;
-  readonly parts: Parts;
-  readonly keys: Keys;
-  readonly ledgers: Ledgers;
+  readonly multipart: MultipartUploads;
+  readonly accessKeys: AccessKeys;
+  readonly usage: Usage;
   readonly releases: Releases;
   readonly releaseFiles: ReleaseFiles;
   readonly downloads: Downloads;
   readonly idempotency: Idempotency;
   readonly customers: Customers;
-  readonly customerKeys: CustomerKeys;
+  readonly apiKeys: ApiKeys;
   readonly audits: Audits;
   readonly fetching: Fetching;
-  readonly journal: Journal;
+  readonly events: Events;
   readonly sweep: Sweep;
   readonly scrub: Scrub;
   /** What start-up recovery found. */
@@ -77,7 +77,7 @@ export interface CoreOptions {
   readonly source: Source | undefined;
   /** The key that opens the `system` namespace; or how to make one, which is asked only where none opens it yet. */
   readonly systemKey: string | (() => Promise<string>);
-  readonly keys: KeysOptions;
+  readonly keys: AccessKeyOptions;
   /** How files of releases are kept; without this, here, with all that was said of them, and slots as long as multipart uploads. */
   readonly releases?: ReleaseFilesOptions;
   /** Keys the verifiers of customers' secrets; none is as good as an empty one. */
@@ -94,9 +94,9 @@ export async function openCore(engine: Engine, options: CoreOptions): Promise<Co
   if (engine.alone) await engine.catalog.idempotency.abandon();
   const time = new CountedTime(engine.catalog, clock);
   await time.observe();
-  const vouchers = new Vouchers(engine.catalog);
-  const attempts = new Attempts(clock, options.attempts ?? { failures: 20, window: 60_000 });
-  const namespaces = new Namespaces(engine, clock, vouchers, attempts);
+  const credentialLookup = new CredentialLookup(engine.catalog);
+  const attempts = new LoginAttempts(clock, options.attempts ?? { failures: 20, window: 60_000 });
+  const namespaces = new Namespaces(engine, clock, credentialLookup, attempts);
   await ensureSystem(engine.catalog, clock, options.systemKey);
   const uploads = new Uploads(engine, clock, options.limits);
   const integrity = new Integrity(engine, clock, options.onRot);
@@ -104,24 +104,24 @@ export async function openCore(engine: Engine, options: CoreOptions): Promise<Co
   const sealer = new Sealer(engine, clock, integrity);
   const artifacts = new Artifacts(engine, clock, blobs, sealer);
   const buckets = new Buckets(engine, clock);
-  const ledgers = new Ledgers(engine.catalog, clock);
+  const usage = new Usage(engine.catalog, clock);
   const objects = new Objects({ engine, clock, buckets, uploads, blobs, sealer });
-  const parts = new Parts({ engine, clock, buckets, uploads, objects });
-  const releaseFiles = new ReleaseFiles({ engine, clock, blobs, uploads, vouchers }, options.releases ?? { slotAge: options.ages.multipart, pinnedAbout: (about) => about, otherStore: undefined });
+  const multipart = new MultipartUploads({ engine, clock, buckets, uploads, objects });
+  const releaseFiles = new ReleaseFiles({ engine, clock, blobs, uploads, credentialLookup }, options.releases ?? { slotAge: options.ages.multipart, pinnedAbout: (about) => about, foreignStore: undefined });
   const idempotency = new Idempotency(engine.catalog, clock);
   const audits = new Audits(engine.catalog, clock);
   const customers = new Customers(engine.catalog, clock);
-  const customerKeys = new CustomerKeys(engine.catalog, clock, audits, options.pepper);
+  const apiKeys = new ApiKeys(engine.catalog, clock, audits, options.pepper);
   const fetching = new Fetching({ engine, clock, uploads, artifacts, source: options.source, onFault });
   await fetching.resume();
   return {
-    clock, time, attempts, namespaces, uploads, blobs, integrity, artifacts, buckets, fetching, recovered,
-    objects, parts, audits, customerKeys, customers, ledgers, releaseFiles, idempotency,
+    clock, time, loginAttempts: attempts, namespaces, uploads, blobs, integrity, artifacts, buckets, fetching, recovered,
+    objects, multipart, audits, apiKeys, customers, usage, releaseFiles, idempotency,
     releases: new Releases(engine.catalog, clock, releaseFiles),
-    downloads: new Downloads({ engine, clock, vouchers, customers, customerKeys }, options.pepper),
-    keys: new Keys(engine.catalog, clock, vouchers, options.keys),
-    journal: new Journal(engine.catalog, clock),
-    sweep: new Sweep(engine, clock, { parts, releaseFiles, time }, { ...options.ages, idle: options.limits.idle }),
+    downloads: new Downloads({ engine, clock, credentialLookup, customers, apiKeys }, options.pepper),
+    accessKeys: new AccessKeys(engine.catalog, clock, credentialLookup, options.keys),
+    events: new Events(engine.catalog, clock),
+    sweep: new Sweep(engine, clock, { multipart, releaseFiles, time }, { ...options.ages, idle: options.limits.idle }),
     scrub: new Scrub(engine, clock, integrity, options.scrub),
     health: engine.health,
     totals: () => engine.catalog.contents.totals(),
@@ -131,8 +131,8 @@ export async function openCore(engine: Engine, options: CoreOptions): Promise<Co
       await fetching.close();
       await uploads.close();
       await blobs.close();
-      await ledgers.close();
-      await customerKeys.close();
+      await usage.close();
+      await apiKeys.close();
       await audits.close();
     },
   };

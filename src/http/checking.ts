@@ -2,13 +2,13 @@ import { Ajv2020, type ErrorObject, type ValidateFunction } from 'ajv/dist/2020.
 import { Refusal } from '../core/refusal.ts';
 import { textFault } from '../kit/text.ts';
 
-/** @throws Refusal `malformed`, in our own words, when the value is not as the book has it. `where` names the whole value. */
+/** @throws Refusal `malformed`, in our own words, when the value is not as the OpenAPI description has it. `where` names the whole value. */
 export type Check = (value: unknown, where: string) => void;
 
 /** The keyword of a string that has one line only. */
 const oneLine = 'oneLine';
 
-/** What checks the book's schemas. */
+/** What checks the OpenAPI description's schemas. */
 export function newAjv(): Ajv2020 {
   const ajv = new Ajv2020({ strict: false, validateFormats: false, allErrors: false });
   const validate = (_: unknown, text: string): boolean => textFault(text) === undefined;

@@ -4,7 +4,7 @@ import { Refusal } from '../core/refusal.ts';
 import { newId } from '../kit/ids.ts';
 
 /** Sees to it that a request happens once. */
-export interface Keeper {
+export interface KeyedAnswers {
   once<T>(asking: Asking, work: (seed: string, again: boolean) => Promise<T>): Promise<Outcome<T>>;
 }
 
@@ -18,7 +18,7 @@ const longest = 128;
  * @throws Refusal `malformed` for a key that is none; as `Idempotency.once` does.
  */
 export async function once<T>(
-  keeper: Keeper, { req, res }: { readonly req: IncomingMessage; readonly res: ServerResponse }, asking: Omit<Asking, 'word'>,
+  keeper: KeyedAnswers, { req, res }: { readonly req: IncomingMessage; readonly res: ServerResponse }, asking: Omit<Asking, 'word'>,
   work: (seed: string, again: boolean) => Promise<T>,
 ): Promise<T> {
   const word = wordOf(req);

@@ -1,7 +1,7 @@
 import type { IncomingMessage } from 'node:http';
 import { parse } from 'yaml';
 import { check, newAjv, withOneLine, type Check } from './checking.ts';
-import { Given, type Parameter } from './parameters.ts';
+import { Parameters, type Parameter } from './parameters.ts';
 
 export const methods = ['get', 'head', 'post', 'put', 'patch', 'delete', 'options'] as const;
 export type Method = (typeof methods)[number];
@@ -9,11 +9,11 @@ export type Method = (typeof methods)[number];
 /** What a request's body is: nothing that anyone reads, JSON of a certain shape, or bytes that are nobody's business. */
 export type BodyRule = { readonly kind: 'none' } | { readonly kind: 'raw' } | { readonly kind: 'json'; readonly check: Check };
 
-/** One thing that the book says can be asked. */
+/** One thing that the OpenAPI description says can be asked. */
 export interface Operation {
   readonly id: string;
   readonly method: Method;
-  /** As the book has it: `/upload/{uuid}`. */
+  /** As the OpenAPI description has it: `/upload/{uuid}`. */
   readonly path: string;
   readonly tag: string;
   readonly summary: string;
@@ -21,7 +21,7 @@ export interface Operation {
   readonly open: boolean;
   readonly body: BodyRule;
   /** @throws Refusal `malformed` where a parameter is missing, doubled, unknown or not as described. */
-  given(req: IncomingMessage & { readonly params: unknown; readonly query: unknown }, lenient?: boolean): Given;
+  given(req: IncomingMessage & { readonly params: unknown; readonly query: unknown }, lenient?: boolean): Parameters;
 }
 
 interface RawOperation {
@@ -36,14 +36,14 @@ interface RawOperation {
 
 type RawPath = { readonly [method in Method]?: RawOperation } & { readonly parameters?: readonly unknown[] };
 
-interface RawBook {
+interface RawDocument {
   readonly openapi: string;
   readonly security?: readonly unknown[];
   readonly paths: Readonly<Record<string, RawPath>>;
 }
 
-/** The API book: what every request and answer looks like. It is what people read, and what requests are checked against. */
-export class Book {
+/** The OpenAPI description: what every request and answer looks like. It is what people read, and what requests are checked against. */
+export class OpenApi {
   /** As it was written. */
   readonly text: string;
   readonly operations: readonly Operation[];
@@ -54,24 +54,24 @@ export class Book {
 
   constructor(text: string) {
     this.text = text;
-    const content = parse(text) as RawBook;
+    const content = parse(text) as RawDocument;
     this.content = content;
-    this.#ajv.addSchema(withOneLine(content) as RawBook, 'book', undefined, false);
+    this.#ajv.addSchema(withOneLine(content) as RawDocument, 'book', undefined, false);
     this.operations = Object.entries(content.paths).flatMap(([path, item]) =>
       methods.filter((method) => item[method]).map((method) => this.#operation(content, path, method)),
     );
     this.#byId = new Map(this.operations.map((operation) => [operation.id, operation]));
-    if (this.#byId.size !== this.operations.length) throw new Error('two operations of the API book have the same id');
+    if (this.#byId.size !== this.operations.length) throw new Error('two operations of the OpenAPI description have the same id');
   }
 
-  /** @throws Error when the book has no such operation: a route that nobody can read about must not be served. */
+  /** @throws Error when the OpenAPI description has no such operation: a route that nobody can read about must not be served. */
   operation(id: string): Operation {
     const found = this.#byId.get(id);
-    if (!found) throw new Error(`the API book has no operation ${id}`);
+    if (!found) throw new Error(`the OpenAPI description has no operation ${id}`);
     return found;
   }
 
-  /** Methods that the book has for a path as requested, whatever its parameters. */
+  /** Methods that the OpenAPI description has for a path as requested, whatever its parameters. */
   methodsAt(path: string): string[] {
     const found = this.operations.filter((operation) => patternOf(operation.path).test(path)).map((operation) => operation.method.toUpperCase());
     return [...new Set(found.includes('GET') ? [...found, 'HEAD'] : found)];
@@ -82,11 +82,11 @@ export class Book {
     return check(this.#ajv, `book#${pointer.split('/').map(encodeURIComponent).join('/')}`);
   }
 
-  #operation(content: RawBook, path: string, method: Method): Operation {
+  #operation(content: RawDocument, path: string, method: Method): Operation {
     const item = content.paths[path]!;
     const raw = item[method]!;
     const id = raw.operationId;
-    if (!id) throw new Error(`${method} ${path} has no operationId in the API book`);
+    if (!id) throw new Error(`${method} ${path} has no operationId in the OpenAPI description`);
     // Links to a page carry parameters of other sites.
     const page = method === 'get' && raw.responses?.['200']?.content?.['text/html'] !== undefined;
     const open = (raw.security ?? content.security ?? []).length === 0;
@@ -97,11 +97,11 @@ export class Book {
     return {
       id, method, path, open, tag: raw.tags?.[0] ?? '', summary: raw.summary ?? '',
       body: this.#body(content, raw, `/paths/${escape(path)}/${method}/requestBody`),
-      given: (req, lenient = page) => Given.read(req, parameters, { lenient }),
+      given: (req, lenient = page) => Parameters.read(req, parameters, { lenient }),
     };
   }
 
-  #parameters(content: RawBook, list: readonly unknown[] | undefined, at: string): Parameter[] {
+  #parameters(content: RawDocument, list: readonly unknown[] | undefined, at: string): Parameter[] {
     return (list ?? []).map((entry, index) => {
       const pointer = refOf(entry) ?? `${at}/${index}`;
       const raw = follow(content, pointer) as { name: string; in: Parameter['in']; required?: boolean; schema: { type?: string } };
@@ -110,7 +110,7 @@ export class Book {
     });
   }
 
-  #body(content: RawBook, raw: RawOperation, at: string): BodyRule {
+  #body(content: RawDocument, raw: RawOperation, at: string): BodyRule {
     if (!raw.requestBody) return { kind: 'none' };
     const pointer = raw.requestBody.$ref?.slice(1) ?? at;
     const { content: types = {} } = follow(content, pointer) as { content?: Record<string, unknown> };

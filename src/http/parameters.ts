@@ -2,7 +2,7 @@ import type { IncomingMessage } from 'node:http';
 import { Refusal } from '../core/refusal.ts';
 import type { Check } from './checking.ts';
 
-/** A parameter as the book describes it. */
+/** A parameter as the OpenAPI description describes it. */
 export interface Parameter {
   readonly name: string;
   readonly in: 'path' | 'query' | 'header';
@@ -11,18 +11,18 @@ export interface Parameter {
   readonly check: Check;
 }
 
-/** The parameters that a request gave, once they are found to be as the book describes them. */
-export class Given {
+/** The parameters that a request gave, once they are found to be as the OpenAPI description describes them. */
+export class Parameters {
   readonly #values: ReadonlyMap<string, string | number>;
 
   private constructor(values: ReadonlyMap<string, string | number>) {
     this.#values = values;
   }
 
-  /** `lenient` passes over query parameters that the book does not know; elsewhere they are slips of the pen. */
+  /** `lenient` passes over query parameters that the OpenAPI description does not know; elsewhere they are slips of the pen. */
   static read(
     req: IncomingMessage & { readonly params: unknown; readonly query: unknown }, parameters: readonly Parameter[], options: { lenient: boolean },
-  ): Given {
+  ): Parameters {
     const query = Object.entries(req.query as Record<string, unknown>);
     for (const [name, value] of query) {
       if (Array.isArray(value)) throw new Refusal('malformed', `the query names ${shown(name)} more than once`);
@@ -44,7 +44,7 @@ export class Given {
       parameter.check(value, parameter.name);
       values.set(parameter.name, value);
     }
-    return new Given(values);
+    return new Parameters(values);
   }
 
   text(name: string): string {

@@ -2,7 +2,7 @@ import type { ErrorRequestHandler, Request, Response } from 'express';
 import type { Logger } from 'pino';
 import { Refusal, type Reason } from '../core/refusal.ts';
 import { send } from './answering.ts';
-import type { Book } from './openapi.ts';
+import type { OpenApi } from './openapi.ts';
 import { requestId } from './request-log.ts';
 
 /** A refusal as a face is to word it. `code` is the reason, or a word for what is no refusal of the core. */
@@ -92,9 +92,9 @@ function refuse(wording: Wording, req: Request, res: Response, refusal: Refusal)
   say(wording, req, res, { sentence: message, status: wording.finer?.(refusal) ?? wording.statuses[reason], code: reason, details }, extra);
 }
 
-/** Says that nothing answers at a path of the book, or nothing by that method. */
-export function answerUnknown(book: Book, wording: Wording, req: Request, res: Response): void {
-  const allowed = book.methodsAt(req.baseUrl + req.path);
+/** Says that nothing answers at a path of the OpenAPI description, or nothing by that method. */
+export function answerUnknown(openapi: OpenApi, wording: Wording, req: Request, res: Response): void {
+  const allowed = openapi.methodsAt(req.baseUrl + req.path);
   if (allowed.length === 0) {
     say(wording, req, res, { sentence: 'there is nothing at this path', status: wording.statuses.not_found, code: 'not_found', details: {} });
     return;

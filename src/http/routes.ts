@@ -6,10 +6,10 @@ import { Refusal } from '../core/refusal.ts';
 import { JsonFault, parseJson } from '../kit/json.ts';
 import { utf8 } from '../kit/text.ts';
 import { json, send } from './answering.ts';
-import type { Book, Operation } from './openapi.ts';
+import type { OpenApi, Operation } from './openapi.ts';
 import type { Check } from './checking.ts';
 import { bodyDigests, demandDigests } from './digest-fields.ts';
-import type { Given } from './parameters.ts';
+import type { Parameters } from './parameters.ts';
 import { hasBody, type Incoming } from './incoming.ts';
 import type { Lifetime } from './lifetime.ts';
 import { nameCaller, nameRoute } from './request-log.ts';
@@ -17,11 +17,11 @@ import { nameCaller, nameRoute } from './request-log.ts';
 /** Says that a handler has answered by itself. Anything else that it returns is answered as JSON. */
 export const ANSWERED = Symbol('answered');
 
-/** A request, read as the book has it. */
+/** A request, read as the OpenAPI description has it. */
 export interface Call {
   readonly req: Request;
   readonly res: Response;
-  readonly given: Given;
+  readonly given: Parameters;
   /** The JSON body; it was found to have the shape that the caller names. */
   body<T>(): T;
   /** The raw body, for operations that take one. */
@@ -45,7 +45,7 @@ export interface RoutesOptions {
   readonly authenticate?: Proof<Principal>;
   /** How JSON bodies are taken; unless told, of any type, since old clients and plain curl differ there, and of 100 KiB at most. */
   readonly bodies?: BodyManners;
-  /** Whether query parameters are passed over that the book does not know. */
+  /** Whether query parameters are passed over that the OpenAPI description does not know. */
   readonly lenient?: boolean;
 }
 
@@ -59,16 +59,16 @@ export interface BodyManners {
 /** JSON bodies are small; bytes go elsewhere. */
 const usualManners: BodyManners = { limit: 100 * 1024, typed: false };
 
-/** The routes of a face. Each is an operation of the book, and is mounted, guarded and checked as the book says. */
+/** The routes of a face. Each is an operation of the OpenAPI description, and is mounted, guarded and checked as the OpenAPI description says. */
 export class Routes {
   readonly router: Router = Router({ caseSensitive: true });
   /** Ids of the operations mounted. */
   readonly mounted: string[] = [];
-  readonly #book: Book;
+  readonly #openapi: OpenApi;
   readonly #options: RoutesOptions;
 
-  constructor(book: Book, options: RoutesOptions) {
-    this.#book = book;
+  constructor(openapi: OpenApi, options: RoutesOptions) {
+    this.#openapi = openapi;
     this.#options = options;
   }
 
@@ -100,8 +100,8 @@ export class Routes {
   }
 
   #find(id: string, open: boolean): Operation {
-    const operation = this.#book.operation(id);
-    if (operation.open !== open) throw new Error(`the API book and the route disagree on who may ask for ${id}`);
+    const operation = this.#openapi.operation(id);
+    if (operation.open !== open) throw new Error(`the OpenAPI description and the route disagree on who may ask for ${id}`);
     return operation;
   }
 

@@ -33,7 +33,7 @@ export interface Capability {
 }
 
 /** Who sends a request, and whether for one upload only. */
-export interface Holder {
+export interface TokenHolder {
   readonly who: Principal;
   readonly capability: Capability | undefined;
 }
@@ -49,9 +49,9 @@ interface Claims {
 }
 
 /** Whom a token's claims are held against. */
-export interface Keeper {
+export interface TokenDeps {
   readonly clock: Clock;
-  readonly attempts: {
+  readonly loginAttempts: {
     /** Counts a token that is not ours. @throws Refusal `throttled` where there were too many, else the error. */
     wrong(from: string, error: unknown): Promise<never>;
   };
@@ -67,11 +67,11 @@ const longest = 4096;
 
 /** Tokens: what a login gives, and what every other request is asked for. */
 export class Tokens {
-  readonly #keeper: Keeper;
+  readonly #keeper: TokenDeps;
   readonly #options: TokenOptions;
   readonly #verified = new LRUCache<string, Claims>({ max: memory });
 
-  constructor(keeper: Keeper, options: TokenOptions) {
+  constructor(keeper: TokenDeps, options: TokenOptions) {
     if (options.secret.byteLength < 32) throw new RangeError('the secret that signs tokens must have 32 bytes or more');
     this.#keeper = keeper;
     this.#options = options;
@@ -116,7 +116,7 @@ export class Tokens {
    *
    * @throws Refusal as `principal` does.
    */
-  async holder(req: Request): Promise<Holder> {
+  async holder(req: Request): Promise<TokenHolder> {
     const presented = req.query['capability'];
     if (presented === undefined) return { who: await this.principal(req), capability: undefined };
     const claims = await this.#claims(req, typeof presented === 'string' ? presented : undefined);
@@ -162,7 +162,7 @@ export class Tokens {
       return payload;
     } catch (error) {
       if (isExpiry(error)) throw expired();
-      return this.#keeper.attempts.wrong(sourceOf(req), bad());
+      return this.#keeper.loginAttempts.wrong(sourceOf(req), bad());
     }
   }
 }

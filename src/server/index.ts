@@ -13,7 +13,7 @@ import { consoleApi } from '../faces/console/index.ts';
 import { wording as consoleWording } from '../faces/console/refusals.ts';
 import { paths as releasyPaths, releasy } from '../faces/releasy/index.ts';
 import { wording as releasyWording } from '../faces/releasy/refusals.ts';
-import { outsideStorage, type OutsideStorage } from '../faces/releasy/foreign-store.ts';
+import { foreignStoreOf, type S3Store } from '../faces/releasy/foreign-store.ts';
 import { isDraftRequest, resumable } from '../faces/resumable/index.ts';
 import { draftWording, wording as tusWording } from '../faces/resumable/refusals.ts';
 import { pinnedAbout, plainFacts } from '../faces/s3/about.ts';
@@ -23,7 +23,7 @@ import { presign, type Presigning } from '../faces/s3/signing/presign.ts';
 import { capabilities, shakenFist, wording } from '../faces/shakenfist/index.ts';
 import { readGuides, web } from '../faces/web/index.ts';
 import { wording as pageWording } from '../faces/web/refusals.ts';
-import { Book } from '../http/openapi.ts';
+import { OpenApi } from '../http/openapi.ts';
 import { ConnectionCap, connectionsWithin, openFileLimit } from '../http/connection-cap.ts';
 import { crossOrigin } from '../http/cors.ts';
 import { Lifetime } from '../http/lifetime.ts';
@@ -64,8 +64,8 @@ export interface RunningServer {
   /** What a person has to be told when the server runs for the first time. */
   readonly firstStart: FirstStart | undefined;
   readonly core: Core;
-  readonly book: Book;
-  /** Ids of the book's operations that are answered. */
+  readonly openapi: OpenApi;
+  /** Ids of the OpenAPI description's operations that are answered. */
   readonly mounted: readonly string[];
   readonly upkeep: Upkeep;
   /** Faults that no request answers for. */
@@ -88,7 +88,7 @@ const projectFolder = new URL('../../', import.meta.url);
  */
 export async function startServer(config: Config, overrides: Overrides = {}): Promise<RunningServer> {
   const log = overrides.log ?? pino({ level: config.logLevel });
-  const book = new Book(await readFile(new URL('openapi.yaml', projectFolder), 'utf8'));
+  const openapi = new OpenApi(await readFile(new URL('openapi.yaml', projectFolder), 'utf8'));
   const folder = resolve(config.storageDir);
   const connections = new ConnectionCap(mostConnections(config, log), { share: config.connectionShare, proxies: config.trustedProxies });
   const faults = new Faults(log, overrides.end);
@@ -96,12 +96,12 @@ export async function startServer(config: Config, overrides: Overrides = {}): Pr
   try {
     const identity = await readIdentity(folder, config, nodeNameOfMachine());
     const clock = overrides.clock ?? wallClock;
-    const elsewhere = outsideStorage(config.releasy, clock, (wish) => presign({ ...wish, now: clock.now() }));
+    const foreignStore = foreignStoreOf(config.releasy, clock, (wish) => presign({ ...wish, now: clock.now() }));
     const systemKey = new SystemKey(folder);
     if (config.systemKey !== undefined) await systemKey.forget();
-    const core = await openDomain(engine, config, { systemKey: config.systemKey ?? (() => systemKey.make()), ...identity }, { clock, elsewhere, faults, log });
+    const core = await openDomain(engine, config, { systemKey: config.systemKey ?? (() => systemKey.make()), ...identity }, { clock, foreignStore, faults, log });
     if (core.recovered.damaged.length > 0) log.error({ damaged: core.recovered.damaged }, 'acknowledged bytes are gone');
-    const running = await serve(core, { config, log, book, identity, elsewhere, faults, connections });
+    const running = await serve(core, { config, log, openapi, identity, foreignStore, faults, connections });
     const end = async (): Promise<void> => {
       await running.close();
       await core.close();
@@ -109,7 +109,7 @@ export async function startServer(config: Config, overrides: Overrides = {}): Pr
     };
     let ending: Promise<void> | undefined;
     const firstStart = systemKey.made === undefined ? undefined : { namespace: 'system', key: systemKey.made };
-    return { ...running, firstStart, core, book, faults, close: () => (ending ??= end()) };
+    return { ...running, firstStart, core, openapi, faults, close: () => (ending ??= end()) };
   } catch (error) {
     await engine.close();
     throw error;
@@ -126,7 +126,7 @@ function openStore(folder: string, config: Config, log: Logger, faults: Faults):
   });
 }
 
-function openDomain(engine: Engine, config: Config, { systemKey, secret }: Pick<CoreOptions, 'systemKey'> & { secret: Uint8Array }, { clock, elsewhere, faults, log }: { clock: Clock; elsewhere: OutsideStorage | undefined; faults: Faults; log: Logger }): Promise<Core> {
+function openDomain(engine: Engine, config: Config, { systemKey, secret }: Pick<CoreOptions, 'systemKey'> & { secret: Uint8Array }, { clock, foreignStore, faults, log }: { clock: Clock; foreignStore: S3Store | undefined; faults: Faults; log: Logger }): Promise<Core> {
   return openCore(engine, {
     clock, onFault: (what, error) => faults.note('background', what, error),
     limits: { maxSize: config.maxUploadSize, headroom: config.headroom, idle: config.uploadIdle },
@@ -139,7 +139,7 @@ function openDomain(engine: Engine, config: Config, { systemKey, secret }: Pick<
       anywhere: config.fetch === 'any', maxSize: config.fetchMaxSize, pace: { rate: config.minRate, window: config.rateWindow },
     }),
     systemKey, pepper: config.releasy.pepper,
-    releases: { slotAge: Math.max(config.multipartIdle, config.releasy.presignAge), pinnedAbout, otherStore: elsewhere },
+    releases: { slotAge: Math.max(config.multipartIdle, config.releasy.presignAge), pinnedAbout, foreignStore: foreignStore },
     keys: { secret, configured: config.s3KeyId === undefined ? undefined : { id: config.s3KeyId, secret: config.s3Secret! } },
   });
 }
@@ -147,30 +147,30 @@ function openDomain(engine: Engine, config: Config, { systemKey, secret }: Pick<
 interface Serving {
   readonly config: Config;
   readonly log: Logger;
-  readonly book: Book;
+  readonly openapi: OpenApi;
   readonly identity: { readonly node: string; readonly secret: Uint8Array };
-  readonly elsewhere: OutsideStorage | undefined;
+  readonly foreignStore: S3Store | undefined;
   readonly faults: Faults;
   readonly connections: ConnectionCap;
 }
 
-async function serve(core: Core, { config, log, book, identity, elsewhere, faults, connections }: Serving): Promise<Pick<RunningServer, 'urls' | 's3Urls' | 'mounted' | 'upkeep' | 'close'>> {
+async function serve(core: Core, { config, log, openapi, identity, foreignStore, faults, connections }: Serving): Promise<Pick<RunningServer, 'urls' | 's3Urls' | 'mounted' | 'upkeep' | 'close'>> {
   const lifetime = new Lifetime({ pace: { rate: config.minRate, window: config.rateWindow }, stall: config.stall });
   const metrics = new Metrics(() => readingsOf(core, lifetime, faults));
   const upkeep = new Upkeep(core, metrics, log, async () => ({ ...(await runLifecycle(core, { day: config.lifecycleDay })) }));
-  const common = { book, lifetime, metrics, log };
+  const common = { openapi, lifetime, metrics, log };
   const tokens = new Tokens(core, { secret: identity.secret, issuer: identity.node, lifetime: config.tokenLifetime });
   const api = shakenFist(core, { ...common, node: identity.node, tokens });
   const pages = web(core, { ...common, guides: await readGuides(projectFolder), node: identity.node, tokens, metricsToken: config.metricsToken, capabilities, headroom: config.headroom });
-  const resuming = resumable({ core, book, lifetime, log, tokens, interim: config.interim === 'on', objectFacts: plainFacts });
+  const resuming = resumable({ core, openapi, lifetime, log, tokens, interim: config.interim === 'on', objectFacts: plainFacts });
   const s3 = await listenS3(core, { config, log, metrics, lifetime, faults, connections });
   const signedHere = s3 && (({ host, ...wish }: Omit<Presigning, 'now' | 'endpoint' | 'region'> & { readonly host: string }): string =>
     presign({ ...wish, endpoint: config.s3Url ?? s3Endpoint(host, s3.urls[0]!), region: config.s3Region, now: core.clock.now() }));
-  const storage = consoleApi({ core, book, lifetime, log, tokens, region: config.s3Region, rate: config.presignRate, presign: signedHere });
-  const releases = releasy({ core, book, lifetime, log, tokens, settings: config.releasy, presign: signedHere, elsewhere, onSent: (count) => metrics.sent(count) });
+  const storage = consoleApi({ core, openapi, lifetime, log, tokens, region: config.s3Region, rate: config.presignRate, presign: signedHere });
+  const releases = releasy({ core, openapi, lifetime, log, tokens, settings: config.releasy, presign: signedHere, foreignStore, onSent: (count) => metrics.sent(count) });
   const mounted = [...pages.mounted, ...api.mounted, ...resuming.mounted, ...storage.mounted, ...releases.mounted];
-  demandWhole(book, mounted);
-  const app = assemble([resuming.router, api.router, storage.router, releases.router, pages.router], { book, log, metrics, corsOrigins: config.corsOrigins, trustedProxies: config.trustedProxies });
+  demandWhole(openapi, mounted);
+  const app = assemble([resuming.router, api.router, storage.router, releases.router, pages.router], { openapi, log, metrics, corsOrigins: config.corsOrigins, trustedProxies: config.trustedProxies });
   const listener = await listen({ host: config.host, port: config.port, connections, handle: app, onFault: noteListener(faults) }).catch(async (error: unknown) => {
     await s3?.close(0);
     throw error;
@@ -223,13 +223,13 @@ function noteListener(faults: Faults): (error: unknown) => void {
   return (error) => faults.note('listener', 'a connection could not be taken', error);
 }
 
-/** A promise of the book that nobody keeps is a fault of the program. */
-function demandWhole(book: Book, mounted: readonly string[]): void {
-  const missing = book.operations.filter((operation) => !mounted.includes(operation.id)).map((operation) => operation.id);
-  if (missing.length > 0) throw new Error(`the API book has operations that nothing answers: ${missing.join(', ')}`);
+/** An operation of the OpenAPI description that no route answers is a fault of the program. */
+function demandWhole(openapi: OpenApi, mounted: readonly string[]): void {
+  const missing = openapi.operations.filter((operation) => !mounted.includes(operation.id)).map((operation) => operation.id);
+  if (missing.length > 0) throw new Error(`the OpenAPI description has operations that nothing answers: ${missing.join(', ')}`);
 }
 
-function assemble(routers: readonly express.Router[], parts: { book: Book; log: Logger; metrics: Metrics; corsOrigins: readonly string[]; trustedProxies: readonly string[] }): Express {
+function assemble(routers: readonly express.Router[], parts: { openapi: OpenApi; log: Logger; metrics: Metrics; corsOrigins: readonly string[]; trustedProxies: readonly string[] }): Express {
   const app = express();
   app.disable('x-powered-by').disable('etag').set('query parser', 'simple').set('case sensitive routing', true).set('env', 'production');
   app.set('trust proxy', [...parts.trustedProxies]);
@@ -237,7 +237,7 @@ function assemble(routers: readonly express.Router[], parts: { book: Book; log: 
   app.use(crossOrigin(parts.corsOrigins));
   app.use(textGate);
   for (const router of routers) app.use(router);
-  app.use((req: Request, res: Response) => answerUnknown(parts.book, wording, req, res));
+  app.use((req: Request, res: Response) => answerUnknown(parts.openapi, wording, req, res));
   app.use(refusing((req) => (isDraftRequest(req) ? draftWording : wordingAt(req.path)), parts.log));
   return app;
 }
@@ -256,6 +256,6 @@ async function readingsOf(core: Core, lifetime: Lifetime, faults: Faults): Promi
     received: lifetime.received, reading: lifetime.reading, openUploads: totals.openUploads, storedBytes: totals.bytes, namedBytes: totals.namedBytes,
     blobs: totals.blobs, artifacts: totals.artifacts, versions: totals.versions, freeBytes: space.free, writable: core.health().writable, faults: faults.counts,
     rot: core.integrity.found, unreadable: core.integrity.unreadable,
-    throttled: core.attempts.figures.refused, throttledNames: core.attempts.figures.names, loginsWaiting: derivationsWaiting(),
+    throttled: core.loginAttempts.figures.refused, throttledNames: core.loginAttempts.figures.names, loginsWaiting: derivationsWaiting(),
   };
 }

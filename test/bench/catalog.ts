@@ -67,7 +67,7 @@ function sampleOf(path: string, artifacts: number): Sample {
 
 type Question = (n: number) => Promise<unknown>;
 
-function questions({ artifacts, blobs, contents, journal, uploads }: Catalog, sample: Sample): Record<string, Question> {
+function questions({ artifacts, blobs, contents, events: journal, uploads }: Catalog, sample: Sample): Record<string, Question> {
   const at = <T>(list: readonly T[], n: number): T => list[n % list.length]!;
   const page = (n: number) => ({ after: at(sample.artifacts, n), limit: 100 });
   const friend = { namespace: 'friend' };
@@ -80,7 +80,7 @@ function questions({ artifacts, blobs, contents, journal, uploads }: Catalog, sa
     return id;
   };
   const publication = (name: string, source: Publication['source']): Publication => ({
-    target: { namespace: 'n1', type: 'other', name, sourceUrl: `upload://${name}`, shared: false, maxVersions: 3, setMaxVersions: false, gift: false },
+    target: { namespace: 'n1', type: 'other', name, sourceUrl: `upload://${name}`, shared: false, maxVersions: 3, setMaxVersions: false, createOnly: false },
     source, fresh: { artifact: randomUUID(), blob: randomUUID() }, at: Date.now(), by: 'n1',
   });
   const publish = async (name: string, text: string) => {

@@ -27,7 +27,7 @@ export async function fillCatalog(folder: string, keys: number): Promise<void> {
   const sha512 = createHash('sha512').update('12345').digest('hex');
   const name = `${fullBucket}/${fullKey(0)}`;
   const published = await catalog.artifacts.publish({
-    target: { namespace: 'system', type: 'other', name, sourceUrl: `s3://${name}`, shared: false, maxVersions: 0, setMaxVersions: false, gift: false },
+    target: { namespace: 'system', type: 'other', name, sourceUrl: `s3://${name}`, shared: false, maxVersions: 0, setMaxVersions: false, createOnly: false },
     source: { kind: 'upload', upload, content: { sha512, size: 5, address: `${sha512}.00000000`, state: 'good', createdAt: 1, scrubbedAt: null }, mediaType: 'text/plain' },
     object: { bucket: fullBucket, key: fullKey(0), versionId: randomUUID(), etag: createHash('md5').update('12345').digest('hex'), about: JSON.stringify({ type: 'text/plain', headers: {}, meta: {}, checksums: {} }), lock: { retention: null, held: null }, conditions: {} },
     fresh: { artifact: randomUUID(), blob: randomUUID() }, at: Date.now(), by: 'system',

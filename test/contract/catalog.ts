@@ -59,6 +59,6 @@ async function facts(catalog: Catalog, artifact: string, blob: string, upload: s
   return Promise.all([
     catalog.namespaces.get('alpha'), catalog.artifacts.get(artifact), catalog.artifacts.versions([artifact]),
     catalog.blobs.get(blob), catalog.uploads.get(upload), catalog.contents.totals(),
-    catalog.journal.events('artifact', artifact, { limit: 10 }),
+    catalog.events.events('artifact', artifact, { limit: 10 }),
   ]);
 }

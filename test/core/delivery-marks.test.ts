@@ -1,4 +1,4 @@
-import { Answers } from '../../src/core/bytes/delivery-marks.ts';
+import { DeliveryMarks } from '../../src/core/bytes/delivery-marks.ts';
 import type { Catalog } from '../../src/core/engine.ts';
 import type { Upload } from '../../src/catalog/model.ts';
 
@@ -6,10 +6,10 @@ const record = (offset: number, lastAnswered: boolean): Upload => ({
   id: 'u', namespace: 'n', state: 'open', offset, length: null, lastStart: 0, lastAnswered, createdAt: 0, touchedAt: 0, about: null, expects: null, outcome: null,
 });
 
-function world(): { answers: Answers; marks: (readonly [string, number])[] } {
+function world(): { answers: DeliveryMarks; marks: (readonly [string, number])[] } {
   const marks: (readonly [string, number])[] = [];
   const answered = async (more: readonly (readonly [string, number])[]): Promise<void> => void marks.push(...more);
-  return { answers: new Answers({ uploads: { answered } } as unknown as Catalog), marks };
+  return { answers: new DeliveryMarks({ uploads: { answered } } as unknown as Catalog), marks };
 }
 
 test('an answer that arrived is known to have, by those too who read the record before it said so', async () => {

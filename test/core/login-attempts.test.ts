@@ -1,5 +1,5 @@
 /** Answers to wrong secrets leave one after the other: a crowd of them does not take the time of all other requests. */
-import { Attempts, type Attempt } from '../../src/core/tenants/login-attempts.ts';
+import { LoginAttempts, type Attempt } from '../../src/core/tenants/login-attempts.ts';
 import { Refusal } from '../../src/core/refusal.ts';
 import { MovableClock } from '../support/world.ts';
 
@@ -22,7 +22,7 @@ test.each([
   ['guesses that are refused', { guessable: true, failures: 1, last: 'throttled' }],
   ['secrets that cannot be guessed', { guessable: false, failures: 1000, last: 'unauthenticated' }],
 ])('%s: an address waits for its own answers, not for those of another', async (_, { guessable, failures, last }) => {
-  const attempts = new Attempts(new MovableClock(), { failures, window: 3_600_000 });
+  const attempts = new LoginAttempts(new MovableClock(), { failures, window: 3_600_000 });
   const order = await answered([
     ...Array.from({ length: crowd }, () => () => attempts.prove(from('192.0.2.1', guessable), wrong)),
     () => attempts.prove(from('192.0.2.2', guessable), wrong),
@@ -32,7 +32,7 @@ test.each([
 });
 
 test('tokens that are wrong wait for their turn, too', async () => {
-  const attempts = new Attempts(new MovableClock(), { failures: 1000, window: 3_600_000 });
+  const attempts = new LoginAttempts(new MovableClock(), { failures: 1000, window: 3_600_000 });
   const order = await answered([
     ...Array.from({ length: crowd }, () => () => attempts.wrong('192.0.2.1', unauthorized)),
     () => attempts.wrong('192.0.2.2', unauthorized),
@@ -41,7 +41,7 @@ test('tokens that are wrong wait for their turn, too', async () => {
 });
 
 test('a right secret waits for no wrong one', async () => {
-  const attempts = new Attempts(new MovableClock(), { failures: 1000, window: 3_600_000 });
+  const attempts = new LoginAttempts(new MovableClock(), { failures: 1000, window: 3_600_000 });
   let told = 0;
   const tell = (): unknown => (told += 1);
   const crowded = Array.from({ length: crowd }, () => attempts.prove(from('192.0.2.1'), wrong).catch(tell));
@@ -51,7 +51,7 @@ test('a right secret waits for no wrong one', async () => {
 });
 
 test('as many guesses at once as the limit allows are looked at, and no more', async () => {
-  const attempts = new Attempts(new MovableClock(), { failures: 3, window: 3_600_000 });
+  const attempts = new LoginAttempts(new MovableClock(), { failures: 3, window: 3_600_000 });
   let looked = 0;
   const guess = (): Promise<never> => {
     looked += 1;

@@ -23,18 +23,18 @@ const taking = { measure: [], describe: () => facts };
 
 async function begin(bodies: readonly Buffer[]): Promise<Multipart> {
   count += 1;
-  const multipart = await world.core.parts.begin(who, 'bucket', `key ${count}`, '{}');
+  const multipart = await world.core.multipart.begin(who, 'bucket', `key ${count}`, '{}');
   for (const [n, body] of bodies.entries()) await put(multipart, n + 1, body);
   return multipart;
 }
 
-const put = (multipart: Multipart, number: number, body: Buffer) => world.core.parts.put(who, multipart, number, bodyOf(body), taking);
+const put = (multipart: Multipart, number: number, body: Buffer) => world.core.multipart.put(who, multipart, number, bodyOf(body), taking);
 
 async function complete(multipart: Multipart, parts: readonly Part[], conditions = {}): Promise<unknown> {
-  return world.core.parts.complete(who, multipart, parts, { bucket: 'bucket', key: multipart.key, conditions }, facts, () => 'done');
+  return world.core.multipart.complete(who, multipart, parts, { bucket: 'bucket', key: multipart.key, conditions }, facts, () => 'done');
 }
 
-const partsOf = (multipart: Multipart, upTo = 10) => world.core.parts.parts(multipart, 0, upTo);
+const partsOf = (multipart: Multipart, upTo = 10) => world.core.multipart.parts(multipart, 0, upTo);
 
 async function stored(key: string): Promise<Buffer> {
   const object = await world.core.objects.peek('bucket', key);
@@ -90,7 +90,7 @@ test('an end and an abort at once both come to an answer', async () => {
     const multipart = await begin([randomBytes(12 * MiB), randomBytes(12 * MiB)]);
     const parts = await partsOf(multipart);
     const ended = complete(multipart, parts).then(() => 'ended', () => 'refused');
-    const aborted = world.core.parts.abort(who, multipart).then(() => 'aborted', () => 'refused');
+    const aborted = world.core.multipart.abort(who, multipart).then(() => 'aborted', () => 'refused');
     expect(['ended', 'refused']).toContain(await ended);
     expect(['aborted', 'refused']).toContain(await aborted);
   }
@@ -100,7 +100,7 @@ test('an object that the quota refuses leaves no bytes', async () => {
   await world.core.namespaces.create(who, 'poor');
   const poor: Principal = { namespace: 'poor', credential: 'test' };
   await world.core.buckets.create(poor, 'poorhouse');
-  await world.core.ledgers.setLimits(who, 'poor', { quota: 1000, allowance: null });
+  await world.core.usage.setLimits(who, 'poor', { quota: 1000, allowance: null });
   const files = async (): Promise<number> => (await readdir(join(world.folder, 'blobs'), { recursive: true })).filter((name) => name.includes('.')).length;
   const before = await files();
   await expect(world.core.objects.put(poor, { bucket: 'poorhouse', key: 'k', conditions: {} }, bodyOf(randomBytes(100_000)), taking)).rejects.toMatchObject({ reason: 'over_quota' });

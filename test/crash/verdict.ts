@@ -107,17 +107,17 @@ async function judgeMultipart(core: Core, facts: readonly Fact[]): Promise<strin
   const id = facts.find((fact) => fact.did === 'multipart')?.id;
   if (id === undefined) return [];
   const sent = facts.findLast((fact) => fact.did === 'part')?.offset ?? 0;
-  if (await core.parts.outcome(who, 'bucket', 'key', id) === undefined) {
+  if (await core.multipart.outcome(who, 'bucket', 'key', id) === undefined) {
     if (facts.some((fact) => fact.did === 'complete')) return ['the multipart upload is open again'];
-    const multipart = await core.parts.get(who, 'bucket', 'key', id);
-    const parts = await core.parts.parts(multipart, 0, 10);
+    const multipart = await core.multipart.get(who, 'bucket', 'key', id);
+    const parts = await core.multipart.parts(multipart, 0, 10);
     if (parts.length < sent) return [`${parts.length} of ${sent} parts`];
     for (const [n, [seed, size]] of pieces.entries()) {
       if (n < parts.length) continue;
-      await core.parts.put(who, multipart, n + 1, bodyOf(Buffer.from(piece(seed, size))), { measure: [], describe: () => ({ etag: 'etag', about: '{}' }) });
+      await core.multipart.put(who, multipart, n + 1, bodyOf(Buffer.from(piece(seed, size))), { measure: [], describe: () => ({ etag: 'etag', about: '{}' }) });
     }
-    const all = await core.parts.parts(multipart, 0, 10);
-    await core.parts.complete(who, multipart, all, { bucket: 'bucket', key: 'key', conditions: {} }, { etag: 'etag', about: '{}' }, () => 'done');
+    const all = await core.multipart.parts(multipart, 0, 10);
+    await core.multipart.complete(who, multipart, all, { bucket: 'bucket', key: 'key', conditions: {} }, { etag: 'etag', about: '{}' }, () => 'done');
   }
   const object = await core.objects.peek('bucket', 'key');
   return object ? compareBlob(core, await core.objects.blob(object), 'the object', 'first') : ['the object is gone'];

@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import type { Catalog } from '../../src/core/engine.ts';
 import type { Upload } from '../../src/catalog/model.ts';
 import { catalogOf } from '../../src/engines/embedded/sqlite/protocol.ts';
-import { remembering } from '../../src/engines/embedded/sqlite/cache.ts';
+import { cached } from '../../src/engines/embedded/sqlite/cache.ts';
 
 const move = { from: 0, to: 1, lastStart: null, length: null, at: 0 };
 
@@ -38,7 +38,7 @@ class SlowCatalog {
         change: () => this.#ask(() => (this.opened += 1)),
       },
     };
-    this.catalog = remembering(catalogOf((fact) => {
+    this.catalog = cached(catalogOf((fact) => {
       const [noun, method] = fact.split('.') as [string, string];
       return facts[noun]?.[method] as (...args: unknown[]) => Promise<unknown>;
     }));

@@ -234,8 +234,8 @@ describe('the embedded catalog on SQLite', () => {
   });
 
   test('copies its log into the file as it goes', async () => {
-    await scene.catalog.journal.record(Array.from({ length: 30_000 }, () => eventOf('upload', 'x')));
-    await scene.catalog.journal.record([eventOf('upload', 'x')]);
+    await scene.catalog.events.record(Array.from({ length: 30_000 }, () => eventOf('upload', 'x')));
+    await scene.catalog.events.record([eventOf('upload', 'x')]);
     const reader = new DatabaseSync(path);
     const [{ busy, log, checkpointed }] = reader.prepare('pragma wal_checkpoint(passive)').all() as [{ busy: number; log: number; checkpointed: number }];
     expect(busy).toBe(0);
@@ -253,7 +253,7 @@ function harmless(detail: string): boolean {
 /** Calls every method that asks the database anything, on every path that asks it in other words. */
 async function askEverything({ catalog, ...rest }: Scene): Promise<void> {
   const scene = Object.assign(new Scene(catalog), rest);
-  const { artifacts, blobs, contents, journal, namespaces, uploads } = catalog;
+  const { artifacts, blobs, contents, events: journal, namespaces, uploads } = catalog;
   const alpha = { namespace: 'alpha' };
   const event = eventOf('artifact', 'x');
   const later = { after: '0', limit: 10 };
@@ -271,20 +271,20 @@ async function askEverything({ catalog, ...rest }: Scene): Promise<void> {
     await uploads.idle(5, page);
     await artifacts.pending(page);
     await contents.list(page);
-    for (const sight of ['everything', alpha] as const) {
-      await namespaces.list(sight, page);
-      await blobs.list(sight, page);
+    for (const visibility of ['everything', alpha] as const) {
+      await namespaces.list(visibility, page);
+      await blobs.list(visibility, page);
       for (const type of [{}, { type: 'image' as const }]) {
         for (const filter of [{}, { name: 'a' }, { namespace: 'beta' }, { namespace: 'gamma' }, { namespace: 'beta', name: 'a' }]) {
-          await artifacts.list(sight, { ...filter, ...type }, page);
+          await artifacts.list(visibility, { ...filter, ...type }, page);
         }
       }
     }
   }
-  for (const sight of ['everything', alpha] as const) {
-    await blobs.seen(blob, sight);
-    await blobs.withDigest({ algorithm: 'sha512', hex: sha512Of('one') }, sight);
-    await blobs.withDigest({ algorithm: 'md5', hex: 'aa' }, sight);
+  for (const visibility of ['everything', alpha] as const) {
+    await blobs.seen(blob, visibility);
+    await blobs.withDigest({ algorithm: 'sha512', hex: sha512Of('one') }, visibility);
+    await blobs.withDigest({ algorithm: 'md5', hex: 'aa' }, visibility);
   }
   await blobs.addDigest(blob, 'md5', 'aa');
   await blobs.used([blob], 2);
@@ -353,7 +353,7 @@ async function askCustomers({ catalog: { customers, audits } }: Scene): Promise<
 
 /** The same for buckets, what is in them, and what goes with them. */
 async function askBuckets(scene: Scene): Promise<void> {
-  const { artifacts, buckets, keys, ledgers, parts } = scene.catalog;
+  const { artifacts, buckets, accessKeys: keys, usage: ledgers, multipart: parts } = scene.catalog;
   const event = eventOf('bucket', 'b');
   await buckets.create({ name: 'b', namespace: 'alpha', createdAt: 1, versioning: 'off', open: false, settings: {} }, event);
   for (const versioning of ['off', 'enabled', 'suspended'] as const) {

@@ -191,7 +191,7 @@ test('a bucket that is removed takes the bytes of its multipart uploads along, t
     expect((await stages()).length).toBeGreaterThan(2);
     await client.send(new DeleteBucketCommand({ Bucket: 'gone' }));
     expect(await stages()).toEqual([]);
-    const left = await own.core.ledgers.get({ namespace: 'system', credential: 't' });
+    const left = await own.core.usage.get({ namespace: 'system', credential: 't' });
     expect([left.reserved, left.stored]).toEqual([0, 0]);
   } finally {
     client.destroy();

@@ -2,7 +2,7 @@
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { SignJWT } from 'jose';
-import { ForeignTokens, type ForeignTokenOptions } from '../../src/faces/releasy/operator-tokens.ts';
+import { OperatorTokens, type ForeignTokenOptions } from '../../src/faces/releasy/operator-tokens.ts';
 import { Issuer, type Minted } from '../support/jwks.ts';
 import { MovableClock } from '../support/world.ts';
 
@@ -15,8 +15,8 @@ beforeEach(async () => {
 });
 afterEach(() => issuer.close());
 
-const tokens = (more: Partial<ForeignTokenOptions> = {}): ForeignTokens =>
-  new ForeignTokens(clock, { url: issuer.url, issuer: undefined, audience: undefined, age: 300_000, leeway: 0, name: 'operator jwks', ...more });
+const tokens = (more: Partial<ForeignTokenOptions> = {}): OperatorTokens =>
+  new OperatorTokens(clock, { url: issuer.url, issuer: undefined, audience: undefined, age: 300_000, leeway: 0, name: 'operator jwks', ...more });
 const now = (): number => Math.floor(clock.now() / 1000);
 const refused = { reason: 'unauthenticated', message: 'unauthorized' };
 

@@ -52,11 +52,11 @@ const rights: Readonly<Record<string, readonly string[]>> = {
 const sentences: Readonly<Record<string, string>> = { [A]: 'admin role required', [`${A} ${S}`]: 'platform_support role required', [`${A} ${P}`]: 'release_publisher role required' };
 
 describe('every operation', () => {
-  test('is for those whom the contract names, and the book says so', () => {
-    const { book } = world.server;
-    const paths = Object.values((book.content as { paths: Record<string, Record<string, { operationId?: string; security?: Record<string, string[]>[] }>> }).paths);
+  test('is for those whom the contract names, and the OpenAPI description says so', () => {
+    const { openapi } = world.server;
+    const paths = Object.values((openapi.content as { paths: Record<string, Record<string, { operationId?: string; security?: Record<string, string[]>[] }>> }).paths);
     const written = new Map(paths.flatMap((item) => Object.values(item)).map(({ operationId, security }) => [operationId, security]));
-    for (const { id } of book.operations.filter(({ tag, open }) => tag === 'Releasy' && !open)) {
+    for (const { id } of openapi.operations.filter(({ tag, open }) => tag === 'Releasy' && !open)) {
       expect([id, rights[id]]).toEqual([id, expect.any(Array)]);
       const listed = written.get(id)!.flatMap((one) => one['operator'] ?? []);
       const roles = rights[id]!.filter((right) => !right.includes(':'));
@@ -65,7 +65,7 @@ describe('every operation', () => {
   });
 
   test.each(Object.entries(rights))('%s', async (id, allowed) => {
-    const { method, path } = world.server.book.operation(id);
+    const { method, path } = world.server.openapi.operation(id);
     const ask = (headers: Record<string, string>): Promise<Answered> => releasy.as(headers, method.toUpperCase(), path.replaceAll(/\{\w+\}/g, 'x'));
     const refused = [401, 403];
     const roles = allowed.filter((right) => !right.includes(':'));
@@ -133,7 +133,7 @@ describe('an operator', () => {
 
   test('leaves their name with what they do', async () => {
     const { id } = (await add(bearer(await issuer.mint({ ...good, sub: 'jane', roles: [A] })))).json<{ id: string }>();
-    const events = await world.core.journal.events('customer', id, { limit: 10 });
+    const events = await world.core.events.events('customer', id, { limit: 10 });
     expect(events).toMatchObject([{ message: 'customer made', extra: { by: 'operator ["https://id.example","jane"]' } }]);
   });
 });
@@ -251,9 +251,9 @@ describe('a request', () => {
 });
 
 describe('health', () => {
-  test('is told as JSON, and so is the book', async () => {
+  test('is told as JSON, and so is the OpenAPI description', async () => {
     for (const path of ['/health', '/ready', '/live']) expect(told(await world.ask('GET', path, { as: null }))).toEqual([200, { status: 'ok' }]);
-    expect((await world.ask('GET', '/openapi.json', { as: null })).json()).toEqual(world.server.book.content);
+    expect((await world.ask('GET', '/openapi.json', { as: null })).json()).toEqual(world.server.openapi.content);
   });
 
   test('ends with the catalog; life does not', async () => {
@@ -264,10 +264,10 @@ describe('health', () => {
       systemKey: 'some-system-key', keys: { secret: new Uint8Array(32), configured: undefined },
     });
     const lifetime = new Lifetime({ pace: { rate: 0, window: 1000 }, stall: 1000 });
-    const { book } = world.server;
+    const { openapi } = world.server;
     const settings = readConfig(env).releasy;
     const tokens = new Tokens(core, { secret: new Uint8Array(32), issuer: 'test', lifetime: 1000 });
-    const face = releasyFace({ core, book, lifetime, log: pino({ level: 'silent' }), tokens, settings, presign: undefined, elsewhere: undefined, onSent: () => undefined });
+    const face = releasyFace({ core, openapi, lifetime, log: pino({ level: 'silent' }), tokens, settings, presign: undefined, foreignStore: undefined, onSent: () => undefined });
     const listener = await listen({ host: '127.0.0.1', port: 0, connections: new ConnectionCap(10), handle: express().use(face.router) });
     const ask = async (path: string): Promise<unknown> => {
       const answer = await fetch(`${listener.urls[0]}${path}`);

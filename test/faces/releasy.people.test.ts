@@ -252,7 +252,7 @@ describe('API keys', () => {
     await introspect(headers);
     await world.restart();
     expect((await introspect(headers)).status).toBe(200);
-    const held = await world.core.customerKeys.recall(id);
+    const held = await world.core.apiKeys.recall(id);
     expect(held!.key.lastUsedAt).toBeGreaterThanOrEqual(before);
   });
 });

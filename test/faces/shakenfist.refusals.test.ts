@@ -155,12 +155,12 @@ test('an upload that is declared cannot grow beyond, nor end before', async () =
 test('a fault of our own is hidden, and can be found by its id', async () => {
   const broken = await openWorld();
   try {
-    const original = broken.core.journal.events;
-    broken.core.journal.events = () => Promise.reject(new Error('SELECT secrets FROM /somewhere'));
+    const original = broken.core.events.events;
+    broken.core.events.events = () => Promise.reject(new Error('SELECT secrets FROM /somewhere'));
     const { uuid } = await broken.push('x', Buffer.from('x'));
     const answer = await broken.ask('GET', `/artifacts/${uuid}/events`, { headers: { 'X-Request-ID': 'mine-1' } });
     expect(answer.json()).toEqual({ error: 'internal error', status: 500, code: 'internal', request_id: 'mine-1' });
-    broken.core.journal.events = original;
+    broken.core.events.events = original;
   } finally {
     await broken.close();
   }

@@ -48,16 +48,16 @@ describe('pages', () => {
     connection.close();
   });
 
-  test('the book can be read as a page, and as it was written', async () => {
+  test('the OpenAPI description can be read as a page, and as it was written', async () => {
     const docs = (await page('/docs')).bytes.toString();
-    for (const operation of world.server.book.operations) expect(docs).toContain(`<details id="${operation.id}">`);
+    for (const operation of world.server.openapi.operations) expect(docs).toContain(`<details id="${operation.id}">`);
     const commandOf = (id: string): string => /<pre><code>(.*?)<\/code>/s.exec(docs.slice(docs.indexOf(`<details id="${id}">`)))![1]!.replaceAll('&quot;', '"').replaceAll('&#39;', "'");
     expect(commandOf('beginUpload')).toContain('-H "Authorization: Bearer $token"');
     expect(commandOf('introspectCustomerKey')).toContain('-H "x-releasy-api-key: $key"');
     expect(commandOf('createCustomer')).toMatch(/-H "x-releasy-admin-key: \$key" \\\n {2}-H 'Content-Type: application\/json' \\\n {2}-d '\{/);
-    const book = await page('/openapi.yaml');
-    expect(book.headers.get('content-type')).toBe('application/yaml; charset=utf-8');
-    expect(book.bytes.toString()).toBe(world.server.book.text);
+    const openapi = await page('/openapi.yaml');
+    expect(openapi.headers.get('content-type')).toBe('application/yaml; charset=utf-8');
+    expect(openapi.bytes.toString()).toBe(world.server.openapi.text);
     expect((await page('/style.css')).headers.get('content-type')).toBe('text/css; charset=utf-8');
   });
 

@@ -1,31 +1,31 @@
 import { readFile } from 'node:fs/promises';
-import { Book } from '../../src/http/openapi.ts';
+import { OpenApi } from '../../src/http/openapi.ts';
 import { Refusal } from '../../src/core/refusal.ts';
 import { openWorld, type World } from '../support/world.ts';
 
 const text = await readFile(new URL('../../openapi.yaml', import.meta.url), 'utf8');
-const book = new Book(text);
+const openapi = new OpenApi(text);
 
 type Node = Readonly<Record<string, unknown>>;
 
-/** Every node of the book with its pointer. */
+/** Every node of the OpenAPI description with its pointer. */
 function* walk(node: unknown, pointer: string): Generator<[string, Node]> {
   if (typeof node !== 'object' || node === null) return;
   yield [pointer, node as Node];
   for (const [key, value] of Object.entries(node)) yield* walk(value, `${pointer}/${key.replaceAll('~', '~0').replaceAll('/', '~1')}`);
 }
 
-describe('the API book', () => {
+describe('the OpenAPI description', () => {
   let world: World;
   beforeAll(async () => void (world = await openWorld({ env: { RELEASY_ADMIN_API_KEY: 'secret' } })));
   afterAll(() => world.close());
 
   test('every operation is answered, and nothing is answered that it does not have', () => {
-    expect([...world.server.mounted].sort()).toEqual(book.operations.map((operation) => operation.id).sort());
+    expect([...world.server.mounted].sort()).toEqual(openapi.operations.map((operation) => operation.id).sort());
   });
 
   test('every operation that somebody must be somebody for refuses nobody', async () => {
-    const guarded = book.operations.filter((operation) => !operation.open);
+    const guarded = openapi.operations.filter((operation) => !operation.open);
     expect(guarded.length).toBeGreaterThan(50);
     for (const { method, path } of guarded) {
       const answer = await world.ask(method.toUpperCase(), path.replaceAll(/\{\w+\}/g, 'x'), { as: null });
@@ -43,8 +43,8 @@ describe('the API book', () => {
   });
 });
 
-describe('the book itself', () => {
-  const nodes = [...walk(book.content, '')];
+describe('the OpenAPI description itself', () => {
+  const nodes = [...walk(openapi.content, '')];
 
   test('every reference leads somewhere', () => {
     const known = new Set(nodes.map(([pointer]) => pointer));
@@ -63,7 +63,7 @@ describe('the book itself', () => {
     let examples = 0;
     for (const [pointer, node] of nodes) {
       if (/\/schemas\/[^/]+$/.test(pointer) && pointer.startsWith('/components/')) {
-        const check = book.schema(pointer);
+        const check = openapi.schema(pointer);
         for (const example of (node['examples'] as unknown[] | undefined) ?? []) {
           check(example, pointer);
           examples += 1;
@@ -71,7 +71,7 @@ describe('the book itself', () => {
         if (node['examples'] === undefined) expect(() => check({ nonsense: true }, pointer)).toThrow(Refusal);
       }
       if (node['schema'] !== undefined && 'example' in node) {
-        book.schema(`${pointer}/schema`)(node['example'], pointer);
+        openapi.schema(`${pointer}/schema`)(node['example'], pointer);
         examples += 1;
       }
     }
@@ -87,10 +87,10 @@ describe('the book itself', () => {
   });
 });
 
-describe('what a request that is not as the book has it is told', () => {
-  const login = book.operation('login').body;
-  const events = book.operation('listArtifactEvents').body;
-  const conversion = book.operation('convertUpload').body;
+describe('what a request that is not as the OpenAPI description has it is told', () => {
+  const login = openapi.operation('login').body;
+  const events = openapi.operation('listArtifactEvents').body;
+  const conversion = openapi.operation('convertUpload').body;
   const say = (rule: typeof login, value: unknown): string => {
     if (rule.kind !== 'json') throw new Error('not JSON');
     try {

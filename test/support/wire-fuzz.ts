@@ -121,15 +121,15 @@ export class WireFuzz {
 
 type Schema = Readonly<Record<string, unknown>>;
 
-/** Makes values that fit a schema of the API book, or nearly. */
+/** Makes values that fit a schema of the OpenAPI description, or nearly. */
 export class Examples {
-  readonly #book: unknown;
+  readonly #openapi: unknown;
   readonly #mutator: Mutator;
   readonly #known: Readonly<Record<string, unknown>>;
 
   /** @param known values of members and parameters, by their names. */
-  constructor(book: unknown, mutator: Mutator, known: Readonly<Record<string, unknown>>) {
-    this.#book = book;
+  constructor(openapi: unknown, mutator: Mutator, known: Readonly<Record<string, unknown>>) {
+    this.#openapi = openapi;
     this.#mutator = mutator;
     this.#known = known;
   }
@@ -169,6 +169,6 @@ export class Examples {
   resolved(node: unknown): unknown {
     if (typeof node !== 'object' || node === null || !('$ref' in node)) return node;
     const steps = String(node.$ref).slice(2).split('/').map((step) => step.replaceAll('~1', '/').replaceAll('~0', '~'));
-    return this.resolved(steps.reduce<unknown>((here, step) => (here as Record<string, unknown>)[step], this.#book));
+    return this.resolved(steps.reduce<unknown>((here, step) => (here as Record<string, unknown>)[step], this.#openapi));
   }
 }

@@ -340,7 +340,7 @@ test(
 
 test('twin: a server that takes every right key for one of the owner is found', async () => {
   const { wrong } = await whileBroken(
-    world.core.keys,
+    world.core.accessKeys,
     'open',
     (real) => async (id) => {
       const opened = await real(id);

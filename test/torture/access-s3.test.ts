@@ -296,7 +296,7 @@ test(
 
 test('twin: a server that takes every right key for one of the owner is found', async () => {
   const { wrong } = await whileBroken(
-    world.core.keys,
+    world.core.accessKeys,
     'open',
     (real) => async (id) => {
       const opened = await real(id);
@@ -311,7 +311,7 @@ test('twin: a server that takes every right key for one of the owner is found', 
 
 test('twin: a server that never forgets a revoked key is found', async () => {
   const found = await whileBroken(
-    world.core.keys,
+    world.core.accessKeys,
     'open',
     (real) => async (id) => real((await real(id)) ? id : ground.owner.accessKeyId),
     () => ask(casesOf(['GetObject'])),

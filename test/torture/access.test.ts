@@ -310,7 +310,7 @@ test('twin: a server that shows every artifact to everybody who is logged in is 
 
 test('twin: a server that takes any key for one of system is found', async () => {
   const keys = casesOf((id) => ['getBucket', 'bucketUsage', 'listBuckets', 'presignObject'].includes(id));
-  const holed = await whileBroken(world.core.keys, 'open', (real) => async (id) => {
+  const holed = await whileBroken(world.core.accessKeys, 'open', (real) => async (id) => {
     const opened = await real(id);
     return opened && { ...opened, who: asSystem(opened.who) };
   }, () => ask(keys));

@@ -133,7 +133,7 @@ const concatenation = new Concatenation({ uploads: { look: async () => partial, 
 
 const tokens = new Tokens({
   clock: { now: () => Date.parse('2026-01-01T00:00:00Z'), elapsed: () => 0 },
-  attempts: { wrong: (_, error) => { throw error; } },
+  loginAttempts: { wrong: (_, error) => { throw error; } },
   namespaces: { recall: async (namespace, credential) => ({ namespace, credential }) },
 }, { secret: Buffer.alloc(32), issuer: 'fuzz', lifetime: 3_600_000 });
 const capability = { upload: id, artifact: 'a', namespace: null, maxSize: 5, type: null };
@@ -237,7 +237,7 @@ test('sabotaged: a parser with a planted bug, and one that is slow, are found', 
   expect(await fuzz({ ...stuck }, 1, new Mutator(randomFrom(seed)), refuses)).toMatchObject([{ fault: 'slower than 1000 ms' }]);
 });
 
-/** The member of the API book that an operation is. */
+/** The member of the OpenAPI description that an operation is. */
 interface Described {
   readonly parameters?: readonly unknown[];
   readonly requestBody?: unknown;
@@ -250,7 +250,7 @@ interface Seeds {
   readonly bucket: string;
   readonly key: HandKey;
   readonly uploadId: string;
-  /** Values of members and parameters of the API book. */
+  /** Values of members and parameters of the OpenAPI description. */
   readonly known: Readonly<Record<string, unknown>>;
 }
 
@@ -329,7 +329,7 @@ describe('over HTTP', () => {
   }, patience);
 });
 
-/** Requests of the API book, with parameters and bodies as it has them. */
+/** Requests of the OpenAPI description, with parameters and bodies as it has them. */
 class ApiRequests {
   readonly #world: World;
   readonly #mutator: Mutator;
@@ -340,13 +340,13 @@ class ApiRequests {
     this.#world = world;
     this.#mutator = mutator;
     this.#tenant = tenant;
-    this.#examples = new Examples(world.server.book.content, mutator, tenant.known);
+    this.#examples = new Examples(world.server.openapi.content, mutator, tenant.known);
   }
 
   next(): Template {
     const { pick, below } = bound(this.#mutator);
     if (below(6) === 0) return this.#tus();
-    const { method, path, body, tag } = pick(this.#world.server.book.operations);
+    const { method, path, body, tag } = pick(this.#world.server.openapi.operations);
     const { described, parameters } = this.#describe(path, method);
     const value = ({ name, schema }: Parameter): string => encodeURIComponent(String(this.#examples.of(schema, named(path, name))));
     const of = (place: string): Parameter[] => parameters.filter((one) => one.in === place && (one.required === true || below(4) === 0));
@@ -402,7 +402,7 @@ class ApiRequests {
   }
 
   #describe(path: string, method: string): { described: Described; parameters: Parameter[] } {
-    const { paths } = this.#world.server.book.content as { paths: Record<string, Described & Record<string, Described>> };
+    const { paths } = this.#world.server.openapi.content as { paths: Record<string, Described & Record<string, Described>> };
     const described = paths[path]![method]!;
     const list = [...(paths[path]!.parameters ?? []), ...(described.parameters ?? [])];
     return { described, parameters: list.map((one) => this.#examples.resolved(one) as Parameter) };

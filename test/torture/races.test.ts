@@ -210,7 +210,7 @@ const races: readonly Race[] = [
       if (made === aborted) ground.faults.push(made ? 'both were acknowledged' : 'both were refused');
       if ((await bodyOf(ground, Key)) !== (made ? `first ${Key}` : undefined)) ground.faults.push('the object is not what was acknowledged');
     },
-    sabotage: ({ parts }) => replace(parts, 'abort', () => async () => undefined),
+    sabotage: ({ multipart: parts }) => replace(parts, 'abort', () => async () => undefined),
   },
   {
     name: 'complete beside part', prepare: plainBucket,
@@ -221,7 +221,7 @@ const races: readonly Race[] = [
         () => ground.s3.send(new UploadPartCommand({ Bucket, Key, UploadId: upload.UploadId, PartNumber: 1, Body: `late ${Key}` })));
       if ((await bodyOf(ground, Key)) !== (made ? `first ${Key}` : undefined)) ground.faults.push('the object is not what was acknowledged');
     },
-    sabotage: ({ parts }) => replace(parts, 'complete', () => async () => JSON.stringify({ etag: '', versionId: null, checksums: {}, checksumType: null })),
+    sabotage: ({ multipart: parts }) => replace(parts, 'complete', () => async () => JSON.stringify({ etag: '', versionId: null, checksums: {}, checksumType: null })),
   },
   {
     name: 'complete beside complete', prepare: plainBucket,
@@ -233,7 +233,7 @@ const races: readonly Race[] = [
       const versions = await ground.world.core.objects.versions({ namespace: 'system', credential: 't' }, Bucket, { prefix: Key, after: null, behind: null, limit: 5 });
       if (versions.filter(({ key }) => key === Key).length !== 1) ground.faults.push('two objects came of it');
     },
-    sabotage: ({ parts }) => replace(parts, 'complete', () => async () => JSON.stringify({ etag: '', versionId: null, checksums: {}, checksumType: null })),
+    sabotage: ({ multipart: parts }) => replace(parts, 'complete', () => async () => JSON.stringify({ etag: '', versionId: null, checksums: {}, checksumType: null })),
   },
   {
     name: 'convert beside truncate',
@@ -327,7 +327,7 @@ const races: readonly Race[] = [
     round: async (ground, n) => {
       const { world } = ground;
       const s3 = await s3Client(world, { as: 'limited' });
-      const stored = async (): Promise<number> => (await world.core.ledgers.get({ namespace: 'system', credential: 't' }, 'limited')).stored;
+      const stored = async (): Promise<number> => (await world.core.usage.get({ namespace: 'system', credential: 't' }, 'limited')).stored;
       const quota = (await stored()) + 35;
       const set = await world.ask('PATCH', '/api/storage/quotas/limited', { json: { quota_bytes: quota } });
       if (set.status !== 200) ground.faults.push(`no quota: ${set.status}`);
@@ -335,7 +335,7 @@ const races: readonly Race[] = [
       if (made.filter(Boolean).length !== 3 || (await stored()) > quota) ground.faults.push(`${made.filter(Boolean).length} fitted`);
       s3.destroy();
     },
-    sabotage: ({ ledgers }) => replace(ledgers, 'setLimits', () => async (who, name) => ledgers.get(who, name)),
+    sabotage: ({ usage: ledgers }) => replace(ledgers, 'setLimits', () => async (who, name) => ledgers.get(who, name)),
   },
   {
     name: 'lifecycle beside hold and overwrite', prepare: async (ground) => {

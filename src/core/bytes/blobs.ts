@@ -2,7 +2,7 @@ import type { Clock } from '../../kit/clock.ts';
 import type { Algorithm, Digest } from '../../kit/digest.ts';
 import { DelayedWrite } from '../../kit/batched-writes.ts';
 import { isId } from '../../kit/ids.ts';
-import { demandSystem, owns, sightOf } from '../tenants/access.ts';
+import { demandSystem, owns, visibilityOf } from '../tenants/access.ts';
 import type { BlobReader, Engine, Page } from '../engine.ts';
 import { lost, type Integrity } from './integrity.ts';
 import type { Blob, Principal } from '../../catalog/model.ts';
@@ -32,7 +32,7 @@ export class Blobs {
 
   /** @throws Refusal `not_found` when there is none that the caller can read. */
   async get(who: Principal, uuid: string): Promise<Blob> {
-    const found = isId(uuid) && (await this.#engine.catalog.blobs.seen(uuid, sightOf(who))) ? await this.#engine.catalog.blobs.get(uuid) : undefined;
+    const found = isId(uuid) && (await this.#engine.catalog.blobs.seen(uuid, visibilityOf(who))) ? await this.#engine.catalog.blobs.get(uuid) : undefined;
     if (!found) throw new Refusal('not_found', 'blob not found');
     return found;
   }
@@ -47,7 +47,7 @@ export class Blobs {
   /** All blobs, by uuid. System only. */
   async list(who: Principal, page: Page): Promise<Blob[]> {
     demandSystem(who);
-    return this.#engine.catalog.blobs.list(sightOf(who), page);
+    return this.#engine.catalog.blobs.list(visibilityOf(who), page);
   }
 
   many(uuids: readonly string[]): Promise<Blob[]> {
@@ -59,7 +59,7 @@ export class Blobs {
    * caller would send. It is kept from the sweep until there is time to use it.
    */
   async find(who: Principal, digest: Digest): Promise<Blob | undefined> {
-    const found = await this.#engine.catalog.blobs.withDigest(digest, sightOf(who));
+    const found = await this.#engine.catalog.blobs.withDigest(digest, visibilityOf(who));
     if (!found || (await this.#integrity.vouch(found.sha512)) !== 'good') return undefined;
     await this.#engine.catalog.blobs.used([found.uuid], this.#clock.now());
     return found;

@@ -9,7 +9,7 @@ const gathering = 50;
 const memory = 10_000;
 
 /** What became of the answers to appends: the record says `unanswered` from the commit on, until it is known better. */
-export class Answers {
+export class DeliveryMarks {
   readonly #catalog: Catalog;
   /** Offsets whose answer arrived. Kept after they went on record, since an append under way may have read the record before. */
   readonly #arrived = new LRUCache<string, number>({ max: memory });

@@ -66,7 +66,7 @@ export class Integrity {
       const reader = await this.#engine.bytes.read(content.address);
       try {
         if (reader.size !== content.size) throw lost();
-        if (content.size <= this.#engine.small) return await this.#openSmall(content, reader);
+        if (content.size <= this.#engine.inlineLimit) return await this.#openSmall(content, reader);
         return this.#checked(content, reader, { crc32: blob.digests.crc32, onSum });
       } catch (error) {
         await reader.close();

@@ -59,7 +59,7 @@ export class Sealer {
     who: Principal, body: Body & { readonly length: number }, target: Publication['target'],
     { measure, objectOf }: { measure: readonly Algorithm[]; objectOf: (measured: readonly Digest[]) => ObjectFacts },
   ): Promise<{ blob: string; versionId: string | null; object: ObjectFacts }> {
-    if (body.length <= this.#engine.small) {
+    if (body.length <= this.#engine.inlineLimit) {
       const { bytes, measured } = await gather(body, body.length, measure);
       const object = objectOf(measured);
       const { blob, versionId } = await this.#publishBytes(who, bytes, target, object);

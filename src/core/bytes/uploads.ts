@@ -2,7 +2,7 @@ import type { Clock } from '../../kit/clock.ts';
 import type { Algorithm, Digest } from '../../kit/digest.ts';
 import { isId, newId } from '../../kit/ids.ts';
 import { isSystem, owns } from '../tenants/access.ts';
-import { Answers } from './delivery-marks.ts';
+import { DeliveryMarks } from './delivery-marks.ts';
 import { Append } from './append.ts';
 import type { Engine, Hold, Page } from '../engine.ts';
 import { brokenOff, pour, type Body } from './ingest.ts';
@@ -62,14 +62,14 @@ export interface Appended {
 export class Uploads {
   readonly #engine: Engine;
   readonly #clock: Clock;
-  readonly #answers: Answers;
+  readonly #answers: DeliveryMarks;
   readonly limits: UploadLimits;
   #space: { readonly at: number; readonly free: number } | undefined;
 
   constructor(engine: Engine, clock: Clock, limits: UploadLimits) {
     this.#engine = engine;
     this.#clock = clock;
-    this.#answers = new Answers(engine.catalog);
+    this.#answers = new DeliveryMarks(engine.catalog);
     this.limits = limits;
   }
 

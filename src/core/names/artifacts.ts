@@ -1,6 +1,6 @@
 import type { Clock } from '../../kit/clock.ts';
 import { isId, newId } from '../../kit/ids.ts';
-import { isSystem, owns, sees, sightOf, trustedBy } from '../tenants/access.ts';
+import { isSystem, owns, sees, visibilityOf, trustedBy } from '../tenants/access.ts';
 import type { Blobs } from '../bytes/blobs.ts';
 import type { Engine, Page, Publication, Published } from '../engine.ts';
 import { eventBy } from '../tenants/events.ts';
@@ -86,12 +86,12 @@ export class Artifacts {
       fault: null, shared: target.shared, maxVersions: target.maxVersions, lastIndex: 0, createdAt: this.#clock.now(), deletedAt: null,
     };
     const begun = await this.#engine.catalog.artifacts.begin(artifact, this.#event(artifact.uuid, 'audit', 'fetch asked for', who, { url }));
-    if (target.gift && begun.uuid !== artifact.uuid) throw unpublished('taken');
+    if (target.createOnly && begun.uuid !== artifact.uuid) throw unpublished('taken');
     return begun;
   }
 
   list(who: Principal, filter: Listing, page: Page): Promise<Artifact[]> {
-    return this.#engine.catalog.artifacts.list(sightOf(who), filter, page);
+    return this.#engine.catalog.artifacts.list(visibilityOf(who), filter, page);
   }
 
   /** Versions of each artifact by its uuid, oldest first. */
@@ -214,7 +214,7 @@ export class Artifacts {
       namespace, type: target.type, name: target.name, sourceUrl, shared: target.shared,
       maxVersions: target.maxVersions ?? defaultMaxVersions, setMaxVersions: target.maxVersions !== undefined,
       // A trusted namespace may create something new for another, but never push versions into what is there.
-      gift: !owns(who, namespace),
+      createOnly: !owns(who, namespace),
     };
   }
 

@@ -69,7 +69,7 @@ export class Assembly {
     if (this.#runs.get(multipart) !== run) return undefined;
     // From the moment that the whole has a record, only its completion says what it is made of. What ended gives up its bytes under this lock.
     const { catalog, bytes } = this.#engine;
-    if ((await catalog.uploads.get(multipart)) || (await catalog.parts.get(multipart))?.outcome !== null) {
+    if ((await catalog.uploads.get(multipart)) || (await catalog.multipart.get(multipart))?.outcome !== null) {
       this.#runs.delete(multipart);
       return undefined;
     }

@@ -4,7 +4,7 @@ import { isId, newId } from '../../kit/ids.ts';
 import { mayInBucket } from '../tenants/access.ts';
 import { Assembly } from './assembly.ts';
 import type { Buckets } from './buckets.ts';
-import type { Engine, PartFacts } from '../engine.ts';
+import type { Engine, MultipartFacts } from '../engine.ts';
 import type { Body } from '../bytes/ingest.ts';
 import type { Bucket, Multipart, Part, Principal } from '../../catalog/model.ts';
 import { ownerOf, type Facts, type Objects, type PutRequest } from './objects.ts';
@@ -18,7 +18,7 @@ import type { Uploads } from '../bytes/uploads.ts';
 const mostParts = 10_000;
 
 /** Objects that come in numbered parts. */
-export class Parts {
+export class MultipartUploads {
   readonly #engine: Engine;
   readonly #clock: Clock;
   readonly #buckets: Buckets;
@@ -40,7 +40,7 @@ export class Parts {
     const { namespace } = await this.#buckets.get(who, bucket, 'write');
     const at = this.#clock.now();
     const multipart: Multipart = { id: newId(), bucket, key, namespace, about, createdAt: at, touchedAt: at, outcome: null };
-    await this.#engine.catalog.parts.begin(multipart);
+    await this.#engine.catalog.multipart.begin(multipart);
     return multipart;
   }
 
@@ -56,9 +56,9 @@ export class Parts {
     return (await this.#find(who, bucket, key, id)).outcome ?? undefined;
   }
 
-  async list(who: Principal, bucket: string, page: Parameters<PartFacts['list']>[1]): Promise<Multipart[]> {
+  async list(who: Principal, bucket: string, page: Parameters<MultipartFacts['list']>[1]): Promise<Multipart[]> {
     await this.#buckets.get(who, bucket, 'list');
-    return this.#engine.catalog.parts.list(bucket, page);
+    return this.#engine.catalog.multipart.list(bucket, page);
   }
 
   /** Takes a part's whole body. One that breaks off changes nothing. */
@@ -72,7 +72,7 @@ export class Parts {
     try {
       const { upload: { offset }, measured } = await this.#uploads.append(owner, upload.id, body, { at: undefined, digests: [], measure, hashed: false });
       const facts = describe(measured);
-      const put = await this.#engine.catalog.parts.put(multipart.id, { number, upload: upload.id, size: offset, ...facts, at: this.#clock.now() });
+      const put = await this.#engine.catalog.multipart.put(multipart.id, { number, upload: upload.id, size: offset, ...facts, at: this.#clock.now() });
       if (!put) throw missing();
       this.#assembly.add(multipart.id, number, { stage: upload.id, size: offset });
       if (put.replaced !== null) await this.#uploads.drop(owner, put.replaced).catch(() => undefined);
@@ -84,7 +84,7 @@ export class Parts {
   }
 
   parts(multipart: Multipart, after: number, limit: number): Promise<Part[]> {
-    return this.#engine.catalog.parts.parts(multipart.id, after, limit);
+    return this.#engine.catalog.multipart.parts(multipart.id, after, limit);
   }
 
   /**
@@ -105,7 +105,7 @@ export class Parts {
       whole = parts.length === 1 ? parts[0]!.upload : await this.#join(who, bucket, multipart, parts);
       const { ended, versionId } = await this.#objects.seal(who, bucket, request, whole, facts, { id, parts, outcome });
       await this.#give(id, ended);
-      return (await this.#engine.catalog.parts.get(id))?.outcome ?? outcome(versionId);
+      return (await this.#engine.catalog.multipart.get(id))?.outcome ?? outcome(versionId);
     } catch (error) {
       // A try of its own has an upload of its own.
       if (whole !== undefined && whole !== id && parts.length > 1) await this.#uploads.drop(ownerOf(bucket, who), whole).catch(() => undefined);
@@ -115,10 +115,10 @@ export class Parts {
 
   /** What a failed end comes from, if somebody else ended the multipart upload or sent a part anew: their doing explains any failure. */
   async #explain({ id }: Multipart, parts: readonly Part[], error: unknown): Promise<string> {
-    const now = await this.#engine.catalog.parts.get(id);
+    const now = await this.#engine.catalog.multipart.get(id);
     if (!now) throw missing();
     if (now.outcome !== null) return now.outcome;
-    const there = new Map((await this.#engine.catalog.parts.parts(id, 0, mostParts)).map(({ number, upload }) => [number, upload]));
+    const there = new Map((await this.#engine.catalog.multipart.parts(id, 0, mostParts)).map(({ number, upload }) => [number, upload]));
     if (parts.some(({ number, upload }) => there.get(number) !== upload)) throw unpublished('other_parts');
     throw error;
   }
@@ -131,7 +131,7 @@ export class Parts {
 
   /** Gives up those that no part came for since `before`, unless somebody is making an object of them; answers how many. */
   async expire(before: number): Promise<number> {
-    const idle = await this.#engine.catalog.parts.idle(before, { after: null, limit: 500 });
+    const idle = await this.#engine.catalog.multipart.idle(before, { after: null, limit: 500 });
     let ended = 0;
     for (const { id } of idle) {
       if (!this.#joining.has(id) && !this.#engine.locks.held(lockOf(id)) && (await this.#end(id, before))) ended += 1;
@@ -145,7 +145,7 @@ export class Parts {
       throw error;
     });
     if (!found || !mayInBucket(who, 'write', found)) throw new Refusal('forbidden', 'that is not for you to do');
-    const multipart = isId(id) ? await this.#engine.catalog.parts.get(id) : undefined;
+    const multipart = isId(id) ? await this.#engine.catalog.multipart.get(id) : undefined;
     if (multipart?.bucket !== bucket || multipart.key !== key) throw missing();
     return multipart;
   }
@@ -184,7 +184,7 @@ export class Parts {
 
   /** First the record, then the bytes of the parts and of what was joined of them. False when it is not open, or in use since then. */
   async #end(id: string, unlessSince?: number): Promise<boolean> {
-    const ended = await this.#engine.catalog.parts.end(id, null, this.#clock.now(), unlessSince);
+    const ended = await this.#engine.catalog.multipart.end(id, null, this.#clock.now(), unlessSince);
     if (ended) await this.#give(id, ended);
     return ended !== undefined;
   }

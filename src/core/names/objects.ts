@@ -15,7 +15,7 @@ import type { Uploads } from '../bytes/uploads.ts';
 
 export type { ObjectsPage } from '../engine.ts';
 
-const brief = 32 * 1024 * 1024;
+const unrecordedLimit = 32 * 1024 * 1024;
 
 /** What a face keeps with a version. */
 export interface Facts {
@@ -248,7 +248,7 @@ export function isVersionId(text: string): boolean {
 
 /** Whether a body is over so soon that it needs no record, and no room kept for it, while it comes. */
 function isBrief(body: Body): body is Body & { readonly length: number } {
-  return body.length !== undefined && body.length <= brief;
+  return body.length !== undefined && body.length <= unrecordedLimit;
 }
 
 function objectFacts(request: PutRequest, { lock = { retention: null, held: null }, ...facts }: Facts): ObjectFacts {
@@ -268,7 +268,7 @@ function keptIn({ settings }: Bucket): readonly Algorithm[] {
 function targetOf(bucket: Bucket, key: string): Publication['target'] {
   return {
     namespace: bucket.namespace, type: 'other', name: `${bucket.name}/${key}`, sourceUrl: objectSource(bucket.name, key), shared: false, maxVersions: 0,
-    setMaxVersions: false, gift: false,
+    setMaxVersions: false, createOnly: false,
   };
 }
 

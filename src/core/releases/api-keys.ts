@@ -11,13 +11,13 @@ import { Refusal } from '../refusal.ts';
 const form = /^releasy_[\w-]{43}$/;
 
 /** A key, and whose it is. */
-export interface Holder {
+export interface ApiKeyHolder {
   readonly key: CustomerKey;
   readonly customer: Customer;
 }
 
 /** Customers' API keys. They are random enough that a hash proves them. */
-export class CustomerKeys {
+export class ApiKeys {
   readonly #catalog: Catalog;
   readonly #clock: Clock;
   readonly #audits: Audits;
@@ -57,7 +57,7 @@ export class CustomerKeys {
    *
    * @throws Refusal `unauthenticated`
    */
-  async open(namespace: string, raw: string | undefined): Promise<Holder> {
+  async open(namespace: string, raw: string | undefined): Promise<ApiKeyHolder> {
     const found = raw !== undefined && form.test(raw) ? await this.#catalog.customers.proved(keyedHash(this.#pepper, raw)) : undefined;
     const known = found?.customer.namespace === namespace ? found : undefined;
     const fault = raw === undefined ? 'missing_header' : known ? this.#faultOf(known) : 'not_found';
@@ -69,7 +69,7 @@ export class CustomerKeys {
   }
 
   /** The key of that id and whose it is, while it opens anything. */
-  async recall(id: string): Promise<Holder | undefined> {
+  async recall(id: string): Promise<ApiKeyHolder | undefined> {
     const found = await this.#catalog.customers.key(id);
     return found && this.#faultOf(found) === undefined ? found : undefined;
   }
@@ -78,7 +78,7 @@ export class CustomerKeys {
     return this.#used.flush();
   }
 
-  #faultOf({ key, customer }: Holder): string | undefined {
+  #faultOf({ key, customer }: ApiKeyHolder): string | undefined {
     if (customer.suspendedAt !== null) return 'suspended';
     if (key.revokedAt !== null) return 'revoked';
     return key.expiresAt !== null && key.expiresAt <= this.#clock.now() ? 'expired' : undefined;

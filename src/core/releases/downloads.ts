@@ -2,12 +2,12 @@ import { randomBytes } from 'node:crypto';
 import type { Clock } from '../../kit/clock.ts';
 import { newId } from '../../kit/ids.ts';
 import { keyedHash } from '../tenants/access.ts';
-import type { CustomerKeys } from './api-keys.ts';
+import type { ApiKeys } from './api-keys.ts';
 import type { Customers } from './customers.ts';
 import type { Engine } from '../engine.ts';
 import type { Download, Principal, Release, ReleaseFile } from '../../catalog/model.ts';
 import { Refusal } from '../refusal.ts';
-import type { Vouchers } from '../tenants/credential-lookup.ts';
+import type { CredentialLookup } from '../tenants/credential-lookup.ts';
 
 /** What a customer asks for, by which of its keys. */
 export interface DownloadWish {
@@ -26,25 +26,25 @@ export interface Fetchable {
   readonly release: Release;
 }
 
-interface Parts {
+interface DownloadDeps {
   readonly engine: Engine;
   readonly clock: Clock;
-  readonly vouchers: Vouchers;
+  readonly credentialLookup: CredentialLookup;
   readonly customers: Pick<Customers, 'entitled'>;
-  readonly customerKeys: Pick<CustomerKeys, 'recall'>;
+  readonly apiKeys: Pick<ApiKeys, 'recall'>;
 }
 
 const prefix = 'releasy_dl_';
 
 /** Tokens by which customers fetch files of releases. Whether they may is asked again with every use. */
 export class Downloads {
-  readonly #parts: Parts;
+  readonly #parts: DownloadDeps;
   readonly #pepper: string | undefined;
 
-  constructor(parts: Parts, pepper: string | undefined) {
+  constructor(parts: DownloadDeps, pepper: string | undefined) {
     this.#parts = parts;
     this.#pepper = pepper;
-    parts.vouchers.vouch('download', (id) => this.#fetcher(id));
+    parts.credentialLookup.vouch('download', (id) => this.#fetcher(id));
   }
 
   /**
@@ -74,7 +74,7 @@ export class Downloads {
   /** @throws Refusal `not_found` */
   async resolve(token: string): Promise<Fetchable> {
     const download = token.startsWith(prefix) ? await this.#parts.engine.catalog.downloads.proved(keyedHash(this.#pepper, token)) : undefined;
-    if (!download || !(await this.#parts.customerKeys.recall(download.apiKey))) throw new Refusal('not_found', 'download token not found');
+    if (!download || !(await this.#parts.apiKeys.recall(download.apiKey))) throw new Refusal('not_found', 'download token not found');
     if (download.expiresAt <= this.#parts.clock.now()) throw new Refusal('not_found', 'download token expired');
     const found = await this.#find(download);
     if (!found) throw new Refusal('not_found', 'release not available');
@@ -91,7 +91,7 @@ export class Downloads {
   /** Whoever uses a URL that was signed for a download: the same is asked as of the token. */
   async #fetcher(id: string): Promise<Principal | undefined> {
     const download = await this.#parts.engine.catalog.downloads.get(id);
-    if (!download || download.expiresAt <= this.#parts.clock.now() || !(await this.#parts.customerKeys.recall(download.apiKey))) return undefined;
+    if (!download || download.expiresAt <= this.#parts.clock.now() || !(await this.#parts.apiKeys.recall(download.apiKey))) return undefined;
     const found = await this.#find(download);
     return found && { namespace: found.release.namespace, credential: `download/${id}`, grant: { buckets: [found.file.bucket], verbs: ['read'] } };
   }

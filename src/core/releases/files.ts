@@ -9,21 +9,21 @@ import { unpublished } from '../bytes/sealer.ts';
 import { releaseSource } from '../names/source-urls.ts';
 import { pages } from '../paging.ts';
 import type { Uploads } from '../bytes/uploads.ts';
-import type { Vouchers } from '../tenants/credential-lookup.ts';
+import type { CredentialLookup } from '../tenants/credential-lookup.ts';
 
 /** What lies at the key of a slot. */
-export interface Lying {
+export interface UploadedFile {
   readonly size: number;
   readonly etag: string;
   readonly versionId: string | null;
 }
 
 /** A bucket of another store, where the files of releases are kept instead of here. */
-export interface OtherStore {
+export interface ForeignStore {
   readonly bucket: string;
-  find(key: string): Promise<Lying | undefined>;
+  find(key: string): Promise<UploadedFile | undefined>;
   /** In hex; read from the bytes where the store does not tell. */
-  sha256(key: string, lying: Lying): Promise<string>;
+  sha256(key: string, lying: UploadedFile): Promise<string>;
   remove(key: string, versionId: string | null): Promise<void>;
 }
 
@@ -42,15 +42,15 @@ export interface ReleaseFilesOptions {
   /** What is kept of what a face said of an object. */
   readonly pinnedAbout: (about: string) => string;
   /** Where files are kept instead of here. */
-  readonly otherStore: OtherStore | undefined;
+  readonly foreignStore: ForeignStore | undefined;
 }
 
-interface Parts {
+interface ReleaseFileDeps {
   readonly engine: Engine;
   readonly clock: Clock;
   readonly blobs: Blobs;
   readonly uploads: Uploads;
-  readonly vouchers: Vouchers;
+  readonly credentialLookup: CredentialLookup;
 }
 
 const longestKey = 1024;
@@ -66,13 +66,13 @@ export class ReleaseFiles {
   readonly #uploads: Uploads;
   readonly #options: ReleaseFilesOptions;
 
-  constructor({ engine, clock, blobs, uploads, vouchers }: Parts, options: ReleaseFilesOptions) {
+  constructor({ engine, clock, blobs, uploads, credentialLookup }: ReleaseFileDeps, options: ReleaseFilesOptions) {
     this.#engine = engine;
     this.#clock = clock;
     this.#blobs = blobs;
     this.#uploads = uploads;
     this.#options = options;
-    vouchers.vouch('slot', (id) => this.#filler(id));
+    credentialLookup.vouch('slot', (id) => this.#filler(id));
   }
 
   /** Files of each release by its id, oldest first. */
@@ -153,10 +153,10 @@ export class ReleaseFiles {
 
   /** Takes away what another store has; where it does not answer, that stays with it. */
   async #clearOutside(place: Pick<Slot, 'outside' | 'key'> & { readonly versionId?: string | null }): Promise<void> {
-    if (place.outside) await this.#options.otherStore?.remove(place.key, place.versionId ?? null).catch(() => undefined);
+    if (place.outside) await this.#options.foreignStore?.remove(place.key, place.versionId ?? null).catch(() => undefined);
   }
 
-  /** What lies in the house, held against what the client says. */
+  /** The stored object, compared with what the client says of it. */
   async #here(who: Principal, { bucket, key }: Slot, wish: FileWish): Promise<Pick<ReleaseFile, 'blob' | 'etag' | 'about' | 'versionId'>> {
     const object = await this.#engine.catalog.buckets.object(bucket, key);
     if (!object?.content) throw missing();
@@ -169,7 +169,7 @@ export class ReleaseFiles {
   }
 
   async #outside({ key }: Slot, wish: FileWish): Promise<Pick<ReleaseFile, 'blob' | 'etag' | 'about' | 'versionId'>> {
-    const other = this.#options.otherStore;
+    const other = this.#options.foreignStore;
     if (!other) throw new Refusal('unavailable', 'artifact storage not configured');
     const lying = await other.find(key);
     if (!lying) throw missing();
@@ -182,7 +182,7 @@ export class ReleaseFiles {
   #pin(who: Principal, slot: Slot, blob: string): Publication {
     return {
       target: {
-        namespace: who.namespace, type: 'other', name: slot.key, sourceUrl: releaseSource(slot.release, slot.id), shared: false, maxVersions: 0, setMaxVersions: false, gift: false,
+        namespace: who.namespace, type: 'other', name: slot.key, sourceUrl: releaseSource(slot.release, slot.id), shared: false, maxVersions: 0, setMaxVersions: false, createOnly: false,
       },
       source: { kind: 'blob', blob }, fresh: { artifact: slot.id, blob: newId() }, at: this.#clock.now(), by: who.namespace,
     };

@@ -5,7 +5,7 @@ import type { Catalog, Page } from '../engine.ts';
 import { eventBy } from './events.ts';
 import { SYSTEM, type AccessKey, type Event, type Grant, type Principal } from '../../catalog/model.ts';
 import { Refusal } from '../refusal.ts';
-import type { Vouchers } from './credential-lookup.ts';
+import type { CredentialLookup } from './credential-lookup.ts';
 
 const cipher = 'aes-256-gcm';
 /** How ids of lent keys begin. */
@@ -13,7 +13,7 @@ const lent = 'rs_pk_';
 /** How the credential of whoever shows an access key is named; no other has a space in its name. */
 const shown = 'key ';
 
-export interface KeysOptions {
+export interface AccessKeyOptions {
   /** What secrets are enciphered with: at least 32 random bytes. */
   readonly secret: Uint8Array;
   /** A key of the `system` namespace that the configuration names, if it does. */
@@ -21,16 +21,16 @@ export interface KeysOptions {
 }
 
 /** Access keys: pairs of id and secret that sign requests. A signature needs the secret itself, so it is kept, enciphered. */
-export class Keys {
+export class AccessKeys {
   readonly #catalog: Catalog;
   readonly #clock: Clock;
-  readonly #options: KeysOptions;
-  readonly #vouchers: Vouchers;
+  readonly #options: AccessKeyOptions;
+  readonly #credentialLookup: CredentialLookup;
   readonly #key: Uint8Array;
 
-  constructor(catalog: Catalog, clock: Clock, vouchers: Vouchers, options: KeysOptions) {
+  constructor(catalog: Catalog, clock: Clock, credentialLookup: CredentialLookup, options: AccessKeyOptions) {
     this.#catalog = catalog;
-    this.#vouchers = vouchers;
+    this.#credentialLookup = credentialLookup;
     this.#clock = clock;
     this.#options = options;
     this.#key = new Uint8Array(hkdfSync('sha256', options.secret, '', 'stowage access keys', 32));
@@ -52,22 +52,22 @@ export class Keys {
     const secret = `rs_sk_${randomBytes(30).toString('base64url')}`;
     const id = `rs_ak_${randomBytes(12).toString('hex')}`;
     const key: AccessKey = { id, namespace: who.namespace, name, sealed: this.#seal(secret, id), grant, createdAt: this.#clock.now(), revokedAt: null };
-    await this.#catalog.keys.create(key, this.#event(key, 'access key made', who));
+    await this.#catalog.accessKeys.create(key, this.#event(key, 'access key made', who));
     return { key, secret };
   }
 
   /** Keys of the caller's namespace; of all for the system. */
   async list(who: Principal, page: Page): Promise<AccessKey[]> {
     demandGrant(who, 'admin');
-    return this.#catalog.keys.list(isSystem(who) ? null : who.namespace, page);
+    return this.#catalog.accessKeys.list(isSystem(who) ? null : who.namespace, page);
   }
 
   /** Ends a key, and with it every URL that it signed. */
   async revoke(who: Principal, id: string): Promise<void> {
     demandGrant(who, 'admin');
-    const key = await this.#catalog.keys.get(id);
+    const key = await this.#catalog.accessKeys.get(id);
     const known = key && key.revokedAt === null && owns(who, key.namespace);
-    if (!known || !(await this.#catalog.keys.revoke(id, this.#clock.now(), this.#event(key, 'access key revoked', who)))) throw new Refusal('not_found', 'access key not found');
+    if (!known || !(await this.#catalog.accessKeys.revoke(id, this.#clock.now(), this.#event(key, 'access key revoked', who)))) throw new Refusal('not_found', 'access key not found');
   }
 
   /**
@@ -80,7 +80,7 @@ export class Keys {
       const opened = await this.open(id);
       if (opened) return { id, secret: opened.secret };
     }
-    const known = await this.#vouchers.find(namespace, credential);
+    const known = await this.#credentialLookup.find(namespace, credential);
     if (!known) throw new Refusal('unauthenticated', 'the key of this token is gone; log in again');
     const id = `${lent}${Buffer.from(JSON.stringify([namespace, credential, known.nonce])).toString('base64url')}`;
     return { id, secret: this.#secretOf(id) };
@@ -91,14 +91,14 @@ export class Keys {
     if (id.startsWith(lent)) return this.#openLent(id);
     const { configured } = this.#options;
     if (configured && id === configured.id) return { secret: configured.secret, who: { namespace: SYSTEM, credential: shown + id } };
-    const key = await this.#catalog.keys.get(id);
+    const key = await this.#catalog.accessKeys.get(id);
     if (!key || key.revokedAt !== null) return undefined;
     return { secret: this.#unseal(key.sealed, id), who: { namespace: key.namespace, credential: shown + id, grant: key.grant } };
   }
 
   async #openLent(id: string): Promise<{ secret: string; who: Principal } | undefined> {
     const [namespace, credential, nonce] = readLent(id);
-    const known = namespace === undefined || credential === undefined ? undefined : await this.#vouchers.find(namespace, credential);
+    const known = namespace === undefined || credential === undefined ? undefined : await this.#credentialLookup.find(namespace, credential);
     if (!known || known.nonce !== nonce) return undefined;
     return { secret: this.#secretOf(id), who: known.who };
   }

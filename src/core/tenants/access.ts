@@ -6,7 +6,7 @@ import { createHmac, randomBytes, scrypt, timingSafeEqual } from 'node:crypto';
 import { promisify } from 'node:util';
 import { FairQueue } from '../../kit/fair-queue.ts';
 import { newId } from '../../kit/ids.ts';
-import type { Catalog, Sight } from '../engine.ts';
+import type { Catalog, Visibility } from '../engine.ts';
 import { isPublic } from '../names/public-access.ts';
 import { SYSTEM, type Artifact, type Bucket, type Credential, type Principal, type Verb } from '../../catalog/model.ts';
 import { Refusal } from '../refusal.ts';
@@ -29,7 +29,7 @@ export function isSystem(who: Principal): boolean {
 }
 
 /** What the caller sees in listings and look-ups. */
-export function sightOf(who: Principal): Sight {
+export function visibilityOf(who: Principal): Visibility {
   return isSystem(who) ? 'everything' : { namespace: who.namespace };
 }
 

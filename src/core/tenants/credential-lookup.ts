@@ -2,13 +2,13 @@ import type { Catalog } from '../engine.ts';
 import type { Principal } from '../../catalog/model.ts';
 
 /** A credential as others need it: who shows it, and what changes when it is another one. */
-export interface Voucher {
+export interface FoundCredential {
   readonly who: Principal;
   readonly nonce: string;
 }
 
 /** Finds credentials by name: keys of namespaces, and what ends with something else. Those are named `kind/id`, as no key can be. */
-export class Vouchers {
+export class CredentialLookup {
   readonly #catalog: Catalog;
   readonly #kinds = new Map<string, (id: string) => Promise<Principal | undefined>>();
 
@@ -21,7 +21,7 @@ export class Vouchers {
     this.#kinds.set(kind, find);
   }
 
-  async find(namespace: string, credential: string): Promise<Voucher | undefined> {
+  async find(namespace: string, credential: string): Promise<FoundCredential | undefined> {
     const slash = credential.indexOf('/');
     if (slash >= 0) {
       const id = credential.slice(slash + 1);

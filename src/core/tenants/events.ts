@@ -14,7 +14,7 @@ export function eventBy(
 export type Noted = 'artifact' | 'blob' | 'namespace';
 
 /** What happened to things, and what people noted on them. The caller has been found to be allowed. */
-export class Journal {
+export class Events {
   readonly #catalog: Catalog;
   readonly #clock: Clock;
 
@@ -25,11 +25,11 @@ export class Journal {
 
   /** Newest first. */
   events(subject: Subject, id: string, filter: { readonly type?: EventType; readonly limit: number }): Promise<Event[]> {
-    return this.#catalog.journal.events(subject, id, filter);
+    return this.#catalog.events.events(subject, id, filter);
   }
 
   metadata(subject: Subject, id: string): Promise<Record<string, string>> {
-    return this.#catalog.journal.metadata(subject, id);
+    return this.#catalog.events.metadata(subject, id);
   }
 
   /** @throws Refusal `malformed` when key or value is empty or too long; `not_found` when the thing is gone; `over_quota`. */
@@ -45,7 +45,7 @@ export class Journal {
   }
 
   async #set(subject: Noted, id: string, key: string, value: string | undefined, event: Event): Promise<void> {
-    if (!(await this.#catalog.journal.setMetadata(subject, id, key, value, event))) throw new Refusal('not_found', `${subject} not found`);
+    if (!(await this.#catalog.events.setMetadata(subject, id, key, value, event))) throw new Refusal('not_found', `${subject} not found`);
   }
 
   #event(who: Principal, subject: Subject, id: string, message: string): Event {

@@ -40,7 +40,7 @@ const answerPause = 5;
 /** Answers that may wait for their turn. Beyond them, an attempt is answered at once. */
 const mostAnswers = 1000;
 
-export class Attempts {
+export class LoginAttempts {
   readonly #clock: Clock;
   readonly #addresses: Throttle;
   readonly #subjects: Throttle;

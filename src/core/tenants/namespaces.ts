@@ -2,14 +2,14 @@ import { createHmac, randomBytes } from 'node:crypto';
 import { LRUCache } from 'lru-cache';
 import type { Clock } from '../../kit/clock.ts';
 import { QueueFull } from '../../kit/fair-queue.ts';
-import { bySalt, demandSystem, isSystem, makeCredential, owns, proved, resalted, sightOf, trustedBy } from './access.ts';
-import type { Attempts } from './login-attempts.ts';
+import { bySalt, demandSystem, isSystem, makeCredential, owns, proved, resalted, visibilityOf, trustedBy } from './access.ts';
+import type { LoginAttempts } from './login-attempts.ts';
 import type { Catalog, Engine, Page } from '../engine.ts';
 import { eventBy } from './events.ts';
 import { SYSTEM, type Credential, type Event, type Namespace, type Principal } from '../../catalog/model.ts';
 import { Refusal } from '../refusal.ts';
 import { dropStages } from '../bytes/stages.ts';
-import type { Vouchers } from './credential-lookup.ts';
+import type { CredentialLookup } from './credential-lookup.ts';
 
 /** Key names that services of a Shaken Fist cluster keep for themselves. */
 const reservedKeyName = /^_service_key/;
@@ -39,16 +39,16 @@ export class Namespaces {
   readonly #engine: Engine;
   readonly #catalog: Catalog;
   readonly #clock: Clock;
-  readonly #vouchers: Vouchers;
-  readonly #attempts: Attempts;
+  readonly #credentialLookup: CredentialLookup;
+  readonly #attempts: LoginAttempts;
   readonly #remembered = new ProvedKeys();
 
-  constructor(engine: Engine, clock: Clock, vouchers: Vouchers, attempts: Attempts) {
+  constructor(engine: Engine, clock: Clock, credentialLookup: CredentialLookup, attempts: LoginAttempts) {
     this.#engine = engine;
     this.#catalog = engine.catalog;
     this.#attempts = attempts;
     this.#clock = clock;
-    this.#vouchers = vouchers;
+    this.#credentialLookup = credentialLookup;
   }
 
   /** Makes sure of a namespace that a face keeps what is its own in; nobody has a key of it. */
@@ -114,7 +114,7 @@ export class Namespaces {
    * @throws Refusal `unauthenticated` when the credential was replaced or removed since.
    */
   async recall(namespace: string, credential: string, nonce: string): Promise<Principal> {
-    const known = await this.#vouchers.find(namespace, credential);
+    const known = await this.#credentialLookup.find(namespace, credential);
     if (known?.nonce !== nonce) throw new Refusal('unauthenticated', 'the key of this token is gone; log in again');
     return known.who;
   }
@@ -125,7 +125,7 @@ export class Namespaces {
   }
 
   list(who: Principal, page: Page): Promise<Namespace[]> {
-    return this.#catalog.namespaces.list(sightOf(who), page);
+    return this.#catalog.namespaces.list(visibilityOf(who), page);
   }
 
   /** @throws Refusal `not_found` unless the caller is the namespace, trusted by it, or the system. */

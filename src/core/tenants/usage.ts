@@ -10,7 +10,7 @@ import { Refusal } from '../refusal.ts';
 const pause = 1000;
 
 /** What namespaces store and have sent, and how much of that they may. */
-export class Ledgers {
+export class Usage {
   readonly #catalog: Catalog;
   readonly #clock: Clock;
   /** Bytes sent that are not on record yet. */
@@ -34,7 +34,7 @@ export class Ledgers {
     demandSystem(who);
     demandGrant(who, 'admin');
     const event = eventBy(who, this.#clock.now(), { subject: 'namespace', id: namespace, message: 'limits set', type: 'mutate', more: { ...limits } });
-    if (!(await this.#catalog.ledgers.setLimits(namespace, limits, event))) throw new Refusal('not_found', 'namespace not found');
+    if (!(await this.#catalog.usage.setLimits(namespace, limits, event))) throw new Refusal('not_found', 'namespace not found');
     return this.get(who, namespace);
   }
 
@@ -57,7 +57,7 @@ export class Ledgers {
   }
 
   async #read(namespace: string): Promise<Ledger | undefined> {
-    const ledger = await this.#catalog.ledgers.get(namespace);
+    const ledger = await this.#catalog.usage.get(namespace);
     if (!ledger) return undefined;
     const month = this.#month();
     const pending = this.#unrecorded.get(namespace) ?? 0;
@@ -68,7 +68,7 @@ export class Ledgers {
     const sent = [...this.#unrecorded];
     if (sent.length === 0) return;
     this.#unrecorded.clear();
-    await this.#catalog.ledgers.spend(this.#month(), sent);
+    await this.#catalog.usage.spend(this.#month(), sent);
   }
 
   #month(): string {

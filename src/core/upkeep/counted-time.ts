@@ -33,13 +33,13 @@ export class CountedTime {
     const steady = this.#clock.elapsed?.();
     // Without a steady clock nothing can be told from a jump.
     if (steady === undefined) return;
-    const { seen, gaps } = await this.#catalog.journal.clock();
+    const { seen, gaps } = await this.#catalog.events.clock();
     const before = this.#last;
     this.#last = { wall, steady };
     const length = before ? Math.round(wall - before.wall - (steady - before.steady)) : seen === null ? 0 : wall - seen;
     const gap = length > tolerance ? { ends: wall, length } : null;
     this.#gaps = gap ? [gap, ...gaps] : gaps;
-    await this.#catalog.journal.pass(wall, gap);
+    await this.#catalog.events.pass(wall, gap);
   }
 
   /** What is older than `age` was last touched before this time of the wall clock. */

@@ -4,7 +4,7 @@ import type { Engine } from '../engine.ts';
 import { pages } from '../paging.ts';
 import { requestMemory } from '../tenants/idempotency.ts';
 import type { Event, Upload } from '../../catalog/model.ts';
-import type { Parts } from '../names/multipart.ts';
+import type { MultipartUploads } from '../names/multipart.ts';
 import type { ReleaseFiles } from '../releases/files.ts';
 import { holdingIfFree } from '../bytes/upload-locks.ts';
 
@@ -40,15 +40,15 @@ export class Sweep {
   readonly #clock: Clock;
   readonly #time: CountedTime;
   readonly #ages: SweepAges;
-  readonly #parts: Pick<Parts, 'expire'>;
+  readonly #multipart: Pick<MultipartUploads, 'expire'>;
   readonly #releaseFiles: Pick<ReleaseFiles, 'sweep'>;
 
   constructor(
     engine: Engine, clock: Clock,
-    { parts, releaseFiles, time }: { parts: Pick<Parts, 'expire'>; releaseFiles: Pick<ReleaseFiles, 'sweep'>; time: CountedTime }, ages: SweepAges,
+    { multipart, releaseFiles, time }: { multipart: Pick<MultipartUploads, 'expire'>; releaseFiles: Pick<ReleaseFiles, 'sweep'>; time: CountedTime }, ages: SweepAges,
   ) {
     this.#time = time;
-    this.#parts = parts;
+    this.#multipart = multipart;
     this.#releaseFiles = releaseFiles;
     this.#engine = engine;
     this.#clock = clock;
@@ -61,13 +61,13 @@ export class Sweep {
     const uploads = await this.#idleUploads();
     const { catalog } = this.#engine;
     await catalog.uploads.forget(ago(this.#ages.memory));
-    await this.#parts.expire(ago(this.#ages.multipart));
-    await catalog.parts.forget(ago(this.#ages.memory));
+    await this.#multipart.expire(ago(this.#ages.multipart));
+    await catalog.multipart.forget(ago(this.#ages.memory));
     await this.#releaseFiles.sweep(ago);
     await catalog.downloads.forget(ago(this.#ages.memory));
     await catalog.idempotency.forget(ago(requestMemory) + requestMemory);
     await catalog.artifacts.forget(ago(this.#ages.memory));
-    await catalog.journal.forget(ago(this.#ages.events));
+    await catalog.events.forget(ago(this.#ages.events));
     await catalog.audits.forget(ago(this.#ages.events));
     const { blobs, bytes } = await this.#unreferenced();
     return { uploads, blobs, bytes, strays: await this.#strays() };

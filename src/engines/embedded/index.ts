@@ -12,7 +12,7 @@ import { ProcessLocks } from './locks.ts';
 import { NodeFile, type CatalogMark } from './node-file.ts';
 import { makePrivateFile, mendModes } from './privacy.ts';
 import { Scanner } from './bytes/scanner.ts';
-import { small, withSmall } from './bytes/inline.ts';
+import { inlineLimit, withInline } from './bytes/inline.ts';
 
 export interface EmbeddedOptions {
   /** The storage folder; made if it is not there. */
@@ -50,8 +50,8 @@ export async function openEmbedded(options: EmbeddedOptions): Promise<Engine> {
     const bytes = new FolderBytes(layout, { disk, hasher, scanner, paced: options.strict });
     return {
       catalog: catalog.catalog,
-      bytes: withSmall(bytes, (sha512) => catalog.catalog.contents.bytes(sha512)),
-      small,
+      bytes: withInline(bytes, (sha512) => catalog.catalog.contents.bytes(sha512)),
+      inlineLimit: inlineLimit,
       locks: new ProcessLocks(),
       health: () => disk.health,
       alone: true,

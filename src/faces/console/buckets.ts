@@ -50,11 +50,11 @@ export function buckets(routes: Routes, core: Core, region: string): void {
       const { objects, bytes } = await own(core.buckets.usage(who, given.text('bucket')));
       return { objects, bytes };
     })
-    .owned('storageUsage', async ({ who }) => ({ ...(await core.buckets.usage(who)), ...account(await core.ledgers.get(who)) }))
+    .owned('storageUsage', async ({ who }) => ({ ...(await core.buckets.usage(who)), ...account(await core.usage.get(who)) }))
     .owned('setQuota', async ({ who, given, body }) => {
       const name = given.text('namespace');
       const { quota_bytes: quota, transfer_bytes: allowance } = body<{ quota_bytes?: number | null; transfer_bytes?: number | null }>();
-      return account(await core.ledgers.setLimits(who, name, {
+      return account(await core.usage.setLimits(who, name, {
         ...(quota === undefined ? {} : { quota }), ...(allowance === undefined ? {} : { allowance }),
       }));
     })

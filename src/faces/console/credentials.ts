@@ -16,8 +16,8 @@ export async function callerOf(req: Request, core: Core, tokens: Tokens): Promis
   const shown = /^Basic +([\w+/]+=*)$/i.exec(req.headers.authorization ?? '')?.[1];
   if (shown === undefined) return tokens.principal(req);
   const [id = '', ...secret] = Buffer.from(shown, 'base64').toString('utf8').split(':');
-  return core.attempts.prove({ from: sourceOf(req), subject: id, guessable: false }, async () => {
-    const opened = await core.keys.open(id);
+  return core.loginAttempts.prove({ from: sourceOf(req), subject: id, guessable: false }, async () => {
+    const opened = await core.accessKeys.open(id);
     if (opened && sameSecret(opened.secret, secret.join(':'))) return opened.who;
     throw new Refusal('unauthenticated', 'there is no such access key, or its secret is another one');
   });

@@ -1,7 +1,7 @@
 /** The console API: buckets and access keys as JSON, for people's tools. */
 import type { Router } from 'express';
 import type { Logger } from 'pino';
-import type { Book } from '../../http/openapi.ts';
+import type { OpenApi } from '../../http/openapi.ts';
 import type { Lifetime } from '../../http/lifetime.ts';
 import { refusing } from '../../http/refusing.ts';
 import { Routes } from '../../http/routes.ts';
@@ -13,7 +13,7 @@ import { presigning, type PresignOptions } from './presign.ts';
 import { wording } from './refusals.ts';
 
 export interface ConsoleOptions extends PresignOptions {
-  readonly book: Book;
+  readonly openapi: OpenApi;
   readonly lifetime: Lifetime;
   readonly log: Logger;
   readonly tokens: Tokens;
@@ -23,12 +23,12 @@ export interface ConsoleOptions extends PresignOptions {
 
 export interface Console {
   readonly router: Router;
-  /** Ids of the book's operations that this face answers. */
+  /** Ids of the OpenAPI description's operations that this face answers. */
   readonly mounted: readonly string[];
 }
 
-export function consoleApi({ core, book, lifetime, log, tokens, region, presign, rate }: ConsoleOptions): Console {
-  const routes = new Routes(book, { lifetime, authenticate: (req) => callerOf(req, core, tokens) });
+export function consoleApi({ core, openapi, lifetime, log, tokens, region, presign, rate }: ConsoleOptions): Console {
+  const routes = new Routes(openapi, { lifetime, authenticate: (req) => callerOf(req, core, tokens) });
   buckets(routes, core, region);
   keys(routes, core);
   presigning(routes, { core, presign, rate });

@@ -21,16 +21,16 @@ export function keys(routes: Routes, core: Core): void {
       const { name, buckets = [], permissions } = body<Wish>();
       const granted = verbs.filter((verb) => permissions[verb]);
       if (granted.length === 0) throw new Refusal('malformed', 'a key needs a permission: read, write, delete or admin');
-      const { key, secret } = await core.keys.create(who, name, { buckets: buckets.length === 0 ? null : buckets, verbs: granted });
+      const { key, secret } = await core.accessKeys.create(who, name, { buckets: buckets.length === 0 ? null : buckets, verbs: granted });
       json(req, res, 201, { ...view(key), secret_access_key: secret });
       return ANSWERED;
     })
     .owned('listAccessKeys', async ({ who }) => {
-      const found = await everything((page) => core.keys.list(who, page), ({ id }) => id);
+      const found = await everything((page) => core.accessKeys.list(who, page), ({ id }) => id);
       return { keys: found.map(view), total: found.length };
     })
     .owned('revokeAccessKey', async ({ who, given, req, res }) => {
-      await core.keys.revoke(who, given.text('id'));
+      await core.accessKeys.revoke(who, given.text('id'));
       send(req, res, { status: 204 });
       return ANSWERED;
     });

@@ -45,7 +45,7 @@ export function presigning(routes: Routes, { core, presign, rate }: PresignOptio
     // Nothing is kept of the URL but what it was for: it is signed anew each time.
     const asking = { caller: `${who.namespace} ${who.credential}`, operation: 'presignObject', wish: [name, key, operation, expires, contentType ?? null] };
     await once(core.idempotency, { req, res }, asking, () => Promise.resolve(null));
-    const { id: keyId, secret } = await core.keys.lend(who);
+    const { id: keyId, secret } = await core.accessKeys.lend(who);
     const method = operation === 'get' ? 'GET' : 'PUT';
     const url = presign({ host: req.headers.host ?? '', method, bucket: name, key, expires, contentType, keyId, secret });
     return { url, method, headers: contentType === undefined ? {} : { 'Content-Type': contentType }, expires_at: new Date(core.clock.now() + expires * 1000).toISOString() };

@@ -21,8 +21,8 @@ const publishers = ['platform_admin', 'release_publisher'] as const;
 
 /** Files of releases: a place for each to be uploaded to, and what was uploaded held against what it is to be. */
 export function artifacts(context: Context): void {
-  const { core, doors, storage, settings, baseUrl } = context;
-  doors
+  const { core, guarded, storage, settings, baseUrl } = context;
+  guarded
     .operator('presignArtifact', publishers, async ({ req, res, who, given, body }) => {
       const release = given.text('release_id');
       const { filename, platform } = body<{ filename: string; platform: string }>();
@@ -51,7 +51,7 @@ export function artifacts(context: Context): void {
       });
     });
   for (const [operation, algorithm] of [['sha256Sums', 'sha256'], ['sha512Sums', 'sha512']] as const) {
-    doors.either(operation, roles, 'releases:read', async (call) => {
+    guarded.either(operation, roles, 'releases:read', async (call) => {
       const release = await readable(context, call.who, call.given.text('release_id'));
       return text(call, 200, sums((await artifactsOf(context, [release]))[release.id] ?? [], algorithm));
     });

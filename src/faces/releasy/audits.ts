@@ -3,8 +3,8 @@ import type { Context } from './context.ts';
 import { bad, filterOf, paged, pageOf, secondsOf } from './queries.ts';
 
 /** Who tried to get in. */
-export function audits({ core, doors }: Context): void {
-  doors.operator('listAudits', ['platform_admin', 'platform_support'], async ({ who, given }) => {
+export function audits({ core, guarded }: Context): void {
+  guarded.operator('listAudits', ['platform_admin', 'platform_support'], async ({ who, given }) => {
     const [from, to] = [given.maybeInteger('created_from'), given.maybeInteger('created_to')];
     if (from !== undefined && from < 0) throw bad('created_from must be >= 0');
     if (to !== undefined && to < 0) throw bad('created_to must be >= 0');

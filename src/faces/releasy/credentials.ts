@@ -1,11 +1,11 @@
 import { createHash, timingSafeEqual } from 'node:crypto';
 import type { Request } from 'express';
-import type { Attempts } from '../../core/tenants/login-attempts.ts';
-import type { CustomerKeys, Holder } from '../../core/releases/api-keys.ts';
+import type { LoginAttempts } from '../../core/tenants/login-attempts.ts';
+import type { ApiKeys, ApiKeyHolder } from '../../core/releases/api-keys.ts';
 import type { Principal, Scope } from '../../core/records.ts';
 import { Refusal } from '../../core/refusal.ts';
 import { sourceOf } from '../../http/client-address.ts';
-import type { ForeignTokens } from './operator-tokens.ts';
+import type { OperatorTokens } from './operator-tokens.ts';
 
 export const roles = ['platform_admin', 'platform_support', 'release_publisher'] as const;
 export type Role = (typeof roles)[number];
@@ -17,8 +17,8 @@ export interface Operator extends Principal {
   readonly roles: ReadonlySet<Role>;
 }
 
-/** Who shows a customer's key; no principal, since nothing in the house is theirs. */
-export interface CustomerCaller extends Holder {
+/** Who shows a customer's key; no principal, since nothing in this store is theirs. */
+export interface CustomerCaller extends ApiKeyHolder {
   readonly kind: 'customer';
   readonly namespace: string;
 }
@@ -26,12 +26,12 @@ export interface CustomerCaller extends Holder {
 export interface CredentialOptions {
   /** The namespace that owns the releases. */
   readonly namespace: string;
-  readonly customerKeys: Pick<CustomerKeys, 'open'>;
-  readonly attempts: Pick<Attempts, 'prove' | 'wrong'>;
+  readonly apiKeys: Pick<ApiKeys, 'open'>;
+  readonly attempts: Pick<LoginAttempts, 'prove' | 'wrong'>;
   /** The key that may do everything, where there is one. */
   readonly adminKey: string | undefined;
   /** Operators' JWTs, where any are trusted. */
-  readonly tokens: ForeignTokens | undefined;
+  readonly tokens: OperatorTokens | undefined;
   /** Whose roles in `resource_access` count. */
   readonly resource: string | undefined;
 }
@@ -79,9 +79,9 @@ export class Credentials {
    * @throws Refusal `unauthenticated`
    */
   async customer(req: Request): Promise<CustomerCaller> {
-    const { namespace, customerKeys } = this.#options;
+    const { namespace, apiKeys } = this.#options;
     const raw = headerOf(req, customerHeader);
-    const open = (): Promise<Holder> => customerKeys.open(namespace, raw);
+    const open = (): Promise<ApiKeyHolder> => apiKeys.open(namespace, raw);
     if (raw === undefined) return { kind: 'customer', namespace, ...(await open()) };
     // A key is its own name: who showed it before, and was right, is not held to what others show.
     const attempt = { from: sourceOf(req), subject: `api key ${digestOf(raw)}`, guessable: false };
@@ -93,7 +93,7 @@ export class Credentials {
     return headerOf(req, customerHeader) !== undefined;
   }
 
-  async #byToken(req: Request, token: string, tokens: ForeignTokens): Promise<Operator> {
+  async #byToken(req: Request, token: string, tokens: OperatorTokens): Promise<Operator> {
     const { resource, namespace, attempts } = this.#options;
     const claims = await tokens.claims(token).catch((error: unknown) => {
       // An issuer whose keys cannot be had says nothing of the token.

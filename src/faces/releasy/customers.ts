@@ -10,13 +10,13 @@ interface Wish {
 }
 
 /** Those who may have what is released. */
-export function customers({ core, doors, home }: Context): void {
-  doors
+export function customers({ core, guarded, releaseBucket }: Context): void {
+  guarded
     .operator('createCustomer', ['platform_admin'], async ({ req, res, who, body }) => {
       const { name, plan } = body<Wish>();
       const wish = { name: required('name', name), plan: plan?.trim() || null };
       return once(core.idempotency, { req, res }, { caller: who.credential, operation: 'createCustomer', wish }, async (seed) => {
-        await home.open();
+        await releaseBucket.open();
         const { suspended_at: _, ...made } = view(await core.customers.create(who, wish, seed));
         return made;
       });

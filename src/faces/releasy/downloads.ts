@@ -17,8 +17,8 @@ interface Wish {
 
 /** Tokens that fetch one file for a while, and what they fetch. */
 export function downloads(context: Context): void {
-  const { core, doors, settings, baseUrl } = context;
-  doors.customer('createDownloadToken', 'downloads:token', async ({ req, res, who, body }) => {
+  const { core, guarded, settings, baseUrl } = context;
+  guarded.customer('createDownloadToken', 'downloads:token', async ({ req, res, who, body }) => {
     const { artifact_id: named, purpose = null, expires_in_seconds: asked = null } = body<Wish>();
     const file = required('artifact_id', named);
     if (!isId(file)) throw bad('artifact_id must be a valid UUID');
@@ -32,7 +32,7 @@ export function downloads(context: Context): void {
     const { download, token } = await core.downloads.grant(kept);
     return { download_url: `${baseUrl(req)}/v1/downloads/${token}`, expires_at: secondsOf(download.expiresAt) };
   });
-  for (const operation of ['resolveDownload', 'headDownload']) doors.open(operation, (call) => resolve(context, call));
+  for (const operation of ['resolveDownload', 'headDownload']) guarded.open(operation, (call) => resolve(context, call));
 }
 
 function lifetimeOf(asked: number | null, most: number): number {
@@ -46,7 +46,7 @@ async function resolve(context: Context, call: Call): Promise<typeof ANSWERED> {
   const { core, storage, settings } = context;
   const token = call.given.text('token');
   const attempt = { from: sourceOf(call.req), subject: `token ${digestOf(token)}`, guessable: false };
-  const { file, download } = await core.attempts.prove(attempt, () => core.downloads.resolve(token));
+  const { file, download } = await core.loginAttempts.prove(attempt, () => core.downloads.resolve(token));
   const url = settings.downloads === 'direct' && !file.outside ? undefined : await storage.downloadUrl(file, download, call.req);
   if (url === undefined) return give(context, call, file);
   send(call.req, call.res, { status: 302, headers: { 'Location': url, 'Cache-Control': 'no-store' } });
@@ -54,9 +54,9 @@ async function resolve(context: Context, call: Call): Promise<typeof ANSWERED> {
 }
 
 /** Sends the bytes from here, for those whose clients would show their keys to wherever they are sent. */
-async function give({ core, home, lifetime, onSent }: Context, { req, res }: Call, file: Parameters<typeof dispositionOf>[0]): Promise<typeof ANSWERED> {
-  const blob = await core.blobs.get(home.who, file.blob!);
-  if (req.method === 'GET') await core.ledgers.demandTransfer(blob.namespace);
+async function give({ core, releaseBucket, lifetime, onSent }: Context, { req, res }: Call, file: Parameters<typeof dispositionOf>[0]): Promise<typeof ANSWERED> {
+  const blob = await core.blobs.get(releaseBucket.who, file.blob!);
+  if (req.method === 'GET') await core.usage.demandTransfer(blob.namespace);
   const what = {
     size: blob.size, etag: `"${file.sha256}"`, modifiedAt: file.createdAt, counted: true,
     headers: {
@@ -67,7 +67,7 @@ async function give({ core, home, lifetime, onSent }: Context, { req, res }: Cal
   };
   await sendBytes(req, res, what, { offset: 0, limit: 0 }, { stall: lifetime.stall, onBytes: (count) => {
     onSent(count);
-    core.ledgers.sent(blob.namespace, count);
+    core.usage.sent(blob.namespace, count);
   } });
   return ANSWERED;
 }

@@ -13,8 +13,8 @@ interface Wish {
 }
 
 /** Which products customers may have, and when. */
-export function entitlements({ core, doors }: Context): void {
-  doors
+export function entitlements({ core, guarded }: Context): void {
+  guarded
     .operator('listEntitlements', ['platform_admin', 'platform_support'], async ({ who, given }) => {
       const [customer, product] = [given.text('customer_id'), filterOf(given, 'product')];
       const list = paged(pageOf(given), (page) => core.customers.entitlements(who, customer, product, page), ({ startsAt: at, id }) => ({ at, id }));

@@ -3,11 +3,11 @@ import type { Request } from 'express';
 import type { Clock } from '../../kit/clock.ts';
 import type { Download, ReleaseFile, Slot } from '../../core/records.ts';
 import { Refusal } from '../../core/refusal.ts';
-import type { Lying, OtherStore } from '../../core/releases/files.ts';
+import type { UploadedFile, ForeignStore } from '../../core/releases/files.ts';
 import type { ReleasySettings } from './settings.ts';
-import { methodOf, shownAs, type SigningWish, type Storage } from './storage.ts';
+import { methodOf, shownAs, type SigningWish, type ReleaseStore } from './storage.ts';
 
-interface OutsideOptions {
+interface S3StoreOptions {
   readonly clock: Clock;
   readonly bucket: string;
   /** Without it, the store of whoever made S3. */
@@ -22,24 +22,24 @@ interface OutsideOptions {
 }
 
 /** The store that settings name; undefined where they name none. */
-export function outsideStorage(
-  { bucket, endpoint, region, accessKey, secretKey, pathStyle, presignAge }: ReleasySettings, clock: Clock, presign: OutsideOptions['presign'],
-): OutsideStorage | undefined {
+export function foreignStoreOf(
+  { bucket, endpoint, region, accessKey, secretKey, pathStyle, presignAge }: ReleasySettings, clock: Clock, presign: S3StoreOptions['presign'],
+): S3Store | undefined {
   if (region === undefined || accessKey === undefined || secretKey === undefined || bucket === null) return undefined;
-  return new OutsideStorage({ clock, bucket, endpoint, region, accessKey, secretKey, pathStyle, presignAge, presign });
+  return new S3Store({ clock, bucket, endpoint, region, accessKey, secretKey, pathStyle, presignAge, presign });
 }
 
 /** Milliseconds in which the other store must begin to answer. */
 const patience = 30_000;
 /** Seconds for which URLs are good that this server uses itself. */
-const brief = 60;
+const selfUseSeconds = 60;
 
 /** Files in a bucket of another store, which knows this server as one of its clients. */
-export class OutsideStorage implements Storage, OtherStore {
+export class S3Store implements ReleaseStore, ForeignStore {
   readonly bucket: string;
-  readonly #options: OutsideOptions;
+  readonly #options: S3StoreOptions;
 
-  constructor(options: OutsideOptions) {
+  constructor(options: S3StoreOptions) {
     this.#options = options;
     this.bucket = options.bucket;
   }
@@ -65,7 +65,7 @@ export class OutsideStorage implements Storage, OtherStore {
     return this.#sign(methodOf(req), key, expires, { ...versionOf(versionId), ...shownAs(file), 'response-content-encoding': 'identity' });
   }
 
-  async find(key: string, versionId: string | null = null): Promise<(Lying & { sha256?: string }) | undefined> {
+  async find(key: string, versionId: string | null = null): Promise<(UploadedFile & { sha256?: string }) | undefined> {
     const answer = await this.#ask('HEAD', key, { ...versionOf(versionId), 'x-amz-checksum-mode': 'ENABLED' });
     if (answer.status === 404) return undefined;
     const header = (name: string): string | undefined => answer.headers.get(name) ?? undefined;
@@ -78,7 +78,7 @@ export class OutsideStorage implements Storage, OtherStore {
     };
   }
 
-  async sha256(key: string, lying: Lying & { sha256?: string }): Promise<string> {
+  async sha256(key: string, lying: UploadedFile & { sha256?: string }): Promise<string> {
     if (lying.sha256 !== undefined) return lying.sha256;
     const answer = await this.#ask('GET', key, versionOf(lying.versionId), { 'If-Match': `"${lying.etag}"` });
     const hash = createHash('sha256');
@@ -99,7 +99,7 @@ export class OutsideStorage implements Storage, OtherStore {
     const patient = new AbortController();
     const timer = setTimeout(() => patient.abort(), patience);
     try {
-      const answer = await fetch(this.#sign(method, key, brief, query), { method, headers, redirect: 'error', signal: patient.signal });
+      const answer = await fetch(this.#sign(method, key, selfUseSeconds, query), { method, headers, redirect: 'error', signal: patient.signal });
       if (answer.ok || (answer.status === 404 && method !== 'GET')) return answer;
       await answer.body?.cancel();
       throw new Error(`the store answered ${answer.status}`);

@@ -1,25 +1,25 @@
 /** Releasy's API: releases of products, their artifacts, and the customers who may have them. */
 import type { Request, Router } from 'express';
-import { ForeignTokens } from './operator-tokens.ts';
+import { OperatorTokens } from './operator-tokens.ts';
 import { answerUnknown, refusing } from '../../http/refusing.ts';
 import { artifacts } from './artifacts.ts';
 import { audits } from './audits.ts';
 import { Credentials } from './credentials.ts';
 import { customers } from './customers.ts';
-import { Doors } from './routes.ts';
+import { GuardedRoutes } from './routes.ts';
 import { downloads } from './downloads.ts';
 import { entitlements } from './entitlements.ts';
 import { health } from './health.ts';
-import { Home } from './release-bucket.ts';
+import { ReleaseBucket } from './release-bucket.ts';
 import { keys } from './keys.ts';
 import { wording } from './refusals.ts';
 import { releases } from './releases.ts';
-import { HouseStorage } from './storage.ts';
+import { OwnStore } from './storage.ts';
 import type { Context, ReleasyOptions } from './context.ts';
 
 export interface Releasy {
   readonly router: Router;
-  /** Ids of the book's operations that this face answers. */
+  /** Ids of the OpenAPI description's operations that this face answers. */
   readonly mounted: readonly string[];
 }
 
@@ -27,17 +27,17 @@ export interface Releasy {
 export const paths: readonly string[] = ['/v1', '/health', '/ready', '/live', '/openapi.json'];
 
 export function releasy(options: ReleasyOptions): Releasy {
-  const { core, book, lifetime, log, settings, elsewhere } = options;
+  const { core, openapi, lifetime, log, settings, foreignStore } = options;
   const { namespace, adminKey, resource, jwksUrl: url, issuer, audience, jwksAge: age, leeway } = settings;
-  const tokens = url === undefined ? undefined : new ForeignTokens(core.clock, { url, issuer, audience, age, leeway, name: 'operator jwks' });
-  const doors = new Doors(book, lifetime, new Credentials({ namespace, adminKey, tokens, resource, customerKeys: core.customerKeys, attempts: core.attempts }));
-  const home = new Home(core, settings);
+  const tokens = url === undefined ? undefined : new OperatorTokens(core.clock, { url, issuer, audience, age, leeway, name: 'operator jwks' });
+  const guarded = new GuardedRoutes(openapi, lifetime, new Credentials({ namespace, adminKey, tokens, resource, apiKeys: core.apiKeys, attempts: core.loginAttempts }));
+  const releaseBucket = new ReleaseBucket(core, settings);
   const baseUrl = (req: Request): string => settings.publicUrl ?? listeningAt(req);
-  const context: Context = { ...options, doors, home, baseUrl, storage: elsewhere ?? new HouseStorage({ core, home, tokens: options.tokens, presignAge: settings.presignAge, presign: options.presign, baseUrl }) };
+  const context: Context = { ...options, guarded, releaseBucket, baseUrl, storage: foreignStore ?? new OwnStore({ core, releaseBucket, tokens: options.tokens, presignAge: settings.presignAge, presign: options.presign, baseUrl }) };
   for (const part of [customers, entitlements, keys, audits, releases, artifacts, downloads, health]) part(context);
-  const { router, mounted } = doors.routes;
+  const { router, mounted } = guarded.routes;
   const ours = [...paths];
-  router.use(ours, (req, res) => answerUnknown(book, wording, req, res));
+  router.use(ours, (req, res) => answerUnknown(openapi, wording, req, res));
   router.use(ours, refusing(wording, log));
   return { router, mounted };
 }

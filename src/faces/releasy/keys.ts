@@ -17,21 +17,21 @@ interface Wish {
 }
 
 /** Customers' API keys. */
-export function keys({ core, doors }: Context): void {
-  doors
+export function keys({ core, guarded }: Context): void {
+  guarded
     .operator('createCustomerKey', ['platform_admin'], async ({ who, req, body }) => {
       refuseKey(req, 'idempotency-key not supported for admin key creation');
       const wish = body<Wish>();
       const customer = required('customer_id', wish.customer_id);
       await core.customers.get(who, customer);
-      const { key, raw } = await core.customerKeys.create(who, {
+      const { key, raw } = await core.apiKeys.create(who, {
         customer, name: wish.name ?? null, scopes: scopesOf(wish.scopes), type: typeOf(wish.key_type), expiresAt: expiryOf(wish.expires_at, core.clock.now()),
       });
       return { api_key_id: key.id, api_key: raw, ...view(key) };
     })
     .operator('revokeCustomerKey', ['platform_admin', 'platform_support'], async ({ who, body }) => {
       const id = required('api_key_id', body<{ api_key_id: string }>().api_key_id);
-      await core.customerKeys.revoke(who, id);
+      await core.apiKeys.revoke(who, id);
       return { api_key_id: id };
     })
     .customer('introspectCustomerKey', 'keys:read', async ({ who: { key } }) => ({ active: true, api_key_id: key.id, ...view(key) }));

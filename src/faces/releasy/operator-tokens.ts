@@ -31,7 +31,7 @@ const lookEvery = 10_000;
 const longest = 16 * 1024;
 
 /** JWTs that others issue, proved by the public keys that they publish. */
-export class ForeignTokens {
+export class OperatorTokens {
   readonly #clock: Clock;
   readonly #options: ForeignTokenOptions;
   #kept: Kept | undefined;

@@ -1,6 +1,6 @@
 import type { TimePage } from '../../core/engine.ts';
 import { Refusal } from '../../core/refusal.ts';
-import type { Given } from '../../http/parameters.ts';
+import type { Parameters } from '../../http/parameters.ts';
 
 const usualLimit = 50;
 const highestLimit = 200;
@@ -10,7 +10,7 @@ const highestLimit = 200;
  *
  * @throws Refusal `malformed`
  */
-export function pageOf(given: Given): TimePage {
+export function pageOf(given: Parameters): TimePage {
   const limit = given.integer('limit', usualLimit);
   const offset = given.integer('offset');
   const cursor = given.maybeText('cursor');
@@ -42,7 +42,7 @@ function placeOf(cursor: string): NonNullable<TimePage['behind']> {
 }
 
 /** What a list is narrowed down to; undefined where no filter is given, or a blank one. */
-export function filterOf(given: Given, name: string): string | undefined {
+export function filterOf(given: Parameters, name: string): string | undefined {
   return given.maybeText(name)?.trim() || undefined;
 }
 

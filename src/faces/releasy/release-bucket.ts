@@ -6,20 +6,20 @@ import type { CorsRule } from '../../http/bucket-cors.ts';
 /** Pages of any origin may use the URLs that they are given: those alone say what may be done. */
 const pages: readonly CorsRule[] = [{ origins: ['*'], methods: ['GET', 'HEAD', 'PUT'], headers: ['*'], exposed: ['ETag'] }];
 
-export interface HomeOptions {
+export interface ReleaseBucketOptions {
   readonly namespace: string;
   /** Null where artifacts are kept nowhere. */
   readonly bucket: string | null;
 }
 
 /** Where this face keeps what is its own. What is missing of it is made when it is needed. */
-export class Home {
+export class ReleaseBucket {
   /** The face itself, as the core knows it: whoever may do what is settled before. */
   readonly who: Principal;
   readonly #core: Pick<Core, 'namespaces' | 'buckets'>;
   readonly #bucket: string | null;
 
-  constructor(core: Pick<Core, 'namespaces' | 'buckets'>, { namespace, bucket }: HomeOptions) {
+  constructor(core: Pick<Core, 'namespaces' | 'buckets'>, { namespace, bucket }: ReleaseBucketOptions) {
     this.who = { namespace, credential: 'releasy' };
     this.#core = core;
     this.#bucket = bucket;

@@ -2,7 +2,7 @@ import type { Core } from '../../core/index.ts';
 import type { Release, ReleaseFile, ReleaseStatus } from '../../core/records.ts';
 import { Refusal } from '../../core/refusal.ts';
 import { send } from '../../http/answering.ts';
-import type { Given } from '../../http/parameters.ts';
+import type { Parameters } from '../../http/parameters.ts';
 import { once } from '../../http/idempotency.ts';
 import { ANSWERED } from '../../http/routes.ts';
 import { roles, type CustomerCaller, type Operator } from './credentials.ts';
@@ -12,13 +12,13 @@ import { artifactView, releaseView, type ArtifactView, type ReleaseView } from '
 
 /** Releases: made, listed, shown, published, taken back and deleted. */
 export function releases(context: Context): void {
-  const { core, doors, home } = context;
-  const releaseOf = (given: Given): string => given.text('release_id');
-  doors
+  const { core, guarded, releaseBucket } = context;
+  const releaseOf = (given: Parameters): string => given.text('release_id');
+  guarded
     .operator('createRelease', ['platform_admin', 'release_publisher'], async ({ req, res, who, body }) => {
       const wish = body<{ product: string; version: string }>();
       return once(core.idempotency, { req, res }, { caller: who.credential, operation: 'createRelease', wish: [wish.product, wish.version] }, async (seed) => {
-        await home.open();
+        await releaseBucket.open();
         return releaseView(await core.releases.create(who, wish, seed));
       });
     })
@@ -30,7 +30,7 @@ export function releases(context: Context): void {
   for (const [operation, verb, done, wanted] of [
     ['publishRelease', 'publish', 'published', ['platform_admin', 'release_publisher']], ['unpublishRelease', 'unpublish', 'draft', ['platform_admin']],
   ] as const) {
-    doors.operator(operation, wanted, ({ req, res, who, given }) => {
+    guarded.operator(operation, wanted, ({ req, res, who, given }) => {
       const id = releaseOf(given);
       return once(core.idempotency, { req, res }, { caller: who.credential, operation, wish: id }, async (_, again) => {
         const release = again ? await core.releases.get(who, id) : undefined;
@@ -38,13 +38,13 @@ export function releases(context: Context): void {
       });
     });
   }
-  doors
+  guarded
     .either('listReleases', roles, 'releases:read', async ({ who, given }) => {
       const products = await productsOf(core, who);
       const status = statusOf(given);
       if (products && status === 'draft') throw bad('status must be published');
       const filter = { product: filterOf(given, 'product'), version: filterOf(given, 'version'), status: products ? 'published' as const : status, products };
-      const { found, about } = await paged(pageOf(given), (page) => core.releases.list(home.who, filter, page), ({ createdAt: at, id }) => ({ at, id }));
+      const { found, about } = await paged(pageOf(given), (page) => core.releases.list(releaseBucket.who, filter, page), ({ createdAt: at, id }) => ({ at, id }));
       return { releases: await shownWith(context, found, flagOf(given, 'include_artifacts')), ...about };
     })
     .either('getRelease', roles, 'releases:read', async ({ who, given }) => {
@@ -59,8 +59,8 @@ async function productsOf({ customers }: Pick<Core, 'customers'>, who: Operator 
 }
 
 /** A release that the caller may see. @throws Refusal `not_found` */
-export async function readable({ core, home }: Pick<Context, 'core' | 'home'>, who: Operator | CustomerCaller, id: string): Promise<Release> {
-  const release = await core.releases.get(home.who, id);
+export async function readable({ core, releaseBucket }: Pick<Context, 'core' | 'releaseBucket'>, who: Operator | CustomerCaller, id: string): Promise<Release> {
+  const release = await core.releases.get(releaseBucket.who, id);
   const products = await productsOf(core, who);
   if (products && (release.status !== 'published' || !products.includes(release.product))) throw new Refusal('not_found', 'release not found');
   return release;
@@ -78,13 +78,13 @@ async function shownWith(context: Pick<Context, 'core'>, shown: readonly Release
   return shown.map((release) => releaseView(release, artifacts ? (artifacts[release.id] ?? []).map(({ view }) => view) : null));
 }
 
-function statusOf(given: Given): ReleaseStatus | undefined {
+function statusOf(given: Parameters): ReleaseStatus | undefined {
   const status = filterOf(given, 'status');
   if (status === undefined || status === 'draft' || status === 'published') return status;
   throw bad('invalid status');
 }
 
-function flagOf(given: Given, name: string): boolean {
+function flagOf(given: Parameters, name: string): boolean {
   const text = given.maybeText(name) ?? 'false';
   if (text !== 'true' && text !== 'false') throw bad(`${name} must be true or false`);
   return text === 'true';

@@ -1,6 +1,6 @@
 import type { Request } from 'express';
 import type { Scope } from '../../core/records.ts';
-import type { Book } from '../../http/openapi.ts';
+import type { OpenApi } from '../../http/openapi.ts';
 import type { Lifetime } from '../../http/lifetime.ts';
 import { Routes, type Call, type OwnedCall } from '../../http/routes.ts';
 import { demandRole, demandScope, type Credentials, type CustomerCaller, type Operator, type Role } from './credentials.ts';
@@ -9,12 +9,12 @@ import { demandRole, demandScope, type Credentials, type CustomerCaller, type Op
 const bodies = { limit: 2 * 1024 * 1024, typed: true };
 
 /** The routes of this face, by who may ask. All of that is settled before anything of a body is read. */
-export class Doors {
+export class GuardedRoutes {
   readonly routes: Routes;
   readonly #credentials: Credentials;
 
-  constructor(book: Book, lifetime: Lifetime, credentials: Credentials) {
-    this.routes = new Routes(book, { lifetime, bodies, lenient: true });
+  constructor(openapi: OpenApi, lifetime: Lifetime, credentials: Credentials) {
+    this.routes = new Routes(openapi, { lifetime, bodies, lenient: true });
     this.#credentials = credentials;
   }
 

@@ -5,7 +5,7 @@ import type { Download, ReleaseFile, Slot } from '../../core/records.ts';
 import { Refusal } from '../../core/refusal.ts';
 import { fileName } from '../../http/disposition.ts';
 import type { Tokens } from '../../http/tokens.ts';
-import type { Home } from './release-bucket.ts';
+import type { ReleaseBucket } from './release-bucket.ts';
 import { fileNameOf } from './views.ts';
 
 /** Signs a URL of an S3 listener, which another face owns. */
@@ -27,7 +27,7 @@ export interface Resumable {
   readonly expiresAt: number;
 }
 
-export interface Storage {
+export interface ReleaseStore {
   /** @throws Refusal `unavailable` where there is none. */
   place(): Promise<Pick<Slot, 'bucket' | 'outside'>>;
   /** A URL that a PUT fills the slot by. */
@@ -38,9 +38,9 @@ export interface Storage {
   downloadUrl(file: ReleaseFile, download: Download, req: Request): Promise<string | undefined>;
 }
 
-export interface HouseOptions {
+export interface OwnStoreOptions {
   readonly core: Core;
-  readonly home: Home;
+  readonly releaseBucket: ReleaseBucket;
   readonly tokens: Tokens;
   /** Milliseconds. */
   readonly presignAge: number;
@@ -51,15 +51,15 @@ export interface HouseOptions {
 }
 
 /** Files in a bucket of this server. URLs end with the slot or the download that they are for. */
-export class HouseStorage implements Storage {
-  readonly #options: HouseOptions;
+export class OwnStore implements ReleaseStore {
+  readonly #options: OwnStoreOptions;
 
-  constructor(options: HouseOptions) {
+  constructor(options: OwnStoreOptions) {
     this.#options = options;
   }
 
   async place(): Promise<{ bucket: string; outside: boolean }> {
-    return { bucket: (await this.#options.home.bucket()).name, outside: false };
+    return { bucket: (await this.#options.releaseBucket.bucket()).name, outside: false };
   }
 
   async uploadUrl(slot: Slot, req: Request): Promise<string> {
@@ -71,10 +71,10 @@ export class HouseStorage implements Storage {
   }
 
   async resumable({ id, bucket, key, expiresAt }: Slot): Promise<Resumable> {
-    const { core, home, tokens } = this.#options;
+    const { core, releaseBucket, tokens } = this.#options;
     const capability = { upload: id, artifact: key, namespace: null, maxSize: core.uploads.limits.maxSize, type: null, object: { bucket, key } };
     const lifetime = Math.max(1, Math.floor((expiresAt - core.clock.now()) / 1000));
-    const token = await tokens.grantFor({ namespace: home.who.namespace, credential: `slot/${id}`, nonce: id }, capability, lifetime);
+    const token = await tokens.grantFor({ namespace: releaseBucket.who.namespace, credential: `slot/${id}`, nonce: id }, capability, lifetime);
     return { token, expiresAt };
   }
 
@@ -86,9 +86,9 @@ export class HouseStorage implements Storage {
   }
 
   async #sign(credential: string, wish: Omit<SigningWish, 'keyId' | 'secret'>, req: Request): Promise<string | undefined> {
-    const { core, home, presign, baseUrl } = this.#options;
+    const { core, releaseBucket, presign, baseUrl } = this.#options;
     if (!presign) return undefined;
-    const { id: keyId, secret } = await core.keys.lend({ namespace: home.who.namespace, credential });
+    const { id: keyId, secret } = await core.accessKeys.lend({ namespace: releaseBucket.who.namespace, credential });
     return presign({ ...wish, keyId, secret, host: new URL(baseUrl(req)).host });
   }
 }

@@ -3,7 +3,7 @@ import { Router, type ErrorRequestHandler, type Request } from 'express';
 import type { Logger } from 'pino';
 import { Refusal } from '../../core/refusal.ts';
 import { send } from '../../http/answering.ts';
-import type { Book } from '../../http/openapi.ts';
+import type { OpenApi } from '../../http/openapi.ts';
 import { refusing } from '../../http/refusing.ts';
 import { Routes } from '../../http/routes.ts';
 import type { Context } from './context.ts';
@@ -14,27 +14,27 @@ import { plainWording, problemWording, wording } from './refusals.ts';
 import { Tus } from './tus.ts';
 
 export interface ResumableOptions extends Context {
-  readonly book: Book;
+  readonly openapi: OpenApi;
   readonly log: Logger;
 }
 
 export interface Resumable {
   readonly router: Router;
-  /** Ids of the book's operations that this face answers. */
+  /** Ids of the OpenAPI description's operations that this face answers. */
   readonly mounted: readonly string[];
 }
 
-/** The book's names of what speaks in header fields, which the protocols describe better than a book can. */
+/** The OpenAPI description's names of what speaks in header fields, which the protocols describe better than OpenAPI can. */
 const spoken = [
   'tusOptions', 'tusCreate', 'tusHead', 'tusAppend', 'tusTerminate',
   'artifactDataLimits', 'postArtifactData', 'putArtifactData', 'uploadLimits', 'patchUpload',
 ] as const;
 
-export function resumable({ book, log, ...context }: ResumableOptions): Resumable {
+export function resumable({ openapi, log, ...context }: ResumableOptions): Resumable {
   const router = Router({ caseSensitive: true });
   mountTus(router, new Tus(context), log);
   mountIetf(router, new Ietf(context));
-  const routes = new Routes(book, { lifetime: context.lifetime, authenticate: (req) => context.tokens.principal(req) });
+  const routes = new Routes(openapi, { lifetime: context.lifetime, authenticate: (req) => context.tokens.principal(req) });
   capabilities(routes, context.core, context.tokens);
   router.use(routes.router, refuseOwn(log));
   return { router, mounted: [...spoken, ...routes.mounted] };

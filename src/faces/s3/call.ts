@@ -12,7 +12,7 @@ import { newHash } from '../../kit/hashing.ts';
 import { isOfNothing, Promised, type Checksums, type HeaderOf } from './checksums.ts';
 import { readAs, type Document } from './documents.ts';
 import { invalidArgument, S3Error } from './errors.ts';
-import type { Known } from './known.ts';
+import type { RequestBuckets } from './known.ts';
 import { ChunkDecoder, isChunked } from './signing/chunks.ts';
 import type { Signed } from './signing/verify.ts';
 import { utf8 } from '../../kit/text.ts';
@@ -38,7 +38,7 @@ export interface Payload {
 }
 
 export interface Call extends Context {
-  readonly known: Known;
+  readonly known: RequestBuckets;
   readonly req: Request;
   readonly res: Response;
   readonly who: Principal;

@@ -4,7 +4,7 @@ import { faultOf, type CorsRule } from '../../http/bucket-cors.ts';
 import { setFields } from '../../http/header-fields.ts';
 import type { corsConfiguration } from './documents.ts';
 import { S3Error } from './errors.ts';
-import type { Known } from './known.ts';
+import type { RequestBuckets } from './known.ts';
 import { elements, type Elements } from './xml.ts';
 
 /** @throws S3Error for rules that make no sense. */
@@ -27,7 +27,7 @@ export function renderCors(text: string): Elements {
 }
 
 /** Puts what the bucket's rules allow on the answer, before anything else is found out. */
-export async function allowOrigin(known: Known, bucket: string, req: Request, res: Response): Promise<void> {
+export async function allowOrigin(known: RequestBuckets, bucket: string, req: Request, res: Response): Promise<void> {
   const { origin } = req.headers;
   if (origin === undefined || bucket === '') return;
   const method = req.headers['access-control-request-method'] ?? req.method;
@@ -36,7 +36,7 @@ export async function allowOrigin(known: Known, bucket: string, req: Request, re
 }
 
 /** A browser's question before it sends a request. @throws S3Error where the answer is no. */
-export async function preflight(known: Known, { bucket, key }: { bucket: string; key: string }, req: Request, res: Response): Promise<void> {
+export async function preflight(known: RequestBuckets, { bucket, key }: { bucket: string; key: string }, req: Request, res: Response): Promise<void> {
   const { origin } = req.headers;
   const method = req.headers['access-control-request-method'];
   if (origin === undefined) throw new S3Error('BadRequest', 'Insufficient information. Origin request header needed.');
@@ -62,7 +62,7 @@ function allow(res: Response, { origins, methods, exposed }: CorsRule, origin: s
   res.vary('Origin, Access-Control-Request-Headers, Access-Control-Request-Method');
 }
 
-async function rulesOf(known: Known, bucket: string): Promise<CorsRule[]> {
+async function rulesOf(known: RequestBuckets, bucket: string): Promise<CorsRule[]> {
   const text = (await known.bucket(bucket))?.settings['cors'];
   return text === undefined ? [] : (JSON.parse(text) as CorsRule[]);
 }

@@ -10,7 +10,7 @@ import { demandKey, headerNames, headerOf, requestHeaders, type Call, type Conte
 import { demandKnownChecksums } from './checksums.ts';
 import { allowOrigin, preflight } from './cors.ts';
 import { fromRefusal, invalidArgument, isWrongKey, S3Error } from './errors.ts';
-import { Known } from './known.ts';
+import { RequestBuckets } from './known.ts';
 import { operationOf } from './operations.ts';
 import { decode, pathOf, queryOf } from './signing/canonical.ts';
 import { readClaim } from './signing/claim.ts';
@@ -46,7 +46,7 @@ export class S3 {
     const target = targetOf(req);
     const place = placeOf(target, req.headers.host, domain);
     const parameters = queryOf(target);
-    const known = new Known(context.core);
+    const known = new RequestBuckets(context.core);
     if (req.method === 'OPTIONS') {
       nameRoute(res, 'S3 preflight');
       await preflight(known, place, req, res);
@@ -73,14 +73,14 @@ export class S3 {
     const proof = (): Promise<Signed | undefined> => verify(request, {
       now: core.clock.now(), window,
       secret: async (id) => {
-        const opened = await core.keys.open(id);
+        const opened = await core.accessKeys.open(id);
         who = opened?.who;
         return opened?.secret;
       },
     });
     const claim = readClaim(request);
     const attempt = { from: sourceOf(req), subject: claim?.keyId ?? '', guessable: false };
-    const signed = claim ? await core.attempts.prove(attempt, proof, isWrongKey) : undefined;
+    const signed = claim ? await core.loginAttempts.prove(attempt, proof, isWrongKey) : undefined;
     return signed && who && { signed, who };
   }
 

@@ -2,7 +2,7 @@ import type { Core } from '../../core/index.ts';
 import type { Bucket } from '../../core/records.ts';
 
 /** What was read for one request: each bucket once, so that rules, rights and answer go by the same facts. */
-export class Known {
+export class RequestBuckets {
   readonly #core: Core;
   readonly #buckets = new Map<string, Promise<Bucket | undefined>>();
 

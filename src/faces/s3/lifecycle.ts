@@ -156,10 +156,10 @@ async function abortUploads(core: Core, bucket: Bucket, rules: readonly Rule[], 
   const aborting = rules.filter(({ abortDays }) => abortDays !== undefined);
   if (aborting.length === 0) return 0;
   let aborted = 0;
-  for (const multipart of await core.parts.list(as, bucket.name, { prefix: '', behind: null, limit: 1000 })) {
+  for (const multipart of await core.multipart.list(as, bucket.name, { prefix: '', behind: null, limit: 1000 })) {
     const over = aborting.some((rule) => rule.prefixes.every((prefix) => multipart.key.startsWith(prefix)) && multipart.createdAt <= core.time.ago(rule.abortDays! * day));
     if (!over) continue;
-    await core.parts.abort(as, multipart);
+    await core.multipart.abort(as, multipart);
     aborted += 1;
   }
   return aborted;

@@ -51,7 +51,7 @@ export async function createMultipart(call: Call): Promise<void> {
     ...about, ...(lock.retention ? { retention: lock.retention } : {}), ...(lock.held === null ? {} : { held: lock.held }),
     ...(algorithm === undefined || type === undefined ? {} : { algorithm, checksumType: type }),
   };
-  const { id } = await core.parts.begin(as, bucket, key, JSON.stringify(begun));
+  const { id } = await core.multipart.begin(as, bucket, key, JSON.stringify(begun));
   const headers: Record<string, string> = algorithm === undefined || type === undefined
     ? {} : { 'x-amz-checksum-algorithm': algorithm.toUpperCase(), 'x-amz-checksum-type': type };
   answer(call, 'InitiateMultipartUploadResult', { Bucket: bucket, Key: key, UploadId: id }, headers);
@@ -65,7 +65,7 @@ export async function uploadPart(call: Call): Promise<void> {
   const { body, promised, verify } = payloadOf(call, { keep: begun.checksumType === 'FULL_OBJECT' ? begun.algorithm : undefined });
   demandAlgorithm(begun, promised.names[0]);
   let checksums: Checksums = {};
-  const { etag } = await call.core.parts.put(as, multipart, number, body, {
+  const { etag } = await call.core.multipart.put(as, multipart, number, body, {
     measure: measureOf(begun, promised.measure),
     describe: (measured) => {
       checksums = verify(measured);
@@ -108,7 +108,7 @@ export async function uploadPartCopy(call: Call): Promise<void> {
   const reader = await call.core.objects.openForCopy(blob);
   try {
     let checksums: Checksums = {};
-    const { etag } = await call.core.parts.put(as, multipart, number, wholeBody(reader.read(from, to), to - from), {
+    const { etag } = await call.core.multipart.put(as, multipart, number, wholeBody(reader.read(from, to), to - from), {
       measure: measureOf(begun, ['md5']),
       describe: (measured) => {
         if (begun.algorithm !== undefined) checksums = { [begun.algorithm]: checksumOf(measured, begun.algorithm) };
@@ -138,7 +138,7 @@ export async function completeMultipart(call: Call): Promise<void> {
   // Checksums in the headers are of the object, not of this document.
   const ofObject = (name: string): boolean => name.startsWith('x-amz-checksum-') || name === 'x-amz-sdk-checksum-algorithm';
   const { Part: named } = await readDocument(call, completeMultipartUpload, (name) => (ofObject(name) ? undefined : headerOf(call, name)));
-  const before = await core.parts.outcome(as, bucket, key, query.get('uploadId') ?? '');
+  const before = await core.multipart.outcome(as, bucket, key, query.get('uploadId') ?? '');
   // The answer was lost, and here it is again.
   if (before !== undefined) return tellCompleted(call, JSON.parse(before) as Completed);
   const { multipart } = await find(call, 'PutObject');
@@ -153,7 +153,7 @@ export async function completeMultipart(call: Call): Promise<void> {
   const about: About = { ...said, checksums, parts: parts.map((part) => ({ number: part.number, size: part.size, checksums: aboutPart(part).checksums })) };
   const completed = { etag, checksums, checksumType: begun.checksumType ?? (checksums[usualChecksum] === undefined ? null : 'FULL_OBJECT') };
   const facts = { etag, about: printAbout(about), lock: { retention, held } };
-  const told = await core.parts.complete(as, multipart, parts, { bucket, key, conditions: conditionsOf(call) }, facts,
+  const told = await core.multipart.complete(as, multipart, parts, { bucket, key, conditions: conditionsOf(call) }, facts,
     (versionId) => JSON.stringify({ ...completed, versionId } satisfies Completed));
   tellCompleted(call, JSON.parse(told) as Completed);
 }
@@ -187,7 +187,7 @@ function tellCompleted(call: Call, { etag, versionId, checksums, checksumType }:
 
 /** The parts that the request names, if they are what came. */
 async function chosenParts({ core }: Call, multipart: Multipart, begun: Begun, named: readonly CompletedPart[]): Promise<Part[]> {
-  const there = new Map((await core.parts.parts(multipart, 0, mostParts)).map((part) => [part.number, part]));
+  const there = new Map((await core.multipart.parts(multipart, 0, mostParts)).map((part) => [part.number, part]));
   const chosen: Part[] = [];
   const checksummed = named.some((one) => Object.entries(one).some(([name, value]) => value !== undefined && checksumNameOf(name) !== undefined));
   // Of a part that is named twice in a row the last word counts: it was sent again.
@@ -274,7 +274,7 @@ export async function abortMultipart(call: Call): Promise<void> {
   const at = begun === undefined ? undefined : Date.parse(begun);
   if (at !== undefined && Number.isNaN(at)) throw invalidArgument('The condition must be a time.', 'x-amz-if-match-initiated-time', begun!);
   if (at !== undefined && Math.floor(at / 1000) !== Math.floor(multipart.createdAt / 1000)) throw new S3Error('PreconditionFailed');
-  await call.core.parts.abort(as, multipart);
+  await call.core.multipart.abort(as, multipart);
   nothing(call, 204);
 }
 
@@ -283,7 +283,7 @@ export async function listParts(call: Call): Promise<void> {
   const { multipart } = await find(call, 'ListMultipartUploadParts');
   const max = maxOf(query.get('max-parts'), 'max-parts');
   const marker = maxOf(query.get('part-number-marker') ?? '0', 'part-number-marker', Infinity);
-  const found = await core.parts.parts(multipart, marker, max + 1);
+  const found = await core.multipart.parts(multipart, marker, max + 1);
   const page = found.slice(0, max);
   const owner = person((JSON.parse(multipart.about) as Begun).owner ?? multipart.namespace);
   answer(call, 'ListPartsResult', {
@@ -310,7 +310,7 @@ export async function listMultiparts(call: Call): Promise<void> {
     ? { entries: [], next: undefined }
     : await roll<Multipart>(wish, async (after, limit) => {
       const behind = after === null ? null : after === place.key ? place : { key: after, id: behindEveryId };
-      const found = await core.parts.list(as, bucket, { prefix, behind, limit });
+      const found = await core.multipart.list(as, bucket, { prefix, behind, limit });
       const last = found.at(-1);
       if (last) place = { key: last.key, id: last.id };
       return found;
@@ -341,7 +341,7 @@ function uploadElement({ key, id, about, namespace, createdAt }: Multipart, show
 
 async function find(call: Call, action: Action): Promise<{ multipart: Multipart; as: Principal }> {
   const { as } = await allow(call, action);
-  return { multipart: await call.core.parts.get(as, call.bucket, call.key, call.query.get('uploadId') ?? ''), as };
+  return { multipart: await call.core.multipart.get(as, call.bucket, call.key, call.query.get('uploadId') ?? ''), as };
 }
 
 function numberOf({ query }: Call): number {

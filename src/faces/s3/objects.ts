@@ -47,7 +47,7 @@ export async function getObject(call: Call): Promise<void> {
   const version = versionOf(call);
   const { object, bucket } = await findObject(call, 'GetObject', version);
   const blob = await core.objects.blob(object);
-  if (req.method === 'GET') await core.ledgers.demandTransfer(bucket.namespace);
+  if (req.method === 'GET') await core.usage.demandTransfer(bucket.namespace);
   const number = query.get('partNumber');
   const part = number === undefined ? undefined : partOf(call, object, number);
   const what = {
@@ -64,7 +64,7 @@ export async function getObject(call: Call): Promise<void> {
   };
   await sendBytes(req, res, what, part ?? { offset: 0, limit: 0 }, { stall: lifetime.stall, conditions: conditionsOfRead(req.headers), onBytes: (count) => {
     call.onSent(count);
-    core.ledgers.sent(bucket.namespace, count);
+    core.usage.sent(bucket.namespace, count);
   } });
 }
 
@@ -155,7 +155,7 @@ function wishedVersion(version: string): ReturnType<typeof versionNamed> {
   }
 }
 
-/** Copies an object within the house: no byte is moved. */
+/** Copies an object within this store; no byte is moved. */
 export async function copyObject(call: Call): Promise<void> {
   const { core, bucket: name, key } = call;
   const [metadata, tagging] = ['x-amz-metadata-directive', 'x-amz-tagging-directive'].map((header) => headerOf(call, header) ?? 'COPY');

@@ -171,7 +171,7 @@ async function authorise(call: Call, fields: Fields): Promise<{ who: Principal; 
   const proof = (): Promise<Principal> =>
     signature === undefined ? signerOfOld(call, fields, encoded, old) : signer(call, fields, encoded, signature);
   const subject = fields.get('x-amz-credential') ?? fields.get('awsaccesskeyid') ?? '';
-  const who = await call.core.attempts.prove({ from: sourceOf(call.req), subject, guessable: false }, proof, isWrongKey);
+  const who = await call.core.loginAttempts.prove({ from: sourceOf(call.req), subject, guessable: false }, proof, isWrongKey);
   const policy = readFormPolicy(encoded, call.core.clock.now());
   if (fields.has('bucket') && fields.get('bucket') !== call.bucket) throw new S3Error('AccessDenied', 'The form is for another bucket.');
   // The bucket counts as a field, whether the form has it or the URL alone.
@@ -183,7 +183,7 @@ async function signer({ core }: Call, fields: Fields, policy: string, signature:
   if (fields.get('x-amz-algorithm') !== 'AWS4-HMAC-SHA256') throw new S3Error('InvalidArgument', 'X-Amz-Algorithm only supports "AWS4-HMAC-SHA256"');
   const match = /^(.+)\/(\d{8})\/([^/]+)\/s3\/aws4_request$/.exec(fields.get('x-amz-credential') ?? '');
   if (!match || !fields.get('x-amz-date')?.startsWith(match[2]!)) throw new S3Error('InvalidArgument', 'The x-amz-credential or the x-amz-date is malformed.');
-  const opened = await core.keys.open(match[1]!);
+  const opened = await core.accessKeys.open(match[1]!);
   if (!opened) throw noSuchKey();
   if (!sameSignature(hmac(signingKeyOf(opened.secret, { date: match[2]!, region: match[3]! }), policy), signature)) throw mismatch();
   return opened.who;
@@ -193,7 +193,7 @@ async function signer({ core }: Call, fields: Fields, policy: string, signature:
 async function signerOfOld({ core }: Call, fields: Fields, policy: string, signature: string | undefined): Promise<Principal> {
   const id = fields.get('awsaccesskeyid');
   if (id === undefined || signature === undefined) throw new S3Error('InvalidArgument', 'Bucket POST must contain fields named \'AWSAccessKeyId\' and \'signature\'.');
-  const opened = await core.keys.open(id);
+  const opened = await core.accessKeys.open(id);
   if (!opened) throw noSuchKey();
   const expected = createHmac('sha1', opened.secret).update(policy).digest();
   const given = Buffer.from(signature, 'base64');

@@ -45,11 +45,11 @@ async function give({ core, lifetime, metrics }: Context, { req, res, given }: O
     },
     open: () => core.blobs.open(blob),
   };
-  if (req.method === 'GET') await core.ledgers.demandTransfer(blob.namespace);
+  if (req.method === 'GET') await core.usage.demandTransfer(blob.namespace);
   const window = { offset: given.integer('offset'), limit: given.integer('limit') };
   await sendBytes(req, res, what, window, { stall: lifetime.stall, onBytes: (count) => {
     metrics.sent(count);
-    core.ledgers.sent(blob.namespace, count);
+    core.usage.sent(blob.namespace, count);
   } });
   return ANSWERED;
 }

@@ -17,7 +17,7 @@ export function events({ core, routes, views }: Context): void {
     const body = call.body<EventFilter>();
     const type = call.given.maybeText('event_type') ?? body.event_type;
     const limit = Number(call.given.maybeInteger('limit') ?? body.limit ?? usual);
-    const found = await core.journal.events(subject, id, { ...(type ? { type: type as EventType } : {}), limit: Math.min(limit, most) });
+    const found = await core.events.events(subject, id, { ...(type ? { type: type as EventType } : {}), limit: Math.min(limit, most) });
     return found.map((event) => views.event(event));
   };
   routes

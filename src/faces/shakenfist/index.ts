@@ -2,7 +2,7 @@
 import type { Router } from 'express';
 import type { Logger } from 'pino';
 import type { Core } from '../../core/index.ts';
-import type { Book } from '../../http/openapi.ts';
+import type { OpenApi } from '../../http/openapi.ts';
 import type { Lifetime } from '../../http/lifetime.ts';
 import type { Metrics } from '../../http/metrics.ts';
 import { refusing } from '../../http/refusing.ts';
@@ -31,7 +31,7 @@ export const capabilities: readonly string[] = [
 ];
 
 export interface ShakenFistOptions {
-  readonly book: Book;
+  readonly openapi: OpenApi;
   readonly lifetime: Lifetime;
   readonly metrics: Metrics;
   readonly log: Logger;
@@ -42,13 +42,13 @@ export interface ShakenFistOptions {
 
 export interface ShakenFist {
   readonly router: Router;
-  /** Ids of the book's operations that this face answers. */
+  /** Ids of the OpenAPI description's operations that this face answers. */
   readonly mounted: readonly string[];
 }
 
 export function shakenFist(core: Core, options: ShakenFistOptions): ShakenFist {
-  const { book, lifetime, metrics, log, tokens } = options;
-  const routes = new Routes(book, { lifetime, authenticate: (req) => tokens.principal(req) });
+  const { openapi, lifetime, metrics, log, tokens } = options;
+  const routes = new Routes(openapi, { lifetime, authenticate: (req) => tokens.principal(req) });
   const context = { core, routes, tokens, lifetime, metrics, views: new Views(core, options.node) };
   // The router tries routes in this order: those that are asked for thousands of times come first.
   for (const part of [uploads, data, blobs, artifacts, labels, events, metadata, namespaces]) part(context);

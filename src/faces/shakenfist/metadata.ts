@@ -31,20 +31,20 @@ export function metadata({ core, routes }: Context): void {
     routes
       .owned(`get${kind}Metadata`, async ({ who, given }) => {
         const { subject, id } = await find(who, given.text(parameter), false);
-        return core.journal.metadata(subject, id);
+        return core.events.metadata(subject, id);
       })
       .owned(`add${kind}Metadata`, async ({ who, given, body }) => {
         const { subject, id } = await find(who, given.text(parameter), true);
         const { key, value } = body<{ key: string; value: string }>();
-        await core.journal.setMetadata(who, subject, id, key, value);
+        await core.events.setMetadata(who, subject, id, key, value);
       })
       .owned(`set${kind}Metadata`, async ({ who, given, body }) => {
         const { subject, id } = await find(who, given.text(parameter), true);
-        await core.journal.setMetadata(who, subject, id, given.text('key'), body<{ value: string }>().value);
+        await core.events.setMetadata(who, subject, id, given.text('key'), body<{ value: string }>().value);
       })
       .owned(`delete${kind}Metadata`, async ({ who, given }) => {
         const { subject, id } = await find(who, given.text(parameter), true);
-        await core.journal.removeMetadata(who, subject, id, given.text('key'));
+        await core.events.removeMetadata(who, subject, id, given.text('key'));
       });
   }
 }

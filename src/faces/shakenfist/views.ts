@@ -39,7 +39,7 @@ export class Views {
     const blobs = new Map((await this.#core.blobs.many([...new Set(newest)])).map((blob) => [blob.uuid, blob]));
     return Promise.all(artifacts.map(async (artifact) => {
       const own = versions[artifact.uuid] ?? [];
-      const metadata = await this.#core.journal.metadata('artifact', artifact.uuid);
+      const metadata = await this.#core.events.metadata('artifact', artifact.uuid);
       return artifactView(artifact, own, { newest: blobs.get(own.at(-1)?.blob ?? ''), metadata, instances: options.instances ?? false });
     }));
   }
@@ -51,7 +51,7 @@ export class Views {
   blobs(blobs: readonly Blob[], options: { instances?: boolean } = {}): Promise<View[]> {
     return Promise.all(blobs.map(async (blob) => ({
       ...this.#blobView(blob),
-      metadata: await this.#core.journal.metadata('blob', blob.uuid),
+      metadata: await this.#core.events.metadata('blob', blob.uuid),
       ...(options.instances ? { instances: [] } : {}),
     })));
   }
@@ -70,7 +70,7 @@ export class Views {
   async namespace(who: Principal, namespace: Namespace): Promise<View> {
     return {
       name: namespace.name, state: 'created', version: 5, created_at: seconds(namespace.createdAt),
-      metadata: await this.#core.journal.metadata('namespace', namespace.name),
+      metadata: await this.#core.events.metadata('namespace', namespace.name),
       keys: await this.#core.namespaces.keys(who, namespace.name),
       trust: { full: ['system', ...namespace.trusts.filter((name) => name !== 'system')] },
     };

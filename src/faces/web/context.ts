@@ -2,7 +2,7 @@ import type { Logger } from 'pino';
 import type { Core } from '../../core/index.ts';
 import type { Lifetime } from '../../http/lifetime.ts';
 import type { Metrics } from '../../http/metrics.ts';
-import type { Book } from '../../http/openapi.ts';
+import type { OpenApi } from '../../http/openapi.ts';
 import type { Routes } from '../../http/routes.ts';
 import type { Tokens } from '../../http/tokens.ts';
 import type { Html } from './html.ts';
@@ -17,7 +17,7 @@ export interface Guide {
 }
 
 export interface WebOptions {
-  readonly book: Book;
+  readonly openapi: OpenApi;
   readonly lifetime: Lifetime;
   readonly metrics: Metrics;
   readonly log: Logger;

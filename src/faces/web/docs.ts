@@ -4,33 +4,33 @@ import { baseOf, page, sendPage } from './page.ts';
 import { readBook, type BookOperation, type BookSchema, type ReadableBook } from './openapi-reader.ts';
 import type { Context, Guide } from './context.ts';
 
-/** The API book, as it was written and as a page. */
-export function docs({ book, routes, guides }: Context): void {
-  const readable = readBook(book.content);
+/** The OpenAPI description, as it was written and as a page. */
+export function docs({ openapi, routes, guides }: Context): void {
+  const readable = readBook(openapi.content);
   routes
-    .open('book', (call) => text(call, 200, book.text, 'application/yaml; charset=utf-8'))
+    .open('book', (call) => text(call, 200, openapi.text, 'application/yaml; charset=utf-8'))
     .open('docs', (call) => sendPage(call, 200, render(readable, [...guides.values()].filter(({ path }) => !path.includes('/')), baseOf(call))));
 }
 
-function render(book: ReadableBook, guides: readonly Guide[], base: string): Html {
-  return page(`${book.title} API`, html`
+function render(openapi: ReadableBook, guides: readonly Guide[], base: string): Html {
+  return page(`${openapi.title} API`, html`
 <main>
-<h1>${book.title} API</h1>
-<p class="lead">${book.summary}</p>
-${prose(book.description)}
+<h1>${openapi.title} API</h1>
+<p class="lead">${openapi.summary}</p>
+${prose(openapi.description)}
 <h2>Guides</h2>
 <ul class="contents">
 ${guides.map((guide) => html`<li><a href="/docs/${guide.path}">${guide.title}</a></li>\n`)}</ul>
 <h2>Contents</h2>
 <ul class="contents">
-${book.tags.map((tag) => html`<li><a href="#${anchor(tag.name)}">${tag.name}</a></li>\n`)}<li><a href="#records">Records</a></li>
+${openapi.tags.map((tag) => html`<li><a href="#${anchor(tag.name)}">${tag.name}</a></li>\n`)}<li><a href="#records">Records</a></li>
 </ul>
-${book.tags.map((tag) => html`
+${openapi.tags.map((tag) => html`
 <h2 id="${anchor(tag.name)}">${tag.name}</h2>
 ${prose(tag.description)}
 ${tag.operations.map((operation) => renderOperation(operation, base))}`)}
 <h2 id="records">Records</h2>
-${book.schemas.map(renderSchema)}
+${openapi.schemas.map(renderSchema)}
 </main>`, 'wide');
 }
 
@@ -71,7 +71,7 @@ function renderProperties(properties: BookSchema['properties']): Part {
 </table>`;
 }
 
-/** Headers that prove who asks, by the book's name for them. */
+/** Headers that prove who asks, by the OpenAPI description's name for them. */
 const proofs: Readonly<Record<string, string>> = { token: 'Authorization: Bearer $token', operator: 'x-releasy-admin-key: $key', customerKey: 'x-releasy-api-key: $key' };
 
 /** A command that does it. */

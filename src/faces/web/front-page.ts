@@ -47,7 +47,7 @@ tail -c +$((offset + 1)) big.iso |
 <p>And back again, from where a download ended:</p>
 <pre><code>curl -C - -o big.iso ${base}/artifacts/big.iso/data -H "Authorization: Bearer $token"</code></pre>
 
-<p>The <a href="/docs">API book</a> has everything else. Shaken Fist's client works too; point it at <code>${base}</code>.</p>
+<p>The <a href="/docs">API documentation</a> has everything else. Shaken Fist's client works too; point it at <code>${base}</code>.</p>
 </main>
 <footer>${node} can: ${capabilities.join(' ')}</footer>`);
 }

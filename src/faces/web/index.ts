@@ -15,12 +15,12 @@ import type { Context, WebOptions } from './context.ts';
 
 export interface Web {
   readonly router: Router;
-  /** Ids of the book's operations that this face answers. */
+  /** Ids of the OpenAPI description's operations that this face answers. */
   readonly mounted: readonly string[];
 }
 
 export function web(core: Core, options: WebOptions): Web {
-  const routes = new Routes(options.book, { lifetime: options.lifetime });
+  const routes = new Routes(options.openapi, { lifetime: options.lifetime });
   const context: Context = { ...options, core, routes };
   for (const part of [home, docs, guides, form, health]) part(context);
   routes.router.use(refusing(wording, options.log));

@@ -1,6 +1,6 @@
 import { methods } from '../../http/openapi.ts';
 
-/** The API book as a reader needs it: references followed, everything in the order in which it was written. */
+/** The OpenAPI description as a reader needs it: references followed, everything in the order in which it was written. */
 
 export interface ReadableBook {
   readonly title: string;
@@ -17,7 +17,7 @@ export interface BookOperation {
   readonly summary: string;
   readonly description: string;
   readonly open: boolean;
-  /** Schemes by any of which somebody proves who asks; none where the book's own will do. */
+  /** Schemes by any of which somebody proves who asks; none where the OpenAPI description's own will do. */
   readonly schemes: readonly string[];
   readonly parameters: readonly BookParameter[];
   readonly body: (BookSchema & { readonly raw: boolean }) | undefined;
@@ -45,7 +45,7 @@ export interface BookSchema {
 type Node = Readonly<Record<string, unknown>>;
 
 export function readBook(content: unknown): ReadableBook {
-  return new Reader(content as Node).book();
+  return new Reader(content as Node).openapi();
 }
 
 class Reader {
@@ -55,7 +55,7 @@ class Reader {
     this.#root = root;
   }
 
-  book(): ReadableBook {
+  openapi(): ReadableBook {
     const info = node(this.#root['info']);
     const operations = Object.entries(node(this.#root['paths'])).flatMap(([path, item]) => this.#operations(path, node(item)));
     return {

@@ -26,7 +26,7 @@ export function page(title: string, content: Part, style: 'plain' | 'wide' = 'pl
 <link rel="stylesheet" href="/style.css">
 </head>
 <body class="${style}">
-<header><a class="brand" href="/">Stowage</a><nav><a href="/docs">API book</a> <a href="/openapi.yaml">openapi.yaml</a></nav></header>
+<header><a class="brand" href="/">Stowage</a><nav><a href="/docs">API</a> <a href="/openapi.yaml">openapi.yaml</a></nav></header>
 ${content}
 </body>
 </html>

@@ -54,7 +54,7 @@ export function artifactContract(scene: () => Scene): void {
         { index: 2, blob: second.blob, size: 2, references: 0, createdAt: 10 },
       ]);
       expect((await blobs().get(first.blob))?.references).toBe(0);
-      expect((await scene().catalog.journal.events('artifact', uuid, { limit: 1 }))[0]?.message).toBe('deleted');
+      expect((await scene().catalog.events.events('artifact', uuid, { limit: 1 }))[0]?.message).toBe('deleted');
       expect(await artifacts().forget(20)).toBe(0);
       expect(await artifacts().forget(21)).toBe(1);
       expect(await artifacts().get(uuid)).toBeUndefined();

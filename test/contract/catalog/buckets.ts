@@ -25,7 +25,7 @@ export function bucketContract(scene: () => Scene): void {
   const keysOf = async (name: string, more: Partial<ObjectsPage> = {}): Promise<string[]> => (await buckets().objects(name, { ...page, ...more })).map(({ key }) => key);
 
   describe('buckets', () => {
-    test('have one name in the house, and go only when they are empty', async () => {
+    test('have a name that is unique in the store, and go only when they are empty', async () => {
       expect([await make(bucketOf('one')), await make(bucketOf('one', 'beta'))]).toEqual([true, false]);
       await make(bucketOf('two', 'beta'));
       expect((await buckets().list('alpha', { after: null, limit: 10 })).map(({ name }) => name)).toEqual(['one']);
@@ -148,7 +148,7 @@ export function bucketContract(scene: () => Scene): void {
   });
 
   describe('ledgers', () => {
-    const { get, setLimits, spend } = { get: (name: string) => catalog().ledgers.get(name), setLimits: (name: string, quota: number | null) => catalog().ledgers.setLimits(name, { quota, allowance: null }, eventOf('namespace', name)), spend: (month: string, bytes: number) => catalog().ledgers.spend(month, [['alpha', bytes]]) };
+    const { get, setLimits, spend } = { get: (name: string) => catalog().usage.get(name), setLimits: (name: string, quota: number | null) => catalog().usage.setLimits(name, { quota, allowance: null }, eventOf('namespace', name)), spend: (month: string, bytes: number) => catalog().usage.spend(month, [['alpha', bytes]]) };
 
     test('count what is stored and reserved, whatever becomes of it', async () => {
       await make(bucketOf('b'));
@@ -191,7 +191,7 @@ export function bucketContract(scene: () => Scene): void {
     const key = (id: string, namespace = 'alpha') => ({ id, namespace, name: 'n', sealed: 's', grant: { buckets: ['b'], verbs: ['read' as const] }, createdAt: 1, revokedAt: null });
 
     test('are found by id, listed by namespace, and revoked once', async () => {
-      const { keys } = catalog();
+      const { accessKeys: keys } = catalog();
       for (const one of [key('k1'), key('k2'), key('k3', 'beta')]) await keys.create(one, eventOf('key', one.id));
       await expect(keys.create(key('k1'), eventOf('key', 'k1'))).rejects.toMatchObject({ reason: 'conflict' });
       expect(await keys.get('k1')).toEqual(key('k1'));
@@ -204,7 +204,7 @@ export function bucketContract(scene: () => Scene): void {
 
   describe('parts', () => {
     test('are put in place of each other, listed by number, and end with their whole', async () => {
-      const { parts, uploads } = catalog();
+      const { multipart: parts, uploads } = catalog();
       await make(bucketOf('b'));
       const whole = { id: randomUUID(), bucket: 'b', key: 'k', namespace: 'alpha', about: '{}', createdAt: 1, touchedAt: 1, outcome: null };
       await parts.begin(whole);
@@ -226,7 +226,7 @@ export function bucketContract(scene: () => Scene): void {
     });
 
     test('go with their bucket where they were never put together, and their uploads are told', async () => {
-      const { parts } = catalog();
+      const { multipart: parts } = catalog();
       await make(bucketOf('left'));
       const [open, ended] = ['open', 'ended'].map((key) => ({ id: randomUUID(), bucket: 'left', key, namespace: 'alpha', about: '{}', createdAt: 1, touchedAt: 1, outcome: null }));
       const uploads = [await scene().upload('alpha', 5), await scene().upload('alpha', 5)];

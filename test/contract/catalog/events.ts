@@ -4,7 +4,7 @@ import type { Scene } from './scene.ts';
 
 export function journalContract(scene: () => Scene): void {
   describe('journal', () => {
-    const journal = () => scene().catalog.journal;
+    const journal = () => scene().catalog.events;
 
     test('answers events newest first, of one type or of all', async () => {
       const events: Event[] = Array.from({ length: 9 }, (_, n) => ({
@@ -42,7 +42,7 @@ export function journalContract(scene: () => Scene): void {
 
     test('counts what is noted as stored, and refuses what is too much', async () => {
       const { blob, artifact: { uuid } } = await scene().version('alpha', 'a', '12345');
-      const stored = async () => (await scene().catalog.ledgers.get('alpha'))?.stored;
+      const stored = async () => (await scene().catalog.usage.get('alpha'))?.stored;
       await journal().setMetadata('blob', blob, 'k', 'four');
       await journal().setMetadata('artifact', uuid, 'k', 'é');
       await journal().setMetadata('namespace', 'alpha', 'k', 'n');
@@ -50,7 +50,7 @@ export function journalContract(scene: () => Scene): void {
       await journal().setMetadata('blob', blob, 'k', 'ten letters');
       await journal().setMetadata('namespace', 'alpha', 'k', undefined);
       expect(await stored()).toBe(5 + 12 + 3);
-      await scene().catalog.ledgers.setLimits('alpha', { quota: 20 }, eventOf('namespace', 'alpha'));
+      await scene().catalog.usage.setLimits('alpha', { quota: 20 }, eventOf('namespace', 'alpha'));
       await expect(journal().setMetadata('blob', blob, 'k', 'ten letters!')).rejects.toMatchObject({ reason: 'over_quota' });
       expect(await journal().setMetadata('blob', blob, 'k', 'short')).toBe(true);
       expect(await stored()).toBe(5 + 6 + 3);

@@ -15,7 +15,7 @@ export function namespaceContract(scene: () => Scene): void {
       expect(await names().create({ ...made, createdAt: 6 }, [key('gamma', 'c')], eventOf('namespace', 'gamma', 'again'))).toBe(false);
       expect(await names().get('gamma')).toEqual(made);
       expect((await names().credentials('gamma')).map((credential) => credential.name)).toEqual(['a', 'b']);
-      const events = await scene().catalog.journal.events('namespace', 'gamma', { limit: 10 });
+      const events = await scene().catalog.events.events('namespace', 'gamma', { limit: 10 });
       expect(events.map((noted) => noted.message)).toEqual(['made']);
     });
 
@@ -55,7 +55,7 @@ export function namespaceContract(scene: () => Scene): void {
       expect((await names().list({ namespace: 'beta' }, everything)).map(({ name }) => name)).toEqual(['beta']);
       expect(await names().trust('nobody', 'beta', true, event)).toBeUndefined();
       expect(await names().trust('alpha', 'nobody', true, event)).toBeUndefined();
-      const events = await scene().catalog.journal.events('namespace', 'alpha', { limit: 10 });
+      const events = await scene().catalog.events.events('namespace', 'alpha', { limit: 10 });
       expect(events).toHaveLength(3);
     });
 
@@ -74,16 +74,16 @@ export function namespaceContract(scene: () => Scene): void {
       const upload = await scene().upload('alpha', 3);
       await names().putCredential(key('alpha', 'k'), event);
       await names().trust('beta', 'alpha', true, event);
-      await catalog.journal.setMetadata('namespace', 'alpha', 'm', '1');
-      await catalog.journal.setMetadata('artifact', mine.artifact.uuid, 'm', '1');
-      await catalog.journal.setMetadata('blob', mine.blob, 'm', '1');
+      await catalog.events.setMetadata('namespace', 'alpha', 'm', '1');
+      await catalog.events.setMetadata('artifact', mine.artifact.uuid, 'm', '1');
+      await catalog.events.setMetadata('blob', mine.blob, 'm', '1');
 
       expect(await names().remove('alpha', eventOf('namespace', 'alpha', 'gone', 50))).toEqual([upload]);
       expect(await names().remove('alpha', event)).toBeUndefined();
       expect(await names().get('alpha')).toBeUndefined();
       expect(await names().credentials('alpha')).toEqual([]);
       expect(await catalog.uploads.get(upload)).toBeUndefined();
-      expect(await catalog.journal.metadata('namespace', 'alpha')).toEqual({});
+      expect(await catalog.events.metadata('namespace', 'alpha')).toEqual({});
       expect(await catalog.artifacts.get(mine.artifact.uuid)).toMatchObject({ state: 'deleted', deletedAt: 50 });
       expect(await scene().indexes(mine.artifact.uuid)).toEqual([1]);
       expect((await catalog.blobs.get(mine.blob))?.references).toBe(1);
@@ -91,7 +91,7 @@ export function namespaceContract(scene: () => Scene): void {
       expect((await catalog.artifacts.versions([lent.artifact.uuid]))[lent.artifact.uuid]).toMatchObject([{ references: 1 }]);
 
       // Whoever takes the name next inherits neither trust nor artifacts, nor what was noted on them or on blobs of the same bytes.
-      for (const [subject, id] of [['artifact', mine.artifact.uuid], ['blob', mine.blob]] as const) expect(await catalog.journal.metadata(subject, id)).toEqual({});
+      for (const [subject, id] of [['artifact', mine.artifact.uuid], ['blob', mine.blob]] as const) expect(await catalog.events.metadata(subject, id)).toEqual({});
       expect((await catalog.artifacts.get(mine.artifact.uuid))?.namespace).not.toBe('alpha');
       await scene().namespace('alpha');
       expect((await names().get('beta'))?.trusts).toEqual([]);

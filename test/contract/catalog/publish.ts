@@ -7,7 +7,7 @@ export function publishContract(scene: () => Scene): void {
     const artifacts = () => scene().catalog.artifacts;
     const { blobs, contents, journal, uploads } = {
       blobs: () => scene().catalog.blobs, contents: () => scene().catalog.contents,
-      journal: () => scene().catalog.journal, uploads: () => scene().catalog.uploads,
+      journal: () => scene().catalog.events, uploads: () => scene().catalog.uploads,
     };
 
     test('makes content, blob, artifact and version, and ends the upload', async () => {
@@ -36,11 +36,11 @@ export function publishContract(scene: () => Scene): void {
 
     test('gives to a name that is free, once', async () => {
       const [first, second] = [await scene().upload('alpha', 4), await scene().upload('alpha', 5)];
-      const given = done(await scene().publishUpload('beta', 'gift', first, contentOf('gift'), { gift: true }));
+      const given = done(await scene().publishUpload('beta', 'gift', first, contentOf('gift'), { createOnly: true }));
       expect(given).toMatchObject({ added: true, index: 1 });
-      expect(await scene().publishUpload('beta', 'gift', second, contentOf('other'), { gift: true })).toBe('taken');
+      expect(await scene().publishUpload('beta', 'gift', second, contentOf('other'), { createOnly: true })).toBe('taken');
       expect(await uploads().get(second)).toMatchObject({ state: 'open' });
-      expect(await scene().publishUpload('beta', 'gift', first, contentOf('gift'), { gift: true })).toMatchObject({ added: false, index: 1 });
+      expect(await scene().publishUpload('beta', 'gift', first, contentOf('gift'), { createOnly: true })).toMatchObject({ added: false, index: 1 });
     });
 
     test('needs an upload that stands at the size, a namespace, and a blob that is good', async () => {
@@ -188,7 +188,7 @@ export function publishContract(scene: () => Scene): void {
     test('what comes to nothing leaves the bytes that are known where they are', async () => {
       const { address } = await scene().version('alpha', 'n', 'stays');
       const upload = await scene().upload('beta', 5);
-      expect(await scene().publishUpload('alpha', 'n', upload, contentOf('stays'), { gift: true })).toBe('taken');
+      expect(await scene().publishUpload('alpha', 'n', upload, contentOf('stays'), { createOnly: true })).toBe('taken');
       expect((await contents().get(sha512Of('stays')))?.address).toBe(address);
     });
 

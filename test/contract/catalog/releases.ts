@@ -103,7 +103,7 @@ export function releaseContract(scene: () => Scene): void {
       expect([await catalog().downloads.create(download), await catalog().downloads.proved('v'), await catalog().downloads.create({ ...download, id: randomUUID(), file: randomUUID() })]).toEqual([true, download, false]);
       const removed = await releases().remove(release.id, 10, eventOf('release', release.id));
       expect([removed!.files.map(({ id }) => id), removed!.slots, await releases().remove(release.id, 10, eventOf('release', release.id))]).toEqual([[slot.id], [open], undefined]);
-      expect([await catalog().downloads.get(download.id), await releases().file(slot.id), (await catalog().ledgers.get('alpha'))!.stored]).toEqual([undefined, undefined, 0]);
+      expect([await catalog().downloads.get(download.id), await releases().file(slot.id), (await catalog().usage.get('alpha'))!.stored]).toEqual([undefined, undefined, 0]);
       await catalog().buckets.change('kept', { versioning: 'enabled', set: { lock: '{}' } }, eventOf('bucket', 'kept'));
       const locked = slotOf(await make(releaseOf('app', '2')));
       await releases().open(locked);
@@ -118,7 +118,7 @@ export function releaseContract(scene: () => Scene): void {
       for (const one of [uploading, inParts, late]) await releases().open(one);
       await catalog().uploads.begin({ ...(await catalog().uploads.get(await scene().upload('alpha', 1)))!, id: uploading.id });
       const multipart = { id: randomUUID(), bucket: 'kept', key: inParts.key, namespace: 'alpha', about: '', createdAt: 1, touchedAt: 1, outcome: null };
-      await catalog().parts.begin(multipart);
+      await catalog().multipart.begin(multipart);
       const close = async () => {
         const closed: boolean[] = [];
         for (const { id } of [uploading, inParts, late]) closed.push(await releases().close(id, 15, eventOf('release', release.id)));
@@ -126,7 +126,7 @@ export function releaseContract(scene: () => Scene): void {
       };
       expect(await close()).toEqual([false, false, false]);
       await catalog().uploads.drop(uploading.id, eventOf('upload', uploading.id));
-      await catalog().parts.end(multipart.id, null, 2);
+      await catalog().multipart.end(multipart.id, null, 2);
       expect(await close()).toEqual([true, true, false]);
     });
 

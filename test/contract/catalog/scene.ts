@@ -42,7 +42,7 @@ export class Scene {
 
   publication(namespace: string, name: string, source: Publication['source'], { at = 10, ...wish }: Wish = {}): Publication {
     return {
-      target: { namespace, type: 'other', name, sourceUrl: `upload://${name}`, shared: false, maxVersions: 0, setMaxVersions: false, gift: false, ...wish },
+      target: { namespace, type: 'other', name, sourceUrl: `upload://${name}`, shared: false, maxVersions: 0, setMaxVersions: false, createOnly: false, ...wish },
       source,
       fresh: { artifact: randomUUID(), blob: randomUUID() },
       at,

@@ -11,14 +11,14 @@ export function sweepContract(scene: () => Scene): void {
       const kept = await scene().version('alpha', 'kept', 'kept');
       const old = await scene().version('alpha', 'old', 'old');
       const young = await scene().version('alpha', 'young', 'young');
-      await scene().catalog.journal.setMetadata('blob', old.blob, 'k', 'v');
+      await scene().catalog.events.setMetadata('blob', old.blob, 'k', 'v');
       await remove(old.artifact.uuid, 20);
       await remove(young.artifact.uuid, 30);
       expect(await blobs().sweep(20, 10)).toEqual({ blobs: 0, contents: [] });
       expect(await blobs().sweep(30, 10)).toMatchObject({ blobs: 1, contents: [{ sha512: sha512Of('old'), address: old.address, size: 3 }] });
       expect(await blobs().get(old.blob)).toBeUndefined();
       expect(await contents().get(sha512Of('old'))).toBeUndefined();
-      expect(await scene().catalog.journal.metadata('blob', old.blob)).toEqual({});
+      expect(await scene().catalog.events.metadata('blob', old.blob)).toEqual({});
       expect(await blobs().get(young.blob)).toMatchObject({ references: 0 });
       expect(await blobs().get(kept.blob)).toMatchObject({ references: 1 });
       expect(await contents().known([kept.address, old.address, young.address])).toEqual(expect.arrayContaining([kept.address, young.address]));
@@ -82,7 +82,7 @@ export function sweepContract(scene: () => Scene): void {
       expect(await contents().get(sha512Of('a'))).toMatchObject({ state: 'good', scrubbedAt: null });
       await contents().mark(sha512Of('a'), address, 'rotten', 21, event);
       expect(await contents().get(sha512Of('a'))).toMatchObject({ state: 'rotten', scrubbedAt: 21 });
-      expect((await scene().catalog.journal.events('blob', blob, { limit: 1 }))[0]?.message).toBe('rotten');
+      expect((await scene().catalog.events.events('blob', blob, { limit: 1 }))[0]?.message).toBe('rotten');
     });
 
     test('lists contents by sha512, page by page', async () => {

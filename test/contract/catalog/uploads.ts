@@ -71,7 +71,7 @@ export function uploadContract(scene: () => Scene): void {
       expect(await uploads().drop(old, eventOf('upload', old, 'again'))).toBe(false);
       expect((await uploads().get(old))?.state).toBe('dropped');
       expect(await uploads().advance(old, move(0, 1))).toBeUndefined();
-      expect((await scene().catalog.journal.events('upload', old, { limit: 5 })).map(({ message }) => message)).toEqual(['idle']);
+      expect((await scene().catalog.events.events('upload', old, { limit: 5 })).map(({ message }) => message)).toEqual(['idle']);
     });
 
     test('lose their offset only downwards', async () => {
@@ -80,7 +80,7 @@ export function uploadContract(scene: () => Scene): void {
       expect((await uploads().get(id))?.offset).toBe(9);
       await uploads().damaged(id, 4, eventOf('upload', id, 'lost'));
       expect((await uploads().get(id))?.offset).toBe(4);
-      expect(await scene().catalog.journal.events('upload', id, { limit: 5 })).toMatchObject([{ message: 'lost' }]);
+      expect(await scene().catalog.events.events('upload', id, { limit: 5 })).toMatchObject([{ message: 'lost' }]);
     });
 
     test('are forgotten some time after their end', async () => {

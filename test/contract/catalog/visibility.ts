@@ -1,13 +1,13 @@
-import type { Sight } from '../../../src/core/engine.ts';
+import type { Visibility } from '../../../src/core/engine.ts';
 import { done, eventOf, everything, sha512Of } from './scene.ts';
 import type { Scene } from './scene.ts';
 
 export function sightContract(scene: () => Scene): void {
-  describe('sight', () => {
+  describe('visibility', () => {
     const artifacts = () => scene().catalog.artifacts;
     const blobs = () => scene().catalog.blobs;
-    const names = async (sight: Sight, filter: Parameters<Scene['catalog']['artifacts']['list']>[1] = {}) =>
-      (await artifacts().list(sight, filter, everything)).map(({ name }) => name).sort();
+    const names = async (visibility: Visibility, filter: Parameters<Scene['catalog']['artifacts']['list']>[1] = {}) =>
+      (await artifacts().list(visibility, filter, everything)).map(({ name }) => name).sort();
 
     /** alpha and trusting own a private and a shared artifact each; trusting trusts beta. */
     async function setUp(): Promise<Record<string, string>> {
@@ -24,20 +24,20 @@ export function sightContract(scene: () => Scene): void {
 
     test('reaches what one owns, what is shared, and what those own who trust one', async () => {
       const made = await setUp();
-      const seen: readonly [Sight, string[]][] = [
+      const seen: readonly [Visibility, string[]][] = [
         ['everything', Object.keys(made)],
         [{ namespace: 'alpha' }, ['alpha-private', 'alpha-shared', 'beta-shared', 'trusting-shared']],
         [{ namespace: 'beta' }, ['alpha-shared', 'beta-private', 'beta-shared', 'trusting-private', 'trusting-shared']],
         [{ namespace: 'trusting' }, ['alpha-shared', 'beta-shared', 'trusting-private', 'trusting-shared']],
         [{ namespace: 'stranger' }, ['alpha-shared', 'beta-shared', 'trusting-shared']],
       ];
-      for (const [sight, expected] of seen) {
-        expect(await names(sight)).toEqual([...expected].sort());
-        const listed = (await blobs().list(sight, everything)).map(({ uuid }) => uuid);
+      for (const [visibility, expected] of seen) {
+        expect(await names(visibility)).toEqual([...expected].sort());
+        const listed = (await blobs().list(visibility, everything)).map(({ uuid }) => uuid);
         expect(listed).toEqual(expected.map((name) => made[name]!).sort());
         for (const [name, blob] of Object.entries(made)) {
-          expect(await blobs().seen(blob, sight)).toBe(expected.includes(name));
-          const found = await blobs().withDigest({ algorithm: 'sha512', hex: sha512Of(name) }, sight);
+          expect(await blobs().seen(blob, visibility)).toBe(expected.includes(name));
+          const found = await blobs().withDigest({ algorithm: 'sha512', hex: sha512Of(name) }, visibility);
           expect(found?.uuid).toBe(expected.includes(name) ? blob : undefined);
         }
       }
@@ -69,17 +69,17 @@ export function sightContract(scene: () => Scene): void {
         const { artifact, blob } = await scene().version(n % 3 ? 'alpha' : 'trusting', `n${n}`, `n${n}`, { type, shared: n % 2 === 0 });
         expected.set(artifact.uuid, blob);
       }
-      for (const sight of ['everything', { namespace: 'alpha' }] as const) {
+      for (const visibility of ['everything', { namespace: 'alpha' }] as const) {
         const uuids: string[] = [];
         const found: string[] = [];
         for (let after: string | null = null; ; ) {
-          const page = await artifacts().list(sight, {}, { after, limit: 4 });
+          const page = await artifacts().list(visibility, {}, { after, limit: 4 });
           if (page.length === 0) break;
           uuids.push(...page.map(({ uuid }) => uuid));
           after = uuids.at(-1)!;
         }
         for (let after: string | null = null; ; ) {
-          const page = await blobs().list(sight, { after, limit: 4 });
+          const page = await blobs().list(visibility, { after, limit: 4 });
           if (page.length === 0) break;
           found.push(...page.map(({ uuid }) => uuid));
           after = found.at(-1)!;
@@ -104,11 +104,11 @@ export function sightContract(scene: () => Scene): void {
       await scene().catalog.namespaces.trust('alpha', 'beta', true, event);
       expect(await blobs().seen(blob, beta)).toBe(true);
       await artifacts().remove(artifact.uuid, 20, event);
-      for (const sight of [beta, { namespace: 'alpha' }]) {
-        expect(await blobs().seen(blob, sight)).toBe(false);
-        expect(await blobs().withDigest({ algorithm: 'sha512', hex: sha512Of('a') }, sight)).toBeUndefined();
-        expect(await blobs().list(sight, everything)).toEqual([]);
-        expect(await names(sight)).toEqual([]);
+      for (const visibility of [beta, { namespace: 'alpha' }]) {
+        expect(await blobs().seen(blob, visibility)).toBe(false);
+        expect(await blobs().withDigest({ algorithm: 'sha512', hex: sha512Of('a') }, visibility)).toBeUndefined();
+        expect(await blobs().list(visibility, everything)).toEqual([]);
+        expect(await names(visibility)).toEqual([]);
       }
     });
 

@@ -6,11 +6,11 @@ import { Refusal } from '../../../core/refusal.ts';
 import type { Digest } from '../../../kit/digest.ts';
 import type { FromWorker, ToWorker, WorkerSetup } from './hash-protocol.ts';
 import { openReader } from './reader.ts';
-import { Slots, type Slot } from './shared-blocks.ts';
+import { SharedBlocks, type SharedBlock } from './shared-blocks.ts';
 import { workerUrl } from '../../../kit/worker-url.ts';
 
 /** Stages up to this size are hashed here when their digest is wanted: cheaper than telling a thread about them. */
-export const small = 256 * 1024;
+export const hashInlineLimit = 256 * 1024;
 
 export interface HasherOptions {
   /** Whether hashing takes only what the processor has left. */
@@ -42,7 +42,7 @@ export interface Check {
 
 /** sha512 of stages, computed in threads along with the appends; and digests of blobs, computed along with their downloads. */
 export class Hasher {
-  readonly slots = new Slots();
+  readonly slots = new SharedBlocks();
   readonly #threads = new Set<Thread>();
   readonly #threadOf = new Map<string, Thread>();
   readonly #options: HasherOptions;
@@ -53,14 +53,14 @@ export class Hasher {
   }
 
   /** Hands over bytes that lie in a slot; hashing gives the slot back when it is done. */
-  slot(stage: string, path: string, piece: { offset: number; size: number; slot: Slot; written: number }): void {
+  slot(stage: string, path: string, piece: { offset: number; size: number; slot: SharedBlock; written: number }): void {
     piece.slot.use();
     this.#thread(stage).hash(piece.slot, { kind: 'slot', stage, path, ...piece, slot: piece.slot.index });
   }
 
   /** Says that the file has the bytes below `size`, so that hashing may follow there. */
   grown(stage: string, path: string, size: number): void {
-    if (size > small) this.#thread(stage).tell({ kind: 'grown', stage, path, size });
+    if (size > hashInlineLimit) this.#thread(stage).tell({ kind: 'grown', stage, path, size });
   }
 
   begun(stage: string, offset: number): void {
@@ -82,7 +82,7 @@ export class Hasher {
   /** @returns sha512 in hex of the first `size` bytes, all of which the file has. */
   async digest(stage: string, path: string, size: number): Promise<string> {
     if (size === 0) return createHash('sha512').digest('hex');
-    if (size > small || this.#threadOf.has(stage)) return this.#digestInThread(stage, path, size);
+    if (size > hashInlineLimit || this.#threadOf.has(stage)) return this.#digestInThread(stage, path, size);
     const hash = createHash('sha512');
     const reader = await openReader(path);
     try {
@@ -150,7 +150,7 @@ class Thread {
   readonly #onBroken: (thread: Thread, error: Error) => void;
   readonly #worker: Worker;
   readonly #pending = new Map<number, Pending>();
-  readonly #hashing = new Map<number, Slot>();
+  readonly #hashing = new Map<number, SharedBlock>();
   #tickets = 0;
   #fault: Error | undefined;
 
@@ -166,7 +166,7 @@ class Thread {
     this.#worker.postMessage(message);
   }
 
-  hash(slot: Slot, message: ToWorker): void {
+  hash(slot: SharedBlock, message: ToWorker): void {
     if (this.#fault) return slot.done();
     this.#hashing.set(slot.index, slot);
     this.tell(message);

@@ -5,14 +5,14 @@ import { newHash } from '../../../kit/hashing.ts';
 import { smallAddress } from '../../../catalog/index.ts';
 
 /** Up to this size, bytes lie in the catalog: a file each would cost more than they do. */
-export const small = 32 * 1024;
+export const inlineLimit = 32 * 1024;
 
 const prefix = smallAddress('');
 
 type Find = ContentFacts['bytes'];
 
 /** The byte store that finds what lies in the catalog, too. What goes from there goes with its record. */
-export function withSmall(rest: ByteStore, find: Find): ByteStore {
+export function withInline(rest: ByteStore, find: Find): ByteStore {
   const inCatalog = (address: string): string | undefined => (address.startsWith(prefix) ? address.slice(prefix.length) : undefined);
   const read = async (sha512: string): Promise<Uint8Array> => {
     const bytes = await find(sha512);

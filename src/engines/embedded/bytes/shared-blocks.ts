@@ -4,16 +4,16 @@ import { slotSize } from './hash-protocol.ts';
 const count = 24;
 
 /** Pieces of shared memory, each written to a file and hashed at the same time. */
-export class Slots {
+export class SharedBlocks {
   readonly memory = new SharedArrayBuffer(count * slotSize);
-  readonly #free: Slot[] = [];
+  readonly #free: SharedBlock[] = [];
 
   constructor() {
-    for (let index = count - 1; index >= 0; index -= 1) this.#free.push(new Slot(this.memory, index, (slot) => this.#free.push(slot)));
+    for (let index = count - 1; index >= 0; index -= 1) this.#free.push(new SharedBlock(this.memory, index, (slot) => this.#free.push(slot)));
   }
 
   /** A slot with one use, or undefined when all are taken: then bytes take the way without one. */
-  take(): Slot | undefined {
+  take(): SharedBlock | undefined {
     const slot = this.#free.pop();
     slot?.use();
     return slot;
@@ -21,14 +21,14 @@ export class Slots {
 }
 
 /** One piece. It is free again when every use is done. */
-export class Slot {
+export class SharedBlock {
   readonly index: number;
   readonly bytes: Buffer;
-  readonly #release: (slot: Slot) => void;
+  readonly #release: (slot: SharedBlock) => void;
   #uses = 0;
   #onFree: (() => void) | undefined;
 
-  constructor(memory: SharedArrayBuffer, index: number, release: (slot: Slot) => void) {
+  constructor(memory: SharedArrayBuffer, index: number, release: (slot: SharedBlock) => void) {
     this.index = index;
     this.bytes = Buffer.from(memory, index * slotSize, slotSize);
     this.#release = release;

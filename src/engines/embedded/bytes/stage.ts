@@ -2,9 +2,9 @@ import { write, writev } from 'node:fs';
 import type { FileHandle } from 'node:fs/promises';
 import type { StageWriter } from '../../../core/engine.ts';
 import { asRefusal, type Disk } from '../disk.ts';
-import { small, type Hasher } from './hasher.ts';
+import { hashInlineLimit, type Hasher } from './hasher.ts';
 import { slotSize } from './hash-protocol.ts';
-import type { Slot } from './shared-blocks.ts';
+import type { SharedBlock } from './shared-blocks.ts';
 import type { StageFiles } from './stage-files.ts';
 
 /** Bytes on their way to the disk at most, before their senders have to wait: of all uploads together, and of one. */
@@ -129,13 +129,13 @@ export class FileStageWriter implements StageWriter {
     }
   }
 
-  #takeSlot(): Slot | undefined | 'wait' {
-    if (this.offset <= small || !this.#parts.hashed) return undefined;
+  #takeSlot(): SharedBlock | undefined | 'wait' {
+    if (this.offset <= hashInlineLimit || !this.#parts.hashed) return undefined;
     if (this.#slotsHeld >= share) return this.#parts.paced ? 'wait' : undefined;
     return this.#parts.hasher.slots.take();
   }
 
-  #issue(slot: Slot | undefined): void {
+  #issue(slot: SharedBlock | undefined): void {
     const offset = this.#issued;
     const chunks = this.#cut();
     const size = chunks.reduce((sum, chunk) => sum + chunk.byteLength, 0);

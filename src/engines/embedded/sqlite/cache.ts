@@ -20,15 +20,15 @@ type Fact = (...args: unknown[]) => Promise<unknown>;
  * again when it is done, and what was read meanwhile is not kept: a look that begins after a change ends never sees the
  * time before it.
  */
-export function remembering(catalog: Catalog): Catalog {
-  const credentials = new Memo<Credential>();
-  const uploads = new Memo<Upload>();
+export function cached(catalog: Catalog): Catalog {
+  const credentials = new Cache<Credential>();
+  const uploads = new Cache<Upload>();
   const forget = (): void => {
     credentials.forget();
     uploads.forget();
   };
   const wary = forgetful(catalog, forget);
-  const buckets = new Memo<Bucket>();
+  const buckets = new Cache<Bucket>();
   const changing = async <T>(name: string | undefined, ask: () => Promise<T>): Promise<T> => {
     buckets.forget(name);
     return ask().finally(() => buckets.forget(name));
@@ -40,11 +40,11 @@ export function remembering(catalog: Catalog): Catalog {
       credential: (namespace, name) => credentials.look(JSON.stringify([namespace, name]), () => catalog.namespaces.credential(namespace, name)),
       remove: (...args) => changing(undefined, () => wary.namespaces.remove(...args)),
     },
-    parts: {
-      ...wary.parts,
+    multipart: {
+      ...wary.multipart,
       end: async (...args) => {
         forget();
-        return catalog.parts.end(...args).finally(forget);
+        return catalog.multipart.end(...args).finally(forget);
       },
     },
     buckets: {
@@ -93,7 +93,7 @@ interface Kept<T> {
   readonly value: T | undefined;
 }
 
-class Memo<T> {
+class Cache<T> {
   readonly #kept = new LRUCache<string, Kept<T>>({ max: limit });
 
   async look(key: string, ask: () => Promise<T | undefined>): Promise<T | undefined> {

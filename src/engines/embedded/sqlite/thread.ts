@@ -4,7 +4,7 @@ import type { Catalog } from '../../../core/engine.ts';
 import { Refusal } from '../../../core/refusal.ts';
 import { catalogOf, errorOf } from './protocol.ts';
 import type { Call, CatalogSetup, CatalogStats, FromCatalog, ToCatalog } from './protocol.ts';
-import { remembering } from './cache.ts';
+import { cached } from './cache.ts';
 import type { CatalogMark } from '../node-file.ts';
 import type { SqliteSettings } from './connection.ts';
 import { workerUrl } from '../../../kit/worker-url.ts';
@@ -61,7 +61,7 @@ export async function openCatalog(options: CatalogOptions): Promise<OpenCatalog>
 export async function connectCatalog(start: () => Worker, options: Listeners): Promise<OpenCatalog> {
   const line = new LastingLine(start, options);
   const settings = await line.open();
-  return { catalog: remembering(catalogOf((fact) => (...args) => line.ask(fact, args))), settings, stats: () => line.stats(), close: () => line.close() };
+  return { catalog: cached(catalogOf((fact) => (...args) => line.ask(fact, args))), settings, stats: () => line.stats(), close: () => line.close() };
 }
 
 /** Deaths within `deathWindow` milliseconds after which the thread is not started again: whatever kills it will do so again. */
