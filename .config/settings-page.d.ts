@@ -1,1 +1,3 @@
-export function settingsPage(table: readonly { readonly name: string; readonly otherwise: string | undefined; readonly sentence: string }[]): string;
+export function settingsPage(
+  table: readonly { readonly name: string; readonly otherwise: string | undefined; readonly sentence: string }[],
+): string;

@@ -7,7 +7,8 @@ const cell = (text) => text.replaceAll('|', '\\|');
 /** The page for a table of `{ name, otherwise, sentence }`. */
 export function settingsPage(table) {
   const rows = table.map(
-    ({ name, otherwise, sentence }) => `| \`${name}\` | ${otherwise === undefined ? '' : `\`${cell(otherwise)}\``} | ${cell(sentence)} |`,
+    ({ name, otherwise, sentence }) =>
+      `| \`${name}\` | ${otherwise === undefined ? '' : `\`${cell(otherwise)}\``} | ${cell(sentence)} |`,
   );
   return `# Settings
 

@@ -17,7 +17,11 @@ export class AccessKeys implements AccessKeyFacts {
   create(key: AccessKey, event: Event): Promise<void> {
     return this.#host.write(async (db) => {
       if (!(await namespaceExists(db, key.namespace))) throw new Refusal('not_found', 'The namespace is gone.');
-      const { numInsertedOrUpdatedRows: created } = await db.insertInto('keys').values(rowOf(key)).onConflict((conflict) => conflict.column('id').doNothing()).executeTakeFirst();
+      const { numInsertedOrUpdatedRows: created } = await db
+        .insertInto('keys')
+        .values(rowOf(key))
+        .onConflict((conflict) => conflict.column('id').doNothing())
+        .executeTakeFirst();
       if (!created) throw new Refusal('conflict', 'there is an access key of that id');
       await recordEvents(db, [event]);
     });
@@ -32,7 +36,11 @@ export class AccessKeys implements AccessKeyFacts {
 
   list(namespace: string | null, page: Page): Promise<AccessKey[]> {
     return this.#host.page(async (db) => {
-      let query = db.selectFrom('keys').selectAll().where('revoked_at', 'is', null).where('id', '>', page.after ?? '');
+      let query = db
+        .selectFrom('keys')
+        .selectAll()
+        .where('revoked_at', 'is', null)
+        .where('id', '>', page.after ?? '');
       if (namespace !== null) query = query.where('namespace', '=', namespace);
       return (await query.orderBy('id').limit(page.limit).execute()).map(keyOf);
     });
@@ -40,7 +48,12 @@ export class AccessKeys implements AccessKeyFacts {
 
   revoke(id: string, at: number, event: Event): Promise<boolean> {
     return this.#host.write(async (db) => {
-      const { numUpdatedRows } = await db.updateTable('keys').set({ revoked_at: at }).where('id', '=', id).where('revoked_at', 'is', null).executeTakeFirst();
+      const { numUpdatedRows } = await db
+        .updateTable('keys')
+        .set({ revoked_at: at })
+        .where('id', '=', id)
+        .where('revoked_at', 'is', null)
+        .executeTakeFirst();
       if (numUpdatedRows === 0n) return false;
       await recordEvents(db, [event]);
       return true;

@@ -15,7 +15,10 @@ export interface ArtifactFilter {
 
 /** Every type, so that a missing one is a compile error. */
 const artifactTypes = Object.keys({
-  image: true, snapshot: true, label: true, other: true,
+  image: true,
+  snapshot: true,
+  label: true,
+  other: true,
 } satisfies Record<ArtifactType, true>) as ArtifactType[];
 
 /**
@@ -24,7 +27,12 @@ const artifactTypes = Object.keys({
  * The indexes begin with the type, so a listing of all types reads each type's run of them; a listing of one rare
  * type then never wades through the others.
  */
-export async function artifactBranches(db: Db, visibility: Visibility, filter: ArtifactFilter, page: Page): Promise<Branch<string>[]> {
+export async function artifactBranches(
+  db: Db,
+  visibility: Visibility,
+  filter: ArtifactFilter,
+  page: Page,
+): Promise<Branch<string>[]> {
   const types = filter.type === undefined ? artifactTypes : [filter.type];
   const after = activeAfter(db, page);
   // Few share a name; the type is veiled, so that no planner reads the index of a common type instead.

@@ -11,7 +11,11 @@ export async function findArtifact(db: Db, uuid: string): Promise<Artifact | und
 /** The active artifact of that namespace, type and source url; the schema allows one. */
 export async function findActive(
   db: Db,
-  { namespace, type, sourceUrl }: { readonly namespace: string; readonly type: ArtifactType; readonly sourceUrl: string },
+  {
+    namespace,
+    type,
+    sourceUrl,
+  }: { readonly namespace: string; readonly type: ArtifactType; readonly sourceUrl: string },
 ): Promise<Artifact | undefined> {
   const row = await db
     .selectFrom('artifacts')
@@ -25,7 +29,11 @@ export async function findActive(
 }
 
 /** Changes an active artifact; undefined when there is none. */
-export async function changeArtifact(db: Db, uuid: string, change: Partial<ArtifactRow>): Promise<Artifact | undefined> {
+export async function changeArtifact(
+  db: Db,
+  uuid: string,
+  change: Partial<ArtifactRow>,
+): Promise<Artifact | undefined> {
   const row = await db
     .updateTable('artifacts')
     .set(change)

@@ -101,7 +101,8 @@ export class Artifacts implements ArtifactFacts {
     return this.#host.write(async (db) => {
       const version = db.selectFrom('versions').select('idx').where('artifact', '=', uuid);
       if (!(await version.where('idx', '=', index).executeTakeFirst())) return undefined;
-      if (!(await version.where('idx', '!=', index).limit(1).executeTakeFirst())) return this.#delete(db, uuid, at, event);
+      if (!(await version.where('idx', '!=', index).limit(1).executeTakeFirst()))
+        return this.#delete(db, uuid, at, event);
       await demandUnpinned(db, uuid);
       await endVersions(db, { at, bypass: false }, { artifact: uuid, first: index, last: index });
       await recordEvents(db, [event]);
@@ -131,10 +132,16 @@ export class Artifacts implements ArtifactFacts {
       this.#host.write(async (db) => {
         const gone = await db
           .deleteFrom('artifacts')
-          .where('uuid', 'in', (eb) => eb.selectFrom('artifacts').select('uuid').where('deleted_at', '<', before).limit(forgetAtOnce))
+          .where('uuid', 'in', (eb) =>
+            eb.selectFrom('artifacts').select('uuid').where('deleted_at', '<', before).limit(forgetAtOnce),
+          )
           .returning('uuid')
           .execute();
-        await dropMetadata(db, 'artifact', gone.map((row) => row.uuid));
+        await dropMetadata(
+          db,
+          'artifact',
+          gone.map((row) => row.uuid),
+        );
         return gone.length;
       }),
     );

@@ -40,14 +40,17 @@ export class Blobs implements BlobFacts {
             : eb('blobs.uuid', 'in', blobsWith(db, digest)),
         )
         .limit(1);
-      const found = await (visibility === 'everything' ? good : good.where(seesBlob(visibility.namespace))).executeTakeFirst();
+      const found = await (
+        visibility === 'everything' ? good : good.where(seesBlob(visibility.namespace))
+      ).executeTakeFirst();
       return found && (await findBlobs(db, [found.uuid]))[0];
     });
   }
 
   list(visibility: Visibility, page: Page): Promise<Blob[]> {
     return this.#host.page(async (db) => {
-      const branches = visibility === 'everything' ? [allBlobs(db, page)] : await seenBlobs(db, visibility.namespace, page);
+      const branches =
+        visibility === 'everything' ? [allBlobs(db, page)] : await seenBlobs(db, visibility.namespace, page);
       return findBlobs(db, await mergedKeys<string>(db, branches, page.limit));
     });
   }
@@ -117,7 +120,18 @@ async function findBlobs(db: Db, uuids: readonly string[]): Promise<Blob[]> {
       .selectFrom('blobs')
       .innerJoin('contents', 'contents.sha512', 'blobs.sha512')
       .leftJoin('blob_digests', 'blob_digests.blob', 'blobs.uuid')
-      .select(['uuid', 'namespace', 'blobs.sha512', 'size', 'blobs.created_at', 'used_at', 'media_type', 'state', 'algorithm', 'hex'])
+      .select([
+        'uuid',
+        'namespace',
+        'blobs.sha512',
+        'size',
+        'blobs.created_at',
+        'used_at',
+        'media_type',
+        'state',
+        'algorithm',
+        'hex',
+      ])
       .select((eb) =>
         eb
           .selectFrom('versions')
@@ -155,7 +169,12 @@ function blobsWith(db: Db, digest: Digest) {
 }
 
 function allBlobs(db: Db, page: Page): Branch<string> {
-  return db.selectFrom('blobs').select('uuid as key').where('uuid', '>', page.after ?? '').orderBy('uuid').limit(page.limit);
+  return db
+    .selectFrom('blobs')
+    .select('uuid as key')
+    .where('uuid', '>', page.after ?? '')
+    .orderBy('uuid')
+    .limit(page.limit);
 }
 
 /** A blob is seen through versions, so the versions' indexes list what is seen. */
@@ -178,7 +197,9 @@ async function removeNameless(db: Db, sha512s: readonly string[]): Promise<Conte
     const rows = await db
       .deleteFrom('contents')
       .where('sha512', 'in', some)
-      .where((eb) => eb.not(eb.exists(eb.selectFrom('blobs').select('uuid').whereRef('blobs.sha512', '=', 'contents.sha512'))))
+      .where((eb) =>
+        eb.not(eb.exists(eb.selectFrom('blobs').select('uuid').whereRef('blobs.sha512', '=', 'contents.sha512'))),
+      )
       .returningAll()
       .execute();
     for (const row of rows) removed.push(contentOf(row));

@@ -1,5 +1,17 @@
 import { sql, type UpdateObject } from 'kysely';
-import type { BucketChange, BucketFacts, EntriesPage, Entry, ObjectsPage, Page, Removal, Retired, Retirement, Usage, VersionName } from './facts.ts';
+import type {
+  BucketChange,
+  BucketFacts,
+  EntriesPage,
+  Entry,
+  ObjectsPage,
+  Page,
+  Removal,
+  Retired,
+  Retirement,
+  Usage,
+  VersionName,
+} from './facts.ts';
 import { unmet, type Bucket, type Event, type ObjectConditions, type Retention, type StoredObject } from './model.ts';
 import { lockRuleOf, locked, weakens } from './object-lock-rules.ts';
 import { Refusal } from '../core/refusal.ts';
@@ -44,23 +56,32 @@ export class Buckets implements BucketFacts {
 
   list(namespace: string | null, page: Page): Promise<Bucket[]> {
     return this.#host.page(async (db) => {
-      let query = db.selectFrom('buckets').selectAll().where('name', '>', page.after ?? '');
+      let query = db
+        .selectFrom('buckets')
+        .selectAll()
+        .where('name', '>', page.after ?? '');
       if (namespace !== null) query = query.where('namespace', '=', namespace);
       return (await query.orderBy('name').limit(page.limit).execute()).map(bucketOf);
     });
   }
 
-  change(name: string, { set = {}, given = {}, open, versioning }: BucketChange, event: Event): Promise<Bucket | undefined> {
+  change(
+    name: string,
+    { set = {}, given = {}, open, versioning }: BucketChange,
+    event: Event,
+  ): Promise<Bucket | undefined> {
     return this.#host.write(async (db) => {
       const before = await findBucket(db, name);
       if (!before) return undefined;
       for (const [setting, seen] of Object.entries(given)) {
-        if ((before.settings[setting] ?? null) !== seen) throw new Refusal('conflict', 'the settings of the bucket changed meanwhile', { stale: setting });
+        if ((before.settings[setting] ?? null) !== seen)
+          throw new Refusal('conflict', 'the settings of the bucket changed meanwhile', { stale: setting });
       }
       if (Object.keys(set).length === 0 && open === undefined && versioning === undefined) return before;
       const { member } = this.#host.dialect;
       const settings = Object.entries(set).reduce(
-        (column, [setting, value]) => member(column, setting, value === null ? null : JSON.stringify(value)), sql<string>`settings`,
+        (column, [setting, value]) => member(column, setting, value === null ? null : JSON.stringify(value)),
+        sql<string>`settings`,
       );
       const row = await db
         .updateTable('buckets')
@@ -83,7 +104,8 @@ export class Buckets implements BucketFacts {
 
   remove(name: string, event: Event): Promise<readonly string[] | 'none' | 'occupied'> {
     return this.#host.write(async (db) => {
-      if (await db.selectFrom('objects').select('idx').where('bucket', '=', name).limit(1).executeTakeFirst()) return 'occupied';
+      if (await db.selectFrom('objects').select('idx').where('bucket', '=', name).limit(1).executeTakeFirst())
+        return 'occupied';
       if (await keepsReleases(db, name)) return 'occupied';
       const uploads = await uploadsWithin(db, { name });
       await dropUploads(db, uploads, event.at);
@@ -96,11 +118,15 @@ export class Buckets implements BucketFacts {
 
   usage(of: { readonly bucket: string } | { readonly namespace: string }): Promise<Usage> {
     return this.#host.read(async (db) => {
-      const mine = db.selectFrom('buckets').where((eb) => ('bucket' in of ? eb('name', '=', of.bucket) : eb('namespace', '=', of.namespace)));
+      const mine = db
+        .selectFrom('buckets')
+        .where((eb) => ('bucket' in of ? eb('name', '=', of.bucket) : eb('namespace', '=', of.namespace)));
       const { buckets } = await mine.select((eb) => eb.fn.countAll<number>().as('buckets')).executeTakeFirstOrThrow();
       const { objects, bytes } = await db
         .selectFrom('objects')
-        .innerJoin('versions', (join) => join.onRef('versions.artifact', '=', 'objects.artifact').onRef('versions.idx', '=', 'objects.idx'))
+        .innerJoin('versions', (join) =>
+          join.onRef('versions.artifact', '=', 'objects.artifact').onRef('versions.idx', '=', 'objects.idx'),
+        )
         .select((eb) => [eb.fn.countAll<number>().as('objects'), eb.fn.sum<number | null>('versions.size').as('bytes')])
         .where('objects.bucket', 'in', mine.select('name'))
         .where('objects.marker', '=', 0)
@@ -139,7 +165,11 @@ export class Buckets implements BucketFacts {
   retain({ artifact, bucket, key, index }: VersionName, retention: Retention | null, rights: Ending): Promise<boolean> {
     return this.#host.write(async (db) => {
       const version = db.selectFrom('objects').selectAll().where('artifact', '=', artifact).where('idx', '=', index);
-      const row = await version.where('bucket', '=', bucket).where('key', '=', key).where('marker', '=', 0).executeTakeFirst();
+      const row = await version
+        .where('bucket', '=', bucket)
+        .where('key', '=', key)
+        .where('marker', '=', 0)
+        .executeTakeFirst();
       if (!row) return false;
       if (weakens(lockOfRow(row).retention, retention, rights)) throw locked();
       await db
@@ -153,7 +183,10 @@ export class Buckets implements BucketFacts {
     });
   }
 
-  #changeVersion({ artifact, bucket, key, index }: VersionName, change: UpdateObject<Tables, 'objects'>): Promise<boolean> {
+  #changeVersion(
+    { artifact, bucket, key, index }: VersionName,
+    change: UpdateObject<Tables, 'objects'>,
+  ): Promise<boolean> {
     return this.#host.write(async (db) => {
       const { numUpdatedRows } = await db
         .updateTable('objects')
@@ -175,7 +208,8 @@ export class Buckets implements BucketFacts {
       if (!bucket) return { kind: 'no_bucket' };
       const head = await findObject(db, name, key);
       if (only && !isStill(head, only)) return { kind: 'absent' };
-      if (head && unmet({ ...conditions, match: head.content ? conditions.match : unlessAny(conditions.match) }, head)) return { kind: 'condition' };
+      if (head && unmet({ ...conditions, match: head.content ? conditions.match : unlessAny(conditions.match) }, head))
+        return { kind: 'condition' };
       // Where something must hold of what is not there, there is nothing to do, and no mark to leave.
       if (!head && Object.values(conditions).some((condition) => condition !== undefined)) return { kind: 'absent' };
       if (bucket.versioning === 'off') {
@@ -213,15 +247,30 @@ export class Buckets implements BucketFacts {
 
 /** Whether a version, or a mark, is what the caller saw: not replaced, not described anew, and newest or not as it was. */
 function isStill(now: StoredObject | undefined, { artifact, index, current, content }: StoredObject): boolean {
-  return now?.artifact === artifact && now.index === index && now.current === current && now.content?.about === content?.about;
+  return (
+    now?.artifact === artifact &&
+    now.index === index &&
+    now.current === current &&
+    now.content?.about === content?.about
+  );
 }
 
 /** Ends a version or a mark, and with the last one the artifact. @throws Refusal as `endVersions` does. */
-async function endObject(db: Db, dialect: Dialect, { artifact, bucket, key, index, content }: StoredObject, ending: Ending): Promise<void> {
+async function endObject(
+  db: Db,
+  dialect: Dialect,
+  { artifact, bucket, key, index, content }: StoredObject,
+  ending: Ending,
+): Promise<void> {
   if (content) {
     await endVersions(db, ending, { artifact, first: index, last: index });
   } else {
-    await db.deleteFrom('objects').where('bucket', '=', bucket).where('key', '=', key).where('idx', '=', index).execute();
+    await db
+      .deleteFrom('objects')
+      .where('bucket', '=', bucket)
+      .where('key', '=', key)
+      .where('idx', '=', index)
+      .execute();
     await promote(db, bucket, key);
   }
   if (await db.selectFrom('objects').select('idx').where('artifact', '=', artifact).limit(1).executeTakeFirst()) return;
@@ -229,7 +278,12 @@ async function endObject(db: Db, dialect: Dialect, { artifact, bucket, key, inde
 }
 
 /** Ends every version and mark of a key, unless its bucket locks them. */
-export async function endObjects(db: Db, dialect: Dialect, { bucket: name, key }: { readonly bucket: string; readonly key: string }, at: number): Promise<void> {
+export async function endObjects(
+  db: Db,
+  dialect: Dialect,
+  { bucket: name, key }: { readonly bucket: string; readonly key: string },
+  at: number,
+): Promise<void> {
   const bucket = await findBucket(db, name);
   if (!bucket || lockRuleOf(bucket)) return;
   for (;;) {

@@ -20,7 +20,10 @@ export class Contents implements ContentFacts {
   }
 
   bytes(sha512: string): Promise<Uint8Array | undefined> {
-    return this.#host.read(async (db) => (await db.selectFrom('small_contents').select('bytes').where('sha512', '=', sha512).executeTakeFirst())?.bytes);
+    return this.#host.read(
+      async (db) =>
+        (await db.selectFrom('small_contents').select('bytes').where('sha512', '=', sha512).executeTakeFirst())?.bytes,
+    );
   }
 
   /** What was never scrubbed counts as scrubbed when it came, because its bytes were read to be hashed. */
@@ -119,16 +122,26 @@ export async function findContent(db: Db, sha512: string): Promise<Content | und
  *
  * @returns where the same bytes, or bad ones, lie that are not named any more, and whether those were known to be bad.
  */
-export async function adoptContent(db: Db, offered: Content): Promise<{ address: string; replaced: string | null; healed: boolean }> {
+export async function adoptContent(
+  db: Db,
+  offered: Content,
+): Promise<{ address: string; replaced: string | null; healed: boolean }> {
   const { sha512, size, address, createdAt: created_at } = offered;
   const known = await findContent(db, sha512);
   if (!known) {
-    await db.insertInto('contents').values({ sha512, size, address, state: 'good', created_at, scrubbed_at: null }).execute();
+    await db
+      .insertInto('contents')
+      .values({ sha512, size, address, state: 'good', created_at, scrubbed_at: null })
+      .execute();
     return { address, replaced: null, healed: false };
   }
   const healed = known.state !== 'good';
   if (known.address === address && !healed) return { address, replaced: null, healed };
-  await db.updateTable('contents').set({ address, state: 'good', created_at, scrubbed_at: null }).where('sha512', '=', sha512).execute();
+  await db
+    .updateTable('contents')
+    .set({ address, state: 'good', created_at, scrubbed_at: null })
+    .where('sha512', '=', sha512)
+    .execute();
   if (known.address === address) return { address, replaced: null, healed };
   await db.deleteFrom('small_contents').where('sha512', '=', sha512).execute();
   return { address, replaced: known.address, healed };

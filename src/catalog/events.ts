@@ -6,7 +6,13 @@ import { demandQuota } from './quota.ts';
 
 /** Every type, so that a missing one is a compile error. */
 const eventTypes = Object.keys({
-  audit: true, mutate: true, status: true, usage: true, resources: true, prune: true, historic: true,
+  audit: true,
+  mutate: true,
+  status: true,
+  usage: true,
+  resources: true,
+  prune: true,
+  historic: true,
 } satisfies Record<EventType, true>) as EventType[];
 
 /** As many rows as one transaction forgets, so that nobody waits long for it. */
@@ -26,7 +32,11 @@ export class Events implements EventFacts {
     return this.#host.write((db) => recordEvents(db, events));
   }
 
-  events(subject: Subject, id: string, filter: { readonly type?: EventType; readonly limit: number }): Promise<Event[]> {
+  events(
+    subject: Subject,
+    id: string,
+    filter: { readonly type?: EventType; readonly limit: number },
+  ): Promise<Event[]> {
     return this.#host.page(async (db) => {
       const branches = (filter.type ? [filter.type] : eventTypes).map((type) =>
         db
@@ -62,7 +72,13 @@ export class Events implements EventFacts {
     });
   }
 
-  setMetadata(subject: 'artifact' | 'blob' | 'namespace', id: string, key: string, value: string | undefined, event?: Event): Promise<boolean> {
+  setMetadata(
+    subject: 'artifact' | 'blob' | 'namespace',
+    id: string,
+    key: string,
+    value: string | undefined,
+    event?: Event,
+  ): Promise<boolean> {
     return this.#host.write(async (db) => {
       const namespace = await ownerOf(db, subject, id);
       if (namespace === undefined) return false;
@@ -72,9 +88,19 @@ export class Events implements EventFacts {
         return true;
       }
       const size = Buffer.byteLength(key) + Buffer.byteLength(value);
-      const before = await db.selectFrom('metadata').select('size').where('subject', '=', subject).where('subject_id', '=', id).where('key', '=', key).executeTakeFirst();
+      const before = await db
+        .selectFrom('metadata')
+        .select('size')
+        .where('subject', '=', subject)
+        .where('subject_id', '=', id)
+        .where('key', '=', key)
+        .executeTakeFirst();
       const row = { subject, subject_id: id, key, value, namespace, size };
-      await db.insertInto('metadata').values(row).onConflict((conflict) => conflict.columns(['subject', 'subject_id', 'key']).doUpdateSet(row)).execute();
+      await db
+        .insertInto('metadata')
+        .values(row)
+        .onConflict((conflict) => conflict.columns(['subject', 'subject_id', 'key']).doUpdateSet(row))
+        .execute();
       // Counted already; a refusal takes it off the record again.
       if (size > (before?.size ?? 0)) await demandQuota(db, namespace, 0);
       return true;
@@ -104,14 +130,20 @@ export class Events implements EventFacts {
     return this.#host.write(async (db) => {
       await db.deleteFrom('clock_seen').execute();
       await db.insertInto('clock_seen').values({ seen }).execute();
-      if (gap) await db.insertInto('clock_gaps').values(gap).onConflict((conflict) => conflict.column('ends').doUpdateSet(gap)).execute();
+      if (gap)
+        await db
+          .insertInto('clock_gaps')
+          .values(gap)
+          .onConflict((conflict) => conflict.column('ends').doUpdateSet(gap))
+          .execute();
     });
   }
 }
 
 /** Who owns a thing on which something may be noted; undefined when there is none. */
 async function ownerOf(db: Db, subject: 'artifact' | 'blob' | 'namespace', id: string): Promise<string | undefined> {
-  if (subject === 'namespace') return (await db.selectFrom('namespaces').select('name').where('name', '=', id).executeTakeFirst())?.name;
+  if (subject === 'namespace')
+    return (await db.selectFrom('namespaces').select('name').where('name', '=', id).executeTakeFirst())?.name;
   const table = subject === 'artifact' ? 'artifacts' : 'blobs';
   return (await db.selectFrom(table).select('namespace').where('uuid', '=', id).executeTakeFirst())?.namespace;
 }

@@ -1,8 +1,27 @@
 /** The facts of a catalog: uploads, blobs, artifacts, buckets, and who owns them. Where two callers could race, a method compares and sets, and says so in what it returns. */
 import type { Algorithm, Digest } from '../kit/digest.ts';
 import type {
-  AccessKey, Artifact, ArtifactType, Blob, Bucket, Content, ContentState, Credential, Event,
-  EventType, Ledger, Multipart, Namespace, ObjectConditions, Part, Retention, StoredObject, Subject, Upload, Version, VersionLock,
+  AccessKey,
+  Artifact,
+  ArtifactType,
+  Blob,
+  Bucket,
+  Content,
+  ContentState,
+  Credential,
+  Event,
+  EventType,
+  Ledger,
+  Multipart,
+  Namespace,
+  ObjectConditions,
+  Part,
+  Retention,
+  StoredObject,
+  Subject,
+  Upload,
+  Version,
+  VersionLock,
 } from './model.ts';
 
 /**
@@ -66,7 +85,10 @@ export interface UploadFacts {
    *
    * @throws Refusal `over_quota` where bytes are added that were not declared before.
    */
-  advance(id: string, move: { from: number; to: number; lastStart: number | null; length: number | null; at: number }): Promise<Upload | undefined>;
+  advance(
+    id: string,
+    move: { from: number; to: number; lastStart: number | null; length: number | null; at: number },
+  ): Promise<Upload | undefined>;
   /** Notes that the newest appends of these uploads were answered: `[id, offset]` pairs; ignored where the offset moved on. */
   answered(marks: readonly (readonly [id: string, offset: number])[]): Promise<void>;
   /** Lowers the offset to what is left of the bytes. Only recovery may, and it must report the loss. */
@@ -129,7 +151,16 @@ export interface ObjectFacts {
 }
 
 /** Why nothing was published. */
-export type Unpublished = 'no_upload' | 'no_blob' | 'no_namespace' | 'no_bucket' | 'taken' | 'condition' | 'condition_absent' | 'no_multipart' | 'other_parts';
+export type Unpublished =
+  | 'no_upload'
+  | 'no_blob'
+  | 'no_namespace'
+  | 'no_bucket'
+  | 'taken'
+  | 'condition'
+  | 'condition_absent'
+  | 'no_multipart'
+  | 'other_parts';
 
 export interface Published {
   readonly artifact: Artifact;
@@ -173,7 +204,11 @@ export interface ArtifactFacts {
   /** Active artifacts of that name: of one namespace, or of all. At most 2 are needed to know that a name is ambiguous. */
   named(namespace: string | null, name: string, type?: ArtifactType): Promise<Artifact[]>;
   /** Active ones that are seen, by uuid. */
-  list(visibility: Visibility, filter: { readonly namespace?: string; readonly name?: string; readonly type?: ArtifactType }, page: Page): Promise<Artifact[]>;
+  list(
+    visibility: Visibility,
+    filter: { readonly namespace?: string; readonly name?: string; readonly type?: ArtifactType },
+    page: Page,
+  ): Promise<Artifact[]>;
   /** Versions of each artifact, oldest first, for as many artifacts as asked; those of a deleted one are a memory. */
   versions(uuids: readonly string[]): Promise<Record<string, Version[]>>;
   /** Deletes: versions end, their blobs lose the reference. Undefined when there is none or it was deleted before. */
@@ -230,7 +265,15 @@ export interface ContentFacts {
   /** Which of these addresses the catalog knows. */
   known(addresses: readonly string[]): Promise<string[]>;
   /** Numbers and sizes for metrics: stored once, and as often as versions name them. */
-  totals(): Promise<{ contents: number; bytes: number; blobs: number; artifacts: number; versions: number; namedBytes: number; openUploads: number }>;
+  totals(): Promise<{
+    contents: number;
+    bytes: number;
+    blobs: number;
+    artifacts: number;
+    versions: number;
+    namedBytes: number;
+    openUploads: number;
+  }>;
 }
 
 /** Objects of a bucket after a place in it. */
@@ -293,7 +336,10 @@ export interface BucketFacts {
   /** A page of a listing, rolled up: costs what its entries cost, however many keys lie under a common prefix. */
   entries(bucket: string, page: EntriesPage): Promise<Entry[]>;
   /** Every version and mark, by key, the newest first; after a key, or behind one version of it. */
-  versions(bucket: string, page: ObjectsPage & { readonly behind: { readonly key: string; readonly index: number } | null }): Promise<StoredObject[]>;
+  versions(
+    bucket: string,
+    page: ObjectsPage & { readonly behind: { readonly key: string; readonly index: number } | null },
+  ): Promise<StoredObject[]>;
   /** Sets one member of what a face keeps with a version to this JSON, or removes it; false when the version is gone. */
   describe(version: VersionName, member: string, json: string | null): Promise<boolean>;
   /** Sets or releases a legal hold; false when the version is gone. */
@@ -304,7 +350,11 @@ export interface BucketFacts {
    * @param rights whether the caller may bypass GOVERNANCE.
    * @throws Refusal `forbidden`, with `locked`, where that makes an active retention weaker.
    */
-  retain(version: VersionName, retention: Retention | null, rights: { readonly at: number; readonly bypass: boolean }): Promise<boolean>;
+  retain(
+    version: VersionName,
+    retention: Retention | null,
+    rights: { readonly at: number; readonly bypass: boolean },
+  ): Promise<boolean>;
   /**
    * Deletes the newest version, or leaves a mark, as the bucket's versioning says; answers the mark.
    *
@@ -345,7 +395,14 @@ export interface MultipartFacts {
   begin(multipart: Multipart): Promise<void>;
   get(id: string): Promise<Multipart | undefined>;
   /** Open ones of a bucket, by key and then id, behind one. */
-  list(bucket: string, page: { readonly prefix: string; readonly behind: { readonly key: string; readonly id: string } | null; readonly limit: number }): Promise<Multipart[]>;
+  list(
+    bucket: string,
+    page: {
+      readonly prefix: string;
+      readonly behind: { readonly key: string; readonly id: string } | null;
+      readonly limit: number;
+    },
+  ): Promise<Multipart[]>;
   /** Takes a part, in the place of one of that number; answers the upload that it replaced. Undefined when the multipart is not open. */
   put(id: string, part: Part): Promise<{ readonly replaced: string | null } | undefined>;
   /** By number, behind one. */
@@ -390,7 +447,13 @@ export interface EventFacts {
    *
    * @throws Refusal `over_quota`
    */
-  setMetadata(subject: 'artifact' | 'blob' | 'namespace', id: string, key: string, value: string | undefined, event?: Event): Promise<boolean>;
+  setMetadata(
+    subject: 'artifact' | 'blob' | 'namespace',
+    id: string,
+    key: string,
+    value: string | undefined,
+    event?: Event,
+  ): Promise<boolean>;
   forget(before: number): Promise<number>;
   /** How far the wall clock was when it was last looked at, and its gaps, newest first. */
   clock(): Promise<{ readonly seen: number | null; readonly gaps: readonly ClockGap[] }>;

@@ -21,7 +21,16 @@ export class Idempotency implements IdempotencyFacts {
       if (there) await db.deleteFrom('reservations').where('id', '=', id).execute();
       await db
         .insertInto('reservations')
-        .values({ id, fingerprint, seed, owner, lease_until: leaseUntil, outcome: null, created_at: at, expires_at: expiresAt })
+        .values({
+          id,
+          fingerprint,
+          seed,
+          owner,
+          lease_until: leaseUntil,
+          outcome: null,
+          created_at: at,
+          expires_at: expiresAt,
+        })
         .execute();
       return { kind: 'yours', seed, fresh: true };
     });
@@ -38,21 +47,41 @@ export class Idempotency implements IdempotencyFacts {
   giveUp(id: string, owner: string, forgetting: boolean): Promise<void> {
     return this.#host.write(async (db) => {
       if (forgetting) await db.deleteFrom('reservations').where('id', '=', id).where('owner', '=', owner).execute();
-      else await db.updateTable('reservations').set({ owner: null }).where('id', '=', id).where('owner', '=', owner).execute();
+      else
+        await db
+          .updateTable('reservations')
+          .set({ owner: null })
+          .where('id', '=', id)
+          .where('owner', '=', owner)
+          .execute();
     });
   }
 
   abandon(): Promise<void> {
-    return this.#host.write(async (db) => void (await db.updateTable('reservations').set({ owner: null }).where('owner', 'is not', null).execute()));
+    return this.#host.write(
+      async (db) =>
+        void (await db.updateTable('reservations').set({ owner: null }).where('owner', 'is not', null).execute()),
+    );
   }
 
   forget(before: number): Promise<void> {
-    return this.#host.write(async (db) => void (await db.deleteFrom('reservations').where('expires_at', '<', before).execute()));
+    return this.#host.write(
+      async (db) => void (await db.deleteFrom('reservations').where('expires_at', '<', before).execute()),
+    );
   }
 
-  #change(id: string, owner: string, change: { lease_until?: number; outcome?: string; owner?: null }): Promise<boolean> {
+  #change(
+    id: string,
+    owner: string,
+    change: { lease_until?: number; outcome?: string; owner?: null },
+  ): Promise<boolean> {
     return this.#host.write(async (db) => {
-      const { numUpdatedRows } = await db.updateTable('reservations').set(change).where('id', '=', id).where('owner', '=', owner).executeTakeFirst();
+      const { numUpdatedRows } = await db
+        .updateTable('reservations')
+        .set(change)
+        .where('id', '=', id)
+        .where('owner', '=', owner)
+        .executeTakeFirst();
       return numUpdatedRows > 0n;
     });
   }

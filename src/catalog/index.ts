@@ -1,7 +1,15 @@
 /** The facts, written once, for whatever database a host brings. */
 import type {
-  ArtifactFacts, BlobFacts, BucketFacts, ContentFacts, EventFacts,
-  AccessKeyFacts, UsageFacts, NamespaceFacts, MultipartFacts, UploadFacts,
+  ArtifactFacts,
+  BlobFacts,
+  BucketFacts,
+  ContentFacts,
+  EventFacts,
+  AccessKeyFacts,
+  UsageFacts,
+  NamespaceFacts,
+  MultipartFacts,
+  UploadFacts,
 } from './facts.ts';
 import type { AuditFacts, CustomerFacts, DownloadFacts, IdempotencyFacts, ReleaseFacts } from './releases/facts.ts';
 import { Artifacts } from './artifacts.ts';

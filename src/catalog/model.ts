@@ -138,7 +138,9 @@ export interface StoredObject {
   /** Whether it is the newest of its key. */
   readonly current: boolean;
   /** Null for a mark that says that the object was deleted. */
-  readonly content: (VersionLock & { readonly blob: string; readonly size: number; readonly etag: string; readonly about: string }) | null;
+  readonly content:
+    | (VersionLock & { readonly blob: string; readonly size: number; readonly etag: string; readonly about: string })
+    | null;
   readonly createdAt: number;
 }
 
@@ -165,7 +167,10 @@ export interface ObjectConditions {
 }
 
 /** What keeps a version from being changed; undefined where all holds. A mark counts as none, and `condition_absent` says that there is none to match. */
-export function unmet({ match, noneMatch, modifiedAt, size }: ObjectConditions, version: StoredObject | undefined): 'condition' | 'condition_absent' | undefined {
+export function unmet(
+  { match, noneMatch, modifiedAt, size }: ObjectConditions,
+  version: StoredObject | undefined,
+): 'condition' | 'condition_absent' | undefined {
   const etag = version?.content?.etag;
   const named = (tags: readonly string[]): boolean => etag !== undefined && (tags.includes('*') || tags.includes(etag));
   if (match && !named(match)) return etag === undefined ? 'condition_absent' : 'condition';

@@ -16,7 +16,10 @@ export class MultipartUploads implements MultipartFacts {
   begin(multipart: Multipart): Promise<void> {
     const { createdAt, touchedAt, ...row } = multipart;
     return this.#host.write(async (db) => {
-      await db.insertInto('multiparts').values({ ...row, created_at: createdAt, touched_at: touchedAt }).execute();
+      await db
+        .insertInto('multiparts')
+        .values({ ...row, created_at: createdAt, touched_at: touchedAt })
+        .execute();
     });
   }
 
@@ -30,9 +33,17 @@ export class MultipartUploads implements MultipartFacts {
   list(bucket: string, { prefix, behind, limit }: Parameters<MultipartFacts['list']>[1]): Promise<Multipart[]> {
     return this.#host.page(async (db) => {
       const end = successor(prefix);
-      let query = db.selectFrom('multiparts').selectAll().where('bucket', '=', bucket).where('outcome', 'is', null).where('key', '>=', prefix);
+      let query = db
+        .selectFrom('multiparts')
+        .selectAll()
+        .where('bucket', '=', bucket)
+        .where('outcome', 'is', null)
+        .where('key', '>=', prefix);
       if (end !== undefined) query = query.where('key', '<', end);
-      if (behind) query = query.where((eb) => eb.or([eb('key', '>', behind.key), eb.and([eb('key', '=', behind.key), eb('id', '>', behind.id)])]));
+      if (behind)
+        query = query.where((eb) =>
+          eb.or([eb('key', '>', behind.key), eb.and([eb('key', '=', behind.key), eb('id', '>', behind.id)])]),
+        );
       return (await query.orderBy('key').orderBy('id').limit(limit).execute()).map(multipartOf);
     });
   }
@@ -40,23 +51,43 @@ export class MultipartUploads implements MultipartFacts {
   put(id: string, { at, ...part }: Part): Promise<{ replaced: string | null } | undefined> {
     return this.#host.write(async (db) => {
       if (!(await touch(db, id, at))) return undefined;
-      const before = await db.selectFrom('parts').select('upload').where('multipart', '=', id).where('number', '=', part.number).executeTakeFirst();
+      const before = await db
+        .selectFrom('parts')
+        .select('upload')
+        .where('multipart', '=', id)
+        .where('number', '=', part.number)
+        .executeTakeFirst();
       const row = { multipart: id, ...part, at };
-      await db.insertInto('parts').values(row).onConflict((conflict) => conflict.columns(['multipart', 'number']).doUpdateSet(row)).execute();
+      await db
+        .insertInto('parts')
+        .values(row)
+        .onConflict((conflict) => conflict.columns(['multipart', 'number']).doUpdateSet(row))
+        .execute();
       return { replaced: before?.upload ?? null };
     });
   }
 
   parts(id: string, after: number, limit: number): Promise<Part[]> {
     return this.#host.read(async (db) => {
-      const rows = await db.selectFrom('parts').selectAll().where('multipart', '=', id).where('number', '>', after).orderBy('number').limit(limit).execute();
+      const rows = await db
+        .selectFrom('parts')
+        .selectAll()
+        .where('multipart', '=', id)
+        .where('number', '>', after)
+        .orderBy('number')
+        .limit(limit)
+        .execute();
       return rows.map(({ multipart: _, ...part }) => part);
     });
   }
 
   end(id: string, outcome: string | null, at: number, unlessSince?: number): Promise<string[] | undefined> {
     return this.#host.write(async (db) => {
-      const row = await db.selectFrom('multiparts').select(['outcome', 'touched_at']).where('id', '=', id).executeTakeFirst();
+      const row = await db
+        .selectFrom('multiparts')
+        .select(['outcome', 'touched_at'])
+        .where('id', '=', id)
+        .executeTakeFirst();
       if (row?.outcome !== null || (unlessSince !== undefined && row.touched_at >= unlessSince)) return undefined;
       return endMultipart(db, id, outcome, at);
     });
@@ -79,15 +110,30 @@ export class MultipartUploads implements MultipartFacts {
 
   forget(before: number): Promise<void> {
     return this.#host.write(async (db) => {
-      await db.deleteFrom('multiparts').where('touched_at', '<', before).where('outcome', 'is not', sql.lit(null)).execute();
+      await db
+        .deleteFrom('multiparts')
+        .where('touched_at', '<', before)
+        .where('outcome', 'is not', sql.lit(null))
+        .execute();
     });
   }
 }
 
 /** Uploads of the parts of all that is open in buckets, and those of what was joined of them, which have its ids. */
-export async function uploadsWithin(db: Db, buckets: { readonly name: string } | { readonly namespace: string }): Promise<string[]> {
-  const names = 'name' in buckets ? [buckets.name] : db.selectFrom('buckets').select('name').where('namespace', '=', buckets.namespace);
-  const open = await db.selectFrom('multiparts').select('id').where('bucket', 'in', names).where('outcome', 'is', null).execute();
+export async function uploadsWithin(
+  db: Db,
+  buckets: { readonly name: string } | { readonly namespace: string },
+): Promise<string[]> {
+  const names =
+    'name' in buckets
+      ? [buckets.name]
+      : db.selectFrom('buckets').select('name').where('namespace', '=', buckets.namespace);
+  const open = await db
+    .selectFrom('multiparts')
+    .select('id')
+    .where('bucket', 'in', names)
+    .where('outcome', 'is', null)
+    .execute();
   const parts = await db
     .selectFrom('parts')
     .innerJoin('multiparts', 'multiparts.id', 'parts.multipart')
@@ -111,12 +157,20 @@ export async function endMultipart(db: Db, id: string, outcome: string | null, a
 /** Ends those of these uploads that are open. */
 export async function dropUploads(db: Db, uploads: readonly string[], at: number): Promise<void> {
   for (const some of chunks(uploads)) {
-    await db.updateTable('uploads').set({ state: 'dropped', ended_at: at }).where('id', 'in', some).where('state', '=', 'open').execute();
+    await db
+      .updateTable('uploads')
+      .set({ state: 'dropped', ended_at: at })
+      .where('id', 'in', some)
+      .where('state', '=', 'open')
+      .execute();
   }
 }
 
 /** Why a multipart upload cannot become a version of these parts; undefined when it can. */
-export async function refuseMultipart(db: Db, { id, parts }: MultipartEnd): Promise<'no_multipart' | 'other_parts' | undefined> {
+export async function refuseMultipart(
+  db: Db,
+  { id, parts }: MultipartEnd,
+): Promise<'no_multipart' | 'other_parts' | undefined> {
   const row = await db.selectFrom('multiparts').select('outcome').where('id', '=', id).executeTakeFirst();
   if (row?.outcome !== null) return 'no_multipart';
   const there = await db.selectFrom('parts').select(['number', 'upload']).where('multipart', '=', id).execute();
@@ -126,7 +180,12 @@ export async function refuseMultipart(db: Db, { id, parts }: MultipartEnd): Prom
 
 /** Whether it is open; then it counts as touched. */
 async function touch(db: Db, id: string, at: number): Promise<boolean> {
-  const { numUpdatedRows } = await db.updateTable('multiparts').set({ touched_at: at }).where('id', '=', id).where('outcome', 'is', null).executeTakeFirst();
+  const { numUpdatedRows } = await db
+    .updateTable('multiparts')
+    .set({ touched_at: at })
+    .where('id', '=', id)
+    .where('outcome', 'is', null)
+    .executeTakeFirst();
   return numUpdatedRows > 0n;
 }
 

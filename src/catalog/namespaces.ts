@@ -38,7 +38,12 @@ export class Namespaces implements NamespaceFacts {
   list(visibility: Visibility, page: Page): Promise<Namespace[]> {
     return this.#host.page(async (db) => {
       const after = page.after ?? '';
-      const all = db.selectFrom('namespaces').select('name as key').where('name', '>', after).orderBy('name').limit(page.limit);
+      const all = db
+        .selectFrom('namespaces')
+        .select('name as key')
+        .where('name', '>', after)
+        .orderBy('name')
+        .limit(page.limit);
       if (visibility === 'everything') return findNamespaces(db, await mergedKeys<string>(db, [all], page.limit));
       const trusting = db
         .selectFrom('trusts')
@@ -55,7 +60,12 @@ export class Namespaces implements NamespaceFacts {
   remove(name: string, event: Event): Promise<readonly string[] | undefined> {
     return this.#host.write(async (db) => {
       if (!(await namespaceExists(db, name))) return undefined;
-      const open = await db.selectFrom('uploads').select('id').where('namespace', '=', name).where('state', '=', 'open').execute();
+      const open = await db
+        .selectFrom('uploads')
+        .select('id')
+        .where('namespace', '=', name)
+        .where('state', '=', 'open')
+        .execute();
       const uploads = new Set([...open.map(({ id }) => id), ...(await uploadsWithin(db, { namespace: name }))]);
       await deleteArtifacts(db, this.#host.dialect, event.at, { namespace: name });
       await dropMetadata(db, 'namespace', [name]);
@@ -79,7 +89,12 @@ export class Namespaces implements NamespaceFacts {
 
   credentials(namespace: string): Promise<Credential[]> {
     return this.#host.read(async (db) => {
-      const rows = await db.selectFrom('credentials').selectAll().where('namespace', '=', namespace).orderBy('name').execute();
+      const rows = await db
+        .selectFrom('credentials')
+        .selectAll()
+        .where('namespace', '=', namespace)
+        .orderBy('name')
+        .execute();
       return rows.map(({ created_at, ...row }) => ({ ...row, createdAt: created_at }));
     });
   }
@@ -107,7 +122,12 @@ export class Namespaces implements NamespaceFacts {
     });
   }
 
-  reverify({ namespace, name, nonce, verifier }: Pick<Credential, 'namespace' | 'name' | 'nonce' | 'verifier'>): Promise<boolean> {
+  reverify({
+    namespace,
+    name,
+    nonce,
+    verifier,
+  }: Pick<Credential, 'namespace' | 'name' | 'nonce' | 'verifier'>): Promise<boolean> {
     return this.#host.write(async (db) => {
       const { numUpdatedRows } = await db
         .updateTable('credentials')
@@ -141,11 +161,20 @@ export class Namespaces implements NamespaceFacts {
 async function disown(db: Db, name: string): Promise<void> {
   const renamed = sql<string>`${name} || ' (deleted) ' || uuid`;
   // All of them were deleted just now or before.
-  const artifacts = db.selectFrom('artifacts').select('uuid').where('namespace', '=', name).where('deleted_at', 'is not', null);
+  const artifacts = db
+    .selectFrom('artifacts')
+    .select('uuid')
+    .where('namespace', '=', name)
+    .where('deleted_at', 'is not', null);
   const blobs = db.selectFrom('blobs').select('uuid').where('namespace', '=', name);
   await db.deleteFrom('metadata').where('subject', '=', 'artifact').where('subject_id', 'in', artifacts).execute();
   await db.deleteFrom('metadata').where('subject', '=', 'blob').where('subject_id', 'in', blobs).execute();
-  await db.updateTable('artifacts').set({ namespace: renamed }).where('namespace', '=', name).where('deleted_at', 'is not', null).execute();
+  await db
+    .updateTable('artifacts')
+    .set({ namespace: renamed })
+    .where('namespace', '=', name)
+    .where('deleted_at', 'is not', null)
+    .execute();
   await db.updateTable('blobs').set({ namespace: renamed }).where('namespace', '=', name).execute();
 }
 
@@ -159,10 +188,16 @@ async function findNamespaces(db: Db, names: readonly string[]): Promise<Namespa
   const found: Namespace[] = [];
   for (const some of chunks(names)) {
     const rows = await db.selectFrom('namespaces').selectAll().where('name', 'in', some).orderBy('name').execute();
-    const trusts = await db.selectFrom('trusts').selectAll().where('namespace', 'in', some).orderBy('trusted').execute();
+    const trusts = await db
+      .selectFrom('trusts')
+      .selectAll()
+      .where('namespace', 'in', some)
+      .orderBy('trusted')
+      .execute();
     const trusted = new Map(rows.map(({ name }) => [name, [] as string[]]));
     for (const trust of trusts) trusted.get(trust.namespace)?.push(trust.trusted);
-    for (const { name, created_at } of rows) found.push({ name, createdAt: created_at, trusts: trusted.get(name) ?? [] });
+    for (const { name, created_at } of rows)
+      found.push({ name, createdAt: created_at, trusts: trusted.get(name) ?? [] });
   }
   return found;
 }

@@ -56,9 +56,10 @@ class Walk {
     const among = sql`1 = 1`;
     const older = sql`(select max(v.idx) from objects v where v.bucket = ${this.#bucket} and v.key = step.entry and v.idx < step.idx)`;
     const newest = sql`(select max(v.idx) from objects v where v.bucket = ${this.#bucket} and v.key = step.entry)`;
-    const first = behind === null
-      ? sql`select 1, ${this.#first(among)}, cast(null as bigint)`
-      : sql`select 0, ${behind.key}, cast(${behind.index} as bigint)`;
+    const first =
+      behind === null
+        ? sql`select 1, ${this.#first(among)}, cast(null as bigint)`
+        : sql`select 0, ${behind.key}, cast(${behind.index} as bigint)`;
     return sql<Row>`
       with recursive step (n, entry, idx) as (
         ${first}
@@ -91,9 +92,11 @@ class Walk {
   /** The first key of the page, in one look. */
   #first(among: RawBuilder<unknown>): RawBuilder<unknown> {
     const { prefix, after, delimiter } = this.#page;
-    if (after === null || Buffer.compare(Buffer.from(after), Buffer.from(prefix)) < 0) return this.#look(among, sql`${prefix}`);
+    if (after === null || Buffer.compare(Buffer.from(after), Buffer.from(prefix)) < 0)
+      return this.#look(among, sql`${prefix}`);
     const at = delimiter === '' || !after.startsWith(prefix) ? -1 : after.indexOf(delimiter, prefix.length);
-    if (at >= 0 && at === after.length - delimiter.length) return this.#look(among, sql`${after.slice(0, -delimiter.length) + behindAll(delimiter)}`);
+    if (at >= 0 && at === after.length - delimiter.length)
+      return this.#look(among, sql`${after.slice(0, -delimiter.length) + behindAll(delimiter)}`);
     return this.#look(among, sql`${after}`, sql`and o.key <> ${after}`);
   }
 

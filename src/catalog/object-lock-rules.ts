@@ -27,14 +27,21 @@ export function defaultRetention(bucket: Pick<Bucket, 'settings'>, at: number): 
 }
 
 /** Whether a change of an active retention would make it weaker: shorter, gone, or of another mode than COMPLIANCE. */
-export function weakens(before: Retention | null, after: Retention | null, { at, bypass }: { readonly at: number; readonly bypass: boolean }): boolean {
+export function weakens(
+  before: Retention | null,
+  after: Retention | null,
+  { at, bypass }: { readonly at: number; readonly bypass: boolean },
+): boolean {
   if (!before || before.until <= at) return false;
   if (before.mode === 'GOVERNANCE' && bypass) return false;
   return !after || after.until < before.until || after.mode !== before.mode;
 }
 
 export function locked(details: Refusal['details'] = {}): Refusal {
-  return new Refusal('forbidden', 'object lock protects a version that this would end or weaken', { ...details, locked: 'yes' });
+  return new Refusal('forbidden', 'object lock protects a version that this would end or weaken', {
+    ...details,
+    locked: 'yes',
+  });
 }
 
 /** Whether a refusal is one of object lock. */

@@ -11,20 +11,31 @@ export interface Ending {
   readonly bypass: boolean;
 }
 
-type Versions = { readonly namespace: string } | { readonly artifact: string; readonly first: number; readonly last: number };
+type Versions =
+  { readonly namespace: string } | { readonly artifact: string; readonly first: number; readonly last: number };
 
 /** @throws Refusal `forbidden`, with `locked`, where object lock protects one of these versions. */
 export async function demandUnlocked(db: Db, versions: Versions, ending: Ending): Promise<void> {
   const query = db.selectFrom('objects').select('idx').where(protectedAt(ending)).limit(1);
-  const found = await ('namespace' in versions
-    ? query.where('bucket', 'in', (eb) => eb.selectFrom('buckets').select('name').where('namespace', '=', versions.namespace))
-    : query.where('artifact', '=', versions.artifact).where('idx', '>=', versions.first).where('idx', '<=', versions.last)
+  const found = await (
+    'namespace' in versions
+      ? query.where('bucket', 'in', (eb) =>
+          eb.selectFrom('buckets').select('name').where('namespace', '=', versions.namespace),
+        )
+      : query
+          .where('artifact', '=', versions.artifact)
+          .where('idx', '>=', versions.first)
+          .where('idx', '<=', versions.last)
   ).executeTakeFirst();
   if (found) throw locked();
 }
 
 /** Numbers of the versions of an artifact, up to one, that object lock protects. */
-export async function lockedVersions(db: Db, { artifact, last }: { readonly artifact: string; readonly last: number }, at: number): Promise<number[]> {
+export async function lockedVersions(
+  db: Db,
+  { artifact, last }: { readonly artifact: string; readonly last: number },
+  at: number,
+): Promise<number[]> {
   const rows = await db
     .selectFrom('objects')
     .select('idx')
@@ -48,7 +59,11 @@ function protectedAt({ at, bypass }: Ending) {
   };
 }
 
-export function lockOfRow({ lock_mode, lock_until, held }: Pick<ObjectRow, 'lock_mode' | 'lock_until' | 'held'>): VersionLock {
+export function lockOfRow({
+  lock_mode,
+  lock_until,
+  held,
+}: Pick<ObjectRow, 'lock_mode' | 'lock_until' | 'held'>): VersionLock {
   return {
     retention: lock_mode === null || lock_until === null ? null : { mode: lock_mode, until: lock_until },
     held: held === null ? null : held === 1,
@@ -56,5 +71,9 @@ export function lockOfRow({ lock_mode, lock_until, held }: Pick<ObjectRow, 'lock
 }
 
 export function lockColumns({ retention, held }: VersionLock): Pick<ObjectRow, 'lock_mode' | 'lock_until' | 'held'> {
-  return { lock_mode: retention?.mode ?? null, lock_until: retention?.until ?? null, held: held === null ? null : held ? 1 : 0 };
+  return {
+    lock_mode: retention?.mode ?? null,
+    lock_until: retention?.until ?? null,
+    held: held === null ? null : held ? 1 : 0,
+  };
 }

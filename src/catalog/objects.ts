@@ -12,9 +12,26 @@ function selectObjects(db: Db, bucket: string) {
   return db
     .selectFrom('objects')
     .innerJoin('buckets', 'buckets.name', 'objects.bucket')
-    .leftJoin('versions', (join) => join.onRef('versions.artifact', '=', 'objects.artifact').onRef('versions.idx', '=', 'objects.idx'))
-    .select(['objects.artifact', 'objects.idx', 'objects.bucket', 'objects.key', 'objects.version_id', 'objects.current', 'objects.marker'])
-    .select(['objects.etag', 'objects.about', 'objects.created_at', 'versions.blob', 'versions.size', 'buckets.namespace'])
+    .leftJoin('versions', (join) =>
+      join.onRef('versions.artifact', '=', 'objects.artifact').onRef('versions.idx', '=', 'objects.idx'),
+    )
+    .select([
+      'objects.artifact',
+      'objects.idx',
+      'objects.bucket',
+      'objects.key',
+      'objects.version_id',
+      'objects.current',
+      'objects.marker',
+    ])
+    .select([
+      'objects.etag',
+      'objects.about',
+      'objects.created_at',
+      'versions.blob',
+      'versions.size',
+      'buckets.namespace',
+    ])
     .select(['objects.lock_mode', 'objects.lock_until', 'objects.held'])
     .where('objects.bucket', '=', bucket);
 }
@@ -41,13 +58,27 @@ export interface Found {
 
 export function objectOf(row: Found): StoredObject {
   return {
-    artifact: row.artifact, index: row.idx, bucket: row.bucket, namespace: row.namespace, key: row.key, versionId: row.version_id, current: row.current === 1,
-    content: row.marker === 1 ? null : { blob: row.blob ?? '', size: row.size ?? 0, etag: row.etag, about: row.about, ...lockOfRow(row) },
+    artifact: row.artifact,
+    index: row.idx,
+    bucket: row.bucket,
+    namespace: row.namespace,
+    key: row.key,
+    versionId: row.version_id,
+    current: row.current === 1,
+    content:
+      row.marker === 1
+        ? null
+        : { blob: row.blob ?? '', size: row.size ?? 0, etag: row.etag, about: row.about, ...lockOfRow(row) },
     createdAt: row.created_at,
   };
 }
 
-export async function findObject(db: Db, bucket: string, key: string, version?: { readonly id: string | null }): Promise<StoredObject | undefined> {
+export async function findObject(
+  db: Db,
+  bucket: string,
+  key: string,
+  version?: { readonly id: string | null },
+): Promise<StoredObject | undefined> {
   let query = selectObjects(db, bucket).where('objects.key', '=', key);
   if (!version) query = query.where('objects.current', '=', 1);
   else if (version.id === null) query = query.where('objects.version_id', 'is', null);
@@ -57,8 +88,14 @@ export async function findObject(db: Db, bucket: string, key: string, version?: 
 }
 
 /** Newest versions that are no marks, behind a key. */
-export async function listObjects(db: Db, bucket: string, { prefix, after, limit }: ObjectsPage): Promise<StoredObject[]> {
-  let query = selectObjects(db, bucket).where('objects.current', '=', sql.lit(1)).where('objects.marker', '=', sql.lit(0));
+export async function listObjects(
+  db: Db,
+  bucket: string,
+  { prefix, after, limit }: ObjectsPage,
+): Promise<StoredObject[]> {
+  let query = selectObjects(db, bucket)
+    .where('objects.current', '=', sql.lit(1))
+    .where('objects.marker', '=', sql.lit(0));
   if (after !== null) query = query.where('objects.key', '>', after);
   query = query.where(beginning(prefix));
   return (await query.orderBy('objects.key').limit(limit).execute()).map(objectOf);
@@ -66,10 +103,19 @@ export async function listObjects(db: Db, bucket: string, { prefix, after, limit
 
 /** Every version and mark, the newest of each key first. */
 export async function listVersions(
-  db: Db, bucket: string, { prefix, after, limit }: ObjectsPage, behind: { readonly key: string; readonly index: number } | null,
+  db: Db,
+  bucket: string,
+  { prefix, after, limit }: ObjectsPage,
+  behind: { readonly key: string; readonly index: number } | null,
 ): Promise<StoredObject[]> {
   let query = selectObjects(db, bucket);
-  if (behind) query = query.where((eb) => eb.or([eb('objects.key', '>', behind.key), eb.and([eb('objects.key', '=', behind.key), eb('objects.idx', '<', behind.index)])]));
+  if (behind)
+    query = query.where((eb) =>
+      eb.or([
+        eb('objects.key', '>', behind.key),
+        eb.and([eb('objects.key', '=', behind.key), eb('objects.idx', '<', behind.index)]),
+      ]),
+    );
   else if (after !== null) query = query.where('objects.key', '>', after);
   query = query.where(beginning(prefix));
   return (await query.orderBy('objects.key').orderBy('objects.idx', 'desc').limit(limit).execute()).map(objectOf);
@@ -89,25 +135,49 @@ export async function refuseObject(db: Db, { bucket, key, conditions }: ObjectFa
 
 /** The number that the next version or mark of a key gets. */
 export async function nextIndex(db: Db, bucket: string, key: string, lastIndex: number): Promise<number> {
-  const row = await db.selectFrom('objects').select('idx').where('bucket', '=', bucket).where('key', '=', key).orderBy('idx', 'desc').limit(1).executeTakeFirst();
+  const row = await db
+    .selectFrom('objects')
+    .select('idx')
+    .where('bucket', '=', bucket)
+    .where('key', '=', key)
+    .orderBy('idx', 'desc')
+    .limit(1)
+    .executeTakeFirst();
   return Math.max(row?.idx ?? 0, lastIndex) + 1;
 }
 
 /** Puts a version or a mark at the head of its key. */
 export async function insertObject(db: Db, row: Omit<StoredObject, 'current' | 'namespace'>): Promise<void> {
-  await db.updateTable('objects').set({ current: 0 }).where('bucket', '=', row.bucket).where('key', '=', row.key).where('current', '=', 1).execute();
+  await db
+    .updateTable('objects')
+    .set({ current: 0 })
+    .where('bucket', '=', row.bucket)
+    .where('key', '=', row.key)
+    .where('current', '=', 1)
+    .execute();
   await db
     .insertInto('objects')
     .values({
-      bucket: row.bucket, key: row.key, idx: row.index, artifact: row.artifact, version_id: row.versionId, current: 1, marker: row.content ? 0 : 1,
-      etag: row.content?.etag ?? '', about: row.content?.about ?? '', created_at: row.createdAt,
+      bucket: row.bucket,
+      key: row.key,
+      idx: row.index,
+      artifact: row.artifact,
+      version_id: row.versionId,
+      current: 1,
+      marker: row.content ? 0 : 1,
+      etag: row.content?.etag ?? '',
+      about: row.content?.about ?? '',
+      created_at: row.createdAt,
       ...lockColumns(row.content ?? { retention: null, held: null }),
     })
     .execute();
 }
 
 /** Forgets versions that have ended; what is then the newest of each key becomes its head. */
-export async function forgetObjects(db: Db, { artifact, first, last }: { readonly artifact: string; readonly first: number; readonly last: number }): Promise<void> {
+export async function forgetObjects(
+  db: Db,
+  { artifact, first, last }: { readonly artifact: string; readonly first: number; readonly last: number },
+): Promise<void> {
   const gone = await db
     .deleteFrom('objects')
     .where('artifact', '=', artifact)
@@ -120,16 +190,36 @@ export async function forgetObjects(db: Db, { artifact, first, last }: { readonl
 }
 
 /** Forgets everything about the objects of artifacts that are deleted. */
-export async function forgetAllObjects(db: Db, which: { readonly uuid: string } | { readonly namespace: string }): Promise<void> {
+export async function forgetAllObjects(
+  db: Db,
+  which: { readonly uuid: string } | { readonly namespace: string },
+): Promise<void> {
   const query = db.deleteFrom('objects');
-  await ('uuid' in which
-    ? query.where('artifact', '=', which.uuid)
-    : query.where('bucket', 'in', (eb) => eb.selectFrom('buckets').select('name').where('namespace', '=', which.namespace))
+  await (
+    'uuid' in which
+      ? query.where('artifact', '=', which.uuid)
+      : query.where('bucket', 'in', (eb) =>
+          eb.selectFrom('buckets').select('name').where('namespace', '=', which.namespace),
+        )
   ).execute();
 }
 
 /** Makes the newest row of a key its head. */
 export async function promote(db: Db, bucket: string, key: string): Promise<void> {
-  const newest = await db.selectFrom('objects').select(['idx', 'current']).where('bucket', '=', bucket).where('key', '=', key).orderBy('idx', 'desc').limit(1).executeTakeFirst();
-  if (newest?.current === 0) await db.updateTable('objects').set({ current: 1 }).where('bucket', '=', bucket).where('key', '=', key).where('idx', '=', newest.idx).execute();
+  const newest = await db
+    .selectFrom('objects')
+    .select(['idx', 'current'])
+    .where('bucket', '=', bucket)
+    .where('key', '=', key)
+    .orderBy('idx', 'desc')
+    .limit(1)
+    .executeTakeFirst();
+  if (newest?.current === 0)
+    await db
+      .updateTable('objects')
+      .set({ current: 1 })
+      .where('bucket', '=', bucket)
+      .where('key', '=', key)
+      .where('idx', '=', newest.idx)
+      .execute();
 }

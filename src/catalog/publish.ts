@@ -59,7 +59,8 @@ export async function publish(db: Db, publication: Publication): Promise<Publish
   if (!bytes) return 'no_blob';
 
   const active = await findTarget(db, publication);
-  if (source.kind !== 'upload') await demandQuota(db, target.namespace, bytes.size - (await freedBy(db, publication, versionId)));
+  if (source.kind !== 'upload')
+    await demandQuota(db, target.namespace, bytes.size - (await freedBy(db, publication, versionId)));
   const newest = active && (await newestVersion(db, active.uuid));
   const added = publication.object !== undefined || newest?.sha512 !== bytes.sha512;
   const outcome =
@@ -71,13 +72,28 @@ export async function publish(db: Db, publication: Publication): Promise<Publish
   if (artifact.lastIndex > artifact.maxVersions) await trimVersions(db, at, artifact.uuid, limit);
   if (publication.object && bucket) await recordObject(db, publication.object, { ...outcome, versionId, bucket }, at);
   if (source.kind === 'upload') await endUpload(db, source.upload, at, outcome);
-  const ended = multipart ? await endMultipart(db, multipart.id, multipart.outcome[versionId === null ? 'plain' : 'versioned'], at) : [];
+  const ended = multipart
+    ? await endMultipart(db, multipart.id, multipart.outcome[versionId === null ? 'plain' : 'versioned'], at)
+    : [];
   await recordEvents(db, eventsOf(publication, outcome, { added, healed: bytes.healed }));
-  return { artifact, index, blob, versionId, added, address: bytes.address, replaced: bytes.replaced, healed: bytes.healed, ended };
+  return {
+    artifact,
+    index,
+    blob,
+    versionId,
+    added,
+    address: bytes.address,
+    replaced: bytes.replaced,
+    healed: bytes.healed,
+    ended,
+  };
 }
 
 /** What the first run answered, with the artifact as it stands; undefined when even its memory is gone. */
-async function recorded(db: Db, { artifact: uuid, index, blob }: NonNullable<Upload['outcome']>): Promise<Published | undefined> {
+async function recorded(
+  db: Db,
+  { artifact: uuid, index, blob }: NonNullable<Upload['outcome']>,
+): Promise<Published | undefined> {
   const artifact = await findArtifact(db, uuid);
   if (!artifact) return undefined;
   const lies = await db
@@ -86,8 +102,23 @@ async function recorded(db: Db, { artifact: uuid, index, blob }: NonNullable<Upl
     .select('address')
     .where('uuid', '=', blob)
     .executeTakeFirst();
-  const object = await db.selectFrom('objects').select('version_id').where('artifact', '=', uuid).where('idx', '=', index).executeTakeFirst();
-  return { artifact, index, blob, versionId: object?.version_id ?? null, added: false, address: lies?.address ?? '', replaced: null, healed: false, ended: [] };
+  const object = await db
+    .selectFrom('objects')
+    .select('version_id')
+    .where('artifact', '=', uuid)
+    .where('idx', '=', index)
+    .executeTakeFirst();
+  return {
+    artifact,
+    index,
+    blob,
+    versionId: object?.version_id ?? null,
+    added: false,
+    address: lies?.address ?? '',
+    replaced: null,
+    healed: false,
+    ended: [],
+  };
 }
 
 /** The bytes to publish: those offered, or those of a blob; undefined when that blob cannot be had. */
@@ -99,7 +130,14 @@ async function findSource(db: Db, { source, at }: Publication): Promise<Source |
   if (source.kind === 'bytes') {
     const { sha512, bytes } = source;
     const size = bytes.byteLength;
-    const adopted = await adoptContent(db, { sha512, size, address: smallAddress(sha512), state: 'good', createdAt: at, scrubbedAt: null });
+    const adopted = await adoptContent(db, {
+      sha512,
+      size,
+      address: smallAddress(sha512),
+      state: 'good',
+      createdAt: at,
+      scrubbedAt: null,
+    });
     await keepSmall(db, sha512, bytes);
     return { sha512, size, ...adopted, blob: null };
   }
@@ -107,7 +145,14 @@ async function findSource(db: Db, { source, at }: Publication): Promise<Source |
   const content = blob && (await findContent(db, blob.sha512));
   if (content?.state !== 'good') return undefined;
   const { sha512, size, address } = content;
-  return { sha512, size, address, replaced: null, healed: false, blob: { uuid: source.blob, released: blob?.released_at !== null } };
+  return {
+    sha512,
+    size,
+    address,
+    replaced: null,
+    healed: false,
+    blob: { uuid: source.blob, released: blob?.released_at !== null },
+  };
 }
 
 /** The active artifact that gets the version, its limit set if the publication says so. */
@@ -134,9 +179,16 @@ function newestVersion(db: Db, artifact: string) {
     .executeTakeFirst();
 }
 
-async function addVersion(db: Db, publication: Publication, bytes: Source, active: Artifact | undefined): Promise<Outcome> {
+async function addVersion(
+  db: Db,
+  publication: Publication,
+  bytes: Source,
+  active: Artifact | undefined,
+): Promise<Outcome> {
   const { at, target } = publication;
-  const index = publication.object ? await nextIndex(db, publication.object.bucket, publication.object.key, active?.lastIndex ?? 0) : (active?.lastIndex ?? 0) + 1;
+  const index = publication.object
+    ? await nextIndex(db, publication.object.bucket, publication.object.key, active?.lastIndex ?? 0)
+    : (active?.lastIndex ?? 0) + 1;
   const artifact = active ? await moveOn(db, active, index) : await createArtifact(db, publication, index);
   const blob = bytes.blob ?? (await blobFor(db, publication, bytes.sha512));
   if (blob.released) await db.updateTable('blobs').set({ released_at: null }).where('uuid', '=', blob.uuid).execute();
@@ -157,16 +209,48 @@ async function addVersion(db: Db, publication: Publication, bytes: Source, activ
 
 /** What S3 knows of the version. One whose id is null takes the place of the one before. */
 async function recordObject(
-  db: Db, { key, etag, about, lock }: ObjectFacts,
-  { artifact, index, blob, versionId, bucket }: Outcome & { readonly versionId: string | null; readonly bucket: Bucket }, at: number,
+  db: Db,
+  { key, etag, about, lock }: ObjectFacts,
+  {
+    artifact,
+    index,
+    blob,
+    versionId,
+    bucket,
+  }: Outcome & { readonly versionId: string | null; readonly bucket: Bucket },
+  at: number,
 ): Promise<void> {
   const replaced = versionId === null ? await findObject(db, bucket.name, key, { id: null }) : undefined;
-  const content = { blob, size: 0, etag, about, retention: lock.retention ?? defaultRetention(bucket, at), held: lock.held };
-  await insertObject(db, { artifact: artifact.uuid, index, bucket: bucket.name, key, versionId, content, createdAt: at });
+  const content = {
+    blob,
+    size: 0,
+    etag,
+    about,
+    retention: lock.retention ?? defaultRetention(bucket, at),
+    held: lock.held,
+  };
+  await insertObject(db, {
+    artifact: artifact.uuid,
+    index,
+    bucket: bucket.name,
+    key,
+    versionId,
+    content,
+    createdAt: at,
+  });
   if (replaced?.content) {
-    await endVersions(db, { at, bypass: false }, { artifact: replaced.artifact, first: replaced.index, last: replaced.index });
+    await endVersions(
+      db,
+      { at, bypass: false },
+      { artifact: replaced.artifact, first: replaced.index, last: replaced.index },
+    );
   } else if (replaced) {
-    await db.deleteFrom('objects').where('bucket', '=', bucket.name).where('key', '=', key).where('idx', '=', replaced.index).execute();
+    await db
+      .deleteFrom('objects')
+      .where('bucket', '=', bucket.name)
+      .where('key', '=', key)
+      .where('idx', '=', replaced.index)
+      .execute();
   }
 }
 
@@ -177,7 +261,13 @@ async function moveOn(db: Db, { uuid }: Artifact, index: number): Promise<Artifa
 async function createArtifact(db: Db, { target, fresh, at }: Publication, index: number): Promise<Artifact> {
   const { setMaxVersions: _, createOnly: __, ...named } = target;
   const artifact: Artifact = {
-    ...named, uuid: fresh.artifact, state: 'created', fault: null, lastIndex: index, createdAt: at, deletedAt: null,
+    ...named,
+    uuid: fresh.artifact,
+    state: 'created',
+    fault: null,
+    lastIndex: index,
+    createdAt: at,
+    deletedAt: null,
   };
   await db.insertInto('artifacts').values(rowOf(artifact)).execute();
   return artifact;
@@ -227,6 +317,7 @@ function eventsOf(
     events.push({ ...event, subject: 'artifact', id: artifact.uuid, message, extra: { by, index, blob } });
     events.push({ ...event, subject: 'blob', id: blob, message, extra: { by, index, artifact: artifact.uuid } });
   }
-  if (healed) events.push({ ...event, subject: 'blob', id: blob, message: 'bad bytes replaced by good ones', extra: { by } });
+  if (healed)
+    events.push({ ...event, subject: 'blob', id: blob, message: 'bad bytes replaced by good ones', extra: { by } });
   return events;
 }

@@ -5,11 +5,18 @@ import type { Db } from './host.ts';
 
 /** @throws Refusal `over_quota` where a namespace may not have so many bytes more. */
 export async function demandQuota(db: Db, namespace: string, more: number): Promise<void> {
-  const row = await db.selectFrom('ledgers').select(['stored', 'quota']).where('namespace', '=', namespace).executeTakeFirst();
+  const row = await db
+    .selectFrom('ledgers')
+    .select(['stored', 'quota'])
+    .where('namespace', '=', namespace)
+    .executeTakeFirst();
   if (row?.quota === null || row?.quota === undefined) return;
   const taken = row.stored + (await reservedBy(db, namespace));
   if (taken + more > row.quota) {
-    throw new Refusal('over_quota', `the namespace may store ${row.quota} bytes, and has taken ${taken}`, { quota: row.quota, taken });
+    throw new Refusal('over_quota', `the namespace may store ${row.quota} bytes, and has taken ${taken}`, {
+      quota: row.quota,
+      taken,
+    });
   }
 }
 

@@ -4,7 +4,18 @@
  */
 import type { Generated, Selectable } from 'kysely';
 import type { Algorithm } from '../kit/digest.ts';
-import type { ArtifactState, ArtifactType, Bucket, ContentState, CustomerKey, EventType, ReleaseStatus, Retention, Subject, UploadState } from './model.ts';
+import type {
+  ArtifactState,
+  ArtifactType,
+  Bucket,
+  ContentState,
+  CustomerKey,
+  EventType,
+  ReleaseStatus,
+  Retention,
+  Subject,
+  UploadState,
+} from './model.ts';
 
 type Flag = 0 | 1;
 
@@ -39,7 +50,14 @@ export interface Tables {
   customer_keys: CustomerKeyTable;
   audits: AuditTable;
   /** `size` is what counts as stored by `namespace`, which owns the thing. */
-  metadata: { subject: Subject; subject_id: string; key: string; value: string; namespace: string | null; size: number };
+  metadata: {
+    subject: Subject;
+    subject_id: string;
+    key: string;
+    value: string;
+    namespace: string | null;
+    size: number;
+  };
   /** Jumps of the wall clock, and time in which no server ran: when each ended, and how long it was. */
   clock_gaps: { ends: number; length: number };
   /** One row, once there is one: how far the wall clock was when it was last looked at. */

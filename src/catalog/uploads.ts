@@ -22,7 +22,11 @@ export class Uploads implements UploadFacts {
     return this.#host.write(async (db) => {
       if (!(await namespaceExists(db, upload.namespace))) throw new Refusal('not_found', 'The namespace is gone.');
       if (upload.state === 'open') await demandQuota(db, upload.namespace, (upload.length ?? 0) - credit);
-      const inserted = await db.insertInto('uploads').values(rowOf(upload)).onConflict((conflict) => conflict.column('id').doNothing()).executeTakeFirst();
+      const inserted = await db
+        .insertInto('uploads')
+        .values(rowOf(upload))
+        .onConflict((conflict) => conflict.column('id').doNothing())
+        .executeTakeFirst();
       if (inserted.numInsertedOrUpdatedRows !== 1n) throw new Refusal('conflict', 'there was an upload of that id');
     });
   }
@@ -46,8 +50,12 @@ export class Uploads implements UploadFacts {
   idle(before: number, page: Page): Promise<Upload[]> {
     return this.#host.read(async (db) => {
       // Those that are parts live as long as the whole that they are parts of.
-      const part = (eb: ExpressionBuilder<Tables, 'uploads'>) => eb.exists(eb.selectFrom('parts').select('number').whereRef('parts.upload', '=', 'uploads.id'));
-      const rows = await openUploads(db, page).where('touched_at', '<', before).where((eb) => eb.not(part(eb))).execute();
+      const part = (eb: ExpressionBuilder<Tables, 'uploads'>) =>
+        eb.exists(eb.selectFrom('parts').select('number').whereRef('parts.upload', '=', 'uploads.id'));
+      const rows = await openUploads(db, page)
+        .where('touched_at', '<', before)
+        .where((eb) => eb.not(part(eb)))
+        .execute();
       return rows.map(uploadOf);
     });
   }
@@ -67,7 +75,8 @@ export class Uploads implements UploadFacts {
       const before = await db.selectFrom('uploads').select('length').where('id', '=', id).executeTakeFirst();
       const row = await update.returningAll().executeTakeFirst();
       // What was declared before is reserved already; this counts what came or is declared now, and a refusal takes it off the record again.
-      if (row && before?.length === null && (move.to > move.from || move.length !== null)) await demandQuota(db, row.namespace, 0);
+      if (row && before?.length === null && (move.to > move.from || move.length !== null))
+        await demandQuota(db, row.namespace, 0);
       return row && uploadOf(row);
     });
   }
@@ -119,7 +128,9 @@ export class Uploads implements UploadFacts {
       this.#host.write(async (db) => {
         const { numDeletedRows } = await db
           .deleteFrom('uploads')
-          .where('id', 'in', (eb) => eb.selectFrom('uploads').select('id').where('ended_at', '<', before).limit(forgetAtOnce))
+          .where('id', 'in', (eb) =>
+            eb.selectFrom('uploads').select('id').where('ended_at', '<', before).limit(forgetAtOnce),
+          )
           .executeTakeFirst();
         return Number(numDeletedRows);
       }),

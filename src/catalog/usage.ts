@@ -21,7 +21,11 @@ export class Usage implements UsageFacts {
   setLimits(namespace: string, limits: Partial<Pick<Ledger, 'quota' | 'allowance'>>, event: Event): Promise<boolean> {
     return this.#host.write(async (db) => {
       // Without a limit to set, this asks whether there is such a namespace.
-      const { numUpdatedRows } = await db.updateTable('ledgers').set({ namespace, ...limits }).where('namespace', '=', namespace).executeTakeFirst();
+      const { numUpdatedRows } = await db
+        .updateTable('ledgers')
+        .set({ namespace, ...limits })
+        .where('namespace', '=', namespace)
+        .executeTakeFirst();
       if (numUpdatedRows === 0n) return false;
       await recordEvents(db, [event]);
       return true;
@@ -33,7 +37,15 @@ export class Usage implements UsageFacts {
       for (const [namespace, bytes] of sent) {
         await db
           .updateTable('ledgers')
-          .set((eb) => ({ month, sent: eb.case().when('month', '=', month).then(eb('sent', '+', bytes)).else(bytes).end() }))
+          .set((eb) => ({
+            month,
+            sent: eb
+              .case()
+              .when('month', '=', month)
+              .then(eb('sent', '+', bytes))
+              .else(bytes)
+              .end(),
+          }))
           .where('namespace', '=', namespace)
           .execute();
       }

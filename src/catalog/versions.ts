@@ -9,7 +9,8 @@ import { chunks } from './paging.ts';
 import type { ArtifactRow, Remembered, Tables } from './schema.ts';
 
 /** Versions of all artifacts of a namespace, or those of one artifact from number `first` to `last`. */
-type Scope = { readonly namespace: string } | { readonly artifact: string; readonly first: number; readonly last: number };
+type Scope =
+  { readonly namespace: string } | { readonly artifact: string; readonly first: number; readonly last: number };
 
 /**
  * Ends the versions in `scope`. A blob that no other version names is marked as released at that time. Every way in which a version
@@ -50,7 +51,12 @@ async function dropVersions(db: Db, at: number, scope: Scope): Promise<void> {
  *   locked versions.
  * @throws Refusal as `endVersions` does.
  */
-export async function trimVersions(db: Db, at: number, artifact: string, { keep, asked }: { readonly keep: number; readonly asked: boolean }): Promise<void> {
+export async function trimVersions(
+  db: Db,
+  at: number,
+  artifact: string,
+  { keep, asked }: { readonly keep: number; readonly asked: boolean },
+): Promise<void> {
   if (keep === 0) return;
   const surplus = await db
     .selectFrom('versions')
@@ -86,9 +92,8 @@ export async function deleteArtifacts(
     .updateTable('artifacts')
     .set({ state: 'deleted', fault: null, deleted_at: at, memory: dialect.memory })
     .where('deleted_at', 'is', null);
-  const { numUpdatedRows } = await ('uuid' in which
-    ? update.where('uuid', '=', which.uuid)
-    : update.where('namespace', '=', which.namespace)
+  const { numUpdatedRows } = await (
+    'uuid' in which ? update.where('uuid', '=', which.uuid) : update.where('namespace', '=', which.namespace)
   ).executeTakeFirst();
   if (numUpdatedRows > 0n) {
     await forgetAllObjects(db, which);
@@ -115,8 +120,14 @@ export async function findVersions(db: Db, uuids: readonly string[]): Promise<Re
       .orderBy('artifact')
       .orderBy('idx')
       .execute();
-    for (const { artifact, ...version } of rows) found[artifact]?.push({ ...version, references: Number(version.references) });
-    const deleted = await db.selectFrom('artifacts').select(['uuid', 'memory']).where('uuid', 'in', some).where('memory', 'is not', null).execute();
+    for (const { artifact, ...version } of rows)
+      found[artifact]?.push({ ...version, references: Number(version.references) });
+    const deleted = await db
+      .selectFrom('artifacts')
+      .select(['uuid', 'memory'])
+      .where('uuid', 'in', some)
+      .where('memory', 'is not', null)
+      .execute();
     for (const row of deleted) found[row.uuid] = remembered(row);
   }
   return found;

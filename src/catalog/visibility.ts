@@ -17,9 +17,7 @@ export function seesBlob(namespace: string) {
       eb.exists(versions.where('versions.namespace', '=', namespace)),
       eb.exists(versions.where('versions.shared', '=', eb.lit(1))),
       eb.exists(
-        versions
-          .innerJoin('trusts', 'trusts.namespace', 'versions.namespace')
-          .where('trusts.trusted', '=', namespace),
+        versions.innerJoin('trusts', 'trusts.namespace', 'versions.namespace').where('trusts.trusted', '=', namespace),
       ),
     ]);
   };

@@ -5,7 +5,13 @@ import { printable } from './format.ts';
 import { Output } from './output.ts';
 import { statePath } from './profiles.ts';
 import { Progress } from './progress.ts';
-import { resolveReleaseSettings, resolveSettings, type GivenOptions, type ReleaseRole, type Settings } from './settings.ts';
+import {
+  resolveReleaseSettings,
+  resolveSettings,
+  type GivenOptions,
+  type ReleaseRole,
+  type Settings,
+} from './settings.ts';
 import type { World } from './world.ts';
 
 /** Options that every command takes. */
@@ -45,7 +51,12 @@ export class Context {
 
   clientFor({ url, namespace, key }: Pick<Settings, 'url' | 'namespace' | 'key'>): StowageClient {
     try {
-      return new StowageClient({ url, namespace, key, platform: nodePlatform({ stateFolder: statePath(this.world.env) }) });
+      return new StowageClient({
+        url,
+        namespace,
+        key,
+        platform: nodePlatform({ stateFolder: statePath(this.world.env) }),
+      });
     } catch (error) {
       throw error instanceof TypeError ? new UsageError(error.message) : error;
     }

@@ -28,7 +28,8 @@ export function formatTable(head: readonly string[], rows: readonly (readonly Ce
   const numeric = head.map((_, at) => rows.some((row) => isNumeric(row[at])));
   const lines = [head, ...rows.map((row) => row.map((cell) => printable(String(cell ?? '-'))))];
   const widths = head.map((_, at) => Math.max(...lines.map((line) => (line[at] ?? '').length)));
-  const pad = (text: string, at: number): string => (numeric[at] ? text.padStart(widths[at]!) : text.padEnd(widths[at]!));
+  const pad = (text: string, at: number): string =>
+    numeric[at] ? text.padStart(widths[at]!) : text.padEnd(widths[at]!);
   return lines.map((line) => line.map(pad).join('  ').trimEnd()).join('\n');
 }
 
@@ -40,7 +41,10 @@ export function formatFacts(facts: readonly (readonly [string, Cell])[]): string
 
 /** Names come from others: nothing in them may move the cursor or colour the screen. */
 export function printable(text: string): string {
-  return text.replace(/[\u0000-\u001f\u007f-\u009f\u200e\u200f\u202a-\u202e\u2066-\u2069]/g, (char) => `\\u${char.charCodeAt(0).toString(16).padStart(4, '0')}`);
+  return text.replace(
+    /[\u0000-\u001f\u007f-\u009f\u200e\u200f\u202a-\u202e\u2066-\u2069]/g,
+    (char) => `\\u${char.charCodeAt(0).toString(16).padStart(4, '0')}`,
+  );
 }
 
 /** A word as a shell takes it. */

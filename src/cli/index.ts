@@ -25,7 +25,26 @@ import type { World } from './world.ts';
 export type { World } from './world.ts';
 
 /** Every command, in the order of the help. */
-const commands = [serve, push, pull, ls, show, versions, label, rm, share, unshare, uploads, namespace, keys, release, login, whoami, check, resetKey] as const;
+const commands = [
+  serve,
+  push,
+  pull,
+  ls,
+  show,
+  versions,
+  label,
+  rm,
+  share,
+  unshare,
+  uploads,
+  namespace,
+  keys,
+  release,
+  login,
+  whoami,
+  check,
+  resetKey,
+] as const;
 
 /** Runs the command line `words` (without node and the script) and answers the exit code. */
 export async function run(words: readonly string[], world: World, version: string): Promise<number> {
@@ -46,7 +65,9 @@ export async function run(words: readonly string[], world: World, version: strin
       return exits.usage;
     }
     if (exitFor(error) === exits.interrupted || world.signal.aborted) {
-      context.output.error(error instanceof StowageError ? error : new StowageError('aborted', 'stopped on request', { cause: error }));
+      context.output.error(
+        error instanceof StowageError ? error : new StowageError('aborted', 'stopped on request', { cause: error }),
+      );
       return exits.interrupted;
     }
     if (!(error instanceof Ended)) context.output.error(error);
@@ -61,9 +82,11 @@ function programFor(context: Context, version: string, json: boolean): Command {
     .version(version, '-V', 'show the version')
     .option('--json', 'results and errors as JSON on standard output')
     .option('-q, --quiet', 'no progress and no notices')
-    .option('--url <url>', 'the server\'s address')
+    .option('--url <url>', "the server's address")
     .option('--profile <name>', 'a profile saved by stowage login')
-    .addHelpText('after', `
+    .addHelpText(
+      'after',
+      `
 Who you are comes from --profile, or STOWAGE_URL, STOWAGE_NAMESPACE and STOWAGE_KEY, or the profile that stowage login
 saved, or SHAKENFIST_API_URL, SHAKENFIST_NAMESPACE and SHAKENFIST_KEY, in this order.
 
@@ -73,7 +96,8 @@ Examples:
   stowage serve
   stowage login
   stowage push debian-12.qcow2
-  stowage pull debian-12.qcow2 /var/tmp/`)
+  stowage pull debian-12.qcow2 /var/tmp/`,
+    )
     .exitOverride()
     .configureHelp({ showGlobalOptions: true })
     .configureOutput({

@@ -74,6 +74,7 @@ function sentenceOf(error: unknown): string {
 
 function hintFor(error: unknown): string | undefined {
   if (exitFor(error) === exits.notAuthorised) return 'See who you are with: stowage whoami';
-  if (error instanceof StowageError && error.code === 'network') return 'Is the server running? Another address: --url, STOWAGE_URL or stowage login URL';
+  if (error instanceof StowageError && error.code === 'network')
+    return 'Is the server running? Another address: --url, STOWAGE_URL or stowage login URL';
   return undefined;
 }

@@ -51,7 +51,9 @@ async function open(env: Environment): Promise<Low<{ profiles: Profiles }>> {
   await db.read();
   const profiles: unknown = (db.data as { profiles?: unknown }).profiles;
   const entries = typeof profiles === 'object' && profiles !== null ? Object.entries(profiles) : [];
-  db.data = { profiles: Object.fromEntries(entries.filter((entry): entry is [string, Profile] => isProfile(entry[1]))) };
+  db.data = {
+    profiles: Object.fromEntries(entries.filter((entry): entry is [string, Profile] => isProfile(entry[1]))),
+  };
   return db;
 }
 

@@ -70,11 +70,18 @@ export class Progress {
 }
 
 /** One line, no wider than `columns`. */
-export function drawLine(phase: string, done: number, total: number | undefined, perSecond: number | undefined, columns: number): string {
+export function drawLine(
+  phase: string,
+  done: number,
+  total: number | undefined,
+  perSecond: number | undefined,
+  columns: number,
+): string {
   const rate = perSecond === undefined ? '' : `${printBytes(perSecond)}/s`;
   if (total === undefined) return `${phase} ${printBytes(done)}  ${rate}`.slice(0, columns - 1).trimEnd();
   const share = total === 0 ? 1 : Math.min(1, done / total);
-  const left = perSecond && perSecond > 0 && done < total ? `${formatSpan(((total - done) / perSecond) * 1000)} left` : '';
+  const left =
+    perSecond && perSecond > 0 && done < total ? `${formatSpan(((total - done) / perSecond) * 1000)} left` : '';
   const numbers = `${String(Math.floor(share * 100)).padStart(3)}%  ${printBytes(done)} of ${printBytes(total)}`;
   const text = [numbers, rate.padStart(12), left].filter((part) => part !== '').join('  ');
   const room = columns - phase.length - text.length - 6;

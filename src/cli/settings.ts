@@ -32,13 +32,17 @@ export async function resolveSettings(env: Environment, given: GivenOptions): Pr
   const profiles = await readProfiles(env);
   const name = given.profile ?? env['STOWAGE_PROFILE'] ?? defaultProfile;
   const profile = Object.hasOwn(profiles, name) ? profiles[name] : undefined;
-  if (!profile && name !== defaultProfile) throw new UsageError(`there is no profile '${name}'; make it with: stowage login --profile ${name} URL`);
-  const own = given.profile === undefined ? fromEnvironment(env, 'STOWAGE_URL', 'STOWAGE_NAMESPACE', 'STOWAGE_KEY') : {};
+  if (!profile && name !== defaultProfile)
+    throw new UsageError(`there is no profile '${name}'; make it with: stowage login --profile ${name} URL`);
+  const own =
+    given.profile === undefined ? fromEnvironment(env, 'STOWAGE_URL', 'STOWAGE_NAMESPACE', 'STOWAGE_KEY') : {};
   const old = profile ? {} : fromEnvironment(env, 'SHAKENFIST_API_URL', 'SHAKENFIST_NAMESPACE', 'SHAKENFIST_KEY');
   const found: Partial<Profile> = { ...old, ...profile, ...own };
   const { namespace, key } = found;
   if (namespace === undefined || key === undefined) {
-    throw new UsageError('no namespace and key: save them with stowage login, or set STOWAGE_URL, STOWAGE_NAMESPACE and STOWAGE_KEY');
+    throw new UsageError(
+      'no namespace and key: save them with stowage login, or set STOWAGE_URL, STOWAGE_NAMESPACE and STOWAGE_KEY',
+    );
   }
   const origin = own.key !== undefined ? 'STOWAGE_KEY' : profile ? `profile ${name}` : 'SHAKENFIST_KEY';
   return { url: given.url ?? found.url ?? localUrl, namespace, key, origin };
@@ -52,16 +56,29 @@ export type ReleaseRole = 'operator' | 'customer' | 'anybody';
  *
  * @throws UsageError when there is none that will do.
  */
-export async function resolveReleaseSettings(env: Environment, given: GivenOptions, role: ReleaseRole): Promise<{ readonly url: string; readonly credentials: ReleaseCredentials }> {
+export async function resolveReleaseSettings(
+  env: Environment,
+  given: GivenOptions,
+  role: ReleaseRole,
+): Promise<{ readonly url: string; readonly credentials: ReleaseCredentials }> {
   const profiles = await readProfiles(env);
   const name = given.profile ?? env['STOWAGE_PROFILE'] ?? defaultProfile;
   const profile = Object.hasOwn(profiles, name) ? profiles[name] : undefined;
-  const url = given.url ?? (env['RELEASY_BASE_URL'] || undefined) ?? (given.profile === undefined ? env['STOWAGE_URL'] || undefined : undefined) ?? profile?.url ?? localUrl;
+  const url =
+    given.url ??
+    (env['RELEASY_BASE_URL'] || undefined) ??
+    (given.profile === undefined ? env['STOWAGE_URL'] || undefined : undefined) ??
+    profile?.url ??
+    localUrl;
   const { RELEASY_ADMIN_API_KEY: adminKey, RELEASY_OPERATOR_TOKEN: token, RELEASY_API_KEY: apiKey } = env;
   if (role !== 'customer' && adminKey) return { url, credentials: { adminKey } };
   if (role !== 'customer' && token) return { url, credentials: { token } };
   if (role !== 'operator' && apiKey) return { url, credentials: { apiKey } };
-  const wanted = { operator: 'RELEASY_ADMIN_API_KEY or RELEASY_OPERATOR_TOKEN', customer: "a customer's RELEASY_API_KEY", anybody: 'RELEASY_ADMIN_API_KEY, RELEASY_OPERATOR_TOKEN or RELEASY_API_KEY' };
+  const wanted = {
+    operator: 'RELEASY_ADMIN_API_KEY or RELEASY_OPERATOR_TOKEN',
+    customer: "a customer's RELEASY_API_KEY",
+    anybody: 'RELEASY_ADMIN_API_KEY, RELEASY_OPERATOR_TOKEN or RELEASY_API_KEY',
+  };
   throw new UsageError(`set ${wanted[role]}`);
 }
 

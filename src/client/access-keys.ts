@@ -13,14 +13,27 @@ export class AccessKeys {
   }
 
   /** A new key, with its secret, which is told this once; without buckets it is for all of them. */
-  async create(name: string, permissions: readonly Permission[], buckets: readonly string[] = []): Promise<AccessKeyView & { readonly secret_access_key: string }> {
-    const json = { name, buckets, permissions: Object.fromEntries(permissions.map((permission) => [permission, true])) };
-    const made = view('accessKey', await this.#session.json({ method: 'POST', path: ['api', 'storage', 'keys'], json, once: true }));
+  async create(
+    name: string,
+    permissions: readonly Permission[],
+    buckets: readonly string[] = [],
+  ): Promise<AccessKeyView & { readonly secret_access_key: string }> {
+    const json = {
+      name,
+      buckets,
+      permissions: Object.fromEntries(permissions.map((permission) => [permission, true])),
+    };
+    const made = view(
+      'accessKey',
+      await this.#session.json({ method: 'POST', path: ['api', 'storage', 'keys'], json, once: true }),
+    );
     return made as AccessKeyView & { readonly secret_access_key: string };
   }
 
   async list(): Promise<AccessKeyView[]> {
-    const { keys } = (await this.#session.json({ method: 'GET', path: ['api', 'storage', 'keys'] })) as { readonly keys?: unknown };
+    const { keys } = (await this.#session.json({ method: 'GET', path: ['api', 'storage', 'keys'] })) as {
+      readonly keys?: unknown;
+    };
     return views('accessKey', keys);
   }
 

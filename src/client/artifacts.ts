@@ -61,32 +61,45 @@ export class Artifacts {
   async publish(name: string, content: Content, options: PublishOptions = {}): Promise<ArtifactView> {
     const { type, shared, namespace, maxVersions, sourceUrl, size, sha512, signal } = options;
     const digest = sha512 === undefined ? undefined : parseDigest('sha512', sha512);
-    return view('artifact', await this.#session.json({
-      method: 'POST',
-      path: ['artifacts', 'upload', name],
-      headers: digest ? { 'repr-digest': printDigestField(digest) } : {},
-      json: {
-        ...('upload' in content ? { upload_uuid: content.upload } : { blob_uuid: content.blob }),
-        source_url: sourceUrl ?? null,
-        shared: shared ?? false,
-        namespace: namespace ?? null,
-        ...(type === undefined ? {} : { artifact_type: type }),
-        ...(maxVersions === undefined ? {} : { max_versions: maxVersions }),
-        ...(size === undefined ? {} : { size }),
-      },
-      signal,
-      idle: thinking,
-    }));
+    return view(
+      'artifact',
+      await this.#session.json({
+        method: 'POST',
+        path: ['artifacts', 'upload', name],
+        headers: digest ? { 'repr-digest': printDigestField(digest) } : {},
+        json: {
+          ...('upload' in content ? { upload_uuid: content.upload } : { blob_uuid: content.blob }),
+          source_url: sourceUrl ?? null,
+          shared: shared ?? false,
+          namespace: namespace ?? null,
+          ...(type === undefined ? {} : { artifact_type: type }),
+          ...(maxVersions === undefined ? {} : { max_versions: maxVersions }),
+          ...(size === undefined ? {} : { size }),
+        },
+        signal,
+        idle: thinking,
+      }),
+    );
   }
 
   /** Points the label `name`, or `namespace/name`, at a blob. */
-  async label(name: string, blob: string, options: { readonly maxVersions?: number | undefined } = {}): Promise<ArtifactView> {
-    const json = { blob_uuid: blob, ...(options.maxVersions === undefined ? {} : { max_versions: options.maxVersions }) };
+  async label(
+    name: string,
+    blob: string,
+    options: { readonly maxVersions?: number | undefined } = {},
+  ): Promise<ArtifactView> {
+    const json = {
+      blob_uuid: blob,
+      ...(options.maxVersions === undefined ? {} : { max_versions: options.maxVersions }),
+    };
     return view('artifact', await this.#session.json({ method: 'POST', path: ['label', ...name.split('/')], json }));
   }
 
   /** Has the server fetch `url` in the background. */
-  async fetch(url: string, options: { readonly shared?: boolean; readonly namespace?: string } = {}): Promise<ArtifactView> {
+  async fetch(
+    url: string,
+    options: { readonly shared?: boolean; readonly namespace?: string } = {},
+  ): Promise<ArtifactView> {
     const json = { url, shared: options.shared ?? false, namespace: options.namespace ?? null };
     return view('artifact', await this.#session.json({ method: 'POST', path: ['artifacts'], json, once: true }));
   }
@@ -96,7 +109,10 @@ export class Artifacts {
   }
 
   async removeVersion(ref: string, index: number): Promise<ArtifactView> {
-    return view('artifact', await this.#session.json({ method: 'DELETE', path: ['artifacts', ref, 'versions', index] }));
+    return view(
+      'artifact',
+      await this.#session.json({ method: 'DELETE', path: ['artifacts', ref, 'versions', index] }),
+    );
   }
 
   /** Keeps at most `count` versions from now on, at once; 0 keeps all. */

@@ -43,7 +43,11 @@ export class Blobs {
 
   /** A digest of the blob, which the server computes when it is first asked for. */
   async checksum(uuid: string, algorithm: Algorithm): Promise<string> {
-    const found = await this.#session.json({ method: 'GET', path: ['blobs', uuid, 'checksum', algorithm], idle: thinking });
+    const found = await this.#session.json({
+      method: 'GET',
+      path: ['blobs', uuid, 'checksum', algorithm],
+      idle: thinking,
+    });
     const checksum = (found as { checksum?: unknown } | null)?.checksum;
     if (typeof checksum === 'string') return checksum;
     throw new StowageError('protocol', 'the answer is no checksum');
@@ -56,7 +60,10 @@ export class Blobs {
 
   /** What would be downloaded, by an artifact's name or uuid: the newest version, or a numbered one. */
   async headOf(ref: string, version: number | undefined, signal?: AbortSignal): Promise<BlobHead> {
-    return await this.#head(['artifacts', ref, ...(version === undefined ? [] : ['versions', version]), 'data'], signal);
+    return await this.#head(
+      ['artifacts', ref, ...(version === undefined ? [] : ['versions', version]), 'data'],
+      signal,
+    );
   }
 
   /**
@@ -78,7 +85,12 @@ export class Blobs {
       if (!uuid || !sha512 || size === undefined || !/^\d+$/.test(size)) {
         throw new StowageError('protocol', 'the answer does not tell which bytes it stands for');
       }
-      return { uuid, size: Number(size), sha512, mediaType: answer.header('content-type') ?? 'application/octet-stream' };
+      return {
+        uuid,
+        size: Number(size),
+        sha512,
+        mediaType: answer.header('content-type') ?? 'application/octet-stream',
+      };
     });
   }
 }

@@ -104,7 +104,11 @@ export class StowageClient {
   }
 }
 
-function credentialsOf({ namespace, key, token }: StowageClientOptions): { namespace: string; key: string } | { token: string } {
+function credentialsOf({
+  namespace,
+  key,
+  token,
+}: StowageClientOptions): { namespace: string; key: string } | { token: string } {
   if (token !== undefined) return { token };
   if (namespace !== undefined && key !== undefined) return { namespace, key };
   throw new TypeError('either namespace and key, or a token');

@@ -19,7 +19,11 @@ export async function sourceOf({ newHash, openFile }: Platform, what: Pushable):
 }
 
 /** Lets `fill` put bytes where they shall go. */
-export async function into<T>({ newHash, createFile }: Platform, to: Pullable, fill: (sink: Sink) => Promise<T>): Promise<T> {
+export async function into<T>(
+  { newHash, createFile }: Platform,
+  to: Pullable,
+  fill: (sink: Sink) => Promise<T>,
+): Promise<T> {
   if (typeof to === 'string') {
     if (!createFile) throw new StowageError('malformed', 'there are no files here');
     return await fill(await createFile(to));
@@ -28,7 +32,8 @@ export async function into<T>({ newHash, createFile }: Platform, to: Pullable, f
   const writer = to.getWriter();
   try {
     // A write that fails makes the next `ready` fail.
-    const write = (bytes: Uint8Array): Promise<void> => writer.ready.then(() => void writer.write(bytes).catch(() => {}));
+    const write = (bytes: Uint8Array): Promise<void> =>
+      writer.ready.then(() => void writer.write(bytes).catch(() => {}));
     return await fill(streamSink(write, newHash));
   } finally {
     writer.releaseLock();

@@ -2,8 +2,24 @@
 
 /** What the server says, in its own words: the `code` member of its error bodies. */
 const serverCodes = [
-  'malformed', 'unauthenticated', 'forbidden', 'not_found', 'conflict', 'offset_mismatch', 'digest_mismatch', 'too_large',
-  'interrupted', 'superseded', 'not_ready', 'precondition', 'out_of_range', 'full', 'over_quota', 'throttled', 'unavailable', 'lost',
+  'malformed',
+  'unauthenticated',
+  'forbidden',
+  'not_found',
+  'conflict',
+  'offset_mismatch',
+  'digest_mismatch',
+  'too_large',
+  'interrupted',
+  'superseded',
+  'not_ready',
+  'precondition',
+  'out_of_range',
+  'full',
+  'over_quota',
+  'throttled',
+  'unavailable',
+  'lost',
 ] as const;
 
 type ServerCode = (typeof serverCodes)[number];
@@ -28,14 +44,36 @@ export type StowageCode =
   | 'occupied';
 
 const passing: ReadonlySet<StowageCode> = new Set([
-  'network', 'timeout', 'interrupted', 'superseded', 'not_ready', 'throttled', 'unavailable', 'internal',
+  'network',
+  'timeout',
+  'interrupted',
+  'superseded',
+  'not_ready',
+  'throttled',
+  'unavailable',
+  'internal',
 ]);
 
 /** For answers without a known code, as a proxy on the way gives them. */
 const byStatus: ReadonlyMap<number, StowageCode> = new Map([
-  [400, 'malformed'], [401, 'unauthenticated'], [403, 'forbidden'], [404, 'not_found'], [406, 'not_ready'], [408, 'timeout'],
-  [409, 'conflict'], [410, 'not_found'], [412, 'precondition'], [413, 'too_large'], [416, 'out_of_range'], [425, 'unavailable'],
-  [429, 'throttled'], [500, 'internal'], [502, 'unavailable'], [503, 'unavailable'], [504, 'unavailable'], [507, 'full'],
+  [400, 'malformed'],
+  [401, 'unauthenticated'],
+  [403, 'forbidden'],
+  [404, 'not_found'],
+  [406, 'not_ready'],
+  [408, 'timeout'],
+  [409, 'conflict'],
+  [410, 'not_found'],
+  [412, 'precondition'],
+  [413, 'too_large'],
+  [416, 'out_of_range'],
+  [425, 'unavailable'],
+  [429, 'throttled'],
+  [500, 'internal'],
+  [502, 'unavailable'],
+  [503, 'unavailable'],
+  [504, 'unavailable'],
+  [507, 'full'],
 ]);
 
 export interface StowageErrorOptions {

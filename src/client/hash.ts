@@ -12,7 +12,10 @@ export type NewHash = (algorithm?: 'sha256' | 'sha512') => Promise<Hash>;
 
 /** sha512 of everything that `pieces` gives. */
 export async function hashAll(
-  newHash: NewHash, pieces: AsyncIterable<Uint8Array>, onProgress: (bytes: number) => void, signal?: AbortSignal,
+  newHash: NewHash,
+  pieces: AsyncIterable<Uint8Array>,
+  onProgress: (bytes: number) => void,
+  signal?: AbortSignal,
 ): Promise<string> {
   const hash = await newHash();
   let done = 0;

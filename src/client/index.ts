@@ -8,7 +8,14 @@ export { Blobs, type BlobHead } from './blobs.ts';
 export { AccessKeys, type Permission } from './access-keys.ts';
 export { Namespaces } from './namespaces.ts';
 export {
-  Releases, type ReleaseArtifactView, type ReleaseCredentials, type ReleaseDownloadOptions, type ReleaseFilter, type ReleasesOptions, type ReleaseUploadOptions, type ReleaseView,
+  Releases,
+  type ReleaseArtifactView,
+  type ReleaseCredentials,
+  type ReleaseDownloadOptions,
+  type ReleaseFilter,
+  type ReleasesOptions,
+  type ReleaseUploadOptions,
+  type ReleaseView,
   type Released,
 } from './releases/releases.ts';
 export { Metadata } from './metadata.ts';
@@ -22,4 +29,12 @@ export type { Hash, NewHash } from './hash.ts';
 export type { Claim, Journal, JournalEntry } from './journal.ts';
 export { webPlatform, type Platform } from './platform.ts';
 export { KEPT, type Incoming, type Outgoing, type Payload, type Transport } from './transport.ts';
-export type { AccessKeyView, ArtifactView, BlobView, EventView, NamespaceView, UploadView, VersionView } from './views.ts';
+export type {
+  AccessKeyView,
+  ArtifactView,
+  BlobView,
+  EventView,
+  NamespaceView,
+  UploadView,
+  VersionView,
+} from './views.ts';

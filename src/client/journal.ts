@@ -41,6 +41,9 @@ export function parseEntry(value: unknown): JournalEntry | undefined {
   if (typeof value !== 'object' || value === null) return undefined;
   const entry = value as Partial<Record<keyof JournalEntry, unknown>>;
   const texts = [entry.server, entry.namespace, entry.name, entry.place, entry.stamp, entry.upload];
-  const whole = texts.every((text) => typeof text === 'string') && Number.isSafeInteger(entry.size) && Number.isFinite(entry.begunAt);
+  const whole =
+    texts.every((text) => typeof text === 'string') &&
+    Number.isSafeInteger(entry.size) &&
+    Number.isFinite(entry.begunAt);
   return whole ? (value as JournalEntry) : undefined;
 }

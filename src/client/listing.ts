@@ -7,12 +7,19 @@ const pageSize = 500;
 
 /** Everything in the listing at `path`, fetched a page at a time as it is wanted. */
 export async function* listed<K extends Kind>(
-  session: Session, kind: K, path: readonly string[], query: Call['query'] = {}, signal?: AbortSignal,
+  session: Session,
+  kind: K,
+  path: readonly string[],
+  query: Call['query'] = {},
+  signal?: AbortSignal,
 ): AsyncGenerator<ReturnType<typeof view<K>>> {
   let after: string | undefined;
   do {
     const call: Call = { method: 'GET', path, query: { ...query, limit: pageSize, after }, signal };
-    const page = await session.ask(call, async (answer) => ({ records: await readJson(answer), link: answer.header('link') }));
+    const page = await session.ask(call, async (answer) => ({
+      records: await readJson(answer),
+      link: answer.header('link'),
+    }));
     yield* views(kind, page.records);
     after = nextOf(page.link);
   } while (after !== undefined);

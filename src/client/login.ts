@@ -55,7 +55,9 @@ export class Login {
   }
 
   async #fetch(answer: Promise<unknown>): Promise<string> {
-    const given = await answer.catch((error: unknown) => { throw asRefusal(error); });
+    const given = await answer.catch((error: unknown) => {
+      throw asRefusal(error);
+    });
     const body = given as { readonly access_token?: unknown; readonly expires_in?: unknown } | null;
     if (typeof body?.access_token !== 'string') {
       throw new StowageError('protocol', 'the answer is no token: is this the address of a Stowage server?');

@@ -25,7 +25,10 @@ export class Namespaces {
   /** A new namespace, with a first key where one is given. For the system namespace only. */
   async create(name: string, first?: { readonly keyName: string; readonly key: string }): Promise<NamespaceView> {
     const json = { namespace: name, ...(first ? { key_name: first.keyName, key: first.key } : {}) };
-    return view('namespace', await this.#session.json({ method: 'POST', path: ['auth', 'namespaces'], json, once: true }));
+    return view(
+      'namespace',
+      await this.#session.json({ method: 'POST', path: ['auth', 'namespaces'], json, once: true }),
+    );
   }
 
   /** Removes the namespace and everything that it owns. For the system namespace only. */
@@ -34,7 +37,11 @@ export class Namespaces {
   }
 
   async addKey(name: string, keyName: string, key: string): Promise<void> {
-    await this.#session.json({ method: 'POST', path: ['auth', 'namespaces', name, 'keys'], json: { key_name: keyName, key } });
+    await this.#session.json({
+      method: 'POST',
+      path: ['auth', 'namespaces', name, 'keys'],
+      json: { key_name: keyName, key },
+    });
   }
 
   /** Removes a key; tokens that were made with it die at once. */
@@ -51,10 +58,16 @@ export class Namespaces {
   /** Lets `other` see and use what `name` owns. */
   async trust(name: string, other: string): Promise<NamespaceView> {
     const json = { external_namespace: other };
-    return view('namespace', await this.#session.json({ method: 'POST', path: ['auth', 'namespaces', name, 'trust'], json }));
+    return view(
+      'namespace',
+      await this.#session.json({ method: 'POST', path: ['auth', 'namespaces', name, 'trust'], json }),
+    );
   }
 
   async untrust(name: string, other: string): Promise<NamespaceView> {
-    return view('namespace', await this.#session.json({ method: 'DELETE', path: ['auth', 'namespaces', name, 'trust', other] }));
+    return view(
+      'namespace',
+      await this.#session.json({ method: 'DELETE', path: ['auth', 'namespaces', name, 'trust', other] }),
+    );
   }
 }

@@ -46,15 +46,34 @@ export interface Pulled {
  *
  * @throws StowageError digest_mismatch when the bytes are not what the server says they are; what was written is then gone.
  */
-export async function pull(session: Session, patience: Patience, ref: string, sink: Sink, options: PullOptions = {}): Promise<Pulled> {
+export async function pull(
+  session: Session,
+  patience: Patience,
+  ref: string,
+  sink: Sink,
+  options: PullOptions = {},
+): Promise<Pulled> {
   try {
     const blobs = new Blobs(session.bearing(patience));
     const head = await resolve(blobs, ref, options);
     const from = options.offset ?? 0;
-    if (from > head.size) throw new StowageError('out_of_range', `there are only ${head.size} bytes`, { details: { size: head.size } });
-    const opened: Opened = { size: head.size, sha512: head.sha512, tag: `"${head.sha512}"`, open: (at, signal) => blobs.open(head, at, signal) };
+    if (from > head.size)
+      throw new StowageError('out_of_range', `there are only ${head.size} bytes`, { details: { size: head.size } });
+    const opened: Opened = {
+      size: head.size,
+      sha512: head.sha512,
+      tag: `"${head.sha512}"`,
+      open: (at, signal) => blobs.open(head, at, signal),
+    };
     const fetched = await receive(sink, opened, from, patience, options);
-    return { blob: head.uuid, size: head.size, sha512: head.sha512, verified: from === 0, mediaType: head.mediaType, ...fetched };
+    return {
+      blob: head.uuid,
+      size: head.size,
+      sha512: head.sha512,
+      verified: from === 0,
+      mediaType: head.mediaType,
+      ...fetched,
+    };
   } finally {
     await sink.close();
   }
@@ -77,13 +96,21 @@ export interface Opened {
  * @throws StowageError digest_mismatch
  */
 export async function receive(
-  sink: Sink, opened: Opened, from: number, patience: Patience, options: PullOptions,
+  sink: Sink,
+  opened: Opened,
+  from: number,
+  patience: Patience,
+  options: PullOptions,
 ): Promise<Pick<Pulled, 'resumedFrom' | 'received'>> {
   const fetch = (): Promise<Fetched> => fetchInto(sink, opened, from, patience, options);
   const first = await fetch();
   // What an earlier run left was not what it seemed, as after a power cut: once more, from the start.
   const last = !first.right && first.resumedFrom > 0 ? await fetch() : first;
-  if (!last.right) throw new StowageError('digest_mismatch', 'what was received is not what the server says it sent; it was thrown away');
+  if (!last.right)
+    throw new StowageError(
+      'digest_mismatch',
+      'what was received is not what the server says it sent; it was thrown away',
+    );
   await sink.commit();
   return { resumedFrom: last.resumedFrom, received: last === first ? last.received : first.received + last.received };
 }
@@ -95,11 +122,19 @@ interface Fetched {
   readonly right: boolean;
 }
 
-async function fetchInto(sink: Sink, head: Opened, from: number, patience: Patience, options: PullOptions): Promise<Fetched> {
+async function fetchInto(
+  sink: Sink,
+  head: Opened,
+  from: number,
+  patience: Patience,
+  options: PullOptions,
+): Promise<Fetched> {
   const resumedFrom = await sink.begin({ sha512: head.sha512, size: head.size, from });
   const received = await new Receiving(head, from, sink, resumedFrom, patience, options).run();
   if (from > 0) return { resumedFrom, received, right: true };
-  const found = await sink.sha512((done) => options.onProgress?.({ phase: 'checking', done, total: head.size, resumedFrom }));
+  const found = await sink.sha512((done) =>
+    options.onProgress?.({ phase: 'checking', done, total: head.size, resumedFrom }),
+  );
   const right = found === head.sha512;
   if (!right) await sink.discard();
   return { resumedFrom, received, right };
@@ -173,7 +208,8 @@ class Receiving {
       const bytes = skip === 0 ? piece : piece.subarray(Math.min(skip, piece.byteLength));
       skip -= piece.byteLength - bytes.byteLength;
       if (bytes.byteLength === 0) continue;
-      if (this.#done + bytes.byteLength > wanted) throw new StowageError('protocol', 'the server sends more bytes than there are');
+      if (this.#done + bytes.byteLength > wanted)
+        throw new StowageError('protocol', 'the server sends more bytes than there are');
       await this.#sink.write(bytes);
       this.#done += bytes.byteLength;
       this.#tell();
@@ -182,13 +218,19 @@ class Receiving {
   }
 
   #tell(): void {
-    this.#options.onProgress?.({ phase: 'receiving', done: this.#done, total: this.#head.size - this.#from, resumedFrom: this.#resumedFrom });
+    this.#options.onProgress?.({
+      phase: 'receiving',
+      done: this.#done,
+      total: this.#head.size - this.#from,
+      resumedFrom: this.#resumedFrom,
+    });
   }
 }
 
 /** How many bytes of the answer come before byte `at`: 0 unless something on the way does not know ranges. */
 function start(status: number, range: string | undefined, etag: string | undefined, head: Opened, at: number): number {
-  if (head.tag !== undefined && etag !== undefined && etag.replace(/^W\//, '') !== head.tag) throw new StowageError('protocol', 'these are other bytes than before');
+  if (head.tag !== undefined && etag !== undefined && etag.replace(/^W\//, '') !== head.tag)
+    throw new StowageError('protocol', 'these are other bytes than before');
   if (status === 200) return at;
   const first = /^bytes (\d+)-\d+\/(\d+|\*)$/.exec(range ?? '')?.[1];
   if (status === 206 && Number(first) === at) return 0;

@@ -21,7 +21,10 @@ export interface PushProgress {
   readonly resumedFrom: number;
 }
 
-export interface PushOptions extends Pick<PublishOptions, 'type' | 'shared' | 'namespace' | 'maxVersions' | 'sourceUrl'> {
+export interface PushOptions extends Pick<
+  PublishOptions,
+  'type' | 'shared' | 'namespace' | 'maxVersions' | 'sourceUrl'
+> {
   /** Whether to ask by sha512 first whether the server has the bytes already; true unless told. Needs a source that can be read twice. */
   readonly dedup?: boolean;
   /** An open upload to go on with, whoever began it: what it holds must be the beginning of the source. */
@@ -67,12 +70,29 @@ interface Start {
  * @throws StowageError source_changed when the source changed on the way; digest_mismatch when the server's bytes are not the source's, twice.
  */
 export async function push(
-  session: Session, patience: Patience, journal: Journal | undefined, source: Source, name: string, options: PushOptions,
+  session: Session,
+  patience: Patience,
+  journal: Journal | undefined,
+  source: Source,
+  name: string,
+  options: PushOptions,
 ): Promise<Pushed> {
-  const key = source.mark && ['push', session.url, session.namespace ?? '', options.namespace ?? '', name, source.mark.place];
+  const key = source.mark && [
+    'push',
+    session.url,
+    session.namespace ?? '',
+    options.namespace ?? '',
+    name,
+    source.mark.place,
+  ];
   const claim = key && journal ? await journal.claim(key) : undefined;
   if (key && journal && !claim) {
-    options.onTrouble?.(new StowageError('occupied', 'another process pushes the same file; this push cannot be gone on with if it stops'));
+    options.onTrouble?.(
+      new StowageError(
+        'occupied',
+        'another process pushes the same file; this push cannot be gone on with if it stops',
+      ),
+    );
   }
   const pushing = new Pushing(session.bearing(patience), patience, claim, source, name, options);
   try {
@@ -97,7 +117,14 @@ class Pushing {
   #allSent = false;
   #joined = false;
 
-  constructor(session: Session, patience: Patience, claim: Claim | undefined, source: Source, name: string, options: PushOptions) {
+  constructor(
+    session: Session,
+    patience: Patience,
+    claim: Claim | undefined,
+    source: Source,
+    name: string,
+    options: PushOptions,
+  ) {
     this.#session = session;
     this.#patience = patience;
     this.#claim = claim;
@@ -109,7 +136,10 @@ class Pushing {
   }
 
   async run(): Promise<Pushed> {
-    const start = this.#options.upload === undefined ? await this.#recall(this.#claim?.entry) : await this.#named(this.#options.upload);
+    const start =
+      this.#options.upload === undefined
+        ? await this.#recall(this.#claim?.entry)
+        : await this.#named(this.#options.upload);
     let sha512 = start?.sha512;
     if ((this.#options.dedup ?? true) && this.#source.rereadable && !start?.sealed) {
       sha512 ??= await this.#hash();
@@ -149,8 +179,12 @@ class Pushing {
 
   /** An upload of the same bytes that somebody left behind, on another machine perhaps. */
   async #join(sha512: string): Promise<string | undefined> {
-    for await (const { uuid, receiving, length, touched_at: touched } of this.#uploads.promised(sha512, this.#options.signal)) {
-      if (!receiving && (length === null || length === this.#source.size) && touched * 1000 < Date.now() - leftBehind) return uuid;
+    for await (const { uuid, receiving, length, touched_at: touched } of this.#uploads.promised(
+      sha512,
+      this.#options.signal,
+    )) {
+      if (!receiving && (length === null || length === this.#source.size) && touched * 1000 < Date.now() - leftBehind)
+        return uuid;
     }
     return undefined;
   }
@@ -167,7 +201,11 @@ class Pushing {
     if (!blob) return undefined;
     this.#tell('finishing', blob.size);
     try {
-      const artifact = await this.#artifacts.publish(this.#name, { blob: blob.uuid }, { ...this.#options, sha512, size: blob.size });
+      const artifact = await this.#artifacts.publish(
+        this.#name,
+        { blob: blob.uuid },
+        { ...this.#options, sha512, size: blob.size },
+      );
       return pushed(artifact, { size: blob.size, sha512, deduplicated: true, resumedFrom: 0, sent: 0 });
     } catch (error) {
       // It may have gone away in between, or been found rotten; any other refusal would meet an upload too.
@@ -181,7 +219,10 @@ class Pushing {
     const { signal } = this.#options;
     // Without a look-up the hash is computed beside the sending, and wanted at its end.
     const stop = new AbortController();
-    const hashing = known === undefined ? this.#source.sha512((done) => this.#allSent && this.#tell('hashing', done), either(signal, stop.signal)) : Promise.resolve(known);
+    const hashing =
+      known === undefined
+        ? this.#source.sha512((done) => this.#allSent && this.#tell('hashing', done), either(signal, stop.signal))
+        : Promise.resolve(known);
     hashing.catch(() => {});
     let upload = start?.upload;
     this.#allSent = false;
@@ -191,15 +232,29 @@ class Pushing {
       upload ??= (await this.#uploads.begin(this.#source.size, known, signal)).uuid;
       this.#current = upload;
       await this.#remember(upload, known);
-      const sent = start?.sealed ? nothingMore(this.#source.size ?? 0) : await this.#send(upload, start !== undefined || this.#joined);
+      const sent = start?.sealed
+        ? nothingMore(this.#source.size ?? 0)
+        : await this.#send(upload, start !== undefined || this.#joined);
       this.#allSent = true;
       const sha512 = await hashing;
-      if (!(await this.#source.unchanged())) throw new StowageError('source_changed', 'the source changed while it was sent');
+      if (!(await this.#source.unchanged()))
+        throw new StowageError('source_changed', 'the source changed while it was sent');
       this.#tell('finishing', sent.size);
-      const artifact = await this.#artifacts.publish(this.#name, { upload }, { ...this.#options, sha512, size: sent.size });
-      if (start?.sealed && artifact.state !== 'created') throw new StowageError('conflict', 'what the upload became is gone');
+      const artifact = await this.#artifacts.publish(
+        this.#name,
+        { upload },
+        { ...this.#options, sha512, size: sent.size },
+      );
+      if (start?.sealed && artifact.state !== 'created')
+        throw new StowageError('conflict', 'what the upload became is gone');
       await this.#claim?.clear();
-      return pushed(artifact, { size: sent.size, sha512, deduplicated: false, resumedFrom: sent.from, sent: sent.bytes });
+      return pushed(artifact, {
+        size: sent.size,
+        sha512,
+        deduplicated: false,
+        resumedFrom: sent.from,
+        sent: sent.bytes,
+      });
     } catch (error) {
       stop.abort();
       const useless = !this.#source.rereadable || isCode(error, 'digest_mismatch', 'source_changed');
@@ -217,7 +272,12 @@ class Pushing {
       this.#tell('sending', offset);
     };
     return send(this.#uploads, upload, this.#source, resumed ? undefined : 0, {
-      pace: new Pace(pace), patience: this.#patience, idle: idle ?? quiet, signal, onProgress, onTrouble,
+      pace: new Pace(pace),
+      patience: this.#patience,
+      idle: idle ?? quiet,
+      signal,
+      onProgress,
+      onTrouble,
     });
   }
 
@@ -225,7 +285,10 @@ class Pushing {
   async #worthAnother(error: unknown, start: Start | undefined): Promise<boolean> {
     if (this.#options.upload !== undefined) return false;
     if (isCode(error, 'digest_mismatch')) return await this.#source.unchanged();
-    if (isCode(error, 'not_found', 'conflict')) return this.#joined || start?.sealed === true || (this.#current !== undefined && !(await this.#find(this.#current)));
+    if (isCode(error, 'not_found', 'conflict'))
+      return (
+        this.#joined || start?.sealed === true || (this.#current !== undefined && !(await this.#find(this.#current)))
+      );
     return false;
   }
 
@@ -243,7 +306,13 @@ class Pushing {
     if (!this.#claim || !mark || size === undefined) return;
     const begunAt = this.#claim.entry?.upload === upload ? this.#claim.entry.begunAt : Date.now();
     await this.#claim.write({
-      server: this.#session.url, namespace: this.#session.namespace ?? '', name: this.#name, ...mark, size, upload, begunAt,
+      server: this.#session.url,
+      namespace: this.#session.namespace ?? '',
+      name: this.#name,
+      ...mark,
+      size,
+      upload,
+      begunAt,
       ...(sha512 === undefined ? {} : { sha512 }),
     });
   }

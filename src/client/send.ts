@@ -35,7 +35,13 @@ export interface Sent {
  *
  * After every fault the server is asked for the true offset, so that nothing is sent twice that has arrived.
  */
-export async function send(uploads: Pick<Uploads, 'offset' | 'append'>, upload: string, source: Source, from: number | undefined, options: SendOptions): Promise<Sent> {
+export async function send(
+  uploads: Pick<Uploads, 'offset' | 'append'>,
+  upload: string,
+  source: Source,
+  from: number | undefined,
+  options: SendOptions,
+): Promise<Sent> {
   const { pace, signal } = options;
   const backoff = new Backoff(options.patience);
   let offset = from;
@@ -73,7 +79,9 @@ export async function send(uploads: Pick<Uploads, 'offset' | 'append'>, upload: 
 
 function settle(source: Source, offset: number): void {
   if (source.size !== undefined && offset > source.size) {
-    throw new StowageError('conflict', 'the upload holds more bytes than the source has', { details: { offset, size: source.size } });
+    throw new StowageError('conflict', 'the upload holds more bytes than the source has', {
+      details: { offset, size: source.size },
+    });
   }
   source.settle(offset);
 }

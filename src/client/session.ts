@@ -143,7 +143,11 @@ export class Session {
     const { code, spoken } = busy ? { code: 'not_ready' as const, spoken: true } : codeOf(answer.status, word);
     const offset = answer.header('upload-offset');
     // tus tells the true offset in a header, and no word.
-    if (code === 'conflict' && !spoken && offset !== undefined) return new StowageError('offset_mismatch', typeof error === 'string' ? error : 'the upload has another offset', { status: answer.status, details: { offset: Number(offset) } });
+    if (code === 'conflict' && !spoken && offset !== undefined)
+      return new StowageError('offset_mismatch', typeof error === 'string' ? error : 'the upload has another offset', {
+        status: answer.status,
+        details: { offset: Number(offset) },
+      });
     const retryAfter = busy ? undefined : parseRetryAfter(answer.header('retry-after'), this.#options.clock.now());
     const requestId = answer.header('x-request-id');
     const moved = answer.status < 400 ? answer.header('location') : undefined;
@@ -164,7 +168,8 @@ export class Session {
 async function errorBody(answer: Incoming): Promise<Record<string, unknown>> {
   try {
     const text = await readText(answer);
-    if (answer.header('content-type')?.startsWith('text/plain') && /^[^\n<]{1,300}\n?$/.test(text)) return { error: text.trim() };
+    if (answer.header('content-type')?.startsWith('text/plain') && /^[^\n<]{1,300}\n?$/.test(text))
+      return { error: text.trim() };
     const body: unknown = JSON.parse(text);
     return typeof body === 'object' && body !== null && !Array.isArray(body) ? { ...body } : {};
   } catch {
@@ -185,7 +190,10 @@ export async function readJson(answer: Incoming): Promise<unknown> {
   try {
     return JSON.parse(text);
   } catch (cause) {
-    throw new StowageError('protocol', 'the answer is not JSON: is this the address of a Stowage server?', { status: answer.status, cause });
+    throw new StowageError('protocol', 'the answer is not JSON: is this the address of a Stowage server?', {
+      status: answer.status,
+      cause,
+    });
   }
 }
 

@@ -51,7 +51,8 @@ function blobPayload(blob: Blob): Payload {
     size: blob.size,
     whole: blob,
     pieces: async function* () {
-      for (let at = 0; at < blob.size; at += stride) yield new Uint8Array(await blob.slice(at, at + stride).arrayBuffer());
+      for (let at = 0; at < blob.size; at += stride)
+        yield new Uint8Array(await blob.slice(at, at + stride).arrayBuffer());
     },
   };
 }
@@ -62,7 +63,8 @@ export function bytesSource(bytes: Uint8Array, newHash: NewHash): Source {
     size: bytes.byteLength,
     rereadable: true,
     mark: undefined,
-    piece: async (from, most) => (from < bytes.byteLength ? bytesPayload(bytes.subarray(from, from + most)) : undefined),
+    piece: async (from, most) =>
+      from < bytes.byteLength ? bytesPayload(bytes.subarray(from, from + most)) : undefined,
     settle: () => {},
     sha512: (onProgress, signal) => hashAll(newHash, bytesPayload(bytes).pieces(), onProgress, signal),
     unchanged: async () => true,

@@ -15,7 +15,11 @@ export interface StreamOptions {
 const windowSize = 32 * 1024 * 1024;
 
 /** A source over bytes that come once, such as standard input. */
-export function streamSource(stream: AsyncIterable<Uint8Array> | ReadableStream<Uint8Array>, newHash: NewHash, options: StreamOptions = {}): Source {
+export function streamSource(
+  stream: AsyncIterable<Uint8Array> | ReadableStream<Uint8Array>,
+  newHash: NewHash,
+  options: StreamOptions = {},
+): Source {
   return new StreamSource(originOf(stream), newHash, options);
 }
 
@@ -33,7 +37,9 @@ function originOf(stream: AsyncIterable<Uint8Array> | ReadableStream<Uint8Array>
   }
   const iterator = stream[Symbol.asyncIterator]();
   // An iterator over a Node stream would only be returned from once the read under way is answered.
-  const stop = isDestroyable(stream) ? () => void stream.destroy() : () => void Promise.resolve(iterator.return?.()).catch(() => {});
+  const stop = isDestroyable(stream)
+    ? () => void stream.destroy()
+    : () => void Promise.resolve(iterator.return?.()).catch(() => {});
   return {
     next: async () => {
       const result = await iterator.next();
@@ -91,11 +97,17 @@ class StreamSource implements Source {
     }
     const size = parts.reduce((sum, part) => sum + part.byteLength, 0);
     if (size === 0) return undefined;
-    return { size, pieces: async function* () { yield* parts; } };
+    return {
+      size,
+      pieces: async function* () {
+        yield* parts;
+      },
+    };
   }
 
   settle(offset: number): void {
-    if (offset > this.#window.end) throw new StowageError('conflict', 'the server has more bytes than were sent', { details: { offset } });
+    if (offset > this.#window.end)
+      throw new StowageError('conflict', 'the server has more bytes than were sent', { details: { offset } });
     this.#window.settle(offset);
     this.#stir();
   }

@@ -29,7 +29,12 @@ export class TusUpload {
     }
   }
 
-  async append(upload: string, offset: number, payload: Payload, { signal, idle = quiet, onSent }: AppendOptions = {}): Promise<number> {
+  async append(
+    upload: string,
+    offset: number,
+    payload: Payload,
+    { signal, idle = quiet, onSent }: AppendOptions = {},
+  ): Promise<number> {
     const headers = { 'upload-offset': String(offset), 'content-type': 'application/offset+octet-stream' };
     return await this.#ask('PATCH', upload, { headers, payload, idle, ...(onSent ? { onSent } : {}) }, signal);
   }
@@ -39,8 +44,19 @@ export class TusUpload {
     await readText(await this.#attempt({ method: 'POST', path: ['tus'], headers, signal }));
   }
 
-  async #ask(method: 'HEAD' | 'PATCH', upload: string, more: { headers?: Record<string, string>; payload?: Payload; idle?: number; onSent?: (bytes: number) => void }, signal: AbortSignal | undefined): Promise<number> {
-    const answer = await this.#attempt({ method, path: ['tus', upload], ...more, headers: { ...version, ...more.headers }, signal });
+  async #ask(
+    method: 'HEAD' | 'PATCH',
+    upload: string,
+    more: { headers?: Record<string, string>; payload?: Payload; idle?: number; onSent?: (bytes: number) => void },
+    signal: AbortSignal | undefined,
+  ): Promise<number> {
+    const answer = await this.#attempt({
+      method,
+      path: ['tus', upload],
+      ...more,
+      headers: { ...version, ...more.headers },
+      signal,
+    });
     await readText(answer);
     return offsetOf(answer);
   }
@@ -50,7 +66,8 @@ export class TusUpload {
       return await this.#session.attempt({ ...call, query: { capability: this.#capability } });
     } catch (error) {
       // Somebody else writes to the same upload, or has just ended it: whoever looks again sees where it is.
-      if (error instanceof StowageError && error.code === 'conflict') throw new StowageError('superseded', error.message, { cause: error });
+      if (error instanceof StowageError && error.code === 'conflict')
+        throw new StowageError('superseded', error.message, { cause: error });
       throw error;
     }
   }
@@ -58,6 +75,7 @@ export class TusUpload {
 
 function offsetOf(answer: Incoming): number {
   const offset = answer.header('upload-offset');
-  if (offset === undefined || !/^\d{1,16}$/.test(offset)) throw new StowageError('protocol', 'the answer does not tell where the upload is');
+  if (offset === undefined || !/^\d{1,16}$/.test(offset))
+    throw new StowageError('protocol', 'the answer does not tell where the upload is');
   return Number(offset);
 }

@@ -64,8 +64,13 @@ export class Uploads {
    */
   async append(uuid: string, offset: number, payload: Payload, options: AppendOptions = {}): Promise<number> {
     const answer = await this.#session.attempt({
-      method: 'POST', path: ['upload', uuid], headers: { 'upload-offset': String(offset) }, payload,
-      signal: options.signal, idle: options.idle ?? quiet, ...(options.onSent ? { onSent: options.onSent } : {}),
+      method: 'POST',
+      path: ['upload', uuid],
+      headers: { 'upload-offset': String(offset) },
+      payload,
+      signal: options.signal,
+      idle: options.idle ?? quiet,
+      ...(options.onSent ? { onSent: options.onSent } : {}),
     });
     return wholeNumber(await readJson(answer));
   }

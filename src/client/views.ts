@@ -31,7 +31,9 @@ export interface ArtifactView {
   readonly blob_uuid?: string;
   readonly sha512?: string;
   /** By version number. */
-  readonly blobs: Readonly<Record<string, { readonly uuid: string; readonly size: number; readonly reference_count: number }>>;
+  readonly blobs: Readonly<
+    Record<string, { readonly uuid: string; readonly size: number; readonly reference_count: number }>
+  >;
   readonly created_at: number;
   readonly metadata: Readonly<Record<string, unknown>>;
 }
@@ -105,7 +107,8 @@ export type Kind = keyof Views;
 export function view<K extends Kind>(kind: K, value: unknown): Views[K] {
   if (typeof value === 'object' && value !== null) {
     const record = value as Record<string, unknown>;
-    if (Object.entries(needed[kind]).every(([member, type]) => typeof record[member] === type)) return value as Views[K];
+    if (Object.entries(needed[kind]).every(([member, type]) => typeof record[member] === type))
+      return value as Views[K];
   }
   throw new StowageError('protocol', `the answer is no ${kind}`);
 }

@@ -28,13 +28,18 @@ export function address(text: string): Reading<string> {
 }
 
 export function nodeName(text: string): Reading<string> {
-  return /^[A-Za-z0-9][A-Za-z0-9.-]{0,62}$/.test(text) ? { value: text } : { fault: 'must be 1 to 63 letters, digits, dots and dashes' };
+  return /^[A-Za-z0-9][A-Za-z0-9.-]{0,62}$/.test(text)
+    ? { value: text }
+    : { fault: 'must be 1 to 63 letters, digits, dots and dashes' };
 }
 
 /** The value is never repeated in a fault. */
 export function secret(text: string): Reading<string> {
   if (text.length < 12 || text.length > 1024) return { fault: 'must have 12 to 1,024 characters' };
-  if (new Set(text).size < 5 || /^(?:password|changeme|change-me|secret|stowage|shakenfist|administrator)[\d!.]*$/i.test(text)) {
+  if (
+    new Set(text).size < 5 ||
+    /^(?:password|changeme|change-me|secret|stowage|shakenfist|administrator)[\d!.]*$/i.test(text)
+  ) {
     return { fault: 'is a key that anybody would guess' };
   }
   return { value: text };
@@ -48,7 +53,9 @@ export function whole(least: number, most: number): (text: string) => Reading<nu
 }
 
 export function webAddress(text: string): Reading<string> {
-  return URL.canParse(text) && /^https?:\/\//i.test(text) ? { value: text.replace(/\/+$/, '') } : { fault: 'must be an address like https://www.example.org' };
+  return URL.canParse(text) && /^https?:\/\//i.test(text)
+    ? { value: text.replace(/\/+$/, '') }
+    : { fault: 'must be an address like https://www.example.org' };
 }
 
 /** An address that others are put behind. */
@@ -56,7 +63,9 @@ export function baseAddress(text: string): Reading<string> {
   const reading = webAddress(text);
   if ('fault' in reading) return reading;
   const { search, hash, username, password } = new URL(text);
-  return search || hash || username || password ? { fault: 'must be an address without a name, a query or a fragment' } : reading;
+  return search || hash || username || password
+    ? { fault: 'must be an address without a name, a query or a fragment' }
+    : reading;
 }
 
 export function portOrOff(text: string): Reading<number | null> {
@@ -64,7 +73,9 @@ export function portOrOff(text: string): Reading<number | null> {
 }
 
 export function keyId(text: string): Reading<string> {
-  return /^[A-Za-z0-9_-]{3,128}$/.test(text) ? { value: text } : { fault: 'must be 3 to 128 letters, digits, dashes and underscores' };
+  return /^[A-Za-z0-9_-]{3,128}$/.test(text)
+    ? { value: text }
+    : { fault: 'must be 3 to 128 letters, digits, dashes and underscores' };
 }
 
 export function bytes(text: string): Reading<number> {
@@ -104,12 +115,16 @@ export function networks(text: string): Reading<readonly string[]> {
   if (text === 'off') return { value: [] };
   const listed = text.split(',').map((one) => one.trim());
   const lawful = (one: string): boolean => ipaddr.isValid(one) || ipaddr.isValidCIDR(one);
-  return listed.every(lawful) ? { value: listed } : { fault: 'must be addresses or networks like 10.0.0.0/8, with commas between, or off' };
+  return listed.every(lawful)
+    ? { value: listed }
+    : { fault: 'must be addresses or networks like 10.0.0.0/8, with commas between, or off' };
 }
 
 export function cron(text: string): Reading<string> {
   // node-cron writes a range out before it looks at its ends, which 0-9007199254740993 makes fatal for the process; no number of a cron line has three digits.
-  return text === 'off' || (!/\d{3}/.test(text) && validate(text)) ? { value: text } : { fault: 'must be a cron line like */10 * * * *, or off' };
+  return text === 'off' || (!/\d{3}/.test(text) && validate(text))
+    ? { value: text }
+    : { fault: 'must be a cron line like */10 * * * *, or off' };
 }
 
 /** Anything that a header can carry; what others have chosen already is not ours to judge. */

@@ -90,7 +90,12 @@ export interface ByteStore {
   /** Text that differs once a file of the bytes was written, moved or replaced; undefined when there is none or it was too short a while ago to tell. */
   fingerprint(address: string): Promise<string | undefined>;
   /** Everything that lies in the store, for recovery and the sweep. */
-  list(): AsyncIterable<{ readonly kind: 'stage' | 'blob'; readonly name: string; readonly size: number; readonly modifiedAt: number }>;
+  list(): AsyncIterable<{
+    readonly kind: 'stage' | 'blob';
+    readonly name: string;
+    readonly size: number;
+    readonly modifiedAt: number;
+  }>;
   /** Room on the disk. */
   space(): Promise<{ readonly free: number; readonly total: number }>;
 }
@@ -122,7 +127,10 @@ export interface BlobReader {
    * All bytes, hashed on the way and away from the event loop. The last of them are held back until `judge` resolves on their digests,
    * which are in the order of `algorithms`; where it throws, nobody sees the end.
    */
-  whole(algorithms: readonly CheckAlgorithm[], judge: (digests: readonly Digest[]) => Promise<void>): AsyncIterable<Uint8Array>;
+  whole(
+    algorithms: readonly CheckAlgorithm[],
+    judge: (digests: readonly Digest[]) => Promise<void>,
+  ): AsyncIterable<Uint8Array>;
   close(): Promise<void>;
 }
 

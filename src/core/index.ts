@@ -107,7 +107,10 @@ export async function openCore(engine: Engine, options: CoreOptions): Promise<Co
   const usage = new Usage(engine.catalog, clock);
   const objects = new Objects({ engine, clock, buckets, uploads, blobs, sealer });
   const multipart = new MultipartUploads({ engine, clock, buckets, uploads, objects });
-  const releaseFiles = new ReleaseFiles({ engine, clock, blobs, uploads, credentialLookup }, options.releases ?? { slotAge: options.ages.multipart, pinnedAbout: (about) => about, foreignStore: undefined });
+  const releaseFiles = new ReleaseFiles(
+    { engine, clock, blobs, uploads, credentialLookup },
+    options.releases ?? { slotAge: options.ages.multipart, pinnedAbout: (about) => about, foreignStore: undefined },
+  );
   const idempotency = new Idempotency(engine.catalog, clock);
   const audits = new Audits(engine.catalog, clock);
   const customers = new Customers(engine.catalog, clock);
@@ -115,8 +118,25 @@ export async function openCore(engine: Engine, options: CoreOptions): Promise<Co
   const fetching = new Fetching({ engine, clock, uploads, artifacts, source: options.source, onFault });
   await fetching.resume();
   return {
-    clock, time, loginAttempts: attempts, namespaces, uploads, blobs, integrity, artifacts, buckets, fetching, recovered,
-    objects, multipart, audits, apiKeys, customers, usage, releaseFiles, idempotency,
+    clock,
+    time,
+    loginAttempts: attempts,
+    namespaces,
+    uploads,
+    blobs,
+    integrity,
+    artifacts,
+    buckets,
+    fetching,
+    recovered,
+    objects,
+    multipart,
+    audits,
+    apiKeys,
+    customers,
+    usage,
+    releaseFiles,
+    idempotency,
     releases: new Releases(engine.catalog, clock, releaseFiles),
     downloads: new Downloads({ engine, clock, credentialLookup, customers, apiKeys }, options.pepper),
     accessKeys: new AccessKeys(engine.catalog, clock, credentialLookup, options.keys),

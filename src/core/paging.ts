@@ -4,8 +4,11 @@ import type { Page } from './engine.ts';
 const limit = 200;
 
 /** All records of a listing, page after page. @param cursorOf what the next page is asked for by: the place of a record in the listing */
-export async function* pages<T>(list: (page: Page) => Promise<readonly T[]>, cursorOf: (record: T) => string): AsyncIterable<T> {
-  for (let after: string | null = null; ; ) {
+export async function* pages<T>(
+  list: (page: Page) => Promise<readonly T[]>,
+  cursorOf: (record: T) => string,
+): AsyncIterable<T> {
+  for (let after: string | null = null; ;) {
     const page: readonly T[] = await list({ after, limit });
     yield* page;
     if (page.length < limit) return;

@@ -44,7 +44,12 @@ export class Refusal extends Error {
   /** Facts that a face may put into headers or the body; never secrets, paths or another's names. */
   readonly details: Readonly<Record<string, string | number>>;
 
-  constructor(reason: Reason, sentence: string, details: Readonly<Record<string, string | number>> = {}, cause?: unknown) {
+  constructor(
+    reason: Reason,
+    sentence: string,
+    details: Readonly<Record<string, string | number>> = {},
+    cause?: unknown,
+  ) {
     super(sentence, cause === undefined ? undefined : { cause });
     this.name = 'Refusal';
     this.reason = reason;

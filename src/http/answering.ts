@@ -15,7 +15,13 @@ export interface Answer {
 }
 
 /** Answers with JSON; undefined is `null`, since old clients parse every answer. */
-export function json(req: IncomingMessage, res: ServerResponse, status: number, value: unknown, headers: Answer['headers'] = {}): void {
+export function json(
+  req: IncomingMessage,
+  res: ServerResponse,
+  status: number,
+  value: unknown,
+  headers: Answer['headers'] = {},
+): void {
   send(req, res, { status, headers, type: 'application/json; charset=utf-8', text: JSON.stringify(value ?? null) });
 }
 

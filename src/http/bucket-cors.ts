@@ -19,8 +19,10 @@ export function faultOf({ origins, methods, headers, exposed, age }: CorsRule): 
   const odd = methods.find((method) => !known.includes(method));
   if (odd !== undefined) return `Found unsupported HTTP method in CORS config. Unsupported method is ${odd}`;
   if (origins.length === 0 || methods.length === 0) return 'a rule needs origins and methods';
-  if ([...origins, ...headers].some((text) => text.split('*').length > 2)) return 'An AllowedOrigin or AllowedHeader can not have more than one wildcard.';
-  if ([...origins, ...headers].some((text) => !/^[\u0020-\u007e]*$/.test(text))) return 'an AllowedOrigin or AllowedHeader has printable ASCII characters only';
+  if ([...origins, ...headers].some((text) => text.split('*').length > 2))
+    return 'An AllowedOrigin or AllowedHeader can not have more than one wildcard.';
+  if ([...origins, ...headers].some((text) => !/^[\u0020-\u007e]*$/.test(text)))
+    return 'an AllowedOrigin or AllowedHeader has printable ASCII characters only';
   const unnamed = exposed.find((name) => !isFieldName(name));
   if (unnamed !== undefined) return `ExposeHeader "${unnamed}" contains invalid character.`;
   if (age !== undefined && !(Number.isSafeInteger(age) && age >= 0)) return 'the time must be a number of seconds';

@@ -46,7 +46,10 @@ export class ConnectionCap {
    *   of IPv6 an address is its /64.
    * @param options.proxies addresses and networks that many clients share: they may hold all.
    */
-  constructor(most: number, { share = 100, proxies = [] }: { readonly share?: number; readonly proxies?: readonly string[] } = {}) {
+  constructor(
+    most: number,
+    { share = 100, proxies = [] }: { readonly share?: number; readonly proxies?: readonly string[] } = {},
+  ) {
     this.#most = most;
     this.#mostOfOne = Math.max(1, Math.floor((most * share) / 100));
     this.#isProxy = within(proxies);

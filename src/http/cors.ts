@@ -2,10 +2,34 @@ import type { RequestHandler } from 'express';
 
 /** What a page may read of an answer, beside what every page may. */
 const exposed = [
-  'Accept-Ranges', 'Content-Digest', 'Content-Disposition', 'Content-Range', 'ETag', 'Idempotency-Replayed', 'Link', 'Location', 'Repr-Digest', 'Retry-After',
-  'Tus-Checksum-Algorithm', 'Tus-Extension', 'Tus-Max-Size', 'Tus-Resumable', 'Tus-Version',
-  'Upload-Complete', 'Upload-Concat', 'Upload-Defer-Length', 'Upload-Expires', 'Upload-Length', 'Upload-Limit', 'Upload-Metadata', 'Upload-Offset',
-  'X-Artifact-UUID', 'X-Artifact-Version', 'X-Blob-Size', 'X-Blob-UUID', 'X-Request-ID',
+  'Accept-Ranges',
+  'Content-Digest',
+  'Content-Disposition',
+  'Content-Range',
+  'ETag',
+  'Idempotency-Replayed',
+  'Link',
+  'Location',
+  'Repr-Digest',
+  'Retry-After',
+  'Tus-Checksum-Algorithm',
+  'Tus-Extension',
+  'Tus-Max-Size',
+  'Tus-Resumable',
+  'Tus-Version',
+  'Upload-Complete',
+  'Upload-Concat',
+  'Upload-Defer-Length',
+  'Upload-Expires',
+  'Upload-Length',
+  'Upload-Limit',
+  'Upload-Metadata',
+  'Upload-Offset',
+  'X-Artifact-UUID',
+  'X-Artifact-Version',
+  'X-Blob-Size',
+  'X-Blob-UUID',
+  'X-Request-ID',
 ].join(', ');
 const methods = 'GET, HEAD, POST, PUT, PATCH, DELETE';
 /** Seconds for which a browser need not ask again; none keeps it for longer. */

@@ -15,7 +15,8 @@ export function digestsOf(field: string | undefined, name: string): readonly Dig
   if (field === undefined) return [];
   const digests = parseDigestField(field);
   if (!digests) throw new Refusal('malformed', `${name} is not a list of digests like sha-512=:...:`);
-  if (digests.length === 0) throw new Refusal('malformed', `${name} has no digest of an algorithm that is known here, such as sha-512`);
+  if (digests.length === 0)
+    throw new Refusal('malformed', `${name} has no digest of an algorithm that is known here, such as sha-512`);
   return digests;
 }
 
@@ -32,7 +33,10 @@ export interface BodyDigests {
  * @throws Refusal `malformed`
  */
 export function bodyDigests(req: IncomingMessage): BodyDigests {
-  const digests = [...digestsOf(fieldOf(req.headers['content-digest']), 'Content-Digest'), ...md5Of(fieldOf(req.headers['content-md5']))];
+  const digests = [
+    ...digestsOf(fieldOf(req.headers['content-digest']), 'Content-Digest'),
+    ...md5Of(fieldOf(req.headers['content-md5'])),
+  ];
   if (!announces(req, 'content-digest')) return { digests };
   return {
     digests,
@@ -55,7 +59,10 @@ export async function demandDigests({ digests, late }: BodyDigests, bytes: Uint8
 
 /** Whether `Trailer` says that the field comes behind the body. */
 export function announces(req: IncomingMessage, name: string): boolean {
-  return (req.headers.trailer ?? '').toLowerCase().split(',').some((one) => one.trim() === name);
+  return (req.headers.trailer ?? '')
+    .toLowerCase()
+    .split(',')
+    .some((one) => one.trim() === name);
 }
 
 function fieldOf(value: string | string[] | undefined): string | undefined {

@@ -2,9 +2,25 @@
 
 /** Types that a browser shows without ever running anything of them; all else is for saving. */
 const harmless: ReadonlySet<string> = new Set([
-  'text/plain', 'image/png', 'image/jpeg', 'image/gif', 'image/webp', 'image/avif', 'image/bmp',
-  'audio/mpeg', 'audio/mp4', 'audio/ogg', 'audio/wav', 'audio/webm', 'audio/flac', 'audio/aac',
-  'video/mp4', 'video/ogg', 'video/webm', 'video/mpeg', 'video/quicktime',
+  'text/plain',
+  'image/png',
+  'image/jpeg',
+  'image/gif',
+  'image/webp',
+  'image/avif',
+  'image/bmp',
+  'audio/mpeg',
+  'audio/mp4',
+  'audio/ogg',
+  'audio/wav',
+  'audio/webm',
+  'audio/flac',
+  'audio/aac',
+  'video/mp4',
+  'video/ogg',
+  'video/webm',
+  'video/mpeg',
+  'video/quicktime',
 ]);
 
 export interface Showing {
@@ -25,8 +41,15 @@ export function showing(mediaType: string, name: string): Showing {
 /** A `filename` parameter by RFC 6266: a plain one for all, and an exact one where the plain one lost something. */
 export function fileName(name: string): string {
   // Folders, controls and characters that turn the reading direction around have no place in a file's name.
-  const clean = name.toWellFormed().replaceAll(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}/\\]/gu, '_').trim() || 'data';
+  const clean =
+    name
+      .toWellFormed()
+      .replaceAll(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}/\\]/gu, '_')
+      .trim() || 'data';
   const plain = clean.replaceAll(/[^\u0020-\u007e]|["%;]/g, '_');
-  const exact = encodeURIComponent(clean).replaceAll(/['()*]/g, (char) => `%${char.charCodeAt(0).toString(16).toUpperCase()}`);
+  const exact = encodeURIComponent(clean).replaceAll(
+    /['()*]/g,
+    (char) => `%${char.charCodeAt(0).toString(16).toUpperCase()}`,
+  );
   return plain === clean ? `filename="${plain}"` : `filename="${plain}"; filename*=UTF-8''${exact}`;
 }

@@ -18,9 +18,12 @@ export interface FormPart {
 
 /** The boundary that a request's Content-Type names. @throws Refusal `malformed` for anything but a form */
 export function boundaryOf(type: string | undefined): string {
-  const [, quoted, bare] = /^multipart\/form-data *;(?:.*;)? *boundary=(?:"([^"\r\n]{1,70})"|([^\s";,]{1,70})) *(?:;|$)/i.exec(type ?? '') ?? [];
+  const [, quoted, bare] =
+    /^multipart\/form-data *;(?:.*;)? *boundary=(?:"([^"\r\n]{1,70})"|([^\s";,]{1,70})) *(?:;|$)/i.exec(type ?? '') ??
+    [];
   const boundary = quoted ?? bare;
-  if (boundary === undefined || !/^[\u0020-\u007e]*[\u0021-\u007e]$/.test(boundary)) throw malformed('the request is no form with a boundary');
+  if (boundary === undefined || !/^[\u0020-\u007e]*[\u0021-\u007e]$/.test(boundary))
+    throw malformed('the request is no form with a boundary');
   return boundary;
 }
 
@@ -51,7 +54,10 @@ export class FormParts {
       return undefined;
     }
     const { name, filename } = readHead(await this.#head());
-    this.#part = new PartBody(() => this.#content(), () => this.#brokenOff());
+    this.#part = new PartBody(
+      () => this.#content(),
+      () => this.#brokenOff(),
+    );
     return { name, filename, body: this.#part };
   }
 
@@ -63,7 +69,7 @@ export class FormParts {
   }
 
   async #passPreamble(): Promise<void> {
-    for (let passed = 0; ; ) {
+    for (let passed = 0; ;) {
       const at = await this.#delimiterAt();
       if (at.found) return void (this.#rest = this.#rest.subarray(at.from + this.#delimiter.length));
       passed += at.from;
@@ -179,7 +185,8 @@ function readHead(head: string): { name: string; filename: string | undefined } 
     fields.set(name.toLowerCase(), value!.trim());
   }
   const encoding = fields.get('content-transfer-encoding')?.toLowerCase() ?? 'binary';
-  if (!['binary', '8bit', '7bit'].includes(encoding)) throw malformed('a part has a transfer encoding, which forms have no more');
+  if (!['binary', '8bit', '7bit'].includes(encoding))
+    throw malformed('a part has a transfer encoding, which forms have no more');
   const said = parametersOf(fields.get('content-disposition') ?? '');
   const name = said?.get('name');
   if (name === undefined) throw malformed('a part is no form-data with a name');

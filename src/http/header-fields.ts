@@ -33,7 +33,10 @@ export function storedField(value: string, source: 'wire' | 'text', name: string
 
 /** Whether the bytes are UTF-8 that has controls beyond ASCII. */
 function hasOtherControls(bytes: string): boolean {
-  return /\u00c2[\u0080-\u009f]/.test(bytes) && Buffer.from(Buffer.from(bytes, 'latin1').toString('utf8')).toString('latin1') === bytes;
+  return (
+    /\u00c2[\u0080-\u009f]/.test(bytes) &&
+    Buffer.from(Buffer.from(bytes, 'latin1').toString('utf8')).toString('latin1') === bytes
+  );
 }
 
 /** The UTF-8 bytes of a text, one character a byte. */

@@ -18,7 +18,9 @@ const longest = 128;
  * @throws Refusal `malformed` for a key that is none; as `Idempotency.once` does.
  */
 export async function once<T>(
-  keeper: KeyedAnswers, { req, res }: { readonly req: IncomingMessage; readonly res: ServerResponse }, asking: Omit<Asking, 'word'>,
+  keeper: KeyedAnswers,
+  { req, res }: { readonly req: IncomingMessage; readonly res: ServerResponse },
+  asking: Omit<Asking, 'word'>,
   work: (seed: string, again: boolean) => Promise<T>,
 ): Promise<T> {
   const word = wordOf(req);

@@ -125,7 +125,9 @@ export class Incoming implements Body {
 
   readonly #onClose = (): void => {
     this.#drain();
-    this.#finish(this.#req.complete ? undefined : new Refusal('interrupted', 'the connection ended before the body did'));
+    this.#finish(
+      this.#req.complete ? undefined : new Refusal('interrupted', 'the connection ended before the body did'),
+    );
   };
 
   #take(chunk: Uint8Array): void {

@@ -30,7 +30,11 @@ const mostHeaders = 200;
 export async function listen(options: ListenerOptions): Promise<Listener> {
   const { headTime = 15_000 } = options;
   const server = createServer({
-    headersTimeout: headTime, requestTimeout: 0, connectionsCheckingInterval: Math.min(2000, headTime / 2), keepAliveTimeout: 75_000, noDelay: true,
+    headersTimeout: headTime,
+    requestTimeout: 0,
+    connectionsCheckingInterval: Math.min(2000, headTime / 2),
+    keepAliveTimeout: 75_000,
+    noDelay: true,
   });
   server.maxHeadersCount = 0;
   server.on('connection', (socket) => options.connections.admit(socket));

@@ -32,35 +32,65 @@ export class Metrics {
   readonly #registry = new Registry();
   readonly #delay: IntervalHistogram = monitorEventLoopDelay({ resolution: 20 });
   readonly #requests = new Counter({
-    name: 'stowage_requests_total', help: 'Requests answered.', labelNames: ['method', 'route', 'status'], registers: [this.#registry],
+    name: 'stowage_requests_total',
+    help: 'Requests answered.',
+    labelNames: ['method', 'route', 'status'],
+    registers: [this.#registry],
   });
   readonly #seconds = new Histogram({
-    name: 'stowage_request_seconds', help: 'Time from a request to the end of its answer.', labelNames: ['method', 'route'],
-    buckets: [0.005, 0.025, 0.1, 0.5, 2.5, 10, 60, 600], registers: [this.#registry],
+    name: 'stowage_request_seconds',
+    help: 'Time from a request to the end of its answer.',
+    labelNames: ['method', 'route'],
+    buckets: [0.005, 0.025, 0.1, 0.5, 2.5, 10, 60, 600],
+    registers: [this.#registry],
   });
   readonly #received = this.#counter('stowage_received_bytes_total', 'Bytes of request bodies received.');
   readonly #cpu = this.#counter('process_cpu_seconds_total', 'Processor time used.');
   readonly #sent = this.#counter('stowage_sent_bytes_total', 'Bytes of blobs sent.');
-  readonly #replays = this.#counter('stowage_replayed_appends_total', 'Appends recognised as repeats of one whose answer was lost.');
+  readonly #replays = this.#counter(
+    'stowage_replayed_appends_total',
+    'Appends recognised as repeats of one whose answer was lost.',
+  );
   readonly #swept = new Counter({
-    name: 'stowage_swept_total', help: 'Things that sweeps took away.', labelNames: ['kind'], registers: [this.#registry],
+    name: 'stowage_swept_total',
+    help: 'Things that sweeps took away.',
+    labelNames: ['kind'],
+    registers: [this.#registry],
   });
   readonly #sweptBytes = this.#counter('stowage_swept_bytes_total', 'Bytes of blobs that sweeps took away.');
   readonly #scrubbed = this.#counter('stowage_scrubbed_bytes_total', 'Bytes that scrubs read again.');
   readonly #scrubResults = new Counter({
-    name: 'stowage_scrubbed_blobs_total', help: 'Blobs that scrubs read again, by what they found.', labelNames: ['result'], registers: [this.#registry],
+    name: 'stowage_scrubbed_blobs_total',
+    help: 'Blobs that scrubs read again, by what they found.',
+    labelNames: ['result'],
+    registers: [this.#registry],
   });
   readonly #rot = new Counter({
-    name: 'stowage_rot_total', help: 'Stored bytes found changed or gone, by what found it.', labelNames: ['found_by'], registers: [this.#registry],
+    name: 'stowage_rot_total',
+    help: 'Stored bytes found changed or gone, by what found it.',
+    labelNames: ['found_by'],
+    registers: [this.#registry],
   });
-  readonly #unreadable = this.#counter('stowage_unreadable_total', 'Times that stored bytes could not be read, which tells nothing of them.');
+  readonly #unreadable = this.#counter(
+    'stowage_unreadable_total',
+    'Times that stored bytes could not be read, which tells nothing of them.',
+  );
   readonly #runs = new Gauge({
-    name: 'stowage_last_run_timestamp_seconds', help: 'When a scheduled task last ended.', labelNames: ['task', 'result'], registers: [this.#registry],
+    name: 'stowage_last_run_timestamp_seconds',
+    help: 'When a scheduled task last ended.',
+    labelNames: ['task', 'result'],
+    registers: [this.#registry],
   });
 
-  readonly #throttled = this.#counter('stowage_throttled_total', 'Requests refused since too many wrong secrets were shown.');
+  readonly #throttled = this.#counter(
+    'stowage_throttled_total',
+    'Requests refused since too many wrong secrets were shown.',
+  );
   readonly #faults = new Counter({
-    name: 'stowage_faults_total', help: 'Faults that no request answers for.', labelNames: ['kind'], registers: [this.#registry],
+    name: 'stowage_faults_total',
+    help: 'Faults that no request answers for.',
+    labelNames: ['kind'],
+    registers: [this.#registry],
   });
   readonly #readings: readonly (readonly [Gauge, (now: Readings) => number])[];
   readonly #read: () => Promise<Readings>;
@@ -111,7 +141,10 @@ export class Metrics {
     this.ran('sweep', 'done', at);
   }
 
-  scrubbed(result: { checked: number; bytes: number; rotten: number; missing: number; unreadable: number }, at: number): void {
+  scrubbed(
+    result: { checked: number; bytes: number; rotten: number; missing: number; unreadable: number },
+    at: number,
+  ): void {
     this.#scrubbed.inc(result.bytes);
     this.#scrubResults.inc({ result: 'rotten' }, result.rotten);
     this.#scrubResults.inc({ result: 'missing' }, result.missing);
@@ -137,7 +170,9 @@ export class Metrics {
     const delay = this.#delay;
     const registers = [this.#registry];
     new Gauge({
-      name: 'stowage_event_loop_lag_seconds', help: 'How late the event loop was, 99th percentile since the last look.', registers,
+      name: 'stowage_event_loop_lag_seconds',
+      help: 'How late the event loop was, 99th percentile since the last look.',
+      registers,
       collect() {
         const lag = delay.percentile(99) / 1e9;
         this.set(Number.isFinite(lag) ? lag : 0);
@@ -145,7 +180,9 @@ export class Metrics {
       },
     });
     new Gauge({
-      name: 'process_resident_memory_bytes', help: 'Resident memory.', registers,
+      name: 'process_resident_memory_bytes',
+      help: 'Resident memory.',
+      registers,
       collect() {
         this.set(process.memoryUsage.rss());
       },
@@ -158,12 +195,18 @@ export class Metrics {
       [gauge('stowage_reading_bodies', 'Request bodies being received now.'), (now) => now.reading],
       [gauge('stowage_open_uploads', 'Uploads not yet converted or dropped.'), (now) => now.openUploads],
       [gauge('stowage_stored_bytes', 'Bytes of blobs on disk, each once.'), (now) => now.storedBytes],
-      [gauge('stowage_dedup_saved_bytes', 'Bytes that versions name beyond those on disk.'), (now) => Math.max(0, now.namedBytes - now.storedBytes)],
+      [
+        gauge('stowage_dedup_saved_bytes', 'Bytes that versions name beyond those on disk.'),
+        (now) => Math.max(0, now.namedBytes - now.storedBytes),
+      ],
       [gauge('stowage_blobs', 'Blobs on record.'), (now) => now.blobs],
       [gauge('stowage_artifacts', 'Active artifacts.'), (now) => now.artifacts],
       [gauge('stowage_versions', 'Versions of artifacts.'), (now) => now.versions],
       [gauge('stowage_free_bytes', 'Free bytes on the disk.'), (now) => now.freeBytes],
-      [gauge('stowage_throttle_names', 'Names that the limits of wrong secrets remember.'), (now) => now.throttledNames],
+      [
+        gauge('stowage_throttle_names', 'Names that the limits of wrong secrets remember.'),
+        (now) => now.throttledNames,
+      ],
       [gauge('stowage_logins_waiting', 'Logins that wait for their key to be derived.'), (now) => now.loginsWaiting],
       [gauge('stowage_writable', '1 while the store trusts its disk.'), (now) => (now.writable ? 1 : 0)],
     ];

@@ -7,7 +7,8 @@ export const methods = ['get', 'head', 'post', 'put', 'patch', 'delete', 'option
 export type Method = (typeof methods)[number];
 
 /** What a request's body is: nothing that anyone reads, JSON of a certain shape, or bytes that are nobody's business. */
-export type BodyRule = { readonly kind: 'none' } | { readonly kind: 'raw' } | { readonly kind: 'json'; readonly check: Check };
+export type BodyRule =
+  { readonly kind: 'none' } | { readonly kind: 'raw' } | { readonly kind: 'json'; readonly check: Check };
 
 /** One thing that the OpenAPI description says can be asked. */
 export interface Operation {
@@ -61,7 +62,8 @@ export class OpenApi {
       methods.filter((method) => item[method]).map((method) => this.#operation(content, path, method)),
     );
     this.#byId = new Map(this.operations.map((operation) => [operation.id, operation]));
-    if (this.#byId.size !== this.operations.length) throw new Error('two operations of the OpenAPI description have the same id');
+    if (this.#byId.size !== this.operations.length)
+      throw new Error('two operations of the OpenAPI description have the same id');
   }
 
   /** @throws Error when the OpenAPI description has no such operation: a route that nobody can read about must not be served. */
@@ -73,7 +75,9 @@ export class OpenApi {
 
   /** Methods that the OpenAPI description has for a path as requested, whatever its parameters. */
   methodsAt(path: string): string[] {
-    const found = this.operations.filter((operation) => patternOf(operation.path).test(path)).map((operation) => operation.method.toUpperCase());
+    const found = this.operations
+      .filter((operation) => patternOf(operation.path).test(path))
+      .map((operation) => operation.method.toUpperCase());
     return [...new Set(found.includes('GET') ? [...found, 'HEAD'] : found)];
   }
 
@@ -95,7 +99,12 @@ export class OpenApi {
       ...this.#parameters(content, raw.parameters, `/paths/${escape(path)}/${method}/parameters`),
     ];
     return {
-      id, method, path, open, tag: raw.tags?.[0] ?? '', summary: raw.summary ?? '',
+      id,
+      method,
+      path,
+      open,
+      tag: raw.tags?.[0] ?? '',
+      summary: raw.summary ?? '',
       body: this.#body(content, raw, `/paths/${escape(path)}/${method}/requestBody`),
       given: (req, lenient = page) => Parameters.read(req, parameters, { lenient }),
     };
@@ -104,9 +113,20 @@ export class OpenApi {
   #parameters(content: RawDocument, list: readonly unknown[] | undefined, at: string): Parameter[] {
     return (list ?? []).map((entry, index) => {
       const pointer = refOf(entry) ?? `${at}/${index}`;
-      const raw = follow(content, pointer) as { name: string; in: Parameter['in']; required?: boolean; schema: { type?: string } };
+      const raw = follow(content, pointer) as {
+        name: string;
+        in: Parameter['in'];
+        required?: boolean;
+        schema: { type?: string };
+      };
       const integer = raw.schema.type === 'integer';
-      return { name: raw.name, in: raw.in, required: raw.required ?? false, integer, check: this.schema(`${pointer}/schema`) };
+      return {
+        name: raw.name,
+        in: raw.in,
+        required: raw.required ?? false,
+        integer,
+        check: this.schema(`${pointer}/schema`),
+      };
     });
   }
 
@@ -137,6 +157,9 @@ function follow(content: unknown, pointer: string): unknown {
 }
 
 function patternOf(path: string): RegExp {
-  const source = path.split('/').map((segment) => (segment.startsWith('{') ? '[^/]+' : segment.replaceAll('.', '\\.'))).join('/');
+  const source = path
+    .split('/')
+    .map((segment) => (segment.startsWith('{') ? '[^/]+' : segment.replaceAll('.', '\\.')))
+    .join('/');
   return new RegExp(`^${source}/?$`);
 }

@@ -61,12 +61,21 @@ interface Plan {
  * @throws Refusal `precondition` or `out_of_range`, and what `open` throws; nothing was sent then.
  */
 export async function sendBytes(
-  req: IncomingMessage, res: ServerResponse, what: Representation, window: Window | NumberedPart, options: SendingOptions,
+  req: IncomingMessage,
+  res: ServerResponse,
+  what: Representation,
+  window: Window | NumberedPart,
+  options: SendingOptions,
 ): Promise<void> {
   const conditions = options.conditions ?? req.headers;
   const verdict = judge(conditions, what);
   if (verdict === 'failed') throw new Refusal('precondition', 'a condition of the request does not hold');
-  const headers = { ...what.headers, 'ETag': what.etag, 'Last-Modified': new Date(what.modifiedAt).toUTCString(), 'Accept-Ranges': 'bytes' };
+  const headers = {
+    ...what.headers,
+    ETag: what.etag,
+    'Last-Modified': new Date(what.modifiedAt).toUTCString(),
+    'Accept-Ranges': 'bytes',
+  };
   if (verdict === 'not_modified') {
     send(req, res, { status: 304, headers });
     return;
@@ -77,13 +86,15 @@ export async function sendBytes(
   try {
     const length = plan.to - plan.from;
     // The first bytes are read before the head goes: until then a refusal can be told as one.
-    chunks = req.method === 'HEAD' || length === 0 ? undefined : reader.read(plan.from, plan.to)[Symbol.asyncIterator]();
+    chunks =
+      req.method === 'HEAD' || length === 0 ? undefined : reader.read(plan.from, plan.to)[Symbol.asyncIterator]();
     const first = await chunks?.next();
     setFields(res, headers);
     if (plan.status === 200) setFields(res, what.wholeHeaders ?? {});
     if (plan.status === 206) res.setHeader('Content-Range', `bytes ${plan.from}-${plan.to - 1}/${what.size}`);
     // Before HTTP/1.1 there are no chunks, and the length is the only mark of the end.
-    if (what.counted || plan.status === 206 || req.method === 'HEAD' || req.httpVersion === '1.0') res.setHeader('Content-Length', length);
+    if (what.counted || plan.status === 206 || req.method === 'HEAD' || req.httpVersion === '1.0')
+      res.setHeader('Content-Length', length);
     res.writeHead(plan.status);
     if (chunks && first) await pump(res, chunks, first, options);
     else res.end();
@@ -113,7 +124,10 @@ function planOf(headers: IncomingHttpHeaders, what: Representation, window: Wind
 
 /** Writes as fast as the client takes it. Resolves when the answer ended or the client is gone. */
 async function pump(
-  res: ServerResponse, chunks: AsyncIterator<Uint8Array>, first: IteratorResult<Uint8Array>, options: SendingOptions,
+  res: ServerResponse,
+  chunks: AsyncIterator<Uint8Array>,
+  first: IteratorResult<Uint8Array>,
+  options: SendingOptions,
 ): Promise<void> {
   const valve = new Valve(res);
   // Node ends a connection whose timer runs out, and holds the timer back while the system takes bytes of a write: only

@@ -21,7 +21,9 @@ export class Parameters {
 
   /** `lenient` passes over query parameters that the OpenAPI description does not know; elsewhere they are slips of the pen. */
   static read(
-    req: IncomingMessage & { readonly params: unknown; readonly query: unknown }, parameters: readonly Parameter[], options: { lenient: boolean },
+    req: IncomingMessage & { readonly params: unknown; readonly query: unknown },
+    parameters: readonly Parameter[],
+    options: { lenient: boolean },
   ): Parameters {
     const query = Object.entries(req.query as Record<string, unknown>);
     for (const [name, value] of query) {

@@ -82,37 +82,69 @@ export function refusing(how: Wording | ((req: Request) => Wording), log: Logger
       return;
     }
     if (!isHangUp(error)) log.error({ request: requestId(res), err: plain(error) }, 'a request failed');
-    say(wording, req, res, { sentence: 'internal error', status: 500, code: 'internal', details: { request_id: requestId(res) } });
+    say(wording, req, res, {
+      sentence: 'internal error',
+      status: 500,
+      code: 'internal',
+      details: { request_id: requestId(res) },
+    });
   };
 }
 
 function refuse(wording: Wording, req: Request, res: Response, refusal: Refusal): void {
   const { reason, message, details } = refusal;
   const extra = partings.has(reason) ? { Connection: 'close' } : {};
-  say(wording, req, res, { sentence: message, status: wording.finer?.(refusal) ?? wording.statuses[reason], code: reason, details }, extra);
+  say(
+    wording,
+    req,
+    res,
+    { sentence: message, status: wording.finer?.(refusal) ?? wording.statuses[reason], code: reason, details },
+    extra,
+  );
 }
 
 /** Says that nothing answers at a path of the OpenAPI description, or nothing by that method. */
 export function answerUnknown(openapi: OpenApi, wording: Wording, req: Request, res: Response): void {
   const allowed = openapi.methodsAt(req.baseUrl + req.path);
   if (allowed.length === 0) {
-    say(wording, req, res, { sentence: 'there is nothing at this path', status: wording.statuses.not_found, code: 'not_found', details: {} });
+    say(wording, req, res, {
+      sentence: 'there is nothing at this path',
+      status: wording.statuses.not_found,
+      code: 'not_found',
+      details: {},
+    });
     return;
   }
-  const refused = { sentence: 'this path does not take that method', status: 405, code: 'method_not_allowed', details: {} } as const;
+  const refused = {
+    sentence: 'this path does not take that method',
+    status: 405,
+    code: 'method_not_allowed',
+    details: {},
+  } as const;
   say(wording, req, res, refused, { Allow: allowed.join(', ') });
 }
 
 /** Answers with a refusal in the words of a face. */
-export function say(wording: Wording, req: Request, res: Response, refused: Refused, extra: Readonly<Record<string, string>> = {}): void {
-  send(req, res, { status: refused.status, headers: { ...wording.headers(refused), ...extra }, ...wording.print(refused) });
+export function say(
+  wording: Wording,
+  req: Request,
+  res: Response,
+  refused: Refused,
+  extra: Readonly<Record<string, string>> = {},
+): void {
+  send(req, res, {
+    status: refused.status,
+    headers: { ...wording.headers(refused), ...extra },
+    ...wording.print(refused),
+  });
 }
 
 /** Express and its router speak of bad requests by a `status` on the error; their words are not for callers. */
 function fromFramework(error: unknown): Refusal | undefined {
   if (typeof error !== 'object' || error === null || !('status' in error)) return undefined;
   if (error.status === 413) return new Refusal('too_large', 'the request body is too long');
-  if (typeof error.status === 'number' && error.status >= 400 && error.status < 500) return new Refusal('malformed', 'the request cannot be read');
+  if (typeof error.status === 'number' && error.status >= 400 && error.status < 500)
+    return new Refusal('malformed', 'the request cannot be read');
   return undefined;
 }
 
@@ -124,5 +156,10 @@ function isHangUp(error: unknown): boolean {
 
 function plain(error: unknown): Record<string, unknown> {
   if (!(error instanceof Error)) return { message: String(error) };
-  return { name: error.name, message: error.message, stack: error.stack, ...(error.cause === undefined ? {} : { cause: plain(error.cause) }) };
+  return {
+    name: error.name,
+    message: error.message,
+    stack: error.stack,
+    ...(error.cause === undefined ? {} : { cause: plain(error.cause) }),
+  };
 }

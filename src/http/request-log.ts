@@ -45,8 +45,14 @@ function note(log: Logger, metrics: Metrics, req: Request, res: Response, facts:
   const quiet = status < 400 && res.locals['quiet'] === true;
   log[status >= 500 ? 'warn' : quiet ? 'debug' : 'info'](
     {
-      request: facts.id, method: req.method, route, path: maskedPath(req.originalUrl), status, ms: Math.round(facts.ms * 10) / 10,
-      namespace: res.locals['namespace'] as string | undefined, from: addressOf(req),
+      request: facts.id,
+      method: req.method,
+      route,
+      path: maskedPath(req.originalUrl),
+      status,
+      ms: Math.round(facts.ms * 10) / 10,
+      namespace: res.locals['namespace'] as string | undefined,
+      from: addressOf(req),
     },
     answered ? 'answered' : 'client gone',
   );

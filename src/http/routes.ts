@@ -89,7 +89,11 @@ export class Routes {
   }
 
   /** The same, for an operation with a proof of its own. */
-  guarded<Who extends { readonly namespace: string }>(id: string, proof: Proof<Who>, answer: (call: OwnedCall<Who>) => Promise<unknown>): this {
+  guarded<Who extends { readonly namespace: string }>(
+    id: string,
+    proof: Proof<Who>,
+    answer: (call: OwnedCall<Who>) => Promise<unknown>,
+  ): this {
     const operation = this.#find(id, false);
     return this.#mount(operation, async (req, res) => {
       nameRoute(res, operation.path);
@@ -101,7 +105,8 @@ export class Routes {
 
   #find(id: string, open: boolean): Operation {
     const operation = this.#openapi.operation(id);
-    if (operation.open !== open) throw new Error(`the OpenAPI description and the route disagree on who may ask for ${id}`);
+    if (operation.open !== open)
+      throw new Error(`the OpenAPI description and the route disagree on who may ask for ${id}`);
     return operation;
   }
 
@@ -111,7 +116,12 @@ export class Routes {
     return this;
   }
 
-  async #answer(operation: Operation, req: Request, res: Response, answer: (call: Call) => Promise<unknown>): Promise<void> {
+  async #answer(
+    operation: Operation,
+    req: Request,
+    res: Response,
+    answer: (call: Call) => Promise<unknown>,
+  ): Promise<void> {
     const given = operation.given(req, this.#options.lenient);
     const raw = (): Incoming => this.#options.lifetime.body(req, res);
     let body: unknown;
@@ -130,7 +140,8 @@ export class Routes {
 
 /** @throws Refusal `malformed` for a body that does not say that it is JSON, or that is not there. */
 function demandJson(req: Request): void {
-  if (!/^application\/(?:[\w.+-]+\+)?json *(?:;|$)/i.test(req.headers['content-type'] ?? '')) throw new Refusal('malformed', 'the Content-Type must be application/json', { what: 'type' });
+  if (!/^application\/(?:[\w.+-]+\+)?json *(?:;|$)/i.test(req.headers['content-type'] ?? ''))
+    throw new Refusal('malformed', 'the Content-Type must be application/json', { what: 'type' });
   if (!hasBody(req)) throw new Refusal('malformed', 'a request body is needed');
 }
 
@@ -156,7 +167,8 @@ function demandShape(check: Check, body: unknown, { typed }: BodyManners): void 
 /** The JSON of a request, whatever type it says it has. */
 async function readJson(req: Request, body: Body, limit: number): Promise<unknown> {
   const coding = req.headers['content-encoding'];
-  if (coding !== undefined && coding !== 'identity') throw new Refusal('malformed', 'the request body must not be compressed');
+  if (coding !== undefined && coding !== 'identity')
+    throw new Refusal('malformed', 'the request body must not be compressed');
   if ((body.length ?? 0) > limit) throw tooLong(limit);
   const promised = bodyDigests(req);
   const chunks: Uint8Array[] = [];
@@ -166,7 +178,10 @@ async function readJson(req: Request, body: Body, limit: number): Promise<unknow
     if (size > limit) throw tooLong(limit);
     chunks.push(chunk);
   }
-  if (body.cut) throw body.cut instanceof Refusal ? body.cut : new Refusal('interrupted', 'the connection ended before the body did');
+  if (body.cut)
+    throw body.cut instanceof Refusal
+      ? body.cut
+      : new Refusal('interrupted', 'the connection ended before the body did');
   const bytes = Buffer.concat(chunks);
   await demandDigests(promised, bytes);
   const text = utf8(bytes);
@@ -188,7 +203,13 @@ function tooLong(limit: number): Refusal {
 }
 
 /** Answers with a text. */
-export function text(call: Call, status: number, body: string, type = 'text/plain; charset=utf-8', headers: Record<string, string> = {}): typeof ANSWERED {
+export function text(
+  call: Call,
+  status: number,
+  body: string,
+  type = 'text/plain; charset=utf-8',
+  headers: Record<string, string> = {},
+): typeof ANSWERED {
   send(call.req, call.res as ServerResponse, { status, type, text: body, headers });
   return ANSWERED;
 }

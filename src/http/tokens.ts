@@ -96,7 +96,11 @@ export class Tokens {
   }
 
   /** Gives the right to make one upload to whoever is told the token, on account of a credential. */
-  grantFor({ namespace, credential, nonce }: Pick<Claims, 'namespace' | 'credential' | 'nonce'>, capability: Capability, lifetime: number): Promise<string> {
+  grantFor(
+    { namespace, credential, nonce }: Pick<Claims, 'namespace' | 'credential' | 'nonce'>,
+    capability: Capability,
+    lifetime: number,
+  ): Promise<string> {
     return this.#sign({ namespace, credential, nonce }, lifetime, capability);
   }
 
@@ -120,7 +124,8 @@ export class Tokens {
     const presented = req.query['capability'];
     if (presented === undefined) return { who: await this.principal(req), capability: undefined };
     const claims = await this.#claims(req, typeof presented === 'string' ? presented : undefined);
-    if (!claims.capability) throw new Refusal('unauthenticated', 'that is no capability; a token goes into the Authorization header');
+    if (!claims.capability)
+      throw new Refusal('unauthenticated', 'that is no capability; a token goes into the Authorization header');
     return { who: await this.#recall(claims), capability: claims.capability };
   }
 
@@ -128,7 +133,11 @@ export class Tokens {
     return this.#keeper.namespaces.recall(namespace, credential, nonce);
   }
 
-  #sign({ namespace, credential, nonce }: Pick<Claims, 'namespace' | 'credential' | 'nonce'>, lifetime: number, capability?: Capability): Promise<string> {
+  #sign(
+    { namespace, credential, nonce }: Pick<Claims, 'namespace' | 'credential' | 'nonce'>,
+    lifetime: number,
+    capability?: Capability,
+  ): Promise<string> {
     const now = Math.floor(this.#keeper.clock.now() / 1000);
     // The subject is a pair, as old servers have it; the library knows only text there.
     const subject = [namespace, credential] as unknown as string;
@@ -141,7 +150,8 @@ export class Tokens {
   }
 
   async #claims(req: Request, token: string | undefined): Promise<Claims> {
-    if (token === undefined || token.length > longest) throw new Refusal('unauthenticated', 'a token is needed; log in at /auth');
+    if (token === undefined || token.length > longest)
+      throw new Refusal('unauthenticated', 'a token is needed; log in at /auth');
     const claims = this.#verified.get(token) ?? (await this.#verify(req, token));
     if (claims.expires <= this.#keeper.clock.now() / 1000) throw expired();
     return claims;
@@ -156,7 +166,9 @@ export class Tokens {
   async #payload(req: Request, token: string): Promise<JWTPayload> {
     try {
       const { payload } = await jwtVerify(token, this.#options.secret, {
-        algorithms: ['HS256'], issuer: this.#options.issuer, requiredClaims: ['sub', 'nonce', 'exp'],
+        algorithms: ['HS256'],
+        issuer: this.#options.issuer,
+        requiredClaims: ['sub', 'nonce', 'exp'],
         currentDate: new Date(this.#keeper.clock.now()),
       });
       return payload;
@@ -170,11 +182,18 @@ export class Tokens {
 function claimsOf(payload: JWTPayload): Claims {
   const subject: unknown = payload.sub;
   const { nonce, exp } = payload;
-  if (!Array.isArray(subject) || subject.length !== 2 || typeof nonce !== 'string' || !Number.isSafeInteger(exp)) throw bad();
+  if (!Array.isArray(subject) || subject.length !== 2 || typeof nonce !== 'string' || !Number.isSafeInteger(exp))
+    throw bad();
   const [namespace, credential] = subject as unknown[];
   if (typeof namespace !== 'string' || typeof credential !== 'string') throw bad();
   // Its shape needs no look: the signature says that it is ours.
-  return { namespace, credential, nonce, expires: Number(exp), capability: payload['capability'] as Capability | undefined };
+  return {
+    namespace,
+    credential,
+    nonce,
+    expires: Number(exp),
+    capability: payload['capability'] as Capability | undefined,
+  };
 }
 
 function bearerOf(req: Request): string | undefined {

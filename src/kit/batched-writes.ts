@@ -18,7 +18,9 @@ export class DelayedWrite {
 
   /** Notes that there is something to write. */
   changed(): void {
-    this.#timer ??= setTimeout(() => this.now().catch(() => undefined), this.#delay).unref();
+    this.#timer ??= setTimeout(() => {
+      this.now().catch(() => undefined);
+    }, this.#delay).unref();
   }
 
   /** Writes now, after a write that is under way. */

@@ -1,11 +1,20 @@
 /** Amounts of bytes as people write and read them. */
 
 const units: ReadonlyMap<string, number> = new Map([
-  ['', 1], ['b', 1],
-  ['k', 1024], ['kib', 1024], ['kb', 1000],
-  ['m', 1024 ** 2], ['mib', 1024 ** 2], ['mb', 1000 ** 2],
-  ['g', 1024 ** 3], ['gib', 1024 ** 3], ['gb', 1000 ** 3],
-  ['t', 1024 ** 4], ['tib', 1024 ** 4], ['tb', 1000 ** 4],
+  ['', 1],
+  ['b', 1],
+  ['k', 1024],
+  ['kib', 1024],
+  ['kb', 1000],
+  ['m', 1024 ** 2],
+  ['mib', 1024 ** 2],
+  ['mb', 1000 ** 2],
+  ['g', 1024 ** 3],
+  ['gib', 1024 ** 3],
+  ['gb', 1000 ** 3],
+  ['t', 1024 ** 4],
+  ['tib', 1024 ** 4],
+  ['tb', 1000 ** 4],
 ]);
 
 /** Bytes of `10 GiB`, `1.5G`, `500kB` or `4096`; undefined when it is none of these, or not a safe whole number of bytes. */

@@ -1,7 +1,18 @@
 /** Digests as values: an algorithm and lower-case hex, with the header forms of RFC 9530 and RFC 9651. */
 
 /** Bytes of each digest that Stowage knows, by its own name. */
-const lengths = { md5: 16, sha1: 20, sha256: 32, sha512: 64, xxh64: 8, xxh3: 8, xxh128: 16, crc32: 4, crc32c: 4, crc64nvme: 8 } as const;
+const lengths = {
+  md5: 16,
+  sha1: 20,
+  sha256: 32,
+  sha512: 64,
+  xxh64: 8,
+  xxh3: 8,
+  xxh128: 16,
+  crc32: 4,
+  crc32c: 4,
+  crc64nvme: 8,
+} as const;
 
 export type Algorithm = keyof typeof lengths;
 
@@ -18,7 +29,10 @@ const fieldNames: ReadonlyMap<string, Algorithm> = new Map([
 ]);
 /** What it checks: also the registered names that are too weak to be sent. */
 const checkedNames: ReadonlyMap<string, Algorithm> = new Map([
-  ...fieldNames, ['sha', 'sha1'], ['md5', 'md5'], ['crc32c', 'crc32c'],
+  ...fieldNames,
+  ['sha', 'sha1'],
+  ['md5', 'md5'],
+  ['crc32c', 'crc32c'],
 ]);
 
 /** A digest from an algorithm and base64; undefined when that is not one of the algorithm's length. */

@@ -1,7 +1,11 @@
 /** Lengths of time as people write and read them. */
 
 const units: ReadonlyMap<string, number> = new Map([
-  ['ms', 1], ['s', 1000], ['m', 60_000], ['h', 3_600_000], ['d', 86_400_000],
+  ['ms', 1],
+  ['s', 1000],
+  ['m', 60_000],
+  ['h', 3_600_000],
+  ['d', 86_400_000],
 ]);
 
 /** Milliseconds of `24h`, `90 s`, `1h30m` or `250ms`; undefined when it is none of these. A bare number is refused, since nobody could tell of what. */

@@ -46,14 +46,15 @@ function checkTokens(text: string): void {
   /** For each open level the names so far; undefined for a list. */
   const open: (Set<string> | undefined)[] = [];
   let before = '';
-  for (let at = 0; at < text.length; ) {
+  for (let at = 0; at < text.length;) {
     const found = tokenAt(text, at);
     at += found.length;
     if (found === '{' || found === '[') {
       if (open.length >= deepest) throw new JsonFault(`has more than ${deepest} levels`);
       open.push(found === '{' ? new Set() : undefined);
     } else if (found === '}' || found === ']') open.pop();
-    else if (found.startsWith('"')) checkString(JSON.parse(found) as string, before === '{' || before === ',' ? open.at(-1) : undefined);
+    else if (found.startsWith('"'))
+      checkString(JSON.parse(found) as string, before === '{' || before === ',' ? open.at(-1) : undefined);
     else if (/^[-\d]/.test(found)) checkNumber(Number(found));
     if (found.trim() !== '') before = found;
   }

@@ -12,7 +12,9 @@ const controlInLines = /[^\P{Cc}\t\n\r]/u;
 export function textFault(text: string, lines = false): string | undefined {
   if (!text.isWellFormed()) return 'half of a surrogate pair, which is no character';
   const found = (lines ? controlInLines : control).exec(text)?.[0];
-  return found === undefined ? undefined : `the control character U+${found.charCodeAt(0).toString(16).toUpperCase().padStart(4, '0')}`;
+  return found === undefined
+    ? undefined
+    : `the control character U+${found.charCodeAt(0).toString(16).toUpperCase().padStart(4, '0')}`;
 }
 
 /** Whether a database can keep a text as it is: SQLite's driver cuts text at U+0000, and PostgreSQL refuses it. */

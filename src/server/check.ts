@@ -12,7 +12,12 @@ export type { Checked };
  * @throws Error when a process has the folder.
  */
 export async function checkStore(folder: string, options: CheckOptions): Promise<Checked> {
-  const engine = await openEngine({ folder: resolve(folder), strict: true, onFault: () => undefined, looking: !options.repair }).catch((error: unknown) => {
+  const engine = await openEngine({
+    folder: resolve(folder),
+    strict: true,
+    onFault: () => undefined,
+    looking: !options.repair,
+  }).catch((error: unknown) => {
     if (error instanceof Refusal && error.reason === 'lost') return error.message;
     throw error;
   });

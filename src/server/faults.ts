@@ -9,8 +9,14 @@ export const fatalExit = 70;
 
 /** Errors of a connection that broke: they concern that connection alone, also where no listener took them. */
 const ofConnections: ReadonlySet<unknown> = new Set([
-  'ECONNRESET', 'EPIPE', 'ECONNABORTED', 'ETIMEDOUT', 'ERR_STREAM_PREMATURE_CLOSE', 'ERR_STREAM_DESTROYED',
-  'ERR_STREAM_WRITE_AFTER_END', 'HPE_INVALID_EOF_STATE',
+  'ECONNRESET',
+  'EPIPE',
+  'ECONNABORTED',
+  'ETIMEDOUT',
+  'ERR_STREAM_PREMATURE_CLOSE',
+  'ERR_STREAM_DESTROYED',
+  'ERR_STREAM_WRITE_AFTER_END',
+  'HPE_INVALID_EOF_STATE',
 ]);
 
 export class Faults {
@@ -47,7 +53,9 @@ export class Faults {
    * state half changed, so the process ends, unless it is a connection's.
    */
   guard(process: NodeJS.EventEmitter): void {
-    process.on('unhandledRejection', (error: unknown) => this.note('unhandled_rejection', 'a rejection was not handled', error));
+    process.on('unhandledRejection', (error: unknown) =>
+      this.note('unhandled_rejection', 'a rejection was not handled', error),
+    );
     process.on('uncaughtException', (error: unknown) => {
       if (isOfConnection(error)) this.note('uncaught_exception', 'a connection broke where nothing listened', error);
       else this.fatal('uncaught_exception', 'an exception was not caught', error);

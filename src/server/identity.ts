@@ -11,10 +11,15 @@ export interface Identity {
 }
 
 /** Reads who the server is, and makes up what is missing. A configured name wins, and is not written down. */
-export async function readIdentity(folder: string, configured: { readonly node: string | undefined }, machine: string): Promise<Identity> {
+export async function readIdentity(
+  folder: string,
+  configured: { readonly node: string | undefined },
+  machine: string,
+): Promise<Identity> {
   const facts = await new NodeFile(join(folder, 'node.json')).change((kept) => {
     const { node = '', secret = '' } = kept;
-    if (typeof secret !== 'string' || typeof node !== 'string') throw new Error('node.json in the storage folder is damaged');
+    if (typeof secret !== 'string' || typeof node !== 'string')
+      throw new Error('node.json in the storage folder is damaged');
     kept.node = node || machine;
     if (Buffer.from(secret, 'base64').byteLength < 32) kept.secret = randomBytes(48).toString('base64');
   });

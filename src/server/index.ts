@@ -90,7 +90,10 @@ export async function startServer(config: Config, overrides: Overrides = {}): Pr
   const log = overrides.log ?? pino({ level: config.logLevel });
   const openapi = new OpenApi(await readFile(new URL('openapi.yaml', projectFolder), 'utf8'));
   const folder = resolve(config.storageDir);
-  const connections = new ConnectionCap(mostConnections(config, log), { share: config.connectionShare, proxies: config.trustedProxies });
+  const connections = new ConnectionCap(mostConnections(config, log), {
+    share: config.connectionShare,
+    proxies: config.trustedProxies,
+  });
   const faults = new Faults(log, overrides.end);
   const engine = await openStore(folder, config, log, faults);
   try {
@@ -99,8 +102,14 @@ export async function startServer(config: Config, overrides: Overrides = {}): Pr
     const foreignStore = foreignStoreOf(config.releasy, clock, (wish) => presign({ ...wish, now: clock.now() }));
     const systemKey = new SystemKey(folder);
     if (config.systemKey !== undefined) await systemKey.forget();
-    const core = await openDomain(engine, config, { systemKey: config.systemKey ?? (() => systemKey.make()), ...identity }, { clock, foreignStore, faults, log });
-    if (core.recovered.damaged.length > 0) log.error({ damaged: core.recovered.damaged }, 'acknowledged bytes are gone');
+    const core = await openDomain(
+      engine,
+      config,
+      { systemKey: config.systemKey ?? (() => systemKey.make()), ...identity },
+      { clock, foreignStore, faults, log },
+    );
+    if (core.recovered.damaged.length > 0)
+      log.error({ damaged: core.recovered.damaged }, 'acknowledged bytes are gone');
     const running = await serve(core, { config, log, openapi, identity, foreignStore, faults, connections });
     const end = async (): Promise<void> => {
       await running.close();
@@ -117,30 +126,69 @@ export async function startServer(config: Config, overrides: Overrides = {}): Pr
 }
 
 function openStore(folder: string, config: Config, log: Logger, faults: Faults): Promise<Engine> {
-  const onFault = (why: string, error: unknown): void => log.fatal({ err: error }, `the store takes no more bytes: ${why}`);
-  const onLoss = (loss: string): void => log.error(`the store is opened all the same, because of STOWAGE_ACCEPT_LOSS: ${loss}`);
+  const onFault = (why: string, error: unknown): void =>
+    log.fatal({ err: error }, `the store takes no more bytes: ${why}`);
+  const onLoss = (loss: string): void =>
+    log.error(`the store is opened all the same, because of STOWAGE_ACCEPT_LOSS: ${loss}`);
   return openEngine({
-    folder, strict: config.durability === 'strict', onFault, onLoss: config.acceptLoss === 'yes' ? onLoss : undefined,
-    onRestart: (thread, error) => faults.note('thread', `the ${thread} thread died, and another takes its place`, error),
+    folder,
+    strict: config.durability === 'strict',
+    onFault,
+    onLoss: config.acceptLoss === 'yes' ? onLoss : undefined,
+    onRestart: (thread, error) =>
+      faults.note('thread', `the ${thread} thread died, and another takes its place`, error),
     onLost: (error) => faults.fatal('thread', 'the catalog thread died and cannot be replaced', error),
   });
 }
 
-function openDomain(engine: Engine, config: Config, { systemKey, secret }: Pick<CoreOptions, 'systemKey'> & { secret: Uint8Array }, { clock, foreignStore, faults, log }: { clock: Clock; foreignStore: S3Store | undefined; faults: Faults; log: Logger }): Promise<Core> {
+function openDomain(
+  engine: Engine,
+  config: Config,
+  { systemKey, secret }: Pick<CoreOptions, 'systemKey'> & { secret: Uint8Array },
+  {
+    clock,
+    foreignStore,
+    faults,
+    log,
+  }: { clock: Clock; foreignStore: S3Store | undefined; faults: Faults; log: Logger },
+): Promise<Core> {
   return openCore(engine, {
-    clock, onFault: (what, error) => faults.note('background', what, error),
+    clock,
+    onFault: (what, error) => faults.note('background', what, error),
     limits: { maxSize: config.maxUploadSize, headroom: config.headroom, idle: config.uploadIdle },
-    ages: { multipart: config.multipartIdle, grace: config.blobGrace, stray: config.strayAge, memory: config.memoryAge, events: config.eventsAge },
+    ages: {
+      multipart: config.multipartIdle,
+      grace: config.blobGrace,
+      stray: config.strayAge,
+      memory: config.memoryAge,
+      events: config.eventsAge,
+    },
     attempts: { failures: config.loginFailures, window: config.loginWindow },
     scrub: { every: config.scrubEvery, rate: config.scrubRate },
     onRot: ({ content: { sha512, size }, state, finder, versions }) =>
-      log.error({ sha512, size, state, finder, versions }, state === 'rotten' ? 'stored bytes have changed and were put aside' : 'stored bytes are gone'),
-    source: config.fetch === 'off' ? undefined : openOutbound({
-      anywhere: config.fetch === 'any', maxSize: config.fetchMaxSize, pace: { rate: config.minRate, window: config.rateWindow },
-    }),
-    systemKey, pepper: config.releasy.pepper,
-    releases: { slotAge: Math.max(config.multipartIdle, config.releasy.presignAge), pinnedAbout, foreignStore: foreignStore },
-    keys: { secret, configured: config.s3KeyId === undefined ? undefined : { id: config.s3KeyId, secret: config.s3Secret! } },
+      log.error(
+        { sha512, size, state, finder, versions },
+        state === 'rotten' ? 'stored bytes have changed and were put aside' : 'stored bytes are gone',
+      ),
+    source:
+      config.fetch === 'off'
+        ? undefined
+        : openOutbound({
+            anywhere: config.fetch === 'any',
+            maxSize: config.fetchMaxSize,
+            pace: { rate: config.minRate, window: config.rateWindow },
+          }),
+    systemKey,
+    pepper: config.releasy.pepper,
+    releases: {
+      slotAge: Math.max(config.multipartIdle, config.releasy.presignAge),
+      pinnedAbout,
+      foreignStore: foreignStore,
+    },
+    keys: {
+      secret,
+      configured: config.s3KeyId === undefined ? undefined : { id: config.s3KeyId, secret: config.s3Secret! },
+    },
   });
 }
 
@@ -154,30 +202,92 @@ interface Serving {
   readonly connections: ConnectionCap;
 }
 
-async function serve(core: Core, { config, log, openapi, identity, foreignStore, faults, connections }: Serving): Promise<Pick<RunningServer, 'urls' | 's3Urls' | 'mounted' | 'upkeep' | 'close'>> {
+async function serve(
+  core: Core,
+  { config, log, openapi, identity, foreignStore, faults, connections }: Serving,
+): Promise<Pick<RunningServer, 'urls' | 's3Urls' | 'mounted' | 'upkeep' | 'close'>> {
   const lifetime = new Lifetime({ pace: { rate: config.minRate, window: config.rateWindow }, stall: config.stall });
   const metrics = new Metrics(() => readingsOf(core, lifetime, faults));
-  const upkeep = new Upkeep(core, metrics, log, async () => ({ ...(await runLifecycle(core, { day: config.lifecycleDay })) }));
+  const upkeep = new Upkeep(core, metrics, log, async () => ({
+    ...(await runLifecycle(core, { day: config.lifecycleDay })),
+  }));
   const common = { openapi, lifetime, metrics, log };
   const tokens = new Tokens(core, { secret: identity.secret, issuer: identity.node, lifetime: config.tokenLifetime });
   const api = shakenFist(core, { ...common, node: identity.node, tokens });
-  const pages = web(core, { ...common, guides: await readGuides(projectFolder), node: identity.node, tokens, metricsToken: config.metricsToken, capabilities, headroom: config.headroom });
-  const resuming = resumable({ core, openapi, lifetime, log, tokens, interim: config.interim === 'on', objectFacts: plainFacts });
+  const pages = web(core, {
+    ...common,
+    guides: await readGuides(projectFolder),
+    node: identity.node,
+    tokens,
+    metricsToken: config.metricsToken,
+    capabilities,
+    headroom: config.headroom,
+  });
+  const resuming = resumable({
+    core,
+    openapi,
+    lifetime,
+    log,
+    tokens,
+    interim: config.interim === 'on',
+    objectFacts: plainFacts,
+  });
   const s3 = await listenS3(core, { config, log, metrics, lifetime, faults, connections });
-  const signedHere = s3 && (({ host, ...wish }: Omit<Presigning, 'now' | 'endpoint' | 'region'> & { readonly host: string }): string =>
-    presign({ ...wish, endpoint: config.s3Url ?? s3Endpoint(host, s3.urls[0]!), region: config.s3Region, now: core.clock.now() }));
-  const storage = consoleApi({ core, openapi, lifetime, log, tokens, region: config.s3Region, rate: config.presignRate, presign: signedHere });
-  const releases = releasy({ core, openapi, lifetime, log, tokens, settings: config.releasy, presign: signedHere, foreignStore, onSent: (count) => metrics.sent(count) });
+  const signedHere =
+    s3 &&
+    (({ host, ...wish }: Omit<Presigning, 'now' | 'endpoint' | 'region'> & { readonly host: string }): string =>
+      presign({
+        ...wish,
+        endpoint: config.s3Url ?? s3Endpoint(host, s3.urls[0]!),
+        region: config.s3Region,
+        now: core.clock.now(),
+      }));
+  const storage = consoleApi({
+    core,
+    openapi,
+    lifetime,
+    log,
+    tokens,
+    region: config.s3Region,
+    rate: config.presignRate,
+    presign: signedHere,
+  });
+  const releases = releasy({
+    core,
+    openapi,
+    lifetime,
+    log,
+    tokens,
+    settings: config.releasy,
+    presign: signedHere,
+    foreignStore,
+    onSent: (count) => metrics.sent(count),
+  });
   const mounted = [...pages.mounted, ...api.mounted, ...resuming.mounted, ...storage.mounted, ...releases.mounted];
   demandWhole(openapi, mounted);
-  const app = assemble([resuming.router, api.router, storage.router, releases.router, pages.router], { openapi, log, metrics, corsOrigins: config.corsOrigins, trustedProxies: config.trustedProxies });
-  const listener = await listen({ host: config.host, port: config.port, connections, handle: app, onFault: noteListener(faults) }).catch(async (error: unknown) => {
+  const app = assemble([resuming.router, api.router, storage.router, releases.router, pages.router], {
+    openapi,
+    log,
+    metrics,
+    corsOrigins: config.corsOrigins,
+    trustedProxies: config.trustedProxies,
+  });
+  const listener = await listen({
+    host: config.host,
+    port: config.port,
+    connections,
+    handle: app,
+    onFault: noteListener(faults),
+  }).catch(async (error: unknown) => {
     await s3?.close(0);
     throw error;
   });
   upkeep.start(config);
   return {
-    urls: listener.urls, s3Urls: s3?.urls ?? [], mounted, upkeep,
+    urls: listener.urls,
+    s3Urls: s3?.urls ?? [],
+    mounted,
+    upkeep,
     close: async () => {
       lifetime.close(new Refusal('unavailable', 'the server is going down'));
       await Promise.all([listener.close(patience), s3?.close(patience), upkeep.close()]);
@@ -195,12 +305,24 @@ function s3Endpoint(host: string, listening: string): string {
 /** S3 has a port of its own: its buckets are at the root of all paths. */
 async function listenS3(
   core: Core,
-  { config, log, metrics, lifetime, faults, connections }:
-    { config: Config; log: Logger; metrics: Metrics; lifetime: Lifetime; faults: Faults; connections: ConnectionCap },
+  {
+    config,
+    log,
+    metrics,
+    lifetime,
+    faults,
+    connections,
+  }: { config: Config; log: Logger; metrics: Metrics; lifetime: Lifetime; faults: Faults; connections: ConnectionCap },
 ): Promise<Listener | undefined> {
   if (config.s3Port === null) return undefined;
   const face = new S3({
-    core, lifetime, log, region: config.s3Region, domain: config.s3Domain, window: config.s3Window, onSent: (count) => metrics.sent(count),
+    core,
+    lifetime,
+    log,
+    region: config.s3Region,
+    domain: config.s3Domain,
+    window: config.s3Window,
+    onSent: (count) => metrics.sent(count),
   });
   const app = express();
   app.disable('x-powered-by').disable('etag').set('query parser', 'simple').set('env', 'production');
@@ -225,13 +347,30 @@ function noteListener(faults: Faults): (error: unknown) => void {
 
 /** An operation of the OpenAPI description that no route answers is a fault of the program. */
 function demandWhole(openapi: OpenApi, mounted: readonly string[]): void {
-  const missing = openapi.operations.filter((operation) => !mounted.includes(operation.id)).map((operation) => operation.id);
-  if (missing.length > 0) throw new Error(`the OpenAPI description has operations that nothing answers: ${missing.join(', ')}`);
+  const missing = openapi.operations
+    .filter((operation) => !mounted.includes(operation.id))
+    .map((operation) => operation.id);
+  if (missing.length > 0)
+    throw new Error(`the OpenAPI description has operations that nothing answers: ${missing.join(', ')}`);
 }
 
-function assemble(routers: readonly express.Router[], parts: { openapi: OpenApi; log: Logger; metrics: Metrics; corsOrigins: readonly string[]; trustedProxies: readonly string[] }): Express {
+function assemble(
+  routers: readonly express.Router[],
+  parts: {
+    openapi: OpenApi;
+    log: Logger;
+    metrics: Metrics;
+    corsOrigins: readonly string[];
+    trustedProxies: readonly string[];
+  },
+): Express {
   const app = express();
-  app.disable('x-powered-by').disable('etag').set('query parser', 'simple').set('case sensitive routing', true).set('env', 'production');
+  app
+    .disable('x-powered-by')
+    .disable('etag')
+    .set('query parser', 'simple')
+    .set('case sensitive routing', true)
+    .set('env', 'production');
   app.set('trust proxy', [...parts.trustedProxies]);
   app.use(noteRequests(parts.log, parts.metrics));
   app.use(crossOrigin(parts.corsOrigins));
@@ -253,9 +392,21 @@ function wordingAt(path: string): Wording {
 async function readingsOf(core: Core, lifetime: Lifetime, faults: Faults): Promise<Readings> {
   const [totals, space] = await Promise.all([core.totals(), core.space()]);
   return {
-    received: lifetime.received, reading: lifetime.reading, openUploads: totals.openUploads, storedBytes: totals.bytes, namedBytes: totals.namedBytes,
-    blobs: totals.blobs, artifacts: totals.artifacts, versions: totals.versions, freeBytes: space.free, writable: core.health().writable, faults: faults.counts,
-    rot: core.integrity.found, unreadable: core.integrity.unreadable,
-    throttled: core.loginAttempts.figures.refused, throttledNames: core.loginAttempts.figures.names, loginsWaiting: derivationsWaiting(),
+    received: lifetime.received,
+    reading: lifetime.reading,
+    openUploads: totals.openUploads,
+    storedBytes: totals.bytes,
+    namedBytes: totals.namedBytes,
+    blobs: totals.blobs,
+    artifacts: totals.artifacts,
+    versions: totals.versions,
+    freeBytes: space.free,
+    writable: core.health().writable,
+    faults: faults.counts,
+    rot: core.integrity.found,
+    unreadable: core.integrity.unreadable,
+    throttled: core.loginAttempts.figures.refused,
+    throttledNames: core.loginAttempts.figures.names,
+    loginsWaiting: derivationsWaiting(),
   };
 }

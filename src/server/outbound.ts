@@ -44,10 +44,12 @@ export function openOutbound(options: OutboundOptions): Outbound {
       for (let hop = 0; hop <= hops; hop += 1) {
         const answer = await ask(target, { offset, etag, signal }, options);
         const { statusCode = 0, headers } = answer;
-        if (statusCode < 300 || statusCode >= 400 || headers.location === undefined) return opened(answer, offset, options);
+        if (statusCode < 300 || statusCode >= 400 || headers.location === undefined)
+          return opened(answer, offset, options);
         answer.destroy();
         const next = URL.canParse(headers.location, target.href) ? new URL(headers.location, target.href).href : '';
-        if (target.protocol === 'https:' && next.startsWith('http:')) throw new Refusal('forbidden', 'the URL redirects from https to http');
+        if (target.protocol === 'https:' && next.startsWith('http:'))
+          throw new Refusal('forbidden', 'the URL redirects from https to http');
         target = checked(next, options);
       }
       throw new Refusal('forbidden', `the URL redirects more than ${hops} times`);
@@ -59,8 +61,10 @@ export function openOutbound(options: OutboundOptions): Outbound {
 function checked(text: string, options: OutboundOptions): URL {
   if (!URL.canParse(text)) throw new Refusal('malformed', 'that is not a URL');
   const url = new URL(text);
-  if (url.protocol !== 'http:' && url.protocol !== 'https:') throw new Refusal('malformed', 'only http and https URLs are fetched');
-  if (url.username !== '' || url.password !== '') throw new Refusal('malformed', 'a URL to fetch must not carry a name or password');
+  if (url.protocol !== 'http:' && url.protocol !== 'https:')
+    throw new Refusal('malformed', 'only http and https URLs are fetched');
+  if (url.username !== '' || url.password !== '')
+    throw new Refusal('malformed', 'a URL to fetch must not carry a name or password');
   const host = hostOf(url);
   if (isIP(host) !== 0) demandPublic(host, options);
   return url;
@@ -87,7 +91,8 @@ function isPublic(address: string): boolean {
 /** The one address to connect to. Where any address of a name is not public, none is used. */
 async function addressOf(host: string, options: OutboundOptions): Promise<{ address: string; family: number }> {
   const family = isIP(host);
-  const found = family === 0 ? await resolveName(host, { all: true, verbatim: true }).catch(() => []) : [{ address: host, family }];
+  const found =
+    family === 0 ? await resolveName(host, { all: true, verbatim: true }).catch(() => []) : [{ address: host, family }];
   for (const { address } of found) demandPublic(address, options);
   if (!found[0]) throw new Refusal('unavailable', 'the name in the URL cannot be resolved');
   return found[0];
@@ -110,7 +115,8 @@ async function ask(url: URL, { offset, etag, signal }: Asking, options: Outbound
     headers['Range'] = `bytes=${offset}-`;
     headers['If-Range'] = etag;
   }
-  const send: (url: URL, options: RequestOptions) => ClientRequest = url.protocol === 'https:' ? safeRequest : plainRequest;
+  const send: (url: URL, options: RequestOptions) => ClientRequest =
+    url.protocol === 'https:' ? safeRequest : plainRequest;
   return new Promise((resolve, reject) => {
     const request = send(url, { lookup, headers, signal, agent: false });
     const slow = setTimeout(() => request.destroy(new Error('no answer in time')), answerTime);
@@ -143,7 +149,12 @@ function opened(answer: IncomingMessage, offset: number, options: OutboundOption
     throw new Refusal('too_large', 'what the URL has is larger than this server fetches');
   }
   const { etag } = headers;
-  return { body: bounded(answer, partial ? offset : 0, options), restarted: !partial, etag: etag?.startsWith('"') ? etag : undefined, length: total };
+  return {
+    body: bounded(answer, partial ? offset : 0, options),
+    restarted: !partial,
+    etag: etag?.startsWith('"') ? etag : undefined,
+    length: total,
+  };
 }
 
 /** The answer's body, which ends with a refusal when it grows too long without having said so. */
@@ -153,7 +164,8 @@ function bounded(answer: IncomingMessage, before: number, options: OutboundOptio
     pace: options.pace,
     onBytes: (count) => {
       size += count;
-      if (size > options.maxSize) body.stop(new Refusal('too_large', 'what the URL has is larger than this server fetches'));
+      if (size > options.maxSize)
+        body.stop(new Refusal('too_large', 'what the URL has is larger than this server fetches'));
     },
     onEnd: (ended) => void (ended.cut && answer.destroy()),
   });

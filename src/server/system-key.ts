@@ -21,7 +21,9 @@ export class SystemKey {
 
   /** Makes a key, and keeps it in `node.json`; one that is kept there already and opens nothing yet is as good. */
   async make(): Promise<string> {
-    const { systemKey } = await this.#file.change((facts) => void (facts.systemKey ??= randomBytes(24).toString('base64url')));
+    const { systemKey } = await this.#file.change(
+      (facts) => void (facts.systemKey ??= randomBytes(24).toString('base64url')),
+    );
     return (this.#made = systemKey!);
   }
 

@@ -63,7 +63,8 @@ export class Upkeep {
   }
 
   #schedule(line: string, work: () => Promise<void>): void {
-    if (line !== 'off') this.#tasks.push(schedule(line, work, { noOverlap: true, unref: true, suppressMissedWarning: true }));
+    if (line !== 'off')
+      this.#tasks.push(schedule(line, work, { noOverlap: true, unref: true, suppressMissedWarning: true }));
   }
 
   /** Whoever asks while a run is under way shares it. */

@@ -23,22 +23,48 @@ const ownerOf = (n: number): string => (n % 2 === 0 ? 'big' : `n${n % 50}`);
 async function fill(path: string, artifacts: number): Promise<void> {
   const { catalog, close } = await openCatalog({ path, strict: false, onFault: console.error });
   for (const name of ['big', 'friend', ...Array.from({ length: 50 }, (_, n) => `n${n}`)]) {
-    await catalog.namespaces.create({ name, createdAt: 1, trusts: [] }, [], { ...event, subject: 'namespace', id: name });
+    await catalog.namespaces.create({ name, createdAt: 1, trusts: [] }, [], {
+      ...event,
+      subject: 'namespace',
+      id: name,
+    });
   }
   await catalog.namespaces.trust('big', 'friend', true, event);
   await close();
   const database = new DatabaseSync(path);
   database.exec('pragma synchronous = off; pragma cache_size = -4000000; pragma foreign_keys = off');
-  const into = (table: string, columns: number) => database.prepare(`insert into ${table} values (${Array(columns).fill('?').join()})`);
-  const [content, blob, artifact, version] = [into('contents', 6), into('blobs', 7), into('artifacts', 13), into('versions', 7)];
-  const noted = database.prepare("insert into events (subject, subject_id, at, type, message, duration, extra) values (?, ?, ?, 'audit', 'made', null, '{}')");
+  const into = (table: string, columns: number) =>
+    database.prepare(`insert into ${table} values (${Array(columns).fill('?').join()})`);
+  const [content, blob, artifact, version] = [
+    into('contents', 6),
+    into('blobs', 7),
+    into('artifacts', 13),
+    into('versions', 7),
+  ];
+  const noted = database.prepare(
+    "insert into events (subject, subject_id, at, type, message, duration, extra) values (?, ?, ?, 'audit', 'made', null, '{}')",
+  );
   database.exec('begin');
   for (let n = 0; n < artifacts; n += 1) {
     const [sha512, uuid, bytes] = [sha512Of(`s${n}`), randomUUID(), randomUUID()];
     const shared = n % 1000 === 1 ? 1 : 0;
     content.run(sha512, 100, `${sha512}.seed`, 'good', n, null);
     blob.run(bytes, ownerOf(n), sha512, n, null, 'text/plain', null);
-    artifact.run(uuid, ownerOf(n), n % 1000 === 0 ? 'image' : 'other', `name${n}`, `upload://name${n}`, 'created', null, shared, 3, 1, n, null, null);
+    artifact.run(
+      uuid,
+      ownerOf(n),
+      n % 1000 === 0 ? 'image' : 'other',
+      `name${n}`,
+      `upload://name${n}`,
+      'created',
+      null,
+      shared,
+      3,
+      1,
+      n,
+      null,
+      null,
+    );
     version.run(uuid, 1, bytes, 100, n, ownerOf(n), shared);
     noted.run('artifact', uuid, n);
     noted.run('blob', bytes, n);
@@ -57,17 +83,28 @@ interface Sample {
 function sampleOf(path: string, artifacts: number): Sample {
   const numbers = Array.from({ length: 900 }, () => Math.floor(Math.random() * artifacts));
   const database = new DatabaseSync(path, { readOnly: true });
-  const one = database.prepare("select uuid, blob from artifacts, versions where artifact = uuid and name = ? and deleted_at is null");
+  const one = database.prepare(
+    'select uuid, blob from artifacts, versions where artifact = uuid and name = ? and deleted_at is null',
+  );
   // An earlier run has removed some.
   const rows = numbers.map((n) => ({ n, ...(one.get(`name${n}`) as { uuid: string; blob: string } | undefined) }));
-  const left = rows.flatMap(({ n, uuid, blob }) => (uuid === undefined || blob === undefined ? [] : [{ n, uuid, blob }]));
+  const left = rows.flatMap(({ n, uuid, blob }) =>
+    uuid === undefined || blob === undefined ? [] : [{ n, uuid, blob }],
+  );
   database.close();
-  return { numbers: left.map(({ n }) => n), artifacts: left.map(({ uuid }) => uuid), blobs: left.map(({ blob }) => blob) };
+  return {
+    numbers: left.map(({ n }) => n),
+    artifacts: left.map(({ uuid }) => uuid),
+    blobs: left.map(({ blob }) => blob),
+  };
 }
 
 type Question = (n: number) => Promise<unknown>;
 
-function questions({ artifacts, blobs, contents, events: journal, uploads }: Catalog, sample: Sample): Record<string, Question> {
+function questions(
+  { artifacts, blobs, contents, events: journal, uploads }: Catalog,
+  sample: Sample,
+): Record<string, Question> {
   const at = <T>(list: readonly T[], n: number): T => list[n % list.length]!;
   const page = (n: number) => ({ after: at(sample.artifacts, n), limit: 100 });
   const friend = { namespace: 'friend' };
@@ -75,17 +112,47 @@ function questions({ artifacts, blobs, contents, events: journal, uploads }: Cat
   const begin = async (size: number): Promise<string> => {
     const id = randomUUID();
     await uploads.begin({
-      id, namespace: 'n1', state: 'open', offset: size, length: null, lastStart: null, lastAnswered: false, createdAt: 1, touchedAt: 1, about: null, expects: null, outcome: null,
+      id,
+      namespace: 'n1',
+      state: 'open',
+      offset: size,
+      length: null,
+      lastStart: null,
+      lastAnswered: false,
+      createdAt: 1,
+      touchedAt: 1,
+      about: null,
+      expects: null,
+      outcome: null,
     });
     return id;
   };
   const publication = (name: string, source: Publication['source']): Publication => ({
-    target: { namespace: 'n1', type: 'other', name, sourceUrl: `upload://${name}`, shared: false, maxVersions: 3, setMaxVersions: false, createOnly: false },
-    source, fresh: { artifact: randomUUID(), blob: randomUUID() }, at: Date.now(), by: 'n1',
+    target: {
+      namespace: 'n1',
+      type: 'other',
+      name,
+      sourceUrl: `upload://${name}`,
+      shared: false,
+      maxVersions: 3,
+      setMaxVersions: false,
+      createOnly: false,
+    },
+    source,
+    fresh: { artifact: randomUUID(), blob: randomUUID() },
+    at: Date.now(),
+    by: 'n1',
   });
   const publish = async (name: string, text: string) => {
     const sha512 = sha512Of(text);
-    const content = { sha512, size: 5, address: `${sha512}.${randomUUID()}`, state: 'good', createdAt: 1, scrubbedAt: null } as const;
+    const content = {
+      sha512,
+      size: 5,
+      address: `${sha512}.${randomUUID()}`,
+      state: 'good',
+      createdAt: 1,
+      scrubbedAt: null,
+    } as const;
     const source = { kind: 'upload', upload: await begin(5), content, mediaType: 'text/plain' } as const;
     return artifacts.publish(publication(name, source));
   };
@@ -96,15 +163,20 @@ function questions({ artifacts, blobs, contents, events: journal, uploads }: Cat
     'artifacts.list 100, everything': (n) => artifacts.list('everything', {}, page(n)),
     'artifacts.list 100, own': (n) => artifacts.list(big, {}, page(n)),
     'artifacts.list 100, trusted': (n) => artifacts.list(friend, {}, page(n)),
-    'artifacts.list, one name': (n) => artifacts.list(friend, { name: `name${at(sample.numbers, n)}` }, { after: null, limit: 100 }),
-    'artifacts.list 1 image': (n) => artifacts.list('everything', { type: 'image' }, { after: at(sample.artifacts, n)[0]!, limit: 1 }),
-    'artifacts.versions of 20': (n) => artifacts.versions(Array.from({ length: 20 }, (_, k) => at(sample.artifacts, n + k))),
+    'artifacts.list, one name': (n) =>
+      artifacts.list(friend, { name: `name${at(sample.numbers, n)}` }, { after: null, limit: 100 }),
+    'artifacts.list 1 image': (n) =>
+      artifacts.list('everything', { type: 'image' }, { after: at(sample.artifacts, n)[0]!, limit: 1 }),
+    'artifacts.versions of 20': (n) =>
+      artifacts.versions(Array.from({ length: 20 }, (_, k) => at(sample.artifacts, n + k))),
     'blobs.get': (n) => blobs.get(at(sample.blobs, n)),
     'blobs.seen': (n) => blobs.seen(at(sample.blobs, n), friend),
-    'blobs.withDigest, found': (n) => blobs.withDigest({ algorithm: 'sha512', hex: sha512Of(`s${at(sample.numbers, n)}`) }, friend),
+    'blobs.withDigest, found': (n) =>
+      blobs.withDigest({ algorithm: 'sha512', hex: sha512Of(`s${at(sample.numbers, n)}`) }, friend),
     'blobs.withDigest, unknown': (n) => blobs.withDigest({ algorithm: 'sha512', hex: sha512Of(`unknown${n}`) }, friend),
     'blobs.list 100, trusted': (n) => blobs.list(friend, page(n)),
-    'contents.known of 100': (n) => contents.known(Array.from({ length: 100 }, (_, k) => `${sha512Of(`s${at(sample.numbers, n + k)}`)}.seed`)),
+    'contents.known of 100': (n) =>
+      contents.known(Array.from({ length: 100 }, (_, k) => `${sha512Of(`s${at(sample.numbers, n + k)}`)}.seed`)),
     'contents.toScrub 10': () => contents.toScrub(Number.MAX_SAFE_INTEGER, 10),
     'contents.totals': () => contents.totals(),
     'journal.events': (n) => journal.events('artifact', at(sample.artifacts, n), { limit: 20 }),

@@ -24,12 +24,18 @@ export const systemKey = 'bench-system-key-of-no-worth';
 
 const root = process.cwd();
 const beside = (file: string): string => fileURLToPath(new URL(file, import.meta.url));
-const script = (file: string, args: readonly string[]): Command => ({ file: process.execPath, args: ['--no-warnings', beside(file), ...args] });
+const script = (file: string, args: readonly string[]): Command => ({
+  file: process.execPath,
+  args: ['--no-warnings', beside(file), ...args],
+});
 
 /** What `npm start` gives to node, so that what is measured is what people run. */
 function startArguments(): string[] {
   const { scripts } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as { scripts: { start: string } };
-  return scripts.start.split(' ').slice(1).map((word) => (word.startsWith('dist/') ? join(root, word) : word));
+  return scripts.start
+    .split(' ')
+    .slice(1)
+    .map((word) => (word.startsWith('dist/') ? join(root, word) : word));
 }
 
 function stowage(durability: 'strict' | 'relaxed', dialect: DialectName = 'stowage'): Competitor {
@@ -38,7 +44,12 @@ function stowage(durability: 'strict' | 'relaxed', dialect: DialectName = 'stowa
     dialect,
     missing: () => (present(join(root, 'dist/main.js')) ? undefined : 'dist/main.js is not built'),
     ...(dialect === 'stowage-s3' ? { fill: fillCatalog } : {}),
-    version: () => execFileSync('git', ['describe', '--always', '--dirty'], { cwd: root, encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] }).trim(),
+    version: () =>
+      execFileSync('git', ['describe', '--always', '--dirty'], {
+        cwd: root,
+        encoding: 'utf8',
+        stdio: ['ignore', 'pipe', 'ignore'],
+      }).trim(),
     command: (port, folder) => ({
       file: process.execPath,
       args: startArguments(),
@@ -71,7 +82,12 @@ const tusServer: Competitor = {
   name: '@tus/server',
   dialect: 'tus',
   missing: () => undefined,
-  version: () => execFileSync('npm', ['ls', '@tus/server', '--depth=0'], { cwd: root, encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] }).match(/@tus\/server@(\S+)/)?.[1] ?? '',
+  version: () =>
+    execFileSync('npm', ['ls', '@tus/server', '--depth=0'], {
+      cwd: root,
+      encoding: 'utf8',
+      stdio: ['ignore', 'pipe', 'ignore'],
+    }).match(/@tus\/server@(\S+)/)?.[1] ?? '',
   command: (port, folder) => script('tus.js', [String(port), folder]),
 };
 
@@ -82,7 +98,16 @@ const tusd: Competitor = {
   version: () => /Version: (\S+)/.exec(said('tusd', ['-version']))?.[1]?.replace('n/a', 'of unknown version') ?? '',
   command: (port, folder) => ({
     file: find('tusd')!,
-    args: ['-host', '127.0.0.1', '-port', String(port), '-upload-dir', folder, '-verbose=false', '-show-startup-logs=false'],
+    args: [
+      '-host',
+      '127.0.0.1',
+      '-port',
+      String(port),
+      '-upload-dir',
+      folder,
+      '-verbose=false',
+      '-show-startup-logs=false',
+    ],
   }),
 };
 
@@ -108,7 +133,8 @@ const dockerRegistry: Competitor = {
 const nginx: Competitor = {
   name: 'nginx DAV',
   dialect: 'put',
-  missing: () => missingFrom('nginx') ?? (said('nginx', ['-V']).includes('http_dav_module') ? undefined : 'nginx has no DAV module'),
+  missing: () =>
+    missingFrom('nginx') ?? (said('nginx', ['-V']).includes('http_dav_module') ? undefined : 'nginx has no DAV module'),
   version: () => /nginx\/([\d.]+)/.exec(said('nginx', ['-v']))?.[1] ?? '',
   command(port, folder) {
     const config = join(folder, 'nginx.conf');
@@ -121,7 +147,9 @@ const nginx: Competitor = {
 function nginxConfig(port: number, folder: string): string {
   // Its workers give up root's rights for those of a user who may not enter a private temporary folder.
   const user = process.getuid?.() === 0 ? 'user root;' : '';
-  const temporary = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'].map((name) => `${name}_temp_path ${folder}/temp/${name};`);
+  const temporary = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'].map(
+    (name) => `${name}_temp_path ${folder}/temp/${name};`,
+  );
   return `${user} daemon off; worker_processes 1; pid ${folder}/nginx.pid; error_log stderr error;
 events { worker_connections 256; }
 http {
@@ -142,7 +170,20 @@ const versitygw: Competitor = {
   version: () => /Version *: *(\S+)/i.exec(said('versitygw', ['--version']))?.[1] ?? 'of unknown version',
   command: (port, folder) => ({
     file: find('versitygw')!,
-    args: ['--port', `127.0.0.1:${port}`, '--access', s3Key.id, '--secret', s3Key.secret, '--region', 'us-east-1', '--quiet', '--keep-alive', 'posix', folder],
+    args: [
+      '--port',
+      `127.0.0.1:${port}`,
+      '--access',
+      s3Key.id,
+      '--secret',
+      s3Key.secret,
+      '--region',
+      'us-east-1',
+      '--quiet',
+      '--keep-alive',
+      'posix',
+      folder,
+    ],
   }),
 };
 
@@ -151,7 +192,8 @@ const moto: Competitor = {
   name: 'moto',
   dialect: 's3',
   missing: () => missingFrom('moto_server'),
-  version: () => /^\d[\d.]+$/m.exec(said('python3', ['-c', 'import moto; print(moto.__version__)']))?.[0] ?? 'of unknown version',
+  version: () =>
+    /^\d[\d.]+$/m.exec(said('python3', ['-c', 'import moto; print(moto.__version__)']))?.[0] ?? 'of unknown version',
   command: (port) => ({ file: find('moto_server')!, args: ['-H', '127.0.0.1', '-p', String(port)] }),
 };
 

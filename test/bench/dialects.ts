@@ -39,7 +39,11 @@ export interface Parts {
   /** Answers its id. */
   begin(wire: Wire, name: string): Promise<string>;
   /** Sends a part; answers its tag. */
-  send(wire: Wire, part: { readonly name: string; readonly id: string; readonly number: number }, body: Body): Promise<string>;
+  send(
+    wire: Wire,
+    part: { readonly name: string; readonly id: string; readonly number: number },
+    body: Body,
+  ): Promise<string>;
   complete(wire: Wire, name: string, id: string, tags: readonly string[]): Promise<void>;
 }
 
@@ -52,7 +56,9 @@ export async function must(wire: Wire, request: Request, body?: Body): Promise<A
 
 function succeeded(request: Request, answer: Pick<Answer, 'status'> & { body?: Buffer }): void {
   if (answer.status < 200 || answer.status > 299) {
-    throw new Error(`${request.method} ${request.path}: ${answer.status} ${answer.body?.toString().slice(0, 300) ?? ''}`);
+    throw new Error(
+      `${request.method} ${request.path}: ${answer.status} ${answer.body?.toString().slice(0, 300) ?? ''}`,
+    );
   }
 }
 
@@ -69,18 +75,27 @@ async function stowage(wire: Wire, key: string): Promise<Dialect> {
     appends: true,
     reader: bearer,
     async begin(wire, name, size) {
-      const answer = await must(wire, { method: 'POST', path: '/upload', headers: { ...bearer, 'Upload-Length': String(size) } });
+      const answer = await must(wire, {
+        method: 'POST',
+        path: '/upload',
+        headers: { ...bearer, 'Upload-Length': String(size) },
+      });
       const { uuid } = JSON.parse(answer.body.toString()) as { uuid: string };
       return { name, size, path: `/upload/${uuid}` };
     },
-    carry: (place, offset) => ({ method: 'POST', path: place.path, headers: { ...bearer, ...bytes, 'Upload-Offset': String(offset) } }),
+    carry: (place, offset) => ({
+      method: 'POST',
+      path: place.path,
+      headers: { ...bearer, ...bytes, 'Upload-Offset': String(offset) },
+    }),
     carried: (place, answer) => succeeded({ method: 'POST', path: place.path }, answer),
     async finish(wire, place, digests) {
       const upload = place.path.slice('/upload/'.length);
       const request = { method: 'POST', path: `/artifacts/upload/${place.name}`, headers: { ...bearer, ...json } };
       const answer = await must(wire, request, text({ upload_uuid: upload }));
       const artifact = JSON.parse(answer.body.toString()) as { blob_uuid: string; sha512?: string };
-      if (digests && artifact.sha512 !== undefined && artifact.sha512 !== digests.sha512) throw new Error('the server stored other bytes');
+      if (digests && artifact.sha512 !== undefined && artifact.sha512 !== digests.sha512)
+        throw new Error('the server stored other bytes');
       return `/blobs/${artifact.blob_uuid}/data`;
     },
   };
@@ -98,11 +113,19 @@ function tus(endpoint: string, reader: Record<string, string>): Dialect {
       const answer = await must(wire, { method: 'POST', path: endpoint, headers });
       return { name, size, path: new URL(answer.headers['location']!, 'http://x').pathname };
     },
-    carry: (place, offset) => ({ method: 'PATCH', path: place.path, headers: { ...chunk, 'Upload-Offset': String(offset) } }),
+    carry: (place, offset) => ({
+      method: 'PATCH',
+      path: place.path,
+      headers: { ...chunk, 'Upload-Offset': String(offset) },
+    }),
     carried: (place, answer) => succeeded({ method: 'PATCH', path: place.path }, answer),
     finish: (_wire, place) => Promise.resolve(place.path),
     async small(wire, _name, body) {
-      await must(wire, { method: 'POST', path: endpoint, headers: { ...chunk, 'Upload-Length': String(body.length) } }, body);
+      await must(
+        wire,
+        { method: 'POST', path: endpoint, headers: { ...chunk, 'Upload-Length': String(body.length) } },
+        body,
+      );
     },
   };
 }
@@ -112,7 +135,11 @@ const put: Dialect = {
   appends: false,
   reader: {},
   begin: (_wire, name, size) => Promise.resolve({ name, size, path: `/${name}` }),
-  carry: (place, offset, length) => ({ method: 'PUT', path: length < place.size ? `${place.path}-${offset}` : place.path, headers: bytes }),
+  carry: (place, offset, length) => ({
+    method: 'PUT',
+    path: length < place.size ? `${place.path}-${offset}` : place.path,
+    headers: bytes,
+  }),
   carried: (place, answer) => succeeded({ method: 'PUT', path: place.path }, answer),
   finish: (_wire, place) => Promise.resolve(place.path),
   async small(wire, name, body) {
@@ -151,8 +178,12 @@ export const s3Key = { id: 'AKIDBENCH', secret: 'bench-secret-of-no-worth' };
 /** S3, by presigned URLs: each request is signed, and no body is hashed by the client. */
 async function s3(wire: Wire, port: number): Promise<Dialect> {
   const sign = (method: 'GET' | 'POST' | 'PUT', key: string, query: Readonly<Record<string, string>> = {}): string => {
-    const url = new URL(`http://127.0.0.1:${port}/${fullBucket}${key === '' ? '' : `/${key}`}?${new URLSearchParams(query).toString()}`);
-    return presignByHand({ key: { accessKeyId: s3Key.id, secretAccessKey: s3Key.secret }, method, url }, 3600).slice(url.origin.length);
+    const url = new URL(
+      `http://127.0.0.1:${port}/${fullBucket}${key === '' ? '' : `/${key}`}?${new URLSearchParams(query).toString()}`,
+    );
+    return presignByHand({ key: { accessKeyId: s3Key.id, secretAccessKey: s3Key.secret }, method, url }, 3600).slice(
+      url.origin.length,
+    );
   };
   // Whoever comes first makes it.
   await wire.send({ method: 'PUT', path: sign('PUT', '') });
@@ -160,28 +191,52 @@ async function s3(wire: Wire, port: number): Promise<Dialect> {
     appends: false,
     reader: {},
     begin: (_wire, name, size) => Promise.resolve({ name, size, path: '' }),
-    carry: (place, offset, length) => ({ method: 'PUT', path: sign('PUT', length < place.size ? `${place.name}-${offset}` : place.name), headers: bytes }),
+    carry: (place, offset, length) => ({
+      method: 'PUT',
+      path: sign('PUT', length < place.size ? `${place.name}-${offset}` : place.name),
+      headers: bytes,
+    }),
     carried: (place, answer) => succeeded({ method: 'PUT', path: place.name }, answer),
     finish: (_wire, place) => Promise.resolve(sign('GET', place.name)),
     async small(wire, name, body) {
       await must(wire, { method: 'PUT', path: sign('PUT', name), headers: bytes }, body);
     },
     parts: {
-      begin: async (wire, name) => inXml(await must(wire, { method: 'POST', path: sign('POST', name, { uploads: '' }) }), 'UploadId'),
+      begin: async (wire, name) =>
+        inXml(await must(wire, { method: 'POST', path: sign('POST', name, { uploads: '' }) }), 'UploadId'),
       async send(wire, { name, id, number }, body) {
-        const answer = await must(wire, { method: 'PUT', path: sign('PUT', name, { partNumber: String(number), uploadId: id }), headers: bytes }, body);
+        const answer = await must(
+          wire,
+          { method: 'PUT', path: sign('PUT', name, { partNumber: String(number), uploadId: id }), headers: bytes },
+          body,
+        );
         return answer.headers['etag']!;
       },
       async complete(wire, name, id, tags) {
-        const named = tags.map((tag, at) => `<Part><PartNumber>${at + 1}</PartNumber><ETag>${tag}</ETag></Part>`).join('');
-        const content = Buffer.from(`<CompleteMultipartUpload xmlns="http://s3.amazonaws.com/doc/2006-03-01/">${named}</CompleteMultipartUpload>`);
-        const answer = await must(wire, { method: 'POST', path: sign('POST', name, { uploadId: id }), headers: { 'Content-Type': 'application/xml' } }, { length: content.length, pieces: [content] });
+        const named = tags
+          .map((tag, at) => `<Part><PartNumber>${at + 1}</PartNumber><ETag>${tag}</ETag></Part>`)
+          .join('');
+        const content = Buffer.from(
+          `<CompleteMultipartUpload xmlns="http://s3.amazonaws.com/doc/2006-03-01/">${named}</CompleteMultipartUpload>`,
+        );
+        const answer = await must(
+          wire,
+          {
+            method: 'POST',
+            path: sign('POST', name, { uploadId: id }),
+            headers: { 'Content-Type': 'application/xml' },
+          },
+          { length: content.length, pieces: [content] },
+        );
         // S3 may say no behind a 200.
         inXml(answer, 'ETag');
       },
     },
     async list(wire, after, page) {
-      const answer = await must(wire, { method: 'GET', path: sign('GET', '', { 'list-type': '2', 'max-keys': String(page), 'start-after': after }) });
+      const answer = await must(wire, {
+        method: 'GET',
+        path: sign('GET', '', { 'list-type': '2', 'max-keys': String(page), 'start-after': after }),
+      });
       return answer.body.toString().split('<Key>').length - 1;
     },
   };

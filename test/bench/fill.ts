@@ -17,20 +17,66 @@ export function fillTree(folder: string, keys: number): void {
 export async function fillCatalog(folder: string, keys: number): Promise<void> {
   const path = join(folder, 'catalog.sqlite');
   const { catalog, close } = await openCatalog({ path, strict: false, onFault: console.error });
-  const event: Event = { subject: 'bucket', id: fullBucket, at: 1, type: 'audit', message: 'made', duration: null, extra: {} };
+  const event: Event = {
+    subject: 'bucket',
+    id: fullBucket,
+    at: 1,
+    type: 'audit',
+    message: 'made',
+    duration: null,
+    extra: {},
+  };
   await catalog.namespaces.create({ name: 'system', createdAt: 1, trusts: [] }, [], event);
-  await catalog.buckets.create({ name: fullBucket, namespace: 'system', createdAt: 1, versioning: 'off', open: false, settings: {} }, event);
+  await catalog.buckets.create(
+    { name: fullBucket, namespace: 'system', createdAt: 1, versioning: 'off', open: false, settings: {} },
+    event,
+  );
   const upload = randomUUID();
   await catalog.uploads.begin({
-    id: upload, namespace: 'system', state: 'open', offset: 5, length: null, lastStart: null, lastAnswered: false, createdAt: 1, touchedAt: 1, about: null, expects: null, outcome: null,
+    id: upload,
+    namespace: 'system',
+    state: 'open',
+    offset: 5,
+    length: null,
+    lastStart: null,
+    lastAnswered: false,
+    createdAt: 1,
+    touchedAt: 1,
+    about: null,
+    expects: null,
+    outcome: null,
   });
   const sha512 = createHash('sha512').update('12345').digest('hex');
   const name = `${fullBucket}/${fullKey(0)}`;
   const published = await catalog.artifacts.publish({
-    target: { namespace: 'system', type: 'other', name, sourceUrl: `s3://${name}`, shared: false, maxVersions: 0, setMaxVersions: false, createOnly: false },
-    source: { kind: 'upload', upload, content: { sha512, size: 5, address: `${sha512}.00000000`, state: 'good', createdAt: 1, scrubbedAt: null }, mediaType: 'text/plain' },
-    object: { bucket: fullBucket, key: fullKey(0), versionId: randomUUID(), etag: createHash('md5').update('12345').digest('hex'), about: JSON.stringify({ type: 'text/plain', headers: {}, meta: {}, checksums: {} }), lock: { retention: null, held: null }, conditions: {} },
-    fresh: { artifact: randomUUID(), blob: randomUUID() }, at: Date.now(), by: 'system',
+    target: {
+      namespace: 'system',
+      type: 'other',
+      name,
+      sourceUrl: `s3://${name}`,
+      shared: false,
+      maxVersions: 0,
+      setMaxVersions: false,
+      createOnly: false,
+    },
+    source: {
+      kind: 'upload',
+      upload,
+      content: { sha512, size: 5, address: `${sha512}.00000000`, state: 'good', createdAt: 1, scrubbedAt: null },
+      mediaType: 'text/plain',
+    },
+    object: {
+      bucket: fullBucket,
+      key: fullKey(0),
+      versionId: randomUUID(),
+      etag: createHash('md5').update('12345').digest('hex'),
+      about: JSON.stringify({ type: 'text/plain', headers: {}, meta: {}, checksums: {} }),
+      lock: { retention: null, held: null },
+      conditions: {},
+    },
+    fresh: { artifact: randomUUID(), blob: randomUUID() },
+    at: Date.now(),
+    by: 'system',
   });
   if (typeof published === 'string') throw new Error(`the catalog does not take an object: ${published}`);
   await close();
@@ -49,7 +95,9 @@ function multiply(path: string, keys: number): void {
   };
   database.exec('begin');
   for (const [table, columns] of Object.entries(other)) {
-    const names = (database.prepare(`select name from pragma_table_info('${table}')`).all() as { name: string }[]).map((column) => column.name);
+    const names = (database.prepare(`select name from pragma_table_info('${table}')`).all() as { name: string }[]).map(
+      (column) => column.name,
+    );
     database.exec(`insert into ${table} (${names.join()}) with recursive numbers (n) as (select 1 union all select n + 1 from numbers where n < ${keys - 1})
       select ${names.map((column) => columns[column] ?? `one.${column}`).join()} from numbers, (select * from ${table} limit 1) as one`);
   }

@@ -38,7 +38,12 @@ async function measured(work: () => Promise<Omit<Report, 'serverCpu' | 'clientCp
   const [seconds, report] = await timed(work);
   const serverCpu = cpuSeconds(job.pids) - server;
   const clientCpu = ownCpuSeconds() - client;
-  return { ...report, serverCpu, clientCpu, others: Math.max(0, machineCpuSeconds() - machine - serverCpu - clientCpu) / seconds };
+  return {
+    ...report,
+    serverCpu,
+    clientCpu,
+    others: Math.max(0, machineCpuSeconds() - machine - serverCpu - clientCpu) / seconds,
+  };
 }
 
 async function append(wire: Wire, dialect: Dialect, place: Place, offset: number, body: Body): Promise<void> {
@@ -51,7 +56,7 @@ function fileBody(path: string, size: number): Body {
     pieces: (function* () {
       const file = openSync(path, 'r');
       // A piece must stay as it is until the socket is done with it, so each is new.
-      for (let at = 0; at < size; ) {
+      for (let at = 0; at < size;) {
         const piece = Buffer.allocUnsafeSlow(Math.min(1 << 20, size - at));
         at += readSync(file, piece, 0, piece.length, at);
         yield piece;
@@ -64,9 +69,26 @@ function fileBody(path: string, size: number): Body {
 /** Sends the payload by curl; answers the seconds that curl counts. */
 async function appendByCurl(curl: string, dialect: Dialect, place: Place): Promise<number> {
   const { method, path, headers } = dialect.carry(place, 0, place.size);
-  const fields = Object.entries({ ...headers, Expect: '' }).flatMap(([name, value]) => ['-H', `${name}:${value && ` ${value}`}`]);
+  const fields = Object.entries({ ...headers, Expect: '' }).flatMap(([name, value]) => [
+    '-H',
+    `${name}:${value && ` ${value}`}`,
+  ]);
   const url = `http://127.0.0.1:${job.port}${path}`;
-  const args = ['-sS', '-X', method, ...fields, '-T', job.payload!.path, '-D', '-', '-o', '/dev/null', '-w', '\n%{time_total} %{http_code}', url];
+  const args = [
+    '-sS',
+    '-X',
+    method,
+    ...fields,
+    '-T',
+    job.payload!.path,
+    '-D',
+    '-',
+    '-o',
+    '/dev/null',
+    '-w',
+    '\n%{time_total} %{http_code}',
+    url,
+  ];
   const { stdout } = await promisify(execFile)(curl, args);
   const [, seconds, status] = /\n([\d.]+) (\d+)$/.exec(stdout)!;
   const location = /^location: *(\S+)/im.exec(stdout)?.[1];
@@ -148,7 +170,8 @@ async function small({ count, size, lanes }: Of<'small'>): Promise<Report> {
 /** A few uploads before anything counts: a server that just started is measured at its own start, not at its work. */
 async function warmUp(): Promise<void> {
   const connection = await connected();
-  for (let n = 0; n < 30; n += 1) await one(connection, `warm-${n}`, distinct(n % 10 === 0 ? block.length : 4096, 0x80000000 + n));
+  for (let n = 0; n < 30; n += 1)
+    await one(connection, `warm-${n}`, distinct(n % 10 === 0 ? block.length : 4096, 0x80000000 + n));
   connection.wire.close();
   await idle(job.pids);
 }
@@ -166,7 +189,9 @@ async function fetch({ size, from }: Of<'fetch'>): Promise<Report> {
   await idle(job.pids);
   return measured(async () => {
     const range: Record<string, string> = from > 0 ? { Range: `bytes=${from}-` } : {};
-    const [seconds, answer] = await timed(() => wire.send({ method: 'GET', path, headers: { ...dialect.reader, ...range } }, undefined, false));
+    const [seconds, answer] = await timed(() =>
+      wire.send({ method: 'GET', path, headers: { ...dialect.reader, ...range } }, undefined, false),
+    );
     if (answer.length !== size - from) throw new Error(`${answer.length} bytes came, ${size - from} were due`);
     return { seconds, bytes: size - from };
   });

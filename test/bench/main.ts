@@ -53,7 +53,8 @@ function present(): Map<CompetitorId, Competitor> {
     if (wanted && !wanted.includes(id)) continue;
     const why = competitor.missing();
     if (why === undefined) found.set(id, competitor);
-    if (!competitor.dialect.startsWith('stowage-')) say(why === undefined ? `  ${competitor.name}: ${competitor.version()}` : `  skipped ${competitor.name}: ${why}`);
+    if (!competitor.dialect.startsWith('stowage-'))
+      say(why === undefined ? `  ${competitor.name}: ${competitor.version()}` : `  skipped ${competitor.name}: ${why}`);
   }
   return found;
 }
@@ -67,17 +68,28 @@ async function attempt(row: string, who: string, work: () => Promise<Sample>, re
   }
 }
 
-async function round(row: Row, ground: Ground, { running, filled }: { running: Map<CompetitorId, Competitor>; filled: Map<CompetitorId, string> }, results: Results): Promise<void> {
+async function round(
+  row: Row,
+  ground: Ground,
+  { running, filled }: { running: Map<CompetitorId, Competitor>; filled: Map<CompetitorId, string> },
+  results: Results,
+): Promise<void> {
   const { work } = row;
   for (const id of row.against) {
     const competitor = running.get(id);
-    if (competitor) await attempt(row.name, competitor.name, () => measure(ground, competitor, work, limit, filled.get(id)), results);
+    if (competitor)
+      await attempt(row.name, competitor.name, () => measure(ground, competitor, work, limit, filled.get(id)), results);
   }
-  if (row.sha512 && work.kind === 'whole') await attempt(row.name, 'sha512 alone', () => measureHash(ground.payload(work.size)), results);
+  if (row.sha512 && work.kind === 'whole')
+    await attempt(row.name, 'sha512 alone', () => measureHash(ground.payload(work.size)), results);
 }
 
 /** Where each server finds what was put there for it before it started. */
-async function fill({ work, against }: Row, ground: Ground, running: Map<CompetitorId, Competitor>): Promise<Map<CompetitorId, string>> {
+async function fill(
+  { work, against }: Row,
+  ground: Ground,
+  running: Map<CompetitorId, Competitor>,
+): Promise<Map<CompetitorId, string>> {
   const filled = new Map<CompetitorId, string>();
   if (work.kind !== 'list') return filled;
   for (const id of against) {
@@ -92,15 +104,25 @@ async function fill({ work, against }: Row, ground: Ground, running: Map<Competi
 
 /** Gives the smallest and the largest catalog of a folder to a server each, and asks both in turns. */
 async function askCatalogs(ground: Ground, filled: string, runs: number, results: Results): Promise<void> {
-  const bySize = readdirSync(filled).filter((name) => /^\d+\.sqlite$/.test(name)).sort((a, b) => Number.parseInt(a) - Number.parseInt(b));
-  const folders = [['small', bySize.at(0)], ['large', bySize.at(-1)]].map(([size, name]) => {
+  const bySize = readdirSync(filled)
+    .filter((name) => /^\d+\.sqlite$/.test(name))
+    .sort((a, b) => Number.parseInt(a) - Number.parseInt(b));
+  const folders = [
+    ['small', bySize.at(0)],
+    ['large', bySize.at(-1)],
+  ].map(([size, name]) => {
     const folder = ground.fresh();
     copyFileSync(join(filled, name!), join(folder, 'catalog.sqlite'));
     return [size!, folder] as const;
   });
   for (let run = 0; run < runs; run += 1) {
     for (const [size, folder] of folders) {
-      await attempt('catalog', size, () => measure(ground, competitors.strict, { kind: 'catalog' }, limit, folder), results);
+      await attempt(
+        'catalog',
+        size,
+        () => measure(ground, competitors.strict, { kind: 'catalog' }, limit, folder),
+        results,
+      );
     }
   }
   for (const [, folder] of folders) ground.remove(folder);
@@ -137,7 +159,9 @@ async function bench(ground: Ground): Promise<void> {
   const judged = verdicts(results);
   if (options.quick) say('\nSmall sizes: these numbers try the bench and say nothing of the servers.');
   const measured = judged.filter(({ met, wanted }) => met !== undefined || (wanted === '' && chosen === all));
-  say(`\n${verdictTable(measured)}\n  ${judged.length - measured.length} targets were not measured.\n\nThe rest of the machine used ${results.noise().toFixed(2)} cores meanwhile.`);
+  say(
+    `\n${verdictTable(measured)}\n  ${judged.length - measured.length} targets were not measured.\n\nThe rest of the machine used ${results.noise().toFixed(2)} cores meanwhile.`,
+  );
   if (options.markdown !== undefined) write(options.markdown, markdown(chosen, results, judged, conditions));
 }
 
@@ -151,7 +175,10 @@ function write(file: string, tables: string): void {
   }
   const marked = /(<!-- bench -->\n)[^]*?(<!-- \/bench -->)/;
   if (before !== undefined && !marked.test(before)) throw new Error(`${file} is there and has no <!-- bench --> line`);
-  writeFileSync(file, before?.replace(marked, (_, open: string, close: string) => `${open}${tables}${close}`) ?? tables);
+  writeFileSync(
+    file,
+    before?.replace(marked, (_, open: string, close: string) => `${open}${tables}${close}`) ?? tables,
+  );
 }
 
 async function main(): Promise<void> {
@@ -160,7 +187,8 @@ async function main(): Promise<void> {
     await stopAll();
     ground.leave();
   };
-  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => void leave().then(() => process.exit(130)));
+  for (const signal of ['SIGINT', 'SIGTERM'] as const)
+    process.once(signal, () => void leave().then(() => process.exit(130)));
   try {
     await bench(ground);
   } finally {

@@ -25,7 +25,13 @@ export async function stopAll(): Promise<void> {
 }
 
 /** Measures one competitor at one work, in a folder that goes afterwards, or in one that was filled before and stays. */
-export async function measure(ground: Ground, competitor: Competitor, work: Work, limit: number, filled?: string): Promise<Sample> {
+export async function measure(
+  ground: Ground,
+  competitor: Competitor,
+  work: Work,
+  limit: number,
+  filled?: string,
+): Promise<Sample> {
   const folder = filled ?? ground.fresh();
   const payload = work.kind === 'whole' || work.kind === 'fetch' ? ground.payload(work.size) : undefined;
   // What the one before left in memory to be written is not this one's to wait for.
@@ -40,7 +46,10 @@ export async function measure(ground: Ground, competitor: Competitor, work: Work
     const report = await load(job, limit);
     return { ...report, peak: peakMemory(pids) };
   } catch (cause) {
-    throw new Error(`${competitor.name}: ${cause instanceof Error ? cause.message : String(cause)}${server.said && `\n${server.said}`}`, { cause });
+    throw new Error(
+      `${competitor.name}: ${cause instanceof Error ? cause.message : String(cause)}${server.said && `\n${server.said}`}`,
+      { cause },
+    );
   } finally {
     await server.stop();
     running.delete(server);
@@ -64,7 +73,9 @@ async function load(job: Job, limit: number): Promise<Report> {
   const { stdout } = await generator.catch((cause: { stderr?: string; killed?: boolean }) => {
     // Of all that a failed process says, the line that names the error is the one to read.
     const named = /^\w*Error: .*$/m.exec(cause.stderr ?? '')?.[0];
-    throw new Error(cause.killed ? `not done within ${limit / 1000} s` : (named ?? 'the load generator failed'), { cause });
+    throw new Error(cause.killed ? `not done within ${limit / 1000} s` : (named ?? 'the load generator failed'), {
+      cause,
+    });
   });
   return JSON.parse(stdout) as Report;
 }

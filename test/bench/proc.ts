@@ -41,26 +41,34 @@ export function cpuSeconds(pids: readonly number[]): number {
 
 /** CPU seconds of this process and of the children that it has waited for. */
 export function ownCpuSeconds(): number {
-  return stat('self').slice(11, 15).reduce((sum, field) => sum + Number(field), 0) * tick;
+  return (
+    stat('self')
+      .slice(11, 15)
+      .reduce((sum, field) => sum + Number(field), 0) * tick
+  );
 }
 
 /** CPU seconds of the whole machine in which it did something. */
 export function machineCpuSeconds(): number {
-  const [, user, nice, system, , , irq, soft] = readFileSync('/proc/stat', 'latin1').split('\n', 1)[0]!.split(/\s+/).map(Number);
+  const [, user, nice, system, , , irq, soft] = readFileSync('/proc/stat', 'latin1')
+    .split('\n', 1)[0]!
+    .split(/\s+/)
+    .map(Number);
   return (user! + nice! + system! + irq! + soft!) * tick;
 }
 
 /** The most memory, in MiB, that processes ever held at once, as the sum of each one's peak. */
 export function peakMemory(pids: readonly number[]): number {
   let kib = 0;
-  for (const pid of pids) kib += Number(/VmHWM:\s+(\d+) kB/.exec(readFileSync(`/proc/${pid}/status`, 'latin1'))?.[1] ?? 0);
+  for (const pid of pids)
+    kib += Number(/VmHWM:\s+(\d+) kB/.exec(readFileSync(`/proc/${pid}/status`, 'latin1'))?.[1] ?? 0);
   return kib / 1024;
 }
 
 /** Waits until processes have used no CPU time to speak of for a while. */
 export async function idle(pids: readonly number[], limit = 60_000): Promise<void> {
   const deadline = performance.now() + limit;
-  for (let before = cpuSeconds(pids), calm = 0; calm < 3; ) {
+  for (let before = cpuSeconds(pids), calm = 0; calm < 3;) {
     if (performance.now() > deadline) throw new Error('the server did not come to rest');
     await sleep(100);
     const now = cpuSeconds(pids);
@@ -99,12 +107,16 @@ export class Started {
       env: { ...process.env, ...command.env },
       ...(command.cwd === undefined ? {} : { cwd: command.cwd }),
     });
-    this.#child.stderr?.setEncoding('utf8').on('data', (text: string) => (this.#said = (this.#said + text).slice(-2000)));
+    this.#child.stderr
+      ?.setEncoding('utf8')
+      .on('data', (text: string) => (this.#said = (this.#said + text).slice(-2000)));
     this.#ended = new Promise((resolve) => {
-      this.#child.once('error', (error) => (this.#said += error.message)).once('close', () => {
-        this.#over = true;
-        resolve();
-      });
+      this.#child
+        .once('error', (error) => (this.#said += error.message))
+        .once('close', () => {
+          this.#over = true;
+          resolve();
+        });
     });
   }
 

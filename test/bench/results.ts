@@ -20,7 +20,10 @@ export const cpu: Metric = (sample) => (sample.serverCpu / sample.bytes) * GiB;
 export const peak: Metric = (sample) => sample.peak;
 
 /** Milliseconds that one question to the catalog took. */
-export const question = (name: string): Metric => (sample) => sample.questions?.[name] ?? Number.NaN;
+export const question =
+  (name: string): Metric =>
+  (sample) =>
+    sample.questions?.[name] ?? Number.NaN;
 
 export function median(values: readonly number[]): number {
   const sorted = values.filter((value) => !Number.isNaN(value)).sort((a, b) => a - b);
@@ -64,6 +67,8 @@ export class Results {
 
   /** The median of what the rest of the machine did during all samples, in cores. */
   noise(): number {
-    return median([...this.#samples.values()].flatMap((byWho) => [...byWho.values()].flat().map((sample) => sample.others)));
+    return median(
+      [...this.#samples.values()].flatMap((byWho) => [...byWho.values()].flat().map((sample) => sample.others)),
+    );
   }
 }

@@ -53,16 +53,31 @@ export function rows(quick: boolean): Row[] {
     work: { kind: 'many', uploads, size: size / scale },
     against: ['strict', 'relaxed', 'bare', 'tusServer', 'tusd', 'nginx'],
   });
-  const overS3 = ({ name, title, work }: Row): Row => ({ name: `s3-${name}`, title: `S3, ${title}`, work, against: s3 });
+  const overS3 = ({ name, title, work }: Row): Row => ({
+    name: `s3-${name}`,
+    title: `S3, ${title}`,
+    work,
+    against: s3,
+  });
   const part = Math.max((100 * MiB) / scale, 5 * MiB);
   const keys = quick ? 10_000 : 1_000_000;
   const fewer = quick ? 100 : 2000;
   const chunks = quick ? 16 : 1000;
-  const throughTus = (row: Row): Row => ({ name: `tus-${row.name}`, title: `through tus, ${row.title}`, work: row.work, against: tus });
+  const throughTus = (row: Row): Row => ({
+    name: `tus-${row.name}`,
+    title: `through tus, ${row.title}`,
+    work: row.work,
+    against: tus,
+  });
   const count = quick ? 200 : 10_000;
   const named = (size: number): string => printSize(size / scale);
   const one: Row = { ...whole('one', GiB / scale, `${named(GiB)} in one body`), against: everyone };
-  const pieces: Row = { name: 'chunks', title: `${chunks} chunks of 1 MiB, one after the other`, work: { kind: 'chunks', count: chunks, size: MiB }, against: everyone };
+  const pieces: Row = {
+    name: 'chunks',
+    title: `${chunks} chunks of 1 MiB, one after the other`,
+    work: { kind: 'chunks', count: chunks, size: MiB },
+    against: everyone,
+  };
   return [
     one,
     pieces,
@@ -74,15 +89,32 @@ export function rows(quick: boolean): Row[] {
     throughTus(many(64, 16 * MiB)),
     overS3({ ...one, name: 'put-1G', title: `PUT of ${named(GiB)}` }),
     overS3({ name: 'put-1M', title: 'PUT of 1 MiB', work: { kind: 'whole', size: MiB }, against: s3 }),
-    overS3({ name: 'put-4K', title: `${fewer} PUTs of 4 KiB, 64 connections`, work: { kind: 'small', count: fewer, size: 4 * KiB, lanes: 64 }, against: s3 }),
+    overS3({
+      name: 'put-4K',
+      title: `${fewer} PUTs of 4 KiB, 64 connections`,
+      work: { kind: 'small', count: fewer, size: 4 * KiB, lanes: 64 },
+      against: s3,
+    }),
     overS3({ ...many(64, 16 * MiB), name: 'put-64', title: `64 PUTs of ${named(16 * MiB)} at once` }),
     overS3({
-      name: 'parts', title: `10 parts of ${printSize(part)} over 4 connections, put together`,
-      work: { kind: 'parts', count: 10, size: part, lanes: 4 }, against: s3,
+      name: 'parts',
+      title: `10 parts of ${printSize(part)} over 4 connections, put together`,
+      work: { kind: 'parts', count: 10, size: part, lanes: 4 },
+      against: s3,
     }),
-    { name: 's3-list', title: `S3, pages of 1000 of ${keys} keys`, work: { kind: 'list', keys, page: 1000, count: 20 }, against: full },
+    {
+      name: 's3-list',
+      title: `S3, pages of 1000 of ${keys} keys`,
+      work: { kind: 'list', keys, page: 1000, count: 20 },
+      against: full,
+    },
     overS3({ ...fetch('get-1G', 0, `GET of ${named(GiB)}`) }),
-    { name: 'small', title: `${count} uploads of 4 KiB with conversion, 8 connections`, work: { kind: 'small', count, size: 4 * KiB, lanes: 8 }, against: everyone },
+    {
+      name: 'small',
+      title: `${count} uploads of 4 KiB with conversion, 8 connections`,
+      work: { kind: 'small', count, size: 4 * KiB, lanes: 8 },
+      against: everyone,
+    },
     whole('artifact-1M', MiB, '1 MiB'),
     whole('artifact-100M', (100 * MiB) / scale, named(100 * MiB)),
     whole('artifact-4G', (4 * GiB) / scale, named(4 * GiB)),
@@ -117,7 +149,11 @@ export function footprint({ work }: Row): number {
 }
 
 export function printSize(bytes: number): string {
-  for (const [unit, size] of [['GiB', GiB], ['MiB', MiB], ['KiB', KiB]] as const) {
+  for (const [unit, size] of [
+    ['GiB', GiB],
+    ['MiB', MiB],
+    ['KiB', KiB],
+  ] as const) {
     if (bytes >= size) return `${Number((bytes / size).toFixed(1))} ${unit}`;
   }
   return `${bytes} B`;

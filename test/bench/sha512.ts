@@ -11,4 +11,6 @@ const piece = Buffer.allocUnsafe(1 << 20);
 for (let read = readSync(file, piece); read > 0; read = readSync(file, piece)) hash.update(piece.subarray(0, read));
 closeSync(file);
 const hex = hash.digest('hex');
-process.stdout.write(JSON.stringify({ seconds: (performance.now() - started) / 1000, cpu: ownCpuSeconds() - before, hex }));
+process.stdout.write(
+  JSON.stringify({ seconds: (performance.now() - started) / 1000, cpu: ownCpuSeconds() - before, hex }),
+);

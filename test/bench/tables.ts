@@ -45,16 +45,30 @@ export function verdictTable(verdicts: readonly Verdict[]): string {
 }
 
 /** Two small Markdown tables: speeds by work and server, and the targets. */
-export function markdown(rows: readonly Row[], results: Results, verdicts: readonly Verdict[], conditions: string): string {
+export function markdown(
+  rows: readonly Row[],
+  results: Results,
+  verdicts: readonly Verdict[],
+  conditions: string,
+): string {
   const measured = rows.filter((row) => results.who(row.name).length > 0);
   const who = [...new Set(measured.flatMap((row) => results.who(row.name)))];
-  const line = (row: Row, title: string, metric: Metric): string[] => [title, ...who.map((name) => print(results.median(row.name, name, metric), 0))];
+  const line = (row: Row, title: string, metric: Metric): string[] => [
+    title,
+    ...who.map((name) => print(results.median(row.name, name, metric), 0)),
+  ];
   const lines = measured.flatMap((row) => [
     line(row, `${row.title}, ${unit(row).name}`, unit(row).metric),
     ...(row.name === 'one' ? [line(row, 'of which the body alone, MB/s', appendSpeed)] : []),
   ]);
   const judged = verdicts.filter(({ met, wanted }) => met !== undefined || wanted === '');
-  return [conditions, piped([['', ...who], ...lines]), piped([['target', 'wanted', 'measured', 'met'], ...judged.map(verdictLine)])].join('\n\n') + '\n';
+  return (
+    [
+      conditions,
+      piped([['', ...who], ...lines]),
+      piped([['target', 'wanted', 'measured', 'met'], ...judged.map(verdictLine)]),
+    ].join('\n\n') + '\n'
+  );
 }
 
 /** What a row's speed is counted in. */
@@ -89,7 +103,8 @@ function suffixed(text: string, suffix: string): string {
 
 function aligned(lines: readonly (readonly string[])[]): string {
   const widths = lines[0]!.map((_, column) => Math.max(...lines.map((line) => line[column]!.length)));
-  const cell = (text: string, column: number): string => (column === 0 ? text.padEnd(widths[column]!) : text.padStart(widths[column]!));
+  const cell = (text: string, column: number): string =>
+    column === 0 ? text.padEnd(widths[column]!) : text.padStart(widths[column]!);
   return lines.map((line) => `  ${line.map(cell).join('  ')}`.trimEnd()).join('\n');
 }
 

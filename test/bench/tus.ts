@@ -4,4 +4,7 @@ import { Server } from '@tus/server';
 
 const [port = '0', folder = '.'] = process.argv.slice(2);
 
-new Server({ path: '/files', datastore: new FileStore({ directory: folder }) }).listen({ host: '127.0.0.1', port: Number(port) });
+new Server({ path: '/files', datastore: new FileStore({ directory: folder }) }).listen({
+  host: '127.0.0.1',
+  port: Number(port),
+});

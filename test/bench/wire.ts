@@ -31,7 +31,8 @@ export function repeated(block: Uint8Array, length: number): Body {
   return {
     length,
     pieces: (function* () {
-      for (let left = length; left > 0; left -= block.length) yield left < block.length ? block.subarray(0, left) : block;
+      for (let left = length; left > 0; left -= block.length)
+        yield left < block.length ? block.subarray(0, left) : block;
     })(),
   };
 }
@@ -69,7 +70,10 @@ export class Wire {
     socket.on('data', (chunk) => this.#take(chunk));
     socket.on('drain', () => this.#goOn());
     socket.on('error', (error) => whileAt(() => this.#fail(error))());
-    socket.on('close', whileAt(() => this.#fail(new Error('the server closed the connection'))));
+    socket.on(
+      'close',
+      whileAt(() => this.#fail(new Error('the server closed the connection'))),
+    );
     return socket;
   }
 
@@ -190,7 +194,7 @@ class AnswerReader {
   }
 
   #takeChunks(bytes: Buffer): boolean {
-    for (let at = 0; at < bytes.length; ) {
+    for (let at = 0; at < bytes.length;) {
       if (this.#left > 0) {
         const piece = bytes.subarray(at, at + this.#left);
         // The last two bytes of what is left are the chunk's line end.

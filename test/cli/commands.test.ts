@@ -9,8 +9,11 @@ let env: Env;
 beforeAll(async () => {
   ground = await openGround();
   env = {
-    STOWAGE_URL: ground.world.url, STOWAGE_NAMESPACE: ground.world.namespace, STOWAGE_KEY: ground.world.key,
-    XDG_STATE_HOME: join(ground.folder, 'state'), XDG_CONFIG_HOME: join(ground.folder, 'config'),
+    STOWAGE_URL: ground.world.url,
+    STOWAGE_NAMESPACE: ground.world.namespace,
+    STOWAGE_KEY: ground.world.key,
+    XDG_STATE_HOME: join(ground.folder, 'state'),
+    XDG_CONFIG_HOME: join(ground.folder, 'config'),
   };
 });
 
@@ -28,11 +31,21 @@ async function json<T = Record<string, unknown>>(...words: string[]): Promise<T>
 describe('access keys', () => {
   test('are made, listed and revoked', async () => {
     const made = await stowage('keys', 'create', 'ci', '--read', '--write');
-    const [id, secret] = [/AWS_ACCESS_KEY_ID=(rs_ak_\w+)/.exec(made.out)?.[1], /AWS_SECRET_ACCESS_KEY=(rs_sk_[\w-]+)/.exec(made.out)?.[1]];
+    const [id, secret] = [
+      /AWS_ACCESS_KEY_ID=(rs_ak_\w+)/.exec(made.out)?.[1],
+      /AWS_SECRET_ACCESS_KEY=(rs_sk_[\w-]+)/.exec(made.out)?.[1],
+    ];
     expect([made.exit, typeof id, typeof secret]).toEqual([0, 'string', 'string']);
     const listed = await stowage('keys', 'ls');
-    expect([listed.out.includes(id!), listed.out.includes(secret!), listed.out.includes('read, write')]).toEqual([true, false, true]);
-    expect(await json('keys', 'create', 'all')).toMatchObject({ permissions: { read: true, write: true, delete: true, admin: true }, buckets: [] });
+    expect([listed.out.includes(id!), listed.out.includes(secret!), listed.out.includes('read, write')]).toEqual([
+      true,
+      false,
+      true,
+    ]);
+    expect(await json('keys', 'create', 'all')).toMatchObject({
+      permissions: { read: true, write: true, delete: true, admin: true },
+      buckets: [],
+    });
     expect((await stowage('keys', 'create', 'none', '--bucket', 'nowhere')).exit).toBe(3);
     expect((await stowage('keys', 'rm', id!)).exit).toBe(0);
     expect((await stowage('keys', 'rm', id!)).exit).toBe(3);
@@ -47,9 +60,13 @@ describe('push and pull', () => {
     const path = await ground.file('disk.img', content);
     const pushed = await stowage('push', path);
     expect(pushed).toMatchObject({ exit: 0, err: '' });
-    expect(pushed.out).toMatch(/^disk\.img: version 1, 195 KiB \(sent in \d+\.\d s\)\n {2}sha512 [0-9a-f]{128}\n {2}blob {3}[0-9a-f-]{36}\n$/);
+    expect(pushed.out).toMatch(
+      /^disk\.img: version 1, 195 KiB \(sent in \d+\.\d s\)\n {2}sha512 [0-9a-f]{128}\n {2}blob {3}[0-9a-f-]{36}\n$/,
+    );
     const target = await ground.file('back.img');
-    expect((await stowage('pull', 'disk.img', target)).out).toMatch(/back\.img: 195 KiB in \d+\.\d s \(sha512 is right\)\n$/);
+    expect((await stowage('pull', 'disk.img', target)).out).toMatch(
+      /back\.img: 195 KiB in \d+\.\d s \(sha512 is right\)\n$/,
+    );
     expect((await readFile(target)).equals(content)).toBe(true);
   });
 
@@ -69,12 +86,26 @@ describe('push and pull', () => {
   test('as JSON', async () => {
     const path = await ground.file('json.img', content);
     expect(await json('push', path, 'other-name', '--type', 'other', '--max-versions', '5')).toEqual({
-      artifact: expect.any(String), name: 'other-name', version: 1, blob: expect.any(String), size: 200_000, sha512: sha512(content),
-      deduplicated: true, resumed_from: 0, sent: 0,
+      artifact: expect.any(String),
+      name: 'other-name',
+      version: 1,
+      blob: expect.any(String),
+      size: 200_000,
+      sha512: sha512(content),
+      deduplicated: true,
+      resumed_from: 0,
+      sent: 0,
     });
     expect(await json('push', path, 'third-name', '--no-dedup')).toMatchObject({ deduplicated: false, sent: 200_000 });
     const target = await ground.file('json.back');
-    expect(await json('pull', 'other-name', target)).toMatchObject({ file: target, size: 200_000, sha512: sha512(content), verified: true, received: 200_000, resumed_from: 0 });
+    expect(await json('pull', 'other-name', target)).toMatchObject({
+      file: target,
+      size: 200_000,
+      sha512: sha512(content),
+      verified: true,
+      received: 200_000,
+      resumed_from: 0,
+    });
   });
 
   test('through pipes', async () => {
@@ -83,10 +114,13 @@ describe('push and pull', () => {
     expect(Buffer.from(pulled.out, 'latin1').equals(content)).toBe(true);
     const tail = await stowage('pull', 'piped', '-', '--offset', '195KiB');
     expect(Buffer.from(tail.out, 'latin1').equals(content.subarray(195 * 1024))).toBe(true);
-    expect(await runHere(['push', '-'], env, content)).toMatchObject({ exit: 2, err: expect.stringContaining('no name') as string });
+    expect(await runHere(['push', '-'], env, content)).toMatchObject({
+      exit: 2,
+      err: expect.stringContaining('no name') as string,
+    });
   });
 
-  test('into a folder, under the artifact\'s own name and no other', async () => {
+  test("into a folder, under the artifact's own name and no other", async () => {
     await runHere(['push', '-', '../../sneaky'], env, 'x');
     await stowage('pull', '../../sneaky', `${ground.folder}/`);
     expect(await readdir(ground.folder)).toContain('sneaky');
@@ -117,7 +151,9 @@ describe('looking and changing', () => {
 
   test('ls', async () => {
     const { out } = await stowage('ls', '--name', 'seen');
-    expect(out).toMatch(/^NAME +TYPE +VERSION +SIZE +NAMESPACE +STATE +CREATED +UUID\nseen +image +2 +3 B +system +created +\d{4}-/);
+    expect(out).toMatch(
+      /^NAME +TYPE +VERSION +SIZE +NAMESPACE +STATE +CREATED +UUID\nseen +image +2 +3 B +system +created +\d{4}-/,
+    );
     const listed = await json<{ name: string }[]>('ls');
     expect(listed.map(({ name }) => name)).toContain('seen');
     expect(await json('ls', '--type', 'snapshot')).toEqual([]);
@@ -127,7 +163,9 @@ describe('looking and changing', () => {
   test('show, for artifacts and blobs', async () => {
     const artifact = await json<{ uuid: string; blob_uuid: string }>('show', 'seen');
     expect(artifact).toMatchObject({ name: 'seen', index: 2, metadata: {} });
-    expect((await stowage('show', artifact.uuid)).out).toMatch(/name +seen\n[^]*versions +1, 2 \(at most 3 are kept\)\n/);
+    expect((await stowage('show', artifact.uuid)).out).toMatch(
+      /name +seen\n[^]*versions +1, 2 \(at most 3 are kept\)\n/,
+    );
     expect(await json('show', artifact.blob_uuid)).toMatchObject({ uuid: artifact.blob_uuid, size: 3 });
     expect((await stowage('show', artifact.blob_uuid)).out).toMatch(/references +1\n/);
     expect((await stowage('show', 'nobody')).exit).toBe(3);
@@ -176,8 +214,13 @@ describe('namespaces', () => {
     const made = await json<{ key: string }>('namespace', 'create', 'tenant');
     expect(made).toMatchObject({ name: 'tenant', keys: ['main'], key: expect.stringMatching(/^[\w-]{32}$/) as string });
     const tenant = { ...env, STOWAGE_NAMESPACE: 'tenant', STOWAGE_KEY: made.key };
-    expect((await runHere(['whoami', '--json'], tenant)).json()).toMatchObject({ namespace: 'tenant', key_from: 'STOWAGE_KEY' });
-    expect((await runHere(['namespace', 'add-key', 'tenant', 'ci', '--key-file', '-'], env, 'the-key-for-ci\n')).out).toBe('tenant has the key ci\n');
+    expect((await runHere(['whoami', '--json'], tenant)).json()).toMatchObject({
+      namespace: 'tenant',
+      key_from: 'STOWAGE_KEY',
+    });
+    expect(
+      (await runHere(['namespace', 'add-key', 'tenant', 'ci', '--key-file', '-'], env, 'the-key-for-ci\n')).out,
+    ).toBe('tenant has the key ci\n');
     expect((await runHere(['whoami'], { ...tenant, STOWAGE_KEY: 'the-key-for-ci' })).exit).toBe(0);
     expect((await stowage('namespace', 'rm-key', 'tenant', 'ci')).exit).toBe(0);
     expect((await runHere(['whoami'], { ...tenant, STOWAGE_KEY: 'the-key-for-ci' })).exit).toBe(4);
@@ -200,12 +243,19 @@ describe('namespaces', () => {
 describe('who asks', () => {
   test('login saves a profile that nobody else may read, once the key is proved', async () => {
     const bare = { XDG_STATE_HOME: env['XDG_STATE_HOME']!, XDG_CONFIG_HOME: join(ground.folder, 'own') };
-    expect(await runHere(['ls'], bare)).toMatchObject({ exit: 2, err: expect.stringContaining('stowage login') as string });
+    expect(await runHere(['ls'], bare)).toMatchObject({
+      exit: 2,
+      err: expect.stringContaining('stowage login') as string,
+    });
     expect((await runHere(['login', ground.world.url], bare, 'a-wrong-key')).exit).toBe(4);
     expect(await runHere(['login', '--list'], bare)).toMatchObject({ exit: 0, out: 'No profiles.\n' });
     expect((await runHere(['login', ground.world.url], bare, `${ground.world.key}\n`)).exit).toBe(0);
     expect((await stat(join(ground.folder, 'own', 'stowage', 'profiles.json'))).mode & 0o777).toBe(0o600);
-    expect((await runHere(['whoami', '--json'], bare)).json()).toMatchObject({ url: ground.world.url, namespace: 'system', key_from: 'profile default' });
+    expect((await runHere(['whoami', '--json'], bare)).json()).toMatchObject({
+      url: ground.world.url,
+      namespace: 'system',
+      key_from: 'profile default',
+    });
     const listed = await runHere(['login', '--list'], bare);
     expect(listed.out).toContain(ground.world.url);
     expect(listed.out).not.toContain(ground.world.key);
@@ -213,15 +263,26 @@ describe('who asks', () => {
     expect((await runHere(['login', '--forget'], bare)).exit).toBe(2);
   });
 
-  test('flags go before the environment, that before profiles, and those before Shaken Fist\'s', async () => {
+  test("flags go before the environment, that before profiles, and those before Shaken Fist's", async () => {
     const own = { XDG_STATE_HOME: env['XDG_STATE_HOME']!, XDG_CONFIG_HOME: join(ground.folder, 'order') };
     const good = { NAMESPACE: 'system', KEY: ground.world.key };
-    const old = { ...own, SHAKENFIST_API_URL: ground.world.url, SHAKENFIST_NAMESPACE: good.NAMESPACE, SHAKENFIST_KEY: good.KEY };
+    const old = {
+      ...own,
+      SHAKENFIST_API_URL: ground.world.url,
+      SHAKENFIST_NAMESPACE: good.NAMESPACE,
+      SHAKENFIST_KEY: good.KEY,
+    };
     expect((await runHere(['whoami', '--json'], old)).json()).toMatchObject({ key_from: 'SHAKENFIST_KEY' });
     expect((await runHere(['login', ground.world.url, '--profile', 'work'], own, good.KEY)).exit).toBe(0);
-    expect((await runHere(['whoami', '--profile', 'work', '--json'], own)).json()).toMatchObject({ key_from: 'profile work' });
-    expect((await runHere(['whoami', '--profile', 'work'], { ...own, STOWAGE_KEY: 'wrong-key-altogether' })).exit).toBe(0);
-    expect((await runHere(['whoami'], { ...own, STOWAGE_PROFILE: 'work', STOWAGE_KEY: 'wrong-key-altogether' })).exit).toBe(4);
+    expect((await runHere(['whoami', '--profile', 'work', '--json'], own)).json()).toMatchObject({
+      key_from: 'profile work',
+    });
+    expect((await runHere(['whoami', '--profile', 'work'], { ...own, STOWAGE_KEY: 'wrong-key-altogether' })).exit).toBe(
+      0,
+    );
+    expect(
+      (await runHere(['whoami'], { ...own, STOWAGE_PROFILE: 'work', STOWAGE_KEY: 'wrong-key-altogether' })).exit,
+    ).toBe(4);
     expect((await runHere(['whoami', '--profile', 'work', '--url', 'http://127.0.0.1:1'], own)).exit).toBe(6);
     expect((await runHere(['whoami', '--profile', 'none'], own)).exit).toBe(2);
     expect((await runHere(['whoami', '--profile', 'work', '--url', 'localhost'], own)).exit).toBe(2);
@@ -230,18 +291,36 @@ describe('who asks', () => {
 
 describe('how it ends', () => {
   test.each<[string[], number]>([
-    [['--version'], 0], [['--help'], 0], [['push', '--help'], 0], [['serve', '--help'], 0], [['help', 'pull'], 0],
-    [[], 2], [['frobnicate'], 2], [['push'], 2], [['push', 'a', 'b', 'c'], 2], [['ls', '--frob'], 2],
-    [['show', 'nobody'], 3], [['push', '/nowhere/at/all'], 3], [['check', '/nowhere'], 3],
+    [['--version'], 0],
+    [['--help'], 0],
+    [['push', '--help'], 0],
+    [['serve', '--help'], 0],
+    [['help', 'pull'], 0],
+    [[], 2],
+    [['frobnicate'], 2],
+    [['push'], 2],
+    [['push', 'a', 'b', 'c'], 2],
+    [['ls', '--frob'], 2],
+    [['show', 'nobody'], 3],
+    [['push', '/nowhere/at/all'], 3],
+    [['check', '/nowhere'], 3],
     [['ls', '--url', 'http://127.0.0.1:1'], 6],
   ])('%j with %i', async (words, exit) => {
     expect((await stowage(...words)).exit).toBe(exit);
   });
 
   test('errors as JSON', async () => {
-    expect((await stowage('show', 'nobody', '--json')).json()).toMatchObject({ code: 'not_found', status: 404, exit: 3, error: expect.any(String) });
+    expect((await stowage('show', 'nobody', '--json')).json()).toMatchObject({
+      code: 'not_found',
+      status: 404,
+      exit: 3,
+      error: expect.any(String),
+    });
     expect((await stowage('push', '--json')).json()).toMatchObject({ code: 'usage', exit: 2 });
-    expect((await stowage('ls', '--json', '--url', 'http://127.0.0.1:1')).json()).toMatchObject({ code: 'network', exit: 6 });
+    expect((await stowage('ls', '--json', '--url', 'http://127.0.0.1:1')).json()).toMatchObject({
+      code: 'network',
+      exit: 6,
+    });
     expect((await stowage('push', '/nowhere', '--json')).json()).toMatchObject({ code: 'ENOENT', exit: 3 });
   });
 
@@ -258,12 +337,16 @@ describe('how it ends', () => {
     expect(ran.exit).toBe(130);
     expect(ran.err).toContain(`stowage push ${path} stopped --no-dedup --max-versions 4\n`);
     expect(await json('uploads')).toMatchObject([{ file: path, name: 'stopped' }]);
-    expect((await stowage('push', path, 'stopped', '--no-dedup', '--max-versions', '4')).out).toMatch(/gone on from \d/);
+    expect((await stowage('push', path, 'stopped', '--no-dedup', '--max-versions', '4')).out).toMatch(
+      /gone on from \d/,
+    );
   });
 
   test('every command has help with examples', async () => {
     const { out } = await stowage('--help');
-    const names = [...out.matchAll(/^ {2}([a-z]+) .*/gm)].map(([, name]) => name!).filter((name) => name !== 'help' && name !== 'stowage');
+    const names = [...out.matchAll(/^ {2}([a-z]+) .*/gm)]
+      .map(([, name]) => name!)
+      .filter((name) => name !== 'help' && name !== 'stowage');
     expect(names.length).toBeGreaterThanOrEqual(15);
     for (const name of new Set(names)) expect((await stowage(name, '--help')).out).toMatch(/\nExamples:\n {2}\S/);
     expect((await stowage('serve', '--help')).out).toContain('STOWAGE_STORAGE_DIR');

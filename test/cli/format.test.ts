@@ -1,5 +1,13 @@
 import fc from 'fast-check';
-import { formatFacts, formatSpan, formatTable, formatTime, formatTook, printable, quoted } from '../../src/cli/format.ts';
+import {
+  formatFacts,
+  formatSpan,
+  formatTable,
+  formatTime,
+  formatTook,
+  printable,
+  quoted,
+} from '../../src/cli/format.ts';
 import { drawLine, Progress, Rate } from '../../src/cli/progress.ts';
 import { PassThrough } from 'node:stream';
 
@@ -13,21 +21,37 @@ test('spans and times', () => {
 });
 
 test('tables line up, numbers and sizes to the right', () => {
-  expect(formatTable(['NAME', 'N', 'SIZE'], [['a', 5, '1.0 KiB'], ['long name', 12, undefined]])).toBe([
-    'NAME        N     SIZE',
-    'a           5  1.0 KiB',
-    'long name  12        -',
-  ].join('\n'));
-  expect(formatFacts([['a', 1], ['long', undefined]])).toBe('a     1\nlong  -');
+  expect(
+    formatTable(
+      ['NAME', 'N', 'SIZE'],
+      [
+        ['a', 5, '1.0 KiB'],
+        ['long name', 12, undefined],
+      ],
+    ),
+  ).toBe(['NAME        N     SIZE', 'a           5  1.0 KiB', 'long name  12        -'].join('\n'));
+  expect(
+    formatFacts([
+      ['a', 1],
+      ['long', undefined],
+    ]),
+  ).toBe('a     1\nlong  -');
 });
 
 test('nothing that comes from others reaches the terminal as a command', () => {
   expect(printable('a\u001b[2J\nb\u202e')).toBe('a\\u001b[2J\\u000ab\\u202e');
-  fc.assert(fc.property(fc.string({ unit: 'binary' }), (text) => !/[\u0000-\u001f\u007f-\u009f]/.test(printable(text))));
+  fc.assert(
+    fc.property(fc.string({ unit: 'binary' }), (text) => !/[\u0000-\u001f\u007f-\u009f]/.test(printable(text))),
+  );
 });
 
 test('words for a shell', () => {
-  expect(['plain-1.0/x', 'two words', "it's", ''].map(quoted)).toEqual(['plain-1.0/x', "'two words'", "'it'\\''s'", "''"]);
+  expect(['plain-1.0/x', 'two words', "it's", ''].map(quoted)).toEqual([
+    'plain-1.0/x',
+    "'two words'",
+    "'it'\\''s'",
+    "''",
+  ]);
 });
 
 test('a bar fits, whatever the width', () => {
@@ -36,9 +60,17 @@ test('a bar fits, whatever the width', () => {
   );
   expect(drawLine('sending', 5 * MiB, undefined, 2 * MiB, 80)).toBe('sending 5.0 MiB  2.0 MiB/s');
   expect(drawLine('sending', 0, 0, undefined, 80)).toContain('100%');
-  fc.assert(fc.property(fc.nat(), fc.nat(), fc.double({ min: 0, max: 1e12, noNaN: true }), fc.integer({ min: 20, max: 200 }), (done, total, rate, columns) => {
-    return drawLine('receiving', done, total, rate, columns).length < columns;
-  }));
+  fc.assert(
+    fc.property(
+      fc.nat(),
+      fc.nat(),
+      fc.double({ min: 0, max: 1e12, noNaN: true }),
+      fc.integer({ min: 20, max: 200 }),
+      (done, total, rate, columns) => {
+        return drawLine('receiving', done, total, rate, columns).length < columns;
+      },
+    ),
+  );
 });
 
 test('the rate is of the last seconds', () => {

@@ -15,8 +15,11 @@ let env: Env;
 beforeAll(async () => {
   ground = await openGround();
   env = {
-    STOWAGE_URL: ground.world.url, STOWAGE_NAMESPACE: ground.world.namespace, STOWAGE_KEY: ground.world.key,
-    XDG_STATE_HOME: join(ground.folder, 'state'), XDG_CONFIG_HOME: join(ground.folder, 'config'),
+    STOWAGE_URL: ground.world.url,
+    STOWAGE_NAMESPACE: ground.world.namespace,
+    STOWAGE_KEY: ground.world.key,
+    XDG_STATE_HOME: join(ground.folder, 'state'),
+    XDG_CONFIG_HOME: join(ground.folder, 'config'),
   };
 });
 
@@ -81,7 +84,9 @@ describe('push', () => {
 });
 
 describe('pull', () => {
-  beforeAll(async () => { await ground.world.push('pulled', content); });
+  beforeAll(async () => {
+    await ground.world.push('pulled', content);
+  });
 
   test('killed, the same command goes on', async () => {
     const path = await ground.file('pulled');
@@ -90,11 +95,15 @@ describe('pull', () => {
     await until(async () => ((await stat(`${path}.part`).catch(() => undefined))?.size ?? 0) > MiB, 'a MiB');
     running.child.kill('SIGKILL');
     await running.done;
-    const left = await stat(`${path}.part`).then(({ size }) => size, () => undefined);
+    const left = await stat(`${path}.part`).then(
+      ({ size }) => size,
+      () => undefined,
+    );
     const ran = await start(words, env).done;
     expect(ran.exit).toBe(0);
     // It may have been too fast to be killed.
-    if (left !== undefined) expect(ran.json()).toMatchObject({ resumed_from: left, received: content.length - left, verified: true });
+    if (left !== undefined)
+      expect(ran.json()).toMatchObject({ resumed_from: left, received: content.length - left, verified: true });
     expect((await readFile(path)).equals(content)).toBe(true);
     expect((await readdir(ground.folder)).filter((name) => name.startsWith('pulled'))).toEqual(['pulled']);
   }, 30_000);
@@ -108,15 +117,22 @@ describe('pull', () => {
 
 describe('serve', () => {
   let folder: string;
-  beforeAll(async () => { folder = await mkdtemp(join(tmpdir(), 'stowage-serve-')); });
-  afterAll(async () => { await rm(folder, { recursive: true, force: true }); });
+  beforeAll(async () => {
+    folder = await mkdtemp(join(tmpdir(), 'stowage-serve-'));
+  });
+  afterAll(async () => {
+    await rm(folder, { recursive: true, force: true });
+  });
 
   test('shows its key once, serves, refuses a second, and ends when asked; the store is then checked', async () => {
     const words = ['serve', '--port', '0', '--storage', join(folder, 'store')];
     const quiet = { STOWAGE_LOG_LEVEL: 'silent', XDG_STATE_HOME: folder, XDG_CONFIG_HOME: folder };
     const first = start([...words, '--json'], quiet);
     await until(() => first.out().includes('}\n}'), 'the address');
-    const { urls, first_start: { key } } = JSON.parse(first.out()) as { urls: [string]; first_start: { key: string } };
+    const {
+      urls,
+      first_start: { key },
+    } = JSON.parse(first.out()) as { urls: [string]; first_start: { key: string } };
     const own = { ...quiet, STOWAGE_URL: urls[0], STOWAGE_NAMESPACE: 'system', STOWAGE_KEY: key };
     const file = await ground.file('served', content);
     expect((await start(['push', file, 'served'], own).done).exit).toBe(0);
@@ -138,7 +154,14 @@ describe('serve', () => {
     expect(good.exit).toBe(0);
     expect(good.json()).toMatchObject({ blobs: 1, bytes: content.length, faults: [] });
     await spoil(join(folder, 'store'), content.length);
-    expect((await start(check.filter((word) => word !== '--read-data'), quiet).done).exit).toBe(0);
+    expect(
+      (
+        await start(
+          check.filter((word) => word !== '--read-data'),
+          quiet,
+        ).done
+      ).exit,
+    ).toBe(0);
     const bad = await start(check, quiet).done;
     expect(bad.exit).toBe(1);
     expect(bad.json<{ faults: string[] }>().faults).toHaveLength(1);

@@ -16,10 +16,19 @@ export interface Ran {
 export type Env = Readonly<Record<string, string>>;
 
 /** Runs it here. */
-export async function runHere(words: readonly string[], env: Env, stdin: Uint8Array | string = '', signal = new AbortController().signal): Promise<Ran> {
+export async function runHere(
+  words: readonly string[],
+  env: Env,
+  stdin: Uint8Array | string = '',
+  signal = new AbortController().signal,
+): Promise<Ran> {
   const out = collect();
   const err = collect();
-  const exit = await run(words, { env, stdin: Readable.from([Buffer.from(stdin)]), stdout: out.stream, stderr: err.stream, signal }, '1.2.3');
+  const exit = await run(
+    words,
+    { env, stdin: Readable.from([Buffer.from(stdin)]), stdout: out.stream, stderr: err.stream, signal },
+    '1.2.3',
+  );
   return ran(exit, out.text(), err.text());
 }
 
@@ -34,7 +43,8 @@ export interface Running {
 /** Starts it as a process, from the build. */
 export function start(words: readonly string[], env: Env): Running {
   const child = spawn(process.execPath, [fileURLToPath(new URL('../../dist/main.js', import.meta.url)), ...words], {
-    env: { PATH: process.env['PATH'], ...env }, stdio: ['pipe', 'pipe', 'pipe'],
+    env: { PATH: process.env['PATH'], ...env },
+    stdio: ['pipe', 'pipe', 'pipe'],
   });
   let out = '';
   let err = '';
@@ -57,7 +67,13 @@ function collect(): { readonly stream: PassThrough; readonly text: () => string 
   const stream = new PassThrough();
   const chunks: Buffer[] = [];
   stream.on('data', (chunk: Buffer) => chunks.push(chunk));
-  return { stream, text: () => Buffer.concat([...chunks, ...[stream.read() as Buffer | null].filter((rest) => rest !== null)]).toString('latin1') };
+  return {
+    stream,
+    text: () =>
+      Buffer.concat([...chunks, ...[stream.read() as Buffer | null].filter((rest) => rest !== null)]).toString(
+        'latin1',
+      ),
+  };
 }
 
 function ran(exit: number, out: string, err: string): Ran {

@@ -28,9 +28,15 @@ export async function openGround(options?: WorldOptions): Promise<Ground> {
   return {
     world,
     folder,
-    client: (more = {}) => new StowageClient({
-      url: world.url, namespace: world.namespace, key: world.key, patience: hasty, platform: nodePlatform({ stateFolder: join(folder, 'state') }), ...more,
-    }),
+    client: (more = {}) =>
+      new StowageClient({
+        url: world.url,
+        namespace: world.namespace,
+        key: world.key,
+        patience: hasty,
+        platform: nodePlatform({ stateFolder: join(folder, 'state') }),
+        ...more,
+      }),
     file: async (name, bytes) => {
       const path = join(folder, name);
       if (bytes) await writeFile(path, bytes);

@@ -8,7 +8,14 @@ import { fileJournal } from '../../src/client/node/journal.ts';
 import { takeLock } from '../../src/client/node/lock.ts';
 
 const entry: JournalEntry = {
-  server: 'http://s', namespace: 'n', name: 'a', place: '/f', stamp: '1:2:3', size: 5, upload: 'u', begunAt: Date.now(),
+  server: 'http://s',
+  namespace: 'n',
+  name: 'a',
+  place: '/f',
+  stamp: '1:2:3',
+  size: 5,
+  upload: 'u',
+  begunAt: Date.now(),
 };
 
 let folder: string;
@@ -47,7 +54,7 @@ describe('the journal on disk', () => {
     expect(await journal.claim(['k', 'a'])).toBeDefined();
   });
 
-  test('is for its owner\'s eyes', async () => {
+  test("is for its owner's eyes", async () => {
     const inner = join(folder, 'inner');
     const claim = await fileJournal(inner).claim(['k']);
     await claim!.write(entry);
@@ -108,7 +115,9 @@ describe('a lock', () => {
 
   test('is had by one of many who want it', async () => {
     const path = join(folder, 'l');
-    const got = (await Promise.all(Array.from({ length: 20 }, () => takeLock(path)))).filter((lock) => lock !== undefined);
+    const got = (await Promise.all(Array.from({ length: 20 }, () => takeLock(path)))).filter(
+      (lock) => lock !== undefined,
+    );
     expect(got.length).toBe(1);
     expect(JSON.parse(await readFile(path, 'utf8'))).toMatchObject({ pid: process.pid });
     await got[0]!.release();

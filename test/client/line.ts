@@ -52,11 +52,21 @@ export function openLine(script: readonly Trouble[]): Line {
   };
   const transport: Transport = async (request) => {
     const path = new URL(request.url).pathname;
-    requests.push({ method: request.method, url: path, size: typeof request.body === 'object' ? request.body.size : 0 });
+    requests.push({
+      method: request.method,
+      url: path,
+      size: typeof request.body === 'object' ? request.body.size : 0,
+    });
     if (request.method === 'HEAD') return answer(200, undefined, { 'upload-offset': String(size) });
     return await append(request);
   };
-  const session = new Session({ url: 'http://line', credentials: { token: 't' }, transport, clock: { now: () => 0 }, patience });
+  const session = new Session({
+    url: 'http://line',
+    credentials: { token: 't' },
+    transport,
+    clock: { now: () => 0 },
+    patience,
+  });
   return { session, stored: () => Buffer.concat(parts), carried: () => carried, requests };
 }
 

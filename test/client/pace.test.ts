@@ -28,20 +28,26 @@ describe('the pace', () => {
   });
 
   test('stays within its bounds, and below what was refused', () => {
-    const act = fc.oneof(fc.record({ ms: fc.integer({ min: 0, max: 100_000 }) }), fc.constant('failed' as const), fc.constant('refused' as const));
-    fc.assert(fc.property(fc.array(act), (acts) => {
-      const pace = new Pace({ first: 500, least: 64, most: 4096 });
-      let ceiling = 4096;
-      for (const now of acts) {
-        if (now === 'failed') pace.failed();
-        else if (now === 'refused') {
-          const at = pace.next;
-          if (pace.refused()) ceiling = Math.min(ceiling, Math.max(64, at / 2));
-          else expect(at).toBe(64);
-        } else pace.took(pace.next, now.ms);
-        expect(pace.next).toBeGreaterThanOrEqual(64);
-        expect(pace.next).toBeLessThanOrEqual(Math.ceil(ceiling));
-      }
-    }));
+    const act = fc.oneof(
+      fc.record({ ms: fc.integer({ min: 0, max: 100_000 }) }),
+      fc.constant('failed' as const),
+      fc.constant('refused' as const),
+    );
+    fc.assert(
+      fc.property(fc.array(act), (acts) => {
+        const pace = new Pace({ first: 500, least: 64, most: 4096 });
+        let ceiling = 4096;
+        for (const now of acts) {
+          if (now === 'failed') pace.failed();
+          else if (now === 'refused') {
+            const at = pace.next;
+            if (pace.refused()) ceiling = Math.min(ceiling, Math.max(64, at / 2));
+            else expect(at).toBe(64);
+          } else pace.took(pace.next, now.ms);
+          expect(pace.next).toBeGreaterThanOrEqual(64);
+          expect(pace.next).toBeLessThanOrEqual(Math.ceil(ceiling));
+        }
+      }),
+    );
   });
 });

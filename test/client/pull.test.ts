@@ -1,6 +1,12 @@
 import { readdir, readFile, stat, truncate, writeFile } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
-import { nodePlatform, type PullProgress, type StowageClient, type StowageError, type Transport } from '../../src/client/node.ts';
+import {
+  nodePlatform,
+  type PullProgress,
+  type StowageClient,
+  type StowageError,
+  type Transport,
+} from '../../src/client/node.ts';
 import { resetAnswerAfter } from '../support/cut.ts';
 import { noise, openGround, sha512, type Ground } from './ground.ts';
 
@@ -25,7 +31,9 @@ async function pullSome(path: string, enough: number): Promise<void> {
   const onProgress = ({ phase, done }: PullProgress): void => {
     if (phase === 'receiving' && done >= enough) stop.abort();
   };
-  await expect(ground.client().pull('big', path, { signal: stop.signal, onProgress })).rejects.toMatchObject({ code: 'aborted' });
+  await expect(ground.client().pull('big', path, { signal: stop.signal, onProgress })).rejects.toMatchObject({
+    code: 'aborted',
+  });
 }
 
 /** Files of this name, and what belongs to them. */
@@ -42,7 +50,12 @@ function forgedBy(change: (bytes: Uint8Array, turn: number) => Uint8Array): Stow
     if (request.method !== 'GET' || !request.url.includes('/data')) return answer;
     const now = turn;
     turn += 1;
-    return { ...answer, body: (async function* () { for await (const bytes of answer.body) yield change(bytes, now); })() };
+    return {
+      ...answer,
+      body: (async function* () {
+        for await (const bytes of answer.body) yield change(bytes, now);
+      })(),
+    };
   };
   return ground.client({ platform: { ...platform, transport } });
 }
@@ -51,7 +64,13 @@ describe('where it goes', () => {
   test('a file', async () => {
     const path = await ground.file('plain');
     const pulled = await ground.client().pull('big', path);
-    expect(pulled).toMatchObject({ size: content.length, sha512: sha512(content), verified: true, resumedFrom: 0, received: content.length });
+    expect(pulled).toMatchObject({
+      size: content.length,
+      sha512: sha512(content),
+      verified: true,
+      resumedFrom: 0,
+      received: content.length,
+    });
     expect((await readFile(path)).equals(content)).toBe(true);
     expect(await litter(path)).toEqual(['plain']);
   });
@@ -91,13 +110,15 @@ describe('where it goes', () => {
 });
 
 describe('what is pulled', () => {
-  test('by an artifact\'s uuid, by a blob\'s, by version', async () => {
+  test("by an artifact's uuid, by a blob's, by version", async () => {
     const artifact = await ground.client().artifacts.get('big');
     const client = ground.client();
     expect((await client.pull(artifact.uuid, await ground.file('by-uuid'))).sha512).toBe(sha512(content));
     expect((await client.pull(artifact.blob_uuid!, await ground.file('by-blob'))).sha512).toBe(sha512(content));
     expect((await client.pull('big', await ground.file('by-version'), { version: 1 })).sha512).toBe(sha512(older));
-    await expect(client.pull('big', await ground.file('none'), { version: 9 })).rejects.toMatchObject({ code: 'not_found' });
+    await expect(client.pull('big', await ground.file('none'), { version: 9 })).rejects.toMatchObject({
+      code: 'not_found',
+    });
     await expect(client.pull('nobody', await ground.file('none'))).rejects.toMatchObject({ code: 'not_found' });
     expect(await litter(await ground.file('none'))).toEqual([]);
   });
@@ -108,7 +129,9 @@ describe('what is pulled', () => {
     expect(pulled).toMatchObject({ verified: false, received: 1000, size: content.length });
     expect((await readFile(path)).equals(content.subarray(-1000))).toBe(true);
     expect(await ground.client().pull('big', path, { offset: content.length })).toMatchObject({ received: 0 });
-    await expect(ground.client().pull('big', path, { offset: content.length + 1 })).rejects.toMatchObject({ code: 'out_of_range' });
+    await expect(ground.client().pull('big', path, { offset: content.length + 1 })).rejects.toMatchObject({
+      code: 'out_of_range',
+    });
   });
 });
 
@@ -137,14 +160,21 @@ describe('a pull that was stopped', () => {
     const path = await ground.file('unchecked');
     await pullSome(path, MiB);
     await writeFile(`${path}.part`, content);
-    expect(await ground.client().pull('big', path)).toMatchObject({ resumedFrom: content.length, received: 0, verified: true });
+    expect(await ground.client().pull('big', path)).toMatchObject({
+      resumedFrom: content.length,
+      received: 0,
+      verified: true,
+    });
     expect((await readFile(path)).equals(content)).toBe(true);
   });
 
   test('starts from the beginning for another version', async () => {
     const path = await ground.file('other-version');
     await pullSome(path, 4 * MiB);
-    expect(await ground.client().pull('big', path, { version: 1 })).toMatchObject({ resumedFrom: 0, sha512: sha512(older) });
+    expect(await ground.client().pull('big', path, { version: 1 })).toMatchObject({
+      resumedFrom: 0,
+      sha512: sha512(older),
+    });
     expect((await readFile(path)).equals(older)).toBe(true);
   });
 
@@ -174,7 +204,9 @@ describe('a bad line', () => {
     proxy.script(...[900, 600, 3 * MiB, 100_000, 1_000_003, 2 * MiB].map(resetAnswerAfter));
     const path = await ground.file('cut');
     const codes: string[] = [];
-    const pulled = await ground.client({ url: proxy.url }).pull('big', path, { onTrouble: ({ code }: StowageError) => codes.push(code) });
+    const pulled = await ground
+      .client({ url: proxy.url })
+      .pull('big', path, { onTrouble: ({ code }: StowageError) => codes.push(code) });
     expect(pulled).toMatchObject({ verified: true, received: content.length });
     expect(new Set(codes)).toEqual(new Set(['network']));
     expect((await readFile(path)).equals(content)).toBe(true);

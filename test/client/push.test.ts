@@ -27,7 +27,9 @@ async function open(): Promise<string[]> {
 }
 
 async function entries(): Promise<string[]> {
-  return (await readdir(join(ground.folder, 'state', 'uploads')).catch(() => [])).filter((name) => !name.endsWith('.lock'));
+  return (await readdir(join(ground.folder, 'state', 'uploads')).catch(() => [])).filter(
+    (name) => !name.endsWith('.lock'),
+  );
 }
 
 /** Pushes until `enough` bytes have left, then stops as a killed process would, but for its lock. */
@@ -36,7 +38,9 @@ async function pushSome(path: string, name: string, enough: number, dedup = fals
   const onProgress = ({ phase, done }: PushProgress): void => {
     if (phase === 'sending' && done >= enough) stop.abort();
   };
-  await expect(ground.client().push(path, name, { dedup, signal: stop.signal, onProgress, pace: { first: MiB, most: MiB } })).rejects.toMatchObject({ code: 'aborted' });
+  await expect(
+    ground.client().push(path, name, { dedup, signal: stop.signal, onProgress, pace: { first: MiB, most: MiB } }),
+  ).rejects.toMatchObject({ code: 'aborted' });
 }
 
 describe('uploads that others began', () => {
@@ -48,7 +52,9 @@ describe('uploads that others began', () => {
     await ground.world.get('POST', `/upload/${uuid}`, { body: Buffer.from(bytes), headers: { 'Upload-Offset': '0' } });
     return uuid;
   }
-  const promise = (bytes: Buffer): Record<string, string> => ({ 'Repr-Digest': `sha-512=:${Buffer.from(sha512(bytes), 'hex').toString('base64')}:` });
+  const promise = (bytes: Buffer): Record<string, string> => ({
+    'Repr-Digest': `sha-512=:${Buffer.from(sha512(bytes), 'hex').toString('base64')}:`,
+  });
   test('are found by what was promised, and gone on with', async () => {
     ground.world.clock.move(-60_000);
     const uuid = await left({ ...promise(content), 'Upload-Length': String(content.length) });
@@ -61,7 +67,10 @@ describe('uploads that others began', () => {
   test('but not while somebody may still be sending', async () => {
     const other = noise(2 * MiB, 78);
     const uuid = await left(promise(other), other.subarray(0, MiB));
-    expect(await ground.client().push(await ground.file('busy', other), 'busy')).toMatchObject({ resumedFrom: 0, sent: other.length });
+    expect(await ground.client().push(await ground.file('busy', other), 'busy')).toMatchObject({
+      resumedFrom: 0,
+      sent: other.length,
+    });
     await ground.world.get('DELETE', `/upload/${uuid}`);
   });
 
@@ -70,7 +79,9 @@ describe('uploads that others began', () => {
     ground.world.clock.move(-60_000);
     await left(promise(other), noise(MiB, 80));
     ground.world.clock.move(60_000);
-    expect(await ground.client().push(await ground.file('liar', other), 'liar')).toMatchObject({ sha512: sha512(other) });
+    expect(await ground.client().push(await ground.file('liar', other), 'liar')).toMatchObject({
+      sha512: sha512(other),
+    });
     expect((await stored('liar')).equals(other)).toBe(true);
     expect(await open()).toEqual([]);
   });
@@ -78,12 +89,15 @@ describe('uploads that others began', () => {
   test('by name, such as what a broken curl -T left', async () => {
     const other = noise(2 * MiB, 81);
     const begun = await ground.world.ask('PUT', '/artifacts/curled/data', {
-      headers: { 'Upload-Complete': '?0', 'Upload-Length': String(other.length) }, body: Buffer.from(other.subarray(0, MiB)),
+      headers: { 'Upload-Complete': '?0', 'Upload-Length': String(other.length) },
+      body: Buffer.from(other.subarray(0, MiB)),
     });
     const upload = begun.headers.get('location')!.split('/').at(-1)!;
     const pushed = await ground.client().push(await ground.file('curled', other), 'curled', { upload });
     expect(pushed).toMatchObject({ resumedFrom: MiB, sent: MiB, sha512: sha512(other) });
-    await expect(ground.client().push(await ground.file('curled', other), 'again', { upload, dedup: false })).rejects.toMatchObject({ code: 'conflict' });
+    await expect(
+      ground.client().push(await ground.file('curled', other), 'again', { upload, dedup: false }),
+    ).rejects.toMatchObject({ code: 'conflict' });
   });
 });
 
@@ -96,11 +110,24 @@ describe('what can be pushed', () => {
     ['a Blob', async () => new Blob([new Uint8Array(content)])],
     ['a Node stream', async () => Readable.from([content.subarray(0, 5), content.subarray(5)])],
     ['a web stream', async () => new Blob([new Uint8Array(content)]).stream()],
-    ['an iterable', async () => (async function* () { for (let at = 0; at < content.length; at += 100_000) yield content.subarray(at, at + 100_000); })()],
+    [
+      'an iterable',
+      async () =>
+        (async function* () {
+          for (let at = 0; at < content.length; at += 100_000) yield content.subarray(at, at + 100_000);
+        })(),
+    ],
   ])('%s', async (kind, source) => {
     const name = `kind-${kind.replaceAll(' ', '-')}`;
     const pushed = await ground.client().push(await source(), name, { dedup: false });
-    expect(pushed).toMatchObject({ size: content.length, sha512: sha512(content), version: 1, deduplicated: false, resumedFrom: 0, sent: content.length });
+    expect(pushed).toMatchObject({
+      size: content.length,
+      sha512: sha512(content),
+      version: 1,
+      deduplicated: false,
+      resumedFrom: 0,
+      sent: content.length,
+    });
     expect((await stored(name)).equals(content)).toBe(true);
     expect(await entries()).toEqual([]);
     expect(await open()).toEqual([]);
@@ -123,7 +150,9 @@ describe('what can be pushed', () => {
 
   test('with a type, for another namespace, keeping so many versions', async () => {
     const other = await ground.world.addNamespace('other');
-    const pushed = await ground.client().push(Buffer.from('typed'), 'typed', { type: 'other', namespace: other, maxVersions: 7, shared: false });
+    const pushed = await ground
+      .client()
+      .push(Buffer.from('typed'), 'typed', { type: 'other', namespace: other, maxVersions: 7, shared: false });
     expect(pushed.artifact).toMatchObject({ artifact_type: 'other', namespace: 'other', max_versions: 7 });
   });
 });
@@ -135,7 +164,13 @@ describe('the look-up', () => {
     await ground.client().push(path, 'first-name');
     const phases = new Set<string>();
     const again = await ground.client().push(path, 'second-name', { onProgress: ({ phase }) => phases.add(phase) });
-    expect(again).toMatchObject({ deduplicated: true, sent: 0, size: content.length, sha512: sha512(content), version: 1 });
+    expect(again).toMatchObject({
+      deduplicated: true,
+      sent: 0,
+      size: content.length,
+      sha512: sha512(content),
+      version: 1,
+    });
     expect([...phases]).toEqual(['hashing', 'finishing']);
     expect((await stored('second-name')).equals(content)).toBe(true);
   });
@@ -176,7 +211,9 @@ describe('a push that was stopped', () => {
     const path = await ground.file('hashed', content);
     await pushSome(path, 'hashed', 3 * MiB, true);
     const phases: string[] = [];
-    await ground.client().push(path, 'hashed', { onProgress: ({ phase }) => phases.at(-1) !== phase && phases.push(phase) });
+    await ground
+      .client()
+      .push(path, 'hashed', { onProgress: ({ phase }) => phases.at(-1) !== phase && phases.push(phase) });
     expect(phases).toEqual(['sending', 'finishing']);
     expect((await stored('hashed')).equals(content)).toBe(true);
   });
@@ -193,7 +230,7 @@ describe('a push that was stopped', () => {
     expect(await open()).not.toContain(old);
   });
 
-  test('starts afresh when what it left is not the file\'s, whatever the journal says', async () => {
+  test("starts afresh when what it left is not the file's, whatever the journal says", async () => {
     const content = noise(6 * MiB, 9);
     const path = await ground.file('mixed', content);
     await pushSome(path, 'mixed', 2 * MiB);
@@ -242,7 +279,9 @@ describe('a push that was stopped', () => {
       answer.discard();
       throw new StowageError('network', 'the answer was lost');
     };
-    await expect(ground.client({ platform: { ...platform, transport: deaf } }).push(path, 'answered', { dedup: false })).rejects.toMatchObject({ code: 'network' });
+    await expect(
+      ground.client({ platform: { ...platform, transport: deaf } }).push(path, 'answered', { dedup: false }),
+    ).rejects.toMatchObject({ code: 'network' });
     expect(await entries()).toHaveLength(1);
     const pushed = await ground.client().push(path, 'answered', { dedup: false });
     expect(pushed).toMatchObject({ version: 1, sent: 0, sha512: sha512(content) });
@@ -251,9 +290,13 @@ describe('a push that was stopped', () => {
 
   test('of a stream leaves nothing behind', async () => {
     const stop = new AbortController();
-    const endless = (async function* () { for (;;) yield noise(100_000, 13); })();
+    const endless = (async function* () {
+      for (;;) yield noise(100_000, 13);
+    })();
     const before = await open();
-    const pushing = ground.client().push(endless, 'endless', { signal: stop.signal, onProgress: ({ done }) => done > MiB && stop.abort() });
+    const pushing = ground
+      .client()
+      .push(endless, 'endless', { signal: stop.signal, onProgress: ({ done }) => done > MiB && stop.abort() });
     await expect(pushing).rejects.toMatchObject({ code: 'aborted' });
     expect(await open()).toEqual(before);
   });
@@ -266,7 +309,9 @@ describe('a source that changes', () => {
     const pushing = ground.client().push(path, 'moving', {
       dedup: false,
       pace: { first: 256 * 1024, most: 256 * 1024 },
-      onProgress: ({ done }) => { if (done > MiB) appended ??= appendFile(path, 'more'); },
+      onProgress: ({ done }) => {
+        if (done > MiB) appended ??= appendFile(path, 'more');
+      },
     });
     await expect(pushing).rejects.toMatchObject({ code: 'source_changed' });
     await appended;
@@ -298,7 +343,10 @@ describe('two pushes of one file at once', () => {
     const path = await ground.file('shared', content);
     const troubles: string[] = [];
     const options = { dedup: false, onTrouble: ({ code }: StowageError) => troubles.push(code) };
-    const pushed = await Promise.all([ground.client().push(path, 'shared', options), ground.client().push(path, 'shared', options)]);
+    const pushed = await Promise.all([
+      ground.client().push(path, 'shared', options),
+      ground.client().push(path, 'shared', options),
+    ]);
     expect(pushed.map(({ sha512: hex }) => hex)).toEqual([sha512(content), sha512(content)]);
     expect(troubles).toContain('occupied');
     expect((await stored('shared')).equals(content)).toBe(true);
@@ -322,7 +370,9 @@ describe('a bad line', () => {
     expect(proxy.connections.length - before).toBe(9);
     expect((await stored('holes')).equals(content)).toBe(true);
     const twice = holed.value.sent - content.length;
-    process.stderr.write(`64 MiB: ${plain.ms.toFixed(0)} ms; by proxy ${direct.ms.toFixed(0)} ms; with 8 black holes ${holed.ms.toFixed(0)} ms, ${(twice / 8 / 1024).toFixed(0)} KiB left twice a hole\n`);
+    process.stderr.write(
+      `64 MiB: ${plain.ms.toFixed(0)} ms; by proxy ${direct.ms.toFixed(0)} ms; with 8 black holes ${holed.ms.toFixed(0)} ms, ${(twice / 8 / 1024).toFixed(0)} KiB left twice a hole\n`,
+    );
     // Time is a promise on a quiet machine only.
     if (tortured) expect(holed.ms - direct.ms).toBeLessThan(2500);
     // What had left this machine's memory for the proxy and was not handed on.
@@ -362,7 +412,11 @@ describe('a bad line', () => {
     const proxy = await ground.proxy();
     proxy.script(stallAfter(MiB));
     const codes: string[] = [];
-    const { ms } = await timed(() => ground.client({ url: proxy.url }).push(content, 'stalled', { dedup: false, idle: 300, onTrouble: ({ code }) => codes.push(code) }));
+    const { ms } = await timed(() =>
+      ground
+        .client({ url: proxy.url })
+        .push(content, 'stalled', { dedup: false, idle: 300, onTrouble: ({ code }) => codes.push(code) }),
+    );
     expect(codes).toEqual(['timeout']);
     expect(ms).toBeLessThan(20_000);
     expect((await stored('stalled')).equals(content)).toBe(true);
@@ -380,7 +434,9 @@ describe('a bad line', () => {
     };
     const proxy = await ground.proxy();
     proxy.script(resetAfter(5 * MiB));
-    const pushed = await ground.client({ url: proxy.url, platform: { ...platform, transport: gone } }).push(path, 'gone', { dedup: false });
+    const pushed = await ground
+      .client({ url: proxy.url, platform: { ...platform, transport: gone } })
+      .push(path, 'gone', { dedup: false });
     expect(refused).toBe(5);
     expect(pushed.sha512).toBe(sha512(content));
     expect((await stored('gone')).equals(content)).toBe(true);

@@ -4,7 +4,14 @@ import { createHash } from 'node:crypto';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
-import { Releases, StowageError, nodePlatform, webPlatform, type PushProgress, type ReleasesOptions } from '../../src/client/node.ts';
+import {
+  Releases,
+  StowageError,
+  nodePlatform,
+  webPlatform,
+  type PushProgress,
+  type ReleasesOptions,
+} from '../../src/client/node.ts';
 import { resetAfter, resetAfterRequest, resetAnswerAfter } from '../support/cut.ts';
 import { adminKey, env, Pipeline } from '../support/releasy.ts';
 import { hasty, noise, openGround, type Ground } from './ground.ts';
@@ -22,7 +29,13 @@ beforeAll(async () => {
 afterAll(() => ground.close());
 
 const publisher = (more: Partial<ReleasesOptions> = {}): Releases =>
-  new Releases({ url: ground.world.url, credentials: { adminKey }, patience: hasty, platform: nodePlatform({ stateFolder: join(ground.folder, 'state') }), ...more });
+  new Releases({
+    url: ground.world.url,
+    credentials: { adminKey },
+    patience: hasty,
+    platform: nodePlatform({ stateFolder: join(ground.folder, 'state') }),
+    ...more,
+  });
 
 /** A customer who may have the product. */
 async function customer(product: string, url = ground.world.url): Promise<Releases> {
@@ -49,25 +62,43 @@ describe('a release', () => {
     expect(made).toMatchObject({ product: 'tool', version: '1.0.0', status: 'draft', created: true });
     expect(await publisher().create('tool', '1.0.0')).toMatchObject({ id: made.id, created: false });
     for (const version of ['1.0.1', '1.0.2']) await publisher().create('tool', version);
-    expect((await collected(publisher().list({ product: 'tool' }))).map(({ version }) => version).sort()).toEqual(['1.0.0', '1.0.1', '1.0.2']);
+    expect((await collected(publisher().list({ product: 'tool' }))).map(({ version }) => version).sort()).toEqual([
+      '1.0.0',
+      '1.0.1',
+      '1.0.2',
+    ]);
     expect(await publisher().find('tool', '9')).toBeUndefined();
     expect(await publisher().publish(made.id)).toMatchObject({ id: made.id, status: 'published' });
     expect(await publisher().publish(made.id)).toMatchObject({ id: made.id, status: 'published' });
-    expect((await collected(publisher().list({ product: 'tool', status: 'published' }))).map(({ id }) => id)).toEqual([made.id]);
-    await expect(publisher().get('00000000-0000-4000-8000-000000000000')).rejects.toMatchObject({ code: 'not_found', message: 'release not found' });
+    expect((await collected(publisher().list({ product: 'tool', status: 'published' }))).map(({ id }) => id)).toEqual([
+      made.id,
+    ]);
+    await expect(publisher().get('00000000-0000-4000-8000-000000000000')).rejects.toMatchObject({
+      code: 'not_found',
+      message: 'release not found',
+    });
   });
 
   test('is listed page after page', async () => {
     for (let n = 0; n < 53; n += 1) await releasy.must('POST', '/v1/releases', { product: 'many', version: `${n}` });
-    expect(new Set((await collected(publisher().list({ product: 'many' }))).map(({ version }) => version)).size).toBe(53);
+    expect(new Set((await collected(publisher().list({ product: 'many' }))).map(({ version }) => version)).size).toBe(
+      53,
+    );
   });
 
   test('is nothing for whoever may not, and says why', async () => {
     const wrong = publisher({ credentials: { adminKey: 'wrong' } });
-    await expect(wrong.create('a', '1')).rejects.toMatchObject({ code: 'unauthenticated', message: 'unauthorized', status: 401 });
+    await expect(wrong.create('a', '1')).rejects.toMatchObject({
+      code: 'unauthenticated',
+      message: 'unauthorized',
+      status: 401,
+    });
     const reader = await customer('tool');
     await expect(reader.create('a', '1')).rejects.toMatchObject({ code: 'unauthenticated' });
-    await expect(publisher().create(' ', '1')).rejects.toMatchObject({ code: 'malformed', message: 'product is required' });
+    await expect(publisher().create(' ', '1')).rejects.toMatchObject({
+      code: 'malformed',
+      message: 'product is required',
+    });
     expect(() => publisher({ url: 'ftp://nowhere' })).toThrow(TypeError);
   });
 });
@@ -79,8 +110,17 @@ describe('an artifact', () => {
     const { id, product } = await draft();
     const seen: string[] = [];
     const path = await ground.file('app.tar.gz', content);
-    const released = await publisher().upload(id, path, { platform, filename: 'app.tar.gz', onProgress: ({ phase }) => void (seen.at(-1) === phase || seen.push(phase)) });
-    expect(released).toMatchObject({ there: false, resumedFrom: 0, sent: content.length, artifact: { checksum: sha256(content), size: content.length, platform } });
+    const released = await publisher().upload(id, path, {
+      platform,
+      filename: 'app.tar.gz',
+      onProgress: ({ phase }) => void (seen.at(-1) === phase || seen.push(phase)),
+    });
+    expect(released).toMatchObject({
+      there: false,
+      resumedFrom: 0,
+      sent: content.length,
+      artifact: { checksum: sha256(content), size: content.length, platform },
+    });
     expect(seen).toEqual(['hashing', 'sending', 'finishing']);
     const reader = await customer(product);
     expect(await reader.find(product, '1.0.0')).toBeUndefined();
@@ -95,9 +135,18 @@ describe('an artifact', () => {
   test('that the release has is not sent again, by whatever name of a file', async () => {
     const { id } = await draft();
     const first = await publisher().upload(id, content, { platform, filename: 'app.bin' });
-    expect(await publisher().upload(id, await ground.file('other.bin', content), { platform, filename: 'app.bin' })).toEqual({ artifact: expect.objectContaining({ id: first.artifact.id }), there: true, resumedFrom: 0, sent: 0 });
-    const other = await publisher().upload(id, new Blob([new Uint8Array(content)]), { platform: 'macos', filename: 'app.bin' });
-    expect([other.there, other.artifact.id === first.artifact.id, (await publisher().get(id)).artifacts!.length]).toEqual([false, false, 2]);
+    expect(
+      await publisher().upload(id, await ground.file('other.bin', content), { platform, filename: 'app.bin' }),
+    ).toEqual({ artifact: expect.objectContaining({ id: first.artifact.id }), there: true, resumedFrom: 0, sent: 0 });
+    const other = await publisher().upload(id, new Blob([new Uint8Array(content)]), {
+      platform: 'macos',
+      filename: 'app.bin',
+    });
+    expect([
+      other.there,
+      other.artifact.id === first.artifact.id,
+      (await publisher().get(id)).artifacts!.length,
+    ]).toEqual([false, false, 2]);
   });
 
   test('goes on where another process, on another machine, was stopped', async () => {
@@ -106,7 +155,13 @@ describe('an artifact', () => {
     const onProgress = ({ phase, done }: PushProgress): void => {
       if (phase === 'sending' && done >= 2 * MiB) stop.abort();
     };
-    const half = publisher().upload(id, content, { platform, filename: 'x', signal: stop.signal, onProgress, pace: { first: MiB, most: MiB } });
+    const half = publisher().upload(id, content, {
+      platform,
+      filename: 'x',
+      signal: stop.signal,
+      onProgress,
+      pace: { first: MiB, most: MiB },
+    });
     await expect(half).rejects.toMatchObject({ code: 'aborted' });
     const elsewhere = publisher({ platform: nodePlatform({ stateFolder: join(ground.folder, 'elsewhere') }) });
     const whole = await elsewhere.upload(id, await ground.file('copy', content), { platform, filename: 'x' });
@@ -119,9 +174,25 @@ describe('an artifact', () => {
     const proxy = await ground.proxy();
     const { id, product } = await draft();
     const troubles: StowageError[] = [];
-    proxy.script(resetAfter(100), resetAnswerAfter(20), resetAfterRequest(1), resetAfterRequest(2), resetAfter(MiB), resetAfter(2 * MiB), resetAfterRequest(1));
-    const through = publisher({ url: proxy.url, patience: { calls: { attempts: 20, first: 1, most: 5 }, transfers: { attempts: 20, first: 1, most: 5 } } });
-    await through.upload(id, content, { platform, filename: 'broken', pace: { first: MiB, most: MiB }, onTrouble: (error) => void troubles.push(error) });
+    proxy.script(
+      resetAfter(100),
+      resetAnswerAfter(20),
+      resetAfterRequest(1),
+      resetAfterRequest(2),
+      resetAfter(MiB),
+      resetAfter(2 * MiB),
+      resetAfterRequest(1),
+    );
+    const through = publisher({
+      url: proxy.url,
+      patience: { calls: { attempts: 20, first: 1, most: 5 }, transfers: { attempts: 20, first: 1, most: 5 } },
+    });
+    await through.upload(id, content, {
+      platform,
+      filename: 'broken',
+      pace: { first: MiB, most: MiB },
+      onTrouble: (error) => void troubles.push(error),
+    });
     expect(troubles.length).toBeGreaterThan(0);
     expect((await publisher().get(id)).artifacts).toMatchObject([{ checksum: sha256(content) }]);
     await publisher().publish(id);
@@ -131,7 +202,9 @@ describe('an artifact', () => {
   test('is registered by two at once as one', async () => {
     const { id } = await draft();
     const patience = { calls: { attempts: 50, first: 5, most: 50 }, transfers: { attempts: 50, first: 5, most: 50 } };
-    const both = await Promise.all([1, 2].map(() => publisher({ patience }).upload(id, content, { platform, filename: 'both' })));
+    const both = await Promise.all(
+      [1, 2].map(() => publisher({ patience }).upload(id, content, { platform, filename: 'both' })),
+    );
     const { artifacts } = await publisher().get(id);
     expect(artifacts).toMatchObject([{ checksum: sha256(content) }]);
     for (const { artifact } of both) expect(artifact.id).toBe(artifacts![0]!.id);
@@ -141,25 +214,54 @@ describe('an artifact', () => {
     const { id } = await draft();
     const wish = { platform, filename: 'x' };
     await expect(publisher().upload(id, new Uint8Array(0), wish)).rejects.toMatchObject({ code: 'malformed' });
-    await expect(publisher().upload(id, (async function* () { yield content; })(), wish)).rejects.toMatchObject({ code: 'malformed' });
-    await expect(publisher().upload('00000000-0000-4000-8000-000000000000', content, wish)).rejects.toMatchObject({ code: 'not_found' });
-    await expect(publisher().upload(id, content, { platform: ' ', filename: 'x' })).rejects.toMatchObject({ code: 'malformed', message: 'platform is required' });
+    await expect(
+      publisher().upload(
+        id,
+        (async function* () {
+          yield content;
+        })(),
+        wish,
+      ),
+    ).rejects.toMatchObject({ code: 'malformed' });
+    await expect(publisher().upload('00000000-0000-4000-8000-000000000000', content, wish)).rejects.toMatchObject({
+      code: 'not_found',
+    });
+    await expect(publisher().upload(id, content, { platform: ' ', filename: 'x' })).rejects.toMatchObject({
+      code: 'malformed',
+      message: 'platform is required',
+    });
   });
 
   test('that was spoilt on the server is noticed, and uploaded anew', async () => {
     const { id } = await draft();
     const stop = new AbortController();
     const wish = { platform, filename: 'spoilt' };
-    const cut = publisher().upload(id, content, { ...wish, signal: stop.signal, pace: { first: MiB, most: MiB }, onProgress: ({ phase, done }) => void (phase === 'sending' && done >= MiB && stop.abort()) });
+    const cut = publisher().upload(id, content, {
+      ...wish,
+      signal: stop.signal,
+      pace: { first: MiB, most: MiB },
+      onProgress: ({ phase, done }) => void (phase === 'sending' && done >= MiB && stop.abort()),
+    });
     await expect(cut).rejects.toMatchObject({ code: 'aborted' });
     // Somebody who has the slot's capability puts other bytes there.
     const word = sha256(Buffer.from(JSON.stringify([id, platform, 'spoilt', sha256(content)])));
-    const slot = (await releasy.ask('POST', `/v1/releases/${id}/artifacts/presign`, { platform, filename: 'spoilt' }, { headers: { 'Idempotency-Key': `presign ${word}` } })).json<{ tus_url: string; upload_uuid: string }>();
+    const slot = (
+      await releasy.ask(
+        'POST',
+        `/v1/releases/${id}/artifacts/presign`,
+        { platform, filename: 'spoilt' },
+        { headers: { 'Idempotency-Key': `presign ${word}` } },
+      )
+    ).json<{ tus_url: string; upload_uuid: string }>();
     const capability = new URL(slot.tus_url).searchParams.get('capability')!;
     const place = `${ground.world.url}/tus/${slot.upload_uuid}?capability=${capability}`;
     const tus = { 'Tus-Resumable': '1.0.0' };
     const offset = (await fetch(place, { method: 'HEAD', headers: tus })).headers.get('upload-offset')!;
-    await fetch(place, { method: 'PATCH', headers: { ...tus, 'Upload-Offset': offset, 'Content-Type': 'application/offset+octet-stream' }, body: new Uint8Array(MiB) });
+    await fetch(place, {
+      method: 'PATCH',
+      headers: { ...tus, 'Upload-Offset': offset, 'Content-Type': 'application/offset+octet-stream' },
+      body: new Uint8Array(MiB),
+    });
     const whole = await publisher().upload(id, content, wish);
     expect(whole).toMatchObject({ there: false, sent: content.length, artifact: { checksum: sha256(content) } });
     expect((await publisher().get(id)).artifacts).toHaveLength(1);
@@ -184,7 +286,9 @@ describe('an artifact', () => {
           const answer = await transport(request);
           if (request.method !== 'GET' || request.url.includes('/v1/')) return answer;
           shownTo.push(request.headers['x-releasy-api-key']);
-          return left-- > 0 ? { ...answer, header: answer.header, discard: answer.discard, body: broken(answer.body, MiB) } : answer;
+          return left-- > 0
+            ? { ...answer, header: answer.header, discard: answer.discard, body: broken(answer.body, MiB) }
+            : answer;
         },
       },
     });
@@ -206,7 +310,9 @@ describe('an artifact', () => {
     const onProgress = ({ done }: { done: number }): void => {
       if (done > 2 * MiB) stop.abort();
     };
-    await expect(reader.download(artifact!, to, { signal: stop.signal, onProgress })).rejects.toMatchObject({ code: 'aborted' });
+    await expect(reader.download(artifact!, to, { signal: stop.signal, onProgress })).rejects.toMatchObject({
+      code: 'aborted',
+    });
     const there = (await stat(`${to}.part`)).size;
     expect(await reader.download(artifact!, to)).toEqual({ resumedFrom: there, received: content.length - there });
     expect((await readFile(to)).equals(content)).toBe(true);
@@ -222,13 +328,21 @@ describe('an artifact', () => {
     await reader.download(artifact!, new WritableStream({ write: (chunk: Uint8Array) => void chunks.push(chunk) }));
     expect(Buffer.concat(chunks).equals(content)).toBe(true);
     await releasy.must('POST', `/v1/releases/${id}/unpublish`);
-    await expect(reader.download(artifact!, await ground.file('late'))).rejects.toMatchObject({ code: 'forbidden', message: 'release not published' });
-    await expect(publisher().download(artifact!, await ground.file('late'))).rejects.toMatchObject({ code: 'unauthenticated' });
+    await expect(reader.download(artifact!, await ground.file('late'))).rejects.toMatchObject({
+      code: 'forbidden',
+      message: 'release not published',
+    });
+    await expect(publisher().download(artifact!, await ground.file('late'))).rejects.toMatchObject({
+      code: 'unauthenticated',
+    });
   });
 
   test('works by fetch and WebAssembly too', async () => {
     const { id } = await draft();
-    const released = await publisher({ platform: webPlatform() }).upload(id, new File([new Uint8Array(content)], 'x'), { platform, filename: 'x' });
+    const released = await publisher({ platform: webPlatform() }).upload(id, new File([new Uint8Array(content)], 'x'), {
+      platform,
+      filename: 'x',
+    });
     expect(released.artifact.checksum).toBe(sha256(content));
   });
 });
@@ -256,32 +370,54 @@ describe('where another store has the artifacts', () => {
       req.on('data', (chunk: Buffer) => chunks.push(chunk));
       req.on('end', () => {
         const body = Buffer.concat(chunks);
-        const say = (value: unknown): void => void res.setHeader('Content-Type', 'application/json').end(JSON.stringify(value));
+        const say = (value: unknown): void =>
+          void res.setHeader('Content-Type', 'application/json').end(JSON.stringify(value));
         const at = `http://127.0.0.1:${(store.address() as AddressInfo).port}`;
-        const artifact = { id: 'a', object_key: 'releases/p/v/l/a/n', platform, checksum: sha256(content), size: content.length };
+        const artifact = {
+          id: 'a',
+          object_key: 'releases/p/v/l/a/n',
+          platform,
+          checksum: sha256(content),
+          size: content.length,
+        };
         if (req.url!.startsWith('/store')) {
           if (req.method === 'GET') {
             const from = Number(/bytes=(\d+)-/.exec(req.headers.range ?? '')?.[1] ?? 0);
-            res.writeHead(206, { 'Content-Range': `bytes ${from}-${stored.length - 1}/${stored.length}` }).end(stored.subarray(from));
+            res
+              .writeHead(206, { 'Content-Range': `bytes ${from}-${stored.length - 1}/${stored.length}` })
+              .end(stored.subarray(from));
             return;
           }
           const status = answers.shift() ?? 200;
           if (status === 200) stored = body;
           slow += 1;
           res.writeHead(status).end();
-        } else if (req.url!.endsWith('/presign')) say({ artifact_id: 'a', object_key: artifact.object_key, upload_url: `${at}/store?signed` });
+        } else if (req.url!.endsWith('/presign'))
+          say({ artifact_id: 'a', object_key: artifact.object_key, upload_url: `${at}/store?signed` });
         else if (req.url!.endsWith('/artifacts')) say(artifact);
         else if (req.url!.endsWith('/token')) say({ download_url: `${at}/v1/downloads/x`, expires_at: 1 });
         else if (req.url!.startsWith('/v1/downloads/')) res.writeHead(302, { Location: '/store' }).end();
-        else say({ id: 'r', product: 'p', version: 'v', status: 'draft', created_at: 1, published_at: null, artifacts: [] });
+        else
+          say({
+            id: 'r',
+            product: 'p',
+            version: 'v',
+            status: 'draft',
+            created_at: 1,
+            published_at: null,
+            artifacts: [],
+          });
       });
     });
     await new Promise<void>((resolve) => store.listen(0, '127.0.0.1', resolve));
   });
-  afterAll(() => new Promise((resolve) => {
-    store.closeAllConnections();
-    store.close(resolve);
-  }));
+  afterAll(
+    () =>
+      new Promise((resolve) => {
+        store.closeAllConnections();
+        store.close(resolve);
+      }),
+  );
   const there = (): Releases => publisher({ url: `http://127.0.0.1:${(store.address() as AddressInfo).port}` });
 
   test('everything is put in one request, again where that fails', async () => {

@@ -8,7 +8,8 @@ import { streamSource } from '../../src/client/stream-source.ts';
 import { Uploads } from '../../src/client/uploads.ts';
 import { openLine, patience, type Line, type Trouble } from './line.ts';
 
-const bytes = (size: number): Buffer => Buffer.from(Array.from({ length: size }, (_, at) => (at * 7 + (at >> 8)) & 255));
+const bytes = (size: number): Buffer =>
+  Buffer.from(Array.from({ length: size }, (_, at) => (at * 7 + (at >> 8)) & 255));
 
 async function* trickle(all: Buffer, stride: number): AsyncGenerator<Uint8Array> {
   for (let at = 0; at < all.length; at += stride) {
@@ -21,45 +22,72 @@ const pace = (): Pace => new Pace({ first: 300, least: 100, most: 2000 });
 
 /** @param from where to begin; `ask` to have the server say. */
 async function sendOver(line: Line, source: Source, from: number | 'ask' = 0): Promise<Sent> {
-  return await send(new Uploads(line.session), 'u', source, from === 'ask' ? undefined : from, { pace: pace(), patience, idle: 1000, onProgress: () => {} });
+  return await send(new Uploads(line.session), 'u', source, from === 'ask' ? undefined : from, {
+    pace: pace(),
+    patience,
+    idle: 1000,
+    onProgress: () => {},
+  });
 }
 
 const trouble: fc.Arbitrary<Trouble> = fc.oneof(
   { weight: 3, arbitrary: fc.constant<Trouble>({ kind: 'fine' }) },
-  { weight: 2, arbitrary: fc.record({ kind: fc.constant('cut' as const), share: fc.double({ min: 0.05, max: 0.95, noNaN: true }) }) },
+  {
+    weight: 2,
+    arbitrary: fc.record({
+      kind: fc.constant('cut' as const),
+      share: fc.double({ min: 0.05, max: 0.95, noNaN: true }),
+    }),
+  },
   { weight: 1, arbitrary: fc.constant<Trouble>({ kind: 'lost answer' }) },
-  { weight: 1, arbitrary: fc.record({ kind: fc.constant('refused' as const), status: fc.constantFrom(500, 502, 503) }) },
+  {
+    weight: 1,
+    arbitrary: fc.record({ kind: fc.constant('refused' as const), status: fc.constantFrom(500, 502, 503) }),
+  },
 );
 
 /** No more tries in a row that bring nothing than patience bears: a refusal, or a cut so early that no byte came through. */
 const script = fc
   .array(trouble, { maxLength: 30 })
-  .filter((troubles) => !/F{4}/.test(troubles.map(({ kind }) => (kind === 'refused' || kind === 'cut' ? 'F' : '.')).join('')));
+  .filter(
+    (troubles) => !/F{4}/.test(troubles.map(({ kind }) => (kind === 'refused' || kind === 'cut' ? 'F' : '.')).join('')),
+  );
 
 describe('sending', () => {
   test('whatever the line does, the upload ends as the source, and no byte that arrived is sent again', async () => {
-    await fc.assert(fc.asyncProperty(script, fc.integer({ min: 0, max: 9000 }), async (troubles, size) => {
-      const line = openLine(troubles);
-      const all = bytes(size);
-      const sent = await sendOver(line, bytesSource(all, nodeHash));
-      expect(sent.size).toBe(size);
-      expect(line.stored().equals(all)).toBe(true);
-      expect(line.carried()).toBe(size);
-    }), { numRuns: 300 });
+    await fc.assert(
+      fc.asyncProperty(script, fc.integer({ min: 0, max: 9000 }), async (troubles, size) => {
+        const line = openLine(troubles);
+        const all = bytes(size);
+        const sent = await sendOver(line, bytesSource(all, nodeHash));
+        expect(sent.size).toBe(size);
+        expect(line.stored().equals(all)).toBe(true);
+        expect(line.carried()).toBe(size);
+      }),
+      { numRuns: 300 },
+    );
   });
 
   test('a stream too, with no more of it in memory than its window', async () => {
-    await fc.assert(fc.asyncProperty(script, fc.integer({ min: 0, max: 9000 }), fc.integer({ min: 1, max: 1200 }), async (troubles, size, stride) => {
-      const line = openLine(troubles);
-      const all = bytes(size);
-      const source = streamSource(trickle(all, stride), nodeHash, { window: 3000, linger: 1 });
-      const sent = await sendOver(line, source);
-      expect(sent.size).toBe(size);
-      expect(line.stored().equals(all)).toBe(true);
-      expect(Math.max(0, ...line.requests.map((request) => request.size))).toBeLessThanOrEqual(1500);
-      expect(await source.sha512(() => {}, undefined)).toBe(createHash('sha512').update(all).digest('hex'));
-      await source.close();
-    }), { numRuns: 200 });
+    await fc.assert(
+      fc.asyncProperty(
+        script,
+        fc.integer({ min: 0, max: 9000 }),
+        fc.integer({ min: 1, max: 1200 }),
+        async (troubles, size, stride) => {
+          const line = openLine(troubles);
+          const all = bytes(size);
+          const source = streamSource(trickle(all, stride), nodeHash, { window: 3000, linger: 1 });
+          const sent = await sendOver(line, source);
+          expect(sent.size).toBe(size);
+          expect(line.stored().equals(all)).toBe(true);
+          expect(Math.max(0, ...line.requests.map((request) => request.size))).toBeLessThanOrEqual(1500);
+          expect(await source.sha512(() => {}, undefined)).toBe(createHash('sha512').update(all).digest('hex'));
+          await source.close();
+        },
+      ),
+      { numRuns: 200 },
+    );
   });
 
   test('an upload that somebody else began is asked for its offset first', async () => {
@@ -98,7 +126,7 @@ describe('sending', () => {
     expect(Math.max(...line.requests.slice(3).map(({ size }) => size))).toBeLessThanOrEqual(refused / 2);
   });
 
-  test('an upload that holds more than the source is not the source\'s', async () => {
+  test("an upload that holds more than the source is not the source's", async () => {
     const line = openLine([]);
     await sendOver(line, bytesSource(bytes(500), nodeHash));
     await expect(sendOver(line, bytesSource(bytes(100), nodeHash), 'ask')).rejects.toMatchObject({ code: 'conflict' });

@@ -11,7 +11,10 @@ interface Seen {
 }
 
 /** A session over `serve`, which sees every request but those for tokens; those number the tokens. */
-function sessionOver(serve: (seen: Seen) => Incoming | Promise<Incoming>, options: Partial<SessionOptions> = {}): { session: Session; logins: () => number; seen: Seen[] } {
+function sessionOver(
+  serve: (seen: Seen) => Incoming | Promise<Incoming>,
+  options: Partial<SessionOptions> = {},
+): { session: Session; logins: () => number; seen: Seen[] } {
   let logins = 0;
   const seen: Seen[] = [];
   const session = new Session({
@@ -43,7 +46,9 @@ describe('a session', () => {
   });
 
   test('renews a token that was refused, once', async () => {
-    const { session, logins } = sessionOver(({ token }) => (token === 'token-1' ? unauthenticated() : answer(200, 'yes')));
+    const { session, logins } = sessionOver(({ token }) =>
+      token === 'token-1' ? unauthenticated() : answer(200, 'yes'),
+    );
     expect(await session.json(get)).toBe('yes');
     expect(logins()).toBe(2);
     const stubborn = sessionOver(unauthenticated);
@@ -71,7 +76,10 @@ describe('a session', () => {
 
   test('an unknown namespace is a failed login, not something not found', async () => {
     const session = new Session({
-      url: 'http://server', credentials: { namespace: 'nobody', key: 'k' }, clock: { now: () => 0 }, patience: { attempts: 3, first: 0, most: 0 },
+      url: 'http://server',
+      credentials: { namespace: 'nobody', key: 'k' },
+      clock: { now: () => 0 },
+      patience: { attempts: 3, first: 0, most: 0 },
       transport: async () => answer(404, { error: 'namespace not found', status: 404, code: 'not_found' }),
     });
     await expect(session.login()).rejects.toMatchObject({ code: 'unauthenticated', message: 'namespace not found' });
@@ -85,26 +93,51 @@ describe('a session', () => {
     });
     expect(await flaky.session.json(get)).toBe('there');
     left = 1;
-    await expect(flaky.session.json({ method: 'POST', path: ['x'], once: true })).rejects.toMatchObject({ code: 'network' });
+    await expect(flaky.session.json({ method: 'POST', path: ['x'], once: true })).rejects.toMatchObject({
+      code: 'network',
+    });
   });
 
   test('an answer that is cut while it is read is asked for again', async () => {
     let turn = 0;
     const { session } = sessionOver(() => {
       if (turn++ > 0) return answer(200, 'whole');
-      return { ...answer(200, ''), body: (async function* () { yield Buffer.from('"wh'); throw new StowageError('network', 'cut'); })() };
+      return {
+        ...answer(200, ''),
+        body: (async function* () {
+          yield Buffer.from('"wh');
+          throw new StowageError('network', 'cut');
+        })(),
+      };
     });
     expect(await session.json(get)).toBe('whole');
   });
 
-  test('errors carry the server\'s word, its facts and its request\'s id', async () => {
-    const { session } = sessionOver(() => ({ ...answer(409, { error: 'elsewhere', status: 409, code: 'offset_mismatch', offset: 7 }, { 'x-request-id': 'r1' }) }));
-    await expect(session.json(get)).rejects.toMatchObject({ code: 'offset_mismatch', status: 409, message: 'elsewhere', details: { offset: 7 }, requestId: 'r1', spoken: true });
+  test("errors carry the server's word, its facts and its request's id", async () => {
+    const { session } = sessionOver(() => ({
+      ...answer(409, { error: 'elsewhere', status: 409, code: 'offset_mismatch', offset: 7 }, { 'x-request-id': 'r1' }),
+    }));
+    await expect(session.json(get)).rejects.toMatchObject({
+      code: 'offset_mismatch',
+      status: 409,
+      message: 'elsewhere',
+      details: { offset: 7 },
+      requestId: 'r1',
+      spoken: true,
+    });
   });
 
-  test('a proxy\'s page is judged by its status', async () => {
-    const page = (status: number): Incoming => ({ ...answer(status, undefined), body: (async function* () { yield Buffer.from('<html>'); })() });
-    await expect(sessionOver(() => page(504)).session.json(get)).rejects.toMatchObject({ code: 'unavailable', spoken: false });
+  test("a proxy's page is judged by its status", async () => {
+    const page = (status: number): Incoming => ({
+      ...answer(status, undefined),
+      body: (async function* () {
+        yield Buffer.from('<html>');
+      })(),
+    });
+    await expect(sessionOver(() => page(504)).session.json(get)).rejects.toMatchObject({
+      code: 'unavailable',
+      spoken: false,
+    });
     await expect(sessionOver(() => page(418)).session.json(get)).rejects.toMatchObject({ code: 'protocol' });
     await expect(sessionOver(() => page(200)).session.json(get)).rejects.toMatchObject({ code: 'protocol' });
   });
@@ -113,7 +146,10 @@ describe('a session', () => {
     const { session, seen } = sessionOver(() => answer(200, 1));
     await session.json({ method: 'GET', path: ['artifacts', 'a b/ü?#%'], query: { type: 'x&y', none: undefined } });
     expect(seen[0]?.path).toBe('/prefix/artifacts/a%20b%2F%C3%BC%3F%23%25?type=x%26y');
-    for (const name of ['.', '..', '']) await expect(session.json({ method: 'GET', path: ['artifacts', name] })).rejects.toMatchObject({ code: 'malformed' });
+    for (const name of ['.', '..', ''])
+      await expect(session.json({ method: 'GET', path: ['artifacts', name] })).rejects.toMatchObject({
+        code: 'malformed',
+      });
   });
 
   test('no address that is none', () => {

@@ -8,11 +8,19 @@ const MiB = 1024 * 1024;
 
 let ground: Ground;
 
-beforeAll(async () => { ground = await openGround(); });
+beforeAll(async () => {
+  ground = await openGround();
+});
 afterAll(async () => ground.close());
 
 const client = (fetch?: typeof globalThis.fetch): StowageClient =>
-  new StowageClient({ url: ground.world.url, namespace: ground.world.namespace, key: ground.world.key, patience: hasty, ...(fetch ? { fetch } : {}) });
+  new StowageClient({
+    url: ground.world.url,
+    namespace: ground.world.namespace,
+    key: ground.world.key,
+    patience: hasty,
+    ...(fetch ? { fetch } : {}),
+  });
 
 /** A Storage as browsers have. */
 class MemoryStorage {
@@ -34,7 +42,11 @@ describe('in a browser', () => {
   test('bytes, Blobs and streams are pushed, and read back', async () => {
     const content = noise(3 * MiB + 1);
     const blob = new Blob([new Uint8Array(content)]);
-    for (const [name, source] of [['web-bytes', content], ['web-blob', blob], ['web-stream', blob.stream()]] as const) {
+    for (const [name, source] of [
+      ['web-bytes', content],
+      ['web-blob', blob],
+      ['web-stream', blob.stream()],
+    ] as const) {
       const pushed = await client().push(source, name, { dedup: false });
       expect(pushed).toMatchObject({ size: content.length, sha512: sha512(content) });
       const back = await client().read(name);
@@ -55,8 +67,17 @@ describe('in a browser', () => {
     Object.defineProperty(globalThis, 'localStorage', { value: storage, configurable: true });
     try {
       const stop = new AbortController();
-      const onProgress = ({ done }: PushProgress): void => { if (done >= 2 * MiB) stop.abort(); };
-      await expect(client().push(file, 'photo', { dedup: false, signal: stop.signal, onProgress, pace: { first: MiB, most: MiB } })).rejects.toMatchObject({ code: 'aborted' });
+      const onProgress = ({ done }: PushProgress): void => {
+        if (done >= 2 * MiB) stop.abort();
+      };
+      await expect(
+        client().push(file, 'photo', {
+          dedup: false,
+          signal: stop.signal,
+          onProgress,
+          pace: { first: MiB, most: MiB },
+        }),
+      ).rejects.toMatchObject({ code: 'aborted' });
       expect(await client().journal?.list()).toHaveLength(1);
       const again = new File([new Uint8Array(content)], 'photo.raw', { lastModified: 1234 });
       const pushed = await client().push(again, 'photo', { dedup: false });
@@ -69,9 +90,16 @@ describe('in a browser', () => {
   });
 
   test('faults are errors of the library', async () => {
-    const broken = client(async () => { throw new TypeError('Failed to fetch'); });
+    const broken = client(async () => {
+      throw new TypeError('Failed to fetch');
+    });
     await expect(broken.login()).rejects.toMatchObject({ code: 'network' });
-    const silent = client((_url, init) => new Promise((_resolve, reject) => { init?.signal?.addEventListener('abort', () => reject(new DOMException('aborted', 'AbortError'))); }));
+    const silent = client(
+      (_url, init) =>
+        new Promise((_resolve, reject) => {
+          init?.signal?.addEventListener('abort', () => reject(new DOMException('aborted', 'AbortError')));
+        }),
+    );
     const stop = new AbortController();
     const login = silent.login(stop.signal);
     stop.abort();
@@ -107,7 +135,7 @@ describe('in a browser', () => {
   });
 });
 
-test('nothing that the entrance imports is Node\'s', async () => {
+test("nothing that the entrance imports is Node's", async () => {
   const seen = new Set<string>();
   const visit = async (url: URL): Promise<void> => {
     if (seen.has(url.href)) return;

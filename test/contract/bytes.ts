@@ -43,39 +43,46 @@ export function bytesContract(name: string, open: () => Promise<OpenedBytes>): v
       return stage;
     }
 
-    test.each([0, 1, 4096, 65536, 262144, 262145, 3 * MiB + 17, 20 * MiB])('keeps and hashes %i bytes', async (size) => {
-      const data = randomBytes(size);
-      const stage = await stageOf(data);
-      expect((await bytes.digest(stage, size, 'sha512')).hex).toBe(sha512(data));
-      expect(await bytes.size(stage)).toBe(size);
-      const address = await bytes.seal(stage, size, sha512(data));
-      await bytes.drop(stage);
-      expect(await bytes.size(stage)).toBeUndefined();
-      const reader = await bytes.read(address);
-      expect(reader.size).toBe(size);
-      expect((await collect(reader.read(0, size))).equals(data)).toBe(true);
-      await reader.close();
-    });
+    test.each([0, 1, 4096, 65536, 262144, 262145, 3 * MiB + 17, 20 * MiB])(
+      'keeps and hashes %i bytes',
+      async (size) => {
+        const data = randomBytes(size);
+        const stage = await stageOf(data);
+        expect((await bytes.digest(stage, size, 'sha512')).hex).toBe(sha512(data));
+        expect(await bytes.size(stage)).toBe(size);
+        const address = await bytes.seal(stage, size, sha512(data));
+        await bytes.drop(stage);
+        expect(await bytes.size(stage)).toBeUndefined();
+        const reader = await bytes.read(address);
+        expect(reader.size).toBe(size);
+        expect((await collect(reader.read(0, size))).equals(data)).toBe(true);
+        await reader.close();
+      },
+    );
 
     test('appends go on where the last one ended, over many openings and sizes', async () => {
       await fc.assert(
-        fc.asyncProperty(fc.array(fc.integer({ min: 0, max: 700_000 }), { minLength: 1, maxLength: 8 }), fc.integer({ min: 1000, max: 70_000 }), async (sizes, piece) => {
-          const stage = randomUUID();
-          const all: Buffer[] = [];
-          let offset = 0;
-          for (const size of sizes) {
-            const part = randomBytes(size);
-            const writer = await bytes.open(stage, offset);
-            await pour(writer, part, piece);
-            offset += size;
-            expect(await writer.sync()).toBe(offset);
-            await writer.close();
-            all.push(part);
-          }
-          expect((await bytes.digest(stage, offset, 'sha512')).hex).toBe(sha512(Buffer.concat(all)));
-          expect((await collect(bytes.peek(stage, 0, offset))).equals(Buffer.concat(all))).toBe(true);
-          await bytes.drop(stage);
-        }),
+        fc.asyncProperty(
+          fc.array(fc.integer({ min: 0, max: 700_000 }), { minLength: 1, maxLength: 8 }),
+          fc.integer({ min: 1000, max: 70_000 }),
+          async (sizes, piece) => {
+            const stage = randomUUID();
+            const all: Buffer[] = [];
+            let offset = 0;
+            for (const size of sizes) {
+              const part = randomBytes(size);
+              const writer = await bytes.open(stage, offset);
+              await pour(writer, part, piece);
+              offset += size;
+              expect(await writer.sync()).toBe(offset);
+              await writer.close();
+              all.push(part);
+            }
+            expect((await bytes.digest(stage, offset, 'sha512')).hex).toBe(sha512(Buffer.concat(all)));
+            expect((await collect(bytes.peek(stage, 0, offset))).equals(Buffer.concat(all))).toBe(true);
+            await bytes.drop(stage);
+          },
+        ),
         { numRuns: 15 },
       );
     });
@@ -120,10 +127,14 @@ export function bytesContract(name: string, open: () => Promise<OpenedBytes>): v
     test('other algorithms read the bytes when asked', async () => {
       const data = randomBytes(MiB + 1);
       const stage = await stageOf(data);
-      expect((await bytes.digest(stage, data.length, 'sha256')).hex).toBe(createHash('sha256').update(data).digest('hex'));
+      expect((await bytes.digest(stage, data.length, 'sha256')).hex).toBe(
+        createHash('sha256').update(data).digest('hex'),
+      );
       const address = await bytes.seal(stage, data.length, sha512(data));
       const digests = await bytes.digests(address, ['md5', 'sha1', 'sha512', 'xxh128']);
-      expect(digests.slice(0, 3).map((digest) => digest.hex)).toEqual(['md5', 'sha1', 'sha512'].map((algorithm) => createHash(algorithm).update(data).digest('hex')));
+      expect(digests.slice(0, 3).map((digest) => digest.hex)).toEqual(
+        ['md5', 'sha1', 'sha512'].map((algorithm) => createHash(algorithm).update(data).digest('hex')),
+      );
       expect(digests[3]!.hex).toMatch(/^[0-9a-f]{32}$/);
     });
 
@@ -179,7 +190,13 @@ export function bytesContract(name: string, open: () => Promise<OpenedBytes>): v
       const data = randomBytes(MiB);
       const stage = await stageOf(data);
       const reader = await bytes.read(await bytes.seal(stage, MiB, sha512(data)));
-      for (const [from, to] of [[0, 0], [0, 1], [5, 700_000], [MiB - 1, MiB], [MiB, MiB]] as const) {
+      for (const [from, to] of [
+        [0, 0],
+        [0, 1],
+        [5, 700_000],
+        [MiB - 1, MiB],
+        [MiB, MiB],
+      ] as const) {
         expect((await collect(reader.read(from, to))).equals(data.subarray(from, to))).toBe(true);
       }
       await expect(collect(reader.read(MiB - 1, MiB + 1))).rejects.toMatchObject({ reason: 'lost' });
@@ -193,7 +210,10 @@ export function bytesContract(name: string, open: () => Promise<OpenedBytes>): v
       const address = await bytes.seal(stage, 10, sha512(data));
       const listed = [];
       for await (const item of bytes.list()) listed.push([item.kind, item.name, item.size]);
-      expect(listed.sort()).toEqual([['blob', address, 10], ['stage', stage, 10]]);
+      expect(listed.sort()).toEqual([
+        ['blob', address, 10],
+        ['stage', stage, 10],
+      ]);
       await bytes.quarantine(address);
       await bytes.quarantine(address);
       await bytes.drop(stage);
@@ -203,32 +223,39 @@ export function bytesContract(name: string, open: () => Promise<OpenedBytes>): v
 
     test('joins stages into one that reads, hashes, seals and is cut as any other', async () => {
       await fc.assert(
-        fc.asyncProperty(fc.array(fc.integer({ min: 0, max: 700_000 }), { maxLength: 7 }), fc.double({ min: 0, max: 1, noNaN: true }), async (sizes, where) => {
-          const parts = sizes.map((size) => randomBytes(size));
-          const all = Buffer.concat(parts);
-          const stages = await Promise.all(parts.map((part) => stageOf(part)));
-          const whole = randomUUID();
-          await bytes.join(whole, stages.map((stage, n) => ({ stage, size: parts[n]!.length })));
-          expect((await bytes.size(whole)) ?? 0).toBe(all.length);
-          const digest = (await bytes.digest(whole, all.length, 'sha512')).hex;
-          expect(digest).toBe(sha512(all));
-          const address = await bytes.seal(whole, all.length, digest);
-          const at = Math.floor(where * all.length);
-          await bytes.cut(whole, at);
-          expect((await bytes.size(whole)) ?? 0).toBe(at);
-          expect((await bytes.digest(whole, at, 'sha512')).hex).toBe(sha512(all.subarray(0, at)));
-          for (const stage of [...stages, whole]) await bytes.drop(stage);
-          expect(await bytes.size(whole)).toBeUndefined();
-          expect(await bytes.stat(address)).toBe(all.length);
-          expect((await bytes.digests(address, ['sha512']))[0]!.hex).toBe(digest);
-          const reader = await bytes.read(address);
-          expect(reader.size).toBe(all.length);
-          expect((await collect(reader.read(at, all.length))).equals(all.subarray(at))).toBe(true);
-          await expect(collect(reader.read(0, all.length + 1))).rejects.toMatchObject({ reason: 'lost' });
-          await reader.close();
-          await bytes.remove(address);
-          expect(await bytes.stat(address)).toBeUndefined();
-        }),
+        fc.asyncProperty(
+          fc.array(fc.integer({ min: 0, max: 700_000 }), { maxLength: 7 }),
+          fc.double({ min: 0, max: 1, noNaN: true }),
+          async (sizes, where) => {
+            const parts = sizes.map((size) => randomBytes(size));
+            const all = Buffer.concat(parts);
+            const stages = await Promise.all(parts.map((part) => stageOf(part)));
+            const whole = randomUUID();
+            await bytes.join(
+              whole,
+              stages.map((stage, n) => ({ stage, size: parts[n]!.length })),
+            );
+            expect((await bytes.size(whole)) ?? 0).toBe(all.length);
+            const digest = (await bytes.digest(whole, all.length, 'sha512')).hex;
+            expect(digest).toBe(sha512(all));
+            const address = await bytes.seal(whole, all.length, digest);
+            const at = Math.floor(where * all.length);
+            await bytes.cut(whole, at);
+            expect((await bytes.size(whole)) ?? 0).toBe(at);
+            expect((await bytes.digest(whole, at, 'sha512')).hex).toBe(sha512(all.subarray(0, at)));
+            for (const stage of [...stages, whole]) await bytes.drop(stage);
+            expect(await bytes.size(whole)).toBeUndefined();
+            expect(await bytes.stat(address)).toBe(all.length);
+            expect((await bytes.digests(address, ['sha512']))[0]!.hex).toBe(digest);
+            const reader = await bytes.read(address);
+            expect(reader.size).toBe(all.length);
+            expect((await collect(reader.read(at, all.length))).equals(all.subarray(at))).toBe(true);
+            await expect(collect(reader.read(0, all.length + 1))).rejects.toMatchObject({ reason: 'lost' });
+            await reader.close();
+            await bytes.remove(address);
+            expect(await bytes.stat(address)).toBeUndefined();
+          },
+        ),
         { numRuns: 15 },
       );
     });
@@ -268,7 +295,10 @@ export function bytesContract(name: string, open: () => Promise<OpenedBytes>): v
       const stages = await Promise.all(parts.map((part) => stageOf(part)));
       const whole = randomUUID();
       for (const order of [[0], [0, 1], [0, 1, 2, 3, 4], [0, 1, 4], [3, 1, 1], []]) {
-        await bytes.join(whole, order.map((n) => ({ stage: stages[n]!, size: parts[n]!.length })));
+        await bytes.join(
+          whole,
+          order.map((n) => ({ stage: stages[n]!, size: parts[n]!.length })),
+        );
         const all = Buffer.concat(order.map((n) => parts[n]!));
         expect((await bytes.size(whole)) ?? 0).toBe(all.length);
         expect((await bytes.digest(whole, all.length, 'sha512')).hex).toBe(sha512(all));
@@ -278,17 +308,27 @@ export function bytesContract(name: string, open: () => Promise<OpenedBytes>): v
     test('a joined stage takes no more bytes, and none is joined of parts that are short or gone', async () => {
       const stage = await stageOf(randomBytes(1000));
       const whole = randomUUID();
-      await bytes.join(whole, [{ stage, size: 1000 }, { stage, size: 1000 }]);
+      await bytes.join(whole, [
+        { stage, size: 1000 },
+        { stage, size: 1000 },
+      ]);
       const writer = await bytes.open(whole, 2000);
       await writer.write(new Uint8Array(0));
       expect(await writer.sync()).toBe(2000);
       expect(() => writer.write(randomBytes(1))).toThrow(expect.objectContaining({ reason: 'conflict' }));
       await writer.close();
       await expect(bytes.join(randomUUID(), [{ stage, size: 1001 }])).rejects.toMatchObject({ reason: 'lost' });
-      await expect(bytes.join(randomUUID(), [{ stage: randomUUID(), size: 1 }])).rejects.toMatchObject({ reason: 'lost' });
+      await expect(bytes.join(randomUUID(), [{ stage: randomUUID(), size: 1 }])).rejects.toMatchObject({
+        reason: 'lost',
+      });
       const listed = [];
       for await (const item of bytes.list()) listed.push([item.name, item.size]);
-      expect(listed.sort()).toEqual([[stage, 1000], [whole, 2000]].sort());
+      expect(listed.sort()).toEqual(
+        [
+          [stage, 1000],
+          [whole, 2000],
+        ].sort(),
+      );
       const address = await bytes.seal(whole, 2000, 'a'.repeat(128));
       await bytes.quarantine(address);
       expect(await bytes.stat(address)).toBeUndefined();

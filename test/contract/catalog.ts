@@ -57,8 +57,12 @@ export function catalogContract(name: string, open: () => Promise<OpenedCatalog>
 
 async function facts(catalog: Catalog, artifact: string, blob: string, upload: string): Promise<unknown> {
   return Promise.all([
-    catalog.namespaces.get('alpha'), catalog.artifacts.get(artifact), catalog.artifacts.versions([artifact]),
-    catalog.blobs.get(blob), catalog.uploads.get(upload), catalog.contents.totals(),
+    catalog.namespaces.get('alpha'),
+    catalog.artifacts.get(artifact),
+    catalog.artifacts.versions([artifact]),
+    catalog.blobs.get(blob),
+    catalog.uploads.get(upload),
+    catalog.contents.totals(),
     catalog.events.events('artifact', artifact, { limit: 10 }),
   ]);
 }

@@ -40,7 +40,11 @@ export function locksContract(name: string, open: () => Locks): void {
           inside += 1;
           expect(inside).toBe(1);
           order.push(n);
-          if (n < 49) expect(hold.asked.aborted || (await new Promise((resolve) => hold.asked.addEventListener('abort', () => resolve(true))))).toBe(true);
+          if (n < 49)
+            expect(
+              hold.asked.aborted ||
+                (await new Promise((resolve) => hold.asked.addEventListener('abort', () => resolve(true)))),
+            ).toBe(true);
           inside -= 1;
           hold.release();
         }),

@@ -1,4 +1,9 @@
-import { CreateBucketCommand, GetObjectCommand, PutBucketLifecycleConfigurationCommand, PutObjectCommand } from '@aws-sdk/client-s3';
+import {
+  CreateBucketCommand,
+  GetObjectCommand,
+  PutBucketLifecycleConfigurationCommand,
+  PutObjectCommand,
+} from '@aws-sdk/client-s3';
 import { runLifecycle } from '../../src/faces/s3/lifecycle.ts';
 import { s3Client } from '../support/s3.ts';
 import { openWorld, type World } from '../support/world.ts';
@@ -50,12 +55,23 @@ test('a clock that goes back and forth makes nothing older', async () => {
 test('objects expire by days that passed, and by a date once a jump has been there for a day', async () => {
   const s3 = await s3Client(world);
   const until = new Date(Math.floor(world.clock.now() / day + 30) * day);
-  for (const [Bucket, Expiration] of [['by-days', { Days: 10 }], ['by-date', { Date: until }]] as const) {
+  for (const [Bucket, Expiration] of [
+    ['by-days', { Days: 10 }],
+    ['by-date', { Date: until }],
+  ] as const) {
     await s3.send(new CreateBucketCommand({ Bucket }));
-    await s3.send(new PutBucketLifecycleConfigurationCommand({ Bucket, LifecycleConfiguration: { Rules: [{ Status: 'Enabled', Filter: { Prefix: '' }, Expiration }] } }));
+    await s3.send(
+      new PutBucketLifecycleConfigurationCommand({
+        Bucket,
+        LifecycleConfiguration: { Rules: [{ Status: 'Enabled', Filter: { Prefix: '' }, Expiration }] },
+      }),
+    );
     await s3.send(new PutObjectCommand({ Bucket, Key: 'k', Body: 'x' }));
   }
-  const there = async (): Promise<boolean[]> => Promise.all(['by-days', 'by-date'].map(async (bucket) => (await world.core.objects.peek(bucket, 'k')) !== undefined));
+  const there = async (): Promise<boolean[]> =>
+    Promise.all(
+      ['by-days', 'by-date'].map(async (bucket) => (await world.core.objects.peek(bucket, 'k')) !== undefined),
+    );
   expect((await s3.send(new GetObjectCommand({ Bucket: 'by-days', Key: 'k' }))).ContentLength).toBe(1);
   world.clock.jump(400 * day);
   await runLifecycle(world.core, { day });

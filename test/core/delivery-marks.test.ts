@@ -3,7 +3,18 @@ import type { Catalog } from '../../src/core/engine.ts';
 import type { Upload } from '../../src/catalog/model.ts';
 
 const record = (offset: number, lastAnswered: boolean): Upload => ({
-  id: 'u', namespace: 'n', state: 'open', offset, length: null, lastStart: 0, lastAnswered, createdAt: 0, touchedAt: 0, about: null, expects: null, outcome: null,
+  id: 'u',
+  namespace: 'n',
+  state: 'open',
+  offset,
+  length: null,
+  lastStart: 0,
+  lastAnswered,
+  createdAt: 0,
+  touchedAt: 0,
+  about: null,
+  expects: null,
+  outcome: null,
 });
 
 function world(): { answers: DeliveryMarks; marks: (readonly [string, number])[] } {
@@ -32,7 +43,7 @@ test('an answer that is seen to be lost after all is lost, whatever the record s
   expect(marks).toEqual([]);
 });
 
-test('what became of another append\'s answer says nothing of this one', () => {
+test("what became of another append's answer says nothing of this one", () => {
   const { answers } = world();
   answers.settle('u', 5, true);
   expect(answers.arrived(record(9, false))).toBe(false);

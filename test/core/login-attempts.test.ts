@@ -11,9 +11,13 @@ const wrong = (): Promise<never> => Promise.reject(unauthorized);
 /** Reasons of the answers, in the order in which they left; the last attempt is the stranger's. */
 async function answered(attempts: readonly (() => Promise<unknown>)[]): Promise<string[]> {
   const order: string[] = [];
-  await Promise.all(attempts.map((attempt, at) => attempt().catch((error: unknown) => {
-    order.push(at === attempts.length - 1 ? 'stranger' : (error as Refusal).reason);
-  })));
+  await Promise.all(
+    attempts.map((attempt, at) =>
+      attempt().catch((error: unknown) => {
+        order.push(at === attempts.length - 1 ? 'stranger' : (error as Refusal).reason);
+      }),
+    ),
+  );
   return order;
 }
 

@@ -28,21 +28,33 @@ async function begin(bodies: readonly Buffer[]): Promise<Multipart> {
   return multipart;
 }
 
-const put = (multipart: Multipart, number: number, body: Buffer) => world.core.multipart.put(who, multipart, number, bodyOf(body), taking);
+const put = (multipart: Multipart, number: number, body: Buffer) =>
+  world.core.multipart.put(who, multipart, number, bodyOf(body), taking);
 
 async function complete(multipart: Multipart, parts: readonly Part[], conditions = {}): Promise<unknown> {
-  return world.core.multipart.complete(who, multipart, parts, { bucket: 'bucket', key: multipart.key, conditions }, facts, () => 'done');
+  return world.core.multipart.complete(
+    who,
+    multipart,
+    parts,
+    { bucket: 'bucket', key: multipart.key, conditions },
+    facts,
+    () => 'done',
+  );
 }
 
 const partsOf = (multipart: Multipart, upTo = 10) => world.core.multipart.parts(multipart, 0, upTo);
 
 async function stored(key: string): Promise<Buffer> {
   const object = await world.core.objects.peek('bucket', key);
-  const reader = await world.core.objects.open((await world.core.blobs.get(who, object!.content!.blob)));
+  const reader = await world.core.objects.open(await world.core.blobs.get(who, object!.content!.blob));
   return collect(reader.read(0, reader.size)).finally(() => reader.close());
 }
 
-test.each([['again, as long', 2, 12 * MiB], ['again, of another size', 2, 5 * MiB], ['one more', 4, 1 * MiB]])('a part that comes late, %s, changes nothing', async (_, number, size) => {
+test.each([
+  ['again, as long', 2, 12 * MiB],
+  ['again, of another size', 2, 5 * MiB],
+  ['one more', 4, 1 * MiB],
+])('a part that comes late, %s, changes nothing', async (_, number, size) => {
   const bodies = [randomBytes(12 * MiB), randomBytes(12 * MiB), randomBytes(12 * MiB)];
   const multipart = await begin(bodies);
   const ending = complete(multipart, await partsOf(multipart));
@@ -69,7 +81,10 @@ test('of two ends that name other parts, each is of its own or of none', async (
   const bodies = [randomBytes(6 * MiB), randomBytes(6 * MiB), randomBytes(6 * MiB)];
   const multipart = await begin(bodies);
   const never = { match: ['no such tag'] };
-  const [refused, ended] = await Promise.allSettled([complete(multipart, await partsOf(multipart), never), complete(multipart, await partsOf(multipart, 2))]);
+  const [refused, ended] = await Promise.allSettled([
+    complete(multipart, await partsOf(multipart), never),
+    complete(multipart, await partsOf(multipart, 2)),
+  ]);
   expect(refused.status).toBe('rejected');
   if (ended.status === 'rejected') await complete(multipart, await partsOf(multipart, 2));
   expect((await stored(multipart.key)).equals(Buffer.concat(bodies.slice(0, 2)))).toBe(true);
@@ -89,8 +104,14 @@ test('an end and an abort at once both come to an answer', async () => {
   for (let n = 0; n < 3; n += 1) {
     const multipart = await begin([randomBytes(12 * MiB), randomBytes(12 * MiB)]);
     const parts = await partsOf(multipart);
-    const ended = complete(multipart, parts).then(() => 'ended', () => 'refused');
-    const aborted = world.core.multipart.abort(who, multipart).then(() => 'aborted', () => 'refused');
+    const ended = complete(multipart, parts).then(
+      () => 'ended',
+      () => 'refused',
+    );
+    const aborted = world.core.multipart.abort(who, multipart).then(
+      () => 'aborted',
+      () => 'refused',
+    );
     expect(['ended', 'refused']).toContain(await ended);
     expect(['aborted', 'refused']).toContain(await aborted);
   }
@@ -101,8 +122,16 @@ test('an object that the quota refuses leaves no bytes', async () => {
   const poor: Principal = { namespace: 'poor', credential: 'test' };
   await world.core.buckets.create(poor, 'poorhouse');
   await world.core.usage.setLimits(who, 'poor', { quota: 1000, allowance: null });
-  const files = async (): Promise<number> => (await readdir(join(world.folder, 'blobs'), { recursive: true })).filter((name) => name.includes('.')).length;
+  const files = async (): Promise<number> =>
+    (await readdir(join(world.folder, 'blobs'), { recursive: true })).filter((name) => name.includes('.')).length;
   const before = await files();
-  await expect(world.core.objects.put(poor, { bucket: 'poorhouse', key: 'k', conditions: {} }, bodyOf(randomBytes(100_000)), taking)).rejects.toMatchObject({ reason: 'over_quota' });
+  await expect(
+    world.core.objects.put(
+      poor,
+      { bucket: 'poorhouse', key: 'k', conditions: {} },
+      bodyOf(randomBytes(100_000)),
+      taking,
+    ),
+  ).rejects.toMatchObject({ reason: 'over_quota' });
   expect(await files()).toBe(before);
 });

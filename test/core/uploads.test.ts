@@ -36,7 +36,9 @@ test('to look disturbs nobody; to fence makes the holder let go, and what had ar
 test('an append without an offset counts whole or not at all, and never mixes with the next', async () => {
   const { uploads } = world.core;
   const { id, dead } = await held(undefined);
-  expect((await uploads.append(who, id, bodyOf(randomBytes(9)), { at: undefined, digests: [] })).upload.offset).toBe(109);
+  expect((await uploads.append(who, id, bodyOf(randomBytes(9)), { at: undefined, digests: [] })).upload.offset).toBe(
+    109,
+  );
   await expect(dead).rejects.toMatchObject({ reason: 'superseded', details: { offset: 100 } });
 });
 
@@ -55,7 +57,9 @@ test('of many appends at once without an offset, each is there whole or was refu
   const { uploads } = world.core;
   const { id } = await uploads.begin(who);
   const bodies = Array.from({ length: 20 }, (_, n) => Buffer.alloc(1000 + n, n));
-  const results = await Promise.allSettled(bodies.map((data) => uploads.append(who, id, bodyOf(data), { at: undefined, digests: [] })));
+  const results = await Promise.allSettled(
+    bodies.map((data) => uploads.append(who, id, bodyOf(data), { at: undefined, digests: [] })),
+  );
   const kept = bodies.filter((_, n) => results[n]!.status === 'fulfilled').reduce((sum, data) => sum + data.length, 0);
   expect((await uploads.look(who, id)).offset).toBe(kept);
   expect(results.some((result) => result.status === 'fulfilled')).toBe(true);

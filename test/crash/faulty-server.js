@@ -50,10 +50,17 @@ handle.sync = async function () {
 
 const { readConfig } = await import('../../dist/config/index.js');
 const { startServer } = await import('../../dist/server/index.js');
-const server = await startServer(readConfig({
-  STOWAGE_PORT: '0', STOWAGE_STORAGE_DIR: process.argv[2], STOWAGE_SYSTEM_KEY: 'the-key-of-the-faulty-server', STOWAGE_LOG_LEVEL: 'silent',
-  STOWAGE_SWEEP_CRON: 'off', STOWAGE_SCRUB_CRON: 'off', STOWAGE_HEADROOM: '0',
-}));
+const server = await startServer(
+  readConfig({
+    STOWAGE_PORT: '0',
+    STOWAGE_STORAGE_DIR: process.argv[2],
+    STOWAGE_SYSTEM_KEY: 'the-key-of-the-faulty-server',
+    STOWAGE_LOG_LEVEL: 'silent',
+    STOWAGE_SWEEP_CRON: 'off',
+    STOWAGE_SCRUB_CRON: 'off',
+    STOWAGE_HEADROOM: '0',
+  }),
+);
 process.on('message', ({ call, code, times }) => {
   const counted = { ...calls };
   for (const name of Object.keys(calls)) calls[name] = 0;

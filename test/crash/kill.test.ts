@@ -37,6 +37,14 @@ test('a kill before any step loses nothing that was acknowledged', async () => {
   expect(steps).toBeGreaterThan(100);
 }, 600_000);
 
-test.each([['acknowledged before written', 1], ['stage dropped before the record', 50], ['bytes removed before the record', 110]] as const)('sabotaged, %s: found out', async (sabotage, first) => {
-  expect((await everyStep(first, sabotage)).wrong).not.toEqual([]);
-}, 300_000);
+test.each([
+  ['acknowledged before written', 1],
+  ['stage dropped before the record', 50],
+  ['bytes removed before the record', 110],
+] as const)(
+  'sabotaged, %s: found out',
+  async (sabotage, first) => {
+    expect((await everyStep(first, sabotage)).wrong).not.toEqual([]);
+  },
+  300_000,
+);

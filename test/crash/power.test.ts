@@ -54,12 +54,19 @@ for (const kind of ['ext4', 'xfs'] as const) {
       expect(cuts).toBeGreaterThan(40 / stride);
     }, 600_000);
 
-    test.each([['bytes are not synced', 30], ['folders are not synced', 100]] as const)('sabotaged, %s: found out', async (sabotage, first) => {
-      for (let step = first; ; step += 3) {
-        const { wrong, done } = await cutAt(kind, step, sabotage);
-        if (wrong.length > 0) return;
-        expect(done).toBe(false);
-      }
-    }, 300_000);
+    test.each([
+      ['bytes are not synced', 30],
+      ['folders are not synced', 100],
+    ] as const)(
+      'sabotaged, %s: found out',
+      async (sabotage, first) => {
+        for (let step = first; ; step += 3) {
+          const { wrong, done } = await cutAt(kind, step, sabotage);
+          if (wrong.length > 0) return;
+          expect(done).toBe(false);
+        }
+      },
+      300_000,
+    );
   });
 }

@@ -24,40 +24,82 @@ function counted(target) {
         if (armed) steps += 1;
         if (armed && steps === endAt) process.kill(process.pid, 'SIGKILL');
         const result = value.apply(object, args);
-        return key === 'open' && result instanceof Promise ? result.then((made) => (typeof made?.write === 'function' ? counted(made) : made)) : result;
+        return key === 'open' && result instanceof Promise
+          ? result.then((made) => (typeof made?.write === 'function' ? counted(made) : made))
+          : result;
       };
     },
   });
 }
 
 const say = (fact) => writeSync(1, `${JSON.stringify(fact)}\n`);
-const opened = await openEngine({ folder, strict: true, onFault: (why) => { throw new Error(why); } });
-const engine = { catalog: counted(opened.catalog), bytes: counted(opened.bytes), small: opened.small, locks: opened.locks, health: opened.health, close: () => opened.close() };
+const opened = await openEngine({
+  folder,
+  strict: true,
+  onFault: (why) => {
+    throw new Error(why);
+  },
+});
+const engine = {
+  catalog: counted(opened.catalog),
+  bytes: counted(opened.bytes),
+  small: opened.small,
+  locks: opened.locks,
+  health: opened.health,
+  close: () => opened.close(),
+};
 const core = await openCore(engine, {
-  clock: { now: () => Date.now() + ahead }, limits: { maxSize: 1e9, headroom: 0, idle: day }, ages: { multipart: 7 * day, grace: 1000, stray: 10 * day, memory: day, events: day },
-  scrub: { every: day, rate: 0 }, source: undefined, systemKey: 'key', keys: { secret: Buffer.alloc(32), configured: undefined },
+  clock: { now: () => Date.now() + ahead },
+  limits: { maxSize: 1e9, headroom: 0, idle: day },
+  ages: { multipart: 7 * day, grace: 1000, stray: 10 * day, memory: day, events: day },
+  scrub: { every: day, rate: 0 },
+  source: undefined,
+  systemKey: 'key',
+  keys: { secret: Buffer.alloc(32), configured: undefined },
 });
 if (!(await core.buckets.peek('releases'))) await core.buckets.create(who, 'releases');
 armed = true;
 
 const data = Buffer.alloc(150_000, 'a released artifact');
 const body = () => ({
-  length: data.length, cut: undefined, stop() {},
-  async *[Symbol.asyncIterator]() { for (let at = 0; at < data.length; at += 65536) yield Uint8Array.from(data.subarray(at, at + 65536)); },
+  length: data.length,
+  cut: undefined,
+  stop() {},
+  async *[Symbol.asyncIterator]() {
+    for (let at = 0; at < data.length; at += 65536) yield Uint8Array.from(data.subarray(at, at + 65536));
+  },
 });
 
 async function once(word, work) {
-  const { value, replayed } = await core.idempotency.once({ caller: 'victim', operation: word, word, wish: word }, work);
+  const { value, replayed } = await core.idempotency.once(
+    { caller: 'victim', operation: word, word, wish: word },
+    work,
+  );
   say({ did: word, replayed });
   return value;
 }
 
 const release = await once('create', (seed) => core.releases.create(who, { product: 'app', version: '1' }, seed));
-const slot = await once('presign', (seed) => core.releaseFiles.open(release, { fileName: 'app.tar.gz', platform: 'linux', bucket: 'releases', outside: false }, seed));
+const slot = await once('presign', (seed) =>
+  core.releaseFiles.open(
+    release,
+    { fileName: 'app.tar.gz', platform: 'linux', bucket: 'releases', outside: false },
+    seed,
+  ),
+);
 if (!(await core.objects.peek('releases', slot.key))) {
-  await core.objects.put(who, { bucket: 'releases', key: slot.key, conditions: {} }, body(), { measure: ['md5'], describe: ([md5]) => ({ etag: md5.hex, about: '{}' }) });
+  await core.objects.put(who, { bucket: 'releases', key: slot.key, conditions: {} }, body(), {
+    measure: ['md5'],
+    describe: ([md5]) => ({ etag: md5.hex, about: '{}' }),
+  });
 }
-const wish = { id: slot.id, key: slot.key, platform: 'linux', size: data.length, sha256: createHash('sha256').update(data).digest('hex') };
+const wish = {
+  id: slot.id,
+  key: slot.key,
+  platform: 'linux',
+  size: data.length,
+  sha256: createHash('sha256').update(data).digest('hex'),
+};
 await once('register', (seed) => core.releaseFiles.register(who, release, wish, seed));
 await once('publish', async (_, again) => {
   const found = await core.releases.get(who, release.id);
@@ -68,6 +110,13 @@ const listed = await core.releases.list(who, {}, { behind: null, offset: 0, limi
 const files = Object.values(await core.releaseFiles.list(listed)).flat();
 const pinned = await core.blobs.digest(who, files[0].blob, 'sha256');
 const { stored } = await core.ledgers.get(who);
-say({ did: 'all', steps, releases: listed.map(({ status }) => status), files: files.length, same: pinned.hex === wish.sha256, stored: stored / data.length });
+say({
+  did: 'all',
+  steps,
+  releases: listed.map(({ status }) => status),
+  files: files.length,
+  same: pinned.hex === wish.sha256,
+  stored: stored / data.length,
+});
 await core.close();
 await opened.close();

@@ -33,7 +33,8 @@ test('a kill before any step leaves requests that finish when they are sent agai
       done ||= first.at(-1)?.did === 'all';
       expect(second.at(-1)).toMatchObject({ did: 'all', releases: ['published'], files: 1, same: true, stored: 2 });
       // What was answered is answered again, and does not happen again.
-      for (const { did } of first.filter((fact) => fact.replayed === false)) expect(second).toContainEqual({ did, replayed: true });
+      for (const { did } of first.filter((fact) => fact.replayed === false))
+        expect(second).toContainEqual({ did, replayed: true });
     }
     steps = step;
   }

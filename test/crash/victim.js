@@ -27,7 +27,8 @@ function step(name) {
 }
 
 /** EXT4_IOC_SHUTDOWN, which XFS knows by the same number, without flushing the log. */
-const powerOff = 'open(my $mount, "<", $ARGV[0]) or die $!; my $how = pack("L", 2); ioctl($mount, 0x8004587d, $how) or die $!';
+const powerOff =
+  'open(my $mount, "<", $ARGV[0]) or die $!; my $how = pack("L", 2); ioctl($mount, 0x8004587d, $how) or die $!';
 
 function end() {
   for (const mount of powered) execFileSync('perl', ['-e', powerOff, mount]);
@@ -39,7 +40,8 @@ function counted(target, name) {
   return new Proxy(target, {
     get(object, key) {
       const value = object[key];
-      if (typeof value === 'object' && value !== null && !(value instanceof Promise)) return counted(value, `${name}.${String(key)}`);
+      if (typeof value === 'object' && value !== null && !(value instanceof Promise))
+        return counted(value, `${name}.${String(key)}`);
       if (typeof value !== 'function') return value;
       return (...args) => {
         step(`${name}.${String(key)}`);
@@ -54,12 +56,24 @@ function counted(target, name) {
 function sabotaged({ catalog, bytes, ...rest }) {
   if (sabotage === 'stage dropped before the record') {
     const seal = bytes.seal.bind(bytes);
-    bytes.seal = async (stage, ...args) => { const address = await seal(stage, ...args); await bytes.drop(stage); return address; };
+    bytes.seal = async (stage, ...args) => {
+      const address = await seal(stage, ...args);
+      await bytes.drop(stage);
+      return address;
+    };
   }
   if (sabotage === 'bytes removed before the record') {
     const { blobs } = catalog;
-    const sweep = async (...args) => { for await (const item of bytes.list()) if (item.kind === 'blob') await bytes.remove(item.name); step('sabotage'); return blobs.sweep(...args); };
-    return { ...rest, bytes, catalog: { ...catalog, namespaces: catalog.namespaces, blobs: { ...wrap(blobs), sweep } } };
+    const sweep = async (...args) => {
+      for await (const item of bytes.list()) if (item.kind === 'blob') await bytes.remove(item.name);
+      step('sabotage');
+      return blobs.sweep(...args);
+    };
+    return {
+      ...rest,
+      bytes,
+      catalog: { ...catalog, namespaces: catalog.namespaces, blobs: { ...wrap(blobs), sweep } },
+    };
   }
   return { ...rest, bytes, catalog };
 }
@@ -81,25 +95,51 @@ if (sabotage === 'bytes are not synced') await lie('datasync', () => true);
 if (sabotage === 'folders are not synced') await lie('sync', async (handle) => (await handle.stat()).isDirectory());
 
 export function piece(seed, size) {
-  return createHash('sha512').update(String(seed)).digest().toString('hex').repeat(Math.ceil(size / 128)).slice(0, size);
+  return createHash('sha512')
+    .update(String(seed))
+    .digest()
+    .toString('hex')
+    .repeat(Math.ceil(size / 128))
+    .slice(0, size);
 }
 
 function body(text) {
   const data = Buffer.from(text);
   return {
-    length: data.length, cut: undefined, stop() {},
-    async *[Symbol.asyncIterator]() { for (let at = 0; at < data.length; at += 65536) yield Uint8Array.from(data.subarray(at, at + 65536)); },
+    length: data.length,
+    cut: undefined,
+    stop() {},
+    async *[Symbol.asyncIterator]() {
+      for (let at = 0; at < data.length; at += 65536) yield Uint8Array.from(data.subarray(at, at + 65536));
+    },
   };
 }
 
 const say = (fact) => writeSync(1, `${JSON.stringify(fact)}\n`);
 
-const opened = await openEngine({ folder, strict: true, onFault: (why) => { throw new Error(why); } });
+const opened = await openEngine({
+  folder,
+  strict: true,
+  onFault: (why) => {
+    throw new Error(why);
+  },
+});
 const real = sabotaged({ catalog: opened.catalog, bytes: opened.bytes, locks: opened.locks, health: opened.health });
-const engine = { catalog: counted(real.catalog, 'catalog'), bytes: counted(real.bytes, 'bytes'), locks: opened.locks, health: opened.health, close: () => opened.close() };
+const engine = {
+  catalog: counted(real.catalog, 'catalog'),
+  bytes: counted(real.bytes, 'bytes'),
+  locks: opened.locks,
+  health: opened.health,
+  close: () => opened.close(),
+};
 const core = await openCore(engine, {
-  clock: { now: () => now }, limits: { maxSize: 1e9, headroom: 0, idle: day }, ages: { multipart: 7 * day, grace: 1000, stray: 10 * day, memory: day, events: day },
-  scrub: { every: day, rate: 0 }, source: undefined, systemKey: 'key', keys: { secret: Buffer.alloc(32), configured: undefined },
+  clock: { now: () => now },
+  limits: { maxSize: 1e9, headroom: 0, idle: day },
+  ages: { multipart: 7 * day, grace: 1000, stray: 10 * day, memory: day, events: day },
+  scrub: { every: day, rate: 0 },
+  source: undefined,
+  systemKey: 'key',
+  keys: { secret: Buffer.alloc(32), configured: undefined },
 });
 armed = true;
 
@@ -119,7 +159,11 @@ async function upload(key, pieces) {
   return id;
 }
 
-const pieces = [[1, 5000], [2, 400_000], [3, 70_000]];
+const pieces = [
+  [1, 5000],
+  [2, 400_000],
+  [3, 70_000],
+];
 const first = await upload('first', pieces);
 await core.uploads.truncate(who, first, 405_000);
 say({ did: 'truncate', key: 'first', offset: 405_000 });
@@ -155,9 +199,15 @@ say({ did: 'convert', key: 'joined', name: 'joined' });
 
 await core.buckets.create(who, 'bucket');
 for (const seed of [20, 21]) {
-  await core.objects.put(who, { bucket: 'bucket', key: 'medium', conditions: {} }, body(piece(seed + 10, 300_000)), { measure: [], describe: () => ({ etag: 'etag', about: '{}' }) });
+  await core.objects.put(who, { bucket: 'bucket', key: 'medium', conditions: {} }, body(piece(seed + 10, 300_000)), {
+    measure: [],
+    describe: () => ({ etag: 'etag', about: '{}' }),
+  });
   say({ did: 'put medium', offset: seed + 10 });
-  await core.objects.put(who, { bucket: 'bucket', key: 'small', conditions: {} }, body(piece(seed, 5000)), { measure: [], describe: () => ({ etag: 'etag', about: '{}' }) });
+  await core.objects.put(who, { bucket: 'bucket', key: 'small', conditions: {} }, body(piece(seed, 5000)), {
+    measure: [],
+    describe: () => ({ etag: 'etag', about: '{}' }),
+  });
   say({ did: 'put small', offset: seed });
 }
 const { id } = await core.parts.begin(who, 'bucket', 'key', '{}');
@@ -168,7 +218,14 @@ for (const [n, [seed, size]] of pieces.entries()) {
   say({ did: 'part', offset: n + 1 });
 }
 const multipart = await core.parts.get(who, 'bucket', 'key', id);
-await core.parts.complete(who, multipart, await core.parts.parts(multipart, 0, 10), { bucket: 'bucket', key: 'key', conditions: {} }, { etag: 'etag', about: '{}' }, () => 'done');
+await core.parts.complete(
+  who,
+  multipart,
+  await core.parts.parts(multipart, 0, 10),
+  { bucket: 'bucket', key: 'key', conditions: {} },
+  { etag: 'etag', about: '{}' },
+  () => 'done',
+);
 say({ did: 'complete' });
 armed = false;
 await core.close();

@@ -16,7 +16,8 @@ const fault = (why: string): never => {
 
 async function openIn(root: string, strict: boolean): Promise<OpenedBytes> {
   const layout = layoutOf(root);
-  for (const folder of [layout.uploads, layout.quarantine, ...fans.map((fan) => join(layout.blobs, fan))]) await mkdir(folder, { recursive: true });
+  for (const folder of [layout.uploads, layout.quarantine, ...fans.map((fan) => join(layout.blobs, fan))])
+    await mkdir(folder, { recursive: true });
   const hasher = new Hasher({ gentle: false });
   const scanner = new Scanner();
   const shut = async (): Promise<void> => void (await Promise.all([hasher.close(), scanner.close()]));
@@ -39,7 +40,10 @@ bytesContract('embedded, strict', async () => openIn(await fresh(), true));
 bytesContract('embedded, relaxed', async () => openIn(await fresh(), false));
 locksContract('embedded', () => new ProcessLocks());
 
-test.each(['../x', '..', '', 'a/b', '00000000-0000-0000-0000-00000000000G', 'A'.repeat(36)])('no path is made of %j', (name) => {
-  expect(() => stagePath(layoutOf('/nowhere'), name)).toThrow(TypeError);
-  expect(() => blobPath(layoutOf('/nowhere'), name)).toThrow(TypeError);
-});
+test.each(['../x', '..', '', 'a/b', '00000000-0000-0000-0000-00000000000G', 'A'.repeat(36)])(
+  'no path is made of %j',
+  (name) => {
+    expect(() => stagePath(layoutOf('/nowhere'), name)).toThrow(TypeError);
+    expect(() => blobPath(layoutOf('/nowhere'), name)).toThrow(TypeError);
+  },
+);

@@ -38,10 +38,12 @@ class SlowCatalog {
         change: () => this.#ask(() => (this.opened += 1)),
       },
     };
-    this.catalog = cached(catalogOf((fact) => {
-      const [noun, method] = fact.split('.') as [string, string];
-      return facts[noun]?.[method] as (...args: unknown[]) => Promise<unknown>;
-    }));
+    this.catalog = cached(
+      catalogOf((fact) => {
+        const [noun, method] = fact.split('.') as [string, string];
+        return facts[noun]?.[method] as (...args: unknown[]) => Promise<unknown>;
+      }),
+    );
   }
 
   #ask<T>(act: () => T): Promise<T> {
@@ -74,11 +76,24 @@ function uploadAt(offset: number): Upload {
   return { id: 'u', offset } as Upload;
 }
 
-type Step = 'look' | 'advance' | 'drop' | 'answered' | 'key' | 'put' | 'bucket' | 'change' | 'remove' | 'act' | 'answer';
+type Step =
+  'look' | 'advance' | 'drop' | 'answered' | 'key' | 'put' | 'bucket' | 'change' | 'remove' | 'act' | 'answer';
 /** What is asked gets done and answered about as fast as it is asked. */
 const step = fc.record({
   kind: fc.oneof(
-    fc.constantFrom<Step>('look', 'look', 'advance', 'drop', 'answered', 'key', 'put', 'bucket', 'bucket', 'change', 'remove'),
+    fc.constantFrom<Step>(
+      'look',
+      'look',
+      'advance',
+      'drop',
+      'answered',
+      'key',
+      'put',
+      'bucket',
+      'bucket',
+      'change',
+      'remove',
+    ),
     fc.constant<Step>('act'),
     fc.constant<Step>('answer'),
   ),
@@ -87,38 +102,61 @@ const step = fc.record({
 
 describe('remembering', () => {
   test('a look that begins after a change ended sees it, whatever is under way', async () => {
-    await fc.assert(fc.asyncProperty(fc.array(step, { maxLength: 60, size: 'max' }), async (steps) => {
-      const slow = new SlowCatalog();
-      const { uploads, namespaces, buckets } = slow.catalog;
-      let clock = 0;
-      /** What changes ended with, and when they began and ended. */
-      const changes = { upload: [] as { value: number; ended: number }[], key: [] as { value: number; ended: number }[], bucket: [] as { value: number; ended: number }[] };
-      const faults: string[] = [];
-      /** A value seen is wrong when a later change, by the keeper's own order, had ended before the look began. */
-      const judge = (kind: 'upload' | 'key' | 'bucket', began: number, seen: number): void => {
-        const over = changes[kind].filter(({ ended }) => ended < began).map(({ value }) => value);
-        if (over.some((value) => value > seen)) faults.push(`${kind} ${seen} seen after ${Math.max(...over)}`);
-      };
-      for (const { kind, pick } of steps) {
-        const began = ++clock;
-        if (kind === 'look') void uploads.get('u').then((upload) => judge('upload', began, upload!.offset));
-        if (kind === 'key') void namespaces.credential('n', 'k').then((key) => judge('key', began, Number(key!.nonce)));
-        if (kind === 'advance') void uploads.advance('u', move).then((upload) => changes.upload.push({ value: upload!.offset, ended: ++clock }));
-        if (kind === 'drop') void uploads.drop('u', {} as never).then(() => changes.upload.push({ value: slow.dropped.shift()!, ended: ++clock }));
-        if (kind === 'answered') void uploads.answered([['u', 0]]);
-        if (kind === 'put') void namespaces.putCredential({} as never, {} as never).then((value) => changes.key.push({ value: Number(value), ended: ++clock }));
-        if (kind === 'bucket') void buckets.get('b').then((bucket) => judge('bucket', began, bucket!.createdAt));
-        if (kind === 'change') void buckets.change('b', {}, {} as never).then((value) => changes.bucket.push({ value: Number(value), ended: ++clock }));
-        if (kind === 'remove') void namespaces.remove('n', {} as never).then((value) => changes.bucket.push({ value: Number(value), ended: ++clock }));
-        if (kind === 'act') slow.act(pick);
-        if (kind === 'answer') await slow.answer();
-      }
-      while (!slow.idle) {
-        slow.act(0);
-        await slow.answer();
-      }
-      expect(faults).toEqual([]);
-    }), { numRuns: 1000 });
+    await fc.assert(
+      fc.asyncProperty(fc.array(step, { maxLength: 60, size: 'max' }), async (steps) => {
+        const slow = new SlowCatalog();
+        const { uploads, namespaces, buckets } = slow.catalog;
+        let clock = 0;
+        /** What changes ended with, and when they began and ended. */
+        const changes = {
+          upload: [] as { value: number; ended: number }[],
+          key: [] as { value: number; ended: number }[],
+          bucket: [] as { value: number; ended: number }[],
+        };
+        const faults: string[] = [];
+        /** A value seen is wrong when a later change, by the keeper's own order, had ended before the look began. */
+        const judge = (kind: 'upload' | 'key' | 'bucket', began: number, seen: number): void => {
+          const over = changes[kind].filter(({ ended }) => ended < began).map(({ value }) => value);
+          if (over.some((value) => value > seen)) faults.push(`${kind} ${seen} seen after ${Math.max(...over)}`);
+        };
+        for (const { kind, pick } of steps) {
+          const began = ++clock;
+          if (kind === 'look') void uploads.get('u').then((upload) => judge('upload', began, upload!.offset));
+          if (kind === 'key')
+            void namespaces.credential('n', 'k').then((key) => judge('key', began, Number(key!.nonce)));
+          if (kind === 'advance')
+            void uploads
+              .advance('u', move)
+              .then((upload) => changes.upload.push({ value: upload!.offset, ended: ++clock }));
+          if (kind === 'drop')
+            void uploads
+              .drop('u', {} as never)
+              .then(() => changes.upload.push({ value: slow.dropped.shift()!, ended: ++clock }));
+          if (kind === 'answered') void uploads.answered([['u', 0]]);
+          if (kind === 'put')
+            void namespaces
+              .putCredential({} as never, {} as never)
+              .then((value) => changes.key.push({ value: Number(value), ended: ++clock }));
+          if (kind === 'bucket') void buckets.get('b').then((bucket) => judge('bucket', began, bucket!.createdAt));
+          if (kind === 'change')
+            void buckets
+              .change('b', {}, {} as never)
+              .then((value) => changes.bucket.push({ value: Number(value), ended: ++clock }));
+          if (kind === 'remove')
+            void namespaces
+              .remove('n', {} as never)
+              .then((value) => changes.bucket.push({ value: Number(value), ended: ++clock }));
+          if (kind === 'act') slow.act(pick);
+          if (kind === 'answer') await slow.answer();
+        }
+        while (!slow.idle) {
+          slow.act(0);
+          await slow.answer();
+        }
+        expect(faults).toEqual([]);
+      }),
+      { numRuns: 1000 },
+    );
   });
 
   test('what an append asks is asked once', async () => {

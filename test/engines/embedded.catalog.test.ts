@@ -37,7 +37,9 @@ function startable(): { readonly workers: Worker[]; readonly start: () => Worker
   const workers: Worker[] = [];
   const dies = new SharedArrayBuffer(4);
   const start = (): Worker => {
-    workers.push(new Worker(new URL('./mortal-catalog-worker.js', import.meta.url), { workerData: { path, strict: true, dies } }));
+    workers.push(
+      new Worker(new URL('./mortal-catalog-worker.js', import.meta.url), { workerData: { path, strict: true, dies } }),
+    );
     return workers.at(-1)!;
   };
   return { workers, start, dieWithin: () => void Atomics.store(new Int32Array(dies), 0, 1) };
@@ -53,7 +55,10 @@ async function kill(worker: Worker): Promise<void> {
 catalogContract('embedded', open);
 
 describe('the thread behind the embedded catalog', () => {
-  test.each([[true, 2], [false, 0]])('reads its settings back: strict %s', async (strict, synchronous) => {
+  test.each([
+    [true, 2],
+    [false, 0],
+  ])('reads its settings back: strict %s', async (strict, synchronous) => {
     const { settings, close } = await openCatalog({ path, strict, onFault: noFault });
     expect(settings).toEqual({ journalMode: 'wal', synchronous, foreignKeys: 1 });
     await close();
@@ -64,7 +69,11 @@ describe('the thread behind the embedded catalog', () => {
     const database = new DatabaseSync(path);
     database.exec("insert into migrations values (99, 'from the future', 1)");
     database.close();
-    await expect(open()).rejects.toMatchObject({ name: 'Refusal', reason: 'unavailable', message: expect.stringContaining('newer version') });
+    await expect(open()).rejects.toMatchObject({
+      name: 'Refusal',
+      reason: 'unavailable',
+      message: expect.stringContaining('newer version'),
+    });
   });
 
   test('says so when the file is no catalog or cannot be opened', async () => {
@@ -102,14 +111,20 @@ describe('the thread behind the embedded catalog', () => {
     const { workers, start } = startable();
     const told: string[] = [];
     const { catalog, close } = await connectCatalog(start, {
-      onFault: noFault, onRestart: () => told.push('restart'), onLost: () => told.push('lost'),
+      onFault: noFault,
+      onRestart: () => told.push('restart'),
+      onLost: () => told.push('lost'),
     });
     const scene = new Scene(catalog);
     await scene.namespace('alpha');
     const upload = await scene.upload('alpha', 0);
     const death = kill(workers[0]!);
     const waiting = catalog.uploads.get('x');
-    await expect(waiting).rejects.toMatchObject({ name: 'Refusal', reason: 'unavailable', message: 'the catalog stopped' });
+    await expect(waiting).rejects.toMatchObject({
+      name: 'Refusal',
+      reason: 'unavailable',
+      message: 'the catalog stopped',
+    });
     await death;
     const move = { from: 0, to: 1, lastStart: 0, length: null, at: 2 };
     expect(await catalog.uploads.advance(upload, move)).toMatchObject({ offset: 1 });
@@ -144,7 +159,10 @@ describe('the thread behind the embedded catalog', () => {
       await kill(workers.at(-1)!);
       if (death < 3) await catalog.uploads.get('x');
     }
-    await expect(catalog.uploads.get('x')).rejects.toMatchObject({ reason: 'unavailable', message: 'the catalog stopped' });
+    await expect(catalog.uploads.get('x')).rejects.toMatchObject({
+      reason: 'unavailable',
+      message: 'the catalog stopped',
+    });
     expect(lost).toHaveLength(1);
     await close();
   });
@@ -166,7 +184,10 @@ describe('the thread behind the embedded catalog', () => {
     await scene.namespace('alpha');
     const asked = Promise.all(Array.from({ length: 20 }, () => scene.upload('alpha', 0)));
     const closed = close();
-    await expect(catalog.uploads.get('x')).rejects.toMatchObject({ reason: 'unavailable', message: 'the catalog is closed' });
+    await expect(catalog.uploads.get('x')).rejects.toMatchObject({
+      reason: 'unavailable',
+      message: 'the catalog is closed',
+    });
     expect(await asked).toHaveLength(20);
     await closed;
     await close();

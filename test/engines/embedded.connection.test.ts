@@ -74,7 +74,10 @@ describe('the embedded catalog on SQLite', () => {
 
   test('writes and short reads wait for one page of rows at most, and pages for one transaction', async () => {
     const order: string[] = [];
-    const note = (name: string): (() => Promise<void>) => async () => void order.push(name);
+    const note =
+      (name: string): (() => Promise<void>) =>
+      async () =>
+        void order.push(name);
     const asked: Promise<unknown>[] = [];
     /** Each write asks for another, as clients do that never rest. */
     const write = async (at: number): Promise<void> => {
@@ -90,15 +93,29 @@ describe('the embedded catalog on SQLite', () => {
     }
     await Promise.all(asked);
     await Promise.all(asked);
-    expect(order.slice(0, 8)).toEqual(['page 0', 'read', 'write 0', 'page 1', 'write 1', 'page 2', 'write 2', 'page 3']);
+    expect(order.slice(0, 8)).toEqual([
+      'page 0',
+      'read',
+      'write 0',
+      'page 1',
+      'write 1',
+      'page 2',
+      'write 2',
+      'page 3',
+    ]);
   });
 
   test('a listing that is rolled up goes from prefix to prefix by looks into an index, and reads no key between', async () => {
     const event = eventOf('bucket', 'b');
-    await scene.catalog.buckets.create({ name: 'b', namespace: 'alpha', createdAt: 1, versioning: 'off', open: false, settings: {} }, event);
+    await scene.catalog.buckets.create(
+      { name: 'b', namespace: 'alpha', createdAt: 1, versioning: 'off', open: false, settings: {} },
+      event,
+    );
     const raw = new DatabaseSync(path);
-    raw.exec("begin");
-    const insert = raw.prepare("insert into objects (bucket, key, idx, artifact, current, marker, etag, about, created_at) values ('b', ?, 1, ?, 1, 0, 'etag', '{}', 1)");
+    raw.exec('begin');
+    const insert = raw.prepare(
+      "insert into objects (bucket, key, idx, artifact, current, marker, etag, about, created_at) values ('b', ?, 1, ?, 1, 0, 'etag', '{}', 1)",
+    );
     for (let prefix = 1000; prefix < 2000; prefix += 1) {
       for (let key = 10; key < 60; key += 1) insert.run(`p${prefix}/k${key}`, `artifact-${prefix}-${key}`);
     }
@@ -110,7 +127,9 @@ describe('the embedded catalog on SQLite', () => {
       expect(entries.map(({ key }) => key)).toEqual(Array.from({ length: 1000 }, (_, at) => `p${1000 + at}/`));
       expect(connection.asked.size).toBe(1);
       const [sql] = [...connection.asked];
-      const steps = raw.prepare(`explain query plan ${sql}`).all(...[...sql!.matchAll(/\?/g)].map(() => 0)) as { detail: string }[];
+      const steps = raw.prepare(`explain query plan ${sql}`).all(...[...sql!.matchAll(/\?/g)].map(() => 0)) as {
+        detail: string;
+      }[];
       const looks = steps.filter(({ detail }) => /^(SEARCH|SCAN) (o|v|objects)\b/.test(detail));
       expect(looks.length).toBeGreaterThanOrEqual(3);
       for (const { detail } of looks) expect(detail).toMatch(/^SEARCH .*\(bucket=\? AND key(>\?|=\?|>\? AND key<\?)/);
@@ -126,8 +145,12 @@ describe('the embedded catalog on SQLite', () => {
     rule(`delete from contents where sha512 = '${sha512Of('bytes')}'`);
     rule(`delete from artifacts where uuid = '${artifact.uuid}'`);
     rule(`update versions set blob = 'nothing' where artifact = '${artifact.uuid}'`);
-    rule(`insert into blobs select 'other', namespace, sha512, 1, null, media_type, null from blobs where uuid = '${blob}'`);
-    rule(`insert into artifacts select 'other', namespace, type, name, source_url, state, fault, shared, 0, 1, 1, null, null from artifacts`);
+    rule(
+      `insert into blobs select 'other', namespace, sha512, 1, null, media_type, null from blobs where uuid = '${blob}'`,
+    );
+    rule(
+      `insert into artifacts select 'other', namespace, type, name, source_url, state, fault, shared, 0, 1, 1, null, null from artifacts`,
+    );
     raw.close();
   });
 
@@ -150,7 +173,8 @@ describe('the embedded catalog on SQLite', () => {
     const ids = await Promise.all([scene.upload('alpha', 1), scene.upload('alpha', 1)]);
     connection.failCommit = 10 | (4 << 8);
     const drops = await Promise.allSettled(ids.map((id) => scene.catalog.uploads.drop(id, eventOf('upload', id))));
-    for (const drop of drops) expect(drop).toMatchObject({ status: 'rejected', reason: { name: 'Refusal', reason: 'unavailable' } });
+    for (const drop of drops)
+      expect(drop).toMatchObject({ status: 'rejected', reason: { name: 'Refusal', reason: 'unavailable' } });
     expect(faults).toMatchObject([{ errcode: 1034 }]);
     connection.failCommit = undefined;
     await expect(scene.upload('alpha', 1)).rejects.toMatchObject({ reason: 'unavailable' });
@@ -182,17 +206,33 @@ describe('the embedded catalog on SQLite', () => {
     dies = false;
     await migrate(host, 3, [...migrations, second]);
     await migrate(host, 4, [...migrations, second]);
-    await expect(migrate(host, 5)).rejects.toMatchObject({ reason: 'unavailable', details: { schema: migrations.length + 1, known: migrations.length } });
+    await expect(migrate(host, 5)).rejects.toMatchObject({
+      reason: 'unavailable',
+      details: { schema: migrations.length + 1, known: migrations.length },
+    });
   });
 
   test('locks that an older version kept in what S3 says of a version hold after the migration', async () => {
     const { migrations } = await import('../../src/catalog/migrations/index.ts');
     const old = new GroupCommit(new Watched(join(folder, 'old.sqlite'), true), (error) => faults.push(error));
-    await migrate(old, 1, migrations.slice(0, migrations.findIndex(({ name }) => name === 'object locks')));
+    await migrate(
+      old,
+      1,
+      migrations.slice(
+        0,
+        migrations.findIndex(({ name }) => name === 'object locks'),
+      ),
+    );
     const retained = (mode: string, until: number) => ({ type: 'a/b', retention: { mode, until } });
     const kinds = [
-      { type: 'a/b' }, { type: 'a/b', held: true }, { type: 'a/b', held: false }, retained('COMPLIANCE', 100), retained('GOVERNANCE', 100), retained('GOVERNANCE', 10),
-      { ...retained('GOVERNANCE', 10), held: true }, { type: 'a/b', meta: { note: '"held":true' } },
+      { type: 'a/b' },
+      { type: 'a/b', held: true },
+      { type: 'a/b', held: false },
+      retained('COMPLIANCE', 100),
+      retained('GOVERNANCE', 100),
+      retained('GOVERNANCE', 10),
+      { ...retained('GOVERNANCE', 10), held: true },
+      { type: 'a/b', meta: { note: '"held":true' } },
     ];
     // More versions than the step takes in one go.
     const last = 1201;
@@ -202,11 +242,15 @@ describe('the embedded catalog on SQLite', () => {
       await run("insert into buckets values ('locked', 'alpha', 1, 'enabled', 0, '{\"lock\":\"{}\"}')");
       await run("insert into contents values ('c', 1, 'c', 'good', 1, null)");
       await run("insert into blobs values ('b', 'alpha', 'c', 1, null, 'a/b', null)");
-      await run(`insert into artifacts values ('a', 'alpha', 'other', 'k', 's3://locked/k', 'created', null, 0, 0, ${last}, 1, null, null)`);
+      await run(
+        `insert into artifacts values ('a', 'alpha', 'other', 'k', 's3://locked/k', 'created', null, 0, 0, ${last}, 1, null, null)`,
+      );
       for (let idx = 1; idx <= last; idx += 1) {
         const about = JSON.stringify(kinds[idx % kinds.length]);
         await run(`insert into versions values ('a', ${idx}, 'b', 1, 1, 'alpha', 0)`);
-        await run(`insert into objects values ('locked', 'k', ${idx}, 'a', 'v${idx}', ${idx === last ? 1 : 0}, 0, 'e', '${about}', 1)`);
+        await run(
+          `insert into objects values ('locked', 'k', ${idx}, 'a', 'v${idx}', ${idx === last ? 1 : 0}, 0, 'e', '${about}', 1)`,
+        );
       }
     });
     await migrate(old, 2);
@@ -214,22 +258,37 @@ describe('the embedded catalog on SQLite', () => {
     const isProtected = async (bypass: boolean): Promise<boolean[]> => {
       const found: boolean[] = [];
       for (let idx = 1; idx <= last; idx += 1) {
-        const asked = old.write((db) => demandUnlocked(db, { artifact: 'a', first: idx, last: idx }, { at: 50, bypass }));
-        found.push(await asked.then(() => false, (error: unknown) => isLockedRefusal(error)));
+        const asked = old.write((db) =>
+          demandUnlocked(db, { artifact: 'a', first: idx, last: idx }, { at: 50, bypass }),
+        );
+        found.push(
+          await asked.then(
+            () => false,
+            (error: unknown) => isLockedRefusal(error),
+          ),
+        );
       }
       return found;
     };
-    const all = (protectedKinds: readonly number[]): boolean[] => Array.from({ length: last }, (_, n) => protectedKinds.includes((n + 1) % kinds.length));
+    const all = (protectedKinds: readonly number[]): boolean[] =>
+      Array.from({ length: last }, (_, n) => protectedKinds.includes((n + 1) % kinds.length));
     expect(await isProtected(false)).toEqual(all([1, 3, 4, 6]));
     expect(await isProtected(true)).toEqual(all([1, 3, 6]));
     const shown = async (idx: number) => {
       const { content } = (await catalog.buckets.object('locked', 'k', { id: `v${idx}` }))!;
       return { about: JSON.parse(content!.about) as unknown, retention: content!.retention, held: content!.held };
     };
-    expect(await shown(1198)).toEqual({ about: { type: 'a/b' }, retention: { mode: 'GOVERNANCE', until: 10 }, held: true });
+    expect(await shown(1198)).toEqual({
+      about: { type: 'a/b' },
+      retention: { mode: 'GOVERNANCE', until: 10 },
+      held: true,
+    });
     expect(await shown(1194)).toEqual({ about: { type: 'a/b' }, retention: null, held: false });
     expect(await shown(1199)).toEqual({ about: kinds[7], retention: null, held: null });
-    await expect(catalog.namespaces.remove('alpha', eventOf('namespace', 'alpha'))).rejects.toMatchObject({ reason: 'forbidden', details: { locked: 'yes' } });
+    await expect(catalog.namespaces.remove('alpha', eventOf('namespace', 'alpha'))).rejects.toMatchObject({
+      reason: 'forbidden',
+      details: { locked: 'yes' },
+    });
     await old.close();
   });
 
@@ -237,7 +296,9 @@ describe('the embedded catalog on SQLite', () => {
     await scene.catalog.events.record(Array.from({ length: 30_000 }, () => eventOf('upload', 'x')));
     await scene.catalog.events.record([eventOf('upload', 'x')]);
     const reader = new DatabaseSync(path);
-    const [{ busy, log, checkpointed }] = reader.prepare('pragma wal_checkpoint(passive)').all() as [{ busy: number; log: number; checkpointed: number }];
+    const [{ busy, log, checkpointed }] = reader.prepare('pragma wal_checkpoint(passive)').all() as [
+      { busy: number; log: number; checkpointed: number },
+    ];
     expect(busy).toBe(0);
     expect(log - checkpointed).toBeLessThan(100);
     reader.close();
@@ -247,7 +308,9 @@ describe('the embedded catalog on SQLite', () => {
 /** Steps of a plan that cost what they answer: a search, a merge of limited branches, one row, the open uploads in order. */
 function harmless(detail: string): boolean {
   if (!detail.startsWith('SCAN')) return true;
-  return /^SCAN (branch|step|CONSTANT ROW|\d+-ROW VALUES CLAUSE|totals|migrations|uploads USING INDEX uploads_open)/.test(detail);
+  return /^SCAN (branch|step|CONSTANT ROW|\d+-ROW VALUES CLAUSE|totals|migrations|uploads USING INDEX uploads_open)/.test(
+    detail,
+  );
 }
 
 /** Calls every method that asks the database anything, on every path that asks it in other words. */
@@ -258,7 +321,8 @@ async function askEverything({ catalog, ...rest }: Scene): Promise<void> {
   const event = eventOf('artifact', 'x');
   const later = { after: '0', limit: 10 };
   const { artifact, blob, address } = await scene.version('alpha', 'a', 'one', { maxVersions: 2 });
-  for (const text of ['two', 'three', 'three']) await scene.version('alpha', 'a', text, { maxVersions: 3, setMaxVersions: true });
+  for (const text of ['two', 'three', 'three'])
+    await scene.version('alpha', 'a', text, { maxVersions: 3, setMaxVersions: true });
   done(await scene.publishBlob('beta', 'b', blob));
   const upload = await scene.upload('alpha', 0);
   await uploads.advance(upload, { from: 0, to: 1, lastStart: 0, length: 5, at: 1 });
@@ -275,7 +339,13 @@ async function askEverything({ catalog, ...rest }: Scene): Promise<void> {
       await namespaces.list(visibility, page);
       await blobs.list(visibility, page);
       for (const type of [{}, { type: 'image' as const }]) {
-        for (const filter of [{}, { name: 'a' }, { namespace: 'beta' }, { namespace: 'gamma' }, { namespace: 'beta', name: 'a' }]) {
+        for (const filter of [
+          {},
+          { name: 'a' },
+          { namespace: 'beta' },
+          { namespace: 'gamma' },
+          { namespace: 'beta', name: 'a' },
+        ]) {
           await artifacts.list(visibility, { ...filter, ...type }, page);
         }
       }
@@ -332,7 +402,22 @@ async function askCustomers({ catalog: { customers, audits } }: Scene): Promise<
   const event = eventOf('customer', 'x');
   await customers.create({ id: 'c', namespace: 'alpha', name: 'n', plan: 'p', createdAt: 1, suspendedAt: null }, event);
   await customers.entitle({ id: 'e', customer: 'c', product: 'p', startsAt: 1, endsAt: null, metadata: null }, event);
-  await customers.addKey('alpha', { id: 'k', customer: 'c', name: null, type: 'ci', scopes: [], verifier: 'v', expiresAt: null, createdAt: 1, revokedAt: null, lastUsedAt: null }, event);
+  await customers.addKey(
+    'alpha',
+    {
+      id: 'k',
+      customer: 'c',
+      name: null,
+      type: 'ci',
+      scopes: [],
+      verifier: 'v',
+      expiresAt: null,
+      createdAt: 1,
+      revokedAt: null,
+      lastUsedAt: null,
+    },
+    event,
+  );
   await customers.change('c', { plan: null }, event);
   await customers.changeEntitlement('c', 'e', { endsAt: 9 }, event);
   await customers.entitled('c', 5);
@@ -344,7 +429,8 @@ async function askCustomers({ catalog: { customers, audits } }: Scene): Promise<
     const page = { behind, offset: 1, limit: 5 };
     for (const filter of [{}, { id: 'c' }, { name: 'n', plan: 'p' }]) await customers.list('alpha', filter, page);
     for (const product of [undefined, 'p']) await customers.entitlements('c', product, page);
-    for (const filter of [{}, { customer: 'c' }, { actor: 'a', event: 'e', from: 1, to: 2 }]) await audits.list('alpha', filter, page);
+    for (const filter of [{}, { customer: 'c' }, { actor: 'a', event: 'e', from: 1, to: 2 }])
+      await audits.list('alpha', filter, page);
   }
   await audits.record([{ id: 'a', namespace: 'alpha', customer: null, actor: 'a', event: 'e', payload: {}, at: 1 }]);
   await audits.forget(1);
@@ -355,16 +441,39 @@ async function askCustomers({ catalog: { customers, audits } }: Scene): Promise<
 async function askBuckets(scene: Scene): Promise<void> {
   const { artifacts, buckets, accessKeys: keys, usage: ledgers, multipart: parts } = scene.catalog;
   const event = eventOf('bucket', 'b');
-  await buckets.create({ name: 'b', namespace: 'alpha', createdAt: 1, versioning: 'off', open: false, settings: {} }, event);
+  await buckets.create(
+    { name: 'b', namespace: 'alpha', createdAt: 1, versioning: 'off', open: false, settings: {} },
+    event,
+  );
   for (const versioning of ['off', 'enabled', 'suspended'] as const) {
     await buckets.change('b', { versioning }, event);
     for (const text of ['x', 'y']) {
       const upload = await scene.upload('alpha', text.length);
-      const publication = scene.publication('alpha', 'b/k', { kind: 'upload', upload, content: contentOf(text), mediaType: 'text/plain' }, { sourceUrl: 's3://b/k' });
-      const object = { bucket: 'b', key: 'k', versionId: `v${text}`, etag: text, about: '{}', lock: { retention: { mode: 'GOVERNANCE', until: 5 }, held: null } as const, conditions: { noneMatch: ['none'] } };
+      const publication = scene.publication(
+        'alpha',
+        'b/k',
+        { kind: 'upload', upload, content: contentOf(text), mediaType: 'text/plain' },
+        { sourceUrl: 's3://b/k' },
+      );
+      const object = {
+        bucket: 'b',
+        key: 'k',
+        versionId: `v${text}`,
+        etag: text,
+        about: '{}',
+        lock: { retention: { mode: 'GOVERNANCE', until: 5 }, held: null } as const,
+        conditions: { noneMatch: ['none'] },
+      };
       await artifacts.publish({ ...publication, object });
     }
-    await buckets.retire({ bucket: 'b', key: 'k', conditions: {}, fresh: { artifact: 'f', version: 'm' }, at: 9, event });
+    await buckets.retire({
+      bucket: 'b',
+      key: 'k',
+      conditions: {},
+      fresh: { artifact: 'f', version: 'm' },
+      at: 9,
+      event,
+    });
   }
   for (const namespace of [null, 'alpha']) {
     await buckets.list(namespace, { after: null, limit: 5 });
@@ -389,7 +498,16 @@ async function askBuckets(scene: Scene): Promise<void> {
   await buckets.hold(place, true);
   await buckets.retain(place, { mode: 'COMPLIANCE', until: 5 }, { at: 1, bypass: true });
   await buckets.removeVersion({ bucket: 'b', key: 'k', id: 'vx', conditions: {}, bypass: true, at: 9, event });
-  const whole = { id: 'w', bucket: 'b', key: 'k', namespace: 'alpha', about: '{}', createdAt: 1, touchedAt: 1, outcome: null };
+  const whole = {
+    id: 'w',
+    bucket: 'b',
+    key: 'k',
+    namespace: 'alpha',
+    about: '{}',
+    createdAt: 1,
+    touchedAt: 1,
+    outcome: null,
+  };
   await parts.begin(whole);
   await parts.put('w', { number: 1, upload: 'u', size: 1, etag: 'e', about: '{}', at: 2 });
   await parts.parts('w', 0, 5);
@@ -397,7 +515,18 @@ async function askBuckets(scene: Scene): Promise<void> {
   await parts.idle(9, { after: null, limit: 5 });
   await parts.end('w', 'made', 3);
   await parts.forget(9);
-  await keys.create({ id: 'i', namespace: 'alpha', name: 'n', sealed: 's', grant: { buckets: null, verbs: [] }, createdAt: 1, revokedAt: null }, event);
+  await keys.create(
+    {
+      id: 'i',
+      namespace: 'alpha',
+      name: 'n',
+      sealed: 's',
+      grant: { buckets: null, verbs: [] },
+      createdAt: 1,
+      revokedAt: null,
+    },
+    event,
+  );
   await keys.get('i');
   await keys.revoke('i', 2, event);
   await ledgers.setLimits('alpha', { quota: 1e9, allowance: 1e9 }, event);

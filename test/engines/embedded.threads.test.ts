@@ -20,7 +20,10 @@ beforeAll(async () => {
 afterAll(() => rm(folder, { recursive: true, force: true }));
 
 /** Starts threads, each of which dies as soon as it is asked something while `kills` are left. */
-function dying(name: string, kills: number): { readonly workers: Worker[]; readonly start: (workerData?: unknown) => Worker } {
+function dying(
+  name: string,
+  kills: number,
+): { readonly workers: Worker[]; readonly start: (workerData?: unknown) => Worker } {
   const workers: Worker[] = [];
   const url = workerUrl(import.meta.url.replace('/test/engines/', '/src/engines/embedded/bytes/'), `./${name}`);
   const start = (workerData?: unknown): Worker => {

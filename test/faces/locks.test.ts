@@ -1,8 +1,25 @@
 /** Object lock holds whatever face, task or setting would end the version. */
 import {
-  CreateBucketCommand, CreateMultipartUploadCommand, DeleteBucketCommand, DeleteObjectCommand, DeleteObjectsCommand, GetObjectCommand, GetObjectLegalHoldCommand, GetObjectRetentionCommand,
-  GetObjectTaggingCommand, HeadObjectCommand, PutBucketAclCommand, PutBucketLifecycleConfigurationCommand, PutObjectAclCommand, PutObjectCommand, PutObjectLegalHoldCommand,
-  PutObjectLockConfigurationCommand, PutObjectRetentionCommand, PutObjectTaggingCommand, UploadPartCommand, type S3Client,
+  CreateBucketCommand,
+  CreateMultipartUploadCommand,
+  DeleteBucketCommand,
+  DeleteObjectCommand,
+  DeleteObjectsCommand,
+  GetObjectCommand,
+  GetObjectLegalHoldCommand,
+  GetObjectRetentionCommand,
+  GetObjectTaggingCommand,
+  HeadObjectCommand,
+  PutBucketAclCommand,
+  PutBucketLifecycleConfigurationCommand,
+  PutObjectAclCommand,
+  PutObjectCommand,
+  PutObjectLegalHoldCommand,
+  PutObjectLockConfigurationCommand,
+  PutObjectRetentionCommand,
+  PutObjectTaggingCommand,
+  UploadPartCommand,
+  type S3Client,
 } from '@aws-sdk/client-s3';
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -31,14 +48,29 @@ async function lockBucket(client = s3): Promise<string> {
 }
 
 /** A locked version behind a newer one that is not locked. */
-async function lockedVersion(kind: Kind, client = s3): Promise<{ Bucket: string; Key: string; VersionId: string; artifact: string }> {
+async function lockedVersion(
+  kind: Kind,
+  client = s3,
+): Promise<{ Bucket: string; Key: string; VersionId: string; artifact: string }> {
   const Bucket = await lockBucket(client);
   const Key = 'k';
   const until = { ObjectLockRetainUntilDate: new Date(world.clock.now() + 10 * day) };
-  const lock = kind === 'hold' ? { ObjectLockLegalHoldStatus: 'ON' as const } : kind === 'default' ? {} : { ObjectLockMode: kind, ...until };
-  const rule = (retention: { Mode: 'COMPLIANCE'; Days: number } | undefined) => client.send(new PutObjectLockConfigurationCommand({
-    Bucket, ObjectLockConfiguration: { ObjectLockEnabled: 'Enabled', ...(retention ? { Rule: { DefaultRetention: retention } } : {}) },
-  }));
+  const lock =
+    kind === 'hold'
+      ? { ObjectLockLegalHoldStatus: 'ON' as const }
+      : kind === 'default'
+        ? {}
+        : { ObjectLockMode: kind, ...until };
+  const rule = (retention: { Mode: 'COMPLIANCE'; Days: number } | undefined) =>
+    client.send(
+      new PutObjectLockConfigurationCommand({
+        Bucket,
+        ObjectLockConfiguration: {
+          ObjectLockEnabled: 'Enabled',
+          ...(retention ? { Rule: { DefaultRetention: retention } } : {}),
+        },
+      }),
+    );
   if (kind === 'default') await rule({ Mode: 'COMPLIANCE', Days: 10 });
   const { VersionId } = await client.send(new PutObjectCommand({ Bucket, Key, Body: 'locked', ...lock }));
   if (kind === 'default') await rule(undefined);
@@ -59,7 +91,9 @@ describe.each(kinds)('a version under %s', (kind) => {
     const { Bucket, Key, VersionId } = version;
     const bypass = kind === 'GOVERNANCE' ? {} : { BypassGovernanceRetention: true };
     expect(await refusal(s3.send(new DeleteObjectCommand({ ...version, ...bypass })))).toBe('AccessDenied');
-    const { Errors } = await s3.send(new DeleteObjectsCommand({ Bucket, Delete: { Objects: [{ Key, VersionId }] }, ...bypass }));
+    const { Errors } = await s3.send(
+      new DeleteObjectsCommand({ Bucket, Delete: { Objects: [{ Key, VersionId }] }, ...bypass }),
+    );
     expect(Errors).toMatchObject([{ Code: 'AccessDenied', VersionId }]);
     await s3.send(new DeleteObjectCommand({ Bucket, Key }));
     expect(await bodyOf(version)).toBe('locked');
@@ -71,22 +105,35 @@ describe.each(kinds)('a version under %s', (kind) => {
     const path = `/artifacts/${version.artifact}`;
     const asked = { as: 'tenant' };
     const doors = [
-      await world.ask('DELETE', path, asked), await world.ask('DELETE', `${path}/versions/1`, asked),
+      await world.ask('DELETE', path, asked),
+      await world.ask('DELETE', `${path}/versions/1`, asked),
       await world.ask('POST', `${path}/versions`, { ...asked, json: { max_versions: 1 } }),
       await world.ask('DELETE', '/artifacts', { ...asked, json: { confirm: true, namespace: 'tenant' } }),
       await world.ask('DELETE', '/auth/namespaces/tenant'),
     ];
     expect(doors.map(({ status }) => status)).toEqual([403, 403, 403, 403, 403]);
-    expect(doors[0]!.json()).toMatchObject({ status: 403, code: 'forbidden', error: expect.stringContaining('object lock'), locked: 'yes' });
+    expect(doors[0]!.json()).toMatchObject({
+      status: 403,
+      code: 'forbidden',
+      error: expect.stringContaining('object lock'),
+      locked: 'yes',
+    });
     expect(await bodyOf(version)).toBe('locked');
     expect((await world.get<{ max_versions: number }>('GET', path, asked)).max_versions).toBe(0);
   });
 
   test('stays when the rules of its bucket say that it goes', async () => {
     const version = await lockedVersion(kind);
-    await s3.send(new PutBucketLifecycleConfigurationCommand({
-      Bucket: version.Bucket, LifecycleConfiguration: { Rules: [{ ID: 'r', Status: 'Enabled', Filter: { Prefix: '' }, NoncurrentVersionExpiration: { NoncurrentDays: 1 } }] },
-    }));
+    await s3.send(
+      new PutBucketLifecycleConfigurationCommand({
+        Bucket: version.Bucket,
+        LifecycleConfiguration: {
+          Rules: [
+            { ID: 'r', Status: 'Enabled', Filter: { Prefix: '' }, NoncurrentVersionExpiration: { NoncurrentDays: 1 } },
+          ],
+        },
+      }),
+    );
     world.clock.move(2 * day);
     await runLifecycle(world.core, { day });
     world.clock.move(-2 * day);
@@ -107,10 +154,26 @@ describe.each(kinds)('a version under %s', (kind) => {
 
 test('GOVERNANCE may be bypassed by S3 with the right to, and by no other face', async () => {
   const { artifact, ...version } = await lockedVersion('GOVERNANCE');
-  expect((await world.ask('DELETE', `/artifacts/${artifact}/versions/1`, { as: 'tenant', headers: { 'x-amz-bypass-governance-retention': 'true' } })).status).toBe(403);
-  const weak = await s3Client(world, { as: 'tenant', wish: { permissions: { read: true, write: true, delete: true, admin: false } } });
-  expect(await refusal(weak.send(new DeleteObjectCommand({ ...version, BypassGovernanceRetention: true })))).toBe('AccessDenied');
-  expect(await refusal(weak.send(new PutObjectRetentionCommand({ ...version, BypassGovernanceRetention: true, Retention: {} })))).toBe('AccessDenied');
+  expect(
+    (
+      await world.ask('DELETE', `/artifacts/${artifact}/versions/1`, {
+        as: 'tenant',
+        headers: { 'x-amz-bypass-governance-retention': 'true' },
+      })
+    ).status,
+  ).toBe(403);
+  const weak = await s3Client(world, {
+    as: 'tenant',
+    wish: { permissions: { read: true, write: true, delete: true, admin: false } },
+  });
+  expect(await refusal(weak.send(new DeleteObjectCommand({ ...version, BypassGovernanceRetention: true })))).toBe(
+    'AccessDenied',
+  );
+  expect(
+    await refusal(
+      weak.send(new PutObjectRetentionCommand({ ...version, BypassGovernanceRetention: true, Retention: {} })),
+    ),
+  ).toBe('AccessDenied');
   await s3.send(new DeleteObjectCommand({ ...version, BypassGovernanceRetention: true }));
   expect(await refusal(bodyOf(version))).toBe('NoSuchVersion');
 });
@@ -129,27 +192,47 @@ test('a caller whom a list lets put objects may neither lock nor tag them', asyn
 
 test('a retention gets longer, and never weaker', async () => {
   const { artifact: _, ...version } = await lockedVersion('COMPLIANCE');
-  const retain = (Mode: 'COMPLIANCE' | 'GOVERNANCE', days: number) => s3.send(new PutObjectRetentionCommand({
-    ...version, BypassGovernanceRetention: true, Retention: { Mode, RetainUntilDate: new Date(world.clock.now() + days * day) },
-  }));
-  expect([await refusal(retain('COMPLIANCE', 9)), await refusal(retain('GOVERNANCE', 20)), await refusal(retain('COMPLIANCE', 20))]).toEqual(['AccessDenied', 'AccessDenied', undefined]);
+  const retain = (Mode: 'COMPLIANCE' | 'GOVERNANCE', days: number) =>
+    s3.send(
+      new PutObjectRetentionCommand({
+        ...version,
+        BypassGovernanceRetention: true,
+        Retention: { Mode, RetainUntilDate: new Date(world.clock.now() + days * day) },
+      }),
+    );
+  expect([
+    await refusal(retain('COMPLIANCE', 9)),
+    await refusal(retain('GOVERNANCE', 20)),
+    await refusal(retain('COMPLIANCE', 20)),
+  ]).toEqual(['AccessDenied', 'AccessDenied', undefined]);
   expect((await s3.send(new GetObjectRetentionCommand(version))).Retention?.Mode).toBe('COMPLIANCE');
 });
 
 test('lock, tags, list and metadata of a version are set apart from each other', async () => {
   const Bucket = await lockBucket();
   const Key = 'all';
-  await s3.send(new PutObjectCommand({ Bucket, Key, Body: 'x', Metadata: { a: 'b' }, Tagging: 'old=1', ContentType: 'text/plain' }));
+  await s3.send(
+    new PutObjectCommand({ Bucket, Key, Body: 'x', Metadata: { a: 'b' }, Tagging: 'old=1', ContentType: 'text/plain' }),
+  );
   await Promise.all([
     s3.send(new PutObjectLegalHoldCommand({ Bucket, Key, LegalHold: { Status: 'ON' } })),
     s3.send(new PutObjectTaggingCommand({ Bucket, Key, Tagging: { TagSet: [{ Key: 'new', Value: '2' }] } })),
-    s3.send(new PutObjectRetentionCommand({ Bucket, Key, Retention: { Mode: 'GOVERNANCE', RetainUntilDate: new Date(world.clock.now() + day) } })),
+    s3.send(
+      new PutObjectRetentionCommand({
+        Bucket,
+        Key,
+        Retention: { Mode: 'GOVERNANCE', RetainUntilDate: new Date(world.clock.now() + day) },
+      }),
+    ),
     s3.send(new PutObjectAclCommand({ Bucket, Key, ACL: 'public-read' })),
   ]);
   expect((await s3.send(new GetObjectLegalHoldCommand({ Bucket, Key }))).LegalHold).toEqual({ Status: 'ON' });
   expect((await s3.send(new GetObjectTaggingCommand({ Bucket, Key }))).TagSet).toEqual([{ Key: 'new', Value: '2' }]);
   expect(await s3.send(new HeadObjectCommand({ Bucket, Key }))).toMatchObject({
-    Metadata: { a: 'b' }, ContentType: 'text/plain', ObjectLockMode: 'GOVERNANCE', ObjectLockLegalHoldStatus: 'ON',
+    Metadata: { a: 'b' },
+    ContentType: 'text/plain',
+    ObjectLockMode: 'GOVERNANCE',
+    ObjectLockLegalHoldStatus: 'ON',
   });
   expect((await fetch(`${world.s3Url}/${Bucket}/${Key}`)).status).toBe(200);
 });
@@ -160,24 +243,41 @@ test('a limit of versions that was set before passes over versions that are lock
   const put = (Body: string, more = {}) => s3.send(new PutObjectCommand({ Bucket, Key, Body, ...more }));
   await put('first');
   const { artifact } = (await world.core.objects.peek(Bucket, Key))!;
-  expect((await world.ask('POST', `/artifacts/${artifact}/versions`, { as: 'tenant', json: { max_versions: 1 } })).status).toBe(200);
+  expect(
+    (await world.ask('POST', `/artifacts/${artifact}/versions`, { as: 'tenant', json: { max_versions: 1 } })).status,
+  ).toBe(200);
   const { VersionId } = await put('held', { ObjectLockLegalHoldStatus: 'ON' });
   await put('third');
   await put('fourth');
-  const versions = await world.core.objects.versions({ namespace: 'tenant', credential: 't' }, Bucket, { prefix: '', after: null, behind: null, limit: 10 });
+  const versions = await world.core.objects.versions({ namespace: 'tenant', credential: 't' }, Bucket, {
+    prefix: '',
+    after: null,
+    behind: null,
+    limit: 10,
+  });
   expect(versions.map(({ index }) => index)).toEqual([4, 2]);
   expect(await bodyOf({ Bucket, Key, VersionId: VersionId! })).toBe('held');
 });
 
-test.each(['s3://victim/key', 'S3://victim/key', ' s3://victim/key', 'sf://upload/owner/name', 'release:r/f', 'slot/1', 'download/1', 'catalog:00'])(
-  'the source URL %j is no client\'s to name', async (url) => {
-    const upload = await world.upload(Buffer.from('x'), 'tenant');
-    const convert = await world.ask('POST', '/artifacts/upload/n', { as: 'tenant', json: { upload_uuid: upload, source_url: url, artifact_type: 'other', max_versions: 1 } });
-    const fetched = await world.ask('POST', '/artifacts', { as: 'tenant', json: { url } });
-    expect([convert.status, convert.json()['code'], fetched.status]).toEqual([400, 'malformed', 400]);
-    expect((await world.ask('GET', `/upload/${upload}`, { as: 'tenant' })).status).toBe(200);
-  },
-);
+test.each([
+  's3://victim/key',
+  'S3://victim/key',
+  ' s3://victim/key',
+  'sf://upload/owner/name',
+  'release:r/f',
+  'slot/1',
+  'download/1',
+  'catalog:00',
+])("the source URL %j is no client's to name", async (url) => {
+  const upload = await world.upload(Buffer.from('x'), 'tenant');
+  const convert = await world.ask('POST', '/artifacts/upload/n', {
+    as: 'tenant',
+    json: { upload_uuid: upload, source_url: url, artifact_type: 'other', max_versions: 1 },
+  });
+  const fetched = await world.ask('POST', '/artifacts', { as: 'tenant', json: { url } });
+  expect([convert.status, convert.json()['code'], fetched.status]).toEqual([400, 'malformed', 400]);
+  expect((await world.ask('GET', `/upload/${upload}`, { as: 'tenant' })).status).toBe(200);
+});
 
 test('a bucket that is removed takes the bytes of its multipart uploads along, the joined ones too', async () => {
   const own = await openWorld();
@@ -186,7 +286,8 @@ test('a bucket that is removed takes the bytes of its multipart uploads along, t
     const place = { Bucket: 'gone', Key: 'k' };
     await client.send(new CreateBucketCommand({ Bucket: 'gone' }));
     const { UploadId } = await client.send(new CreateMultipartUploadCommand(place));
-    for (const PartNumber of [1, 2, 3]) await client.send(new UploadPartCommand({ ...place, UploadId, PartNumber, Body: `part ${PartNumber}` }));
+    for (const PartNumber of [1, 2, 3])
+      await client.send(new UploadPartCommand({ ...place, UploadId, PartNumber, Body: `part ${PartNumber}` }));
     const stages = () => readdir(join(own.folder, 'uploads'));
     expect((await stages()).length).toBeGreaterThan(2);
     await client.send(new DeleteBucketCommand({ Bucket: 'gone' }));

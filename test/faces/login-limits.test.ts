@@ -25,11 +25,17 @@ interface Asked {
 function ask(url: string, { from = '127.0.0.1', method = 'POST', headers = {}, body = '' }: Asked): Promise<Answer> {
   return new Promise((resolve, reject) => {
     const length = { 'Content-Length': Buffer.byteLength(body), 'Content-Type': 'application/json' };
-    const asked = request(url, { method, localAddress: from, agent: false, headers: { ...length, ...headers } }, (res) => {
-      let text = '';
-      res.setEncoding('utf8').on('data', (chunk: string) => (text += chunk));
-      res.on('end', () => resolve({ status: res.statusCode!, retryAfter: Number(res.headers['retry-after'] ?? 0), text }));
-    });
+    const asked = request(
+      url,
+      { method, localAddress: from, agent: false, headers: { ...length, ...headers } },
+      (res) => {
+        let text = '';
+        res.setEncoding('utf8').on('data', (chunk: string) => (text += chunk));
+        res.on('end', () =>
+          resolve({ status: res.statusCode!, retryAfter: Number(res.headers['retry-after'] ?? 0), text }),
+        );
+      },
+    );
     asked.on('error', reject).end(body);
   });
 }
@@ -40,10 +46,15 @@ let issuer: Issuer;
 beforeAll(async () => {
   issuer = await Issuer.open();
   await issuer.add('first');
-  world = await openWorld({ env: {
-    ...env, RELEASY_OPERATOR_JWKS_URL: issuer.url,
-    STOWAGE_LOGIN_FAILURES: String(failures), STOWAGE_LOGIN_WINDOW: '10h', STOWAGE_TRUSTED_PROXIES: '127.0.0.99',
-  } });
+  world = await openWorld({
+    env: {
+      ...env,
+      RELEASY_OPERATOR_JWKS_URL: issuer.url,
+      STOWAGE_LOGIN_FAILURES: String(failures),
+      STOWAGE_LOGIN_WINDOW: '10h',
+      STOWAGE_TRUSTED_PROXIES: '127.0.0.99',
+    },
+  });
   world.clock.freeze();
 });
 afterAll(async () => {
@@ -63,7 +74,11 @@ beforeEach(async () => {
 const net = (host: string): string => `127.${tests}.${host}`;
 
 const login = (namespace: string, key: string, from?: string, headers?: Asked['headers']): Promise<Answer> =>
-  ask(`${world.url}/auth`, { ...(from && { from }), ...(headers && { headers }), body: JSON.stringify({ namespace, key }) });
+  ask(`${world.url}/auth`, {
+    ...(from && { from }),
+    ...(headers && { headers }),
+    body: JSON.stringify({ namespace, key }),
+  });
 const rightKey = (name: string): string => world.know(name);
 
 function counted(answers: readonly Answer[]): Record<number, number> {
@@ -174,9 +189,17 @@ describe('keys of before, each with a salt of its own', () => {
       database.close();
     }
   };
-  const credentials = (): { name: string; verifier: string; nonce: string }[] => inCatalog((database) =>
-    database.prepare("select name, verifier, nonce from credentials where namespace = 'alpha'").all() as never);
-  const saltOf = (name: string): string => credentials().find((one) => one.name === name)!.verifier.split(':').slice(0, 5).join(':');
+  const credentials = (): { name: string; verifier: string; nonce: string }[] =>
+    inCatalog(
+      (database) =>
+        database.prepare("select name, verifier, nonce from credentials where namespace = 'alpha'").all() as never,
+    );
+  const saltOf = (name: string): string =>
+    credentials()
+      .find((one) => one.name === name)!
+      .verifier.split(':')
+      .slice(0, 5)
+      .join(':');
   const loginOld = (key: string, from: string): Promise<Answer> =>
     ask(`${old.url}/auth`, { from, body: JSON.stringify({ namespace: 'alpha', key }) });
 
@@ -186,7 +209,9 @@ describe('keys of before, each with a salt of its own', () => {
     await old.addNamespace('alpha');
     await old.server.close();
     inCatalog((database) => {
-      const insert = database.prepare("insert into credentials (namespace, name, verifier, nonce, created_at) values ('alpha', ?, ?, ?, 1)");
+      const insert = database.prepare(
+        "insert into credentials (namespace, name, verifier, nonce, created_at) values ('alpha', ?, ?, ?, 1)",
+      );
       database.exec('begin');
       for (let at = 0; at < oldKeys; at += 1) insert.run(`old-${at}`, verifierOf(`the-old-key-${at}`), `nonce-${at}`);
       database.exec('commit');
@@ -226,9 +251,12 @@ describe('keys of before, each with a salt of its own', () => {
 describe('other credentials', () => {
   test('access keys shown as a password: the wrong ones end in 429, the right one is taken as before', async () => {
     const key = await world.accessKey(alpha);
-    const basic = (secret: string, from: string): Promise<Answer> => ask(`${world.url}/api/storage/buckets`, {
-      from, method: 'GET', headers: { Authorization: `Basic ${Buffer.from(`${key.accessKeyId}:${secret}`).toString('base64')}` },
-    });
+    const basic = (secret: string, from: string): Promise<Answer> =>
+      ask(`${world.url}/api/storage/buckets`, {
+        from,
+        method: 'GET',
+        headers: { Authorization: `Basic ${Buffer.from(`${key.accessKeyId}:${secret}`).toString('base64')}` },
+      });
     expect((await basic(key.secretAccessKey, net('0.3'))).status).toBe(200);
     const wrong: Answer[] = [];
     for (let at = 0; at < failures * 10 + 5; at += 1) wrong.push(await basic('wrong', net('0.2')));
@@ -262,11 +290,18 @@ describe('other credentials', () => {
 
   test('S3 keys that there are not end in SlowDown', async () => {
     const day = new Date(world.clock.now()).toISOString().replaceAll(/[-:]|\.\d+/g, '');
-    const signed = (): Promise<Answer> => ask(`${world.s3Url}/`, { from: net('0.2'), method: 'GET', headers: {
-      'x-amz-date': day, 'x-amz-content-sha256': 'UNSIGNED-PAYLOAD',
-      'Authorization': `AWS4-HMAC-SHA256 Credential=nobody/${day.slice(0, 8)}/us-east-1/s3/aws4_request, `
-        + `SignedHeaders=host;x-amz-content-sha256;x-amz-date, Signature=${'0'.repeat(64)}`,
-    } });
+    const signed = (): Promise<Answer> =>
+      ask(`${world.s3Url}/`, {
+        from: net('0.2'),
+        method: 'GET',
+        headers: {
+          'x-amz-date': day,
+          'x-amz-content-sha256': 'UNSIGNED-PAYLOAD',
+          Authorization:
+            `AWS4-HMAC-SHA256 Credential=nobody/${day.slice(0, 8)}/us-east-1/s3/aws4_request, ` +
+            `SignedHeaders=host;x-amz-content-sha256;x-amz-date, Signature=${'0'.repeat(64)}`,
+        },
+      });
     const answers: Answer[] = [];
     for (let at = 0; at < failures * 10 + 3; at += 1) answers.push(await signed());
     expect(counted(answers)).toEqual({ 403: failures * 10, 503: 3 });

@@ -19,36 +19,63 @@ interface Seen {
 
 /** Without what differs between any two runs: ids, times and numbers of ports. */
 function plainly(text: string): string {
-  return text.replaceAll(/[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}/g, 'ID')
-    .replaceAll(/"(\w*(?:_at|_used|modified|timestamp|duration))":[\d.]+/g, '"$1":0').replaceAll(/\d{4}-\d\d-\d\dT[\d:.]+Z/g, 'TIME').replaceAll(/127\.0\.0\.1:\d+/g, 'HOST');
+  return text
+    .replaceAll(/[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}/g, 'ID')
+    .replaceAll(/"(\w*(?:_at|_used|modified|timestamp|duration))":[\d.]+/g, '"$1":0')
+    .replaceAll(/\d{4}-\d\d-\d\dT[\d:.]+Z/g, 'TIME')
+    .replaceAll(/127\.0\.0\.1:\d+/g, 'HOST');
 }
 
 /** Lists are in the order of their ids, which are random. */
 function inOrder(text: string): string {
-  return text.startsWith('[') ? JSON.stringify((JSON.parse(text) as unknown[]).map((one) => JSON.stringify(one)).toSorted()) : text;
+  return text.startsWith('[')
+    ? JSON.stringify((JSON.parse(text) as unknown[]).map((one) => JSON.stringify(one)).toSorted())
+    : text;
 }
 
 /** Everything that `prober` and nobody can look at, before and after it stores the content by each face. */
 async function lookAround(world: World): Promise<Seen[]> {
   const seen: Seen[] = [];
-  const look = async (what: string, method: string, path: string, as: string | null = 'prober', json?: unknown): Promise<void> => {
+  const look = async (
+    what: string,
+    method: string,
+    path: string,
+    as: string | null = 'prober',
+    json?: unknown,
+  ): Promise<void> => {
     const { status, bytes } = await world.ask(method, path, { as, ...(json === undefined ? {} : { json }) });
-    seen.push({ what: `${what}: ${method} ${path.replaceAll(/[0-9a-f-]{36}/g, 'ID')} as ${as}`, status, text: inOrder(plainly(bytes.toString())) });
+    seen.push({
+      what: `${what}: ${method} ${path.replaceAll(/[0-9a-f-]{36}/g, 'ID')} as ${as}`,
+      status,
+      text: inOrder(plainly(bytes.toString())),
+    });
   };
   const all = async (what: string): Promise<void> => {
-    for (const as of ['prober', null]) for (const path of ['/metrics', '/livez', '/readyz', '/healthz', '/live', '/ready', '/health', '/upload']) await look(what, 'GET', path, as);
-    for (const path of ['/artifacts', `/blob_checksums/sha512/${sha512}`, '/api/storage/usage', '/api/storage/buckets', '/auth/namespaces/prober']) await look(what, 'GET', path);
+    for (const as of ['prober', null])
+      for (const path of ['/metrics', '/livez', '/readyz', '/healthz', '/live', '/ready', '/health', '/upload'])
+        await look(what, 'GET', path, as);
+    for (const path of [
+      '/artifacts',
+      `/blob_checksums/sha512/${sha512}`,
+      '/api/storage/usage',
+      '/api/storage/buckets',
+      '/auth/namespaces/prober',
+    ])
+      await look(what, 'GET', path);
     for (const algorithm of asked) await look(what, 'GET', `/blob_checksums/${algorithm}/${hexOf(algorithm)}`);
     await look(what, 'GET', '/blobs');
   };
   await all('before');
   const pushed = await world.push('probe', content, { as: 'prober' });
-  for (const path of ['', '/versions', '/events', '/metadata']) await look('pushed', 'GET', `/artifacts/${pushed.uuid}${path}`);
+  for (const path of ['', '/versions', '/events', '/metadata'])
+    await look('pushed', 'GET', `/artifacts/${pushed.uuid}${path}`);
   await look('pushed', 'GET', `/blobs/${pushed.blob_uuid}`);
   for (const algorithm of ['sha-256', 'sha-512', 'md5']) {
     const headers = { 'Want-Repr-Digest': `${algorithm}=9` };
     const answer = await world.ask('GET', `/blobs/${pushed.blob_uuid}/data`, { as: 'prober', headers });
-    const told = ['etag', 'repr-digest', 'content-digest', 'digest', 'content-md5'].map((name) => answer.headers.get(name));
+    const told = ['etag', 'repr-digest', 'content-digest', 'digest', 'content-md5'].map((name) =>
+      answer.headers.get(name),
+    );
     seen.push({ what: `a download that asks for ${algorithm}`, status: answer.status, text: JSON.stringify(told) });
   }
   await all('pushed');
@@ -88,11 +115,16 @@ async function probe(victimHasIt: boolean): Promise<{ seen: Seen[]; metrics: str
   const world = await openWorld({ env: { STOWAGE_NODE: 'node', STOWAGE_METRICS_TOKEN: metricsToken } });
   try {
     for (const name of ['victim', 'prober']) await world.addNamespace(name);
-    const secret = await world.push('secret', victimHasIt ? content : Buffer.alloc(content.byteLength, 1), { as: 'victim' });
+    const secret = await world.push('secret', victimHasIt ? content : Buffer.alloc(content.byteLength, 1), {
+      as: 'victim',
+    });
     await knowDigests(world, secret.blob_uuid);
     const seen = await lookAround(world);
     seen.push(...(await seenAfterwards(world, secret.blob_uuid)));
-    const metrics = await world.ask('GET', '/metrics', { as: null, headers: { Authorization: `Bearer ${metricsToken}` } });
+    const metrics = await world.ask('GET', '/metrics', {
+      as: null,
+      headers: { Authorization: `Bearer ${metricsToken}` },
+    });
     return { seen, metrics: metrics.bytes.toString() };
   } finally {
     await world.close();
@@ -104,7 +136,9 @@ test('what a namespace and nobody see is the same, whether another namespace has
   expect(has.seen).toEqual(hasNot.seen);
   // The digests that were asked for are right, and were not seen before they were asked for; an ETag of S3 is one's own.
   const own = has.seen.filter(({ what }) => what.startsWith('own '));
-  expect(own.map(({ status }, at) => [status, own[at]!.text.includes(hexOf(asked[at]!))])).toEqual(asked.map(() => [200, true]));
+  expect(own.map(({ status }, at) => [status, own[at]!.text.includes(hexOf(asked[at]!))])).toEqual(
+    asked.map(() => [200, true]),
+  );
   const before = has.seen.filter(({ what }) => !what.startsWith('own ') && what !== 'S3');
   expect(before.filter(({ text }) => asked.some((one) => text.includes(hexOf(one))))).toEqual([]);
   // Twin: the same comparison finds the difference in what the operator sees.
@@ -113,17 +147,31 @@ test('what a namespace and nobody see is the same, whether another namespace has
   expect(stored(has)).not.toBe(stored(hasNot));
 });
 
-test('the metrics are for the scraper\'s token and for the system namespace', async () => {
+test("the metrics are for the scraper's token and for the system namespace", async () => {
   const world = await openWorld({ env: { STOWAGE_METRICS_TOKEN: metricsToken } });
   try {
     await world.addNamespace('tenant');
     const { accessKeyId, secretAccessKey } = await world.accessKey('system');
     const ask = async (authorization: string | undefined): Promise<number> =>
-      (await world.ask('GET', '/metrics', { as: null, headers: authorization === undefined ? {} : { Authorization: authorization } })).status;
+      (
+        await world.ask('GET', '/metrics', {
+          as: null,
+          headers: authorization === undefined ? {} : { Authorization: authorization },
+        })
+      ).status;
     expect(await ask(`Bearer ${metricsToken}`)).toBe(200);
     expect(await ask(`Bearer ${await world.token('system')}`)).toBe(200);
     const basic = Buffer.from(`${accessKeyId}:${secretAccessKey}`).toString('base64');
-    for (const wrong of [undefined, 'Bearer', 'Bearer ', `Bearer ${metricsToken}x`, `Bearer ${metricsToken.slice(1)}`, metricsToken, `Basic ${basic}`, `Bearer ${await world.token('tenant')}`]) {
+    for (const wrong of [
+      undefined,
+      'Bearer',
+      'Bearer ',
+      `Bearer ${metricsToken}x`,
+      `Bearer ${metricsToken.slice(1)}`,
+      metricsToken,
+      `Basic ${basic}`,
+      `Bearer ${await world.token('tenant')}`,
+    ]) {
       expect([wrong, await ask(wrong)]).toEqual([wrong, 401]);
     }
     expect((await world.ask('GET', `/metrics?token=${metricsToken}`, { as: null })).status).toBe(401);
@@ -132,11 +180,15 @@ test('the metrics are for the scraper\'s token and for the system namespace', as
   }
 });
 
-test('without a scraper\'s token, the metrics are for the system namespace alone', async () => {
+test("without a scraper's token, the metrics are for the system namespace alone", async () => {
   const world = await openWorld();
   try {
     await world.addNamespace('tenant');
-    expect(await Promise.all([null, 'tenant', 'system'].map(async (as) => (await world.ask('GET', '/metrics', { as })).status))).toEqual([401, 401, 200]);
+    expect(
+      await Promise.all(
+        [null, 'tenant', 'system'].map(async (as) => (await world.ask('GET', '/metrics', { as })).status),
+      ),
+    ).toEqual([401, 401, 200]);
   } finally {
     await world.close();
   }

@@ -2,7 +2,16 @@
 import { randomUUID } from 'node:crypto';
 import { assert, property, string } from 'fast-check';
 import { segment } from '../../src/core/releases/paths.ts';
-import { openReleasy, put, said, sha256Of, type ArtifactSeen, type Releasy, type ReleaseSeen, type SlotSeen } from '../support/releases.ts';
+import {
+  openReleasy,
+  put,
+  said,
+  sha256Of,
+  type ArtifactSeen,
+  type Releasy,
+  type ReleaseSeen,
+  type SlotSeen,
+} from '../support/releases.ts';
 
 let releasy: Releasy;
 let release: ReleaseSeen;
@@ -13,48 +22,82 @@ beforeAll(async () => {
 afterAll(() => releasy.close());
 
 const bytes = 'the bytes of an artifact';
-const presign = (json: unknown, id = release.id): ReturnType<Releasy['ask']> => releasy.ask('POST', `/v1/releases/${id}/artifacts/presign`, json);
-const artifacts = async (id = release.id): Promise<readonly ArtifactSeen[]> => (await releasy.get<ReleaseSeen>('GET', `/v1/releases/${id}`)).artifacts!;
+const presign = (json: unknown, id = release.id): ReturnType<Releasy['ask']> =>
+  releasy.ask('POST', `/v1/releases/${id}/artifacts/presign`, json);
+const artifacts = async (id = release.id): Promise<readonly ArtifactSeen[]> =>
+  (await releasy.get<ReleaseSeen>('GET', `/v1/releases/${id}`)).artifacts!;
 
 describe('a key', () => {
   test.each([
-    ['My App', 'my_app'], [' 1.0.0+build.5 ', '1.0.0_build.5'], ['Linux x86/64', 'linux_x86_64'], ['ünïcode.tar.gz', '_n_code.tar.gz'], ['💾.zip', '_.zip'], ['..', '..'],
-    ['a/../b', 'a_.._b'], ['-', '-'], ['_._', '_._'],
+    ['My App', 'my_app'],
+    [' 1.0.0+build.5 ', '1.0.0_build.5'],
+    ['Linux x86/64', 'linux_x86_64'],
+    ['ünïcode.tar.gz', '_n_code.tar.gz'],
+    ['💾.zip', '_.zip'],
+    ['..', '..'],
+    ['a/../b', 'a_.._b'],
+    ['-', '-'],
+    ['_._', '_._'],
   ])('has %j as %j', async (text, expected) => {
     expect(segment('filename', text)).toBe(expected);
     const { object_key: key, artifact_id: id } = (await presign({ filename: text, platform: text })).json<SlotSeen>();
     expect(key).toBe(`releases/my_app/1.0.0_build.5/${expected}/${id}/${expected}`);
   });
 
-  test.each([['___', 'is invalid'], ['/', 'is invalid'], ['Ⅷ', 'is invalid'], ['', 'is required'], ['  ', 'is required']])('has no %j, which %s', async (text, fault) => {
-    expect(said(await presign({ filename: text, platform: 'linux' }))).toEqual([400, 'bad_request', `filename ${fault}`]);
+  test.each([
+    ['___', 'is invalid'],
+    ['/', 'is invalid'],
+    ['Ⅷ', 'is invalid'],
+    ['', 'is required'],
+    ['  ', 'is required'],
+  ])('has no %j, which %s', async (text, fault) => {
+    expect(said(await presign({ filename: text, platform: 'linux' }))).toEqual([
+      400,
+      'bad_request',
+      `filename ${fault}`,
+    ]);
     expect(said(await presign({ filename: 'a', platform: text }))).toEqual([400, 'bad_request', `platform ${fault}`]);
   });
 
   test('is one segment for each part, whatever that is', () => {
-    assert(property(string({ unit: 'binary', minLength: 1, maxLength: 40 }), (text) => {
-      let made: string;
-      try {
-        made = segment('filename', text);
-      } catch {
-        return Array.from(text.trim()).every((character) => !/[A-Za-z0-9.-]/.test(character));
-      }
-      return /^[a-z0-9._-]+$/.test(made) && segment('filename', made) === made && Array.from(text.trim()).length === made.length;
-    }), { numRuns: 500 });
+    assert(
+      property(string({ unit: 'binary', minLength: 1, maxLength: 40 }), (text) => {
+        let made: string;
+        try {
+          made = segment('filename', text);
+        } catch {
+          return Array.from(text.trim()).every((character) => !/[A-Za-z0-9.-]/.test(character));
+        }
+        return (
+          /^[a-z0-9._-]+$/.test(made) &&
+          segment('filename', made) === made &&
+          Array.from(text.trim()).length === made.length
+        );
+      }),
+      { numRuns: 500 },
+    );
   });
 
   test('is not longer than S3 has it', async () => {
-    expect(said(await presign({ filename: 'x'.repeat(1000), platform: 'linux' }))).toEqual([400, 'bad_request', 'object_key is too long']);
+    expect(said(await presign({ filename: 'x'.repeat(1000), platform: 'linux' }))).toEqual([
+      400,
+      'bad_request',
+      'object_key is too long',
+    ]);
   });
 });
 
 describe('a slot', () => {
   test('is for a release that there is', async () => {
-    expect(said(await presign({ filename: 'a', platform: 'b' }, randomUUID()))).toEqual([404, 'not_found', 'release not found']);
+    expect(said(await presign({ filename: 'a', platform: 'b' }, randomUUID()))).toEqual([
+      404,
+      'not_found',
+      'release not found',
+    ]);
     expect(said(await presign({ filename: 'a' }))).toEqual([422, 'unprocessable_entity', 'missing platform']);
   });
 
-  test('takes a form\'s type as it takes any, again and again, until its URL ends', async () => {
+  test("takes a form's type as it takes any, again and again, until its URL ends", async () => {
     const slot = await releasy.slot(release.id);
     // The second may have turned since.
     expect([0, 1]).toContain(Math.floor(releasy.world.clock.now() / 1000) + 900 - slot.expires_at);
@@ -67,7 +110,11 @@ describe('a slot', () => {
   });
 
   test('that nothing came of goes after a week, with what was put there; one that is being filled stays', async () => {
-    const [empty, filled, resumed] = [await releasy.slot(release.id), await releasy.slot(release.id), await releasy.slot(release.id)];
+    const [empty, filled, resumed] = [
+      await releasy.slot(release.id),
+      await releasy.slot(release.id),
+      await releasy.slot(release.id),
+    ];
     await put(filled.upload_url, bytes);
     const week = 7 * 86_400_000;
     releasy.world.clock.move(week - 60_000);
@@ -76,9 +123,16 @@ describe('a slot', () => {
     expect(begun.status).toBe(201);
     releasy.world.clock.move(120_000);
     await releasy.world.core.sweep.run();
-    for (const slot of [empty, filled]) expect(said(await releasy.register(release.id, slot, bytes))).toEqual([400, 'object_missing', 'there is no object at object_key']);
+    for (const slot of [empty, filled])
+      expect(said(await releasy.register(release.id, slot, bytes))).toEqual([
+        400,
+        'object_missing',
+        'there is no object at object_key',
+      ]);
     expect(await releasy.world.core.objects.peek('releases', filled.object_key)).toBeUndefined();
-    expect(await releasy.world.core.uploads.list({ namespace: 'releasy', credential: 'test' }, { after: null, limit: 10 })).toHaveLength(1);
+    expect(
+      await releasy.world.core.uploads.list({ namespace: 'releasy', credential: 'test' }, { after: null, limit: 10 }),
+    ).toHaveLength(1);
     releasy.world.clock.move(2 * 86_400_000);
     await releasy.world.core.sweep.run();
     await releasy.world.core.sweep.run();
@@ -89,16 +143,27 @@ describe('a slot', () => {
   test('without a bucket is none', async () => {
     const bare = await openReleasy({ RELEASY_ARTIFACT_BUCKET: '' });
     const { id } = await bare.release();
-    expect(said(await bare.ask('POST', `/v1/releases/${id}/artifacts/presign`, { filename: 'a', platform: 'b' }))).toEqual([503, 'service_unavailable', 'artifact storage not configured']);
+    expect(
+      said(await bare.ask('POST', `/v1/releases/${id}/artifacts/presign`, { filename: 'a', platform: 'b' })),
+    ).toEqual([503, 'service_unavailable', 'artifact storage not configured']);
     await bare.close();
   });
 
   test('has the bucket and the time that are configured', async () => {
-    const other = await openReleasy({ RELEASY_ARTIFACT_BUCKET: 'releasy-artifacts', RELEASY_ARTIFACT_PRESIGN_EXPIRES_SECONDS: '60', RELEASY_PUBLIC_BASE_URL: 'http://localhost:1' });
+    const other = await openReleasy({
+      RELEASY_ARTIFACT_BUCKET: 'releasy-artifacts',
+      RELEASY_ARTIFACT_PRESIGN_EXPIRES_SECONDS: '60',
+      RELEASY_PUBLIC_BASE_URL: 'http://localhost:1',
+    });
     const { id } = await other.release();
     const slot = await other.slot(id);
     const url = new URL(slot.upload_url);
-    expect([url.hostname, url.pathname.split('/')[1], url.searchParams.get('X-Amz-Expires'), slot.tus_url.startsWith('http://localhost:1/tus?')]).toEqual(['localhost', 'releasy-artifacts', '60', true]);
+    expect([
+      url.hostname,
+      url.pathname.split('/')[1],
+      url.searchParams.get('X-Amz-Expires'),
+      slot.tus_url.startsWith('http://localhost:1/tus?'),
+    ]).toEqual(['localhost', 'releasy-artifacts', '60', true]);
     await other.close();
   });
 });
@@ -112,22 +177,52 @@ describe('registration', () => {
 
   test('answers what it took, and tells all that is known of it later', async () => {
     const slot = await filled();
-    const registered = await releasy.register(release.id, slot, bytes, { checksum: sha256Of(bytes).toUpperCase(), artifact_id: slot.artifact_id.toUpperCase() });
-    expect([registered.status, registered.json()]).toEqual([200, {
-      id: slot.artifact_id, release_id: release.id, object_key: slot.object_key, checksum: sha256Of(bytes), size: bytes.length, platform: 'linux-x86_64', created_at: expect.any(Number) as number,
-    }]);
+    const registered = await releasy.register(release.id, slot, bytes, {
+      checksum: sha256Of(bytes).toUpperCase(),
+      artifact_id: slot.artifact_id.toUpperCase(),
+    });
+    expect([registered.status, registered.json()]).toEqual([
+      200,
+      {
+        id: slot.artifact_id,
+        release_id: release.id,
+        object_key: slot.object_key,
+        checksum: sha256Of(bytes),
+        size: bytes.length,
+        platform: 'linux-x86_64',
+        created_at: expect.any(Number) as number,
+      },
+    ]);
     const seen = (await artifacts()).find(({ id }) => id === slot.artifact_id);
-    expect(seen).toMatchObject({ checksum: sha256Of(bytes), filename: 'app.tar.gz', sha512: expect.stringMatching(/^[0-9a-f]{128}$/) as string, md5: expect.stringMatching(/^[0-9a-f]{32}$/) as string });
+    expect(seen).toMatchObject({
+      checksum: sha256Of(bytes),
+      filename: 'app.tar.gz',
+      sha512: expect.stringMatching(/^[0-9a-f]{128}$/) as string,
+      md5: expect.stringMatching(/^[0-9a-f]{32}$/) as string,
+    });
   });
 
   test.each<[string, Record<string, unknown>, string, string]>([
     ['another size', { size: 3 }, 'size_mismatch', `the object has ${bytes.length} bytes, not 3`],
-    ['another checksum', { checksum: '0'.repeat(64) }, 'checksum_mismatch', `the object's sha256 is ${sha256Of(bytes)}`],
+    [
+      'another checksum',
+      { checksum: '0'.repeat(64) },
+      'checksum_mismatch',
+      `the object's sha256 is ${sha256Of(bytes)}`,
+    ],
     ['no checksum', { checksum: 'abc' }, 'bad_request', 'checksum must be a 64 character hex string'],
-    ['a checksum that is not one', { checksum: 'x'.repeat(64) }, 'bad_request', 'checksum must be a 64 character hex string'],
-    ['no bytes', { size: 0 }, 'bad_request', 'size must be positive'], ['fewer than none', { size: -1 }, 'bad_request', 'size must be positive'],
-    ['no id', { artifact_id: ' ' }, 'bad_request', 'artifact_id is required'], ['no UUID', { artifact_id: 'x' }, 'bad_request', 'artifact_id must be a valid UUID'],
-    ['no key', { object_key: '' }, 'bad_request', 'object_key is required'], ['no platform', { platform: ' ' }, 'bad_request', 'platform is required'],
+    [
+      'a checksum that is not one',
+      { checksum: 'x'.repeat(64) },
+      'bad_request',
+      'checksum must be a 64 character hex string',
+    ],
+    ['no bytes', { size: 0 }, 'bad_request', 'size must be positive'],
+    ['fewer than none', { size: -1 }, 'bad_request', 'size must be positive'],
+    ['no id', { artifact_id: ' ' }, 'bad_request', 'artifact_id is required'],
+    ['no UUID', { artifact_id: 'x' }, 'bad_request', 'artifact_id must be a valid UUID'],
+    ['no key', { object_key: '' }, 'bad_request', 'object_key is required'],
+    ['no platform', { platform: ' ' }, 'bad_request', 'platform is required'],
     ['another platform', { platform: 'macos' }, 'bad_request', 'object_key does not match release or platform'],
     ['another id', { artifact_id: randomUUID() }, 'bad_request', 'object_key does not match release or platform'],
   ])('with %s is refused, and may be tried again', async (_, wrong, code, message) => {
@@ -138,35 +233,63 @@ describe('registration', () => {
 
   test('is of the key that the slot has, to the last letter, and of its release', async () => {
     const slot = await filled();
-    for (const key of [`${slot.object_key}x`, `${slot.object_key}/`, slot.object_key.replace('app.tar', 'other.tar'), slot.object_key.replace('releases/', 'releases//')]) {
-      expect(said(await releasy.register(release.id, slot, bytes, { object_key: key }))).toEqual([400, 'bad_request', 'object_key does not match release or platform']);
+    for (const key of [
+      `${slot.object_key}x`,
+      `${slot.object_key}/`,
+      slot.object_key.replace('app.tar', 'other.tar'),
+      slot.object_key.replace('releases/', 'releases//'),
+    ]) {
+      expect(said(await releasy.register(release.id, slot, bytes, { object_key: key }))).toEqual([
+        400,
+        'bad_request',
+        'object_key does not match release or platform',
+      ]);
     }
     const other = await releasy.release();
-    expect(said(await releasy.register(other.id, slot, bytes))[2]).toBe('object_key does not match release or platform');
+    expect(said(await releasy.register(other.id, slot, bytes))[2]).toBe(
+      'object_key does not match release or platform',
+    );
     expect(said(await releasy.register(randomUUID(), slot, bytes))).toEqual([404, 'not_found', 'release not found']);
     // Two products may have the same keys; the slot tells whose it is.
-    const twin = await releasy.release('my-app', '1.0.0+build.5').then(() => releasy.release('MY APP', '1.0.0+build.5'));
+    const twin = await releasy
+      .release('my-app', '1.0.0+build.5')
+      .then(() => releasy.release('MY APP', '1.0.0+build.5'));
     expect(said(await releasy.register(twin.id, slot, bytes))[2]).toBe('object_key does not match release or platform');
   });
 
   test('of nothing, and of an artifact that nobody asked a place for, is refused', async () => {
     const slot = await releasy.slot(release.id);
-    expect(said(await releasy.register(release.id, slot, bytes))).toEqual([400, 'object_missing', 'there is no object at object_key']);
+    expect(said(await releasy.register(release.id, slot, bytes))).toEqual([
+      400,
+      'object_missing',
+      'there is no object at object_key',
+    ]);
     const id = randomUUID();
     const invented = { ...slot, artifact_id: id, object_key: slot.object_key.replace(slot.artifact_id, id) };
-    expect(said(await releasy.register(release.id, invented, bytes))).toEqual([400, 'object_missing', 'there is no object at object_key']);
+    expect(said(await releasy.register(release.id, invented, bytes))).toEqual([
+      400,
+      'object_missing',
+      'there is no object at object_key',
+    ]);
   });
 
   test('happens once; whatever is said the second time, it is there', async () => {
     const slot = await filled();
     expect((await releasy.register(release.id, slot, bytes)).status).toBe(200);
-    for (const more of [{}, { checksum: '0'.repeat(64) }, { size: 1 }]) expect(said(await releasy.register(release.id, slot, bytes, more))).toEqual([409, 'conflict', 'artifact already exists']);
+    for (const more of [{}, { checksum: '0'.repeat(64) }, { size: 1 }])
+      expect(said(await releasy.register(release.id, slot, bytes, more))).toEqual([
+        409,
+        'conflict',
+        'artifact already exists',
+      ]);
   });
 
   test('raced has one winner, and the others are told that it is there', async () => {
     for (let time = 0; time < 20; time += 1) {
       const slot = await filled();
-      const statuses = (await Promise.all(Array.from({ length: 8 }, () => releasy.register(release.id, slot, bytes)))).map(({ status }) => status);
+      const statuses = (
+        await Promise.all(Array.from({ length: 8 }, () => releasy.register(release.id, slot, bytes)))
+      ).map(({ status }) => status);
       expect(statuses.toSorted()).toEqual([200, ...Array.from({ length: 7 }, () => 409)]);
     }
   });
@@ -190,15 +313,32 @@ describe('the sums', () => {
   test('are what sha256sum reads, and tell platforms apart that have the same name', async () => {
     const { id } = await releasy.release();
     const slots = [];
-    for (const [filename, platform, content] of [['My App.zip', 'linux', 'a'], ['twice', 'linux', 'e'], ['twice', 'linux', 'f'], ['tool', 'linux', 'b'], ['tool', 'Mac OS', 'c'], ['../etc/passwd', 'linux', 'd']] as const) {
+    for (const [filename, platform, content] of [
+      ['My App.zip', 'linux', 'a'],
+      ['twice', 'linux', 'e'],
+      ['twice', 'linux', 'f'],
+      ['tool', 'linux', 'b'],
+      ['tool', 'Mac OS', 'c'],
+      ['../etc/passwd', 'linux', 'd'],
+    ] as const) {
       const slot = await releasy.slot(id, filename, platform);
       slots.push(slot.artifact_id);
       await put(slot.upload_url, content);
       expect((await releasy.register(id, slot, content, { platform })).status).toBe(200);
     }
     const sums = await releasy.ask('GET', `/v1/releases/${id}/SHA256SUMS`);
-    const lines = [[sha256Of('a'), 'My App.zip'], [sha256Of('b'), 'linux/tool'], [sha256Of('c'), 'mac_os/tool'], [sha256Of('d'), '.._etc_passwd'], [sha256Of('e'), `linux/${slots[1]!}/twice`], [sha256Of('f'), `linux/${slots[2]!}/twice`]].map((pair) => pair.join('  '));
-    expect([sums.headers.get('content-type'), sums.bytes.toString().trimEnd().split('\n').toSorted()]).toEqual(['text/plain; charset=utf-8', lines.toSorted()]);
+    const lines = [
+      [sha256Of('a'), 'My App.zip'],
+      [sha256Of('b'), 'linux/tool'],
+      [sha256Of('c'), 'mac_os/tool'],
+      [sha256Of('d'), '.._etc_passwd'],
+      [sha256Of('e'), `linux/${slots[1]!}/twice`],
+      [sha256Of('f'), `linux/${slots[2]!}/twice`],
+    ].map((pair) => pair.join('  '));
+    expect([sums.headers.get('content-type'), sums.bytes.toString().trimEnd().split('\n').toSorted()]).toEqual([
+      'text/plain; charset=utf-8',
+      lines.toSorted(),
+    ]);
     const longer = (await releasy.ask('GET', `/v1/releases/${id}/SHA512SUMS`)).bytes.toString();
     expect(longer).toMatch(/^(?:[0-9a-f]{128} {2}[^\n]+\n){6}$/);
   });

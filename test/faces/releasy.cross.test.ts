@@ -1,5 +1,13 @@
 /** One file through every door: a slot is filled by whatever can upload, and nothing done to the object afterwards reaches the release. */
-import { AbortMultipartUploadCommand, DeleteObjectCommand, GetObjectCommand, HeadObjectCommand, ListObjectsV2Command, PutObjectCommand, type S3Client } from '@aws-sdk/client-s3';
+import {
+  AbortMultipartUploadCommand,
+  DeleteObjectCommand,
+  GetObjectCommand,
+  HeadObjectCommand,
+  ListObjectsV2Command,
+  PutObjectCommand,
+  type S3Client,
+} from '@aws-sdk/client-s3';
 import { Upload } from '@aws-sdk/lib-storage';
 import { randomBytes } from 'node:crypto';
 import { Upload as TusUpload } from 'tus-js-client';
@@ -25,32 +33,50 @@ const ways: Readonly<Record<string, (slot: SlotSeen) => Promise<void>>> = {
     expect(await put(slot.upload_url, bytes)).toBe(200);
   },
   'a PUT by an access key': async (slot) => {
-    await s3.send(new PutObjectCommand({ Bucket: 'releases', Key: slot.object_key, Body: bytes, ChecksumAlgorithm: 'SHA256' }));
+    await s3.send(
+      new PutObjectCommand({ Bucket: 'releases', Key: slot.object_key, Body: bytes, ChecksumAlgorithm: 'SHA256' }),
+    );
   },
-  'parts': async (slot) => {
-    await new Upload({ client: s3, params: { Bucket: 'releases', Key: slot.object_key, Body: bytes }, partSize: 5 * 1024 * 1024 }).done();
+  parts: async (slot) => {
+    await new Upload({
+      client: s3,
+      params: { Bucket: 'releases', Key: slot.object_key, Body: bytes },
+      partSize: 5 * 1024 * 1024,
+    }).done();
   },
   'one request of the draft': async (slot) => {
     const answer = await fetch(slot.resumable_url, { method: 'PUT', body: bytes });
     expect([answer.status, await answer.json()]).toEqual([201, expect.objectContaining({ size: bytes.length })]);
   },
   'the draft, cut off and gone on with': async (slot) => {
-    const begun = await fetch(slot.resumable_url, { method: 'POST', headers: { 'Upload-Complete': '?0', 'Upload-Draft-Interop-Version': '6' }, body: bytes.subarray(0, half) });
+    const begun = await fetch(slot.resumable_url, {
+      method: 'POST',
+      headers: { 'Upload-Complete': '?0', 'Upload-Draft-Interop-Version': '6' },
+      body: bytes.subarray(0, half),
+    });
     expect(begun.status).toBe(201);
     const place = `${releasy.world.url}/upload/${slot.upload_uuid}${capabilityOf(slot)}`;
     const stands = await fetch(place, { method: 'HEAD' });
     expect(stands.headers.get('upload-offset')).toBe(String(half));
     const rest = await fetch(place, {
-      method: 'PATCH', headers: { 'Upload-Complete': '?1', 'Upload-Offset': String(half), 'Content-Type': 'application/partial-upload' }, body: bytes.subarray(half),
+      method: 'PATCH',
+      headers: { 'Upload-Complete': '?1', 'Upload-Offset': String(half), 'Content-Type': 'application/partial-upload' },
+      body: bytes.subarray(half),
     });
     expect(rest.status).toBe(200);
   },
   'tus, with a restart in between': async (slot) => {
     const headers = { 'Tus-Resumable': '1.0.0' };
-    const begun = await fetch(slot.tus_url, { method: 'POST', headers: { ...headers, 'Upload-Length': String(bytes.length) } });
-    const append = (at: number, to: number): Promise<Response> => fetch(`${releasy.world.url}${begun.headers.get('location')!}`, {
-      method: 'PATCH', headers: { ...headers, 'Upload-Offset': String(at), 'Content-Type': 'application/offset+octet-stream' }, body: bytes.subarray(at, to),
+    const begun = await fetch(slot.tus_url, {
+      method: 'POST',
+      headers: { ...headers, 'Upload-Length': String(bytes.length) },
     });
+    const append = (at: number, to: number): Promise<Response> =>
+      fetch(`${releasy.world.url}${begun.headers.get('location')!}`, {
+        method: 'PATCH',
+        headers: { ...headers, 'Upload-Offset': String(at), 'Content-Type': 'application/offset+octet-stream' },
+        body: bytes.subarray(at, to),
+      });
     expect((await append(0, half)).status).toBe(204);
     await releasy.world.restart();
     s3 = await s3Client(releasy.world);
@@ -58,7 +84,12 @@ const ways: Readonly<Record<string, (slot: SlotSeen) => Promise<void>>> = {
   },
   'a tus client': async (slot) => {
     await new Promise<void>((resolve, reject) => {
-      new TusUpload(bytes, { endpoint: slot.tus_url, chunkSize: half, onSuccess: () => resolve(), onError: reject }).start();
+      new TusUpload(bytes, {
+        endpoint: slot.tus_url,
+        chunkSize: half,
+        onSuccess: () => resolve(),
+        onError: reject,
+      }).start();
     });
   },
 };
@@ -78,12 +109,18 @@ describe.each(Object.keys(ways))('a slot that is filled by %s', (way) => {
     expect(await serves()).toBe(sha256Of(bytes));
 
     await s3.send(new PutObjectCommand({ Bucket: 'releases', Key: slot.object_key, Body: 'swapped' }));
-    expect([await serves(), (await s3.send(new GetObjectCommand({ Bucket: 'releases', Key: slot.object_key }))).ContentLength]).toEqual([sha256Of(bytes), 7]);
+    expect([
+      await serves(),
+      (await s3.send(new GetObjectCommand({ Bucket: 'releases', Key: slot.object_key }))).ContentLength,
+    ]).toEqual([sha256Of(bytes), 7]);
     await s3.send(new DeleteObjectCommand({ Bucket: 'releases', Key: slot.object_key }));
     await s3.send(new DeleteObjectCommand({ Bucket: 'releases', Key: slot.object_key, VersionId: slot.artifact_id }));
     releasy.world.clock.move(2000);
     await releasy.world.core.sweep.run();
-    expect([await serves(), await refusal(s3.send(new HeadObjectCommand({ Bucket: 'releases', Key: slot.object_key })))]).toEqual([sha256Of(bytes), '404']);
+    expect([
+      await serves(),
+      await refusal(s3.send(new HeadObjectCommand({ Bucket: 'releases', Key: slot.object_key }))),
+    ]).toEqual([sha256Of(bytes), '404']);
     // A restart has moved the port that the URL is signed for.
     const stays = slot.upload_url.startsWith(releasy.world.s3Url);
     if (stays) expect([await put(slot.upload_url, 'later'), await serves()]).toEqual([200, sha256Of(bytes)]);
@@ -99,11 +136,15 @@ describe('a capability for a slot', () => {
   test('is for one upload of that key, and ends with the release', async () => {
     const release = await releasy.release();
     const [slot, other] = [await releasy.slot(release.id), await releasy.slot(release.id)];
-    const elsewhere = slot.resumable_url.replace(encodeURIComponent(slot.object_key), encodeURIComponent(other.object_key));
+    const elsewhere = slot.resumable_url.replace(
+      encodeURIComponent(slot.object_key),
+      encodeURIComponent(other.object_key),
+    );
     expect((await fetch(elsewhere, { method: 'PUT', body: 'x' })).status).toBe(403);
     expect((await fetch(slot.resumable_url, { method: 'PUT', body: 'x' })).status).toBe(201);
     expect((await fetch(slot.resumable_url, { method: 'PUT', body: 'y' })).status).toBe(409);
-    for (const path of ['/upload', '/artifacts', '/blobs']) expect((await fetch(`${releasy.world.url}${path}${capabilityOf(slot)}`)).status).toBe(401);
+    for (const path of ['/upload', '/artifacts', '/blobs'])
+      expect((await fetch(`${releasy.world.url}${path}${capabilityOf(slot)}`)).status).toBe(401);
     await releasy.ask('DELETE', `/v1/releases/${release.id}`);
     expect((await fetch(other.resumable_url, { method: 'PUT', body: 'x' })).status).toBe(401);
   });
@@ -113,7 +154,9 @@ describe('a capability for a slot', () => {
     const slot = await releasy.slot(release.id);
     await fetch(slot.tus_url, { method: 'POST', headers: { 'Tus-Resumable': '1.0.0', 'Upload-Length': '10' } });
     await releasy.ask('DELETE', `/v1/releases/${release.id}`);
-    expect(await releasy.world.core.uploads.list({ namespace: 'releasy', credential: 'test' }, { after: null, limit: 10 })).toEqual([]);
+    expect(
+      await releasy.world.core.uploads.list({ namespace: 'releasy', credential: 'test' }, { after: null, limit: 10 }),
+    ).toEqual([]);
   });
 });
 
@@ -121,25 +164,43 @@ test('a product whose name a path would lose goes up and comes down', async () =
   const release = await releasy.release('..', '.');
   const slot = await releasy.slot(release.id, '..', '..');
   expect(slot.object_key).toBe(`releases/.././../${slot.artifact_id}/..`);
-  expect((await fetch(slot.upload_url, { method: 'PUT', body: 'dots', headers: { 'Content-Type': 'application/x-www-form-urlencoded' } })).status).toBe(201);
+  expect(
+    (
+      await fetch(slot.upload_url, {
+        method: 'PUT',
+        body: 'dots',
+        headers: { 'Content-Type': 'application/x-www-form-urlencoded' },
+      })
+    ).status,
+  ).toBe(201);
   expect((await releasy.register(release.id, slot, 'dots', { platform: '..' })).status).toBe(200);
   await releasy.get('POST', `/v1/releases/${release.id}/publish`);
   const { key } = await releasy.customer('..');
   const got = await fetch(await releasy.downloadUrl(key, slot.artifact_id));
-  expect([await got.text(), got.headers.get('content-disposition')]).toEqual(['dots', `attachment; filename="${slot.artifact_id}"`]);
+  expect([await got.text(), got.headers.get('content-disposition')]).toEqual([
+    'dots',
+    `attachment; filename="${slot.artifact_id}"`,
+  ]);
 });
 
 test('parts that never became whole are nothing to register', async () => {
   const release = await releasy.release();
   const slot = await releasy.slot(release.id);
-  const upload = new Upload({ client: s3, params: { Bucket: 'releases', Key: slot.object_key, Body: bytes }, partSize: 5 * 1024 * 1024, leavePartsOnError: true });
+  const upload = new Upload({
+    client: s3,
+    params: { Bucket: 'releases', Key: slot.object_key, Body: bytes },
+    partSize: 5 * 1024 * 1024,
+    leavePartsOnError: true,
+  });
   const begun = new Promise<string>((resolve) => upload.on('httpUploadProgress', () => resolve(upload.uploadId!)));
   const ended = upload.done().catch(() => undefined);
   const id = await begun;
   await upload.abort();
   await ended;
   expect(said(await releasy.register(release.id, slot, bytes))[1]).toBe('object_missing');
-  await s3.send(new AbortMultipartUploadCommand({ Bucket: 'releases', Key: slot.object_key, UploadId: id })).catch(() => undefined);
+  await s3
+    .send(new AbortMultipartUploadCommand({ Bucket: 'releases', Key: slot.object_key, UploadId: id }))
+    .catch(() => undefined);
 });
 
 test('a bucket that keeps versions keeps none of a deleted release', async () => {
@@ -152,7 +213,14 @@ test('a bucket that keeps versions keeps none of a deleted release', async () =>
   expect((await releasy.register(release.id, slot, 'second')).status).toBe(200);
   await s3.send(new DeleteObjectCommand({ Bucket: 'releases', Key: slot.object_key }));
   await releasy.ask('DELETE', `/v1/releases/${release.id}`);
-  const left = await world.core.objects.versions({ namespace: 'releasy', credential: 'test' }, 'releases', { prefix: slot.object_key, after: null, limit: 10, behind: null });
+  const left = await world.core.objects.versions({ namespace: 'releasy', credential: 'test' }, 'releases', {
+    prefix: slot.object_key,
+    after: null,
+    limit: 10,
+    behind: null,
+  });
   expect(left).toEqual([]);
-  expect(((await s3.send(new ListObjectsV2Command({ Bucket: 'releases', Prefix: 'nothing' }))).Contents ?? [])).toEqual([]);
+  expect((await s3.send(new ListObjectsV2Command({ Bucket: 'releases', Prefix: 'nothing' }))).Contents ?? []).toEqual(
+    [],
+  );
 });

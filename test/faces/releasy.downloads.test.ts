@@ -19,17 +19,24 @@ afterAll(() => releasy.close());
 const resolve = async (url: string): Promise<{ status: number; location: string; cache: string | null }> => {
   const answer = await fetch(url, { redirect: 'manual' });
   await answer.arrayBuffer();
-  return { status: answer.status, location: answer.headers.get('location') ?? '', cache: answer.headers.get('cache-control') };
+  return {
+    status: answer.status,
+    location: answer.headers.get('location') ?? '',
+    cache: answer.headers.get('cache-control'),
+  };
 };
 const message = async (url: string): Promise<[number, string]> => {
   const answer = await fetch(url, { redirect: 'manual' });
-  return [answer.status, (await answer.json() as { error: { message: string } }).error.message];
+  return [answer.status, ((await answer.json()) as { error: { message: string } }).error.message];
 };
 
 describe('a token', () => {
   test('leads to a signed URL for the rest of its time, which nobody may keep', async () => {
     const { key } = await releasy.customer();
-    const { download_url: url, expires_at: expires } = (await releasy.token(key, artifact, { purpose: 'test' })).json<{ download_url: string; expires_at: number }>();
+    const { download_url: url, expires_at: expires } = (await releasy.token(key, artifact, { purpose: 'test' })).json<{
+      download_url: string;
+      expires_at: number;
+    }>();
     expect(url).toMatch(new RegExp(`^${releasy.world.url}/v1/downloads/releasy_dl_[\\w-]{43}$`));
     // The second may have turned since.
     expect([0, 1]).toContain(Math.floor((releasy.world.clock.now() + 600_000) / 1000) - expires);
@@ -39,7 +46,10 @@ describe('a token', () => {
     expect(Number(new URL(location).searchParams.get('X-Amz-Expires'))).toBeLessThanOrEqual(200);
     const got = await fetch(location);
     expect(Buffer.from(await got.arrayBuffer()).equals(bytes)).toBe(true);
-    expect([got.headers.get('content-disposition'), got.headers.get('content-type')]).toEqual(['attachment; filename="app.tar.gz"', 'application/octet-stream']);
+    expect([got.headers.get('content-disposition'), got.headers.get('content-type')]).toEqual([
+      'attachment; filename="app.tar.gz"',
+      'application/octet-stream',
+    ]);
     const head = await fetch(url, { method: 'HEAD' });
     expect([head.status, head.headers.get('content-length')]).toEqual([200, String(bytes.length)]);
     releasy.world.clock.move(201_000);
@@ -60,14 +70,21 @@ describe('a token', () => {
     const first = Buffer.from(cut.received.slice(head, 50_000), 'latin1');
     cut.reset();
     const rest = await fetch(url, { headers: { Range: `bytes=${first.length}-` } });
-    expect([rest.status, rest.headers.get('content-range')]).toEqual([206, `bytes ${first.length}-${bytes.length - 1}/${bytes.length}`]);
+    expect([rest.status, rest.headers.get('content-range')]).toEqual([
+      206,
+      `bytes ${first.length}-${bytes.length - 1}/${bytes.length}`,
+    ]);
     expect(sha256Of(Buffer.concat([first, Buffer.from(await rest.arrayBuffer())]))).toBe(sha256Of(bytes));
   });
 
   test.each<[Record<string, unknown>, number, string]>([
-    [{ artifact_id: '' }, 400, 'artifact_id is required'], [{ artifact_id: 'x' }, 400, 'artifact_id must be a valid UUID'], [{ artifact_id: randomUUID() }, 404, 'artifact not found'],
-    [{ expires_in_seconds: 0 }, 400, 'expires_in_seconds must be positive'], [{ expires_in_seconds: -5 }, 400, 'expires_in_seconds must be positive'],
-    [{ expires_in_seconds: 601 }, 400, 'expires_in_seconds must be <= 600'], [{ expires_in_seconds: 'soon' }, 422, 'expires_in_seconds must be an integer or null'],
+    [{ artifact_id: '' }, 400, 'artifact_id is required'],
+    [{ artifact_id: 'x' }, 400, 'artifact_id must be a valid UUID'],
+    [{ artifact_id: randomUUID() }, 404, 'artifact not found'],
+    [{ expires_in_seconds: 0 }, 400, 'expires_in_seconds must be positive'],
+    [{ expires_in_seconds: -5 }, 400, 'expires_in_seconds must be positive'],
+    [{ expires_in_seconds: 601 }, 400, 'expires_in_seconds must be <= 600'],
+    [{ expires_in_seconds: 'soon' }, 422, 'expires_in_seconds must be an integer or null'],
   ])('for %j is refused', async (wish, status, sentence) => {
     const { key } = await releasy.customer();
     const refused = await releasy.token(key, artifact, wish);
@@ -75,7 +92,11 @@ describe('a token', () => {
   });
 
   test('is for customers whose key is for that, of a product that they may have, once it is published', async () => {
-    expect(said(await releasy.ask('POST', '/v1/downloads/token', { artifact_id: artifact }))).toEqual([401, 'unauthorized', 'unauthorized']);
+    expect(said(await releasy.ask('POST', '/v1/downloads/token', { artifact_id: artifact }))).toEqual([
+      401,
+      'unauthorized',
+      'unauthorized',
+    ]);
     const scoped = await releasy.customer('app', { scopes: ['releases:read'] });
     expect(said(await releasy.token(scoped.key, artifact))).toEqual([403, 'forbidden', 'missing scope']);
     const other = await releasy.customer('another');
@@ -87,7 +108,8 @@ describe('a token', () => {
   });
 
   test('that nobody made is not found', async () => {
-    for (const token of ['x', `releasy_dl_${'A'.repeat(43)}`]) expect(await message(`${releasy.world.url}/v1/downloads/${token}`)).toEqual([404, 'download token not found']);
+    for (const token of ['x', `releasy_dl_${'A'.repeat(43)}`])
+      expect(await message(`${releasy.world.url}/v1/downloads/${token}`)).toEqual([404, 'download token not found']);
   });
 
   test('is kept by what proves it alone', async () => {
@@ -102,11 +124,19 @@ describe('a token', () => {
 });
 
 describe('every door closes at once', () => {
-  async function doors(): Promise<{ url: string; location: string; customer: Awaited<ReturnType<Releasy['customer']>>; open: () => Promise<[number, number]> }> {
+  async function doors(): Promise<{
+    url: string;
+    location: string;
+    customer: Awaited<ReturnType<Releasy['customer']>>;
+    open: () => Promise<[number, number]>;
+  }> {
     const customer = await releasy.customer();
     const url = await releasy.downloadUrl(customer.key, artifact);
     const { location } = await resolve(url);
-    const open = async (): Promise<[number, number]> => [(await resolve(url)).status, (await fetch(location, { headers: { Range: 'bytes=0-9' } })).status];
+    const open = async (): Promise<[number, number]> => [
+      (await resolve(url)).status,
+      (await fetch(location, { headers: { Range: 'bytes=0-9' } })).status,
+    ];
     expect(await open()).toEqual([302, 206]);
     return { url, location, customer, open };
   }
@@ -114,7 +144,11 @@ describe('every door closes at once', () => {
   test('when the key is revoked', async () => {
     const { customer, open, url } = await doors();
     await releasy.get('POST', '/v1/admin/keys/revoke', { api_key_id: customer.keyId });
-    expect([await open(), await message(url), (await releasy.token(customer.key, artifact)).status]).toEqual([[404, 403], [404, 'download token not found'], 401]);
+    expect([await open(), await message(url), (await releasy.token(customer.key, artifact)).status]).toEqual([
+      [404, 403],
+      [404, 'download token not found'],
+      401,
+    ]);
   });
 
   test('when the customer is suspended, and they open again', async () => {
@@ -127,14 +161,22 @@ describe('every door closes at once', () => {
 
   test('when the entitlement ends', async () => {
     const { customer, open, url } = await doors();
-    expect((await releasy.ask('DELETE', `/v1/admin/customers/${customer.id}/entitlements/${customer.entitlement}`)).status).toBe(204);
-    expect([await open(), await message(url)]).toEqual([[404, 403], [404, 'release not available']]);
+    expect(
+      (await releasy.ask('DELETE', `/v1/admin/customers/${customer.id}/entitlements/${customer.entitlement}`)).status,
+    ).toBe(204);
+    expect([await open(), await message(url)]).toEqual([
+      [404, 403],
+      [404, 'release not available'],
+    ]);
   });
 
   test('when the release is taken back, or deleted', async () => {
     const { open, url } = await doors();
     await releasy.get('POST', `/v1/releases/${releaseId}/unpublish`);
-    expect([await open(), await message(url)]).toEqual([[404, 403], [404, 'release not available']]);
+    expect([await open(), await message(url)]).toEqual([
+      [404, 403],
+      [404, 'release not available'],
+    ]);
     await releasy.get('POST', `/v1/releases/${releaseId}/publish`);
     expect(await open()).toEqual([302, 206]);
     const { release, slot } = await releasy.published('doomed');
@@ -151,8 +193,14 @@ describe('a URL that was signed for a download', () => {
     const { key } = await releasy.customer();
     const { location } = await resolve(await releasy.downloadUrl(key, artifact));
     const other = await releasy.published('of another');
-    for (const changed of [location.replace(artifact, other.slot.artifact_id), location.replace(/versionId=[^&]+&/, ''), location.replace('/app.tar.gz', '/other')]) expect((await fetch(changed)).status).toBe(403);
-    for (const method of ['PUT', 'DELETE']) expect((await fetch(location, { method, ...(method === 'PUT' ? { body: 'x' } : {}) })).status).toBe(403);
+    for (const changed of [
+      location.replace(artifact, other.slot.artifact_id),
+      location.replace(/versionId=[^&]+&/, ''),
+      location.replace('/app.tar.gz', '/other'),
+    ])
+      expect((await fetch(changed)).status).toBe(403);
+    for (const method of ['PUT', 'DELETE'])
+      expect((await fetch(location, { method, ...(method === 'PUT' ? { body: 'x' } : {}) })).status).toBe(403);
   });
 });
 
@@ -169,15 +217,31 @@ describe('sent from here', () => {
   test('bytes come whole, or from where they are asked for', async () => {
     const whole = await fetch(url, { redirect: 'error' });
     expect([whole.status, Buffer.from(await whole.arrayBuffer()).equals(bytes)]).toEqual([200, true]);
-    expect(Object.fromEntries(['etag', 'content-length', 'content-disposition', 'accept-ranges'].map((name) => [name, whole.headers.get(name)]))).toEqual({
-      'etag': `"${sha256Of(bytes)}"`, 'content-length': String(bytes.length), 'content-disposition': 'attachment; filename="app.tar.gz"', 'accept-ranges': 'bytes',
+    expect(
+      Object.fromEntries(
+        ['etag', 'content-length', 'content-disposition', 'accept-ranges'].map((name) => [
+          name,
+          whole.headers.get(name),
+        ]),
+      ),
+    ).toEqual({
+      etag: `"${sha256Of(bytes)}"`,
+      'content-length': String(bytes.length),
+      'content-disposition': 'attachment; filename="app.tar.gz"',
+      'accept-ranges': 'bytes',
     });
     const part = await fetch(url, { headers: { Range: 'bytes=1000-1999', 'If-Range': whole.headers.get('etag')! } });
-    expect([part.status, Buffer.from(await part.arrayBuffer()).equals(bytes.subarray(1000, 2000))]).toEqual([206, true]);
+    expect([part.status, Buffer.from(await part.arrayBuffer()).equals(bytes.subarray(1000, 2000))]).toEqual([
+      206,
+      true,
+    ]);
     const head = await fetch(url, { method: 'HEAD' });
     expect([head.status, head.headers.get('content-length')]).toEqual([200, String(bytes.length)]);
     const beyond = await fetch(url, { headers: { Range: `bytes=${bytes.length}-` } });
-    expect([beyond.status, await beyond.json()]).toEqual([416, { error: { code: 'range_not_satisfiable', message: 'no byte lies in that range' } }]);
+    expect([beyond.status, await beyond.json()]).toEqual([
+      416,
+      { error: { code: 'range_not_satisfiable', message: 'no byte lies in that range' } },
+    ]);
     expect((await fetch(url, { headers: { 'If-None-Match': `"${sha256Of(bytes)}"` } })).status).toBe(304);
   });
 });
@@ -193,20 +257,33 @@ describe('a file is', () => {
   };
 
   test('its bytes, whatever its uploader said of them', async () => {
-    const got = await fetched('a.txt', { 'Content-Encoding': 'gzip', 'Cache-Control': 'public, max-age=9', 'Content-Language': 'de' });
+    const got = await fetched('a.txt', {
+      'Content-Encoding': 'gzip',
+      'Cache-Control': 'public, max-age=9',
+      'Content-Language': 'de',
+    });
     expect(await got.text()).toBe('plain');
-    expect(['content-encoding', 'cache-control', 'content-language'].map((name) => got.headers.get(name))).toEqual([null, 'no-store', null]);
+    expect(['content-encoding', 'cache-control', 'content-language'].map((name) => got.headers.get(name))).toEqual([
+      null,
+      'no-store',
+      null,
+    ]);
   });
 
   test('saved by the name that SHA256SUMS has', async () => {
     const got = await fetched('\u00fcn\u00ef 100%.tar.gz', {});
-    expect(got.headers.get('content-disposition')).toBe(`attachment; filename="_n_ 100_.tar.gz"; filename*=UTF-8''%C3%BCn%C3%AF%20100%25.tar.gz`);
+    expect(got.headers.get('content-disposition')).toBe(
+      `attachment; filename="_n_ 100_.tar.gz"; filename*=UTF-8''%C3%BCn%C3%AF%20100%25.tar.gz`,
+    );
   });
 });
 
 test('no log has a token', async () => {
   const lines: string[] = [];
-  const quiet = await openReleasy({}, { log: pino({ level: 'trace' }, { write: (line: string) => void lines.push(line) }) });
+  const quiet = await openReleasy(
+    {},
+    { log: pino({ level: 'trace' }, { write: (line: string) => void lines.push(line) }) },
+  );
   try {
     const { slot } = await quiet.published(bytes);
     const url = await quiet.downloadUrl((await quiet.customer()).key, slot.artifact_id);
@@ -222,6 +299,12 @@ test('no log has a token', async () => {
 test('two keys of a customer are two callers', async () => {
   const { id, key } = await releasy.customer();
   const { api_key: other } = await releasy.get<{ api_key: string }>('POST', '/v1/admin/keys', { customer_id: id });
-  const ask = (as: string) => releasy.ask('POST', '/v1/downloads/token', { artifact_id: artifact }, { 'x-releasy-api-key': as, 'idempotency-key': 'the same word' });
+  const ask = (as: string) =>
+    releasy.ask(
+      'POST',
+      '/v1/downloads/token',
+      { artifact_id: artifact },
+      { 'x-releasy-api-key': as, 'idempotency-key': 'the same word' },
+    );
   expect([(await ask(key)).status, (await ask(other)).status]).toEqual([200, 200]);
 });

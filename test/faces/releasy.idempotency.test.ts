@@ -4,7 +4,16 @@ import { readFile, readdir } from 'node:fs/promises';
 import { Refusal } from '../../src/core/refusal.ts';
 import { bodyOf } from '../support/body.ts';
 import { eventually } from '../support/raw.ts';
-import { adminKey, openReleasy, put, said, sha256Of, type Releasy, type ReleaseSeen, type SlotSeen } from '../support/releases.ts';
+import {
+  adminKey,
+  openReleasy,
+  put,
+  said,
+  sha256Of,
+  type Releasy,
+  type ReleaseSeen,
+  type SlotSeen,
+} from '../support/releases.ts';
 
 let releasy: Releasy;
 beforeAll(async () => void (releasy = await openReleasy()));
@@ -17,15 +26,29 @@ describe('a request with a word of its own', () => {
   test('happens once, and its repeats say that they are', async () => {
     const json = wish();
     const first = await releasy.once('w1', '/v1/releases', json);
-    const second = await releasy.ask('POST', '/v1/releases', { version: json.version, more: true, product: json.product }, { 'x-releasy-admin-key': adminKey, 'idempotency-key': ' w1 ' });
+    const second = await releasy.ask(
+      'POST',
+      '/v1/releases',
+      { version: json.version, more: true, product: json.product },
+      { 'x-releasy-admin-key': adminKey, 'idempotency-key': ' w1 ' },
+    );
     expect([first.status, second.status, second.json()]).toEqual([200, 200, first.json()]);
-    expect([first.headers.get('idempotency-replayed'), second.headers.get('idempotency-replayed')]).toEqual([null, 'true']);
-    expect((await releasy.get<{ releases: unknown[] }>('GET', `/v1/releases?product=once&version=${json.version}`)).releases).toHaveLength(1);
+    expect([first.headers.get('idempotency-replayed'), second.headers.get('idempotency-replayed')]).toEqual([
+      null,
+      'true',
+    ]);
+    expect(
+      (await releasy.get<{ releases: unknown[] }>('GET', `/v1/releases?product=once&version=${json.version}`)).releases,
+    ).toHaveLength(1);
   });
 
   test('is that request, and no other', async () => {
     await releasy.once('w2', '/v1/releases', wish());
-    expect(said(await releasy.once('w2', '/v1/releases', wish()))).toEqual([409, 'idempotency_conflict', 'idempotency key already used']);
+    expect(said(await releasy.once('w2', '/v1/releases', wish()))).toEqual([
+      409,
+      'idempotency_conflict',
+      'idempotency key already used',
+    ]);
     expect((await releasy.once('w2', '/v1/admin/customers', { name: 'another route' })).status).toBe(200);
   });
 
@@ -49,27 +72,44 @@ describe('a request with a word of its own', () => {
     releasy.world.clock.move(-86_401_000);
   });
 
-  test.each([['', 'idempotency-key must not be empty'], ['x'.repeat(129), 'idempotency-key is too long'], ['ü', 'idempotency-key must be valid ASCII']])('cannot be called %j', async (word, message) => {
+  test.each([
+    ['', 'idempotency-key must not be empty'],
+    ['x'.repeat(129), 'idempotency-key is too long'],
+    ['ü', 'idempotency-key must be valid ASCII'],
+  ])('cannot be called %j', async (word, message) => {
     expect(said(await releasy.once(word, '/v1/releases', wish()))).toEqual([400, 'bad_request', message]);
   });
 
-  test('may be called by any 128 characters', async () => expect((await releasy.once('~'.repeat(128), '/v1/releases', wish())).status).toBe(200));
+  test('may be called by any 128 characters', async () =>
+    expect((await releasy.once('~'.repeat(128), '/v1/releases', wish())).status).toBe(200));
 
   test('is asked who sends it before the word is looked at, and makes no API key', async () => {
     expect((await releasy.ask('POST', '/v1/releases', wish(), { 'idempotency-key': 'w1' })).status).toBe(401);
     const { id } = await releasy.customer();
-    expect(said(await releasy.once('w6', '/v1/admin/keys', { customer_id: id }))).toEqual([400, 'bad_request', 'idempotency-key not supported for admin key creation']);
+    expect(said(await releasy.once('w6', '/v1/admin/keys', { customer_id: id }))).toEqual([
+      400,
+      'bad_request',
+      'idempotency-key not supported for admin key creation',
+    ]);
   });
 
   test('that nobody finished is gone on with once the server is there again, or whoever began is late', async () => {
     const { world } = releasy;
-    const dying = (word: string): Promise<unknown> => world.core.idempotency.once({ caller: 'admin key', operation: 'createRelease', word, wish: ['once', word] }, () => new Promise(() => undefined));
+    const dying = (word: string): Promise<unknown> =>
+      world.core.idempotency.once(
+        { caller: 'admin key', operation: 'createRelease', word, wish: ['once', word] },
+        () => new Promise(() => undefined),
+      );
     for (const word of ['dead', 'late']) void dying(word).catch(() => undefined);
-    const send = (word: string): ReturnType<typeof releasy.once> => releasy.once(word, '/v1/releases', { product: 'once', version: word });
+    const send = (word: string): ReturnType<typeof releasy.once> =>
+      releasy.once(word, '/v1/releases', { product: 'once', version: word });
     await eventually(async () => said(await send('late'))[1] === 'idempotency_in_progress');
     await eventually(async () => said(await send('dead'))[1] === 'idempotency_in_progress');
     const busy = await send('late');
-    expect([said(busy), busy.headers.get('retry-after')]).toEqual([[409, 'idempotency_in_progress', 'idempotency key already in progress'], '1']);
+    expect([said(busy), busy.headers.get('retry-after')]).toEqual([
+      [409, 'idempotency_in_progress', 'idempotency key already in progress'],
+      '1',
+    ]);
     world.clock.move(61_000);
     expect((await send('late')).status).toBe(200);
     world.clock.move(-61_000);
@@ -78,10 +118,15 @@ describe('a request with a word of its own', () => {
     expect([finished.status, finished.headers.get('idempotency-replayed')]).toEqual([200, null]);
   });
 
-  test('of one customer is not in the way of another\'s', async () => {
+  test("of one customer is not in the way of another's", async () => {
     const { slot } = await releasy.published('for two');
     for (const { key } of [await releasy.customer(), await releasy.customer()]) {
-      const answer = await releasy.ask('POST', '/v1/downloads/token', { artifact_id: slot.artifact_id }, { 'x-releasy-api-key': key, 'idempotency-key': 'mine' });
+      const answer = await releasy.ask(
+        'POST',
+        '/v1/downloads/token',
+        { artifact_id: slot.artifact_id },
+        { 'x-releasy-api-key': key, 'idempotency-key': 'mine' },
+      );
       expect([answer.status, answer.headers.get('idempotency-replayed')]).toEqual([200, null]);
     }
   });
@@ -97,7 +142,11 @@ describe('each request that may be repeated', () => {
     expect((await releasy.once('e', path, { product: 'app', starts_at: 1 })).json()).toEqual(entitlement.json());
     const published = await releasy.once('p', `/v1/releases/${id}/publish`);
     const again = await releasy.once('p', `/v1/releases/${id}/publish`);
-    expect([again.status, again.json(), again.headers.get('idempotency-replayed')]).toEqual([200, published.json(), 'true']);
+    expect([again.status, again.json(), again.headers.get('idempotency-replayed')]).toEqual([
+      200,
+      published.json(),
+      'true',
+    ]);
   });
 
   test('gets fresh URLs and tokens, where the first would have ended, and nothing of them is kept', async () => {
@@ -107,39 +156,93 @@ describe('each request that may be repeated', () => {
     releasy.world.clock.move(3_600_000);
     expect(await put(first.upload_url, 'x')).toBe(403);
     const second = (await releasy.once('s', path, { filename: 'a', platform: 'b' })).json<SlotSeen>();
-    expect([second.artifact_id, second.object_key, await put(second.upload_url, 'x')]).toEqual([first.artifact_id, first.object_key, 200]);
-    const json = { artifact_id: first.artifact_id, object_key: first.object_key, checksum: sha256Of('x'), size: 1, platform: 'b' };
+    expect([second.artifact_id, second.object_key, await put(second.upload_url, 'x')]).toEqual([
+      first.artifact_id,
+      first.object_key,
+      200,
+    ]);
+    const json = {
+      artifact_id: first.artifact_id,
+      object_key: first.object_key,
+      checksum: sha256Of('x'),
+      size: 1,
+      platform: 'b',
+    };
     const registered = await releasy.once('r', `/v1/releases/${id}/artifacts`, json);
     expect((await releasy.once('r', `/v1/releases/${id}/artifacts`, json)).json()).toEqual(registered.json());
     expect((await releasy.once('r2', `/v1/releases/${id}/artifacts`, json)).status).toBe(409);
     await releasy.get('POST', `/v1/releases/${id}/publish`);
     const { key } = await releasy.customer();
-    const token = async (): Promise<string> => (await releasy.ask('POST', '/v1/downloads/token', { artifact_id: first.artifact_id }, { 'x-releasy-api-key': key, 'idempotency-key': 't' })).json<{ download_url: string }>().download_url;
+    const token = async (): Promise<string> =>
+      (
+        await releasy.ask(
+          'POST',
+          '/v1/downloads/token',
+          { artifact_id: first.artifact_id },
+          { 'x-releasy-api-key': key, 'idempotency-key': 't' },
+        )
+      ).json<{ download_url: string }>().download_url;
     const one = await token();
     releasy.world.clock.move(3_600_000);
     const other = await token();
     expect([one === other, (await fetch(one)).status, await (await fetch(other)).text()]).toEqual([false, 404, 'x']);
     for (const name of await readdir(releasy.world.folder)) {
       const content = await readFile(`${releasy.world.folder}/${name}`).catch(() => Buffer.alloc(0));
-      for (const secret of [one.split('/').at(-1)!, other.split('/').at(-1)!, 'X-Amz-Signature', second.tus_url.split('=')[1]!]) expect(content.includes(secret)).toBe(false);
+      for (const secret of [
+        one.split('/').at(-1)!,
+        other.split('/').at(-1)!,
+        'X-Amz-Signature',
+        second.tus_url.split('=')[1]!,
+      ])
+        expect(content.includes(secret)).toBe(false);
     }
     await releasy.get('POST', `/v1/releases/${id}/unpublish`);
-    expect((await releasy.ask('POST', '/v1/downloads/token', { artifact_id: first.artifact_id }, { 'x-releasy-api-key': key, 'idempotency-key': 't' })).status).toBe(403);
+    expect(
+      (
+        await releasy.ask(
+          'POST',
+          '/v1/downloads/token',
+          { artifact_id: first.artifact_id },
+          { 'x-releasy-api-key': key, 'idempotency-key': 't' },
+        )
+      ).status,
+    ).toBe(403);
     releasy.world.clock.move(-7_200_000);
   });
 
   test('by the console API, too', async () => {
     const { world } = releasy;
-    const make = (name: string, word: string): ReturnType<typeof world.ask> => world.ask('POST', '/api/storage/buckets', { json: { name }, headers: { 'Idempotency-Key': word } });
+    const make = (name: string, word: string): ReturnType<typeof world.ask> =>
+      world.ask('POST', '/api/storage/buckets', { json: { name }, headers: { 'Idempotency-Key': word } });
     const made = await make('made-once', 'b');
     const again = await make('made-once', 'b');
-    expect([made.status, again.status, again.json(), again.headers.get('idempotency-replayed')]).toEqual([201, 201, made.json(), 'true']);
-    expect([(await make('made-twice', 'b')).json(), (await make('made-once', 'c')).status]).toEqual([{ detail: 'idempotency key already used', code: 'idempotency_conflict' }, 409]);
-    const key = await world.ask('POST', '/api/storage/keys', { json: { name: 'k', permissions: { read: true } }, headers: { 'Idempotency-Key': 'k' } });
+    expect([made.status, again.status, again.json(), again.headers.get('idempotency-replayed')]).toEqual([
+      201,
+      201,
+      made.json(),
+      'true',
+    ]);
+    expect([(await make('made-twice', 'b')).json(), (await make('made-once', 'c')).status]).toEqual([
+      { detail: 'idempotency key already used', code: 'idempotency_conflict' },
+      409,
+    ]);
+    const key = await world.ask('POST', '/api/storage/keys', {
+      json: { name: 'k', permissions: { read: true } },
+      headers: { 'Idempotency-Key': 'k' },
+    });
     expect(key.status).toBe(422);
-    const sign = (): ReturnType<typeof world.ask> => world.ask('POST', '/api/storage/buckets/made-once/presign', { json: { key: 'k', operation: 'put' }, headers: { 'Idempotency-Key': 'p' } });
+    const sign = (): ReturnType<typeof world.ask> =>
+      world.ask('POST', '/api/storage/buckets/made-once/presign', {
+        json: { key: 'k', operation: 'put' },
+        headers: { 'Idempotency-Key': 'p' },
+      });
     const [one, other] = [await sign(), await sign()];
-    expect([one.status, other.status, other.headers.get('idempotency-replayed'), await put(other.json<{ url: string }>().url, 'x')]).toEqual([200, 200, 'true', 200]);
+    expect([
+      one.status,
+      other.status,
+      other.headers.get('idempotency-replayed'),
+      await put(other.json<{ url: string }>().url, 'x'),
+    ]).toEqual([200, 200, 'true', 200]);
   });
 });
 
@@ -147,8 +250,13 @@ describe('raced over the wire', () => {
   test('a release is made once and everybody else is told why not', async () => {
     for (let time = 0; time < 50; time += 1) {
       const json = wish();
-      const answers = await Promise.all([...Array.from({ length: 4 }, () => releasy.once(`race ${time}`, '/v1/releases', json)), releasy.ask('POST', '/v1/releases', json)]);
-      expect(new Set(answers.filter(({ status }) => status === 200).map((answer) => answer.json<ReleaseSeen>().id)).size).toBe(1);
+      const answers = await Promise.all([
+        ...Array.from({ length: 4 }, () => releasy.once(`race ${time}`, '/v1/releases', json)),
+        releasy.ask('POST', '/v1/releases', json),
+      ]);
+      expect(
+        new Set(answers.filter(({ status }) => status === 200).map((answer) => answer.json<ReleaseSeen>().id)).size,
+      ).toBe(1);
       for (const answer of answers.filter(({ status }) => status !== 200)) {
         const [status, code] = said(answer);
         expect([status, ['idempotency_in_progress', 'conflict'].includes(code!)]).toEqual([409, true]);
@@ -164,7 +272,10 @@ describe(`raced ${runs} times, exactly one wins`, () => {
   /** What those came to who tried at once. */
   const race = async <T>(many: number, attempt: () => Promise<T>): Promise<{ won: T[]; lost: string[] }> => {
     const settled = await Promise.allSettled(Array.from({ length: many }, attempt));
-    return { won: settled.flatMap((one) => (one.status === 'fulfilled' ? [one.value] : [])), lost: settled.flatMap((one) => (one.status === 'rejected' ? [codeOf(one.reason)] : [])) };
+    return {
+      won: settled.flatMap((one) => (one.status === 'fulfilled' ? [one.value] : [])),
+      lost: settled.flatMap((one) => (one.status === 'rejected' ? [codeOf(one.reason)] : [])),
+    };
   };
   const everyRun = async (attempt: (time: number) => Promise<void>): Promise<void> => {
     for (let time = 0; time < runs; time += 1) await attempt(time);
@@ -175,8 +286,14 @@ describe(`raced ${runs} times, exactly one wins`, () => {
     await everyRun(async (time) => {
       const made = wish();
       const asking = { caller: 'racer', operation: 'create', word: `${time}`, wish: made };
-      const { won, lost } = await race(3, () => core.idempotency.once(asking, (seed) => core.releases.create(who, made, seed)));
-      expect([won.filter(({ replayed }) => !replayed).length, new Set(won.map(({ value }) => value.id)).size, new Set([...lost, 'idempotency key already in progress']).size]).toEqual([1, 1, 1]);
+      const { won, lost } = await race(3, () =>
+        core.idempotency.once(asking, (seed) => core.releases.create(who, made, seed)),
+      );
+      expect([
+        won.filter(({ replayed }) => !replayed).length,
+        new Set(won.map(({ value }) => value.id)).size,
+        new Set([...lost, 'idempotency key already in progress']).size,
+      ]).toEqual([1, 1, 1]);
       const again = wish();
       const bare = await race(3, () => core.releases.create(who, again));
       expect([bare.won.length, bare.lost]).toEqual([1, ['release already exists', 'release already exists']]);
@@ -188,7 +305,10 @@ describe(`raced ${runs} times, exactly one wins`, () => {
     await everyRun(async () => {
       const { id } = await core.releases.create(who, wish());
       const { won, lost } = await race(3, () => core.releases.publish(who, id));
-      expect([won.length, lost.every((message) => /^release (?:already published|status changed, retry)$/.test(message))]).toEqual([1, true]);
+      expect([
+        won.length,
+        lost.every((message) => /^release (?:already published|status changed, retry)$/.test(message)),
+      ]).toEqual([1, true]);
     });
   }, 120_000);
 
@@ -197,8 +317,16 @@ describe(`raced ${runs} times, exactly one wins`, () => {
     const release = await core.releases.create(who, wish());
     await everyRun(async (time) => {
       const bytes = `raced ${time}`;
-      const slot = await core.releaseFiles.open(release, { fileName: 'f', platform: 'p', bucket: 'releases', outside: false });
-      await core.objects.put(who, { bucket: 'releases', key: slot.key, conditions: {} }, bodyOf(Buffer.from(bytes)), { measure: [], describe: () => ({ etag: 'e', about: '{}' }) });
+      const slot = await core.releaseFiles.open(release, {
+        fileName: 'f',
+        platform: 'p',
+        bucket: 'releases',
+        outside: false,
+      });
+      await core.objects.put(who, { bucket: 'releases', key: slot.key, conditions: {} }, bodyOf(Buffer.from(bytes)), {
+        measure: [],
+        describe: () => ({ etag: 'e', about: '{}' }),
+      });
       const file = { id: slot.id, key: slot.key, platform: 'p', sha256: sha256Of(bytes), size: bytes.length };
       const { won, lost } = await race(3, () => core.releaseFiles.register(who, release, file, randomUUID()));
       expect([won.length, lost]).toEqual([1, ['artifact already exists', 'artifact already exists']]);

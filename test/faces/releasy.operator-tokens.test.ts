@@ -16,14 +16,25 @@ beforeEach(async () => {
 afterEach(() => issuer.close());
 
 const tokens = (more: Partial<ForeignTokenOptions> = {}): OperatorTokens =>
-  new OperatorTokens(clock, { url: issuer.url, issuer: undefined, audience: undefined, age: 300_000, leeway: 0, name: 'operator jwks', ...more });
+  new OperatorTokens(clock, {
+    url: issuer.url,
+    issuer: undefined,
+    audience: undefined,
+    age: 300_000,
+    leeway: 0,
+    name: 'operator jwks',
+    ...more,
+  });
 const now = (): number => Math.floor(clock.now() / 1000);
 const refused = { reason: 'unauthenticated', message: 'unauthorized' };
 
 describe('a token', () => {
   test.each(['RS256', 'ES256'] as const)('is proved by %s', async (alg) => {
     await issuer.add('key', alg);
-    expect(await tokens().claims(await issuer.mint({ roles: ['a'] }, { kid: 'key' }))).toMatchObject({ sub: 'someone', roles: ['a'] });
+    expect(await tokens().claims(await issuer.mint({ roles: ['a'] }, { kid: 'key' }))).toMatchObject({
+      sub: 'someone',
+      roles: ['a'],
+    });
   });
 
   test.each<[string, () => Minted]>([
@@ -49,7 +60,12 @@ describe('a token', () => {
     const good = { iss: 'https://id.example/', aud: ['other', 'releasy'] };
     await strict.claims(await issuer.mint(good));
     await strict.claims(await issuer.mint({ ...good, aud: 'releasy' }));
-    for (const bad of [{ ...good, iss: 'https://id.example' }, { ...good, aud: 'other' }, { aud: 'releasy' }, { iss: good.iss }]) {
+    for (const bad of [
+      { ...good, iss: 'https://id.example' },
+      { ...good, aud: 'other' },
+      { aud: 'releasy' },
+      { iss: good.iss },
+    ]) {
       await expect(strict.claims(await issuer.mint(bad))).rejects.toMatchObject(refused);
     }
     await tokens().claims(await issuer.mint({ iss: 'anybody', aud: 'anything' }));
@@ -59,7 +75,10 @@ describe('a token', () => {
     await issuer.add('pss', 'PS256');
     await expect(tokens().claims(await issuer.mint({}, { kid: 'pss' }))).rejects.toMatchObject(refused);
     const secret = Buffer.from(JSON.stringify(issuer.publicKey('first')));
-    const forged = await new SignJWT({ roles: ['platform_admin'] }).setProtectedHeader({ alg: 'HS256', kid: 'first' }).setExpirationTime('1h').sign(secret);
+    const forged = await new SignJWT({ roles: ['platform_admin'] })
+      .setProtectedHeader({ alg: 'HS256', kid: 'first' })
+      .setExpirationTime('1h')
+      .sign(secret);
     await expect(tokens().claims(forged)).rejects.toMatchObject(refused);
     const [, payload] = forged.split('.');
     const unsigned = `${Buffer.from('{"alg":"none","kid":"first"}').toString('base64url')}.${payload}.`;
@@ -73,7 +92,14 @@ describe('a token', () => {
     const [head, payload, signature] = good.split('.') as [string, string, string];
     const raised = Buffer.from(payload, 'base64url').toString().replace('platform_support', 'platform_admin_');
     const flipped = signature.startsWith('A') ? `B${signature.slice(1)}` : `A${signature.slice(1)}`;
-    for (const bad of [`${head}.${Buffer.from(raised).toString('base64url')}.${signature}`, `${head}.${payload}.${flipped}`, `${head}.${payload}.`, 'a.b.c', '..', 'x'.repeat(20_000)]) {
+    for (const bad of [
+      `${head}.${Buffer.from(raised).toString('base64url')}.${signature}`,
+      `${head}.${payload}.${flipped}`,
+      `${head}.${payload}.`,
+      'a.b.c',
+      '..',
+      'x'.repeat(20_000),
+    ]) {
       await expect(one.claims(bad)).rejects.toMatchObject(refused);
     }
   });
@@ -98,7 +124,10 @@ describe('keys', () => {
     await one.claims(await issuer.mint({}, { kid: 'second' }));
     expect(issuer.asked).toBe(2);
     await expect(one.claims(await issuer.mint({}))).rejects.toMatchObject(refused);
-    for (let n = 0; n < 5; n += 1) await expect(one.claims(await issuer.mint({}, { header: { kid: `made up ${n}` } }))).rejects.toMatchObject(refused);
+    for (let n = 0; n < 5; n += 1)
+      await expect(one.claims(await issuer.mint({}, { header: { kid: `made up ${n}` } }))).rejects.toMatchObject(
+        refused,
+      );
     expect(issuer.asked).toBe(2);
     clock.move(10_001);
     await expect(one.claims(await issuer.mint({}))).rejects.toMatchObject(refused);
@@ -115,15 +144,24 @@ describe('keys', () => {
     issuer.faults.push(500, 503, 404);
     const one = tokens();
     const good = await issuer.mint({});
-    await expect(one.claims(good)).rejects.toMatchObject({ reason: 'unavailable', message: 'operator jwks unavailable' });
-    await expect(one.claims(good)).rejects.toMatchObject({ reason: 'unavailable', message: 'operator jwks unavailable' });
+    await expect(one.claims(good)).rejects.toMatchObject({
+      reason: 'unavailable',
+      message: 'operator jwks unavailable',
+    });
+    await expect(one.claims(good)).rejects.toMatchObject({
+      reason: 'unavailable',
+      message: 'operator jwks unavailable',
+    });
     expect(issuer.asked).toBe(3);
     await one.claims(good);
   });
 
   test('that do not come in time', async () => {
     issuer.faults.push(0);
-    await expect(tokens({ patience: 50 }).claims(await issuer.mint({}))).rejects.toMatchObject({ reason: 'unavailable', message: 'operator jwks request timed out' });
+    await expect(tokens({ patience: 50 }).claims(await issuer.mint({}))).rejects.toMatchObject({
+      reason: 'unavailable',
+      message: 'operator jwks request timed out',
+    });
   });
 
   test('that are no keys, or behind a port where nobody listens', async () => {

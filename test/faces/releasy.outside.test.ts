@@ -1,5 +1,13 @@
 /** Releases whose files another S3 keeps: another server of ours stands for it. */
-import { CreateBucketCommand, DeleteObjectCommand, HeadObjectCommand, ListObjectVersionsCommand, PutBucketVersioningCommand, PutObjectCommand, type S3Client } from '@aws-sdk/client-s3';
+import {
+  CreateBucketCommand,
+  DeleteObjectCommand,
+  HeadObjectCommand,
+  ListObjectVersionsCommand,
+  PutBucketVersioningCommand,
+  PutObjectCommand,
+  type S3Client,
+} from '@aws-sdk/client-s3';
 import { openReleasy, put, said, sha256Of, type Releasy } from '../support/releases.ts';
 import { refusal, s3Client } from '../support/s3.ts';
 import { openWorld, type World } from '../support/world.ts';
@@ -15,8 +23,12 @@ beforeAll(async () => {
   const { accessKeyId, secretAccessKey } = await store.accessKey();
   await s3.send(new CreateBucketCommand({ Bucket }));
   releasy = await openReleasy({
-    RELEASY_ARTIFACT_BUCKET: Bucket, RELEASY_ARTIFACT_ENDPOINT: store.s3Url, RELEASY_ARTIFACT_REGION: 'eu-central-1', RELEASY_ARTIFACT_ACCESS_KEY: accessKeyId,
-    RELEASY_ARTIFACT_SECRET_KEY: secretAccessKey, RELEASY_ARTIFACT_PATH_STYLE: 'true',
+    RELEASY_ARTIFACT_BUCKET: Bucket,
+    RELEASY_ARTIFACT_ENDPOINT: store.s3Url,
+    RELEASY_ARTIFACT_REGION: 'eu-central-1',
+    RELEASY_ARTIFACT_ACCESS_KEY: accessKeyId,
+    RELEASY_ARTIFACT_SECRET_KEY: secretAccessKey,
+    RELEASY_ARTIFACT_PATH_STYLE: 'true',
   });
 });
 afterAll(async () => {
@@ -29,17 +41,28 @@ const head = (Key: string): Promise<string | undefined> => refusal(s3.send(new H
 
 test('a file goes there and comes from there, and nothing of it lies here', async () => {
   const { release, slot } = await releasy.published(bytes);
-  expect([slot.upload_url.startsWith(`${store.s3Url}/${Bucket}/releases/`), slot.tus_url, await head(slot.object_key)]).toEqual([true, undefined, undefined]);
+  expect([
+    slot.upload_url.startsWith(`${store.s3Url}/${Bucket}/releases/`),
+    slot.tus_url,
+    await head(slot.object_key),
+  ]).toEqual([true, undefined, undefined]);
   const { key } = await releasy.customer();
   const url = await releasy.downloadUrl(key, slot.artifact_id);
   const resolved = await fetch(url, { redirect: 'manual' });
   expect([resolved.status, resolved.headers.get('location')!.startsWith(store.s3Url)]).toEqual([302, true]);
   const part = await fetch(url, { headers: { Range: 'bytes=199000-' } });
-  expect([part.status, (await part.arrayBuffer()).byteLength, part.headers.get('content-disposition')]).toEqual([206, 1000, 'attachment; filename="app.tar.gz"']);
+  expect([part.status, (await part.arrayBuffer()).byteLength, part.headers.get('content-disposition')]).toEqual([
+    206,
+    1000,
+    'attachment; filename="app.tar.gz"',
+  ]);
   expect((await releasy.world.core.totals()).bytes).toBe(0);
-  const [artifact] = (await releasy.get<{ artifacts: Record<string, unknown>[] }>('GET', `/v1/releases/${release.id}`)).artifacts;
+  const [artifact] = (await releasy.get<{ artifacts: Record<string, unknown>[] }>('GET', `/v1/releases/${release.id}`))
+    .artifacts;
   expect([artifact!['checksum'], artifact!['sha512']]).toEqual([sha256Of(bytes), undefined]);
-  expect((await releasy.ask('GET', `/v1/releases/${release.id}/SHA256SUMS`)).bytes.toString()).toBe(`${sha256Of(bytes)}  app.tar.gz\n`);
+  expect((await releasy.ask('GET', `/v1/releases/${release.id}/SHA256SUMS`)).bytes.toString()).toBe(
+    `${sha256Of(bytes)}  app.tar.gz\n`,
+  );
   expect(said(await releasy.ask('GET', `/v1/releases/${release.id}/SHA512SUMS`))[0]).toBe(404);
 });
 
@@ -48,7 +71,10 @@ test('what is there is held against what it is to be', async () => {
   const slot = await releasy.slot(id);
   expect(said(await releasy.register(id, slot, bytes))[1]).toBe('object_missing');
   await put(slot.upload_url, bytes);
-  expect([said(await releasy.register(id, slot, bytes, { size: 1 }))[1], said(await releasy.register(id, slot, bytes, { checksum: '0'.repeat(64) }))[1]]).toEqual(['size_mismatch', 'checksum_mismatch']);
+  expect([
+    said(await releasy.register(id, slot, bytes, { size: 1 }))[1],
+    said(await releasy.register(id, slot, bytes, { checksum: '0'.repeat(64) }))[1],
+  ]).toEqual(['size_mismatch', 'checksum_mismatch']);
   expect((await releasy.register(id, slot, bytes)).status).toBe(200);
   expect((await releasy.register(id, slot, bytes)).status).toBe(409);
 });
@@ -85,20 +111,35 @@ test('deletion takes the object away there', async () => {
 
 test('a bucket in the host name is where stores want it', async () => {
   const named = await openReleasy({
-    RELEASY_ARTIFACT_BUCKET: Bucket, RELEASY_ARTIFACT_REGION: 'eu-central-1', RELEASY_ARTIFACT_ACCESS_KEY: 'AKIAEXAMPLE', RELEASY_ARTIFACT_SECRET_KEY: 'a-secret-of-somebody',
+    RELEASY_ARTIFACT_BUCKET: Bucket,
+    RELEASY_ARTIFACT_REGION: 'eu-central-1',
+    RELEASY_ARTIFACT_ACCESS_KEY: 'AKIAEXAMPLE',
+    RELEASY_ARTIFACT_SECRET_KEY: 'a-secret-of-somebody',
   });
   const { id } = await named.release();
   const url = new URL((await named.slot(id)).upload_url);
-  expect([url.host, url.pathname.startsWith('/releases/app/'), url.searchParams.get('X-Amz-SignedHeaders')]).toEqual([`${Bucket}.s3.eu-central-1.amazonaws.com`, true, 'host']);
+  expect([url.host, url.pathname.startsWith('/releases/app/'), url.searchParams.get('X-Amz-SignedHeaders')]).toEqual([
+    `${Bucket}.s3.eu-central-1.amazonaws.com`,
+    true,
+    'host',
+  ]);
   await named.close();
 });
 
 test('a store that does not answer is no reason to register', async () => {
   const gone = await openReleasy({
-    RELEASY_ARTIFACT_BUCKET: Bucket, RELEASY_ARTIFACT_ENDPOINT: 'http://127.0.0.1:1', RELEASY_ARTIFACT_REGION: 'x', RELEASY_ARTIFACT_ACCESS_KEY: 'AKIAEXAMPLE',
-    RELEASY_ARTIFACT_SECRET_KEY: 'a-secret-of-somebody', RELEASY_ARTIFACT_PATH_STYLE: 'yes',
+    RELEASY_ARTIFACT_BUCKET: Bucket,
+    RELEASY_ARTIFACT_ENDPOINT: 'http://127.0.0.1:1',
+    RELEASY_ARTIFACT_REGION: 'x',
+    RELEASY_ARTIFACT_ACCESS_KEY: 'AKIAEXAMPLE',
+    RELEASY_ARTIFACT_SECRET_KEY: 'a-secret-of-somebody',
+    RELEASY_ARTIFACT_PATH_STYLE: 'yes',
   });
   const { id } = await gone.release();
-  expect(said(await gone.register(id, await gone.slot(id), bytes))).toEqual([503, 'service_unavailable', 'artifact storage does not answer']);
+  expect(said(await gone.register(id, await gone.slot(id), bytes))).toEqual([
+    503,
+    'service_unavailable',
+    'artifact storage does not answer',
+  ]);
   await gone.close();
 });

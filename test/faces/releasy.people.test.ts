@@ -24,14 +24,35 @@ describe('customers', () => {
   test('are added, shown and changed, and null clears', async () => {
     const made = await byBook('createCustomer', customers, { name: '  Acme Corp ', plan: ' enterprise ', unknown: 1 });
     const customer = made.json<CustomerView>();
-    expect([made.status, customer]).toEqual([200, { id: expect.stringMatching(/^[\da-f-]{36}$/), name: 'Acme Corp', plan: 'enterprise', created_at: expect.any(Number) }]);
+    expect([made.status, customer]).toEqual([
+      200,
+      {
+        id: expect.stringMatching(/^[\da-f-]{36}$/),
+        name: 'Acme Corp',
+        plan: 'enterprise',
+        created_at: expect.any(Number),
+      },
+    ]);
     expect(Math.abs(customer.created_at - seconds())).toBeLessThan(5);
     const path = `${customers}/${customer.id}`;
     expect((await byBook('getCustomer', path)).json()).toEqual({ ...customer, suspended_at: null });
-    expect((await byBook('changeCustomer', path, { name: 'Acme Inc', suspended: true })).json()).toMatchObject({ name: 'Acme Inc', plan: 'enterprise', suspended_at: expect.any(Number) });
-    expect((await byBook('changeCustomer', path, { plan: null })).json()).toMatchObject({ plan: null, suspended_at: expect.any(Number) });
-    expect((await byBook('changeCustomer', path, { plan: ' ', suspended: false })).json()).toMatchObject({ plan: null, suspended_at: null });
-    expect((await byBook('changeCustomer', path, { plan: 'core', name: null })).json()).toMatchObject({ plan: 'core', name: 'Acme Inc' });
+    expect((await byBook('changeCustomer', path, { name: 'Acme Inc', suspended: true })).json()).toMatchObject({
+      name: 'Acme Inc',
+      plan: 'enterprise',
+      suspended_at: expect.any(Number),
+    });
+    expect((await byBook('changeCustomer', path, { plan: null })).json()).toMatchObject({
+      plan: null,
+      suspended_at: expect.any(Number),
+    });
+    expect((await byBook('changeCustomer', path, { plan: ' ', suspended: false })).json()).toMatchObject({
+      plan: null,
+      suspended_at: null,
+    });
+    expect((await byBook('changeCustomer', path, { plan: 'core', name: null })).json()).toMatchObject({
+      plan: 'core',
+      name: 'Acme Inc',
+    });
   });
 
   test.each<[string, unknown, unknown]>([
@@ -39,27 +60,41 @@ describe('customers', () => {
     ['a missing name', {}, refusal(422, 'unprocessable_entity', 'missing name')],
     ['a name of another type', { name: 7 }, refusal(422, 'unprocessable_entity', 'name must be a string')],
     ['a list', [], refusal(422, 'unprocessable_entity', 'the request body must be an object')],
-  ])('with %s are refused', async (_, json, expected) => expect(told(await releasy.ask('POST', customers, json))).toEqual(expected));
+  ])('with %s are refused', async (_, json, expected) =>
+    expect(told(await releasy.ask('POST', customers, json))).toEqual(expected),
+  );
 
   test('that are not there', async () => {
     for (const id of ['00000000-0000-4000-8000-000000000000', 'x', '%20']) {
-      expect(told(await releasy.ask('GET', `${customers}/${id}`))).toEqual(refusal(404, 'not_found', 'customer not found'));
-      expect(told(await releasy.ask('PATCH', `${customers}/${id}`, { name: 'x' }))).toEqual(refusal(404, 'not_found', 'customer not found'));
-      expect(told(await releasy.ask('GET', `${customers}/${id}/entitlements`))).toEqual(refusal(404, 'not_found', 'customer not found'));
+      expect(told(await releasy.ask('GET', `${customers}/${id}`))).toEqual(
+        refusal(404, 'not_found', 'customer not found'),
+      );
+      expect(told(await releasy.ask('PATCH', `${customers}/${id}`, { name: 'x' }))).toEqual(
+        refusal(404, 'not_found', 'customer not found'),
+      );
+      expect(told(await releasy.ask('GET', `${customers}/${id}/entitlements`))).toEqual(
+        refusal(404, 'not_found', 'customer not found'),
+      );
     }
   });
 
-  test.each<[unknown, string]>([[{}, 'at least one field must be provided'], [{ name: null, suspended: null }, 'at least one field must be provided'], [{ name: ' ' }, 'name must not be empty']])(
-    'are not changed by %j', async (json, message) => {
-      const { id } = await releasy.customer();
-      expect(told(await releasy.ask('PATCH', `${customers}/${id}`, json))).toEqual(refusal(400, 'bad_request', message));
-    });
+  test.each<[unknown, string]>([
+    [{}, 'at least one field must be provided'],
+    [{ name: null, suspended: null }, 'at least one field must be provided'],
+    [{ name: ' ' }, 'name must not be empty'],
+  ])('are not changed by %j', async (json, message) => {
+    const { id } = await releasy.customer();
+    expect(told(await releasy.ask('PATCH', `${customers}/${id}`, json))).toEqual(refusal(400, 'bad_request', message));
+  });
 
   test('are found by id, part of the name, and plan, in capital letters or not', async () => {
     const { id } = await releasy.customer('ÄRGER 100%_\\ Ltd', 'Gold');
     world.clock.move(1);
     await releasy.customer('Ärgerlich', 'silver');
-    const found = async (query: string): Promise<string[]> => (await byBook('listCustomers', `${customers}?${query}`)).json<{ customers: CustomerView[] }>().customers.map(({ name }) => name);
+    const found = async (query: string): Promise<string[]> =>
+      (await byBook('listCustomers', `${customers}?${query}`))
+        .json<{ customers: CustomerView[] }>()
+        .customers.map(({ name }) => name);
     expect(await found('name=ärger')).toEqual(['Ärgerlich', 'ÄRGER 100%_\\ Ltd']);
     expect(await found(`name=${encodeURIComponent('100%_\\')}`)).toEqual(['ÄRGER 100%_\\ Ltd']);
     expect(await found('name=%25')).toEqual(['ÄRGER 100%_\\ Ltd']);
@@ -67,14 +102,22 @@ describe('customers', () => {
     expect(await found(`customer_id=${id}&plan=gold`)).toEqual(['ÄRGER 100%_\\ Ltd']);
     expect(await found(`customer_id=${id}&plan=silver`)).toEqual([]);
     expect(await found('name=nobody&utm_source=x')).toEqual([]);
-    for (const query of ['name=&plan=GOLD', 'name=%25&plan=%20', 'customer_id=&plan=GOLD']) expect(await found(query)).toEqual(['ÄRGER 100%_\\ Ltd']);
+    for (const query of ['name=&plan=GOLD', 'name=%25&plan=%20', 'customer_id=&plan=GOLD'])
+      expect(await found(query)).toEqual(['ÄRGER 100%_\\ Ltd']);
   });
 
   test.each([
-    ['limit=0', 'limit must be positive'], ['limit=-1', 'limit must be positive'], ['limit=201', 'limit must be <= 200'], ['limit=ten', 'limit must be an integer'],
-    ['offset=-1', 'offset must not be negative'], ['offset=1.5', 'offset must be an integer'], ['cursor=x', 'cursor is invalid'],
+    ['limit=0', 'limit must be positive'],
+    ['limit=-1', 'limit must be positive'],
+    ['limit=201', 'limit must be <= 200'],
+    ['limit=ten', 'limit must be an integer'],
+    ['offset=-1', 'offset must not be negative'],
+    ['offset=1.5', 'offset must be an integer'],
+    ['cursor=x', 'cursor is invalid'],
     ['limit=1&limit=2', 'the query names "limit" more than once'],
-  ])('are not listed by %s', async (query, message) => expect(told(await releasy.ask('GET', `${customers}?${query}`))).toEqual(refusal(400, 'bad_request', message)));
+  ])('are not listed by %s', async (query, message) =>
+    expect(told(await releasy.ask('GET', `${customers}?${query}`))).toEqual(refusal(400, 'bad_request', message)),
+  );
 
   test('are listed in pages that neither skip nor repeat, though others are added meanwhile', async () => {
     for (let n = 0; n < 7; n += 1) {
@@ -85,7 +128,12 @@ describe('customers', () => {
     type Listed = { customers: CustomerView[]; limit: number; offset: number; next_cursor: string | null };
     const list = (query: string): Promise<Listed> => releasy.must('GET', `${customers}?plan=paged&${query}`);
     expect((await list('')).customers.map(({ name }) => name)).toEqual([6, 5, 4, 3, 2, 1, 0].map((n) => `paged ${n}`));
-    expect(await list('limit=2&offset=5')).toMatchObject({ customers: [{ name: 'paged 1' }, { name: 'paged 0' }], limit: 2, offset: 5, next_cursor: null });
+    expect(await list('limit=2&offset=5')).toMatchObject({
+      customers: [{ name: 'paged 1' }, { name: 'paged 0' }],
+      limit: 2,
+      offset: 5,
+      next_cursor: null,
+    });
     const seen: string[] = [];
     for (let cursor: string | null = ''; cursor !== null;) {
       const page: Listed = await list(`limit=3${cursor && `&cursor=${cursor}`}`);
@@ -107,21 +155,56 @@ describe('entitlements', () => {
   type View = { id: string; product: string; starts_at: number };
 
   test('are made, listed by their start, changed and deleted, and null clears', async () => {
-    const made = await byBook('createEntitlement', path, { product: ' tool ', starts_at: 1_735_312_000, ends_at: 1_737_914_000, metadata: { tier: ['pro'] } });
+    const made = await byBook('createEntitlement', path, {
+      product: ' tool ',
+      starts_at: 1_735_312_000,
+      ends_at: 1_737_914_000,
+      metadata: { tier: ['pro'] },
+    });
     const { id } = made.json<View>();
-    expect(told(made)).toEqual([200, { id: expect.any(String), customer_id: customer, product: 'tool', starts_at: 1_735_312_000, ends_at: 1_737_914_000, metadata: { tier: ['pro'] } }]);
-    const always = (await byBook('createEntitlement', path, { product: 'other', starts_at: 0, ends_at: null, metadata: null })).json<View>();
+    expect(told(made)).toEqual([
+      200,
+      {
+        id: expect.any(String),
+        customer_id: customer,
+        product: 'tool',
+        starts_at: 1_735_312_000,
+        ends_at: 1_737_914_000,
+        metadata: { tier: ['pro'] },
+      },
+    ]);
+    const always = (
+      await byBook('createEntitlement', path, { product: 'other', starts_at: 0, ends_at: null, metadata: null })
+    ).json<View>();
     expect(always).toMatchObject({ starts_at: 0, ends_at: null, metadata: null });
-    const list = async (query = ''): Promise<string[]> => (await byBook('listEntitlements', `${path}${query}`)).json<{ entitlements: View[] }>().entitlements.map(({ product }) => product);
-    expect([await list(), await list('?product=tool'), await list('?limit=1&offset=1'), await list('?product=none')]).toEqual([['other', 'tool'], ['tool'], ['tool'], []]);
-    expect((await byBook('changeEntitlement', `${path}/${id}`, { ends_at: null })).json()).toMatchObject({ product: 'tool', ends_at: null, metadata: { tier: ['pro'] } });
-    expect((await byBook('changeEntitlement', `${path}/${id}`, { metadata: null, product: 'renamed', starts_at: 5 })).json()).toMatchObject({ product: 'renamed', starts_at: 5, metadata: null });
-    expect((await byBook('changeEntitlement', `${path}/${id}`, { product: null, starts_at: null })).json()).toMatchObject({ product: 'renamed', starts_at: 5 });
+    const list = async (query = ''): Promise<string[]> =>
+      (await byBook('listEntitlements', `${path}${query}`))
+        .json<{ entitlements: View[] }>()
+        .entitlements.map(({ product }) => product);
+    expect([
+      await list(),
+      await list('?product=tool'),
+      await list('?limit=1&offset=1'),
+      await list('?product=none'),
+    ]).toEqual([['other', 'tool'], ['tool'], ['tool'], []]);
+    expect((await byBook('changeEntitlement', `${path}/${id}`, { ends_at: null })).json()).toMatchObject({
+      product: 'tool',
+      ends_at: null,
+      metadata: { tier: ['pro'] },
+    });
+    expect(
+      (await byBook('changeEntitlement', `${path}/${id}`, { metadata: null, product: 'renamed', starts_at: 5 })).json(),
+    ).toMatchObject({ product: 'renamed', starts_at: 5, metadata: null });
+    expect(
+      (await byBook('changeEntitlement', `${path}/${id}`, { product: null, starts_at: null })).json(),
+    ).toMatchObject({ product: 'renamed', starts_at: 5 });
     expect((await byBook('changeEntitlement', `${path}/${id}`, {})).status).toBe(200);
     const gone = await byBook('deleteEntitlement', `${path}/${id}`);
     expect([gone.status, gone.bytes.length, await list()]).toEqual([204, 0, ['other']]);
     for (const method of ['DELETE', 'PATCH']) {
-      expect(told(await releasy.ask(method, `${path}/${id}`, method === 'PATCH' ? {} : undefined))).toEqual(refusal(404, 'not_found', 'entitlement not found'));
+      expect(told(await releasy.ask(method, `${path}/${id}`, method === 'PATCH' ? {} : undefined))).toEqual(
+        refusal(404, 'not_found', 'entitlement not found'),
+      );
     }
   });
 
@@ -140,9 +223,13 @@ describe('entitlements', () => {
   test('never end before they start, whatever is changed', async () => {
     const { id } = await releasy.must<View>('POST', path, { product: 'bounded', starts_at: 100, ends_at: 100 });
     for (const json of [{ ends_at: 99 }, { starts_at: 101 }, { starts_at: 300, ends_at: 200 }]) {
-      expect(told(await releasy.ask('PATCH', `${path}/${id}`, json))).toEqual(refusal(400, 'bad_request', 'ends_at must be greater than or equal to starts_at'));
+      expect(told(await releasy.ask('PATCH', `${path}/${id}`, json))).toEqual(
+        refusal(400, 'bad_request', 'ends_at must be greater than or equal to starts_at'),
+      );
     }
-    expect(told(await releasy.ask('PATCH', `${path}/${id}`, { product: ' ' }))).toEqual(refusal(400, 'bad_request', 'product must not be empty'));
+    expect(told(await releasy.ask('PATCH', `${path}/${id}`, { product: ' ' }))).toEqual(
+      refusal(400, 'bad_request', 'product must not be empty'),
+    );
     expect((await releasy.ask('PATCH', `${path}/${id}`, { starts_at: 200, ends_at: 300 })).status).toBe(200);
   });
 
@@ -150,16 +237,27 @@ describe('entitlements', () => {
     const { id } = await releasy.must<View>('POST', path, { product: 'mine', starts_at: 1 });
     const other = await releasy.customer('other');
     expect((await releasy.ask('DELETE', `/v1/admin/customers/${other.id}/entitlements/${id}`)).status).toBe(404);
-    expect((await releasy.ask('PATCH', `/v1/admin/customers/${other.id}/entitlements/${id}`, { product: 'theirs' })).status).toBe(404);
+    expect(
+      (await releasy.ask('PATCH', `/v1/admin/customers/${other.id}/entitlements/${id}`, { product: 'theirs' })).status,
+    ).toBe(404);
   });
 
   test('hold from the first second to the last', async () => {
     const { id } = await releasy.customer('timed');
     const start = seconds() + 100;
-    await releasy.must('POST', `/v1/admin/customers/${id}/entitlements`, { product: 'timed', starts_at: start, ends_at: start + 10 });
+    await releasy.must('POST', `/v1/admin/customers/${id}/entitlements`, {
+      product: 'timed',
+      starts_at: start,
+      ends_at: start + 10,
+    });
     const held = (): Promise<string[]> => world.core.customers.entitled(id);
     const moveTo = (ms: number): void => world.clock.move(ms - world.clock.now());
-    for (const [at, expected] of [[start * 1000 - 500, []], [start * 1000 + 1, ['timed']], [(start + 10) * 1000 + 500, ['timed']], [(start + 11) * 1000 + 1, []]] as const) {
+    for (const [at, expected] of [
+      [start * 1000 - 500, []],
+      [start * 1000 + 1, ['timed']],
+      [(start + 10) * 1000 + 500, ['timed']],
+      [(start + 11) * 1000 + 1, []],
+    ] as const) {
       moveTo(at);
       expect(await held()).toEqual(expected);
     }
@@ -169,14 +267,26 @@ describe('entitlements', () => {
 describe('API keys', () => {
   let customer: string;
   beforeAll(async () => void (customer = (await releasy.customer()).id));
-  const introspect = (headers: Record<string, string>): Promise<Answered> => askByBook(world, 'introspectCustomerKey', '/v1/auth/introspect', { as: null, headers });
+  const introspect = (headers: Record<string, string>): Promise<Answered> =>
+    askByBook(world, 'introspectCustomerKey', '/v1/auth/introspect', { as: null, headers });
   const unauthorized = refusal(401, 'unauthorized', 'unauthorized');
 
   test('are shown once, and tell what they are for', async () => {
-    const made = await byBook('createCustomerKey', '/v1/admin/keys', { customer_id: customer, name: 'CI', key_type: ' CI ', scopes: [' keys:read ', 'releases:read', '', 'keys:read'] });
+    const made = await byBook('createCustomerKey', '/v1/admin/keys', {
+      customer_id: customer,
+      name: 'CI',
+      key_type: ' CI ',
+      scopes: [' keys:read ', 'releases:read', '', 'keys:read'],
+    });
     const { api_key: raw, ...about } = made.json<{ api_key: string }>();
     expect(raw).toMatch(/^releasy_[\w-]{43}$/);
-    expect(about).toEqual({ api_key_id: expect.any(String), customer_id: customer, key_type: 'ci', scopes: ['keys:read', 'releases:read'], expires_at: null });
+    expect(about).toEqual({
+      api_key_id: expect.any(String),
+      customer_id: customer,
+      key_type: 'ci',
+      scopes: ['keys:read', 'releases:read'],
+      expires_at: null,
+    });
     expect(told(await introspect({ 'x-releasy-api-key': ` ${raw} ` }))).toEqual([200, { active: true, ...about }]);
     for (const name of await readdir(world.folder)) {
       const bytes = await readFile(join(world.folder, name)).catch(() => Buffer.alloc(0));
@@ -187,7 +297,8 @@ describe('API keys', () => {
   test('are for everything unless told', async () => {
     const { headers } = await releasy.key(customer);
     expect((await introspect(headers)).json()).toMatchObject({
-      key_type: 'human', scopes: ['releases:read', 'downloads:read', 'downloads:token', 'keys:read', 'keys:write', 'audit:read'],
+      key_type: 'human',
+      scopes: ['releases:read', 'downloads:read', 'downloads:token', 'keys:read', 'keys:write', 'audit:read'],
     });
   });
 
@@ -209,19 +320,30 @@ describe('API keys', () => {
   });
 
   test('are never made twice by one request', async () => {
-    const answer = await releasy.ask('POST', '/v1/admin/keys', { customer_id: customer }, { headers: { 'Idempotency-Key': 'once' } });
+    const answer = await releasy.ask(
+      'POST',
+      '/v1/admin/keys',
+      { customer_id: customer },
+      { headers: { 'Idempotency-Key': 'once' } },
+    );
     expect(told(answer)).toEqual(refusal(400, 'bad_request', 'idempotency-key not supported for admin key creation'));
   });
 
   test('open nothing once they are revoked, expired, or of a suspended customer', async () => {
     const revoked = await releasy.key(customer);
     expect((await introspect(revoked.headers)).status).toBe(200);
-    expect((await byBook('revokeCustomerKey', '/v1/admin/keys/revoke', { api_key_id: ` ${revoked.api_key_id} ` })).json()).toEqual({ api_key_id: revoked.api_key_id });
+    expect(
+      (await byBook('revokeCustomerKey', '/v1/admin/keys/revoke', { api_key_id: ` ${revoked.api_key_id} ` })).json(),
+    ).toEqual({ api_key_id: revoked.api_key_id });
     expect(told(await introspect(revoked.headers))).toEqual(unauthorized);
     for (const id of [revoked.api_key_id, 'none']) {
-      expect(told(await releasy.ask('POST', '/v1/admin/keys/revoke', { api_key_id: id }))).toEqual(refusal(404, 'not_found', 'api key not found or already revoked'));
+      expect(told(await releasy.ask('POST', '/v1/admin/keys/revoke', { api_key_id: id }))).toEqual(
+        refusal(404, 'not_found', 'api key not found or already revoked'),
+      );
     }
-    expect(told(await releasy.ask('POST', '/v1/admin/keys/revoke', { api_key_id: '' }))).toEqual(refusal(400, 'bad_request', 'api_key_id is required'));
+    expect(told(await releasy.ask('POST', '/v1/admin/keys/revoke', { api_key_id: '' }))).toEqual(
+      refusal(400, 'bad_request', 'api_key_id is required'),
+    );
 
     const expiring = await releasy.key(customer, { expires_at: seconds() + 60 });
     expect((await introspect(expiring.headers)).status).toBe(200);
@@ -237,7 +359,13 @@ describe('API keys', () => {
   });
 
   test('that are none, or not for that, are refused', async () => {
-    const none = [{}, { 'x-releasy-api-key': '' }, { 'x-releasy-api-key': 'releasy_short' }, { 'x-releasy-api-key': `releasy_${'A'.repeat(43)}` }, admin];
+    const none = [
+      {},
+      { 'x-releasy-api-key': '' },
+      { 'x-releasy-api-key': 'releasy_short' },
+      { 'x-releasy-api-key': `releasy_${'A'.repeat(43)}` },
+      admin,
+    ];
     for (const headers of none) {
       const answer = await introspect(headers);
       expect([answer.headers.get('www-authenticate'), told(answer)]).toEqual(['Bearer', unauthorized]);
@@ -258,9 +386,18 @@ describe('API keys', () => {
 });
 
 describe('the audit', () => {
-  type Listed = { events: { id: string; customer_id: string | null; payload: { outcome: string; reason: string; api_key_id: string | null }; created_at: number }[]; next_cursor: string | null };
+  type Listed = {
+    events: {
+      id: string;
+      customer_id: string | null;
+      payload: { outcome: string; reason: string; api_key_id: string | null };
+      created_at: number;
+    }[];
+    next_cursor: string | null;
+  };
   const list = (query: string): Promise<Listed> => releasy.must('GET', `/v1/admin/audit-events?${query}`);
-  const use = (headers: Record<string, string>): Promise<Answered> => releasy.as(headers, 'POST', '/v1/auth/introspect');
+  const use = (headers: Record<string, string>): Promise<Answered> =>
+    releasy.as(headers, 'POST', '/v1/auth/introspect');
 
   test('has every try, newest first, with its reason', async () => {
     const { id } = await releasy.customer('watched');
@@ -278,13 +415,22 @@ describe('the audit', () => {
     await releasy.must('POST', '/v1/admin/keys/revoke', { api_key_id: key });
     await use(headers);
     const { events } = (await byBook('listAudits', `/v1/admin/audit-events?customer_id=${id}`)).json<Listed>();
-    expect(events.map(({ payload }) => payload)).toEqual(['revoked', 'expired', 'suspended', 'ok'].map((reason) => ({ outcome: reason === 'ok' ? 'accept' : 'reject', reason, api_key_id: key })));
+    expect(events.map(({ payload }) => payload)).toEqual(
+      ['revoked', 'expired', 'suspended', 'ok'].map((reason) => ({
+        outcome: reason === 'ok' ? 'accept' : 'reject',
+        reason,
+        api_key_id: key,
+      })),
+    );
     expect(events[0]).toMatchObject({ customer_id: id, actor: 'api_key', event: 'api_key.auth' });
     step();
     await use({});
     step();
     await use({ 'x-releasy-api-key': `releasy_${'B'.repeat(43)}` });
-    expect((await list('limit=2')).events.map(({ customer_id: who, payload }) => [who, payload.reason])).toEqual([[null, 'not_found'], [null, 'missing_header']]);
+    expect((await list('limit=2')).events.map(({ customer_id: who, payload }) => [who, payload.reason])).toEqual([
+      [null, 'not_found'],
+      [null, 'missing_header'],
+    ]);
   });
 
   test('is narrowed down by actor, event and time, and read in pages', async () => {
@@ -296,10 +442,20 @@ describe('the audit', () => {
       world.clock.move(2000);
     }
     const count = async (query: string): Promise<number> => (await list(`customer_id=${id}&${query}`)).events.length;
-    expect([await count('actor=api_key'), await count('actor=operator'), await count('event=api_key.auth'), await count('event=other')]).toEqual([5, 0, 5, 0]);
+    expect([
+      await count('actor=api_key'),
+      await count('actor=operator'),
+      await count('event=api_key.auth'),
+      await count('event=other'),
+    ]).toEqual([5, 0, 5, 0]);
     expect([await count('actor='), await count('event=%20')]).toEqual([5, 5]);
     const times = (await list(`customer_id=${id}`)).events.map(({ created_at: at }) => at);
-    expect([await count(`created_from=${from}`), await count(`created_from=${times[1]}`), await count(`created_to=${times[3]}`), await count(`created_from=${times[2]}&created_to=${times[2]}`)]).toEqual([5, 2, 2, 1]);
+    expect([
+      await count(`created_from=${from}`),
+      await count(`created_from=${times[1]}`),
+      await count(`created_to=${times[3]}`),
+      await count(`created_from=${times[2]}&created_to=${times[2]}`),
+    ]).toEqual([5, 2, 2, 1]);
     const first = await list(`customer_id=${id}&limit=3`);
     const second = await list(`customer_id=${id}&limit=3&cursor=${first.next_cursor}`);
     expect([...first.events, ...second.events].map(({ created_at: at }) => at)).toEqual(times);
@@ -307,9 +463,15 @@ describe('the audit', () => {
   });
 
   test.each([
-    ['created_from=-1', 'created_from must be >= 0'], ['created_to=-1', 'created_to must be >= 0'], ['created_from=2&created_to=1', 'created_from must be <= created_to'],
+    ['created_from=-1', 'created_from must be >= 0'],
+    ['created_to=-1', 'created_to must be >= 0'],
+    ['created_from=2&created_to=1', 'created_from must be <= created_to'],
     ['created_from=now', 'created_from must be an integer'],
-  ])('is not read by %s', async (query, message) => expect(told(await releasy.ask('GET', `/v1/admin/audit-events?${query}`))).toEqual(refusal(400, 'bad_request', message)));
+  ])('is not read by %s', async (query, message) =>
+    expect(told(await releasy.ask('GET', `/v1/admin/audit-events?${query}`))).toEqual(
+      refusal(400, 'bad_request', message),
+    ),
+  );
 
   test('is swept with the events', async () => {
     expect((await list('')).events.length).toBeGreaterThan(0);

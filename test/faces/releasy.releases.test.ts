@@ -8,21 +8,47 @@ beforeAll(async () => void (releasy = await openReleasy({ STOWAGE_BLOB_GRACE: '0
 afterAll(() => releasy.close());
 
 const nowhere = '8f2c1f5e-6c1e-4d0b-9a3c-0a1b2c3d4e5f';
-const list = async (query = '', headers?: Record<string, string>): Promise<{ releases: ReleaseSeen[]; next_cursor: string | null }> => releasy.get('GET', `/v1/releases?${query}`, undefined, headers);
-const move = (id: string, verb: 'publish' | 'unpublish'): ReturnType<Releasy['ask']> => releasy.ask('POST', `/v1/releases/${id}/${verb}`);
+const list = async (
+  query = '',
+  headers?: Record<string, string>,
+): Promise<{ releases: ReleaseSeen[]; next_cursor: string | null }> =>
+  releasy.get('GET', `/v1/releases?${query}`, undefined, headers);
+const move = (id: string, verb: 'publish' | 'unpublish'): ReturnType<Releasy['ask']> =>
+  releasy.ask('POST', `/v1/releases/${id}/${verb}`);
 
 describe('a release', () => {
   test('is made as a draft, of trimmed words, once for each product and version as they are spelled', async () => {
-    const made = await releasy.ask('POST', '/v1/releases', { product: '  My App ', version: ' 1.0.0+build.5 ', more: 'is passed over' });
-    expect([made.status, made.json()]).toEqual([200, {
-      id: expect.stringMatching(/^[0-9a-f-]{36}$/) as string, product: 'My App', version: '1.0.0+build.5', status: 'draft', created_at: expect.any(Number) as number, published_at: null, artifacts: null,
-    }]);
-    expect(said(await releasy.ask('POST', '/v1/releases', { product: 'My App', version: '1.0.0+build.5' }))).toEqual([409, 'conflict', 'release already exists']);
-    expect((await releasy.ask('POST', '/v1/releases', { product: 'my app', version: '1.0.0+build.5' })).status).toBe(200);
+    const made = await releasy.ask('POST', '/v1/releases', {
+      product: '  My App ',
+      version: ' 1.0.0+build.5 ',
+      more: 'is passed over',
+    });
+    expect([made.status, made.json()]).toEqual([
+      200,
+      {
+        id: expect.stringMatching(/^[0-9a-f-]{36}$/) as string,
+        product: 'My App',
+        version: '1.0.0+build.5',
+        status: 'draft',
+        created_at: expect.any(Number) as number,
+        published_at: null,
+        artifacts: null,
+      },
+    ]);
+    expect(said(await releasy.ask('POST', '/v1/releases', { product: 'My App', version: '1.0.0+build.5' }))).toEqual([
+      409,
+      'conflict',
+      'release already exists',
+    ]);
+    expect((await releasy.ask('POST', '/v1/releases', { product: 'my app', version: '1.0.0+build.5' })).status).toBe(
+      200,
+    );
   });
 
   test.each([
-    [{ product: ' ', version: '1' }, 400, 'product is required'], [{ product: 'a', version: '' }, 400, 'version is required'], [{ product: 'a' }, 422, 'missing version'],
+    [{ product: ' ', version: '1' }, 400, 'product is required'],
+    [{ product: 'a', version: '' }, 400, 'version is required'],
+    [{ product: 'a' }, 422, 'missing version'],
     [{ product: 1, version: '1' }, 422, 'product must be a string'],
   ])('of %j is refused', async (json, status, message) => {
     const refused = await releasy.ask('POST', '/v1/releases', json);
@@ -30,8 +56,15 @@ describe('a release', () => {
   });
 
   test('is made by nobody who is not known, and nothing is stored', async () => {
-    for (const headers of [{}, { 'x-releasy-admin-key': 'wrong' }, { authorization: 'Bearer wrong' }] as Record<string, string>[]) {
-      expect(said(await releasy.ask('POST', '/v1/releases', { product: 'secretly', version: '1' }, headers))).toEqual([401, 'unauthorized', 'unauthorized']);
+    for (const headers of [{}, { 'x-releasy-admin-key': 'wrong' }, { authorization: 'Bearer wrong' }] as Record<
+      string,
+      string
+    >[]) {
+      expect(said(await releasy.ask('POST', '/v1/releases', { product: 'secretly', version: '1' }, headers))).toEqual([
+        401,
+        'unauthorized',
+        'unauthorized',
+      ]);
     }
     expect((await list('product=secretly')).releases).toEqual([]);
   });
@@ -49,8 +82,18 @@ describe('a release', () => {
 
   test('that is none is not found, by whatever it is called', async () => {
     for (const id of [nowhere, 'x', '..%2f']) {
-      for (const [method, path] of [['GET', ''], ['DELETE', ''], ['POST', '/publish'], ['POST', '/unpublish'], ['GET', '/SHA256SUMS']] as const) {
-        expect(said(await releasy.ask(method, `/v1/releases/${id}${path}`))).toEqual([404, 'not_found', 'release not found']);
+      for (const [method, path] of [
+        ['GET', ''],
+        ['DELETE', ''],
+        ['POST', '/publish'],
+        ['POST', '/unpublish'],
+        ['GET', '/SHA256SUMS'],
+      ] as const) {
+        expect(said(await releasy.ask(method, `/v1/releases/${id}${path}`))).toEqual([
+          404,
+          'not_found',
+          'release not found',
+        ]);
       }
     }
   });
@@ -68,20 +111,35 @@ describe('a release', () => {
 describe('the list', () => {
   test('is filtered by what is exactly so, and shows drafts to operators', async () => {
     for (const version of ['1', '2', '1.0']) await releasy.release('filtered', version);
-    const versions = async (query: string): Promise<string[]> => (await list(`product=filtered&${query}`)).releases.map(({ version }) => version);
-    expect([await versions(''), await versions('version=1'), await versions('status=published')]).toEqual([['1.0', '2', '1'], ['1'], []]);
-    expect((await list('product=filtered&version=2&limit=1&offset=0')).releases[0]).toMatchObject({ status: 'draft', artifacts: null });
+    const versions = async (query: string): Promise<string[]> =>
+      (await list(`product=filtered&${query}`)).releases.map(({ version }) => version);
+    expect([await versions(''), await versions('version=1'), await versions('status=published')]).toEqual([
+      ['1.0', '2', '1'],
+      ['1'],
+      [],
+    ]);
+    expect((await list('product=filtered&version=2&limit=1&offset=0')).releases[0]).toMatchObject({
+      status: 'draft',
+      artifacts: null,
+    });
   });
 
   test.each([
-    ['limit=0', 'limit must be positive'], ['limit=-1', 'limit must be positive'], ['limit=201', 'limit must be <= 200'], ['limit=x', 'limit must be an integer'],
-    ['status=gone', 'invalid status'], ['include_artifacts=maybe', 'include_artifacts must be true or false'], ['cursor=%21', 'cursor is invalid'],
-  ])('refuses %s', async (query, message) => expect(said(await releasy.ask('GET', `/v1/releases?${query}`))).toEqual([400, 'bad_request', message]));
+    ['limit=0', 'limit must be positive'],
+    ['limit=-1', 'limit must be positive'],
+    ['limit=201', 'limit must be <= 200'],
+    ['limit=x', 'limit must be an integer'],
+    ['status=gone', 'invalid status'],
+    ['include_artifacts=maybe', 'include_artifacts must be true or false'],
+    ['cursor=%21', 'cursor is invalid'],
+  ])('refuses %s', async (query, message) =>
+    expect(said(await releasy.ask('GET', `/v1/releases?${query}`))).toEqual([400, 'bad_request', message]),
+  );
 
   test('is paged so that nothing is skipped or shown twice, though all came in one moment and more come', async () => {
     const made = await Promise.all(Array.from({ length: 23 }, (_, index) => releasy.release('paged', `v${index}`)));
     const seen: string[] = [];
-    for (let cursor: string | null = ''; cursor !== null && seen.length < 100; ) {
+    for (let cursor: string | null = ''; cursor !== null && seen.length < 100;) {
       const page = await list(`product=paged&limit=5${cursor === '' ? '' : `&cursor=${cursor}`}`);
       seen.push(...page.releases.map(({ id }) => id));
       cursor = page.next_cursor;
@@ -89,14 +147,19 @@ describe('the list', () => {
     }
     expect(seen.toSorted()).toEqual(made.map(({ id }) => id).toSorted());
     const byOffset = await Promise.all([0, 10, 20].map((offset) => list(`product=paged&limit=10&offset=${offset}`)));
-    expect(new Set(byOffset.flatMap(({ releases }) => releases.map(({ id }) => id))).size).toBe(byOffset.flatMap(({ releases }) => releases).length);
+    expect(new Set(byOffset.flatMap(({ releases }) => releases.map(({ id }) => id))).size).toBe(
+      byOffset.flatMap(({ releases }) => releases).length,
+    );
   });
 
   test('groups artifacts by their release', async () => {
     const [one, other] = [await releasy.release('grouped'), await releasy.release('grouped')];
     for (const name of ['a', 'b']) await releasy.artifact(one.id, `${name} of one`, name);
     await releasy.artifact(other.id, 'of other', 'c');
-    const named = (await list('product=grouped&include_artifacts=true')).releases.map(({ id, artifacts }) => [id, artifacts!.map(({ filename }) => filename)]);
+    const named = (await list('product=grouped&include_artifacts=true')).releases.map(({ id, artifacts }) => [
+      id,
+      artifacts!.map(({ filename }) => filename),
+    ]);
     expect(Object.fromEntries(named)).toEqual({ [one.id]: ['a', 'b'], [other.id]: ['c'] });
   });
 });
@@ -109,22 +172,46 @@ describe('a customer', () => {
     const draft = await releasy.release('sold');
     const other = await releasy.published('for others', 'unsold');
     const { key } = await releasy.customer('sold');
-    const ids = async (query = '', headers = by(key)): Promise<string[]> => (await list(query, headers)).releases.map(({ id }) => id);
-    expect([await ids(), await ids('', { ...by(key), authorization: 'Bearer the-admin-key-of-the-test-world' })]).toEqual([[release.id], [release.id]]);
+    const ids = async (query = '', headers = by(key)): Promise<string[]> =>
+      (await list(query, headers)).releases.map(({ id }) => id);
+    expect([
+      await ids(),
+      await ids('', { ...by(key), authorization: 'Bearer the-admin-key-of-the-test-world' }),
+    ]).toEqual([[release.id], [release.id]]);
     expect(await ids('product=unsold')).toEqual([]);
-    expect(said(await releasy.ask('GET', '/v1/releases?status=draft', undefined, by(key)))).toEqual([400, 'bad_request', 'status must be published']);
-    expect((await releasy.ask('GET', `/v1/releases/${release.id}`, undefined, by(key))).json()).toMatchObject({ id: release.id, artifacts: [{ filename: 'app.tar.gz' }] });
+    expect(said(await releasy.ask('GET', '/v1/releases?status=draft', undefined, by(key)))).toEqual([
+      400,
+      'bad_request',
+      'status must be published',
+    ]);
+    expect((await releasy.ask('GET', `/v1/releases/${release.id}`, undefined, by(key))).json()).toMatchObject({
+      id: release.id,
+      artifacts: [{ filename: 'app.tar.gz' }],
+    });
     for (const hidden of [draft.id, other.release.id]) {
-      for (const path of ['', '/SHA256SUMS']) expect(said(await releasy.ask('GET', `/v1/releases/${hidden}${path}`, undefined, by(key)))).toEqual([404, 'not_found', 'release not found']);
+      for (const path of ['', '/SHA256SUMS'])
+        expect(said(await releasy.ask('GET', `/v1/releases/${hidden}${path}`, undefined, by(key)))).toEqual([
+          404,
+          'not_found',
+          'release not found',
+        ]);
     }
   });
 
   test('without the scope sees nothing, and before and after its time the same list with nothing in it', async () => {
     const { key } = await releasy.customer('sold', { scopes: ['downloads:token'] });
-    expect(said(await releasy.ask('GET', '/v1/releases', undefined, by(key)))).toEqual([403, 'forbidden', 'missing scope']);
+    expect(said(await releasy.ask('GET', '/v1/releases', undefined, by(key)))).toEqual([
+      403,
+      'forbidden',
+      'missing scope',
+    ]);
     const now = Math.floor(releasy.world.clock.now() / 1000);
     const late = await releasy.customer('other');
-    await releasy.get('POST', `/v1/admin/customers/${late.id}/entitlements`, { product: 'sold', starts_at: now + 100, ends_at: now + 200 });
+    await releasy.get('POST', `/v1/admin/customers/${late.id}/entitlements`, {
+      product: 'sold',
+      starts_at: now + 100,
+      ends_at: now + 200,
+    });
     expect((await list('', by(late.key))).releases).toEqual([]);
     releasy.world.clock.move(101_000);
     expect((await list('', by(late.key))).releases).toHaveLength(1);
@@ -154,9 +241,15 @@ describe('deletion', () => {
     releasy.world.clock.move(1000);
     expect((await stored()) - before).toBe(50_000);
     const s3 = await s3Client(releasy.world);
-    const keys = ((await s3.send(new ListObjectsV2Command({ Bucket: 'releases' }))).Contents ?? []).map(({ Key }) => Key);
+    const keys = ((await s3.send(new ListObjectsV2Command({ Bucket: 'releases' }))).Contents ?? []).map(
+      ({ Key }) => Key,
+    );
     expect([keys.includes(slot.object_key), keys.includes(unused.object_key)]).toEqual([false, false]);
-    expect(said(await releasy.ask('DELETE', `/v1/releases/${one.id}`))).toEqual([404, 'not_found', 'release not found']);
+    expect(said(await releasy.ask('DELETE', `/v1/releases/${one.id}`))).toEqual([
+      404,
+      'not_found',
+      'release not found',
+    ]);
     expect((await releasy.ask('DELETE', `/v1/releases/${other.id}`)).status).toBe(204);
     releasy.world.clock.move(1000);
     expect(await stored()).toBe(before);
@@ -167,10 +260,18 @@ describe('deletion', () => {
     const s3 = await s3Client(releasy.world);
     expect(await refusal(s3.send(new DeleteBucketCommand({ Bucket: 'releases' })))).toBe('BucketNotEmpty');
     const { world } = releasy;
-    for (const [method, path] of [['DELETE', `/artifacts/${slot.artifact_id}`], ['DELETE', `/artifacts/${slot.artifact_id}/versions/1`]] as const) {
-      expect([(await world.ask(method, path)).status, (await world.ask('GET', `/artifacts/${slot.artifact_id}`)).status]).toEqual([409, 200]);
+    for (const [method, path] of [
+      ['DELETE', `/artifacts/${slot.artifact_id}`],
+      ['DELETE', `/artifacts/${slot.artifact_id}/versions/1`],
+    ] as const) {
+      expect([
+        (await world.ask(method, path)).status,
+        (await world.ask('GET', `/artifacts/${slot.artifact_id}`)).status,
+      ]).toEqual([409, 200]);
     }
-    expect((await world.ask('DELETE', '/artifacts', { json: { confirm: true, namespace: 'releasy' } })).status).toBe(200);
+    expect((await world.ask('DELETE', '/artifacts', { json: { confirm: true, namespace: 'releasy' } })).status).toBe(
+      200,
+    );
     const { key } = await releasy.customer();
     expect(await (await fetch(await releasy.downloadUrl(key, slot.artifact_id))).text()).toBe('held');
   });

@@ -21,14 +21,16 @@ const tus = { 'Tus-Resumable': '1.0.0' };
 const chunk = { ...tus, 'Content-Type': 'application/offset+octet-stream' };
 const part = { 'Content-Type': 'application/partial-upload' };
 
-const grant = (json: Record<string, unknown>): Promise<Granted> => world.get<Granted>('POST', '/capabilities', { as: 'shop', json });
+const grant = (json: Record<string, unknown>): Promise<Granted> =>
+  world.get<Granted>('POST', '/capabilities', { as: 'shop', json });
 const asPage = (method: string, path: string, headers: Record<string, string>, body?: string): Promise<Answered> =>
   world.ask(method, path, { as: null, headers, ...(body === undefined ? {} : { body }) });
 const create = (path: string, length: number, headers: Record<string, string> = {}): Promise<Answered> =>
   asPage('POST', path, { ...tus, 'Upload-Length': String(length), ...headers });
-const stored = async (name: string): Promise<string> => (await world.ask('GET', `/artifacts/${name}/data`, { as: 'shop' })).bytes.toString();
+const stored = async (name: string): Promise<string> =>
+  (await world.ask('GET', `/artifacts/${name}/data`, { as: 'shop' })).bytes.toString();
 
-test('a page uploads by tus, and the artifact is the granter\'s', async () => {
+test("a page uploads by tus, and the artifact is the granter's", async () => {
   const granted = await grant({ artifact: 'photo.jpg', max_size: 10 });
   const created = await create(granted.tus, 6);
   expect(created.status).toBe(201);
@@ -36,7 +38,9 @@ test('a page uploads by tus, and the artifact is the granter\'s', async () => {
   expect(path).toBe(`/tus/${granted.upload_uuid}?capability=${granted.capability}`);
   expect((await asPage('PATCH', path, { ...chunk, 'Upload-Offset': '0' }, 'abc')).status).toBe(204);
   expect((await asPage('HEAD', path, tus)).headers.get('upload-offset')).toBe('3');
-  expect((await asPage('PATCH', path, { ...chunk, 'Upload-Offset': '3' }, 'def')).headers.get('x-artifact-version')).toBe('1');
+  expect(
+    (await asPage('PATCH', path, { ...chunk, 'Upload-Offset': '3' }, 'def')).headers.get('x-artifact-version'),
+  ).toBe('1');
   expect(await stored('photo.jpg')).toBe('abcdef');
 });
 
@@ -47,7 +51,9 @@ test('a page uploads by the draft, in one request or in several', async () => {
   const often = await grant({ artifact: 'several' });
   const path = (await asPage('POST', often.put, { 'Upload-Complete': '?0' }, 'abc')).headers.get('location')!;
   for (const method of ['HEAD', 'GET']) expect((await asPage(method, path, {})).headers.get('upload-offset')).toBe('3');
-  expect((await asPage('PATCH', path, { ...part, 'Upload-Offset': '3', 'Upload-Complete': '?1' }, 'def')).status).toBe(200);
+  expect((await asPage('PATCH', path, { ...part, 'Upload-Offset': '3', 'Upload-Complete': '?1' }, 'def')).status).toBe(
+    200,
+  );
   expect(await stored('several')).toBe('abcdef');
 });
 
@@ -72,14 +78,20 @@ test('it is bounded in size', async () => {
   expect((await create(path, 6)).status).toBe(413);
   const place = (await asPage('POST', path, { ...tus, 'Upload-Defer-Length': '1' })).headers.get('location')!;
   expect((await asPage('PATCH', place, { ...chunk, 'Upload-Offset': '0' }, 'abcdef')).status).toBe(413);
-  expect((await asPage('PATCH', place, { ...chunk, 'Upload-Offset': '0', 'Upload-Length': '6' }, 'abc')).status).toBe(413);
-  expect((await asPage('PATCH', place, { ...chunk, 'Upload-Offset': '0', 'Upload-Length': '5' }, 'abcde')).status).toBe(204);
+  expect((await asPage('PATCH', place, { ...chunk, 'Upload-Offset': '0', 'Upload-Length': '6' }, 'abc')).status).toBe(
+    413,
+  );
+  expect((await asPage('PATCH', place, { ...chunk, 'Upload-Offset': '0', 'Upload-Length': '5' }, 'abcde')).status).toBe(
+    204,
+  );
   expect((await asPage('PUT', (await grant({ artifact: 'small', max_size: 5 })).put, {}, 'abcdef')).status).toBe(413);
 });
 
 test('it is bounded in type', async () => {
   const typed = await grant({ artifact: 'picture', type: 'image/*' });
-  const said = (type: string): Record<string, string> => ({ 'Upload-Metadata': `filetype ${Buffer.from(type).toString('base64')}` });
+  const said = (type: string): Record<string, string> => ({
+    'Upload-Metadata': `filetype ${Buffer.from(type).toString('base64')}`,
+  });
   expect((await create(typed.tus, 3, said('text/html'))).status).toBe(403);
   expect((await create(typed.tus, 3)).status).toBe(403);
   expect((await create(typed.tus, 3, said('image/png'))).status).toBe(201);
@@ -93,15 +105,33 @@ test('it opens nothing else', async () => {
   const other = await world.upload(Buffer.from('abc'), 'shop');
   const query = `?capability=${granted.capability}`;
   expect((await asPage('HEAD', `/tus/${other}${query}`, tus)).status).toBe(403);
-  expect((await asPage('PATCH', `/upload/${other}${query}`, { ...part, 'Upload-Offset': '3', 'Upload-Complete': '?1' }, 'x')).status).toBe(403);
-  for (const method of ['HEAD', 'GET', 'DELETE']) expect((await asPage(method, `/upload/${other}${query}`, {})).status).toBe(403);
+  expect(
+    (await asPage('PATCH', `/upload/${other}${query}`, { ...part, 'Upload-Offset': '3', 'Upload-Complete': '?1' }, 'x'))
+      .status,
+  ).toBe(403);
+  for (const method of ['HEAD', 'GET', 'DELETE'])
+    expect((await asPage(method, `/upload/${other}${query}`, {})).status).toBe(403);
   expect((await asPage('PUT', `/artifacts/other/data${query}`, {}, 'x')).status).toBe(403);
   expect((await asPage('POST', `/tus${query}`, { ...tus, 'Upload-Concat': `final;/tus/${other}` })).status).toBe(403);
-  for (const [method, path] of [['GET', '/artifacts'], ['GET', '/artifacts/mine/data'], ['POST', '/upload'], ['GET', '/auth/namespaces']] as const) {
+  for (const [method, path] of [
+    ['GET', '/artifacts'],
+    ['GET', '/artifacts/mine/data'],
+    ['POST', '/upload'],
+    ['GET', '/auth/namespaces'],
+  ] as const) {
     expect((await asPage(method, `${path}${query}`, {})).status).toBe(401);
     expect((await asPage(method, path, { Authorization: `Bearer ${granted.capability}` })).status).toBe(401);
   }
-  expect((await asPage('POST', '/capabilities', { 'Authorization': `Bearer ${granted.capability}`, 'Content-Type': 'application/json' }, '{"artifact":"more"}')).status).toBe(401);
+  expect(
+    (
+      await asPage(
+        'POST',
+        '/capabilities',
+        { Authorization: `Bearer ${granted.capability}`, 'Content-Type': 'application/json' },
+        '{"artifact":"more"}',
+      )
+    ).status,
+  ).toBe(401);
   // A token is no capability: in a URL it would end up in logs.
   expect((await create(`/tus?capability=${await world.token('shop')}`, 3)).status).toBe(401);
 });
@@ -119,7 +149,9 @@ test('it tells nothing about what its granter can read', async () => {
   const { sha512 } = await world.push('secret', Buffer.from('a secret'), { as: 'shop' });
   const { put } = await grant({ artifact: 'probe' });
   const digest = `sha-512=:${Buffer.from(sha512, 'hex').toString('base64')}:`;
-  expect((await asPage('POST', put, { 'Upload-Complete': '?0', 'Repr-Digest': digest })).headers.get('upload-complete')).toBe('?0');
+  expect(
+    (await asPage('POST', put, { 'Upload-Complete': '?0', 'Repr-Digest': digest })).headers.get('upload-complete'),
+  ).toBe('?0');
 });
 
 test('it ends with its time, and with the key of whoever granted it', async () => {
@@ -132,7 +164,15 @@ test('it ends with its time, and with the key of whoever granted it', async () =
 });
 
 test('what is asked for must make sense', async () => {
-  for (const json of [{}, { artifact: '' }, { artifact: 'x', lifetime: 0 }, { artifact: 'x', lifetime: 604_801 }, { artifact: 'x', max_size: -1 }, { artifact: 'x', type: 'image' }, { artifact: 'x', more: 1 }]) {
+  for (const json of [
+    {},
+    { artifact: '' },
+    { artifact: 'x', lifetime: 0 },
+    { artifact: 'x', lifetime: 604_801 },
+    { artifact: 'x', max_size: -1 },
+    { artifact: 'x', type: 'image' },
+    { artifact: 'x', more: 1 },
+  ]) {
     expect((await world.ask('POST', '/capabilities', { json })).status).toBe(400);
   }
   expect((await world.ask('POST', '/capabilities', { as: null, json: { artifact: 'x' } })).status).toBe(401);

@@ -22,43 +22,69 @@ const lastSegment = (path: string | null): string => path!.split('/').at(-1)!;
 
 const protocols: Record<'shaken fist' | 'tus' | 'ietf', Protocol> = {
   'shaken fist': {
-    begin: async (_name, length) => (await world.get<{ uuid: string }>('POST', '/upload', { headers: { 'Upload-Length': String(length) } })).uuid,
+    begin: async (_name, length) =>
+      (await world.get<{ uuid: string }>('POST', '/upload', { headers: { 'Upload-Length': String(length) } })).uuid,
     offset: async (id) => (await world.get<{ size: number }>('GET', `/upload/${id}`)).size,
-    append: async (id, at, body) => void (await world.get('POST', `/upload/${id}`, { body, headers: { 'Upload-Offset': String(at) } })),
+    append: async (id, at, body) =>
+      void (await world.get('POST', `/upload/${id}`, { body, headers: { 'Upload-Offset': String(at) } })),
     finish: async (id, at, body, name) => {
       await protocols['shaken fist'].append(id, at, body);
       await world.get('POST', `/artifacts/upload/${name}`, { json: { upload_uuid: id, artifact_type: 'other' } });
     },
   },
-  'tus': {
-    begin: async (name, length) => lastSegment((await world.ask('POST', '/tus', {
-      headers: { ...tus, 'Upload-Length': String(length), 'Upload-Metadata': `filename ${text(name)}` },
-    })).headers.get('location')),
-    offset: async (id) => Number((await world.ask('HEAD', `/tus/${id}`, { headers: tus })).headers.get('upload-offset')),
+  tus: {
+    begin: async (name, length) =>
+      lastSegment(
+        (
+          await world.ask('POST', '/tus', {
+            headers: { ...tus, 'Upload-Length': String(length), 'Upload-Metadata': `filename ${text(name)}` },
+          })
+        ).headers.get('location'),
+      ),
+    offset: async (id) =>
+      Number((await world.ask('HEAD', `/tus/${id}`, { headers: tus })).headers.get('upload-offset')),
     append: async (id, at, body) => {
-      const { status } = await world.ask('PATCH', `/tus/${id}`, { headers: { ...tus, 'Content-Type': 'application/offset+octet-stream', 'Upload-Offset': String(at) }, body });
+      const { status } = await world.ask('PATCH', `/tus/${id}`, {
+        headers: { ...tus, 'Content-Type': 'application/offset+octet-stream', 'Upload-Offset': String(at) },
+        body,
+      });
       expect(status).toBe(204);
     },
     finish: async (id, at, body) => protocols.tus.append(id, at, body),
   },
-  'ietf': {
-    begin: async (name, length) => lastSegment((await world.ask('POST', `/artifacts/${name}/data`, {
-      headers: { 'Upload-Complete': '?0', 'Upload-Length': String(length) },
-    })).headers.get('location')),
+  ietf: {
+    begin: async (name, length) =>
+      lastSegment(
+        (
+          await world.ask('POST', `/artifacts/${name}/data`, {
+            headers: { 'Upload-Complete': '?0', 'Upload-Length': String(length) },
+          })
+        ).headers.get('location'),
+      ),
     offset: async (id) => Number((await world.ask('HEAD', `/upload/${id}`)).headers.get('upload-offset')),
     append: async (id, at, body) => {
-      const headers = { 'Content-Type': 'application/partial-upload', 'Upload-Offset': String(at), 'Upload-Complete': '?0' };
+      const headers = {
+        'Content-Type': 'application/partial-upload',
+        'Upload-Offset': String(at),
+        'Upload-Complete': '?0',
+      };
       expect((await world.ask('PATCH', `/upload/${id}`, { headers, body })).status).toBe(204);
     },
     finish: async (id, at, body) => {
-      const headers = { 'Content-Type': 'application/partial-upload', 'Upload-Offset': String(at), 'Upload-Complete': '?1' };
+      const headers = {
+        'Content-Type': 'application/partial-upload',
+        'Upload-Offset': String(at),
+        'Upload-Complete': '?1',
+      };
       expect((await world.ask('PATCH', `/upload/${id}`, { headers, body })).status).toBeLessThan(300);
     },
   },
 };
 
 const names = Object.keys(protocols) as (keyof typeof protocols)[];
-const ways = names.flatMap((begins) => names.flatMap((goesOn) => names.map((finishes) => [begins, goesOn, finishes] as const)));
+const ways = names.flatMap((begins) =>
+  names.flatMap((goesOn) => names.map((finishes) => [begins, goesOn, finishes] as const)),
+);
 
 test.each(ways)('%s begins, %s goes on, %s finishes', async (begins, goesOn, finishes) => {
   const name = [begins, goesOn, finishes].join('-').replaceAll(' ', '');
@@ -69,7 +95,8 @@ test.each(ways)('%s begins, %s goes on, %s finishes', async (begins, goesOn, fin
   for (const looks of names) expect(await protocols[looks].offset(id)).toBe(6);
   await protocols[finishes].finish(id, 6, 'ghi', name);
   // Only an upload that was begun for a name becomes something by itself; any other is converted by whoever wants it.
-  if (begins === 'shaken fist' && finishes !== 'shaken fist') await world.get('POST', `/artifacts/upload/${name}`, { json: { upload_uuid: id, artifact_type: 'other' } });
+  if (begins === 'shaken fist' && finishes !== 'shaken fist')
+    await world.get('POST', `/artifacts/upload/${name}`, { json: { upload_uuid: id, artifact_type: 'other' } });
   expect((await world.ask('GET', `/artifacts/${name}/data`)).bytes.toString()).toBe('abcdefghi');
   expect((await world.get<{ state: string }>('GET', `/upload/${id}`)).state).toBe('sealed');
 });
@@ -82,8 +109,22 @@ describe('an upload of promised bytes', () => {
   test('is found by its owner, whoever began it, with its offset', async () => {
     const begun = [
       (await world.get<{ uuid: string }>('POST', '/upload', { headers: { 'Repr-Digest': digest } })).uuid,
-      lastSegment((await world.ask('POST', '/tus', { headers: { ...tus, 'Upload-Length': '8', 'Upload-Metadata': `filename ${text('p')},sha512 ${text(sha512)}` } })).headers.get('location')),
-      lastSegment((await world.ask('POST', '/artifacts/p/data', { headers: { 'Upload-Complete': '?0', 'Repr-Digest': digest } })).headers.get('location')),
+      lastSegment(
+        (
+          await world.ask('POST', '/tus', {
+            headers: {
+              ...tus,
+              'Upload-Length': '8',
+              'Upload-Metadata': `filename ${text('p')},sha512 ${text(sha512)}`,
+            },
+          })
+        ).headers.get('location'),
+      ),
+      lastSegment(
+        (
+          await world.ask('POST', '/artifacts/p/data', { headers: { 'Upload-Complete': '?0', 'Repr-Digest': digest } })
+        ).headers.get('location'),
+      ),
     ];
     await protocols.tus.append(begun[1]!, 0, 'prom');
     const found = await world.get<{ uuid: string; size: number }[]>('GET', `/upload?sha512=${sha512}`);
@@ -98,7 +139,9 @@ describe('an upload of promised bytes', () => {
   test('becomes nothing else', async () => {
     const { uuid } = await world.get<{ uuid: string }>('POST', '/upload', { headers: { 'Repr-Digest': digest } });
     await world.get('POST', `/upload/${uuid}`, { body: 'something' });
-    expect((await world.ask('POST', '/artifacts/upload/broken-promise', { json: { upload_uuid: uuid } })).status).toBe(400);
+    expect((await world.ask('POST', '/artifacts/upload/broken-promise', { json: { upload_uuid: uuid } })).status).toBe(
+      400,
+    );
     await world.get('POST', `/upload/${uuid}/truncate/0`);
     await world.get('POST', `/upload/${uuid}`, { body: content });
     await world.get('POST', '/artifacts/upload/kept-promise', { json: { upload_uuid: uuid } });

@@ -10,10 +10,16 @@ afterAll(() => world.close());
 const tus = { 'Tus-Resumable': '1.0.0' };
 const chunk = { ...tus, 'Content-Type': 'application/offset+octet-stream' };
 const base64 = (text: string): string => Buffer.from(text).toString('base64');
-const metadata = (entries: Record<string, string>): string => Object.entries(entries).map(([key, value]) => `${key} ${base64(value)}`).join(',');
+const metadata = (entries: Record<string, string>): string =>
+  Object.entries(entries)
+    .map(([key, value]) => `${key} ${base64(value)}`)
+    .join(',');
 
 async function create(headers: Record<string, string>, body?: Uint8Array): Promise<Answered> {
-  return world.ask('POST', '/tus', { headers: { ...(body ? chunk : tus), ...headers }, ...(body ? { body: Buffer.from(body) } : {}) });
+  return world.ask('POST', '/tus', {
+    headers: { ...(body ? chunk : tus), ...headers },
+    ...(body ? { body: Buffer.from(body) } : {}),
+  });
 }
 
 async function begin(length: number, headers: Record<string, string> = {}): Promise<string> {
@@ -22,7 +28,12 @@ async function begin(length: number, headers: Record<string, string> = {}): Prom
   return created.headers.get('location')!;
 }
 
-const patch = (path: string, at: number, body: Uint8Array | string, headers: Record<string, string> = {}): Promise<Answered> =>
+const patch = (
+  path: string,
+  at: number,
+  body: Uint8Array | string,
+  headers: Record<string, string> = {},
+): Promise<Answered> =>
   world.ask('PATCH', path, { headers: { ...chunk, 'Upload-Offset': String(at), ...headers }, body: Buffer.from(body) });
 const head = (path: string): Promise<Answered> => world.ask('HEAD', path, { headers: tus });
 const offsetOf = async (path: string): Promise<string | null> => (await head(path)).headers.get('upload-offset');
@@ -32,10 +43,18 @@ describe('the core protocol', () => {
     const path = await begin(11);
     expect((await head(path)).headers.get('upload-offset')).toBe('0');
     const first = await patch(path, 0, 'hello ');
-    expect([first.status, first.headers.get('upload-offset'), first.headers.get('tus-resumable')]).toEqual([204, '6', '1.0.0']);
+    expect([first.status, first.headers.get('upload-offset'), first.headers.get('tus-resumable')]).toEqual([
+      204,
+      '6',
+      '1.0.0',
+    ]);
     const standing = await head(path);
     expect(standing.status).toBe(200);
-    expect([standing.headers.get('upload-offset'), standing.headers.get('upload-length'), standing.headers.get('cache-control')]).toEqual(['6', '11', 'no-store']);
+    expect([
+      standing.headers.get('upload-offset'),
+      standing.headers.get('upload-length'),
+      standing.headers.get('cache-control'),
+    ]).toEqual(['6', '11', 'no-store']);
     expect((await patch(path, 6, 'world')).headers.get('upload-offset')).toBe('11');
     expect(await offsetOf(path)).toBe('11');
   });
@@ -50,9 +69,19 @@ describe('the core protocol', () => {
 
   test('another content type, no offset, or one that is none', async () => {
     const path = await begin(10);
-    expect((await world.ask('PATCH', path, { headers: { ...tus, 'Content-Type': 'text/plain', 'Upload-Offset': '0' }, body: 'abc' })).status).toBe(415);
+    expect(
+      (
+        await world.ask('PATCH', path, {
+          headers: { ...tus, 'Content-Type': 'text/plain', 'Upload-Offset': '0' },
+          body: 'abc',
+        })
+      ).status,
+    ).toBe(415);
     expect((await world.ask('PATCH', path, { headers: chunk, body: 'abc' })).status).toBe(400);
-    for (const offset of ['-1', 'x', '1.5']) expect((await world.ask('PATCH', path, { headers: { ...chunk, 'Upload-Offset': offset }, body: 'abc' })).status).toBe(400);
+    for (const offset of ['-1', 'x', '1.5'])
+      expect(
+        (await world.ask('PATCH', path, { headers: { ...chunk, 'Upload-Offset': offset }, body: 'abc' })).status,
+      ).toBe(400);
     expect(await offsetOf(path)).toBe('0');
   });
 
@@ -85,14 +114,21 @@ describe('the core protocol', () => {
     await world.addNamespace('stranger');
     const strange = await world.ask('HEAD', path, { as: 'stranger', headers: tus });
     expect([strange.status, strange.headers.get('upload-offset')]).toEqual([404, null]);
-    for (const none of ['/tus/nothing', `/tus/${'0'.repeat(8)}-0000-4000-8000-${'0'.repeat(12)}`]) expect((await head(none)).status).toBe(404);
+    for (const none of ['/tus/nothing', `/tus/${'0'.repeat(8)}-0000-4000-8000-${'0'.repeat(12)}`])
+      expect((await head(none)).status).toBe(404);
     expect((await world.ask('PUT', path, { headers: tus })).status).toBe(405);
   });
 });
 
 describe('creation', () => {
   test('needs a length that there is room for', async () => {
-    for (const headers of [{}, { 'Upload-Length': 'x' }, { 'Upload-Length': '-1' }, { 'Upload-Length': '1', 'Upload-Defer-Length': '1' }, { 'Upload-Defer-Length': '2' }] as Record<string, string>[]) {
+    for (const headers of [
+      {},
+      { 'Upload-Length': 'x' },
+      { 'Upload-Length': '-1' },
+      { 'Upload-Length': '1', 'Upload-Defer-Length': '1' },
+      { 'Upload-Defer-Length': '2' },
+    ] as Record<string, string>[]) {
       expect((await create(headers)).status).toBe(400);
     }
     expect((await create({ 'Upload-Length': String(1024 ** 3 + 1) })).status).toBe(413);
@@ -101,14 +137,22 @@ describe('creation', () => {
   test('metadata comes back as it came; what is none is refused', async () => {
     const said = `${metadata({ note: 'für später' })},is_confidential`;
     expect((await head(await begin(5, { 'Upload-Metadata': said }))).headers.get('upload-metadata')).toBe(said);
-    for (const bad of ['a b c', 'a !!!!', 'a YQ==,a YQ==', ' ,', 'a YQ']) expect((await create({ 'Upload-Length': '1', 'Upload-Metadata': bad })).status).toBe(400);
+    for (const bad of ['a b c', 'a !!!!', 'a YQ==,a YQ==', ' ,', 'a YQ'])
+      expect((await create({ 'Upload-Length': '1', 'Upload-Metadata': bad })).status).toBe(400);
   });
 
   test('with bytes', async () => {
     const created = await create({ 'Upload-Length': '11' }, Buffer.from('hello '));
     expect([created.status, created.headers.get('upload-offset')]).toEqual([201, '6']);
     expect((await patch(created.headers.get('location')!, 6, 'world')).headers.get('upload-offset')).toBe('11');
-    expect((await world.ask('POST', '/tus', { headers: { ...tus, 'Upload-Length': '3', 'Content-Type': 'text/plain' }, body: 'abc' })).status).toBe(415);
+    expect(
+      (
+        await world.ask('POST', '/tus', {
+          headers: { ...tus, 'Upload-Length': '3', 'Content-Type': 'text/plain' },
+          body: 'abc',
+        })
+      ).status,
+    ).toBe(415);
   });
 
   test('with a length that comes later, once', async () => {
@@ -150,7 +194,8 @@ describe('checksums', () => {
 
   test('of another algorithm, or none', async () => {
     const path = await begin(9);
-    for (const bad of ['sha3 YWJj', 'sha1', 'sha1 abc', 'sha1 YWJj']) expect((await patch(path, 0, 'abc', { 'Upload-Checksum': bad })).status).toBe(400);
+    for (const bad of ['sha3 YWJj', 'sha1', 'sha1 abc', 'sha1 YWJj'])
+      expect((await patch(path, 0, 'abc', { 'Upload-Checksum': bad })).status).toBe(400);
     expect(await offsetOf(path)).toBe('0');
   });
 
@@ -159,9 +204,15 @@ describe('checksums', () => {
     const send = async (at: number, text: string, checksum: string | undefined): Promise<number> => {
       const connection = await RawConnection.open(world.url);
       connection.head('PATCH', path, {
-        ...chunk, 'Authorization': `Bearer ${await world.token()}`, 'Upload-Offset': String(at), 'Transfer-Encoding': 'chunked', 'Trailer': 'Upload-Checksum',
+        ...chunk,
+        Authorization: `Bearer ${await world.token()}`,
+        'Upload-Offset': String(at),
+        'Transfer-Encoding': 'chunked',
+        Trailer: 'Upload-Checksum',
       });
-      connection.send(`${text.length.toString(16)}\r\n${text}\r\n0\r\n${checksum === undefined ? '' : `Upload-Checksum: ${checksum}\r\n`}\r\n`);
+      connection.send(
+        `${text.length.toString(16)}\r\n${text}\r\n0\r\n${checksum === undefined ? '' : `Upload-Checksum: ${checksum}\r\n`}\r\n`,
+      );
       const { status } = await connection.answer();
       connection.close();
       return status;
@@ -210,7 +261,11 @@ describe('concatenation', () => {
     const created = await create({ 'Upload-Concat': concat, 'Upload-Metadata': metadata({ filename: 'joined' }) });
     expect(created.status).toBe(201);
     const whole = await head(created.headers.get('location')!);
-    expect([whole.headers.get('upload-offset'), whole.headers.get('upload-length'), whole.headers.get('upload-concat')]).toEqual(['670000', '670000', concat]);
+    expect([
+      whole.headers.get('upload-offset'),
+      whole.headers.get('upload-length'),
+      whole.headers.get('upload-concat'),
+    ]).toEqual(['670000', '670000', concat]);
     expect((await world.ask('GET', '/artifacts/joined/data')).bytes.equals(Buffer.concat([a, b, a]))).toBe(true);
     expect((await patch(created.headers.get('location')!, 670_000, 'x')).status).toBe(403);
     expect(await offsetOf(paths[1]!)).toBe('70000');
@@ -224,7 +279,12 @@ describe('concatenation', () => {
     expect(created.status).toBe(201);
     const final = created.headers.get('location')!;
     const waiting = await head(final);
-    expect([waiting.status, waiting.headers.get('upload-offset'), waiting.headers.get('upload-length'), waiting.headers.get('upload-concat')]).toEqual([200, null, null, concat]);
+    expect([
+      waiting.status,
+      waiting.headers.get('upload-offset'),
+      waiting.headers.get('upload-length'),
+      waiting.headers.get('upload-concat'),
+    ]).toEqual([200, null, null, concat]);
     expect((await patch(final, 0, 'x')).status).toBe(403);
     await patch(two, 0, 'de');
     expect(await offsetOf(final)).toBeNull();
@@ -264,7 +324,9 @@ describe('concatenation', () => {
     await world.get('POST', `/upload/${id}/truncate/0`);
     await world.get('POST', `/upload/${id}`, { body: 'xyz', headers: { 'Upload-Offset': '0' } });
     const whole = final.split('/').at(-1)!;
-    expect((await world.ask('POST', `/upload/${whole}`, { body: '', headers: { 'Upload-Offset': '7' } })).status).toBe(200);
+    expect((await world.ask('POST', `/upload/${whole}`, { body: '', headers: { 'Upload-Offset': '7' } })).status).toBe(
+      200,
+    );
     expect((await world.ask('POST', '/artifacts/upload/unmoved', { json: { upload_uuid: whole } })).status).toBe(200);
     expect((await world.ask('GET', '/artifacts/unmoved/data')).bytes.toString()).toBe('abcdefg');
   });
@@ -272,7 +334,10 @@ describe('concatenation', () => {
   test('is cut as any upload, and takes nothing more', async () => {
     const part = await begin(4, { 'Upload-Concat': 'partial' });
     await patch(part, 0, 'abcd');
-    const whole = (await create({ 'Upload-Concat': `final;${part} ${part}` })).headers.get('location')!.split('/').at(-1)!;
+    const whole = (await create({ 'Upload-Concat': `final;${part} ${part}` })).headers
+      .get('location')!
+      .split('/')
+      .at(-1)!;
     expect((await world.ask('POST', `/upload/${whole}/truncate/5`)).status).toBe(200);
     const refused = await world.ask('POST', `/upload/${whole}`, { body: 'zz', headers: { 'Upload-Offset': '5' } });
     expect([refused.status, refused.bytes.toString()]).toEqual([409, expect.stringContaining('takes no more bytes')]);
@@ -283,7 +348,8 @@ describe('concatenation', () => {
 
   test('of what is not there, or no part', async () => {
     const [open, plain] = [await begin(5, { 'Upload-Concat': 'partial' }), await begin(0)];
-    for (const parts of [plain, '/elsewhere/1']) expect((await create({ 'Upload-Concat': `final;${parts}` })).status).toBe(400);
+    for (const parts of [plain, '/elsewhere/1'])
+      expect((await create({ 'Upload-Concat': `final;${parts}` })).status).toBe(400);
     expect((await create({ 'Upload-Concat': 'final;/tus/00000000-0000-4000-8000-000000000000' })).status).toBe(404);
     expect((await create({ 'Upload-Concat': 'both', 'Upload-Length': '1' })).status).toBe(400);
     expect((await create({ 'Upload-Concat': `final;${open}`, 'Upload-Length': '5' })).status).toBe(400);
@@ -296,7 +362,11 @@ describe('the end of an upload', () => {
     const path = await begin(5, { 'Upload-Metadata': metadata({ filename: 'greeting.txt', sha512 }) });
     const done = await patch(path, 0, 'hello');
     const artifact = await world.get<{ uuid: string; blob_uuid: string }>('GET', '/artifacts/greeting.txt');
-    expect([done.headers.get('x-artifact-uuid'), done.headers.get('x-artifact-version'), done.headers.get('x-blob-uuid')]).toEqual([artifact.uuid, '1', artifact.blob_uuid]);
+    expect([
+      done.headers.get('x-artifact-uuid'),
+      done.headers.get('x-artifact-version'),
+      done.headers.get('x-blob-uuid'),
+    ]).toEqual([artifact.uuid, '1', artifact.blob_uuid]);
     expect((await head(path)).headers.get('x-artifact-uuid')).toBe(artifact.uuid);
     expect(await offsetOf(path)).toBe('5');
     expect((await patch(path, 5, '')).status).toBe(204);
@@ -314,10 +384,18 @@ describe('the end of an upload', () => {
     const { sha512 } = await world.push('there', content);
     const said = { 'Upload-Metadata': metadata({ filename: 'claimed', sha512 }), 'Upload-Length': '64' };
     const claimed = await create(said);
-    expect([claimed.status, claimed.headers.get('upload-offset'), claimed.headers.get('x-artifact-version')]).toEqual([201, '64', '1']);
+    expect([claimed.status, claimed.headers.get('upload-offset'), claimed.headers.get('x-artifact-version')]).toEqual([
+      201,
+      '64',
+      '1',
+    ]);
     expect((await world.ask('GET', '/artifacts/claimed/data')).bytes.equals(content)).toBe(true);
     const path = claimed.headers.get('location')!;
-    expect([await offsetOf(path), (await patch(path, 64, '')).status, (await patch(path, 0, content)).status]).toEqual(['64', 204, 409]);
+    expect([await offsetOf(path), (await patch(path, 64, '')).status, (await patch(path, 0, content)).status]).toEqual([
+      '64',
+      204,
+      409,
+    ]);
     expect((await create({ ...said, 'Upload-Length': '63' })).headers.get('upload-offset')).toBeNull();
     await world.addNamespace('curious');
     const theirs = await world.ask('POST', '/tus', { as: 'curious', headers: { ...tus, ...said } });
@@ -326,11 +404,15 @@ describe('the end of an upload', () => {
 
   test('of an empty one is at once', async () => {
     const created = await create({ 'Upload-Length': '0', 'Upload-Metadata': metadata({ filename: 'nothing' }) });
-    expect([created.status, created.headers.get('upload-offset'), created.headers.get('x-artifact-version')]).toEqual([201, '0', '1']);
+    expect([created.status, created.headers.get('upload-offset'), created.headers.get('x-artifact-version')]).toEqual([
+      201,
+      '0',
+      '1',
+    ]);
     expect((await world.ask('GET', '/artifacts/nothing/data')).bytes).toHaveLength(0);
   });
 
-  test('may be another face\'s', async () => {
+  test("may be another face's", async () => {
     const path = await begin(6);
     const uuid = path.slice('/tus/'.length);
     await patch(path, 0, 'abc');

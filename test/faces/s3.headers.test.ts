@@ -1,7 +1,14 @@
 /** What a client says of an object comes back as headers, by whatever way it came in; and what a reader may ask for in headers. */
 import { createHmac } from 'node:crypto';
 import {
-  CompleteMultipartUploadCommand, CopyObjectCommand, CreateBucketCommand, CreateMultipartUploadCommand, PutBucketCorsCommand, PutObjectCommand, UploadPartCommand, type S3Client,
+  CompleteMultipartUploadCommand,
+  CopyObjectCommand,
+  CreateBucketCommand,
+  CreateMultipartUploadCommand,
+  PutBucketCorsCommand,
+  PutObjectCommand,
+  UploadPartCommand,
+  type S3Client,
 } from '@aws-sdk/client-s3';
 import { plain, refusal, s3Client, type Plain } from '../support/s3.ts';
 import { presignByHand, signHeaders } from '../support/sigv4.ts';
@@ -22,7 +29,8 @@ afterAll(() => world.close());
 type Fields = Readonly<Record<string, string>>;
 
 /** A header's bytes as the text that they are in UTF-8. */
-const utf8 = (value: string | null | undefined): string | undefined => (value ? Buffer.from(value, 'latin1').toString('utf8') : undefined);
+const utf8 = (value: string | null | undefined): string | undefined =>
+  value ? Buffer.from(value, 'latin1').toString('utf8') : undefined;
 const bytes = (text: string): string => Buffer.from(text).toString('latin1');
 const urlOf = (key: string, query: Fields = {}): URL => {
   const url = new URL(`${world.s3Url}/${Bucket}/${key}`);
@@ -30,29 +38,61 @@ const urlOf = (key: string, query: Fields = {}): URL => {
   return url;
 };
 
-async function ask(method: string, key: string, headers: Fields = {}, query: Fields = {}, body?: string): Promise<Plain> {
+async function ask(
+  method: string,
+  key: string,
+  headers: Fields = {},
+  query: Fields = {},
+  body?: string,
+): Promise<Plain> {
   const url = urlOf(key, query);
-  return plain(url, { method, headers: signHeaders({ key: await s3.config.credentials(), method, url }, headers), ...(body === undefined ? {} : { body }) });
+  return plain(url, {
+    method,
+    headers: signHeaders({ key: await s3.config.credentials(), method, url }, headers),
+    ...(body === undefined ? {} : { body }),
+  });
 }
 
 async function byUrl(method: string, key: string, query: Fields, body?: string): Promise<Plain> {
-  return plain(presignByHand({ key: await s3.config.credentials(), method, url: urlOf(key, query) }), { method, ...(body === undefined ? {} : { body }) });
+  return plain(presignByHand({ key: await s3.config.credentials(), method, url: urlOf(key, query) }), {
+    method,
+    ...(body === undefined ? {} : { body }),
+  });
 }
 
 async function byForm(key: string, fields: Fields): Promise<Plain> {
-  const conditions = [{ bucket: Bucket }, ...[...Object.keys(fields), 'key'].map((name) => ['starts-with', `$${name}`, ''])];
-  const policy = Buffer.from(JSON.stringify({ expiration: new Date(world.clock.now() + 60_000).toISOString(), conditions })).toString('base64');
-  const all = { ...fields, key, AWSAccessKeyId: 'AKIDROOT', policy, signature: createHmac('sha1', secret).update(policy).digest('base64') };
-  const parts = Object.entries({ ...all, file: 'x' }).map(([name, value]) => `--xx\r\nContent-Disposition: form-data; name="${name}"\r\n\r\n${value}\r\n`);
-  return plain(`${world.s3Url}/${Bucket}`, { method: 'POST', body: `${parts.join('')}--xx--\r\n`, headers: { 'Content-Type': 'multipart/form-data; boundary=xx' } });
+  const conditions = [
+    { bucket: Bucket },
+    ...[...Object.keys(fields), 'key'].map((name) => ['starts-with', `$${name}`, '']),
+  ];
+  const policy = Buffer.from(
+    JSON.stringify({ expiration: new Date(world.clock.now() + 60_000).toISOString(), conditions }),
+  ).toString('base64');
+  const all = {
+    ...fields,
+    key,
+    AWSAccessKeyId: 'AKIDROOT',
+    policy,
+    signature: createHmac('sha1', secret).update(policy).digest('base64'),
+  };
+  const parts = Object.entries({ ...all, file: 'x' }).map(
+    ([name, value]) => `--xx\r\nContent-Disposition: form-data; name="${name}"\r\n\r\n${value}\r\n`,
+  );
+  return plain(`${world.s3Url}/${Bucket}`, {
+    method: 'POST',
+    body: `${parts.join('')}--xx--\r\n`,
+    headers: { 'Content-Type': 'multipart/form-data; boundary=xx' },
+  });
 }
 
 /** What a GET and a HEAD say. */
 async function told(key: string, name: string): Promise<(string | undefined)[]> {
-  return Promise.all(['GET', 'HEAD'].map(async (method) => {
-    const answer = await ask(method, key);
-    return answer.status === 200 ? utf8(answer.headers.get(name)) : `status ${answer.status}`;
-  }));
+  return Promise.all(
+    ['GET', 'HEAD'].map(async (method) => {
+      const answer = await ask(method, key);
+      return answer.status === 200 ? utf8(answer.headers.get(name)) : `status ${answer.status}`;
+    }),
+  );
 }
 
 describe('A19: metadata', () => {
@@ -63,27 +103,51 @@ describe('A19: metadata', () => {
     expect((await byForm('by-form', { 'x-amz-meta-a': text })).status).toBe(204);
     expect((await byUrl('PUT', 'by-url', { 'x-amz-meta-a': text }, 'x')).status).toBe(200);
     await s3.send(new CopyObjectCommand({ Bucket, Key: 'by-copy', CopySource: `${Bucket}/by-form` }));
-    const begun = await byUrl('POST', 'by-parts', { 'uploads': '', 'x-amz-meta-a': text });
+    const begun = await byUrl('POST', 'by-parts', { uploads: '', 'x-amz-meta-a': text });
     const UploadId = /<UploadId>([^<]+)/.exec(begun.text)![1];
-    const { ETag } = await s3.send(new UploadPartCommand({ Bucket, Key: 'by-parts', UploadId, PartNumber: 1, Body: 'x' }));
-    await s3.send(new CompleteMultipartUploadCommand({ Bucket, Key: 'by-parts', UploadId, MultipartUpload: { Parts: [{ PartNumber: 1, ETag }] } }));
-    for (const key of ['by-header', 'by-form', 'by-url', 'by-copy', 'by-parts']) expect([key, await told(key, 'x-amz-meta-a')]).toEqual([key, [text, text]]);
+    const { ETag } = await s3.send(
+      new UploadPartCommand({ Bucket, Key: 'by-parts', UploadId, PartNumber: 1, Body: 'x' }),
+    );
+    await s3.send(
+      new CompleteMultipartUploadCommand({
+        Bucket,
+        Key: 'by-parts',
+        UploadId,
+        MultipartUpload: { Parts: [{ PartNumber: 1, ETag }] },
+      }),
+    );
+    for (const key of ['by-header', 'by-form', 'by-url', 'by-copy', 'by-parts'])
+      expect([key, await told(key, 'x-amz-meta-a')]).toEqual([key, [text, text]]);
   });
 
-  test.each(['a\r\nSet-Cookie: b', 'a\nb', '\u0001', '\u007f', '\u0085'])('with the control character in %j is refused', async (value) => {
-    for (const name of ['x-amz-meta-a', 'Content-Type', 'Content-Disposition', 'Cache-Control', 'Content-Language', 'Content-Encoding', 'Expires']) {
-      expect([name, (await byForm('controlled', { [name]: value })).status]).toEqual([name, 400]);
-    }
-    expect((await byUrl('PUT', 'controlled', { 'x-amz-meta-a': value }, 'x')).status).toBe(400);
-    expect((await byUrl('POST', 'controlled', { 'uploads': '', 'x-amz-meta-a': value })).status).toBe(400);
-    expect((await ask('HEAD', 'controlled')).status).toBe(404);
-  });
+  test.each(['a\r\nSet-Cookie: b', 'a\nb', '\u0001', '\u007f', '\u0085'])(
+    'with the control character in %j is refused',
+    async (value) => {
+      for (const name of [
+        'x-amz-meta-a',
+        'Content-Type',
+        'Content-Disposition',
+        'Cache-Control',
+        'Content-Language',
+        'Content-Encoding',
+        'Expires',
+      ]) {
+        expect([name, (await byForm('controlled', { [name]: value })).status]).toEqual([name, 400]);
+      }
+      expect((await byUrl('PUT', 'controlled', { 'x-amz-meta-a': value }, 'x')).status).toBe(400);
+      expect((await byUrl('POST', 'controlled', { uploads: '', 'x-amz-meta-a': value })).status).toBe(400);
+      expect((await ask('HEAD', 'controlled')).status).toBe(404);
+    },
+  );
 
-  test.each(['x-amz-meta-', 'x-amz-meta-a b', 'x-amz-meta-ü', 'x-amz-meta-a:b', 'x-amz-meta-"'])('with the name %j is refused', async (name) => {
-    if (!name.includes('"')) expect((await byForm('named', { [name]: 'x' })).status).toBe(400);
-    expect((await byUrl('PUT', 'named', { [name]: 'x' }, 'x')).status).toBe(400);
-    expect((await ask('HEAD', 'named')).status).toBe(404);
-  });
+  test.each(['x-amz-meta-', 'x-amz-meta-a b', 'x-amz-meta-ü', 'x-amz-meta-a:b', 'x-amz-meta-"'])(
+    'with the name %j is refused',
+    async (name) => {
+      if (!name.includes('"')) expect((await byForm('named', { [name]: 'x' })).status).toBe(400);
+      expect((await byUrl('PUT', 'named', { [name]: 'x' }, 'x')).status).toBe(400);
+      expect((await ask('HEAD', 'named')).status).toBe(404);
+    },
+  );
 
   test('of more than two kilobytes is refused, counted in bytes, by every way', async () => {
     const [most, more] = ['ü'.repeat(1023), 'ü'.repeat(1024)];
@@ -98,11 +162,28 @@ describe('A19: metadata', () => {
   test('that an older version stored is served, also where no header can hold it', async () => {
     await s3.send(new PutObjectCommand({ Bucket, Key: 'old', Body: 'x' }));
     const object = (await world.core.objects.peek(Bucket, 'old'))!;
-    const about = { type: 'text/\u65e5', headers: { 'content-disposition': 'a\r\nb' }, meta: { 'good': '\u65e5', 'bad name': 'x', 'lines': 'a\r\nb' } };
+    const about = {
+      type: 'text/\u65e5',
+      headers: { 'content-disposition': 'a\r\nb' },
+      meta: { good: '\u65e5', 'bad name': 'x', lines: 'a\r\nb' },
+    };
     for (const [member, value] of Object.entries(about)) {
-      await world.core.objects.describe({ namespace: 'system', credential: 'test' }, object, member, JSON.stringify(value));
+      await world.core.objects.describe(
+        { namespace: 'system', credential: 'test' },
+        object,
+        member,
+        JSON.stringify(value),
+      );
     }
-    expect([await told('old', 'x-amz-meta-good'), await told('old', 'x-amz-meta-lines'), await told('old', 'x-amz-missing-meta')]).toEqual([['日', '日'], ['a  b', 'a  b'], ['1', '1']]);
+    expect([
+      await told('old', 'x-amz-meta-good'),
+      await told('old', 'x-amz-meta-lines'),
+      await told('old', 'x-amz-missing-meta'),
+    ]).toEqual([
+      ['日', '日'],
+      ['a  b', 'a  b'],
+      ['1', '1'],
+    ]);
   });
 });
 
@@ -110,15 +191,31 @@ describe('A19: headers that a reader asks for', () => {
   test('may be beyond ASCII', async () => {
     await s3.send(new PutObjectCommand({ Bucket, Key: 'shown', Body: 'x' }));
     const answer = await byUrl('GET', 'shown', { 'response-content-disposition': 'attachment; filename="日本.txt"' });
-    expect([answer.status, utf8(answer.headers.get('content-disposition'))]).toEqual([200, 'attachment; filename="日本.txt"']);
+    expect([answer.status, utf8(answer.headers.get('content-disposition'))]).toEqual([
+      200,
+      'attachment; filename="日本.txt"',
+    ]);
   });
 
-  test.each(['cache-control', 'content-disposition', 'content-encoding', 'content-language', 'content-type', 'expires'])('response-%s has no control characters', async (name) => {
-    expect(await byUrl('GET', 'shown', { [`response-${name}`]: 'a\r\nb: c' })).toMatchObject({ status: 400, code: 'InvalidArgument' });
+  test.each([
+    'cache-control',
+    'content-disposition',
+    'content-encoding',
+    'content-language',
+    'content-type',
+    'expires',
+  ])('response-%s has no control characters', async (name) => {
+    expect(await byUrl('GET', 'shown', { [`response-${name}`]: 'a\r\nb: c' })).toMatchObject({
+      status: 400,
+      code: 'InvalidArgument',
+    });
   });
 
   test('a page may be shown only what can be named', async () => {
-    const rule = (name: string): object => ({ Bucket, CORSConfiguration: { CORSRules: [{ AllowedOrigins: ['*'], AllowedMethods: ['GET'], ExposeHeaders: [name] }] } });
+    const rule = (name: string): object => ({
+      Bucket,
+      CORSConfiguration: { CORSRules: [{ AllowedOrigins: ['*'], AllowedMethods: ['GET'], ExposeHeaders: [name] }] },
+    });
     expect(await refusal(s3.send(new PutBucketCorsCommand(rule('größe') as never)))).toBe('InvalidRequest');
     const json = { rules: [{ allowed_origins: ['*'], allowed_methods: ['GET'], expose_headers: ['größe'] }] };
     expect((await world.ask('PATCH', `/api/storage/buckets/${Bucket}/cors`, { json })).status).toBe(422);
@@ -127,31 +224,45 @@ describe('A19: headers that a reader asks for', () => {
 
 describe('B2: tags without quotes', () => {
   test.each([
-    ['If-Match', 200, 412], ['If-None-Match', 304, 200],
+    ['If-Match', 200, 412],
+    ['If-None-Match', 304, 200],
   ] as const)('%s', async (name, same, other) => {
     const { ETag } = await s3.send(new PutObjectCommand({ Bucket, Key: 'tagged', Body: 'tagged' }));
     const bare = ETag!.replaceAll('"', '');
     for (const method of ['GET', 'HEAD']) {
-      for (const value of [bare, ETag!, `x, ${bare}`, `"x",${bare}`, '*']) expect([value, (await ask(method, 'tagged', { [name]: value })).status]).toEqual([value, same]);
-      for (const value of ['x', '"x"', bare.slice(1)]) expect([value, (await ask(method, 'tagged', { [name]: value })).status]).toEqual([value, other]);
+      for (const value of [bare, ETag!, `x, ${bare}`, `"x",${bare}`, '*'])
+        expect([value, (await ask(method, 'tagged', { [name]: value })).status]).toEqual([value, same]);
+      for (const value of ['x', '"x"', bare.slice(1)])
+        expect([value, (await ask(method, 'tagged', { [name]: value })).status]).toEqual([value, other]);
     }
   });
 
   test('If-Range, whose date stays a date', async () => {
     const { ETag } = await s3.send(new PutObjectCommand({ Bucket, Key: 'tagged', Body: 'tagged' }));
     const modified = (await ask('HEAD', 'tagged')).headers.get('last-modified')!;
-    for (const [value, status] of [[ETag!, 206], [ETag!.replaceAll('"', ''), 206], ['x', 200], [modified, 206], [new Date(0).toUTCString(), 200]] as const) {
-      expect([value, (await ask('GET', 'tagged', { 'If-Range': value, 'Range': 'bytes=1-2' })).status]).toEqual([value, status]);
+    for (const [value, status] of [
+      [ETag!, 206],
+      [ETag!.replaceAll('"', ''), 206],
+      ['x', 200],
+      [modified, 206],
+      [new Date(0).toUTCString(), 200],
+    ] as const) {
+      expect([value, (await ask('GET', 'tagged', { 'If-Range': value, Range: 'bytes=1-2' })).status]).toEqual([
+        value,
+        status,
+      ]);
     }
   });
 
-  test('of a copy\'s source, and of what is overwritten', async () => {
+  test("of a copy's source, and of what is overwritten", async () => {
     const { ETag } = await s3.send(new PutObjectCommand({ Bucket, Key: 'tagged', Body: 'tagged' }));
     const bare = ETag!.replaceAll('"', '');
     const source = { 'x-amz-copy-source': `${Bucket}/tagged` };
     expect((await ask('PUT', 'copy', { ...source, 'x-amz-copy-source-if-match': bare })).status).toBe(200);
     expect((await ask('PUT', 'copy', { ...source, 'x-amz-copy-source-if-none-match': bare })).status).toBe(412);
-    expect((await ask('PUT', 'copy', { ...source, 'x-amz-copy-source-if-modified-since': 'yesterday' })).status).toBe(400);
+    expect((await ask('PUT', 'copy', { ...source, 'x-amz-copy-source-if-modified-since': 'yesterday' })).status).toBe(
+      400,
+    );
     expect((await ask('PUT', 'tagged', { 'If-None-Match': bare }, {}, 'y')).status).toBe(412);
     expect((await ask('PUT', 'tagged', { 'If-Match': bare }, {}, 'y')).status).toBe(200);
   });
@@ -170,7 +281,12 @@ describe('B3, B4: parts of an object', () => {
     await s3.send(new PutObjectCommand({ Bucket, Key: 'whole', Body: 'whole', ChecksumAlgorithm: 'SHA256' }));
     for (const method of ['GET', 'HEAD']) {
       const answer = await ask(method, 'whole', { 'x-amz-checksum-mode': 'ENABLED' }, { partNumber: '1' });
-      expect([answer.status, answer.headers.get('content-range'), answer.headers.get('content-length'), answer.headers.get('x-amz-mp-parts-count')]).toEqual([206, 'bytes 0-4/5', '5', null]);
+      expect([
+        answer.status,
+        answer.headers.get('content-range'),
+        answer.headers.get('content-length'),
+        answer.headers.get('x-amz-mp-parts-count'),
+      ]).toEqual([206, 'bytes 0-4/5', '5', null]);
       expect(answer.headers.get('x-amz-checksum-sha256')).not.toBeNull();
       expect((await ask(method, 'whole', { Range: 'bytes=0-1' }, { partNumber: '1' })).status).toBe(400);
       expect((await ask(method, 'whole', {}, { partNumber: '2' })).status).toBeGreaterThanOrEqual(400);
@@ -180,8 +296,17 @@ describe('B3, B4: parts of an object', () => {
 
   test('an empty part of a multipart upload is an empty answer', async () => {
     const { UploadId } = await s3.send(new CreateMultipartUploadCommand({ Bucket, Key: 'empty-part' }));
-    const { ETag } = await s3.send(new UploadPartCommand({ Bucket, Key: 'empty-part', UploadId, PartNumber: 1, Body: '' }));
-    await s3.send(new CompleteMultipartUploadCommand({ Bucket, Key: 'empty-part', UploadId, MultipartUpload: { Parts: [{ PartNumber: 1, ETag }] } }));
+    const { ETag } = await s3.send(
+      new UploadPartCommand({ Bucket, Key: 'empty-part', UploadId, PartNumber: 1, Body: '' }),
+    );
+    await s3.send(
+      new CompleteMultipartUploadCommand({
+        Bucket,
+        Key: 'empty-part',
+        UploadId,
+        MultipartUpload: { Parts: [{ PartNumber: 1, ETag }] },
+      }),
+    );
     const answer = await ask('GET', 'empty-part', {}, { partNumber: '1' });
     expect([answer.status, answer.text, answer.headers.get('x-amz-mp-parts-count')]).toEqual([200, '', '1']);
   });
@@ -191,22 +316,36 @@ describe('A20, A24: what other faces are sent to protect bytes', () => {
   const md5 = 'nUd5qVdfDnAvJ6vvMV0J3A==';
 
   test.each([
-    ['Content-Digest', 'sha-256=:A:'], ['Content-Digest', 'sha-256=:AA=:'], ['Content-Digest', 'sha-3=:AAAA:'], ['Content-Digest', 'sha-512'], ['Content-Digest', 'sha-256=:AAAA:'],
-    ['Content-MD5', 'A'], ['Content-MD5', md5], ['Content-MD5', '????'],
+    ['Content-Digest', 'sha-256=:A:'],
+    ['Content-Digest', 'sha-256=:AA=:'],
+    ['Content-Digest', 'sha-3=:AAAA:'],
+    ['Content-Digest', 'sha-512'],
+    ['Content-Digest', 'sha-256=:AAAA:'],
+    ['Content-MD5', 'A'],
+    ['Content-MD5', md5],
+    ['Content-MD5', '????'],
   ])('%s: %s is refused wherever bytes or JSON are taken', async (name, value) => {
     const headers = { [name]: value };
     const { uuid } = await world.get<{ uuid: string }>('POST', '/upload');
     expect((await world.ask('POST', `/upload/${uuid}`, { body: 'x', headers })).status).toBe(400);
     expect((await world.ask('PUT', '/artifacts/protected/data', { body: 'x', headers })).status).toBe(400);
     const tus = { 'Tus-Resumable': '1.0.0', 'Content-Type': 'application/offset+octet-stream', 'Upload-Length': '1' };
-    expect([400, 460]).toContain((await world.ask('POST', '/tus', { body: 'x', headers: { ...tus, ...headers } })).status);
-    expect((await world.ask('POST', '/auth', { as: null, json: { namespace: 'system', key: world.key }, headers })).status).toBe(400);
-    expect((await world.get<{ size?: number }>('GET', `/upload/${uuid}`))).toMatchObject({ uuid });
+    expect([400, 460]).toContain(
+      (await world.ask('POST', '/tus', { body: 'x', headers: { ...tus, ...headers } })).status,
+    );
+    expect(
+      (await world.ask('POST', '/auth', { as: null, json: { namespace: 'system', key: world.key }, headers })).status,
+    ).toBe(400);
+    expect(await world.get<{ size?: number }>('GET', `/upload/${uuid}`)).toMatchObject({ uuid });
     expect((await world.ask('GET', '/artifacts/protected')).status).toBe(404);
   });
 
   test('a checksum of bytes that do not come is refused', async () => {
-    const headers = { 'Tus-Resumable': '1.0.0', 'Upload-Length': '1', 'Upload-Checksum': 'sha1 2jmj7l5rSw0yVb/vlWAYkK/YBwk=' };
+    const headers = {
+      'Tus-Resumable': '1.0.0',
+      'Upload-Length': '1',
+      'Upload-Checksum': 'sha1 2jmj7l5rSw0yVb/vlWAYkK/YBwk=',
+    };
     expect((await world.ask('POST', '/tus', { headers })).status).toBe(400);
   });
 
@@ -216,18 +355,31 @@ describe('A20, A24: what other faces are sent to protect bytes', () => {
   });
 
   test('a digest behind the body is held against it', async () => {
-    for (const [digest, status] of [['sha-256=:LXEWQrcmsEQBYnyp+6wy9chTD7GQPMTbAiWHF5IaSIE=:', 200], ['sha-256=:47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=:', 400]] as const) {
+    for (const [digest, status] of [
+      ['sha-256=:LXEWQrcmsEQBYnyp+6wy9chTD7GQPMTbAiWHF5IaSIE=:', 200],
+      ['sha-256=:47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=:', 400],
+    ] as const) {
       const { uuid } = await world.get<{ uuid: string }>('POST', '/upload');
       const connection = await RawConnection.open(world.url);
-      connection.head('POST', `/upload/${uuid}`, { 'Authorization': `Bearer ${await world.token()}`, 'Transfer-Encoding': 'chunked', 'Trailer': 'Content-Digest' });
+      connection.head('POST', `/upload/${uuid}`, {
+        Authorization: `Bearer ${await world.token()}`,
+        'Transfer-Encoding': 'chunked',
+        Trailer: 'Content-Digest',
+      });
       connection.send(`1\r\nx\r\n0\r\nContent-Digest: ${digest}\r\n\r\n`);
       expect((await connection.answer()).status).toBe(status);
       connection.close();
     }
   });
 
-  test.each(['?2', '1', 'true', '?1, ?1', '?0x'])('Upload-Complete: %s is refused, and never taken for the whole', async (value) => {
-    expect((await world.ask('PUT', '/artifacts/structured/data', { body: 'x', headers: { 'Upload-Complete': value } })).status).toBe(400);
-    expect((await world.ask('GET', '/artifacts/structured')).status).toBe(404);
-  });
+  test.each(['?2', '1', 'true', '?1, ?1', '?0x'])(
+    'Upload-Complete: %s is refused, and never taken for the whole',
+    async (value) => {
+      expect(
+        (await world.ask('PUT', '/artifacts/structured/data', { body: 'x', headers: { 'Upload-Complete': value } }))
+          .status,
+      ).toBe(400);
+      expect((await world.ask('GET', '/artifacts/structured')).status).toBe(404);
+    },
+  );
 });

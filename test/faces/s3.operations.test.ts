@@ -421,7 +421,7 @@ describe("B12, B13: S3's codes, and S3's sentences", () => {
       plain(`${world.s3Url}/${Bucket}/k`, { method: 'OPTIONS', headers });
     const outcomes = [
       await options({}),
-      await options({ 'Origin': 'https://a.test', 'Access-Control-Request-Method': 'GET' }),
+      await options({ Origin: 'https://a.test', 'Access-Control-Request-Method': 'GET' }),
     ];
     expect(outcomes.map(({ status, code }) => [status, code])).toEqual([
       [400, 'BadRequest'],

@@ -3,7 +3,17 @@ import { createHmac, randomBytes } from 'node:crypto';
 import { readdir } from 'node:fs/promises';
 import { request } from 'node:http';
 import { join } from 'node:path';
-import { CreateBucketCommand, GetObjectCommand, HeadObjectCommand, PutBucketAclCommand, PutBucketCorsCommand, PutBucketPolicyCommand, PutObjectCommand, PutPublicAccessBlockCommand, type S3Client } from '@aws-sdk/client-s3';
+import {
+  CreateBucketCommand,
+  GetObjectCommand,
+  HeadObjectCommand,
+  PutBucketAclCommand,
+  PutBucketCorsCommand,
+  PutBucketPolicyCommand,
+  PutObjectCommand,
+  PutPublicAccessBlockCommand,
+  type S3Client,
+} from '@aws-sdk/client-s3';
 import { createPresignedPost } from '@aws-sdk/s3-presigned-post';
 import { getSignedUrl } from '@aws-sdk/s3-request-presigner';
 import { pino } from 'pino';
@@ -18,17 +28,29 @@ let s3: S3Client;
 /** What the server logs. */
 const lines: string[] = [];
 beforeAll(async () => {
-  world = await openWorld({ log: pino({ level: 'debug' }, { write: (line) => void lines.push(line) }), env: { STOWAGE_S3_DOMAIN: 's3.test', STOWAGE_S3_ACCESS_KEY_ID: 'AKIDROOT', STOWAGE_S3_SECRET_ACCESS_KEY: 'a-secret-of-the-root-key' } });
+  world = await openWorld({
+    log: pino({ level: 'debug' }, { write: (line) => void lines.push(line) }),
+    env: {
+      STOWAGE_S3_DOMAIN: 's3.test',
+      STOWAGE_S3_ACCESS_KEY_ID: 'AKIDROOT',
+      STOWAGE_S3_SECRET_ACCESS_KEY: 'a-secret-of-the-root-key',
+    },
+  });
   s3 = await s3Client(world);
   await s3.send(new CreateBucketCommand({ Bucket }));
 });
 afterAll(() => world.close());
 
-const read = async (Key: string): Promise<string> => (await s3.send(new GetObjectCommand({ Bucket, Key }))).Body!.transformToString();
+const read = async (Key: string): Promise<string> =>
+  (await s3.send(new GetObjectCommand({ Bucket, Key }))).Body!.transformToString();
 const codeOf = (xml: string): string | undefined => /<Code>(\w+)<\/Code>/.exec(xml)?.[1];
 
 describe('U35: forms', () => {
-  async function post(fields: Record<string, string>, content: string | Blob, url = `${world.s3Url}/${Bucket}`): Promise<{ status: number; text: string; headers: Headers }> {
+  async function post(
+    fields: Record<string, string>,
+    content: string | Blob,
+    url = `${world.s3Url}/${Bucket}`,
+  ): Promise<{ status: number; text: string; headers: Headers }> {
     const form = new FormData();
     for (const [name, value] of Object.entries(fields)) form.append(name, value);
     form.append('file', new Blob([content]), 'photo.txt');
@@ -38,8 +60,15 @@ describe('U35: forms', () => {
 
   test('that the SDK signed', async () => {
     const { url, fields } = await createPresignedPost(s3, {
-      Bucket, Key: 'forms/${filename}', Conditions: [['content-length-range', 1, 1000], ['starts-with', '$Content-Type', 'text/'], { success_action_status: '201' }],
-      Fields: { 'Content-Type': 'text/plain', 'success_action_status': '201' }, Expires: 600,
+      Bucket,
+      Key: 'forms/${filename}',
+      Conditions: [
+        ['content-length-range', 1, 1000],
+        ['starts-with', '$Content-Type', 'text/'],
+        { success_action_status: '201' },
+      ],
+      Fields: { 'Content-Type': 'text/plain', success_action_status: '201' },
+      Expires: 600,
     });
     const made = await post(fields, 'from a form', url);
     expect([made.status, made.text.includes('<Key>forms/photo.txt</Key>')]).toEqual([201, true]);
@@ -47,47 +76,100 @@ describe('U35: forms', () => {
     expect((await s3.send(new HeadObjectCommand({ Bucket, Key: 'forms/photo.txt' }))).ContentType).toBe('text/plain');
     expect((await post({ ...fields, success_action_status: '200' }, 'x', url)).status).toBe(403);
     expect(codeOf((await post(fields, 'x'.repeat(1001), url)).text)).toBe('EntityTooLarge');
-    expect(codeOf((await post({ ...fields, Policy: `${fields['Policy']!.slice(0, -4)}AAAA` }, 'x', url)).text)).toBe('SignatureDoesNotMatch');
+    expect(codeOf((await post({ ...fields, Policy: `${fields['Policy']!.slice(0, -4)}AAAA` }, 'x', url)).text)).toBe(
+      'SignatureDoesNotMatch',
+    );
     expect(codeOf((await post({ ...fields, key: 'elsewhere' }, 'x', url)).text)).toBe('AccessDenied');
     expect(codeOf((await post(fields, '', url)).text)).toBe('EntityTooSmall');
     expect(codeOf((await post({ ...fields, 'Content-Type': 'image/png' }, 'x', url)).text)).toBe('AccessDenied');
     expect(codeOf((await post({ ...fields, acl: 'public-read' }, 'x', url)).text)).toBe('AccessDenied');
-    expect(codeOf((await post({ ...fields, 'X-Amz-Signature': '0'.repeat(64) }, 'x', url)).text)).toBe('SignatureDoesNotMatch');
+    expect(codeOf((await post({ ...fields, 'X-Amz-Signature': '0'.repeat(64) }, 'x', url)).text)).toBe(
+      'SignatureDoesNotMatch',
+    );
     world.clock.move(601_000);
     expect(codeOf((await post(fields, 'late', url)).text)).toBe('AccessDenied');
     world.clock.move(-601_000);
   });
 
   test('that ask for no answer get none', async () => {
-    const { url, fields } = await createPresignedPost(s3, { Bucket, Key: 'forms/quiet', Conditions: [['starts-with', '$key', 'forms/']], Expires: 600 });
+    const { url, fields } = await createPresignedPost(s3, {
+      Bucket,
+      Key: 'forms/quiet',
+      Conditions: [['starts-with', '$key', 'forms/']],
+      Expires: 600,
+    });
     expect(await post(fields, 'quiet', url)).toMatchObject({ status: 204, text: '' });
     expect(await read('forms/quiet')).toBe('quiet');
   });
 
   test('signed the old way, with a redirect', async () => {
-    const policy = Buffer.from(JSON.stringify({ expiration: new Date(Date.now() + 60_000).toISOString(), conditions: [{ bucket: Bucket }, ['eq', '$key', 'old'], ['starts-with', '$success_action_redirect', 'http://']] })).toString('base64');
+    const policy = Buffer.from(
+      JSON.stringify({
+        expiration: new Date(Date.now() + 60_000).toISOString(),
+        conditions: [{ bucket: Bucket }, ['eq', '$key', 'old'], ['starts-with', '$success_action_redirect', 'http://']],
+      }),
+    ).toString('base64');
     const signature = createHmac('sha1', 'a-secret-of-the-root-key').update(policy).digest('base64');
-    const made = await post({ key: 'old', AWSAccessKeyId: 'AKIDROOT', policy, signature, success_action_redirect: 'http://there/done?a=1' }, 'old form');
-    expect([made.status, made.headers.get('location')]).toEqual([303, expect.stringMatching(/^http:\/\/there\/done\?a=1&bucket=wired&key=old&etag=%22[0-9a-f]{32}%22$/)]);
+    const made = await post(
+      { key: 'old', AWSAccessKeyId: 'AKIDROOT', policy, signature, success_action_redirect: 'http://there/done?a=1' },
+      'old form',
+    );
+    expect([made.status, made.headers.get('location')]).toEqual([
+      303,
+      expect.stringMatching(/^http:\/\/there\/done\?a=1&bucket=wired&key=old&etag=%22[0-9a-f]{32}%22$/),
+    ]);
     expect(await read('old')).toBe('old form');
   });
 
-  test('without a policy are anybody\'s, who may nothing', async () => {
+  test("without a policy are anybody's, who may nothing", async () => {
     expect(codeOf((await post({ key: 'anonymous' }, 'x')).text)).toBe('AccessDenied');
     expect(codeOf((await post({}, 'x')).text)).toBe('InvalidArgument');
-    expect(codeOf((await (await fetch(`${world.s3Url}/${Bucket}`, { method: 'POST', body: 'x' })).text()))).toBe('MalformedPOSTRequest');
+    expect(codeOf(await (await fetch(`${world.s3Url}/${Bucket}`, { method: 'POST', body: 'x' })).text())).toBe(
+      'MalformedPOSTRequest',
+    );
   });
 });
 
 describe('U34: pages of other origins', () => {
   const origin = { Origin: 'https://app.example' };
-  const ask = (method: string, headers: Record<string, string>, path = `/${Bucket}/by-page`): Promise<Response> => fetch(`${world.s3Url}${path}`, { method, headers });
-  beforeAll(() => s3.send(new PutBucketCorsCommand({ Bucket, CORSConfiguration: { CORSRules: [{ AllowedOrigins: ['https://*.example'], AllowedMethods: ['PUT', 'GET'], AllowedHeaders: ['content-type', 'x-amz-*'], ExposeHeaders: ['ETag'], MaxAgeSeconds: 60 }] } })));
+  const ask = (method: string, headers: Record<string, string>, path = `/${Bucket}/by-page`): Promise<Response> =>
+    fetch(`${world.s3Url}${path}`, { method, headers });
+  beforeAll(() =>
+    s3.send(
+      new PutBucketCorsCommand({
+        Bucket,
+        CORSConfiguration: {
+          CORSRules: [
+            {
+              AllowedOrigins: ['https://*.example'],
+              AllowedMethods: ['PUT', 'GET'],
+              AllowedHeaders: ['content-type', 'x-amz-*'],
+              ExposeHeaders: ['ETag'],
+              MaxAgeSeconds: 60,
+            },
+          ],
+        },
+      }),
+    ),
+  );
 
   test('ask first, and need no signature for that', async () => {
-    const allowed = await ask('OPTIONS', { ...origin, 'Access-Control-Request-Method': 'PUT', 'Access-Control-Request-Headers': 'content-type,x-amz-meta-a' });
-    expect([allowed.status, allowed.headers.get('access-control-allow-origin'), allowed.headers.get('access-control-allow-headers'), allowed.headers.get('access-control-max-age')]).toEqual([200, origin.Origin, 'content-type, x-amz-meta-a', '60']);
-    for (const headers of [{ Origin: 'https://evil.test', 'Access-Control-Request-Method': 'PUT' }, { ...origin, 'Access-Control-Request-Method': 'DELETE' }, { ...origin, 'Access-Control-Request-Method': 'PUT', 'Access-Control-Request-Headers': 'authorization' }]) {
+    const allowed = await ask('OPTIONS', {
+      ...origin,
+      'Access-Control-Request-Method': 'PUT',
+      'Access-Control-Request-Headers': 'content-type,x-amz-meta-a',
+    });
+    expect([
+      allowed.status,
+      allowed.headers.get('access-control-allow-origin'),
+      allowed.headers.get('access-control-allow-headers'),
+      allowed.headers.get('access-control-max-age'),
+    ]).toEqual([200, origin.Origin, 'content-type, x-amz-meta-a', '60']);
+    for (const headers of [
+      { Origin: 'https://evil.test', 'Access-Control-Request-Method': 'PUT' },
+      { ...origin, 'Access-Control-Request-Method': 'DELETE' },
+      { ...origin, 'Access-Control-Request-Method': 'PUT', 'Access-Control-Request-Headers': 'authorization' },
+    ]) {
       const refused = await ask('OPTIONS', headers);
       expect([refused.status, refused.headers.get('access-control-allow-origin')]).toEqual([403, null]);
     }
@@ -97,7 +179,12 @@ describe('U34: pages of other origins', () => {
   test('then put, by a URL, and may read the tag, also of a refusal', async () => {
     const url = await getSignedUrl(s3, new PutObjectCommand({ Bucket, Key: 'by-page' }), { expiresIn: 60 });
     const put = await fetch(url, { method: 'PUT', body: 'x', headers: origin });
-    expect([put.status, put.headers.get('access-control-allow-origin'), put.headers.get('access-control-expose-headers'), put.headers.get('vary')]).toEqual([200, origin.Origin, 'ETag', expect.stringContaining('Origin')]);
+    expect([
+      put.status,
+      put.headers.get('access-control-allow-origin'),
+      put.headers.get('access-control-expose-headers'),
+      put.headers.get('vary'),
+    ]).toEqual([200, origin.Origin, 'ETag', expect.stringContaining('Origin')]);
     const refused = await ask('GET', origin);
     expect([refused.status, refused.headers.get('access-control-allow-origin')]).toEqual([403, origin.Origin]);
   });
@@ -109,28 +196,60 @@ describe('a bucket that is open', () => {
     expect((await fetch(`${world.s3Url}/${Bucket}/open`)).status).toBe(403);
     await world.get('PATCH', `/api/storage/buckets/${Bucket}`, { json: { public: true } });
     const got = await fetch(`${world.s3Url}/${Bucket}/open`);
-    expect([got.status, await got.text(), got.headers.get('x-content-type-options'), got.headers.get('content-security-policy')]).toEqual([200, '<script>', 'nosniff', "sandbox; default-src 'none'"]);
+    expect([
+      got.status,
+      await got.text(),
+      got.headers.get('x-content-type-options'),
+      got.headers.get('content-security-policy'),
+    ]).toEqual([200, '<script>', 'nosniff', "sandbox; default-src 'none'"]);
     expect((await fetch(`${world.s3Url}/${Bucket}/open`, { method: 'HEAD' })).headers.get('content-length')).toBe('8');
-    expect(await (await fetch(`${world.s3Url}/${Bucket}/open`, { headers: { Range: 'bytes=1-6' } })).text()).toBe('script');
-    for (const [method, path] of [['GET', ''], ['GET', '?list-type=2'], ['GET', '?versions'], ['PUT', '/x'], ['PUT', '/open'], ['DELETE', '/open'], ['POST', '/open?uploads'], ['GET', '?acl'], ['GET', '/open?acl']] as const) {
-      expect((await fetch(`${world.s3Url}/${Bucket}${path}`, { method, ...(method === 'PUT' ? { body: 'x' } : {}) })).status).toBe(403);
+    expect(await (await fetch(`${world.s3Url}/${Bucket}/open`, { headers: { Range: 'bytes=1-6' } })).text()).toBe(
+      'script',
+    );
+    for (const [method, path] of [
+      ['GET', ''],
+      ['GET', '?list-type=2'],
+      ['GET', '?versions'],
+      ['PUT', '/x'],
+      ['PUT', '/open'],
+      ['DELETE', '/open'],
+      ['POST', '/open?uploads'],
+      ['GET', '?acl'],
+      ['GET', '/open?acl'],
+    ] as const) {
+      expect(
+        (await fetch(`${world.s3Url}/${Bucket}${path}`, { method, ...(method === 'PUT' ? { body: 'x' } : {}) })).status,
+      ).toBe(403);
     }
     await world.get('PATCH', `/api/storage/buckets/${Bucket}`, { json: { public: false } });
     expect((await fetch(`${world.s3Url}/${Bucket}/open`)).status).toBe(403);
   });
 
   test('a policy may open it, a block may forbid that, and a deny wins', async () => {
-    const policy = (...Statement: object[]): PutBucketPolicyCommand => new PutBucketPolicyCommand({ Bucket, Policy: JSON.stringify({ Version: '2012-10-17', Statement }) });
+    const policy = (...Statement: object[]): PutBucketPolicyCommand =>
+      new PutBucketPolicyCommand({ Bucket, Policy: JSON.stringify({ Version: '2012-10-17', Statement }) });
     const allow = { Effect: 'Allow', Principal: '*', Action: 's3:GetObject', Resource: `arn:aws:s3:::${Bucket}/pub/*` };
     for (const Key of ['pub/yes', 'pub/no', 'private']) await s3.send(new PutObjectCommand({ Bucket, Key, Body: Key }));
-    await s3.send(policy(allow, { Effect: 'Deny', Principal: '*', Action: 's3:*', Resource: `arn:aws:s3:::${Bucket}/pub/no` }));
+    await s3.send(
+      policy(allow, { Effect: 'Deny', Principal: '*', Action: 's3:*', Resource: `arn:aws:s3:::${Bucket}/pub/no` }),
+    );
     const status = async (key: string): Promise<number> => (await fetch(`${world.s3Url}/${Bucket}/${key}`)).status;
     expect([await status('pub/yes'), await status('pub/no'), await status('private')]).toEqual([200, 403, 403]);
     expect(await refusal(s3.send(new HeadObjectCommand({ Bucket, Key: 'pub/no' })))).toBe('403');
-    await s3.send(new PutPublicAccessBlockCommand({ Bucket, PublicAccessBlockConfiguration: { BlockPublicPolicy: true, RestrictPublicBuckets: true } }));
+    await s3.send(
+      new PutPublicAccessBlockCommand({
+        Bucket,
+        PublicAccessBlockConfiguration: { BlockPublicPolicy: true, RestrictPublicBuckets: true },
+      }),
+    );
     expect(await status('pub/yes')).toBe(403);
     expect(await refusal(s3.send(policy(allow)))).toBe('AccessDenied');
-    for (const bad of ['no json', '{}', '{"Statement":[{"Effect":"Maybe"}]}', JSON.stringify({ Statement: [{ ...allow, Resource: 'arn:aws:s3:::other-bucket/*' }] })]) {
+    for (const bad of [
+      'no json',
+      '{}',
+      '{"Statement":[{"Effect":"Maybe"}]}',
+      JSON.stringify({ Statement: [{ ...allow, Resource: 'arn:aws:s3:::other-bucket/*' }] }),
+    ]) {
       expect(await refusal(s3.send(new PutBucketPolicyCommand({ Bucket, Policy: bad })))).toBe('MalformedPolicy');
     }
   });
@@ -138,9 +257,24 @@ describe('a bucket that is open', () => {
 
 describe('lists', () => {
   test('name nobody by an address, in a header or a document', async () => {
-    expect(await refusal(s3.send(new PutObjectCommand({ Bucket, Key: 'listed', Body: 'x', GrantRead: 'emailAddress=somebody@example.com' })))).toBe('UnresolvableGrantByEmailAddress');
-    const Grants = [{ Grantee: { Type: 'AmazonCustomerByEmail' as const, EmailAddress: 'somebody@example.com' }, Permission: 'READ' as const }];
-    expect(await refusal(s3.send(new PutBucketAclCommand({ Bucket, AccessControlPolicy: { Owner: { ID: 'system' }, Grants } })))).toBe('UnresolvableGrantByEmailAddress');
+    expect(
+      await refusal(
+        s3.send(
+          new PutObjectCommand({ Bucket, Key: 'listed', Body: 'x', GrantRead: 'emailAddress=somebody@example.com' }),
+        ),
+      ),
+    ).toBe('UnresolvableGrantByEmailAddress');
+    const Grants = [
+      {
+        Grantee: { Type: 'AmazonCustomerByEmail' as const, EmailAddress: 'somebody@example.com' },
+        Permission: 'READ' as const,
+      },
+    ];
+    expect(
+      await refusal(
+        s3.send(new PutBucketAclCommand({ Bucket, AccessControlPolicy: { Owner: { ID: 'system' }, Grants } })),
+      ),
+    ).toBe('UnresolvableGrantByEmailAddress');
     expect(await refusal(s3.send(new HeadObjectCommand({ Bucket, Key: 'listed' })))).toBe('404');
   });
 });
@@ -149,18 +283,31 @@ describe('requests', () => {
   test('name the bucket in the path or in the host', async () => {
     const inHost = await s3Client(world, { forcePathStyle: true });
     await inHost.send(new PutObjectCommand({ Bucket, Key: 'hosted', Body: 'h' }));
-    const url = new URL(await getSignedUrl(await s3Client(world, { endpoint: 'http://s3.test', forcePathStyle: false }), new GetObjectCommand({ Bucket, Key: 'hosted' }), { expiresIn: 60 }));
+    const url = new URL(
+      await getSignedUrl(
+        await s3Client(world, { endpoint: 'http://s3.test', forcePathStyle: false }),
+        new GetObjectCommand({ Bucket, Key: 'hosted' }),
+        { expiresIn: 60 },
+      ),
+    );
     const { port } = new URL(world.s3Url);
-    const text = await new Promise<string>((resolve, reject) => request({ host: '127.0.0.1', port, path: url.pathname + url.search, headers: { Host: url.host } }, (answer) => {
-      let body = '';
-      answer.setEncoding('utf8').on('data', (chunk: string) => (body += chunk)).on('end', () => resolve(body));
-    }).on('error', reject).end());
+    const text = await new Promise<string>((resolve, reject) =>
+      request({ host: '127.0.0.1', port, path: url.pathname + url.search, headers: { Host: url.host } }, (answer) => {
+        let body = '';
+        answer
+          .setEncoding('utf8')
+          .on('data', (chunk: string) => (body += chunk))
+          .on('end', () => resolve(body));
+      })
+        .on('error', reject)
+        .end(),
+    );
     expect(text).toBe('h');
   });
 
   test('that are refused get no leave to send their body', async () => {
     const connection = await RawConnection.open(world.s3Url);
-    connection.head('PUT', `/${Bucket}/expected`, { 'Content-Length': 5, 'Expect': '100-continue' });
+    connection.head('PUT', `/${Bucket}/expected`, { 'Content-Length': 5, Expect: '100-continue' });
     const { status, body } = await connection.answer();
     expect([status, codeOf(body)]).toEqual([403, 'AccessDenied']);
     connection.close();
@@ -170,7 +317,11 @@ describe('requests', () => {
     await s3.send(new PutObjectCommand({ Bucket, Key: 'found', Body: 'x' }));
     const { buckets, objects } = world.core;
     const asked: string[] = [];
-    const counted = <K extends 'get' | 'peek'>(of: Partial<Record<K, (...args: never[]) => unknown>>, method: K, name: string): void => {
+    const counted = <K extends 'get' | 'peek'>(
+      of: Partial<Record<K, (...args: never[]) => unknown>>,
+      method: K,
+      name: string,
+    ): void => {
       const real = of[method]!.bind(of) as (...args: unknown[]) => unknown;
       of[method] = (...args: unknown[]) => (asked.push(name), real(...args));
     };
@@ -178,22 +329,43 @@ describe('requests', () => {
     counted(buckets, 'peek', 'bucket');
     counted(objects, 'peek', 'object');
     for (const method of ['GET', 'HEAD']) {
-      const url = presignByHand({ key: await s3.config.credentials(), method, url: new URL(`${world.s3Url}/${Bucket}/found`) });
+      const url = presignByHand({
+        key: await s3.config.credentials(),
+        method,
+        url: new URL(`${world.s3Url}/${Bucket}/found`),
+      });
       asked.length = 0;
-      expect([(await fetch(url, { method, headers: { Origin: 'https://app.example' } })).status, asked]).toEqual([200, ['bucket', 'object']]);
+      expect([(await fetch(url, { method, headers: { Origin: 'https://app.example' } })).status, asked]).toEqual([
+        200,
+        ['bucket', 'object'],
+      ]);
     }
-    for (const service of [buckets, objects] as object[]) for (const method of ['get', 'peek']) Reflect.deleteProperty(service, method);
+    for (const service of [buckets, objects] as object[])
+      for (const method of ['get', 'peek']) Reflect.deleteProperty(service, method);
   });
 
   test('for what is not done here are refused, and never taken for something else', async () => {
     const signed = await getSignedUrl(s3, new GetObjectCommand({ Bucket, Key: 'open' }), { expiresIn: 60 });
     expect(signed).toContain('X-Amz-Signature');
-    for (const [method, path] of [['PUT', '?inventory&id=x'], ['PUT', '?notification'], ['PUT', '?logging'], ['GET', '/open?torrent'], ['POST', '/open?select&select-type=2'], ['POST', '/open?restore']] as const) {
+    for (const [method, path] of [
+      ['PUT', '?inventory&id=x'],
+      ['PUT', '?notification'],
+      ['PUT', '?logging'],
+      ['GET', '/open?torrent'],
+      ['POST', '/open?select&select-type=2'],
+      ['POST', '/open?restore'],
+    ] as const) {
       const answer = await fetch(`${world.s3Url}/${Bucket}${path}`, { method });
       expect([answer.status, codeOf(await answer.text())]).toEqual([501, 'NotImplemented']);
     }
-    expect(codeOf(await (await fetch(`${world.s3Url}/${Bucket}/open`, { method: 'PATCH' })).text())).toBe('MethodNotAllowed');
-    expect(await refusal(s3.send(new PutObjectCommand({ Bucket, Key: 'secret', Body: 'x', ServerSideEncryption: 'AES256' })))).toBe('NotImplemented');
+    expect(codeOf(await (await fetch(`${world.s3Url}/${Bucket}/open`, { method: 'PATCH' })).text())).toBe(
+      'MethodNotAllowed',
+    );
+    expect(
+      await refusal(
+        s3.send(new PutObjectCommand({ Bucket, Key: 'secret', Body: 'x', ServerSideEncryption: 'AES256' })),
+      ),
+    ).toBe('NotImplemented');
   });
 
   test('that make no sense are refused as XML, with their id', async () => {
@@ -207,7 +379,7 @@ describe('requests', () => {
     await s3.send(new PutObjectCommand({ Bucket, Key: 'kept', Body: 'before' }));
     const url = new URL(await getSignedUrl(s3, new PutObjectCommand({ Bucket, Key: 'kept' }), { expiresIn: 60 }));
     const connection = await RawConnection.open(world.s3Url);
-    connection.head('PUT', url.pathname + url.search, { 'Host': url.host, 'Content-Length': 1_000_000 });
+    connection.head('PUT', url.pathname + url.search, { Host: url.host, 'Content-Length': 1_000_000 });
     connection.send(randomBytes(600_000));
     const stages = (): Promise<string[]> => readdir(join(world.folder, 'uploads'));
     await eventually(async () => (await stages()).length === 1);
@@ -221,11 +393,23 @@ test('U37: the log and the metrics know operations, and neither signatures nor s
   const { secretAccessKey } = await s3.config.credentials();
   const url = await getSignedUrl(s3, new GetObjectCommand({ Bucket, Key: 'kept' }), { expiresIn: 60 });
   const signature = new URL(url).searchParams.get('X-Amz-Signature')!;
-  const bodies = [await (await fetch(url)).text(), await (await fetch(`${url}x`)).text(), await (await fetch(url.replace('X-Amz-Expires=60', 'X-Amz-Expires=nothing'))).text(), await (await fetch(`${url}&versionId=1`)).text()];
-  expect(bodies.map(codeOf)).toEqual([undefined, 'SignatureDoesNotMatch', 'AuthorizationQueryParametersError', 'SignatureDoesNotMatch']);
+  const bodies = [
+    await (await fetch(url)).text(),
+    await (await fetch(`${url}x`)).text(),
+    await (await fetch(url.replace('X-Amz-Expires=60', 'X-Amz-Expires=nothing'))).text(),
+    await (await fetch(`${url}&versionId=1`)).text(),
+  ];
+  expect(bodies.map(codeOf)).toEqual([
+    undefined,
+    'SignatureDoesNotMatch',
+    'AuthorizationQueryParametersError',
+    'SignatureDoesNotMatch',
+  ]);
   const metrics = (await world.ask('GET', '/metrics')).bytes.toString();
   expect(metrics).toMatch(/stowage_requests_total\{method="PUT",route="S3 PutObject",status="200"\} \d+/);
-  await eventually(() => lines.some((line) => line.includes('"route":"S3 PostObject"')) && lines.at(-1)!.includes('/metrics'));
+  await eventually(
+    () => lines.some((line) => line.includes('"route":"S3 PostObject"')) && lines.at(-1)!.includes('/metrics'),
+  );
   for (const text of [...lines, ...bodies, metrics]) {
     expect(text).not.toContain('X-Amz-Signature');
     expect(text).not.toContain(secretAccessKey);

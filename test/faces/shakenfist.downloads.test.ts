@@ -17,23 +17,37 @@ beforeAll(async () => {
   world = await openWorld({ env: { STOWAGE_STALL: '300ms' } });
   artifact = await world.push('größe "1".bin', bytes);
   paths = [
-    `/blobs/${artifact.blob_uuid}/data`, `/artifacts/${artifact.uuid}/data`, `/artifacts/${encodeURIComponent(artifact.name)}/data`,
+    `/blobs/${artifact.blob_uuid}/data`,
+    `/artifacts/${artifact.uuid}/data`,
+    `/artifacts/${encodeURIComponent(artifact.name)}/data`,
     `/artifacts/${artifact.uuid}/versions/1/data`,
   ];
 });
 afterAll(() => world.close());
 
-const get = (headers: Record<string, string> = {}, query = '', method = 'GET'): Promise<Answered> => world.ask(method, `${paths[0]}${query}`, { headers });
+const get = (headers: Record<string, string> = {}, query = '', method = 'GET'): Promise<Answered> =>
+  world.ask(method, `${paths[0]}${query}`, { headers });
 
 test('every way leads to the same bytes, with everything there is to know of them', async () => {
   for (const path of paths) {
     const answer = await world.ask('GET', path);
     expect(answer.bytes.equals(bytes)).toBe(true);
     expect(Object.fromEntries(answer.headers)).toMatchObject({
-      'etag': etag, 'repr-digest': `sha-512=:${sha512.toString('base64')}:`, 'accept-ranges': 'bytes', 'x-blob-uuid': artifact.blob_uuid,
-      'x-blob-size': String(bytes.length), 'content-type': 'application/octet-stream', 'x-content-type-options': 'nosniff',
-      'content-security-policy': "sandbox; default-src 'none'", 'cross-origin-resource-policy': 'same-origin', 'cache-control': 'private, no-cache',
-      'content-disposition': expect.stringMatching(path.startsWith('/blobs') ? /^attachment; filename="[0-9a-f-]{36}"$/ : /^attachment; filename="gr__e _1_\.bin"; filename\*=UTF-8''/),
+      etag: etag,
+      'repr-digest': `sha-512=:${sha512.toString('base64')}:`,
+      'accept-ranges': 'bytes',
+      'x-blob-uuid': artifact.blob_uuid,
+      'x-blob-size': String(bytes.length),
+      'content-type': 'application/octet-stream',
+      'x-content-type-options': 'nosniff',
+      'content-security-policy': "sandbox; default-src 'none'",
+      'cross-origin-resource-policy': 'same-origin',
+      'cache-control': 'private, no-cache',
+      'content-disposition': expect.stringMatching(
+        path.startsWith('/blobs')
+          ? /^attachment; filename="[0-9a-f-]{36}"$/
+          : /^attachment; filename="gr__e _1_\.bin"; filename\*=UTF-8''/,
+      ),
     });
     expect(new Date(answer.headers.get('last-modified')!).getTime()).toBeGreaterThan(Date.now() - 60_000);
   }
@@ -41,9 +55,18 @@ test('every way leads to the same bytes, with everything there is to know of the
 
 test('a whole answer is chunked, so that a cut can be seen; a head has the length', async () => {
   const plain = await get();
-  expect([plain.status, plain.headers.get('transfer-encoding'), plain.headers.get('content-length')]).toEqual([200, 'chunked', null]);
+  expect([plain.status, plain.headers.get('transfer-encoding'), plain.headers.get('content-length')]).toEqual([
+    200,
+    'chunked',
+    null,
+  ]);
   const head = await get({}, '', 'HEAD');
-  expect([head.status, head.headers.get('content-length'), head.headers.get('etag'), head.bytes.length]).toEqual([200, '1000000', etag, 0]);
+  expect([head.status, head.headers.get('content-length'), head.headers.get('etag'), head.bytes.length]).toEqual([
+    200,
+    '1000000',
+    etag,
+    0,
+  ]);
   const part = await get({}, '?offset=999990', 'HEAD');
   expect([part.status, part.headers.get('content-length')]).toEqual([200, '10']);
 });
@@ -52,12 +75,24 @@ test('a client of HTTP/1.0 gets a length, since it knows no chunks', async () =>
   const connection = await RawConnection.open(world.url);
   connection.send(`GET ${paths[0]} HTTP/1.0\r\nAuthorization: Bearer ${await world.token()}\r\n\r\n`);
   const answer = await connection.answer();
-  expect([answer.headers['content-length'], answer.headers['transfer-encoding'], answer.body.length]).toEqual(['1000000', undefined, 1_000_000]);
+  expect([answer.headers['content-length'], answer.headers['transfer-encoding'], answer.body.length]).toEqual([
+    '1000000',
+    undefined,
+    1_000_000,
+  ]);
 });
 
 test.each([
-  ['?offset=0', 0, 1_000_000], ['?offset=1', 1, 1_000_000], ['?offset=999999', 999_999, 1_000_000], ['?offset=1000000', 0, 0], ['?offset=9999999', 0, 0],
-  ['?limit=10', 0, 10], ['?offset=5&limit=10', 5, 15], ['?offset=999995&limit=10', 999_995, 1_000_000], ['?limit=0', 0, 1_000_000], ['?offset=65536&limit=65537', 65_536, 131_073],
+  ['?offset=0', 0, 1_000_000],
+  ['?offset=1', 1, 1_000_000],
+  ['?offset=999999', 999_999, 1_000_000],
+  ['?offset=1000000', 0, 0],
+  ['?offset=9999999', 0, 0],
+  ['?limit=10', 0, 10],
+  ['?offset=5&limit=10', 5, 15],
+  ['?offset=999995&limit=10', 999_995, 1_000_000],
+  ['?limit=0', 0, 1_000_000],
+  ['?offset=65536&limit=65537', 65_536, 131_073],
 ])('%s is 200, always', async (query, from, to) => {
   const answer = await get({}, query);
   expect([answer.status, answer.headers.get('content-length')]).toEqual([200, null]);
@@ -65,25 +100,44 @@ test.each([
 });
 
 test.each([
-  ['bytes=0-0', 0, 1], ['bytes=0-', 0, 1_000_000], ['bytes=100-199', 100, 200], ['bytes=999999-', 999_999, 1_000_000], ['bytes=-1', 999_999, 1_000_000],
-  ['bytes=-5000000', 0, 1_000_000], ['bytes=5-5000000', 5, 1_000_000], ['bytes=262143-262144', 262_143, 262_145],
+  ['bytes=0-0', 0, 1],
+  ['bytes=0-', 0, 1_000_000],
+  ['bytes=100-199', 100, 200],
+  ['bytes=999999-', 999_999, 1_000_000],
+  ['bytes=-1', 999_999, 1_000_000],
+  ['bytes=-5000000', 0, 1_000_000],
+  ['bytes=5-5000000', 5, 1_000_000],
+  ['bytes=262143-262144', 262_143, 262_145],
 ])('Range: %s', async (range, from, to) => {
   const answer = await get({ Range: range });
-  expect([answer.status, answer.headers.get('content-range'), answer.headers.get('content-length')]).toEqual([206, `bytes ${from}-${to - 1}/1000000`, String(to - from)]);
+  expect([answer.status, answer.headers.get('content-range'), answer.headers.get('content-length')]).toEqual([
+    206,
+    `bytes ${from}-${to - 1}/1000000`,
+    String(to - from),
+  ]);
   expect(answer.bytes.equals(bytes.subarray(from, to))).toBe(true);
 });
 
-test.each(['bytes=1000000-', 'bytes=-0', 'bytes=99999999999999999999-'])('Range: %s cannot be satisfied', async (range) => {
-  const answer = await get({ Range: range });
-  expect([answer.status, answer.headers.get('content-range')]).toEqual([416, 'bytes */1000000']);
-  expect(answer.json()).toMatchObject({ code: 'out_of_range', size: 1_000_000 });
-});
-
-test.each(['bytes=0-1,5-6', `bytes=${Array.from({ length: 1000 }, (_, at) => `${at}-${at}`).join(',')}`, 'bytes=5-2', 'bytes=-', 'lines=1-2', 'bytes=a-b'])(
-  'Range: %.40s is passed over', async (range) => {
+test.each(['bytes=1000000-', 'bytes=-0', 'bytes=99999999999999999999-'])(
+  'Range: %s cannot be satisfied',
+  async (range) => {
     const answer = await get({ Range: range });
-    expect([answer.status, answer.bytes.length]).toEqual([200, 1_000_000]);
-  });
+    expect([answer.status, answer.headers.get('content-range')]).toEqual([416, 'bytes */1000000']);
+    expect(answer.json()).toMatchObject({ code: 'out_of_range', size: 1_000_000 });
+  },
+);
+
+test.each([
+  'bytes=0-1,5-6',
+  `bytes=${Array.from({ length: 1000 }, (_, at) => `${at}-${at}`).join(',')}`,
+  'bytes=5-2',
+  'bytes=-',
+  'lines=1-2',
+  'bytes=a-b',
+])('Range: %.40s is passed over', async (range) => {
+  const answer = await get({ Range: range });
+  expect([answer.status, answer.bytes.length]).toEqual([200, 1_000_000]);
+});
 
 test('conditions', async () => {
   const status = async (headers: Record<string, string>): Promise<number> => (await get(headers)).status;
@@ -93,16 +147,17 @@ test('conditions', async () => {
   expect(await status({ 'If-Match': '"x"' })).toBe(412);
   expect(await status({ 'If-Match': etag })).toBe(200);
   expect(await status({ 'If-Modified-Since': modified })).toBe(304);
-  expect(await status({ 'Range': 'bytes=0-9', 'If-Range': etag })).toBe(206);
-  expect(await status({ 'Range': 'bytes=0-9', 'If-Range': '"x"' })).toBe(200);
-  expect(await status({ 'Range': 'bytes=0-9', 'If-Range': modified })).toBe(206);
-  expect(await status({ 'Range': 'bytes=0-9', 'If-None-Match': etag })).toBe(304);
+  expect(await status({ Range: 'bytes=0-9', 'If-Range': etag })).toBe(206);
+  expect(await status({ Range: 'bytes=0-9', 'If-Range': '"x"' })).toBe(200);
+  expect(await status({ Range: 'bytes=0-9', 'If-Range': modified })).toBe(206);
+  expect(await status({ Range: 'bytes=0-9', 'If-None-Match': etag })).toBe(304);
   const unchanged = await get({ 'If-None-Match': etag });
   expect([unchanged.headers.get('etag'), unchanged.bytes.length]).toEqual([etag, 0]);
 });
 
 test('another digest is given where it is known', async () => {
-  const digest = async (wanted: string): Promise<string | null> => (await get({ 'Want-Repr-Digest': wanted }, '', 'HEAD')).headers.get('repr-digest');
+  const digest = async (wanted: string): Promise<string | null> =>
+    (await get({ 'Want-Repr-Digest': wanted }, '', 'HEAD')).headers.get('repr-digest');
   expect(await digest('sha-256=10')).toMatch(/^sha-512=/);
   await world.get('GET', `/blobs/${artifact.blob_uuid}/checksum/sha256`);
   expect(await digest('sha-256=10')).toBe(`sha-256=:${createHash('sha256').update(bytes).digest('base64')}:`);
@@ -111,11 +166,19 @@ test('another digest is given where it is known', async () => {
 });
 
 test('what a browser could run is never shown, what it could not may be', async () => {
-  for (const [name, type] of [['x.html', 'application/octet-stream'], ['x.svg', 'application/octet-stream'], ['x.pdf', 'application/octet-stream'], ['x.txt', 'text/plain; charset=utf-8'], ['x.png', 'image/png']]) {
+  for (const [name, type] of [
+    ['x.html', 'application/octet-stream'],
+    ['x.svg', 'application/octet-stream'],
+    ['x.pdf', 'application/octet-stream'],
+    ['x.txt', 'text/plain; charset=utf-8'],
+    ['x.png', 'image/png'],
+  ]) {
     await world.push(name!, Buffer.from(`<script>alert(1)</script>${name}`));
     const answer = await world.ask('GET', `/artifacts/${name}/data`);
     expect([name, answer.headers.get('content-type')]).toEqual([name, type]);
-    expect(answer.headers.get('content-disposition')).toBe(`${type === 'application/octet-stream' ? 'attachment' : 'inline'}; filename="${name}"`);
+    expect(answer.headers.get('content-disposition')).toBe(
+      `${type === 'application/octet-stream' ? 'attachment' : 'inline'}; filename="${name}"`,
+    );
   }
 });
 
@@ -123,7 +186,10 @@ describe('when things break', () => {
   test('a disk that gives too little ends the connection, and never the answer', async () => {
     const broken = await world.push('broken', randomBytes(40_000_000));
     const files = await readdir(world.folder, { recursive: true, withFileTypes: true });
-    const file = files.find((entry) => entry.isFile() && join(entry.parentPath, entry.name).includes(broken.sha512.slice(2, 20))) ?? files.find((entry) => entry.isFile() && entry.name.includes(broken.sha512.slice(0, 40)));
+    const file =
+      files.find(
+        (entry) => entry.isFile() && join(entry.parentPath, entry.name).includes(broken.sha512.slice(2, 20)),
+      ) ?? files.find((entry) => entry.isFile() && entry.name.includes(broken.sha512.slice(0, 40)));
     const path = join(file!.parentPath, file!.name);
     const connection = await RawConnection.open(world.url);
     connection.socket.pause();

@@ -12,17 +12,28 @@ beforeAll(async () => {
   const made: ArtifactView[] = [];
   // A hundred at a time: the test is of lists, not of a thousand connections at once.
   for (let from = 0; from < total - 1; from += 100) {
-    made.push(...await Promise.all(Array.from({ length: Math.min(100, total - 1 - from) }, (_, at) =>
-      world.get<ArtifactView>('POST', `/artifacts/upload/n${from + at}`, { as: 'builds', json: { blob_uuid: blob } }))));
+    made.push(
+      ...(await Promise.all(
+        Array.from({ length: Math.min(100, total - 1 - from) }, (_, at) =>
+          world.get<ArtifactView>('POST', `/artifacts/upload/n${from + at}`, {
+            as: 'builds',
+            json: { blob_uuid: blob },
+          }),
+        ),
+      )),
+    );
   }
-  all = [...made.map(({ uuid }) => uuid), (await world.get<ArtifactView>('GET', '/artifacts/first', { as: 'builds' })).uuid].sort();
+  all = [
+    ...made.map(({ uuid }) => uuid),
+    (await world.get<ArtifactView>('GET', '/artifacts/first', { as: 'builds' })).uuid,
+  ].sort();
 }, 60_000);
 afterAll(() => world.close());
 
 /** Follows the links from page to page. */
 async function pages(path: string, as: string): Promise<{ uuid: string }[][]> {
   const found: { uuid: string }[][] = [];
-  for (let next: string | undefined = path; next; ) {
+  for (let next: string | undefined = path; next;) {
     const answer = await world.ask('GET', next, { as });
     expect(answer.status).toBe(200);
     found.push(answer.json());
@@ -58,7 +69,9 @@ test('a last page that is full has no next one', async () => {
 });
 
 test('filters hold on every page', async () => {
-  expect((await world.get<ArtifactView[]>('GET', '/artifacts?name=n7', { as: 'builds' })).map(({ name }) => name)).toEqual(['n7']);
+  expect(
+    (await world.get<ArtifactView[]>('GET', '/artifacts?name=n7', { as: 'builds' })).map(({ name }) => name),
+  ).toEqual(['n7']);
   expect(await world.get('GET', '/artifacts?type=label', { as: 'builds' })).toEqual([]);
   expect(await world.get('GET', '/artifacts?namespace=system', { as: 'builds' })).toEqual([]);
   const found = await pages('/artifacts?namespace=builds&type=image&limit=700', 'system');
@@ -72,17 +85,30 @@ test('uploads, blobs and namespaces have pages too', async () => {
   const blobs = await pages('/blobs?limit=1', 'system');
   expect(blobs.length).toBe(2);
   expect(blobs.flat()).toEqual(await world.get('GET', '/blobs'));
-  expect((await pages('/auth/namespaces?limit=1', 'system')).flat()).toEqual(await world.get('GET', '/auth/namespaces'));
+  expect((await pages('/auth/namespaces?limit=1', 'system')).flat()).toEqual(
+    await world.get('GET', '/auth/namespaces'),
+  );
 });
 
 test('old clients send a body with the question', async () => {
   const { RawConnection } = await import('../support/raw.ts');
   const connection = await RawConnection.open(world.url);
   for (const body of ['{"node": null}', '{\n    "node": "x"\n}']) {
-    connection.head('GET', '/artifacts?limit=1', { 'Authorization': `Bearer ${await world.token('builds')}`, 'Content-Type': 'application/json', 'Content-Length': body.length }).send(body);
+    connection
+      .head('GET', '/artifacts?limit=1', {
+        Authorization: `Bearer ${await world.token('builds')}`,
+        'Content-Type': 'application/json',
+        'Content-Length': body.length,
+      })
+      .send(body);
     expect((await connection.answer()).status).toBe(200);
   }
-  connection.head('GET', `/artifacts/first/events`, { 'Authorization': `Bearer ${await world.token('builds')}`, 'Content-Length': 14 }).send('{"limit": "1"}');
+  connection
+    .head('GET', `/artifacts/first/events`, {
+      Authorization: `Bearer ${await world.token('builds')}`,
+      'Content-Length': 14,
+    })
+    .send('{"limit": "1"}');
   expect(JSON.parse((await connection.answer()).body)).toHaveLength(1);
   connection.close();
 });

@@ -14,7 +14,7 @@ beforeAll(async () => {
   await world.addNamespace('builds');
   const kept = JSON.parse(await readFile(join(world.folder, 'node.json'), 'utf8')) as { secret: string };
   secret = Buffer.from(kept.secret, 'base64');
-  nonce = (claimsOf(await world.token())['nonce'] as string);
+  nonce = claimsOf(await world.token())['nonce'] as string;
 });
 afterAll(() => world.close());
 
@@ -30,7 +30,11 @@ function claims(change: Record<string, unknown> = {}): Record<string, unknown> {
   return { sub: ['system', 'default'], nonce, iss: 'testnode', iat: now(), exp: now() + 900, ...change };
 }
 
-function sign(payload: Record<string, unknown>, key: Uint8Array = secret, header: Record<string, unknown> = {}): Promise<string> {
+function sign(
+  payload: Record<string, unknown>,
+  key: Uint8Array = secret,
+  header: Record<string, unknown> = {},
+): Promise<string> {
   return new SignJWT(payload).setProtectedHeader({ alg: 'HS256', ...header }).sign(key);
 }
 
@@ -47,30 +51,51 @@ test('one that is made as the server makes it is good, which shows that the othe
 
 const forgeries: readonly (readonly [string, () => string | Promise<string>])[] = [
   ['no algorithm', () => new UnsecuredJWT(claims()).encode()],
-  ...['none', 'None', 'NONE', '', 'hs256', 'HS 256'].map((alg) => [`algorithm ${JSON.stringify(alg)}`, async () => {
-    const [, payload, signature] = (await sign(claims())).split('.');
-    return `${encoded({ alg })}.${payload}.${signature}`;
-  }] as const),
-  ['no algorithm named', async () => `${encoded({ typ: 'JWT' })}.${(await sign(claims())).split('.').slice(1).join('.')}`],
+  ...['none', 'None', 'NONE', '', 'hs256', 'HS 256'].map(
+    (alg) =>
+      [
+        `algorithm ${JSON.stringify(alg)}`,
+        async () => {
+          const [, payload, signature] = (await sign(claims())).split('.');
+          return `${encoded({ alg })}.${payload}.${signature}`;
+        },
+      ] as const,
+  ),
+  [
+    'no algorithm named',
+    async () => `${encoded({ typ: 'JWT' })}.${(await sign(claims())).split('.').slice(1).join('.')}`,
+  ],
   ['algorithm HS384 with the right secret', () => sign(claims(), secret, { alg: 'HS384' })],
   ['algorithm HS512 with the right secret', () => sign(claims(), secret, { alg: 'HS512' })],
   ['another secret', () => sign(claims(), Buffer.alloc(48, 1))],
   ['the secret of nothing', () => sign(claims(), Buffer.alloc(32))],
-  ['an RSA key of its own', async () => {
-    const { privateKey, publicKey } = await generateKeyPair('RS256');
-    void publicKey;
-    return new SignJWT(claims()).setProtectedHeader({ alg: 'RS256' }).sign(privateKey);
-  }],
-  ['a key that it brings along', () => sign(claims(), Buffer.alloc(48, 1), { jwk: { kty: 'oct', k: Buffer.alloc(48, 1).toString('base64url') } })],
+  [
+    'an RSA key of its own',
+    async () => {
+      const { privateKey, publicKey } = await generateKeyPair('RS256');
+      void publicKey;
+      return new SignJWT(claims()).setProtectedHeader({ alg: 'RS256' }).sign(privateKey);
+    },
+  ],
+  [
+    'a key that it brings along',
+    () => sign(claims(), Buffer.alloc(48, 1), { jwk: { kty: 'oct', k: Buffer.alloc(48, 1).toString('base64url') } }),
+  ],
   ['a key to be found in a file', () => sign(claims(), Buffer.alloc(48, 1), { kid: '../../../../dev/null' })],
-  ['an unknown critical extension', async () => {
-    const signed = await sign(claims());
-    return `${encoded({ alg: 'HS256', crit: ['x'], x: 1 })}.${signed.split('.').slice(1).join('.')}`;
-  }],
-  ['a changed claim', async () => {
-    const [head, , signature] = (await sign(claims({ sub: ['builds', 'first'] }))).split('.');
-    return `${head}.${encoded(claims())}.${signature}`;
-  }],
+  [
+    'an unknown critical extension',
+    async () => {
+      const signed = await sign(claims());
+      return `${encoded({ alg: 'HS256', crit: ['x'], x: 1 })}.${signed.split('.').slice(1).join('.')}`;
+    },
+  ],
+  [
+    'a changed claim',
+    async () => {
+      const [head, , signature] = (await sign(claims({ sub: ['builds', 'first'] }))).split('.');
+      return `${head}.${encoded(claims())}.${signature}`;
+    },
+  ],
   ['a changed signature', async () => (await sign(claims())).replace(/.{4}$/, 'AAAA')],
   ['no signature', async () => (await sign(claims())).replace(/[^.]*$/, '')],
   ['two parts', async () => (await sign(claims())).split('.').slice(0, 2).join('.')],
@@ -78,21 +103,37 @@ const forgeries: readonly (readonly [string, () => string | Promise<string>])[] 
   ['expired', () => sign(claims({ exp: now() - 1 }))],
   ['no expiry', () => sign(claims({ exp: undefined }))],
   ['an expiry that is a text', () => sign(claims({ exp: String(now() + 900) }))],
-  ['an expiry without end', async () => {
-    const payload = Buffer.from(JSON.stringify(claims()).replace(/"exp":\d+/, '"exp":1e400')).toString('base64url');
-    const { createHmac } = await import('node:crypto');
-    const head = encoded({ alg: 'HS256' });
-    return `${head}.${payload}.${createHmac('sha256', secret).update(`${head}.${payload}`).digest('base64url')}`;
-  }],
+  [
+    'an expiry without end',
+    async () => {
+      const payload = Buffer.from(JSON.stringify(claims()).replace(/"exp":\d+/, '"exp":1e400')).toString('base64url');
+      const { createHmac } = await import('node:crypto');
+      const head = encoded({ alg: 'HS256' });
+      return `${head}.${payload}.${createHmac('sha256', secret).update(`${head}.${payload}`).digest('base64url')}`;
+    },
+  ],
   ['not yet good', () => sign(claims({ nbf: now() + 100 }))],
   ['another issuer', () => sign(claims({ iss: 'elsewhere' }))],
   ['no issuer', () => sign(claims({ iss: undefined }))],
   ['no nonce', () => sign(claims({ nonce: undefined }))],
   ['another nonce', () => sign(claims({ nonce: 'x' }))],
   ['a nonce that is a list', () => sign(claims({ nonce: [nonce] }))],
-  ...[undefined, 'system', ['system'], ['system', 'default', 'x'], [['system'], 'default'], { 0: 'system', 1: 'default', length: 2 }, ['*', 'default'], ['system', '*'],
-    ['system', 1], ['builds', 'default'], ['SYSTEM', 'default'], ['system ', 'default'], ['', ''], [null, null]].map((sub) =>
-    [`subject ${JSON.stringify(sub)}`, () => sign(claims({ sub }))] as const),
+  ...[
+    undefined,
+    'system',
+    ['system'],
+    ['system', 'default', 'x'],
+    [['system'], 'default'],
+    { 0: 'system', 1: 'default', length: 2 },
+    ['*', 'default'],
+    ['system', '*'],
+    ['system', 1],
+    ['builds', 'default'],
+    ['SYSTEM', 'default'],
+    ['system ', 'default'],
+    ['', ''],
+    [null, null],
+  ].map((sub) => [`subject ${JSON.stringify(sub)}`, () => sign(claims({ sub }))] as const),
   ['nothing', () => ''],
   ['dots', () => '..'],
   ['nonsense', () => 'a.b.c'],
@@ -106,7 +147,8 @@ test.each(forgeries)('%s', async (_title, forge) => {
 
 test('other schemes, and several tokens at once', async () => {
   const good = await sign(claims());
-  for (const header of [`Basic ${good}`, good, `Bearer ${good}, Bearer ${good}`, `Bearer ${good} x`, `Token ${good}`]) expect(await statusOf(header)).toBe(401);
+  for (const header of [`Basic ${good}`, good, `Bearer ${good}, Bearer ${good}`, `Bearer ${good} x`, `Token ${good}`])
+    expect(await statusOf(header)).toBe(401);
 });
 
 test('a token of 8 kB is refused at once, and a head of 1 MB is never read', async () => {
@@ -131,7 +173,8 @@ test('a token dies with its time', async () => {
 
 test('a token dies with its key, at once', async () => {
   const login = async (key: string): Promise<string> =>
-    (await world.get<{ access_token: string }>('POST', '/auth', { as: null, json: { namespace: 'builds', key } })).access_token;
+    (await world.get<{ access_token: string }>('POST', '/auth', { as: null, json: { namespace: 'builds', key } }))
+      .access_token;
   await world.get('POST', '/auth/namespaces/builds/keys', { json: { key_name: 'ci', key: 'first-key' } });
   const first = await login('first-key');
   expect(await statusOf(`Bearer ${first}`)).toBe(200);

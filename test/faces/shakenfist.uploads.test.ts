@@ -8,7 +8,9 @@ let uuid: string;
 let auth: string;
 const open: RawConnection[] = [];
 
-beforeAll(async () => void (world = await openWorld({ env: { STOWAGE_MIN_RATE: '1kB', STOWAGE_RATE_WINDOW: '400ms' } })));
+beforeAll(
+  async () => void (world = await openWorld({ env: { STOWAGE_MIN_RATE: '1kB', STOWAGE_RATE_WINDOW: '400ms' } })),
+);
 afterAll(() => world.close());
 beforeEach(async () => {
   uuid = await world.upload(Buffer.alloc(0));
@@ -30,11 +32,14 @@ async function appending(headers: Record<string, string | number>): Promise<RawC
 }
 
 const size = async (): Promise<number> => (await world.get<{ size: number }>('GET', `/upload/${uuid}`)).size;
-const receiving = async (): Promise<boolean> => (await world.get<{ receiving: boolean }>('GET', `/upload/${uuid}`)).receiving;
+const receiving = async (): Promise<boolean> =>
+  (await world.get<{ receiving: boolean }>('GET', `/upload/${uuid}`)).receiving;
 
 /** Bytes of bodies that the server has taken from its sockets. */
 async function received(): Promise<number> {
-  return Number(/^stowage_received_bytes_total (\d+)$/m.exec((await world.ask('GET', '/metrics')).bytes.toString())![1]);
+  return Number(
+    /^stowage_received_bytes_total (\d+)$/m.exec((await world.ask('GET', '/metrics')).bytes.toString())![1],
+  );
 }
 
 async function content(): Promise<string> {
@@ -43,16 +48,34 @@ async function content(): Promise<string> {
 }
 
 describe('a body is bytes', () => {
-  test.each(['{}', '[]', '7', 'null', '"text"', '{"upload_uuid": "00000000-0000-4000-8000-000000000000"}', '{"__proto__": {"size": 1}}', '\0\0', 'a=b&c[d]=e', '--x\r\n'])(
-    '%j stays what it is', async (text) => {
-      for (const type of ['application/octet-stream', 'application/json', 'application/x-www-form-urlencoded', 'multipart/form-data; boundary=x']) {
-        await world.get('POST', `/upload/${uuid}`, { body: text, headers: { 'Content-Type': type } });
-      }
-      expect(await content()).toBe(text.repeat(4));
-    });
+  test.each([
+    '{}',
+    '[]',
+    '7',
+    'null',
+    '"text"',
+    '{"upload_uuid": "00000000-0000-4000-8000-000000000000"}',
+    '{"__proto__": {"size": 1}}',
+    '\0\0',
+    'a=b&c[d]=e',
+    '--x\r\n',
+  ])('%j stays what it is', async (text) => {
+    for (const type of [
+      'application/octet-stream',
+      'application/json',
+      'application/x-www-form-urlencoded',
+      'multipart/form-data; boundary=x',
+    ]) {
+      await world.get('POST', `/upload/${uuid}`, { body: text, headers: { 'Content-Type': type } });
+    }
+    expect(await content()).toBe(text.repeat(4));
+  });
 
   test('what says that it is compressed is kept as it came', async () => {
-    await world.get('POST', `/upload/${uuid}`, { body: Buffer.from([0x1f, 0x8b, 8, 0]), headers: { 'Content-Encoding': 'gzip' } });
+    await world.get('POST', `/upload/${uuid}`, {
+      body: Buffer.from([0x1f, 0x8b, 8, 0]),
+      headers: { 'Content-Encoding': 'gzip' },
+    });
     expect(await size()).toBe(4);
   });
 
@@ -121,12 +144,13 @@ describe('a newcomer', () => {
     const slow = await appending({ 'Content-Length': 6, 'Upload-Offset': 0 });
     slow.send('abc');
     await eventually(receiving);
-    for (let look = 0; look < 3; look += 1) expect(await world.get('GET', `/upload/${uuid}`)).toMatchObject({ receiving: true });
+    for (let look = 0; look < 3; look += 1)
+      expect(await world.get('GET', `/upload/${uuid}`)).toMatchObject({ receiving: true });
     slow.send('def');
     expect(await slow.answer()).toMatchObject({ status: 200, body: '6' });
   });
 
-  test('with a blind append takes a blind one\'s place, and no bytes of it', async () => {
+  test("with a blind append takes a blind one's place, and no bytes of it", async () => {
     const dead = await appending({ 'Content-Length': 1000 });
     dead.send('aaaa');
     await eventually(receiving);
@@ -211,7 +235,8 @@ describe('a refusal before the body was read', () => {
 
 describe('digests', () => {
   const body = Buffer.from('promised');
-  const digest = (algorithm: string, bytes = body): string => `${algorithm}=:${createHash(algorithm.replace('-', '')).update(bytes).digest('base64')}:`;
+  const digest = (algorithm: string, bytes = body): string =>
+    `${algorithm}=:${createHash(algorithm.replace('-', '')).update(bytes).digest('base64')}:`;
 
   test('that match are fine, as are those that nobody here can check', async () => {
     const headers = { 'Content-Digest': `${digest('sha-512')}, ${digest('sha-256')}, unixsum=:AAAA:` };
@@ -219,7 +244,10 @@ describe('digests', () => {
   });
 
   test.each(['0', undefined])('that do not match leave the upload as it was (offset %s)', async (offset) => {
-    const headers = { 'Content-Digest': digest('sha-512', Buffer.from('else')), ...(offset ? { 'Upload-Offset': offset } : {}) };
+    const headers = {
+      'Content-Digest': digest('sha-512', Buffer.from('else')),
+      ...(offset ? { 'Upload-Offset': offset } : {}),
+    };
     const answer = await world.ask('POST', `/upload/${uuid}`, { body, headers });
     expect(answer.json()).toMatchObject({ status: 400, code: 'digest_mismatch' });
     expect(await size()).toBe(0);
@@ -262,7 +290,9 @@ describe('an answer that was lost', () => {
 
   test('by an orderly end, which from the old client means the same', async () => {
     await lose({ 'User-Agent': agent }, 'end');
-    expect(await world.get('POST', `/upload/${uuid}`, { body: '0'.repeat(50), headers: { 'User-Agent': agent } })).toBe(50);
+    expect(await world.get('POST', `/upload/${uuid}`, { body: '0'.repeat(50), headers: { 'User-Agent': agent } })).toBe(
+      50,
+    );
   });
 
   test('from any other client an orderly end says nothing, and equal neighbours are two', async () => {
@@ -279,7 +309,9 @@ describe('an answer that was lost', () => {
       const connection = await appending({ 'Content-Length': 3, 'User-Agent': agent });
       expect((await connection.send('000').answer()).status).toBe(200);
       await new Promise((resolve) => setTimeout(resolve, wait));
-      connection.head('POST', `/upload/${uuid}`, { Authorization: auth, 'Content-Length': 3, 'User-Agent': agent }).send('000');
+      connection
+        .head('POST', `/upload/${uuid}`, { Authorization: auth, 'Content-Length': 3, 'User-Agent': agent })
+        .send('000');
       expect((await connection.answer()).status).toBe(200);
     }
     expect(await size()).toBe(24);
@@ -289,8 +321,15 @@ describe('an answer that was lost', () => {
 test('two uploads at once do not mix', async () => {
   const other = await world.upload(Buffer.alloc(0));
   const [a, b] = [randomBytes(3_000_000), randomBytes(3_000_000)];
-  await Promise.all([world.get('POST', `/upload/${uuid}`, { body: a }), world.get('POST', `/upload/${other}`, { body: b })]);
+  await Promise.all([
+    world.get('POST', `/upload/${uuid}`, { body: a }),
+    world.get('POST', `/upload/${other}`, { body: b }),
+  ]);
   const sha = (bytes: Buffer): string => createHash('sha512').update(bytes).digest('hex');
-  expect(await world.get('POST', '/artifacts/upload/a', { json: { upload_uuid: uuid } })).toMatchObject({ sha512: sha(a) });
-  expect(await world.get('POST', '/artifacts/upload/b', { json: { upload_uuid: other } })).toMatchObject({ sha512: sha(b) });
+  expect(await world.get('POST', '/artifacts/upload/a', { json: { upload_uuid: uuid } })).toMatchObject({
+    sha512: sha(a),
+  });
+  expect(await world.get('POST', '/artifacts/upload/b', { json: { upload_uuid: other } })).toMatchObject({
+    sha512: sha(b),
+  });
 });

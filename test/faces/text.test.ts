@@ -2,7 +2,14 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { CopyObjectCommand, CreateBucketCommand, ListObjectsV2Command, PutBucketPolicyCommand, PutObjectCommand, type S3Client } from '@aws-sdk/client-s3';
+import {
+  CopyObjectCommand,
+  CreateBucketCommand,
+  ListObjectsV2Command,
+  PutBucketPolicyCommand,
+  PutObjectCommand,
+  type S3Client,
+} from '@aws-sdk/client-s3';
 import { getSignedUrl } from '@aws-sdk/s3-request-presigner';
 import { SqliteConnection } from '../../src/engines/embedded/sqlite/connection.ts';
 import { JsonFault, parseJson } from '../../src/kit/json.ts';
@@ -16,13 +23,30 @@ let world: World;
 let s3: S3Client;
 
 beforeAll(async () => {
-  world = await openWorld({ env: { STOWAGE_S3_PORT: '0', RELEASY_ADMIN_API_KEY: 'admin', RELEASY_API_KEY_PEPPER: 'pepper' } });
+  world = await openWorld({
+    env: { STOWAGE_S3_PORT: '0', RELEASY_ADMIN_API_KEY: 'admin', RELEASY_API_KEY_PEPPER: 'pepper' },
+  });
   s3 = await s3Client(world);
   await s3.send(new CreateBucketCommand({ Bucket: 'texts' }));
   await s3.send(new PutObjectCommand({ Bucket: 'texts', Key: 'secret.txt', Body: 'the secret' }));
-  const anybody = { Effect: 'Allow', Principal: '*', Action: ['s3:GetObject', 's3:PutObject'], Resource: 'arn:aws:s3:::texts/*.jpg' };
-  const refused = { Effect: 'Deny', Principal: '*', Action: 's3:DeleteObject', Resource: 'arn:aws:s3:::texts/secret.txt' };
-  await s3.send(new PutBucketPolicyCommand({ Bucket: 'texts', Policy: JSON.stringify({ Version: '2012-10-17', Statement: [anybody, refused] }) }));
+  const anybody = {
+    Effect: 'Allow',
+    Principal: '*',
+    Action: ['s3:GetObject', 's3:PutObject'],
+    Resource: 'arn:aws:s3:::texts/*.jpg',
+  };
+  const refused = {
+    Effect: 'Deny',
+    Principal: '*',
+    Action: 's3:DeleteObject',
+    Resource: 'arn:aws:s3:::texts/secret.txt',
+  };
+  await s3.send(
+    new PutBucketPolicyCommand({
+      Bucket: 'texts',
+      Policy: JSON.stringify({ Version: '2012-10-17', Statement: [anybody, refused] }),
+    }),
+  );
   await world.push('kept', Buffer.from('kept'));
 });
 
@@ -32,9 +56,17 @@ afterAll(async () => {
 });
 
 /** Sends a request line that no client library would write. */
-async function raw(url: string, method: string, path: string, headers: Record<string, string | number> = {}, body = ''): Promise<{ status: number; body: string; type: string }> {
+async function raw(
+  url: string,
+  method: string,
+  path: string,
+  headers: Record<string, string | number> = {},
+  body = '',
+): Promise<{ status: number; body: string; type: string }> {
   const line = await RawConnection.open(url);
-  line.head(method, path, { ...headers, ...(body === '' ? {} : { 'Content-Length': Buffer.byteLength(body) }) }).send(body);
+  line
+    .head(method, path, { ...headers, ...(body === '' ? {} : { 'Content-Length': Buffer.byteLength(body) }) })
+    .send(body);
   const { status, body: text, headers: got } = await line.answer(method);
   line.close();
   return { status, body: text, type: got['content-type'] ?? '' };
@@ -42,9 +74,18 @@ async function raw(url: string, method: string, path: string, headers: Record<st
 
 describe('S3', () => {
   test.each([
-    ['GET', '/texts/secret.txt%00.jpg'], ['PUT', '/texts/secret.txt%00.jpg'], ['HEAD', '/texts/secret.txt%00.jpg'], ['DELETE', '/texts/secret.txt%00'],
-    ['GET', '/texts%00x/secret.txt'], ['GET', '/texts?prefix=secret%00'], ['GET', '/texts?list-type=2&start-after=a%00'], ['GET', '/texts/secret.txt?versionId=a%00'],
-    ['GET', '/texts/%ff.jpg'], ['GET', '/texts/%ed%a0%80.jpg'], ['GET', '/texts/%c0%80.jpg'], ['GET', '/texts/%zz.jpg'],
+    ['GET', '/texts/secret.txt%00.jpg'],
+    ['PUT', '/texts/secret.txt%00.jpg'],
+    ['HEAD', '/texts/secret.txt%00.jpg'],
+    ['DELETE', '/texts/secret.txt%00'],
+    ['GET', '/texts%00x/secret.txt'],
+    ['GET', '/texts?prefix=secret%00'],
+    ['GET', '/texts?list-type=2&start-after=a%00'],
+    ['GET', '/texts/secret.txt?versionId=a%00'],
+    ['GET', '/texts/%ff.jpg'],
+    ['GET', '/texts/%ed%a0%80.jpg'],
+    ['GET', '/texts/%c0%80.jpg'],
+    ['GET', '/texts/%zz.jpg'],
   ])('%s %s without a signature is refused', async (method, path) => {
     const answer = await plain(`${world.s3Url}${path}`, { method, ...(method === 'PUT' ? { body: 'changed' } : {}) });
     expect(answer.status).toBe(400);
@@ -66,19 +107,31 @@ describe('S3', () => {
     const form = new FormData();
     form.set('key', 'secret.txt\u0000.jpg');
     form.set('file', new Blob(['changed']), 'f');
-    expect(await plain(`${world.s3Url}/texts`, { method: 'POST', body: form })).toMatchObject({ status: 400, code: 'InvalidArgument' });
+    expect(await plain(`${world.s3Url}/texts`, { method: 'POST', body: form })).toMatchObject({
+      status: 400,
+      code: 'InvalidArgument',
+    });
   });
 
   test('a document that is not UTF-8, or has U+0000, is refused', async () => {
     for (const key of [Buffer.from([0xff]), Buffer.from('\u0000'), Buffer.from('&#0;')]) {
-      const body = Buffer.concat([Buffer.from('<Delete><Object><Key>secret.txt'), key, Buffer.from('</Key></Object></Delete>')]);
-      expect(await plain(`${world.s3Url}/texts?delete`, { method: 'POST', body })).toMatchObject({ status: 400, code: 'MalformedXML' });
+      const body = Buffer.concat([
+        Buffer.from('<Delete><Object><Key>secret.txt'),
+        key,
+        Buffer.from('</Key></Object></Delete>'),
+      ]);
+      expect(await plain(`${world.s3Url}/texts?delete`, { method: 'POST', body })).toMatchObject({
+        status: 400,
+        code: 'MalformedXML',
+      });
     }
   });
 
   test('a key may have other control characters, as S3 allows, and is listed and fetched by them', async () => {
     await s3.send(new PutObjectCommand({ Bucket: 'texts', Key: 'line\nfeed', Body: 'x' }));
-    const { Contents: found = [] } = await s3.send(new ListObjectsV2Command({ Bucket: 'texts', Prefix: 'line\n', EncodingType: 'url' }));
+    const { Contents: found = [] } = await s3.send(
+      new ListObjectsV2Command({ Bucket: 'texts', Prefix: 'line\n', EncodingType: 'url' }),
+    );
     expect(found.map(({ Key }) => Key)).toEqual(['line%0Afeed']);
   });
 });
@@ -104,10 +157,20 @@ describe('every other face', () => {
   const broken = ['%00', '%00.jpg', '%0a', '%7f', '%c2%80', '%ff', '%ed%a0%80', '%c0%af', '%zz'];
 
   test.each(places)('%s: %s %s', async (_face, method, path, type) => {
-    const headers = { 'Authorization': `Bearer ${await world.token()}`, 'Tus-Resumable': '1.0.0', 'Content-Type': 'application/json' };
+    const headers = {
+      Authorization: `Bearer ${await world.token()}`,
+      'Tus-Resumable': '1.0.0',
+      'Content-Type': 'application/json',
+    };
     const before = await world.get<unknown[]>('GET', '/artifacts');
     for (const piece of broken) {
-      const answer = await raw(world.url, method, path.replace('{}', piece), headers, method === 'GET' || method === 'HEAD' || method === 'DELETE' ? '' : '{"value":"v"}');
+      const answer = await raw(
+        world.url,
+        method,
+        path.replace('{}', piece),
+        headers,
+        method === 'GET' || method === 'HEAD' || method === 'DELETE' ? '' : '{"value":"v"}',
+      );
       expect([piece, answer.status, answer.type.startsWith(type)]).toEqual([piece, 400, true]);
     }
     expect(await world.get<unknown[]>('GET', '/artifacts')).toEqual(before);
@@ -116,23 +179,42 @@ describe('every other face', () => {
   test('JSON bodies: names and values, however deep', async () => {
     await world.ask('POST', '/api/storage/buckets', { json: { name: 'for-json' } });
     const customer = async (json: unknown): Promise<number> => {
-      return (await world.ask('POST', '/v1/admin/customers', { as: null, json, headers: { 'X-Releasy-Admin-Key': 'admin' } })).status;
+      return (
+        await world.ask('POST', '/v1/admin/customers', { as: null, json, headers: { 'X-Releasy-Admin-Key': 'admin' } })
+      ).status;
     };
     for (const bad of ['a\u0000b', 'a\nb', 'a\u007fb', 'a\u0085b', '\ud800', 'a\udc00b']) {
       expect((await world.ask('POST', '/auth/namespaces', { json: { namespace: bad } })).status).toBe(400);
-      expect((await world.ask('POST', '/auth', { as: null, json: { namespace: 'system', key: bad } })).status).toBe(400);
-      expect((await world.ask('POST', '/artifacts/kept/metadata', { json: { key: bad, value: 'v' } })).status).toBe(400);
+      expect((await world.ask('POST', '/auth', { as: null, json: { namespace: 'system', key: bad } })).status).toBe(
+        400,
+      );
+      expect((await world.ask('POST', '/artifacts/kept/metadata', { json: { key: bad, value: 'v' } })).status).toBe(
+        400,
+      );
       expect((await world.ask('POST', '/artifacts', { json: { url: `http://127.0.0.1/${bad}` } })).status).toBe(400);
       expect((await world.ask('POST', '/capabilities', { json: { artifact: bad } })).status).toBe(400);
-      expect((await world.ask('POST', '/api/storage/keys', { json: { name: bad, permissions: { read: true } } })).status).toBe(400);
-      expect((await world.ask('POST', '/api/storage/buckets/for-json/presign', { json: { key: bad, operation: 'put' } })).status).toBe(400);
+      expect(
+        (await world.ask('POST', '/api/storage/keys', { json: { name: bad, permissions: { read: true } } })).status,
+      ).toBe(400);
+      expect(
+        (await world.ask('POST', '/api/storage/buckets/for-json/presign', { json: { key: bad, operation: 'put' } }))
+          .status,
+      ).toBe(400);
       expect(await customer({ name: bad })).toBe(400);
     }
     for (const bad of ['a\u0000b', '\ud800']) {
-      expect((await world.ask('POST', '/artifacts/kept/metadata', { json: { key: 'k', value: bad } })).status).toBe(400);
+      expect((await world.ask('POST', '/artifacts/kept/metadata', { json: { key: 'k', value: bad } })).status).toBe(
+        400,
+      );
     }
-    expect((await world.ask('POST', '/artifacts/kept/metadata', { json: { key: 'k', value: 'two\nlines' } })).status).toBe(200);
-    const made = await world.ask('POST', '/v1/admin/customers', { as: null, json: { name: 'c' }, headers: { 'X-Releasy-Admin-Key': 'admin' } });
+    expect(
+      (await world.ask('POST', '/artifacts/kept/metadata', { json: { key: 'k', value: 'two\nlines' } })).status,
+    ).toBe(200);
+    const made = await world.ask('POST', '/v1/admin/customers', {
+      as: null,
+      json: { name: 'c' },
+      headers: { 'X-Releasy-Admin-Key': 'admin' },
+    });
     const entitle = async (metadata: unknown): Promise<number> => {
       const path = `/v1/admin/customers/${made.json<{ id: string }>().id}/entitlements`;
       const json = { product: 'p', starts_at: 1, metadata };
@@ -146,10 +228,19 @@ describe('every other face', () => {
 
   test('tus metadata', async () => {
     const create = async (value: Buffer, key = 'filename'): Promise<number> => {
-      const headers = { 'Tus-Resumable': '1.0.0', 'Upload-Length': '1', 'Upload-Metadata': `${key} ${value.toString('base64')}` };
+      const headers = {
+        'Tus-Resumable': '1.0.0',
+        'Upload-Length': '1',
+        'Upload-Metadata': `${key} ${value.toString('base64')}`,
+      };
       return (await world.ask('POST', '/tus', { headers })).status;
     };
-    for (const bad of [Buffer.from('a\u0000b'), Buffer.from('a\nb'), Buffer.from([0x61, 0xff]), Buffer.from([0xed, 0xa0, 0x80])]) {
+    for (const bad of [
+      Buffer.from('a\u0000b'),
+      Buffer.from('a\nb'),
+      Buffer.from([0x61, 0xff]),
+      Buffer.from([0xed, 0xa0, 0x80]),
+    ]) {
       expect(await create(bad)).toBe(400);
     }
     expect(await create(Buffer.from('a\u0000b'), 'note')).toBe(400);
@@ -173,7 +264,10 @@ describe('every other face', () => {
 
   test('a name and a password by Basic', async () => {
     const basic = Buffer.from('a\u0000b:c').toString('base64');
-    const answer = await world.ask('GET', '/api/storage/buckets', { as: null, headers: { Authorization: `Basic ${basic}` } });
+    const answer = await world.ask('GET', '/api/storage/buckets', {
+      as: null,
+      headers: { Authorization: `Basic ${basic}` },
+    });
     expect([400, 401]).toContain(answer.status);
   });
 });
@@ -181,8 +275,15 @@ describe('every other face', () => {
 test('SQLite is given no text that it would cut or change', async () => {
   const folder = await mkdtemp(join(tmpdir(), 'stowage-text-'));
   const connection = new SqliteConnection(join(folder, 'catalog.sqlite'), false);
-  const ask = (value: unknown): Promise<unknown> => connection.executeQuery({ sql: 'select ? as it', parameters: [value], query: undefined as never, queryId: undefined as never });
-  for (const bad of ['a\u0000b', '\ud800', '\udc00a']) await expect(ask(bad)).rejects.toMatchObject({ reason: 'malformed' });
+  const ask = (value: unknown): Promise<unknown> =>
+    connection.executeQuery({
+      sql: 'select ? as it',
+      parameters: [value],
+      query: undefined as never,
+      queryId: undefined as never,
+    });
+  for (const bad of ['a\u0000b', '\ud800', '\udc00a'])
+    await expect(ask(bad)).rejects.toMatchObject({ reason: 'malformed' });
   expect(await ask('a\ufffd\u{1f600}')).toMatchObject({ rows: [{ it: 'a\ufffd\u{1f600}' }] });
   connection.close();
   await rm(folder, { recursive: true });
@@ -190,20 +291,30 @@ test('SQLite is given no text that it would cut or change', async () => {
 
 test('bytes become the text that they are, a byte order mark included, or none', () => {
   for (const text of ['', 'a', '\ufeff', '\ufeffa', 'a\ufeff', '\u{1f600}']) expect(utf8(Buffer.from(text))).toBe(text);
-  for (const bytes of [[0xff], [0xc0, 0x80], [0xed, 0xa0, 0x80], [0xef, 0xbb], [0xf4, 0x90, 0x80, 0x80]]) expect(utf8(Buffer.from(bytes))).toBeUndefined();
+  for (const bytes of [[0xff], [0xc0, 0x80], [0xed, 0xa0, 0x80], [0xef, 0xbb], [0xf4, 0x90, 0x80, 0x80]])
+    expect(utf8(Buffer.from(bytes))).toBeUndefined();
 });
 
 describe('a byte order mark', () => {
   test('stays part of a name in tus metadata', async () => {
     const artifact = (name: string): string => Buffer.from(name).toString('base64');
-    const headers = { 'Tus-Resumable': '1.0.0', 'Upload-Length': '1', 'Upload-Metadata': `artifact ${artifact('\ufeffmark')}`, 'Content-Type': 'application/offset+octet-stream' };
+    const headers = {
+      'Tus-Resumable': '1.0.0',
+      'Upload-Length': '1',
+      'Upload-Metadata': `artifact ${artifact('\ufeffmark')}`,
+      'Content-Type': 'application/offset+octet-stream',
+    };
     expect((await world.ask('POST', '/tus', { headers, body: 'x' })).status).toBe(201);
     expect((await world.get<{ name: string }[]>('GET', '/artifacts')).map(({ name }) => name)).toContain('\ufeffmark');
     expect((await world.ask('GET', '/artifacts/mark')).status).toBe(404);
   });
 
   test('before a JSON body is refused', async () => {
-    for (const body of ['\ufeff', '\ufeff{}', '\u00a0']) expect((await world.ask('POST', '/auth', { as: null, body })).json()).toMatchObject({ status: 400, error: 'the request body is not JSON' });
+    for (const body of ['\ufeff', '\ufeff{}', '\u00a0'])
+      expect((await world.ask('POST', '/auth', { as: null, body })).json()).toMatchObject({
+        status: 400,
+        error: 'the request body is not JSON',
+      });
   });
 
   test('before an XML document is taken, as XML 1.0 says', async () => {
@@ -216,16 +327,40 @@ describe('a byte order mark', () => {
 
 describe('JSON', () => {
   test.each([
-    ['a name twice', '{"a":1,"a":2}'], ['a name twice, once escaped', '{"a":1,"\\u0061":2}'], ['a name twice, deep', '[{"x":{"a":1,"b":[],"a":2}}]'],
-    ['a prototype', '{"__proto__":{}}'], ['a prototype, escaped', '{"\\u005f_proto__":1}'], ['33 levels', '['.repeat(33) + ']'.repeat(33)],
-    ['a number beyond a double', '1e400'], ['a whole number beyond 2^53', '9007199254740993'], ['a large whole number', '[1e300]'],
-    ['a comment', '{}//'], ['two documents', '{}{}'], ['a trailing comma', '[1,]'], ['nothing', ''], ['NaN', 'NaN'], ['a byte order mark', '\ufeff{}'],
-    ['U+0000', '"\\u0000"'], ['half a pair', '"\\ud800"'], ['a raw control character', '"\u0001"'], ['a line feed in a name', '{"a\\n":1}'],
+    ['a name twice', '{"a":1,"a":2}'],
+    ['a name twice, once escaped', '{"a":1,"\\u0061":2}'],
+    ['a name twice, deep', '[{"x":{"a":1,"b":[],"a":2}}]'],
+    ['a prototype', '{"__proto__":{}}'],
+    ['a prototype, escaped', '{"\\u005f_proto__":1}'],
+    ['33 levels', '['.repeat(33) + ']'.repeat(33)],
+    ['a number beyond a double', '1e400'],
+    ['a whole number beyond 2^53', '9007199254740993'],
+    ['a large whole number', '[1e300]'],
+    ['a comment', '{}//'],
+    ['two documents', '{}{}'],
+    ['a trailing comma', '[1,]'],
+    ['nothing', ''],
+    ['NaN', 'NaN'],
+    ['a byte order mark', '\ufeff{}'],
+    ['U+0000', '"\\u0000"'],
+    ['half a pair', '"\\ud800"'],
+    ['a raw control character', '"\u0001"'],
+    ['a line feed in a name', '{"a\\n":1}'],
   ])('%s is refused', (_, text) => {
     expect(() => parseJson(text)).toThrow(JsonFault);
   });
 
-  test.each(['{"a":1,"b":{"a":1}}', '[{"a":1},{"a":2}]', '{"a":"a","b":"a"}', '["a","a"]', '9007199254740991', '-0.5e-7', '"\\ud83d\\ude00"', '"a\\nb"', ' null '])('%s is taken', (text) => {
+  test.each([
+    '{"a":1,"b":{"a":1}}',
+    '[{"a":1},{"a":2}]',
+    '{"a":"a","b":"a"}',
+    '["a","a"]',
+    '9007199254740991',
+    '-0.5e-7',
+    '"\\ud83d\\ude00"',
+    '"a\\nb"',
+    ' null ',
+  ])('%s is taken', (text) => {
     expect(parseJson(text)).toEqual(JSON.parse(text));
   });
 

@@ -2,8 +2,18 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { Readable } from 'node:stream';
 import {
-  CompleteMultipartUploadCommand, CreateBucketCommand, CreateMultipartUploadCommand, DeleteObjectCommand, GetObjectCommand, HeadObjectCommand, ListObjectsV2Command,
-  PutBucketPolicyCommand, PutObjectCommand, S3Client, UploadPartCommand, type CompletedPart,
+  CompleteMultipartUploadCommand,
+  CreateBucketCommand,
+  CreateMultipartUploadCommand,
+  DeleteObjectCommand,
+  GetObjectCommand,
+  HeadObjectCommand,
+  ListObjectsV2Command,
+  PutBucketPolicyCommand,
+  PutObjectCommand,
+  S3Client,
+  UploadPartCommand,
+  type CompletedPart,
 } from '@aws-sdk/client-s3';
 import { getSignedUrl } from '@aws-sdk/s3-request-presigner';
 import { RawConnection } from '../support/raw.ts';
@@ -25,11 +35,15 @@ beforeAll(async () => {
 });
 afterAll(() => world.close());
 
-const getUrl = (Key: string, more: Partial<Parameters<typeof getSignedUrl>[2]> = {}, client = s3): Promise<string> => getSignedUrl(client, new GetObjectCommand({ Bucket, Key }), { expiresIn: 300, ...more });
-const putUrl = (Key: string, more: Partial<Parameters<typeof getSignedUrl>[2]> = {}, client = s3): Promise<string> => getSignedUrl(client, new PutObjectCommand({ Bucket, Key }), { expiresIn: 300, ...more });
+const getUrl = (Key: string, more: Partial<Parameters<typeof getSignedUrl>[2]> = {}, client = s3): Promise<string> =>
+  getSignedUrl(client, new GetObjectCommand({ Bucket, Key }), { expiresIn: 300, ...more });
+const putUrl = (Key: string, more: Partial<Parameters<typeof getSignedUrl>[2]> = {}, client = s3): Promise<string> =>
+  getSignedUrl(client, new PutObjectCommand({ Bucket, Key }), { expiresIn: 300, ...more });
 const store = (Key: string, Body = 'stored'): Promise<unknown> => s3.send(new PutObjectCommand({ Bucket, Key, Body }));
-const read = async (Key: string): Promise<string> => (await s3.send(new GetObjectCommand({ Bucket, Key }))).Body!.transformToString();
-const isThere = async (Key: string): Promise<boolean> => (await refusal(s3.send(new HeadObjectCommand({ Bucket, Key })))) === undefined;
+const read = async (Key: string): Promise<string> =>
+  (await s3.send(new GetObjectCommand({ Bucket, Key }))).Body!.transformToString();
+const isThere = async (Key: string): Promise<boolean> =>
+  (await refusal(s3.send(new HeadObjectCommand({ Bucket, Key })))) === undefined;
 
 /** The URL with one parameter of its query set anew. */
 function changed(url: string, name: string, value: (before: string) => string): URL {
@@ -51,11 +65,20 @@ async function at<T>(shift: number, work: () => Promise<T>): Promise<T> {
 test('U1: the snippet of the page, as it stands', async () => {
   const file = randomBytes(MiB);
   const filename = 'film.mov';
-  const client = new S3Client({ region: 'us-east-1', endpoint: world.s3Url, forcePathStyle: true, credentials: await world.accessKey() });
-  const url = await getSignedUrl(client, new PutObjectCommand({ Bucket, Key: 'uploads/' + filename }), { expiresIn: 300 });
+  const client = new S3Client({
+    region: 'us-east-1',
+    endpoint: world.s3Url,
+    forcePathStyle: true,
+    credentials: await world.accessKey(),
+  });
+  const url = await getSignedUrl(client, new PutObjectCommand({ Bucket, Key: 'uploads/' + filename }), {
+    expiresIn: 300,
+  });
   const put = await fetch(url, { method: 'PUT', body: file });
   expect([put.status, put.headers.get('etag')]).toEqual([200, `"${md5(file)}"`]);
-  const got = await fetch(await getSignedUrl(client, new GetObjectCommand({ Bucket, Key: 'uploads/' + filename }), { expiresIn: 300 }));
+  const got = await fetch(
+    await getSignedUrl(client, new GetObjectCommand({ Bucket, Key: 'uploads/' + filename }), { expiresIn: 300 }),
+  );
   expect(Buffer.from(await got.arrayBuffer()).equals(file)).toBe(true);
 });
 
@@ -67,7 +90,18 @@ test('U3: one key signs headers and URLs', async () => {
 });
 
 test('U4: any key is a plain key, in headers and in URLs', async () => {
-  const keys = ['a//b', 'with space+plus', '100%', '%41', 'ünïcödé/☃/💾', 'trailing/', '.dots/..hidden', "~!*'()", 'q?x=1&y#z', 'new\nline'];
+  const keys = [
+    'a//b',
+    'with space+plus',
+    '100%',
+    '%41',
+    'ünïcödé/☃/💾',
+    'trailing/',
+    '.dots/..hidden',
+    "~!*'()",
+    'q?x=1&y#z',
+    'new\nline',
+  ];
   for (const [turn, form] of ['header', 'query'].entries()) {
     for (const Key of keys) {
       if (form === 'header') await store(Key, `${turn} ${Key}`);
@@ -81,13 +115,18 @@ test('U4: any key is a plain key, in headers and in URLs', async () => {
 
 test('U5: one changed byte anywhere is a wrong signature', async () => {
   const flip = (text: string): string => text.replace(/.$/, (last) => (last === '1' ? '2' : '1'));
-  const url = await getSignedUrl(s3, new GetObjectCommand({ Bucket, Key: 'by-header', ResponseContentType: 'text/plain' }), { expiresIn: 300 });
+  const url = await getSignedUrl(
+    s3,
+    new GetObjectCommand({ Bucket, Key: 'by-header', ResponseContentType: 'text/plain' }),
+    { expiresIn: 300 },
+  );
   const other = (path: string): string => url.replace(`/${Bucket}/by-header`, path);
   const changes = [
     ...['X-Amz-Signature', 'X-Amz-Expires', 'x-id', 'response-content-type'].map((name) => changed(url, name, flip)),
     changed(url, 'X-Amz-Date', (date) => date.replace(/\d(?=Z$)/, (second) => (second === '0' ? '1' : '0'))),
     changed(url, 'X-Amz-Credential', (credential) => credential.replace('us-east-1', 'us-east-2')),
-    other(`/${Bucket}/by-heade2`), other(`/${flip(Bucket)}/by-header`),
+    other(`/${Bucket}/by-heade2`),
+    other(`/${flip(Bucket)}/by-header`),
   ];
   for (const one of changes) expect(await plain(one)).toMatchObject({ status: 403, code: 'SignatureDoesNotMatch' });
   expect((await plain(url)).status).toBe(200);
@@ -95,7 +134,14 @@ test('U5: one changed byte anywhere is a wrong signature', async () => {
 
 test('U6: a URL is for one method and one key', async () => {
   await store('a');
-  for (const [url, method] of [[await getUrl('a'), 'PUT'], [await getUrl('a'), 'DELETE'], [await putUrl('a'), 'GET'], [await putUrl('a'), 'DELETE'], [(await getUrl('a')).replace('/a?', '/b?'), 'GET'], [(await putUrl('a')).replace('/a?', '/b?'), 'PUT']] as const) {
+  for (const [url, method] of [
+    [await getUrl('a'), 'PUT'],
+    [await getUrl('a'), 'DELETE'],
+    [await putUrl('a'), 'GET'],
+    [await putUrl('a'), 'DELETE'],
+    [(await getUrl('a')).replace('/a?', '/b?'), 'GET'],
+    [(await putUrl('a')).replace('/a?', '/b?'), 'PUT'],
+  ] as const) {
     expect((await plain(url, { method, ...(method === 'PUT' ? { body: 'x' } : {}) })).status).toBe(403);
   }
   expect([await read('a'), await isThere('b')]).toEqual(['stored', false]);
@@ -107,41 +153,78 @@ test('U7: a URL to get is none to ask about', async () => {
 
 test('U8: what is added to the query is not signed', async () => {
   const url = await getUrl('a');
-  for (const more of ['versionId=null', 'response-content-type=text/html', 'anything=x']) expect(await plain(`${url}&${more}`)).toMatchObject({ status: 403, code: 'SignatureDoesNotMatch' });
+  for (const more of ['versionId=null', 'response-content-type=text/html', 'anything=x'])
+    expect(await plain(`${url}&${more}`)).toMatchObject({ status: 403, code: 'SignatureDoesNotMatch' });
 });
 
 test('U9: headers that could change the request must be signed, others need not', async () => {
-  for (const [name, value] of [['x-amz-copy-source', `${Bucket}/a`], ['x-amz-tagging', 'k=v'], ['x-amz-acl', 'public-read']] as const) {
+  for (const [name, value] of [
+    ['x-amz-copy-source', `${Bucket}/a`],
+    ['x-amz-tagging', 'k=v'],
+    ['x-amz-acl', 'public-read'],
+  ] as const) {
     const refused = await plain(await putUrl('unsigned'), { method: 'PUT', body: 'x', headers: { [name]: value } });
     expect(refused).toMatchObject({ status: 403, code: 'AccessDenied' });
     expect(refused.text).toContain(`<HeadersNotSigned>${name}</HeadersNotSigned>`);
   }
   expect(await isThere('unsigned')).toBe(false);
-  expect((await plain(await putUrl('unsigned'), { method: 'PUT', body: 'x', headers: { 'x-other': 'y', 'accept-language': 'de' } })).status).toBe(200);
+  expect(
+    (
+      await plain(await putUrl('unsigned'), {
+        method: 'PUT',
+        body: 'x',
+        headers: { 'x-other': 'y', 'accept-language': 'de' },
+      })
+    ).status,
+  ).toBe(200);
 });
 
 test('U10: a second lasts a second', async () => {
   const url = await getUrl('a', { expiresIn: 1 });
-  expect(await at(2000, () => plain(url))).toMatchObject({ status: 403, code: 'AccessDenied', text: expect.stringContaining('<Message>Request has expired</Message>') as string });
+  expect(await at(2000, () => plain(url))).toMatchObject({
+    status: 403,
+    code: 'AccessDenied',
+    text: expect.stringContaining('<Message>Request has expired</Message>') as string,
+  });
 });
 
 /** What is out of range is forbidden, as ceph/s3-tests have it; what is no number at all is malformed. */
 test('U11: a week is the longest', async () => {
   expect((await plain(await getUrl('a', { expiresIn: 604_800 }))).status).toBe(200);
   const url = await getUrl('a');
-  for (const expires of ['604801', '-1']) expect(await plain(changed(url, 'X-Amz-Expires', () => expires))).toMatchObject({ status: 403, code: 'AccessDenied' });
-  for (const expires of ['abc', '']) expect(await plain(changed(url, 'X-Amz-Expires', () => expires))).toMatchObject({ status: 400, code: 'AuthorizationQueryParametersError' });
-  expect(await plain(url.replace('X-Amz-Expires=300&', ''))).toMatchObject({ status: 400, code: 'AuthorizationQueryParametersError' });
+  for (const expires of ['604801', '-1'])
+    expect(await plain(changed(url, 'X-Amz-Expires', () => expires))).toMatchObject({
+      status: 403,
+      code: 'AccessDenied',
+    });
+  for (const expires of ['abc', ''])
+    expect(await plain(changed(url, 'X-Amz-Expires', () => expires))).toMatchObject({
+      status: 400,
+      code: 'AuthorizationQueryParametersError',
+    });
+  expect(await plain(url.replace('X-Amz-Expires=300&', ''))).toMatchObject({
+    status: 400,
+    code: 'AuthorizationQueryParametersError',
+  });
 });
 
 test('U12: a clock may be fifteen minutes off, in headers either way, in URLs ahead', async () => {
   // Signatures know whole seconds: rounded so that the time between signing and asking does not matter.
-  const offset = (seconds: number): number => seconds * 1000 + (seconds === 901 || seconds === -899 ? (1000 - (Date.now() % 1000)) % 1000 : 0);
-  for (const [seconds, outcome] of [[-901, 'RequestTimeTooSkewed'], [-899, undefined], [899, undefined], [901, 'RequestTimeTooSkewed']] as const) {
+  const offset = (seconds: number): number =>
+    seconds * 1000 + (seconds === 901 || seconds === -899 ? (1000 - (Date.now() % 1000)) % 1000 : 0);
+  for (const [seconds, outcome] of [
+    [-901, 'RequestTimeTooSkewed'],
+    [-899, undefined],
+    [899, undefined],
+    [901, 'RequestTimeTooSkewed'],
+  ] as const) {
     const shifted = await s3Client(world, { systemClockOffset: offset(seconds) });
     expect([seconds, await refusal(shifted.send(new ListObjectsV2Command({ Bucket })))]).toEqual([seconds, outcome]);
   }
-  for (const [seconds, outcome] of [[899, [200, undefined]], [901, [403, 'RequestTimeTooSkewed']]] as const) {
+  for (const [seconds, outcome] of [
+    [899, [200, undefined]],
+    [901, [403, 'RequestTimeTooSkewed']],
+  ] as const) {
     const { status, code } = await plain(await getUrl('a', { signingDate: new Date(Date.now() + offset(seconds)) }));
     expect([status, code]).toEqual(outcome);
   }
@@ -149,7 +232,8 @@ test('U12: a clock may be fifteen minutes off, in headers either way, in URLs ah
 
 test('U13: a URL for a week is good for a week', async () => {
   const url = await getUrl('a', { expiresIn: 604_800 });
-  for (const later of [6 * 60_000, 6 * day + 23 * 3_600_000]) expect((await at(later, () => plain(url))).status).toBe(200);
+  for (const later of [6 * 60_000, 6 * day + 23 * 3_600_000])
+    expect((await at(later, () => plain(url))).status).toBe(200);
   expect((await at(7 * day + 1000, () => plain(url))).status).toBe(403);
 });
 
@@ -157,16 +241,33 @@ test('U13: a URL for a week is good for a week', async () => {
 test('U14: a credential is for this service, that day and this algorithm', async () => {
   const url = await getUrl('a');
   const credentials: ((credential: string) => string)[] = [
-    (text) => text.replace('/s3/', '/ec2/'), (text) => text.replace(/\/\d{8}\//, '/20200101/'), (text) => text.replace('aws4_request', 'aws5_request'), () => 'nonsense',
+    (text) => text.replace('/s3/', '/ec2/'),
+    (text) => text.replace(/\/\d{8}\//, '/20200101/'),
+    (text) => text.replace('aws4_request', 'aws5_request'),
+    () => 'nonsense',
   ];
-  const bad = [...credentials.map((change) => changed(url, 'X-Amz-Credential', change)), changed(url, 'X-Amz-Algorithm', () => 'AWS4-ECDSA-P256-SHA256')];
-  for (const one of bad) expect(await plain(one)).toMatchObject({ status: 400, code: 'AuthorizationQueryParametersError' });
-  const { headers: { authorization, ...headers } } = signedChunks({ key: await world.accessKey(), method: 'PUT', url: new URL(`${world.s3Url}/${Bucket}/a`) }, []);
+  const bad = [
+    ...credentials.map((change) => changed(url, 'X-Amz-Credential', change)),
+    changed(url, 'X-Amz-Algorithm', () => 'AWS4-ECDSA-P256-SHA256'),
+  ];
+  for (const one of bad)
+    expect(await plain(one)).toMatchObject({ status: 400, code: 'AuthorizationQueryParametersError' });
+  const {
+    headers: { authorization, ...headers },
+  } = signedChunks({ key: await world.accessKey(), method: 'PUT', url: new URL(`${world.s3Url}/${Bucket}/a`) }, []);
   for (const change of [...credentials, (text: string) => text.replace('AWS4-HMAC-SHA256', 'AWS4-ECDSA-P256-SHA256')]) {
-    expect(await plain(`${world.s3Url}/${Bucket}/a`, { method: 'PUT', headers: { ...headers, authorization: change(authorization!) } })).toMatchObject({ status: 400, code: 'AuthorizationHeaderMalformed' });
+    expect(
+      await plain(`${world.s3Url}/${Bucket}/a`, {
+        method: 'PUT',
+        headers: { ...headers, authorization: change(authorization!) },
+      }),
+    ).toMatchObject({ status: 400, code: 'AuthorizationHeaderMalformed' });
   }
   const elsewhere = await s3Client(world, { region: 'eu-west-9' });
-  expect([await refusal(elsewhere.send(new HeadObjectCommand({ Bucket, Key: 'a' }))), (await plain(await getUrl('a', {}, elsewhere))).status]).toEqual([undefined, 200]);
+  expect([
+    await refusal(elsewhere.send(new HeadObjectCommand({ Bucket, Key: 'a' }))),
+    (await plain(await getUrl('a', {}, elsewhere))).status,
+  ]).toEqual([undefined, 200]);
 });
 
 test('U15: keys that there are not, or not any more, sign nothing', async () => {
@@ -184,26 +285,57 @@ test('U16: what the signer may counts, when the URL is used', async () => {
   const stranger = await s3Client(world, { as: await world.addNamespace('stranger') });
   const url = await getUrl('a', {}, stranger);
   expect(await plain(url)).toMatchObject({ status: 403, code: 'AccessDenied' });
-  const Statement = [{ Effect: 'Allow', Principal: { AWS: 'arn:aws:iam::stranger:root' }, Action: 's3:GetObject', Resource: `arn:aws:s3:::${Bucket}/a` }];
+  const Statement = [
+    {
+      Effect: 'Allow',
+      Principal: { AWS: 'arn:aws:iam::stranger:root' },
+      Action: 's3:GetObject',
+      Resource: `arn:aws:s3:::${Bucket}/a`,
+    },
+  ];
   await s3.send(new PutBucketPolicyCommand({ Bucket, Policy: JSON.stringify({ Version: '2012-10-17', Statement }) }));
   expect((await plain(url)).status).toBe(200);
-  await s3.send(new PutBucketPolicyCommand({ Bucket, Policy: JSON.stringify({ Version: '2012-10-17', Statement: [{ ...Statement[0], Effect: 'Deny' }] }) }));
+  await s3.send(
+    new PutBucketPolicyCommand({
+      Bucket,
+      Policy: JSON.stringify({ Version: '2012-10-17', Statement: [{ ...Statement[0], Effect: 'Deny' }] }),
+    }),
+  );
   expect(await plain(url)).toMatchObject({ status: 403, code: 'AccessDenied' });
   const reader = await s3Client(world, { wish: { buckets: [Bucket], permissions: { read: true } } });
-  expect([(await plain(await getUrl('a', {}, reader))).status, (await plain(await putUrl('a', {}, reader), { method: 'PUT', body: 'x' })).code]).toEqual([200, 'AccessDenied']);
+  expect([
+    (await plain(await getUrl('a', {}, reader))).status,
+    (await plain(await putUrl('a', {}, reader), { method: 'PUT', body: 'x' })).code,
+  ]).toEqual([200, 'AccessDenied']);
   await s3.send(new CreateBucketCommand({ Bucket: 'not-for-readers' }));
-  expect((await plain((await getSignedUrl(reader, new GetObjectCommand({ Bucket: 'not-for-readers', Key: 'k' }))))).code).toBe('AccessDenied');
+  expect(
+    (await plain(await getSignedUrl(reader, new GetObjectCommand({ Bucket: 'not-for-readers', Key: 'k' })))).code,
+  ).toBe('AccessDenied');
 });
 
 test('U17: a type that was signed is the type to send', async () => {
-  const url = await getSignedUrl(s3, new PutObjectCommand({ Bucket, Key: 'typed', ContentType: 'image/png' }), { expiresIn: 300, signableHeaders: new Set(['content-type']) });
-  const put = (type: string | undefined): Promise<{ status: number; code: string | undefined }> => plain(url, { method: 'PUT', body: Buffer.from('x'), ...(type === undefined ? {} : { headers: { 'content-type': type } }) });
-  for (const type of ['image/gif', undefined]) expect(await put(type)).toMatchObject({ status: 403, code: 'SignatureDoesNotMatch' });
-  expect([(await put('image/png')).status, (await s3.send(new HeadObjectCommand({ Bucket, Key: 'typed' }))).ContentType]).toEqual([200, 'image/png']);
+  const url = await getSignedUrl(s3, new PutObjectCommand({ Bucket, Key: 'typed', ContentType: 'image/png' }), {
+    expiresIn: 300,
+    signableHeaders: new Set(['content-type']),
+  });
+  const put = (type: string | undefined): Promise<{ status: number; code: string | undefined }> =>
+    plain(url, {
+      method: 'PUT',
+      body: Buffer.from('x'),
+      ...(type === undefined ? {} : { headers: { 'content-type': type } }),
+    });
+  for (const type of ['image/gif', undefined])
+    expect(await put(type)).toMatchObject({ status: 403, code: 'SignatureDoesNotMatch' });
+  expect([
+    (await put('image/png')).status,
+    (await s3.send(new HeadObjectCommand({ Bucket, Key: 'typed' }))).ContentType,
+  ]).toEqual([200, 'image/png']);
 });
 
-test('U18: a type that was not signed is the sender\'s choice', async () => {
-  const url = await getSignedUrl(s3, new PutObjectCommand({ Bucket, Key: 'free', ContentType: 'image/png' }), { expiresIn: 300 });
+test("U18: a type that was not signed is the sender's choice", async () => {
+  const url = await getSignedUrl(s3, new PutObjectCommand({ Bucket, Key: 'free', ContentType: 'image/png' }), {
+    expiresIn: 300,
+  });
   for (const type of ['text/x-one', 'text/x-two']) {
     expect((await plain(url, { method: 'PUT', body: 'x', headers: { 'content-type': type } })).status).toBe(200);
     expect((await s3.send(new HeadObjectCommand({ Bucket, Key: 'free' }))).ContentType).toBe(type);
@@ -212,16 +344,37 @@ test('U18: a type that was not signed is the sender\'s choice', async () => {
 
 test('U19: a checksum in the headers binds', async () => {
   const ChecksumSHA256 = createHash('sha256').update('right').digest('base64');
-  const signed = (Key: string): Promise<string> => getSignedUrl(s3, new PutObjectCommand({ Bucket, Key, ChecksumSHA256 }), { expiresIn: 300, unhoistableHeaders: new Set(['x-amz-checksum-sha256']) });
+  const signed = (Key: string): Promise<string> =>
+    getSignedUrl(s3, new PutObjectCommand({ Bucket, Key, ChecksumSHA256 }), {
+      expiresIn: 300,
+      unhoistableHeaders: new Set(['x-amz-checksum-sha256']),
+    });
   const put = async (url: string, body: string, headers: Record<string, string>): Promise<unknown> => {
     const { status, code } = await plain(url, { method: 'PUT', body, headers });
     return [status, code];
   };
   const sha256 = { 'x-amz-checksum-sha256': ChecksumSHA256 };
   const contentMd5 = { 'content-md5': createHash('md5').update('right').digest('base64') };
-  expect([await put(await signed('sha-right'), 'right', sha256), await put(await signed('sha-wrong'), 'wrong', sha256)]).toEqual([[200, undefined], [400, 'BadDigest']]);
-  expect([await put(await putUrl('md5-right'), 'right', contentMd5), await put(await putUrl('md5-wrong'), 'wrong', contentMd5)]).toEqual([[200, undefined], [400, 'BadDigest']]);
-  expect(await Promise.all(['sha-right', 'sha-wrong', 'md5-right', 'md5-wrong'].map(isThere))).toEqual([true, false, true, false]);
+  expect([
+    await put(await signed('sha-right'), 'right', sha256),
+    await put(await signed('sha-wrong'), 'wrong', sha256),
+  ]).toEqual([
+    [200, undefined],
+    [400, 'BadDigest'],
+  ]);
+  expect([
+    await put(await putUrl('md5-right'), 'right', contentMd5),
+    await put(await putUrl('md5-wrong'), 'wrong', contentMd5),
+  ]).toEqual([
+    [200, undefined],
+    [400, 'BadDigest'],
+  ]);
+  expect(await Promise.all(['sha-right', 'sha-wrong', 'md5-right', 'md5-wrong'].map(isThere))).toEqual([
+    true,
+    false,
+    true,
+    false,
+  ]);
 });
 
 test('U20: a checksum in the query, of no body, binds nobody', async () => {
@@ -239,42 +392,74 @@ test('U21: a URL may be used twice', async () => {
 describe('U24: bodies', () => {
   test('without a length are refused in S3, and taken by the other faces', async () => {
     const { UploadId } = await s3.send(new CreateMultipartUploadCommand({ Bucket, Key: 'chunked' }));
-    const part = await getSignedUrl(s3, new UploadPartCommand({ Bucket, Key: 'chunked', UploadId, PartNumber: 1 }), { expiresIn: 300 });
+    const part = await getSignedUrl(s3, new UploadPartCommand({ Bucket, Key: 'chunked', UploadId, PartNumber: 1 }), {
+      expiresIn: 300,
+    });
     for (const url of [await putUrl('chunked'), part].map((text) => new URL(text))) {
       const connection = await RawConnection.open(world.s3Url);
-      connection.head('PUT', url.pathname + url.search, { 'Host': url.host, 'Transfer-Encoding': 'chunked' }).send('5\r\nhello\r\n0\r\n\r\n');
-      expect(await connection.answer()).toMatchObject({ status: 411, body: expect.stringContaining('MissingContentLength') as string });
+      connection
+        .head('PUT', url.pathname + url.search, { Host: url.host, 'Transfer-Encoding': 'chunked' })
+        .send('5\r\nhello\r\n0\r\n\r\n');
+      expect(await connection.answer()).toMatchObject({
+        status: 411,
+        body: expect.stringContaining('MissingContentLength') as string,
+      });
       connection.close();
     }
     const upload = await world.upload(Buffer.alloc(0));
     const connection = await RawConnection.open(world.url);
-    connection.head('POST', `/upload/${upload}`, { 'Host': 'here', 'Authorization': `Bearer ${await world.token()}`, 'Content-Type': 'application/octet-stream', 'Transfer-Encoding': 'chunked' }).send('5\r\nhello\r\n0\r\n\r\n');
+    connection
+      .head('POST', `/upload/${upload}`, {
+        Host: 'here',
+        Authorization: `Bearer ${await world.token()}`,
+        'Content-Type': 'application/octet-stream',
+        'Transfer-Encoding': 'chunked',
+      })
+      .send('5\r\nhello\r\n0\r\n\r\n');
     expect(await connection.answer()).toMatchObject({ status: 200, body: '5' });
     connection.close();
   });
 
   test('come in chunks of their own, each signed or with a trailer', async () => {
     const url = new URL(`${world.s3Url}/${Bucket}/signed-chunks`);
-    const { headers, body } = signedChunks({ key: await world.accessKey(), method: 'PUT', url }, [randomBytes(65_536), Buffer.from('the end')]);
+    const { headers, body } = signedChunks({ key: await world.accessKey(), method: 'PUT', url }, [
+      randomBytes(65_536),
+      Buffer.from('the end'),
+    ]);
     expect((await plain(url, { method: 'PUT', headers, body })).status).toBe(200);
-    expect((await s3.send(new HeadObjectCommand({ Bucket, Key: 'signed-chunks' })))).toMatchObject({ ContentLength: 65_543 });
+    expect(await s3.send(new HeadObjectCommand({ Bucket, Key: 'signed-chunks' }))).toMatchObject({
+      ContentLength: 65_543,
+    });
     const damaged = Buffer.from(body);
     damaged[200]! ^= 1;
-    expect(await plain(url, { method: 'PUT', headers, body: damaged })).toMatchObject({ status: 403, code: 'SignatureDoesNotMatch' });
+    expect(await plain(url, { method: 'PUT', headers, body: damaged })).toMatchObject({
+      status: 403,
+      code: 'SignatureDoesNotMatch',
+    });
     const trailing = await s3Client(world);
     const names: string[] = [];
-    trailing.middlewareStack.add((next) => (args) => {
-      names.push((args.request as { headers: Record<string, string> }).headers['x-amz-content-sha256']!);
-      return next(args);
-    }, { step: 'finalizeRequest', priority: 'low' });
-    await trailing.send(new PutObjectCommand({ Bucket, Key: 'trailer', Body: Readable.from([Buffer.from('in a '), Buffer.from('stream')]), ContentLength: 11 }));
+    trailing.middlewareStack.add(
+      (next) => (args) => {
+        names.push((args.request as { headers: Record<string, string> }).headers['x-amz-content-sha256']!);
+        return next(args);
+      },
+      { step: 'finalizeRequest', priority: 'low' },
+    );
+    await trailing.send(
+      new PutObjectCommand({
+        Bucket,
+        Key: 'trailer',
+        Body: Readable.from([Buffer.from('in a '), Buffer.from('stream')]),
+        ContentLength: 11,
+      }),
+    );
     expect([names, await read('trailer')]).toEqual([['STREAMING-UNSIGNED-PAYLOAD-TRAILER'], 'in a stream']);
   });
 
   test('that wait for leave get it', async () => {
     const url = new URL(await putUrl('expected'));
     const connection = await RawConnection.open(world.s3Url);
-    connection.head('PUT', url.pathname + url.search, { 'Host': url.host, 'Content-Length': 5, 'Expect': '100-continue' });
+    connection.head('PUT', url.pathname + url.search, { Host: url.host, 'Content-Length': 5, Expect: '100-continue' });
     expect((await connection.answer()).status).toBe(100);
     connection.send('hello');
     expect((await connection.answer()).status).toBe(200);
@@ -285,8 +470,11 @@ describe('U24: bodies', () => {
 test('U25: more than 5 GiB at once is refused before it comes', async () => {
   const url = new URL(await putUrl('huge'));
   const connection = await RawConnection.open(world.s3Url);
-  connection.head('PUT', url.pathname + url.search, { 'Host': url.host, 'Content-Length': 5 * 1024 ** 3 + 1 });
-  expect(await connection.answer()).toMatchObject({ status: 400, body: expect.stringContaining('<Code>EntityTooLarge</Code>') as string });
+  connection.head('PUT', url.pathname + url.search, { Host: url.host, 'Content-Length': 5 * 1024 ** 3 + 1 });
+  expect(await connection.answer()).toMatchObject({
+    status: 400,
+    body: expect.stringContaining('<Code>EntityTooLarge</Code>') as string,
+  });
   connection.close();
 });
 
@@ -296,20 +484,31 @@ test('U26: parts by URLs, put together by whoever has the key', async () => {
   const Parts: CompletedPart[] = [];
   for (const [index, body] of contents.entries()) {
     const PartNumber = index + 1;
-    const put = await fetch(await getSignedUrl(s3, new UploadPartCommand({ Bucket, Key: 'parts', UploadId, PartNumber }), { expiresIn: 300 }), { method: 'PUT', body });
+    const put = await fetch(
+      await getSignedUrl(s3, new UploadPartCommand({ Bucket, Key: 'parts', UploadId, PartNumber }), { expiresIn: 300 }),
+      { method: 'PUT', body },
+    );
     Parts.push({ PartNumber, ETag: put.headers.get('etag')! });
   }
-  const { ETag } = await s3.send(new CompleteMultipartUploadCommand({ Bucket, Key: 'parts', UploadId, MultipartUpload: { Parts } }));
+  const { ETag } = await s3.send(
+    new CompleteMultipartUploadCommand({ Bucket, Key: 'parts', UploadId, MultipartUpload: { Parts } }),
+  );
   expect(ETag).toBe(`"${md5(Buffer.from(contents.map(md5).join(''), 'hex'))}-2"`);
 });
 
 test('U27: parts have bounds, an order and tags', async () => {
   const { UploadId } = await s3.send(new CreateMultipartUploadCommand({ Bucket, Key: 'bounded' }));
   const part = { Bucket, Key: 'bounded', UploadId };
-  for (const PartNumber of [0, 10_001]) expect(await refusal(s3.send(new UploadPartCommand({ ...part, PartNumber, Body: 'x' })))).toBe('InvalidArgument');
+  for (const PartNumber of [0, 10_001])
+    expect(await refusal(s3.send(new UploadPartCommand({ ...part, PartNumber, Body: 'x' })))).toBe('InvalidArgument');
   const Parts: CompletedPart[] = [];
-  for (const PartNumber of [1, 10_000]) Parts.push({ PartNumber, ETag: (await s3.send(new UploadPartCommand({ ...part, PartNumber, Body: 'small' }))).ETag });
-  const complete = (named: CompletedPart[]): Promise<string | undefined> => refusal(s3.send(new CompleteMultipartUploadCommand({ ...part, MultipartUpload: { Parts: named } })));
+  for (const PartNumber of [1, 10_000])
+    Parts.push({
+      PartNumber,
+      ETag: (await s3.send(new UploadPartCommand({ ...part, PartNumber, Body: 'small' }))).ETag,
+    });
+  const complete = (named: CompletedPart[]): Promise<string | undefined> =>
+    refusal(s3.send(new CompleteMultipartUploadCommand({ ...part, MultipartUpload: { Parts: named } })));
   expect(await complete(Parts)).toBe('EntityTooSmall');
   expect(await complete(Parts.toReversed())).toBe('InvalidPartOrder');
   expect(await complete([{ ...Parts[0], ETag: `"${md5('other')}"` }])).toBe('InvalidPart');
@@ -317,15 +516,27 @@ test('U27: parts have bounds, an order and tags', async () => {
 });
 
 test('U29: keys have 1,024 bytes at most, buckets 63', async () => {
-  const put = (Key: string): Promise<string | undefined> => refusal(s3.send(new PutObjectCommand({ Bucket, Key, Body: 'x' })));
-  expect([await put('x'.repeat(1024)), await put('x'.repeat(1025)), await put('ü'.repeat(512)), await put('ü'.repeat(513))]).toEqual([undefined, 'KeyTooLongError', undefined, 'KeyTooLongError']);
-  const make = (name: string): Promise<string | undefined> => refusal(s3.send(new CreateBucketCommand({ Bucket: name })));
+  const put = (Key: string): Promise<string | undefined> =>
+    refusal(s3.send(new PutObjectCommand({ Bucket, Key, Body: 'x' })));
+  expect([
+    await put('x'.repeat(1024)),
+    await put('x'.repeat(1025)),
+    await put('ü'.repeat(512)),
+    await put('ü'.repeat(513)),
+  ]).toEqual([undefined, 'KeyTooLongError', undefined, 'KeyTooLongError']);
+  const make = (name: string): Promise<string | undefined> =>
+    refusal(s3.send(new CreateBucketCommand({ Bucket: name })));
   expect([await make('b'.repeat(63)), await make('b'.repeat(64))]).toEqual([undefined, 'InvalidBucketName']);
 });
 
 test('U30: a folder is an empty object whose key ends in a slash', async () => {
   await s3.send(new CreateBucketCommand({ Bucket: 'folders' }));
-  for (const [Key, Body] of [['a/', ''], ['a/file', 'x'], ['top', 'x']] as const) await s3.send(new PutObjectCommand({ Bucket: 'folders', Key, Body: Buffer.from(Body) }));
+  for (const [Key, Body] of [
+    ['a/', ''],
+    ['a/file', 'x'],
+    ['top', 'x'],
+  ] as const)
+    await s3.send(new PutObjectCommand({ Bucket: 'folders', Key, Body: Buffer.from(Body) }));
   expect((await s3.send(new HeadObjectCommand({ Bucket: 'folders', Key: 'a/' }))).ContentLength).toBe(0);
   const { Contents, CommonPrefixes } = await s3.send(new ListObjectsV2Command({ Bucket: 'folders', Delimiter: '/' }));
   expect([Contents!.map(({ Key }) => Key), CommonPrefixes!.map(({ Prefix }) => Prefix)]).toEqual([['top'], ['a/']]);
@@ -336,18 +547,36 @@ test('U31: what is not there is deleted', async () => {
 });
 
 test('U36: what a GET is to be called can be signed into it', async () => {
-  const url = await getSignedUrl(s3, new GetObjectCommand({ Bucket, Key: 'a', ResponseContentDisposition: 'attachment; filename="holiday ü.mov"' }), { expiresIn: 300 });
+  const url = await getSignedUrl(
+    s3,
+    new GetObjectCommand({ Bucket, Key: 'a', ResponseContentDisposition: 'attachment; filename="holiday ü.mov"' }),
+    { expiresIn: 300 },
+  );
   expect((await fetch(url)).headers.get('content-disposition')).toMatch(/^attachment; filename="holiday /);
 });
 
 test('U38: what clients ask of a bucket is answered, with a body or without', async () => {
   await s3.send(new CreateBucketCommand({ Bucket: 'probed' }));
   const key = await world.accessKey();
-  for (const [question, root] of [['acl', 'AccessControlPolicy'], ['location', 'LocationConstraint'], ['versioning', 'VersioningConfiguration'], ['versions', 'ListVersionsResult']] as const) {
-    const ask = (method: string): ReturnType<typeof plain> => plain(presignByHand({ key, method, url: new URL(`${world.s3Url}/probed?${question}`) }), { method });
+  for (const [question, root] of [
+    ['acl', 'AccessControlPolicy'],
+    ['location', 'LocationConstraint'],
+    ['versioning', 'VersioningConfiguration'],
+    ['versions', 'ListVersionsResult'],
+  ] as const) {
+    const ask = (method: string): ReturnType<typeof plain> =>
+      plain(presignByHand({ key, method, url: new URL(`${world.s3Url}/probed?${question}`) }), { method });
     const got = await ask('GET');
-    expect([got.status, got.headers.get('content-type'), got.text]).toEqual([200, 'application/xml', expect.stringMatching(new RegExp(`^<\\?xml [^]*<${root} xmlns="http://s3.amazonaws.com/doc/2006-03-01/"`))]);
+    expect([got.status, got.headers.get('content-type'), got.text]).toEqual([
+      200,
+      'application/xml',
+      expect.stringMatching(new RegExp(`^<\\?xml [^]*<${root} xmlns="http://s3.amazonaws.com/doc/2006-03-01/"`)),
+    ]);
     const headed = await ask('HEAD');
-    expect([headed.status, headed.headers.get('content-length'), headed.text]).toEqual([200, String(Buffer.byteLength(got.text)), '']);
+    expect([headed.status, headed.headers.get('content-length'), headed.text]).toEqual([
+      200,
+      String(Buffer.byteLength(got.text)),
+      '',
+    ]);
   }
 });

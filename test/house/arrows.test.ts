@@ -14,11 +14,13 @@ const roomOf = (file: string): string | undefined => rooms.find((room) => within
 /** Every source file, relative to `src`, with the source files that it imports, for values or for types. */
 function readGraph(): Graph {
   const files = readdirSync('src', { recursive: true, encoding: 'utf8' }).filter((name) => name.endsWith('.ts'));
-  return new Map(files.map((file) => {
-    const { importedFiles } = ts.preProcessFile(readFileSync(join('src', file), 'utf8'));
-    const ours = importedFiles.map(({ fileName }) => fileName).filter((name) => name.startsWith('.'));
-    return [file, ours.map((name) => relative('src', resolve('src', dirname(file), name)))];
-  }));
+  return new Map(
+    files.map((file) => {
+      const { importedFiles } = ts.preProcessFile(readFileSync(join('src', file), 'utf8'));
+      const ours = importedFiles.map(({ fileName }) => fileName).filter((name) => name.startsWith('.'));
+      return [file, ours.map((name) => relative('src', resolve('src', dirname(file), name)))];
+    }),
+  );
 }
 
 function forbiddenArrows(graph: Graph): string[] {
@@ -79,6 +81,11 @@ test.each([
 });
 
 test('sabotaged: a circle of three files is found', () => {
-  const planted = new Map([['a', ['b']], ['b', ['c']], ['c', ['a', 'd']], ['d', []]]);
+  const planted = new Map([
+    ['a', ['b']],
+    ['b', ['c']],
+    ['c', ['a', 'd']],
+    ['d', []],
+  ]);
   expect(circles(planted)).toEqual([['a', 'b', 'c']]);
 });

@@ -1,6 +1,16 @@
 import { once } from 'node:events';
 import { connect, createServer, type AddressInfo, type Server, type Socket } from 'node:net';
-import { blackHoleAfter, delayed, drip, openProxy, resetAfter, resetAfterRequest, resetAnswerAfter, stallAfter, type Proxy } from '../support/cut.ts';
+import {
+  blackHoleAfter,
+  delayed,
+  drip,
+  openProxy,
+  resetAfter,
+  resetAfterRequest,
+  resetAnswerAfter,
+  stallAfter,
+  type Proxy,
+} from '../support/cut.ts';
 
 /** A server that keeps what it hears and how each connection ended, and answers each `?` with `!!!!`. */
 interface Listener {

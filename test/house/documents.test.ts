@@ -33,7 +33,9 @@ test('every decision states its date, context, decision and consequences', async
   const index = await read('docs/decisions/README.md');
   for (const name of names) {
     const text = await read(`docs/decisions/${name}`);
-    expect(text).toMatch(/^# \d{4}\. .+\n\nDate: \d{4}-\d\d-\d\d\n\n## Context\n\n[^#]+## Decision\n\n[^#]+## Consequences\n\n[^#]+$/);
+    expect(text).toMatch(
+      /^# \d{4}\. .+\n\nDate: \d{4}-\d\d-\d\d\n\n## Context\n\n[^#]+## Decision\n\n[^#]+## Consequences\n\n[^#]+$/,
+    );
     expect(index).toContain(`(${name})`);
   }
 });

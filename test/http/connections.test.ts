@@ -37,7 +37,12 @@ describe('the share of one address', () => {
   let held: Held[];
   const start = async (options: ConstructorParameters<typeof ConnectionCap>[1]): Promise<void> => {
     held = [];
-    listener = await listen({ host: '127.0.0.1', port: 0, connections: new ConnectionCap(most, options), handle: (_req, res) => void res.end('ok') });
+    listener = await listen({
+      host: '127.0.0.1',
+      port: 0,
+      connections: new ConnectionCap(most, options),
+      handle: (_req, res) => void res.end('ok'),
+    });
   };
   const open = async (count: number, from: string): Promise<number> => {
     const more = Array.from({ length: count }, () => new Held(listener.urls[0]!, from));
@@ -83,8 +88,10 @@ describe('the share of one address', () => {
 
 test('addresses of networks are told, those of IPv4 in IPv6 too', () => {
   const isProxy = within(['10.0.0.0/8', '192.0.2.7', '2001:db8::/32']);
-  for (const one of ['10.1.2.3', '::ffff:10.1.2.3', '192.0.2.7', '2001:db8:1::1']) expect([one, isProxy(one)]).toEqual([one, true]);
-  for (const one of ['11.0.0.1', '192.0.2.8', '2001:db9::1', '', 'x']) expect([one, isProxy(one)]).toEqual([one, false]);
+  for (const one of ['10.1.2.3', '::ffff:10.1.2.3', '192.0.2.7', '2001:db8:1::1'])
+    expect([one, isProxy(one)]).toEqual([one, true]);
+  for (const one of ['11.0.0.1', '192.0.2.8', '2001:db9::1', '', 'x'])
+    expect([one, isProxy(one)]).toEqual([one, false]);
   expect(sourceOfAddress('2001:db8:1:2::5')).toBe(sourceOfAddress('2001:db8:1:2:ffff::1'));
   expect(sourceOfAddress('::ffff:10.1.2.3')).toBe('10.1.2.3');
 });
@@ -100,12 +107,21 @@ describe('slow clients', () => {
   };
   afterEach(() => world.close());
 
-  const opened = (): Promise<RawConnection[]> => Promise.all(Array.from({ length: crowd }, () => RawConnection.open(world.url)));
+  const opened = (): Promise<RawConnection[]> =>
+    Promise.all(Array.from({ length: crowd }, () => RawConnection.open(world.url)));
 
   /** Whether as many new connections are served. */
   async function admitsAll(): Promise<boolean> {
     const connections = await opened();
-    const served = connections.map((one) => one.head('GET', '/livez').answer().then(({ status }) => status === 200, () => false));
+    const served = connections.map((one) =>
+      one
+        .head('GET', '/livez')
+        .answer()
+        .then(
+          ({ status }) => status === 200,
+          () => false,
+        ),
+    );
     const all = (await Promise.all(served)).every(Boolean);
     for (const one of connections) one.close();
     return all;
@@ -125,7 +141,11 @@ describe('slow clients', () => {
     const upload = await world.upload(Buffer.alloc(0));
     for (const path of ['/auth', '/auth/namespaces', `/upload/${upload}`]) {
       const connections = await opened();
-      const headers = { 'Authorization': `Bearer ${token}`, 'Content-Type': 'application/json', 'Content-Length': 60_000 };
+      const headers = {
+        Authorization: `Bearer ${token}`,
+        'Content-Type': 'application/json',
+        'Content-Length': 60_000,
+      };
       for (const one of connections) one.head('POST', path, headers).send('{');
       await eventually(() => connections.every(({ ended }) => ended));
       expect(await admitsAll()).toBe(true);

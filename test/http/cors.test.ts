@@ -10,7 +10,11 @@ async function open(origins?: string): Promise<World> {
   return world;
 }
 
-const preflight = { 'Origin': 'https://ci.example.org', 'Access-Control-Request-Method': 'POST', 'Access-Control-Request-Headers': 'authorization,upload-offset' };
+const preflight = {
+  Origin: 'https://ci.example.org',
+  'Access-Control-Request-Method': 'POST',
+  'Access-Control-Request-Headers': 'authorization,upload-offset',
+};
 const origin = { Origin: 'https://ci.example.org' };
 
 test('any origin may ask, send what it says, and read what a client needs', async () => {
@@ -42,12 +46,23 @@ test('whoever is not a page is told nothing of it', async () => {
 test('where origins are listed, others get nothing, and caches know', async () => {
   const world = await open('https://ci.example.org, http://localhost:8080');
   const known = await world.ask('GET', '/upload', { headers: origin });
-  expect([known.headers.get('access-control-allow-origin'), known.headers.get('vary')]).toEqual(['https://ci.example.org', 'Origin']);
-  const strange = await world.ask('OPTIONS', '/upload', { as: null, headers: { ...preflight, Origin: 'https://evil.example.org' } });
-  expect([strange.headers.get('access-control-allow-origin'), strange.headers.get('access-control-allow-methods')]).toEqual([null, null]);
+  expect([known.headers.get('access-control-allow-origin'), known.headers.get('vary')]).toEqual([
+    'https://ci.example.org',
+    'Origin',
+  ]);
+  const strange = await world.ask('OPTIONS', '/upload', {
+    as: null,
+    headers: { ...preflight, Origin: 'https://evil.example.org' },
+  });
+  expect([
+    strange.headers.get('access-control-allow-origin'),
+    strange.headers.get('access-control-allow-methods'),
+  ]).toEqual([null, null]);
 });
 
 test('off is off', async () => {
   const world = await open('off');
-  expect((await world.ask('GET', '/upload', { headers: origin })).headers.get('access-control-allow-origin')).toBeNull();
+  expect(
+    (await world.ask('GET', '/upload', { headers: origin })).headers.get('access-control-allow-origin'),
+  ).toBeNull();
 });

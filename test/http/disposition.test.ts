@@ -3,11 +3,20 @@ import fc from 'fast-check';
 import { showing } from '../../src/http/disposition.ts';
 
 describe('how stored bytes are shown', () => {
-  test.each(['text/html', 'text/html; charset=utf-7', 'image/svg+xml', 'application/pdf', 'text/xml', 'application/javascript', 'TEXT/HTML', '', 'text/plain\r\nX: y'])(
-    '%j is for saving, whatever it says it is', (type) => {
-      expect(showing(type, 'a').type).toBe('application/octet-stream');
-      expect(showing(type, 'a').disposition).toMatch(/^attachment;/);
-    });
+  test.each([
+    'text/html',
+    'text/html; charset=utf-7',
+    'image/svg+xml',
+    'application/pdf',
+    'text/xml',
+    'application/javascript',
+    'TEXT/HTML',
+    '',
+    'text/plain\r\nX: y',
+  ])('%j is for saving, whatever it says it is', (type) => {
+    expect(showing(type, 'a').type).toBe('application/octet-stream');
+    expect(showing(type, 'a').disposition).toMatch(/^attachment;/);
+  });
 
   test('what can do no harm is shown', () => {
     expect(showing('image/png', 'a.png')).toEqual({ type: 'image/png', disposition: 'inline; filename="a.png"' });
@@ -28,10 +37,14 @@ describe('how stored bytes are shown', () => {
   });
 
   test('any name makes a header that can be sent, and adds no parameter', () => {
-    fc.assert(fc.property(fc.string({ unit: 'binary' }), (name) => {
-      const { disposition } = showing('application/octet-stream', name);
-      validateHeaderValue('Content-Disposition', disposition);
-      expect(disposition).toMatch(/^attachment; filename="[^"\\]*"(?:; filename\*=UTF-8''[A-Za-z0-9!#$&+.^_`|~%-]*)?$/);
-    }));
+    fc.assert(
+      fc.property(fc.string({ unit: 'binary' }), (name) => {
+        const { disposition } = showing('application/octet-stream', name);
+        validateHeaderValue('Content-Disposition', disposition);
+        expect(disposition).toMatch(
+          /^attachment; filename="[^"\\]*"(?:; filename\*=UTF-8''[A-Za-z0-9!#$&+.^_`|~%-]*)?$/,
+        );
+      }),
+    );
   });
 });

@@ -9,7 +9,9 @@ const boundary = 'a-boundary';
 /** A body that comes in these pieces. */
 function bodyOf(pieces: readonly Uint8Array[], cut?: Error): Body {
   return {
-    length: undefined, cut, stop: () => undefined,
+    length: undefined,
+    cut,
+    stop: () => undefined,
     async *[Symbol.asyncIterator]() {
       for (const piece of pieces) yield piece;
     },
@@ -50,12 +52,39 @@ const parse = (text: string): Promise<Read[]> => readAll(bodyOf([Buffer.from(tex
 
 describe('forms', () => {
   test('parts come back however the network cuts them, with content that looks almost like a boundary', async () => {
-    const tricky = fc.array(fc.constantFrom('\r\n', '--', `\r\n--${boundary}x`, `--${boundary}--`, '\r\n--a-bound', '\r', '\n', 'text', '\u00ff'), { maxLength: 8 }).map((all) => all.join('')).filter((content) => !/\r\n--a-boundary(?:--|\r\n)/.test(content));
-    await fc.assert(fc.asyncProperty(fc.array(tricky, { minLength: 1, maxLength: 5 }), fc.array(fc.integer({ min: 1, max: 40 }), { minLength: 1, maxLength: 5 }), async (contents, steps) => {
-      const whole = Buffer.from(contents.map((content, at) => `${at === 0 ? '' : '\r\n'}${head(`name="field${at}"`)}${content}`).join('') + end, 'latin1');
-      const expected = contents.map((content, at) => ({ name: `field${at}`, filename: undefined, content }));
-      expect(await readAll(bodyOf(cutUp(whole, steps)))).toEqual(expected);
-    }), { numRuns: 200 });
+    const tricky = fc
+      .array(
+        fc.constantFrom(
+          '\r\n',
+          '--',
+          `\r\n--${boundary}x`,
+          `--${boundary}--`,
+          '\r\n--a-bound',
+          '\r',
+          '\n',
+          'text',
+          '\u00ff',
+        ),
+        { maxLength: 8 },
+      )
+      .map((all) => all.join(''))
+      .filter((content) => !/\r\n--a-boundary(?:--|\r\n)/.test(content));
+    await fc.assert(
+      fc.asyncProperty(
+        fc.array(tricky, { minLength: 1, maxLength: 5 }),
+        fc.array(fc.integer({ min: 1, max: 40 }), { minLength: 1, maxLength: 5 }),
+        async (contents, steps) => {
+          const whole = Buffer.from(
+            contents.map((content, at) => `${at === 0 ? '' : '\r\n'}${head(`name="field${at}"`)}${content}`).join('') +
+              end,
+            'latin1',
+          );
+          const expected = contents.map((content, at) => ({ name: `field${at}`, filename: undefined, content }));
+          expect(await readAll(bodyOf(cutUp(whole, steps)))).toEqual(expected);
+        },
+      ),
+      { numRuns: 200 },
+    );
   });
 
   test('a large part of random bytes is not changed', async () => {
@@ -77,7 +106,10 @@ describe('forms', () => {
   });
 
   test('a part whose reader stops is passed over', async () => {
-    const form = new FormParts(bodyOf([Buffer.from(`${head('name="a"')}${'x'.repeat(1000)}\r\n${head('name="b"')}y${end}`)]), boundary);
+    const form = new FormParts(
+      bodyOf([Buffer.from(`${head('name="a"')}${'x'.repeat(1000)}\r\n${head('name="b"')}y${end}`)]),
+      boundary,
+    );
     const first = await form.next();
     first!.body.stop(new Error('enough'));
     expect([first!.name, (await form.next())!.name, await form.next()]).toEqual(['a', 'b', undefined]);
@@ -86,7 +118,9 @@ describe('forms', () => {
   test('no form that breaks off is whole, and the part that it breaks off in says so', async () => {
     const whole = Buffer.from(`${head('name="a"')}first\r\n${head('name="file"; filename="f"')}content${end}`);
     for (let at = 0; at < whole.length - 2; at += 1) {
-      await expect(readAll(bodyOf([whole.subarray(0, at)], new Refusal('interrupted', 'gone')))).rejects.toMatchObject({ reason: 'interrupted' });
+      await expect(readAll(bodyOf([whole.subarray(0, at)], new Refusal('interrupted', 'gone')))).rejects.toMatchObject({
+        reason: 'interrupted',
+      });
       await expect(readAll(bodyOf([whole.subarray(0, at)]))).rejects.toMatchObject({ reason: 'malformed' });
     }
   });
@@ -97,8 +131,14 @@ describe('forms', () => {
     ['no headers', `--${boundary}\r\n\r\nx${end}`],
     ['another disposition', `--${boundary}\r\nContent-Disposition: attachment; name="a"\r\n\r\nx${end}`],
     ['two names', `${head('name="a"; name="b"')}x${end}`],
-    ['two dispositions', `--${boundary}\r\nContent-Disposition: form-data; name="a"\r\nContent-Disposition: form-data; name="b"\r\n\r\nx${end}`],
-    ['a transfer encoding', `--${boundary}\r\nContent-Disposition: form-data; name="a"\r\nContent-Transfer-Encoding: base64\r\n\r\nx${end}`],
+    [
+      'two dispositions',
+      `--${boundary}\r\nContent-Disposition: form-data; name="a"\r\nContent-Disposition: form-data; name="b"\r\n\r\nx${end}`,
+    ],
+    [
+      'a transfer encoding',
+      `--${boundary}\r\nContent-Disposition: form-data; name="a"\r\nContent-Transfer-Encoding: base64\r\n\r\nx${end}`,
+    ],
     ['an open quote', `${head('name="a')}x${end}`],
     ['endless headers', `--${boundary}\r\n${'X: y\r\n'.repeat(5000)}`],
     ['another boundary', `--other\r\nContent-Disposition: form-data; name="a"\r\n\r\nx\r\n--other--`],
@@ -108,10 +148,33 @@ describe('forms', () => {
   });
 
   test('nonsense is refused, and nothing else is thrown', async () => {
-    const piece = fc.oneof(fc.constantFrom('\r\n', `--${boundary}`, '--', 'Content-Disposition: form-data; ', 'name="a"', '; filename=', '"', '\\', ':', '\0'), fc.string({ unit: 'binary', maxLength: 20 }));
-    await fc.assert(fc.asyncProperty(fc.array(piece, { maxLength: 30 }), fc.array(fc.integer({ min: 1, max: 20 }), { minLength: 1, maxLength: 4 }), async (all, steps) => {
-      await readAll(bodyOf(cutUp(Buffer.from(all.join(''), 'utf8'), steps))).catch((error: unknown) => expect(error).toBeInstanceOf(Refusal));
-    }), { numRuns: 500 });
+    const piece = fc.oneof(
+      fc.constantFrom(
+        '\r\n',
+        `--${boundary}`,
+        '--',
+        'Content-Disposition: form-data; ',
+        'name="a"',
+        '; filename=',
+        '"',
+        '\\',
+        ':',
+        '\0',
+      ),
+      fc.string({ unit: 'binary', maxLength: 20 }),
+    );
+    await fc.assert(
+      fc.asyncProperty(
+        fc.array(piece, { maxLength: 30 }),
+        fc.array(fc.integer({ min: 1, max: 20 }), { minLength: 1, maxLength: 4 }),
+        async (all, steps) => {
+          await readAll(bodyOf(cutUp(Buffer.from(all.join(''), 'utf8'), steps))).catch((error: unknown) =>
+            expect(error).toBeInstanceOf(Refusal),
+          );
+        },
+      ),
+      { numRuns: 500 },
+    );
   });
 
   test.each([

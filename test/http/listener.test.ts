@@ -4,7 +4,13 @@ import { RawConnection } from '../support/raw.ts';
 
 let listener: Listener;
 beforeEach(async () => {
-  listener = await listen({ host: '127.0.0.1', port: 0, connections: new ConnectionCap(10), headTime: 200, handle: (_req, res) => void res.end('ok') });
+  listener = await listen({
+    host: '127.0.0.1',
+    port: 0,
+    connections: new ConnectionCap(10),
+    headTime: 200,
+    handle: (_req, res) => void res.end('ok'),
+  });
 });
 afterEach(() => listener.close(1000));
 
@@ -40,7 +46,12 @@ test('one that keeps quiet between two requests is not', async () => {
 
 test('the end waits for what is under way, and no longer than it is told', async () => {
   let answer = (): void => undefined;
-  const slow = await listen({ host: '127.0.0.1', port: 0, connections: new ConnectionCap(10), handle: (_req, res) => void (answer = () => res.end('done')) });
+  const slow = await listen({
+    host: '127.0.0.1',
+    port: 0,
+    connections: new ConnectionCap(10),
+    handle: (_req, res) => void (answer = () => res.end('done')),
+  });
   const connection = await RawConnection.open(slow.urls[0]!);
   connection.head('GET', '/');
   await pause(50);
@@ -49,7 +60,12 @@ test('the end waits for what is under way, and no longer than it is told', async
   expect(await connection.answer()).toMatchObject({ status: 200 });
   await closing;
 
-  const stuck = await listen({ host: '127.0.0.1', port: 0, connections: new ConnectionCap(10), handle: () => undefined });
+  const stuck = await listen({
+    host: '127.0.0.1',
+    port: 0,
+    connections: new ConnectionCap(10),
+    handle: () => undefined,
+  });
   (await RawConnection.open(stuck.urls[0]!)).head('GET', '/');
   await pause(50);
   await stuck.close(200);

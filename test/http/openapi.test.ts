@@ -12,7 +12,8 @@ type Node = Readonly<Record<string, unknown>>;
 function* walk(node: unknown, pointer: string): Generator<[string, Node]> {
   if (typeof node !== 'object' || node === null) return;
   yield [pointer, node as Node];
-  for (const [key, value] of Object.entries(node)) yield* walk(value, `${pointer}/${key.replaceAll('~', '~0').replaceAll('/', '~1')}`);
+  for (const [key, value] of Object.entries(node))
+    yield* walk(value, `${pointer}/${key.replaceAll('~', '~0').replaceAll('/', '~1')}`);
 }
 
 describe('the OpenAPI description', () => {
@@ -38,8 +39,16 @@ describe('the OpenAPI description', () => {
     const answer = await world.ask('PATCH', '/upload');
     expect(answer.status).toBe(405);
     expect(answer.headers.get('allow')).toBe('GET, POST, HEAD');
-    expect(answer.json()).toEqual({ error: 'this path does not take that method', status: 405, code: 'method_not_allowed' });
-    expect((await world.ask('GET', '/no/such/path')).json()).toEqual({ error: 'there is nothing at this path', status: 404, code: 'not_found' });
+    expect(answer.json()).toEqual({
+      error: 'this path does not take that method',
+      status: 405,
+      code: 'method_not_allowed',
+    });
+    expect((await world.ask('GET', '/no/such/path')).json()).toEqual({
+      error: 'there is nothing at this path',
+      status: 404,
+      code: 'not_found',
+    });
   });
 });
 
@@ -49,13 +58,18 @@ describe('the OpenAPI description itself', () => {
   test('every reference leads somewhere', () => {
     const known = new Set(nodes.map(([pointer]) => pointer));
     for (const [pointer, node] of nodes) {
-      if (typeof node['$ref'] === 'string') expect([pointer, known.has(node['$ref'].slice(1))]).toEqual([pointer, true]);
+      if (typeof node['$ref'] === 'string')
+        expect([pointer, known.has(node['$ref'].slice(1))]).toEqual([pointer, true]);
     }
   });
 
   test('everything that is made for reuse is used', () => {
-    const used = new Set(nodes.flatMap(([, node]) => (typeof node['$ref'] === 'string' ? [node['$ref'].slice(1)] : [])));
-    const made = nodes.map(([pointer]) => pointer).filter((pointer) => /^\/components\/(?!securitySchemes)\w+\/[^/]+$/.test(pointer));
+    const used = new Set(
+      nodes.flatMap(([, node]) => (typeof node['$ref'] === 'string' ? [node['$ref'].slice(1)] : [])),
+    );
+    const made = nodes
+      .map(([pointer]) => pointer)
+      .filter((pointer) => /^\/components\/(?!securitySchemes)\w+\/[^/]+$/.test(pointer));
     expect(made.filter((pointer) => !used.has(pointer))).toEqual([]);
   });
 
@@ -82,7 +96,10 @@ describe('the OpenAPI description itself', () => {
     for (const [pointer, node] of nodes) {
       if (!/^\/paths\/[^/]+\/(?:get|head|post|put|patch|delete|options)$/.test(pointer)) continue;
       expect([pointer, typeof node['summary'], Array.isArray(node['tags'])]).toEqual([pointer, 'string', true]);
-      expect([pointer, Object.keys(node['responses'] as Node)]).toEqual([pointer, expect.arrayContaining([expect.stringMatching(/^20[014]$/)])]);
+      expect([pointer, Object.keys(node['responses'] as Node)]).toEqual([
+        pointer,
+        expect.arrayContaining([expect.stringMatching(/^20[014]$/)]),
+      ]);
     }
   });
 });
@@ -120,7 +137,11 @@ describe('what a request that is not as the OpenAPI description has it is told',
     [events, { limit: 1 }, 'fine'],
     [events, { limit: 0 }, 'limit must be at least 1'],
     [events, { limit: 'many' }, 'limit is not as it should be'],
-    [events, { event_type: 'nonsense' }, 'event_type must be one of audit, mutate, status, usage, resources, prune, historic'],
+    [
+      events,
+      { event_type: 'nonsense' },
+      'event_type must be one of audit, mutate, status, usage, resources, prune, historic',
+    ],
   ])('%#', (rule, value, expected) => {
     expect(say(rule, value)).toBe(expected);
   });

@@ -32,21 +32,25 @@ describe('a Range field', () => {
 
   test('whatever it says, what comes out lies inside', () => {
     const number = fc.oneof(fc.constant(''), fc.nat().map(String), fc.bigInt({ min: 0n, max: 1n << 70n }).map(String));
-    fc.assert(fc.property(fc.tuple(number, number), fc.nat(), ([from, to], size) => {
-      const range = parseRange(`bytes=${from}-${to}`, size);
-      if (range === undefined || range === 'unsatisfiable') return;
-      expect(range.first).toBeGreaterThanOrEqual(0);
-      expect(range.last).toBeGreaterThanOrEqual(range.first);
-      expect(range.last).toBeLessThan(size);
-      expect(Number.isSafeInteger(range.last - range.first)).toBe(true);
-    }));
+    fc.assert(
+      fc.property(fc.tuple(number, number), fc.nat(), ([from, to], size) => {
+        const range = parseRange(`bytes=${from}-${to}`, size);
+        if (range === undefined || range === 'unsatisfiable') return;
+        expect(range.first).toBeGreaterThanOrEqual(0);
+        expect(range.last).toBeGreaterThanOrEqual(range.first);
+        expect(range.last).toBeLessThan(size);
+        expect(Number.isSafeInteger(range.last - range.first)).toBe(true);
+      }),
+    );
   });
 
   test('a range that lies inside is given as it is asked', () => {
-    fc.assert(fc.property(fc.nat(1e9), fc.nat(1e9), fc.integer({ min: 1, max: 1e9 }), (first, length, rest) => {
-      const last = first + length;
-      expect(parseRange(`bytes=${first}-${last}`, last + rest)).toEqual({ first, last });
-    }));
+    fc.assert(
+      fc.property(fc.nat(1e9), fc.nat(1e9), fc.integer({ min: 1, max: 1e9 }), (first, length, rest) => {
+        const last = first + length;
+        expect(parseRange(`bytes=${first}-${last}`, last + rest)).toEqual({ first, last });
+      }),
+    );
   });
 
   test('nonsense is never an exception', () => {

@@ -12,11 +12,16 @@ async function crcOf(algorithm: (typeof algorithms)[number], bytes: Uint8Array):
 }
 
 test.each(algorithms)('%s of runs is the CRC of their bytes', async (algorithm) => {
-  await fc.assert(fc.asyncProperty(fc.array(fc.nat(3000), { minLength: 1, maxLength: 8 }), async (sizes) => {
-    const bodies = sizes.map((size) => randomBytes(size));
-    const runs = await Promise.all(bodies.map(async (body): Promise<Run> => ({ crc: await crcOf(algorithm, body), size: body.length })));
-    expect(combineCrcs(algorithm, runs as [Run, ...Run[]])).toBe(await crcOf(algorithm, Buffer.concat(bodies)));
-  }), { numRuns: 40 });
+  await fc.assert(
+    fc.asyncProperty(fc.array(fc.nat(3000), { minLength: 1, maxLength: 8 }), async (sizes) => {
+      const bodies = sizes.map((size) => randomBytes(size));
+      const runs = await Promise.all(
+        bodies.map(async (body): Promise<Run> => ({ crc: await crcOf(algorithm, body), size: body.length })),
+      );
+      expect(combineCrcs(algorithm, runs as [Run, ...Run[]])).toBe(await crcOf(algorithm, Buffer.concat(bodies)));
+    }),
+    { numRuns: 40 },
+  );
 });
 
 test('what is no CRC cannot be combined', () => {

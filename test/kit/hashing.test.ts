@@ -34,11 +34,14 @@ test.each([
 describe.each(['crc32', 'crc32c', 'crc64nvme', 'xxh64', 'xxh3', 'xxh128', 'sha256'] as const)('%s', (algorithm) => {
   test('does not depend on how the bytes are cut', async () => {
     const bytes = randomBytes(5000);
-    await fc.assert(fc.asyncProperty(fc.array(fc.nat(5000), { maxLength: 20 }), async (cuts) => {
-      const ends = [0, ...cuts.toSorted((a, b) => a - b), bytes.length];
-      const chunks = ends.slice(1).map((end, at) => bytes.subarray(ends[at], end));
-      expect(await hexOf(algorithm, ...chunks)).toBe(await hexOf(algorithm, bytes));
-    }), { numRuns: 25 });
+    await fc.assert(
+      fc.asyncProperty(fc.array(fc.nat(5000), { maxLength: 20 }), async (cuts) => {
+        const ends = [0, ...cuts.toSorted((a, b) => a - b), bytes.length];
+        const chunks = ends.slice(1).map((end, at) => bytes.subarray(ends[at], end));
+        expect(await hexOf(algorithm, ...chunks)).toBe(await hexOf(algorithm, bytes));
+      }),
+      { numRuns: 25 },
+    );
   });
 
   test('hashes that run at once do not disturb each other, nor one that was given up', async () => {
@@ -46,7 +49,8 @@ describe.each(['crc32', 'crc32c', 'crc64nvme', 'xxh64', 'xxh3', 'xxh128', 'sha25
     const expected: string[] = [];
     for (const body of bodies) expected.push(await hexOf(algorithm, body));
     const running = await Promise.all(bodies.map(() => newHash(algorithm)));
-    for (let at = 0; at < 1000; at += 100) running.forEach((hash, which) => hash.update(bodies[which]!.subarray(at, at + 100)));
+    for (let at = 0; at < 1000; at += 100)
+      running.forEach((hash, which) => hash.update(bodies[which]!.subarray(at, at + 100)));
     expect(running.map((hash, which) => (which % 3 === 0 ? expected[which] : hash.digest('hex')))).toEqual(expected);
     expect(await hexOf(algorithm, bodies[0]!)).toBe(expected[0]);
   });

@@ -52,18 +52,32 @@ async function proxy(program: string, words: readonly string[], config: (port: n
   const env = { PATH: '/usr/bin:/bin', HOME: folder, XDG_CONFIG_HOME: folder, XDG_DATA_HOME: folder };
   child = spawn(program, [...words], { cwd: folder, env, stdio: 'ignore' });
   const url = `http://127.0.0.1:${port}`;
-  await eventually(() => fetch(`${url}/livez`).then(({ ok }) => ok, () => false));
+  await eventually(() =>
+    fetch(`${url}/livez`).then(
+      ({ ok }) => ok,
+      () => false,
+    ),
+  );
   return url;
 }
 
 const temporary = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'];
-const throughNginx = (lines: string): Promise<string> => proxy(nginx, ['-p', folder, '-c', join(folder, 'config'), '-e', join(folder, 'errors')], (port) => `
+const throughNginx = (lines: string): Promise<string> =>
+  proxy(
+    nginx,
+    ['-p', folder, '-c', join(folder, 'config'), '-e', join(folder, 'errors')],
+    (port) => `
   daemon off; master_process off; pid ${join(folder, 'pid')}; events {}
   http {
     access_log off; client_max_body_size 0; ${temporary.map((name) => `${name}_temp_path ${join(folder, name)};`).join(' ')}
     server { listen 127.0.0.1:${port}; location / { proxy_pass ${world.url}; ${lines} } }
-  }`);
-const throughCaddy = (lines: string): Promise<string> => proxy(caddy, ['run', '--config', join(folder, 'config'), '--adapter', 'caddyfile'], (port) => `
+  }`,
+  );
+const throughCaddy = (lines: string): Promise<string> =>
+  proxy(
+    caddy,
+    ['run', '--config', join(folder, 'config'), '--adapter', 'caddyfile'],
+    (port) => `
 {
   admin off
   auto_https off
@@ -73,15 +87,24 @@ http://127.0.0.1:${port} {
 ${lines}
   }
 }
-`);
+`,
+  );
 
 /** Uploads all blocks in one request that asks for 104. @returns the answer, and what it should be */
-async function upload(url: string, name: string): Promise<{ status: number | undefined; sha512: unknown; right: string }> {
+async function upload(
+  url: string,
+  name: string,
+): Promise<{ status: number | undefined; sha512: unknown; right: string }> {
   const hash = createHash('sha512');
-  const sending = request(`${url}/artifacts/${name}/data`, { method: 'PUT', headers: {
-    'Authorization': `Bearer ${await world.token()}`, 'Content-Length': blocks * block.length,
-    'Upload-Complete': '?1', 'Upload-Draft-Interop-Version': '8',
-  } });
+  const sending = request(`${url}/artifacts/${name}/data`, {
+    method: 'PUT',
+    headers: {
+      Authorization: `Bearer ${await world.token()}`,
+      'Content-Length': blocks * block.length,
+      'Upload-Complete': '?1',
+      'Upload-Draft-Interop-Version': '8',
+    },
+  });
   const answered = once(sending, 'response') as Promise<[IncomingMessage]>;
   answered.catch(() => undefined);
   for (let count = 0; count < blocks; count += 1) {
@@ -111,7 +134,10 @@ testWith(nginx).each([
   ['as it is', ''],
   ['with HTTP/1.1', unbuffered],
   ['with HTTP/1.1 and forwarding headers', `${unbuffered} ${forwarding}`],
-  ['with HTTP/1.1, connections that are kept, and forwarding headers', `${unbuffered} proxy_set_header Connection ""; ${forwarding}`],
+  [
+    'with HTTP/1.1, connections that are kept, and forwarding headers',
+    `${unbuffered} proxy_set_header Connection ""; ${forwarding}`,
+  ],
 ])('an upload that asks for 104 goes through nginx %s', async (name, lines) => {
   const { status, sha512, right } = await upload(await throughNginx(lines), `nginx ${name}`.replaceAll(/\W/g, '-'));
   expect([status, sha512]).toEqual([201, right]);
@@ -119,7 +145,10 @@ testWith(nginx).each([
 
 testWith(caddy).each([
   ['as it is', ''],
-  ['without forwarding headers', '    header_up -X-Forwarded-For\n    header_up -X-Forwarded-Proto\n    header_up -X-Forwarded-Host'],
+  [
+    'without forwarding headers',
+    '    header_up -X-Forwarded-For\n    header_up -X-Forwarded-Proto\n    header_up -X-Forwarded-Host',
+  ],
 ])('an upload that asks for 104 goes through Caddy %s', async (name, lines) => {
   const { status, sha512, right } = await upload(await throughCaddy(lines), `caddy ${name}`.replaceAll(/\W/g, '-'));
   expect([status, sha512]).toEqual([201, right]);

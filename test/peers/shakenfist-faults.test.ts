@@ -25,9 +25,17 @@ const sha512 = (content: Buffer): string => createHash('sha512').update(content)
 
 describe('faults of an upload', () => {
   const answered = (code: number, server: 'nothing' | 'half' | 'whole', which = [3]): Rule => ({
-    method: 'POST', path: chunks, which, meddling: { kind: 'answer', status: code, server },
+    method: 'POST',
+    path: chunks,
+    which,
+    meddling: { kind: 'answer', status: code, server },
   });
-  const dropped = (when: 'before' | 'after', which: number[], path = chunks): Rule => ({ method: 'POST', path, which, meddling: { kind: 'drop', when } });
+  const dropped = (when: 'before' | 'after', which: number[], path = chunks): Rule => ({
+    method: 'POST',
+    path,
+    which,
+    meddling: { kind: 'drop', when },
+  });
   const faults: readonly (readonly [string, Rule])[] = [
     ['500 on the third chunk, nothing kept', answered(500, 'nothing')],
     ['500 on the third chunk, half of it kept', answered(500, 'half')],
@@ -57,16 +65,19 @@ describe('faults of an upload', () => {
     expect(meddler.struck).toBe(2 * (rule.which?.length ?? 1));
   });
 
-  test.each(faults.slice(0, 12))('%s: the library, which does not look at sizes, ends well too', async (_title, rule) => {
-    meddler.script(rule);
-    const content = randomBytes(9_000_000);
-    const upload = await client.beginUpload();
-    await sendUploadFile(client, upload.uuid, content);
-    const artifact = await client.publish('thing', { upload_uuid: upload.uuid });
-    expect(artifact.blobs['1']).toMatchObject({ size: content.length });
-    expect((await client.withSha512(sha512(content)))?.uuid).toBe(artifact.blob_uuid);
-    expect(meddler.struck).toBe(rule.which?.length ?? 1);
-  });
+  test.each(faults.slice(0, 12))(
+    '%s: the library, which does not look at sizes, ends well too',
+    async (_title, rule) => {
+      meddler.script(rule);
+      const content = randomBytes(9_000_000);
+      const upload = await client.beginUpload();
+      await sendUploadFile(client, upload.uuid, content);
+      const artifact = await client.publish('thing', { upload_uuid: upload.uuid });
+      expect(artifact.blobs['1']).toMatchObject({ size: content.length });
+      expect((await client.withSha512(sha512(content)))?.uuid).toBe(artifact.blob_uuid);
+      expect(meddler.struck).toBe(rule.which?.length ?? 1);
+    },
+  );
 
   test('six failures in a row end the program and not the upload', async () => {
     meddler.script(answered(500, 'nothing', [2, 3, 4, 5, 6, 7]));
@@ -86,7 +97,12 @@ describe('faults of an upload', () => {
 });
 
 describe('faults of a download', () => {
-  const cut = (after: number, which: number[]): Rule => ({ method: 'GET', path: /^\/blobs\/[^/]+\/data/, which, meddling: { kind: 'cut', after } });
+  const cut = (after: number, which: number[]): Rule => ({
+    method: 'GET',
+    path: /^\/blobs\/[^/]+\/data/,
+    which,
+    meddling: { kind: 'cut', after },
+  });
 
   test.each([
     ['once, after 100,000 bytes', [cut(100_000, [1])]],
@@ -96,7 +112,9 @@ describe('faults of a download', () => {
     const { artifact } = await artifactUpload(client, 'thing', content);
     meddler.script(...rules);
     expect((await artifactDownload(client, 'thing')).equals(content)).toBe(true);
-    const asked = meddler.seen.filter(({ path }) => path.startsWith(`/blobs/${artifact.blob_uuid}/data`)).map(({ path }) => Number(path.split('=')[1]));
+    const asked = meddler.seen
+      .filter(({ path }) => path.startsWith(`/blobs/${artifact.blob_uuid}/data`))
+      .map(({ path }) => Number(path.split('=')[1]));
     expect(asked).toHaveLength(rules.length + 1);
     expect(asked).toEqual([...asked].sort((a, b) => a - b));
     if (rules.length === 1) expect(asked).toEqual([0, 100_000]);

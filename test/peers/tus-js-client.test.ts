@@ -26,8 +26,13 @@ afterAll(async () => {
 function send(name: string, options: Partial<UploadOptions>, source: Buffer | Readable = content): Promise<Upload> {
   return new Promise((resolve, reject) => {
     const upload = new Upload(source, {
-      endpoint: `${proxy.url}/tus`, headers, metadata: { filename: name, filetype: 'application/octet-stream' },
-      retryDelays: Array.from({ length: 20 }, () => 20), onError: reject, onSuccess: () => resolve(upload), ...options,
+      endpoint: `${proxy.url}/tus`,
+      headers,
+      metadata: { filename: name, filetype: 'application/octet-stream' },
+      retryDelays: Array.from({ length: 20 }, () => 20),
+      onError: reject,
+      onSuccess: () => resolve(upload),
+      ...options,
     });
     upload.start();
   });
@@ -61,7 +66,10 @@ test('in parallel, joined at the end', async () => {
 });
 
 /** A line of its own, since the client keeps connections. */
-async function broken(faults: readonly Fault[], work: (line: Proxy) => Promise<unknown>): Promise<{ arrived: number; ms: number }> {
+async function broken(
+  faults: readonly Fault[],
+  work: (line: Proxy) => Promise<unknown>,
+): Promise<{ arrived: number; ms: number }> {
   const line = await openProxy({ host: '127.0.0.1', port: Number(new URL(world.url).port) });
   line.script(...faults);
   const began = performance.now();
@@ -92,8 +100,14 @@ test('over black holes, a dead connection holds nobody up', async () => {
 test('what is known of an upload after it was given up', async () => {
   const upload = await new Promise<Upload>((resolve, reject) => {
     const started: Upload = new Upload(content, {
-      endpoint: `${proxy.url}/tus`, headers, metadata: { filename: 'given-up' }, chunkSize: MiB, onError: reject,
-      onChunkComplete: (_size, done) => { if (done >= 4 * MiB) void started.abort().then(() => resolve(started)); },
+      endpoint: `${proxy.url}/tus`,
+      headers,
+      metadata: { filename: 'given-up' },
+      chunkSize: MiB,
+      onError: reject,
+      onChunkComplete: (_size, done) => {
+        if (done >= 4 * MiB) void started.abort().then(() => resolve(started));
+      },
     });
     started.start();
   });
@@ -101,7 +115,9 @@ test('what is known of an upload after it was given up', async () => {
   expect((await stored('given-up')).equals(content)).toBe(true);
   const doomed = await send('doomed-part', { metadata: {} });
   await doomed.abort(true);
-  expect((await world.ask('HEAD', new URL(doomed.url!).pathname, { headers: { 'Tus-Resumable': '1.0.0' } })).status).toBe(404);
+  expect(
+    (await world.ask('HEAD', new URL(doomed.url!).pathname, { headers: { 'Tus-Resumable': '1.0.0' } })).status,
+  ).toBe(404);
 });
 
 function* pieces(): Generator<Buffer> {

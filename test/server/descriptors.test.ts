@@ -27,12 +27,22 @@ describe('a server that may have few files open', () => {
 
   beforeEach(async () => {
     folder = await mkdtemp(join(tmpdir(), 'stowage-narrow-'));
-    served = await Served.start({
-      STOWAGE_PORT: '0', STOWAGE_STORAGE_DIR: folder, STOWAGE_SYSTEM_KEY: key, STOWAGE_HEADROOM: '0', STOWAGE_SWEEP_CRON: 'off',
-      STOWAGE_SCRUB_CRON: '* * * * * *', STOWAGE_SCRUB_EVERY: '0s',
-    }, [], limit);
+    served = await Served.start(
+      {
+        STOWAGE_PORT: '0',
+        STOWAGE_STORAGE_DIR: folder,
+        STOWAGE_SYSTEM_KEY: key,
+        STOWAGE_HEADROOM: '0',
+        STOWAGE_SWEEP_CRON: 'off',
+        STOWAGE_SCRUB_CRON: '* * * * * *',
+        STOWAGE_SCRUB_EVERY: '0s',
+      },
+      [],
+      limit,
+    );
     connection = await RawConnection.open(served.url);
-    token = (await ask<{ access_token: string }>('POST', '/auth', JSON.stringify({ namespace: 'system', key }))).access_token;
+    token = (await ask<{ access_token: string }>('POST', '/auth', JSON.stringify({ namespace: 'system', key })))
+      .access_token;
   });
 
   afterEach(async () => {
@@ -44,7 +54,11 @@ describe('a server that may have few files open', () => {
   /** Over the one connection that was there before all others. */
   async function ask<T>(method: string, path: string, body: Uint8Array | string = ''): Promise<T> {
     const type = typeof body === 'string' ? 'application/json' : 'application/octet-stream';
-    const headers = { 'Content-Type': type, 'Content-Length': Buffer.byteLength(body), ...(token && { Authorization: `Bearer ${token}` }) };
+    const headers = {
+      'Content-Type': type,
+      'Content-Length': Buffer.byteLength(body),
+      ...(token && { Authorization: `Bearer ${token}` }),
+    };
     const answer = await connection.head(method, path, headers).send(body).answer();
     expect([path, answer.status]).toEqual([path, 200]);
     return JSON.parse(answer.body) as T;
@@ -56,7 +70,8 @@ describe('a server that may have few files open', () => {
     await ask('POST', `/artifacts/upload/${name}`, JSON.stringify({ upload_uuid: uuid }));
   }
 
-  const scrubs = (): Logged[] => served.log.map((line) => JSON.parse(line) as Logged).filter(({ msg }) => msg === 'scrubbed');
+  const scrubs = (): Logged[] =>
+    served.log.map((line) => JSON.parse(line) as Logged).filter(({ msg }) => msg === 'scrubbed');
 
   test('idle connections beyond its limit: appends and scrubs go on, and no good object is put aside', async () => {
     expect(served.log.join('\n')).toContain('the limit of open files lowers STOWAGE_MAX_CONNECTIONS');
@@ -67,7 +82,13 @@ describe('a server that may have few files open', () => {
     await eventually(() => idle.filter(({ ended }) => !ended).length < limit / 3);
     const before = scrubs().length;
     for (let at = 0; at < 8; at += 1) await push(`meanwhile-${at}`);
-    await eventually(() => scrubs().slice(before + 1).some(({ checked }) => checked === 16), 40_000);
+    await eventually(
+      () =>
+        scrubs()
+          .slice(before + 1)
+          .some(({ checked }) => checked === 16),
+      40_000,
+    );
     expect(idle.filter(({ ended }) => !ended).length).toBeGreaterThan(0);
     for (const { rotten, missing, unreadable } of scrubs()) expect([rotten, missing, unreadable]).toEqual([0, 0, 0]);
     expect(served.log.filter((line) => line.includes('EMFILE'))).toEqual([]);
@@ -84,7 +105,12 @@ test('with fewer than the program needs to load, it does not start', async () =>
 });
 
 test.each([
-  [4096, undefined, 4096], [4096, 1_048_576, 4096], [4096, 1024, 282], [100, 1024, 100], [4096, 512, 112], [2, 512, 2],
+  [4096, undefined, 4096],
+  [4096, 1_048_576, 4096],
+  [4096, 1024, 282],
+  [100, 1024, 100],
+  [4096, 512, 112],
+  [2, 512, 2],
 ])('of %d connections wanted, a limit of %s open files leaves %d', (wanted, openFiles, left) => {
   expect(connectionsWithin(wanted, openFiles)).toBe(left);
 });

@@ -32,12 +32,15 @@ describe('last resorts', () => {
     expect(exits).toEqual([fatalExit]);
   });
 
-  test.each(['ECONNRESET', 'EPIPE'])('a connection that broke where nothing listened concerns itself alone: %s', (code) => {
-    const { process, faults, exits } = guarded();
-    process.emit('uncaughtException', Object.assign(new Error('broken'), { code }));
-    expect([...faults.counts]).toEqual([['uncaught_exception', 1]]);
-    expect(exits).toEqual([]);
-  });
+  test.each(['ECONNRESET', 'EPIPE'])(
+    'a connection that broke where nothing listened concerns itself alone: %s',
+    (code) => {
+      const { process, faults, exits } = guarded();
+      process.emit('uncaughtException', Object.assign(new Error('broken'), { code }));
+      expect([...faults.counts]).toEqual([['uncaught_exception', 1]]);
+      expect(exits).toEqual([]);
+    },
+  );
 });
 
 describe('fetches that fail', () => {
@@ -99,7 +102,9 @@ describe('fetches that fail', () => {
     const serving = setInterval(() => open.splice(0).forEach((answer) => answer()), 5);
     await world.core.fetching.idle();
     clearInterval(serving);
-    expect(await world.core.artifacts.list({ namespace: 'gone', credential: 'test' }, {}, { after: null, limit: 10 })).toEqual([]);
+    expect(
+      await world.core.artifacts.list({ namespace: 'gone', credential: 'test' }, {}, { after: null, limit: 10 }),
+    ).toEqual([]);
     expect([...world.server.faults.counts]).toEqual([]);
     await alive();
   });

@@ -24,7 +24,11 @@ async function begin(): Promise<string> {
 
 /** Sends bytes through the proxy; resolves with the status, or undefined when the line broke. */
 async function send(id: string, offset: number, bytes: Buffer): Promise<number | undefined> {
-  const headers = { Authorization: `Bearer ${await world.token()}`, 'Upload-Offset': offset, 'Content-Length': bytes.length };
+  const headers = {
+    Authorization: `Bearer ${await world.token()}`,
+    'Upload-Offset': offset,
+    'Content-Length': bytes.length,
+  };
   return new Promise((resolve) => {
     const sent = request(`${proxy.url}/upload/${id}`, { method: 'POST', headers, agent: false }, (answer) => {
       answer.resume().on('end', () => resolve(answer.statusCode));
@@ -34,7 +38,8 @@ async function send(id: string, offset: number, bytes: Buffer): Promise<number |
   });
 }
 
-const sizeNow = async (id: string): Promise<number> => Number((await world.ask('HEAD', `/upload/${id}`)).headers.get('upload-offset'));
+const sizeNow = async (id: string): Promise<number> =>
+  Number((await world.ask('HEAD', `/upload/${id}`)).headers.get('upload-offset'));
 
 test('a reset loses at most 64 KiB of what had arrived, at whatever byte it strikes', async () => {
   const id = await begin();
@@ -63,7 +68,9 @@ test('eight black holes: each newcomer goes on at once, and the bytes come out r
     const next = proxy.next();
     proxy.script(blackHoleAfter(500_000));
     const sent = send(id, offset, data.subarray(offset));
-    await (await next).struck;
+    await (
+      await next
+    ).struck;
     const now = await sizeNow(id);
     expect(now).toBeGreaterThan(offset);
     offset = now;

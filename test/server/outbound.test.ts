@@ -9,28 +9,78 @@ const never = new AbortController().signal;
 
 describe('what is never fetched', () => {
   test.each([
-    'file:///etc/passwd', 'gopher://example.org/', 'ftp://example.org/', 'data:text/plain,x', 'javascript:1', '//example.org', 'nonsense', '',
-    'http://user:secret@example.org/', 'http://user@example.org/', 'https://:secret@example.org/',
+    'file:///etc/passwd',
+    'gopher://example.org/',
+    'ftp://example.org/',
+    'data:text/plain,x',
+    'javascript:1',
+    '//example.org',
+    'nonsense',
+    '',
+    'http://user:secret@example.org/',
+    'http://user@example.org/',
+    'https://:secret@example.org/',
   ])('%j is malformed', (url) => {
     expect(() => careful.check(url)).toThrow(expect.objectContaining({ reason: 'malformed' }) as Error);
   });
 
   test.each([
-    'http://127.0.0.1/', 'http://127.1/', 'http://2130706433/', 'http://0x7f000001/', 'http://0177.0.0.1/', 'http://0x7f.1/', 'http://127.0.0.1./',
-    'http://0.0.0.0/', 'http://0/', 'http://10.1.2.3/', 'http://172.16.0.1/', 'http://172.31.255.255/', 'http://192.168.1.1/', 'http://169.254.169.254/latest/',
-    'http://100.64.0.1/', 'http://198.18.0.1/', 'http://192.0.2.1/', 'http://203.0.113.9/', 'http://224.0.0.1/', 'http://240.0.0.1/', 'http://255.255.255.255/',
-    'http://[::1]/', 'http://[::]/', 'http://[::ffff:127.0.0.1]/', 'http://[::ffff:7f00:1]/', 'http://[::127.0.0.1]/', 'http://[fe80::1]/', 'http://[fc00::1]/',
-    'http://[fd12:3456::1]/', 'http://[ff02::1]/', 'http://[64:ff9b::7f00:1]/', 'http://[64:ff9b:1::1]/', 'http://[2002:7f00:1::]/', 'http://[2001::1]/', 'http://[2001:db8::1]/',
-    'http://[fec0::1]/', 'http://[100::1]/', 'http://[::ffff:0:127.0.0.1]/', 'http://①②⑦.⓪.⓪.①/', 'http://127。0。0。1/',
+    'http://127.0.0.1/',
+    'http://127.1/',
+    'http://2130706433/',
+    'http://0x7f000001/',
+    'http://0177.0.0.1/',
+    'http://0x7f.1/',
+    'http://127.0.0.1./',
+    'http://0.0.0.0/',
+    'http://0/',
+    'http://10.1.2.3/',
+    'http://172.16.0.1/',
+    'http://172.31.255.255/',
+    'http://192.168.1.1/',
+    'http://169.254.169.254/latest/',
+    'http://100.64.0.1/',
+    'http://198.18.0.1/',
+    'http://192.0.2.1/',
+    'http://203.0.113.9/',
+    'http://224.0.0.1/',
+    'http://240.0.0.1/',
+    'http://255.255.255.255/',
+    'http://[::1]/',
+    'http://[::]/',
+    'http://[::ffff:127.0.0.1]/',
+    'http://[::ffff:7f00:1]/',
+    'http://[::127.0.0.1]/',
+    'http://[fe80::1]/',
+    'http://[fc00::1]/',
+    'http://[fd12:3456::1]/',
+    'http://[ff02::1]/',
+    'http://[64:ff9b::7f00:1]/',
+    'http://[64:ff9b:1::1]/',
+    'http://[2002:7f00:1::]/',
+    'http://[2001::1]/',
+    'http://[2001:db8::1]/',
+    'http://[fec0::1]/',
+    'http://[100::1]/',
+    'http://[::ffff:0:127.0.0.1]/',
+    'http://①②⑦.⓪.⓪.①/',
+    'http://127。0。0。1/',
   ])('%s leads inside', (url) => {
     expect(() => careful.check(url)).toThrow(expect.objectContaining({ reason: 'forbidden' }) as Error);
   });
 
   test('a name that leads inside is refused before anything is connected to', async () => {
-    await expect(careful.open('http://localhost:1/', 0, undefined, never)).rejects.toMatchObject({ reason: 'forbidden' });
+    await expect(careful.open('http://localhost:1/', 0, undefined, never)).rejects.toMatchObject({
+      reason: 'forbidden',
+    });
   });
 
-  test.each(['http://93.184.216.34/', 'https://example.org/a?b#c', 'http://[2606:2800:220:1:248:1893:25c8:1946]/', 'http://xn--bcher-kva.example/'])('%s may be', (url) => {
+  test.each([
+    'http://93.184.216.34/',
+    'https://example.org/a?b#c',
+    'http://[2606:2800:220:1:248:1893:25c8:1946]/',
+    'http://xn--bcher-kva.example/',
+  ])('%s may be', (url) => {
     careful.check(url);
   });
 });
@@ -56,7 +106,16 @@ describe('fetching', () => {
     await new Promise((resolve) => server.close(resolve));
   });
 
-  async function all(outbound: Outbound, ...args: [offset?: number, etag?: string]): Promise<{ text: string; cut: Error | undefined; restarted: boolean; etag: string | undefined; length: number | undefined }> {
+  async function all(
+    outbound: Outbound,
+    ...args: [offset?: number, etag?: string]
+  ): Promise<{
+    text: string;
+    cut: Error | undefined;
+    restarted: boolean;
+    etag: string | undefined;
+    length: number | undefined;
+  }> {
     const { body, restarted, etag, length } = await outbound.open(`${url}/start`, args[0] ?? 0, args[1], never);
     const chunks: Uint8Array[] = [];
     for await (const chunk of body) chunks.push(chunk);
@@ -114,11 +173,17 @@ describe('fetching', () => {
     }
   });
 
-  test.each([[404, 'not_found'], [410, 'not_found'], [401, 'forbidden'], [403, 'forbidden'], [500, 'unavailable'], [204, 'unavailable']])(
-    'an answer of %i is %s', async (status, reason) => {
-      answer = (_req, res) => res.writeHead(status).end();
-      await expect(all(careless)).rejects.toMatchObject({ reason });
-    });
+  test.each([
+    [404, 'not_found'],
+    [410, 'not_found'],
+    [401, 'forbidden'],
+    [403, 'forbidden'],
+    [500, 'unavailable'],
+    [204, 'unavailable'],
+  ])('an answer of %i is %s', async (status, reason) => {
+    answer = (_req, res) => res.writeHead(status).end();
+    await expect(all(careless)).rejects.toMatchObject({ reason });
+  });
 
   test('takes nothing that is too large, whether it says so or not', async () => {
     answer = (_req, res) => res.writeHead(200, { 'Content-Length': 2_000_000 }).end(Buffer.alloc(2_000_000));

@@ -23,17 +23,31 @@ afterEach(async () => {
 });
 
 const start = async (): Promise<void> => {
-  served = await Served.start({ STOWAGE_PORT: '0', STOWAGE_STORAGE_DIR: folder, STOWAGE_SYSTEM_KEY: key, STOWAGE_LOG_LEVEL: 'silent', STOWAGE_HEADROOM: '0' });
+  served = await Served.start({
+    STOWAGE_PORT: '0',
+    STOWAGE_STORAGE_DIR: folder,
+    STOWAGE_SYSTEM_KEY: key,
+    STOWAGE_LOG_LEVEL: 'silent',
+    STOWAGE_HEADROOM: '0',
+  });
 };
 
 async function store(): Promise<void> {
-  const login = await fetch(`${served.url}/auth`, { method: 'POST', body: JSON.stringify({ namespace: 'system', key }) });
+  const login = await fetch(`${served.url}/auth`, {
+    method: 'POST',
+    body: JSON.stringify({ namespace: 'system', key }),
+  });
   const { access_token: token } = (await login.json()) as { access_token: string };
   const headers = { Authorization: `Bearer ${token}` };
-  for (const [name, size] of [['small', 100], ['large', 300_000]] as const) {
+  for (const [name, size] of [
+    ['small', 100],
+    ['large', 300_000],
+  ] as const) {
     await fetch(`${served.url}/artifacts/${name}/data`, { method: 'PUT', headers, body: randomBytes(size) });
   }
-  const { uuid } = (await (await fetch(`${served.url}/upload`, { method: 'POST', headers })).json()) as { uuid: string };
+  const { uuid } = (await (await fetch(`${served.url}/upload`, { method: 'POST', headers })).json()) as {
+    uuid: string;
+  };
   await fetch(`${served.url}/upload/${uuid}`, { method: 'POST', headers, body: randomBytes(1000) });
 }
 
@@ -49,7 +63,8 @@ test('a store that is made in a folder that others can read', async () => {
   await start();
   await store();
   const names = await readdir(folder);
-  for (const file of ['catalog.sqlite', 'catalog.sqlite-wal', 'catalog.sqlite-shm', 'node.json', 'in-use.sqlite']) expect(names).toContain(file);
+  for (const file of ['catalog.sqlite', 'catalog.sqlite-wal', 'catalog.sqlite-shm', 'node.json', 'in-use.sqlite'])
+    expect(names).toContain(file);
   expect(await open()).toEqual([]);
 });
 
@@ -58,7 +73,8 @@ test('a store whose files others can read, as older versions left them', async (
   await store();
   await served.kill();
   for (const name of ['.', 'uploads', 'blobs', 'quarantine']) await chmod(join(folder, name), 0o755);
-  for (const name of await readdir(folder)) if ((await stat(join(folder, name))).isFile()) await chmod(join(folder, name), 0o644);
+  for (const name of await readdir(folder))
+    if ((await stat(join(folder, name))).isFile()) await chmod(join(folder, name), 0o644);
   expect(await open()).toContain('catalog.sqlite-wal');
   await start();
   await store();

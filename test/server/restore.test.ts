@@ -23,10 +23,18 @@ afterEach(async () => {
 });
 
 async function start(where = folder, more: Record<string, string> = {}): Promise<RunningServer> {
-  const server = await startServer(readConfig({
-    STOWAGE_PORT: '0', STOWAGE_STORAGE_DIR: where, STOWAGE_LOG_LEVEL: 'silent', STOWAGE_SYSTEM_KEY: key, STOWAGE_SWEEP_CRON: 'off', STOWAGE_HEADROOM: '0',
-    STOWAGE_STRAY_AGE: '1m', ...more,
-  }));
+  const server = await startServer(
+    readConfig({
+      STOWAGE_PORT: '0',
+      STOWAGE_STORAGE_DIR: where,
+      STOWAGE_LOG_LEVEL: 'silent',
+      STOWAGE_SYSTEM_KEY: key,
+      STOWAGE_SWEEP_CRON: 'off',
+      STOWAGE_HEADROOM: '0',
+      STOWAGE_STRAY_AGE: '1m',
+      ...more,
+    }),
+  );
   running.add(server);
   return server;
 }
@@ -42,10 +50,22 @@ async function put(server: RunningServer, name: string, bytes: Uint8Array<ArrayB
   if (answer.status !== 201) throw new Error(`${answer.status}: ${await answer.text()}`);
 }
 
-async function ask(server: RunningServer, method: string, path: string, body?: Uint8Array<ArrayBuffer>): Promise<Response> {
-  const login = await fetch(`${server.urls[0]}/auth`, { method: 'POST', body: JSON.stringify({ namespace: 'system', key }) });
+async function ask(
+  server: RunningServer,
+  method: string,
+  path: string,
+  body?: Uint8Array<ArrayBuffer>,
+): Promise<Response> {
+  const login = await fetch(`${server.urls[0]}/auth`, {
+    method: 'POST',
+    body: JSON.stringify({ namespace: 'system', key }),
+  });
   const { access_token: token } = (await login.json()) as { access_token: string };
-  return fetch(`${server.urls[0]}${path}`, { method, headers: { Authorization: `Bearer ${token}` }, ...(body ? { body } : {}) });
+  return fetch(`${server.urls[0]}${path}`, {
+    method,
+    headers: { Authorization: `Bearer ${token}` },
+    ...(body ? { body } : {}),
+  });
 }
 
 /** A store that was closed, with one artifact whose bytes lie in a file. */
@@ -78,7 +98,9 @@ async function filesOf(path: string): Promise<Record<string, string>> {
   const found: Record<string, string> = {};
   for (const name of await readdir(path, { recursive: true })) {
     if (name.includes('in-use') || /-(?:wal|shm)$/.test(name) || !(await stat(join(path, name))).isFile()) continue;
-    found[name] = createHash('sha256').update(await readFile(join(path, name))).digest('hex');
+    found[name] = createHash('sha256')
+      .update(await readFile(join(path, name)))
+      .digest('hex');
   }
   return found;
 }
@@ -189,5 +211,7 @@ test('a store from before there were marks is opened, and marked', async () => {
   delete node['catalog'];
   await writeFile(join(folder, 'node.json'), JSON.stringify(node));
   await close(await start());
-  expect(JSON.parse(await readFile(join(folder, 'node.json'), 'utf8'))).toMatchObject({ catalog: { id: expect.any(String), generation: expect.any(Number) } });
+  expect(JSON.parse(await readFile(join(folder, 'node.json'), 'utf8'))).toMatchObject({
+    catalog: { id: expect.any(String), generation: expect.any(Number) },
+  });
 });

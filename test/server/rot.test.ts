@@ -4,8 +4,14 @@ import { mkdtemp, open, readdir, rename, rm, stat, symlink, unlink } from 'node:
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import {
-  CompleteMultipartUploadCommand, CreateBucketCommand, CreateMultipartUploadCommand, DeleteObjectCommand, GetObjectCommand, PutObjectCommand,
-  UploadPartCommand, type S3Client,
+  CompleteMultipartUploadCommand,
+  CreateBucketCommand,
+  CreateMultipartUploadCommand,
+  DeleteObjectCommand,
+  GetObjectCommand,
+  PutObjectCommand,
+  UploadPartCommand,
+  type S3Client,
 } from '@aws-sdk/client-s3';
 import type { Integrity } from '../../src/core/bytes/integrity.ts';
 import { Disk } from '../../src/engines/embedded/disk.ts';
@@ -61,7 +67,10 @@ const sha512 = (bytes: Uint8Array): string => createHash('sha512').update(bytes)
 /** Where a blob's file or folder is. */
 async function placeOf(bytes: Uint8Array): Promise<string> {
   const fan = join(world.folder, 'blobs', sha512(bytes).slice(0, 2));
-  return join(fan, (await readdir(fan)).find((name) => name.startsWith(sha512(bytes)))!);
+  return join(
+    fan,
+    (await readdir(fan)).find((name) => name.startsWith(sha512(bytes)))!,
+  );
 }
 
 async function flip(place: string): Promise<void> {
@@ -98,13 +107,18 @@ test('check --repair puts right bytes back from quarantine, and leaves rotten on
   await world.server.close();
 
   expect((await checkStore(world.folder, { readData: false })).faults).toHaveLength(4);
-  expect(await checkStore(world.folder, { readData: false, repair: true })).toMatchObject({ repaired: 2, faults: [expect.anything(), expect.anything()] });
+  expect(await checkStore(world.folder, { readData: false, repair: true })).toMatchObject({
+    repaired: 2,
+    faults: [expect.anything(), expect.anything()],
+  });
   await reopen();
   expect((await get('file')).equals(file)).toBe(true);
   expect((await get('joined')).equals(joined)).toBe(true);
   await expect(get('rotten')).rejects.toThrow();
   await expect(get('rotten-joined')).rejects.toThrow();
-  expect((await quarantined()).map((name) => name.slice(0, 128)).sort()).toEqual([rotten, rottenJoined].map(sha512).sort());
+  expect((await quarantined()).map((name) => name.slice(0, 128)).sort()).toEqual(
+    [rotten, rottenJoined].map(sha512).sort(),
+  );
   await world.server.close();
   expect(await checkStore(world.folder, { readData: true, repair: true })).toMatchObject({ repaired: 0 });
 });
@@ -118,7 +132,9 @@ test('a scrub and a download that cannot read bytes leave them alone', async () 
   world.clock.move(month);
   expect(await world.core.scrub.run()).toMatchObject({ checked: 0, rotten: 0, missing: 0, unreadable: 1 });
   world.clock.move(-month);
-  expect(await get('unreadable').catch((error: { $metadata: { httpStatusCode: number } }) => error.$metadata.httpStatusCode)).toBe(503);
+  expect(
+    await get('unreadable').catch((error: { $metadata: { httpStatusCode: number } }) => error.$metadata.httpStatusCode),
+  ).toBe(503);
   expect(await quarantined()).toEqual([]);
   await unlink(place);
   await rename(`${place}.aside`, place);
@@ -142,20 +158,31 @@ test('a joined object that is deleted and swept away under a download comes whol
   await world.start();
 });
 
-test.each(['WHEN_SUPPORTED', 'WHEN_REQUIRED'] as const)('a stock client is told by an error that rot has cut a body; checksums %s', async (checksums) => {
-  const client = await s3Client(world, { requestChecksumCalculation: checksums, responseChecksumValidation: checksums });
-  try {
-    // Bytes of one block are known to be wrong before the first of them is sent.
-    for (const [size, error] of [[200_000, { name: 'InternalError' }], [3 * MiB, broken], [20 * MiB, broken]] as const) {
-      const Key = `rotten-${size}`;
-      await flip(await placeOf(await put(Key, size)));
-      const read = async (): Promise<unknown> => (await client.send(new GetObjectCommand({ Bucket, Key }))).Body!.transformToByteArray();
-      await expect(read()).rejects.toMatchObject(error);
+test.each(['WHEN_SUPPORTED', 'WHEN_REQUIRED'] as const)(
+  'a stock client is told by an error that rot has cut a body; checksums %s',
+  async (checksums) => {
+    const client = await s3Client(world, {
+      requestChecksumCalculation: checksums,
+      responseChecksumValidation: checksums,
+    });
+    try {
+      // Bytes of one block are known to be wrong before the first of them is sent.
+      for (const [size, error] of [
+        [200_000, { name: 'InternalError' }],
+        [3 * MiB, broken],
+        [20 * MiB, broken],
+      ] as const) {
+        const Key = `rotten-${size}`;
+        await flip(await placeOf(await put(Key, size)));
+        const read = async (): Promise<unknown> =>
+          (await client.send(new GetObjectCommand({ Bucket, Key }))).Body!.transformToByteArray();
+        await expect(read()).rejects.toMatchObject(error);
+      }
+    } finally {
+      client.destroy();
     }
-  } finally {
-    client.destroy();
-  }
-});
+  },
+);
 
 test('folders that are synced once are not kept in mind', async () => {
   const folder = await mkdtemp(join(tmpdir(), 'stowage-folders-'));

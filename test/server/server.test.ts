@@ -22,10 +22,13 @@ describe('a first start', () => {
   });
 
   const start = async (more: Record<string, string> = {}): Promise<RunningServer> =>
-    (running = await startServer(readConfig({ STOWAGE_PORT: '0', STOWAGE_STORAGE_DIR: folder, STOWAGE_LOG_LEVEL: 'silent', ...more })));
+    (running = await startServer(
+      readConfig({ STOWAGE_PORT: '0', STOWAGE_STORAGE_DIR: folder, STOWAGE_LOG_LEVEL: 'silent', ...more }),
+    ));
 
   const login = async (key: string): Promise<number> =>
-    (await fetch(`${running!.urls[0]}/auth`, { method: 'POST', body: JSON.stringify({ namespace: 'system', key }) })).status;
+    (await fetch(`${running!.urls[0]}/auth`, { method: 'POST', body: JSON.stringify({ namespace: 'system', key }) }))
+      .status;
 
   test('without a key makes one, keeps it for its owner only, and shows it once', async () => {
     const { firstStart } = await start();
@@ -33,7 +36,11 @@ describe('a first start', () => {
     expect(await login(firstStart!.key)).toBe(200);
     const path = join(folder, 'node.json');
     expect((await stat(path)).mode & 0o777).toBe(0o600);
-    expect(JSON.parse(await readFile(path, 'utf8'))).toMatchObject({ node: expect.any(String), secret: expect.any(String), systemKey: firstStart!.key });
+    expect(JSON.parse(await readFile(path, 'utf8'))).toMatchObject({
+      node: expect.any(String),
+      secret: expect.any(String),
+      systemKey: firstStart!.key,
+    });
     await running!.close();
     expect((await start()).firstStart).toBeUndefined();
     expect(await login(firstStart!.key)).toBe(200);
@@ -69,7 +76,10 @@ describe('a first start', () => {
   test('after an end between the making of a key and its record tells of the key that node.json holds', async () => {
     await writeFile(join(folder, 'node.json'), JSON.stringify({ systemKey: 'a-key-that-was-made-and-not-told' }));
     // Nothing else was written yet: no catalog knows that key.
-    expect((await start({ STOWAGE_ACCEPT_LOSS: 'yes' })).firstStart).toEqual({ namespace: 'system', key: 'a-key-that-was-made-and-not-told' });
+    expect((await start({ STOWAGE_ACCEPT_LOSS: 'yes' })).firstStart).toEqual({
+      namespace: 'system',
+      key: 'a-key-that-was-made-and-not-told',
+    });
   });
 
   test('the key of a store that no server has open can be replaced', async () => {
@@ -87,7 +97,9 @@ describe('a first start', () => {
 
   test('on a folder that another server has is refused, and on a damaged node.json too', async () => {
     await start();
-    await expect(startServer(readConfig({ STOWAGE_PORT: '0', STOWAGE_STORAGE_DIR: folder, STOWAGE_LOG_LEVEL: 'silent' }))).rejects.toThrow();
+    await expect(
+      startServer(readConfig({ STOWAGE_PORT: '0', STOWAGE_STORAGE_DIR: folder, STOWAGE_LOG_LEVEL: 'silent' })),
+    ).rejects.toThrow();
     await running!.close();
     running = undefined;
     await writeFile(join(folder, 'node.json'), '{"node": ');
@@ -97,7 +109,9 @@ describe('a first start', () => {
   test('on a port that is taken is refused, and lets the folder go', async () => {
     const other = createServer().listen(0, '127.0.0.1');
     await new Promise((resolve) => other.once('listening', resolve));
-    await expect(start({ STOWAGE_PORT: String((other.address() as AddressInfo).port) })).rejects.toMatchObject({ code: 'EADDRINUSE' });
+    await expect(start({ STOWAGE_PORT: String((other.address() as AddressInfo).port) })).rejects.toMatchObject({
+      code: 'EADDRINUSE',
+    });
     other.close();
     await start();
   });
@@ -112,8 +126,14 @@ describe('the end', () => {
     const uuid = await world.upload(Buffer.alloc(0));
     const blind = await world.upload(Buffer.alloc(0));
     const Authorization = `Bearer ${await world.token()}`;
-    const [one, two, idle] = [await RawConnection.open(world.url), await RawConnection.open(world.url), await RawConnection.open(world.url)];
-    one.head('POST', `/upload/${uuid}`, { Authorization, 'Content-Length': 10_000_000, 'Upload-Offset': 0 }).send(Buffer.alloc(200_000));
+    const [one, two, idle] = [
+      await RawConnection.open(world.url),
+      await RawConnection.open(world.url),
+      await RawConnection.open(world.url),
+    ];
+    one
+      .head('POST', `/upload/${uuid}`, { Authorization, 'Content-Length': 10_000_000, 'Upload-Offset': 0 })
+      .send(Buffer.alloc(200_000));
     two.head('POST', `/upload/${blind}`, { Authorization, 'Content-Length': 10_000_000 }).send(Buffer.alloc(200_000));
     idle.head('GET', '/livez');
     await idle.answer();
@@ -148,7 +168,8 @@ describe('what comes in', () => {
   afterAll(() => world.close());
 
   test('ids of requests are taken over when they are sane, and made when not', async () => {
-    const id = async (sent: string): Promise<string | null> => (await world.ask('GET', '/livez', { as: null, headers: { 'X-Request-ID': sent } })).headers.get('x-request-id');
+    const id = async (sent: string): Promise<string | null> =>
+      (await world.ask('GET', '/livez', { as: null, headers: { 'X-Request-ID': sent } })).headers.get('x-request-id');
     expect(await id('build-7/step.2')).toBe('build-7/step.2');
     for (const sent of ['a b', 'x'.repeat(129), '<script>', '"']) expect(await id(sent)).toMatch(/^[0-9a-f-]{36}$/);
   });
@@ -160,8 +181,11 @@ describe('what comes in', () => {
   });
 
   test.each([
-    ['two lengths', 'Content-Length: 1\r\nContent-Length: 2\r\n'], ['a length and chunks', 'Content-Length: 1\r\nTransfer-Encoding: chunked\r\n'],
-    ['a negative length', 'Content-Length: -1\r\n'], ['a huge length', 'Content-Length: 99999999999999999999999\r\n'], ['a folded line', 'X: a\r\n b\r\n'],
+    ['two lengths', 'Content-Length: 1\r\nContent-Length: 2\r\n'],
+    ['a length and chunks', 'Content-Length: 1\r\nTransfer-Encoding: chunked\r\n'],
+    ['a negative length', 'Content-Length: -1\r\n'],
+    ['a huge length', 'Content-Length: 99999999999999999999999\r\n'],
+    ['a folded line', 'X: a\r\n b\r\n'],
   ])('%s is bad framing, and ends the connection', async (_title, lines) => {
     const connection = await RawConnection.open(world.url);
     connection.send(`POST /upload HTTP/1.1\r\nHost: x\r\n${lines}\r\nx`);
@@ -177,7 +201,15 @@ describe('what comes in', () => {
   });
 
   test('paths that climb lead nowhere', async () => {
-    for (const path of ['/../../etc/passwd', '/artifacts/..%2f..%2fetc', '/%2e%2e/%2e%2e/etc/passwd', '/artifacts/%5c..%5c', '/blobs/%00/data', '/blobs/..%252f/data', '//etc/passwd']) {
+    for (const path of [
+      '/../../etc/passwd',
+      '/artifacts/..%2f..%2fetc',
+      '/%2e%2e/%2e%2e/etc/passwd',
+      '/artifacts/%5c..%5c',
+      '/blobs/%00/data',
+      '/blobs/..%252f/data',
+      '//etc/passwd',
+    ]) {
       const connection = await RawConnection.open(world.url);
       connection.head('GET', path, { Authorization: `Bearer ${await world.token()}` });
       expect([path, (await connection.answer()).status]).toEqual([path, path.includes('%00') ? 400 : 404]);
@@ -202,7 +234,9 @@ test('nothing secret is ever logged, and nothing that a terminal would obey', as
   await world.push('x', Buffer.from('the-body-of-it'), { as: 'builds' });
   await world.ask('GET', '/artifacts/x/data?offset=the-query', { as: 'builds', headers: { Cookie: 'the-cookie' } });
   await world.ask('POST', '/auth', { as: null, json: { namespace: 'builds', key: 'a-wrong-secret' } });
-  await world.ask('GET', `/artifacts/${'%1b[31m%0d%0aforged'}`, { as: 'builds', headers: { 'User-Agent': '\u001b[2J' } }).catch(() => undefined);
+  await world
+    .ask('GET', `/artifacts/${'%1b[31m%0d%0aforged'}`, { as: 'builds', headers: { 'User-Agent': '\u001b[2J' } })
+    .catch(() => undefined);
   const raw = await RawConnection.open(world.url);
   raw.head('GET', '/\x1b[31mred', { Authorization: `Bearer ${token}` });
   await raw.answer().catch(() => undefined);
@@ -211,7 +245,17 @@ test('nothing secret is ever logged, and nothing that a terminal would obey', as
   const text = lines.join('');
   expect(lines.length).toBeGreaterThan(8);
   for (const line of lines) expect(() => JSON.parse(line) as unknown).not.toThrow();
-  for (const secret of [token, world.key, 'the-key-of-builds', 'a-wrong-secret', 'the-body-of-it', 'the-cookie', 'the-query', 'Bearer']) expect(text).not.toContain(secret);
+  for (const secret of [
+    token,
+    world.key,
+    'the-key-of-builds',
+    'a-wrong-secret',
+    'the-body-of-it',
+    'the-cookie',
+    'the-query',
+    'Bearer',
+  ])
+    expect(text).not.toContain(secret);
   expect(text.replaceAll('\n', '')).not.toMatch(/[\u0000-\u001f]/);
 });
 
@@ -239,16 +283,29 @@ test('what is old goes by the clock, and by nothing else', async () => {
 
 test('an artifact is fetched from a URL in the background', async () => {
   const bytes = randomBytes(300_000);
-  const origin = createServer((req, res) => (req.url === '/x.bin' ? res.end(bytes) : res.writeHead(404).end())).listen(0, '127.0.0.1');
+  const origin = createServer((req, res) => (req.url === '/x.bin' ? res.end(bytes) : res.writeHead(404).end())).listen(
+    0,
+    '127.0.0.1',
+  );
   await new Promise((resolve) => origin.once('listening', resolve));
   const base = `http://127.0.0.1:${(origin.address() as AddressInfo).port}`;
   const world = await openWorld();
   try {
-    const [good, bad] = await Promise.all(['/x.bin', '/none'].map((path) => world.get<ArtifactView>('POST', '/artifacts', { json: { url: base + path } })));
+    const [good, bad] = await Promise.all(
+      ['/x.bin', '/none'].map((path) => world.get<ArtifactView>('POST', '/artifacts', { json: { url: base + path } })),
+    );
     await world.core.fetching.idle();
-    expect(await world.get('GET', `/artifacts/${good!.uuid}`)).toMatchObject({ state: 'created', index: 1, name: 'x.bin' });
+    expect(await world.get('GET', `/artifacts/${good!.uuid}`)).toMatchObject({
+      state: 'created',
+      index: 1,
+      name: 'x.bin',
+    });
     expect((await world.ask('GET', '/artifacts/x.bin/data')).bytes.equals(bytes)).toBe(true);
-    expect(await world.get('GET', `/artifacts/${bad!.uuid}`)).toMatchObject({ state: 'error', index: 0, error: 'the URL answers 404' });
+    expect(await world.get('GET', `/artifacts/${bad!.uuid}`)).toMatchObject({
+      state: 'error',
+      index: 0,
+      error: 'the URL answers 404',
+    });
   } finally {
     await world.close();
     origin.close();
@@ -256,7 +313,10 @@ test('an artifact is fetched from a URL in the background', async () => {
 });
 
 test('by default nothing inside is fetched, and with fetching off nothing at all', async () => {
-  for (const [policy, error] of [['public', 'the URL leads to an address that is not fetched from'], ['off', 'this server does not fetch from URLs']]) {
+  for (const [policy, error] of [
+    ['public', 'the URL leads to an address that is not fetched from'],
+    ['off', 'this server does not fetch from URLs'],
+  ]) {
     const world = await openWorld({ env: { STOWAGE_FETCH: policy! } });
     const answer = await world.ask('POST', '/artifacts', { json: { url: 'http://127.0.0.1/x' } });
     expect(answer.json()).toMatchObject({ status: 403, error });
@@ -271,12 +331,21 @@ test('a store is checked', async () => {
   await expect(checkStore(world.folder, { readData: false })).rejects.toThrow();
   await world.server.close();
   const seen: [number, number][] = [];
-  expect(await checkStore(world.folder, { readData: true, onProgress: (...now) => void seen.push(now) })).toEqual({ blobs: 1, bytes: 100_000, uploads: 1, repaired: 0, faults: [], notes: [] });
+  expect(await checkStore(world.folder, { readData: true, onProgress: (...now) => void seen.push(now) })).toEqual({
+    blobs: 1,
+    bytes: 100_000,
+    uploads: 1,
+    repaired: 0,
+    faults: [],
+    notes: [],
+  });
   expect(seen).toEqual([[100_000, 100_000]]);
   const files = await readdir(world.folder, { recursive: true, withFileTypes: true });
   const file = files.find((entry) => entry.isFile() && entry.name.includes(artifact.sha512.slice(2, 40)))!;
   await truncate(join(file.parentPath, file.name), 99_999);
-  expect((await checkStore(world.folder, { readData: false })).faults).toEqual([`the bytes with sha512 ${artifact.sha512} are rotten`]);
+  expect((await checkStore(world.folder, { readData: false })).faults).toEqual([
+    `the bytes with sha512 ${artifact.sha512} are rotten`,
+  ]);
   await world.start();
   await world.close();
 });

@@ -11,15 +11,34 @@ export async function askByBook(world: World, operation: string, path: string, a
   const answer = await world.ask(method.toUpperCase(), path, asked);
   const item = (openapi.content as { paths: Record<string, Record<string, { responses: Node }>> }).paths[template]!;
   const written = item[method]!.responses[String(answer.status)] as Node | undefined;
-  if (!written) throw new Error(`the OpenAPI description has no answer ${answer.status} for ${operation}: ${answer.bytes.toString().slice(0, 300)}`);
+  if (!written)
+    throw new Error(
+      `the OpenAPI description has no answer ${answer.status} for ${operation}: ${answer.bytes.toString().slice(0, 300)}`,
+    );
   check(openapi, answer, operation, template, method, written);
   return answer;
 }
 
-function check(openapi: OpenApi, answer: Answered, operation: string, template: string, method: string, written: Node): void {
+function check(
+  openapi: OpenApi,
+  answer: Answered,
+  operation: string,
+  template: string,
+  method: string,
+  written: Node,
+): void {
   const segment = template.replaceAll('~', '~0').replaceAll('/', '~1');
-  const pointer = typeof written['$ref'] === 'string' ? written['$ref'].slice(1) : `/paths/${segment}/${method}/responses/${answer.status}`;
-  const response = pointer.split('/').slice(1).reduce<unknown>((node, key) => (node as Node)[key.replaceAll('~1', '/').replaceAll('~0', '~')], openapi.content) as Node;
+  const pointer =
+    typeof written['$ref'] === 'string'
+      ? written['$ref'].slice(1)
+      : `/paths/${segment}/${method}/responses/${answer.status}`;
+  const response = pointer
+    .split('/')
+    .slice(1)
+    .reduce<unknown>(
+      (node, key) => (node as Node)[key.replaceAll('~1', '/').replaceAll('~0', '~')],
+      openapi.content,
+    ) as Node;
   const content = response['content'] as Node | undefined;
   if (!content?.['application/json'] || method === 'head') return;
   const type = answer.headers.get('content-type');

@@ -16,7 +16,8 @@ export function bodyOf(data: Uint8Array, how: { cutAfter?: number; piece?: numbe
       if (!done) stopped ??= reason;
     },
     async *[Symbol.asyncIterator]() {
-      for (let at = 0; at < end && !stopped; at += piece) yield Uint8Array.from(data.subarray(at, Math.min(at + piece, end)));
+      for (let at = 0; at < end && !stopped; at += piece)
+        yield Uint8Array.from(data.subarray(at, Math.min(at + piece, end)));
       done = true;
       cut = stopped ?? (end < data.length ? new Error('the line dropped') : undefined);
     },

@@ -13,7 +13,8 @@ const installed = ['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/g
 export async function openBrowser(): Promise<Browser> {
   const own = process.env['STOWAGE_TEST_BROWSER'] ?? installed.find((path) => existsSync(path));
   if (own !== undefined) return launch(own);
-  if (process.arch !== 'x64') throw new Error('the tests need a browser: install Debian\'s package chromium, or name one in STOWAGE_TEST_BROWSER');
+  if (process.arch !== 'x64')
+    throw new Error("the tests need a browser: install Debian's package chromium, or name one in STOWAGE_TEST_BROWSER");
   // The package brings the system's libraries along only where it believes itself to be in a cloud function.
   process.env['AWS_EXECUTION_ENV'] ??= 'AWS_Lambda_nodejs22.x';
   const { default: packed } = await import('@sparticuz/chromium');
@@ -37,11 +38,11 @@ const types: Readonly<Record<string, string>> = { '.js': 'text/javascript', '.ht
 
 /** Where a browser finds what the library imports by name. */
 const imports = {
-  'stowage': '/dist/client/index.js',
+  stowage: '/dist/client/index.js',
   'hash-wasm': '/node_modules/hash-wasm/dist/index.esm.js',
-  'lowdb': '/node_modules/lowdb/lib/index.js',
+  lowdb: '/node_modules/lowdb/lib/index.js',
   'lowdb/browser': '/node_modules/lowdb/lib/browser.js',
-  'uuid': '/node_modules/uuid/dist/index.js',
+  uuid: '/node_modules/uuid/dist/index.js',
 };
 
 const page = `<!doctype html><meta charset="utf-8"><title>A page of somebody's</title>
@@ -53,15 +54,21 @@ export async function openSite(): Promise<Site> {
   const server = createServer((req, res) => {
     const path = normalize(new URL(req.url!, 'http://x').pathname);
     if (path === '/') return void res.setHeader('Content-Type', 'text/html').end(page);
-    const served = /^\/(?:dist|node_modules)\/.*\.js$/.test(path) ? readFile(root + path) : Promise.reject(new Error('not here'));
-    served.then((bytes) => res.setHeader('Content-Type', types[extname(path)]!).end(bytes), () => res.writeHead(404).end());
+    const served = /^\/(?:dist|node_modules)\/.*\.js$/.test(path)
+      ? readFile(root + path)
+      : Promise.reject(new Error('not here'));
+    served.then(
+      (bytes) => res.setHeader('Content-Type', types[extname(path)]!).end(bytes),
+      () => res.writeHead(404).end(),
+    );
   });
   await new Promise<void>((listening) => server.listen(0, '127.0.0.1', listening));
   return {
     url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
-    close: () => new Promise((closed) => {
-      server.close(() => closed());
-      server.closeAllConnections();
-    }),
+    close: () =>
+      new Promise((closed) => {
+        server.close(() => closed());
+        server.closeAllConnections();
+      }),
   };
 }

@@ -160,7 +160,7 @@ class Path implements Connection {
     const { up = Infinity, then = 'reset', rate, requests = Infinity } = this.#fault;
     const step = rate === undefined ? Infinity : Math.max(1, Math.floor(rate / ticksPerSecond));
     await this.#carry(this.#client, this.#server, 'stop', async (chunk) => {
-      for (let from = 0; from < chunk.length && !this.#over.signal.aborted; ) {
+      for (let from = 0; from < chunk.length && !this.#over.signal.aborted;) {
         const room = Math.min(step, up - this.#handedUp);
         const piece = chunk.subarray(from, from + room);
         if (piece.length > 0) await this.#write(this.#server, piece);
@@ -185,7 +185,12 @@ class Path implements Connection {
   }
 
   /** Carries one way until the end, an error, or the fault; from then on `after` says whether to go on reading. */
-  async #carry(from: Socket, to: Socket, after: 'stop' | 'discard', pass: (chunk: Buffer) => Promise<void>): Promise<void> {
+  async #carry(
+    from: Socket,
+    to: Socket,
+    after: 'stop' | 'discard',
+    pass: (chunk: Buffer) => Promise<void>,
+  ): Promise<void> {
     try {
       for await (const chunk of from.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>) {
         if (this.#fault.delay !== undefined) await this.#wait(this.#fault.delay);
@@ -230,7 +235,9 @@ const ticksPerSecond = 20;
  */
 export function unacknowledged(socket: Socket): number {
   if (socket.localPort === undefined || socket.remotePort === undefined) return 0;
-  const [local, remote] = [socket.localPort, socket.remotePort].map((port) => port.toString(16).toUpperCase().padStart(4, '0'));
+  const [local, remote] = [socket.localPort, socket.remotePort].map((port) =>
+    port.toString(16).toUpperCase().padStart(4, '0'),
+  );
   for (const table of ['/proc/net/tcp', '/proc/net/tcp6']) {
     const row = new RegExp(`: [0-9A-F]+:${local} [0-9A-F]+:${remote} [0-9A-F]{2} ([0-9A-F]+):`).exec(read(table));
     if (row) return Number.parseInt(row[1]!, 16);

@@ -7,7 +7,10 @@ import { join } from 'node:path';
 export type FileSystem = 'ext4' | 'xfs';
 
 const sizes: Readonly<Record<FileSystem, number>> = { ext4: 320 * 1024 ** 2, xfs: 320 * 1024 ** 2 };
-const making: Readonly<Record<FileSystem, readonly string[]>> = { ext4: ['mkfs.ext4', '-q', '-F'], xfs: ['mkfs.xfs', '-q', '-f'] };
+const making: Readonly<Record<FileSystem, readonly string[]>> = {
+  ext4: ['mkfs.ext4', '-q', '-F'],
+  xfs: ['mkfs.xfs', '-q', '-f'],
+};
 
 /** Where the files lie that serve as disks: in memory where there is such a place, so that many cuts cost little. */
 function ground(): string {
@@ -65,6 +68,8 @@ export function whyNoDisk(kind: FileSystem): string | undefined {
     new LoopDisk(kind).remove();
     return undefined;
   } catch (error) {
-    return error instanceof Error || (typeof error === 'object' && error !== null && 'message' in error) ? String((error as Error).message).split('\n')[0] : String(error);
+    return error instanceof Error || (typeof error === 'object' && error !== null && 'message' in error)
+      ? String((error as Error).message).split('\n')[0]
+      : String(error);
   }
 }

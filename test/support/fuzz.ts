@@ -17,11 +17,99 @@ export interface Parser {
 
 /** Pieces that parsers stumble over. */
 const pieces: readonly string[] = [
-  '', ' ', '\t', '\r\n', '\n', '\0', '\u007f', '\u0085', '\u2028', '\ufeff', '\ufffd', '\uffff', '\ud800', '\udc00', '\u{1f600}', '\u00e4', '%', '%00', '%ff', '%zz', '%25', '+', '..', '../', '//',
-  '\\', '"', "'", '`', '<', '>', '&', '&#0;', '&lt;', '<!--', '<![CDATA[', ']]>', '<?xml version="1.1"?>', '<!DOCTYPE a [<!ENTITY b "c">]>', '{', '}', '[', ']', ':', ',', ';', '=', '=:', ':=', '?', '?1', '*',
-  '**', '-', '--', '-0', '0', '1', '9007199254740993', '1e999', '-1', 'NaN', 'Infinity', '0x10', '99999999999999999999', 'null', 'true', '__proto__', 'constructor', 'toString', 'hasOwnProperty',
-  'bytes=', 'sha-256=:A:', 'W/"', 'Thu, 01 Jan 1970 00:00:00 GMT', '9999-12-31T23:59:59Z', '+275760-09-13T00:00:00Z', 'A'.repeat(300), '\r\n\r\n', '0\r\n\r\n', ';chunk-signature=', '${filename}', 'arn:aws:s3:::', 's3:*', '/32',
-  '::1', '127.0.0.1', 'StringLike', 'ForAllValues:', 'IfExists', '$content-type', 'starts-with', 'content-length-range',
+  '',
+  ' ',
+  '\t',
+  '\r\n',
+  '\n',
+  '\0',
+  '\u007f',
+  '\u0085',
+  '\u2028',
+  '\ufeff',
+  '\ufffd',
+  '\uffff',
+  '\ud800',
+  '\udc00',
+  '\u{1f600}',
+  '\u00e4',
+  '%',
+  '%00',
+  '%ff',
+  '%zz',
+  '%25',
+  '+',
+  '..',
+  '../',
+  '//',
+  '\\',
+  '"',
+  "'",
+  '`',
+  '<',
+  '>',
+  '&',
+  '&#0;',
+  '&lt;',
+  '<!--',
+  '<![CDATA[',
+  ']]>',
+  '<?xml version="1.1"?>',
+  '<!DOCTYPE a [<!ENTITY b "c">]>',
+  '{',
+  '}',
+  '[',
+  ']',
+  ':',
+  ',',
+  ';',
+  '=',
+  '=:',
+  ':=',
+  '?',
+  '?1',
+  '*',
+  '**',
+  '-',
+  '--',
+  '-0',
+  '0',
+  '1',
+  '9007199254740993',
+  '1e999',
+  '-1',
+  'NaN',
+  'Infinity',
+  '0x10',
+  '99999999999999999999',
+  'null',
+  'true',
+  '__proto__',
+  'constructor',
+  'toString',
+  'hasOwnProperty',
+  'bytes=',
+  'sha-256=:A:',
+  'W/"',
+  'Thu, 01 Jan 1970 00:00:00 GMT',
+  '9999-12-31T23:59:59Z',
+  '+275760-09-13T00:00:00Z',
+  'A'.repeat(300),
+  '\r\n\r\n',
+  '0\r\n\r\n',
+  ';chunk-signature=',
+  '${filename}',
+  'arn:aws:s3:::',
+  's3:*',
+  '/32',
+  '::1',
+  '127.0.0.1',
+  'StringLike',
+  'ForAllValues:',
+  'IfExists',
+  '$content-type',
+  'starts-with',
+  'content-length-range',
 ];
 
 /** Makes inputs by changing the members of a corpus. */
@@ -47,7 +135,10 @@ export class Mutator {
   }
 
   #change(text: string, corpus: readonly string[]): string {
-    const [a, b] = [this.below(text.length + 1), this.below(text.length + 1)].toSorted((x, y) => x - y) as [number, number];
+    const [a, b] = [this.below(text.length + 1), this.below(text.length + 1)].toSorted((x, y) => x - y) as [
+      number,
+      number,
+    ];
     switch (this.below(10)) {
       case 0:
         return text.slice(0, a) + text.slice(b);
@@ -60,10 +151,14 @@ export class Mutator {
         return text.slice(0, a) + other.slice(this.below(other.length + 1));
       }
       case 4:
-        return text.slice(0, a) + String.fromCharCode(this.below(this.below(2) === 0 ? 128 : 65536)) + text.slice(a + 1);
+        return (
+          text.slice(0, a) + String.fromCharCode(this.below(this.below(2) === 0 ? 128 : 65536)) + text.slice(a + 1)
+        );
       case 5:
         // Long repetitions are what a quadratic parser is slow for.
-        return this.below(50) === 0 ? text.slice(0, a) + (text.slice(a, a + 1 + this.below(20)) || 'x').repeat(2000) + text.slice(a) : text.slice(0, a) + this.pick(pieces).repeat(1 + this.below(3)) + text.slice(a);
+        return this.below(50) === 0
+          ? text.slice(0, a) + (text.slice(a, a + 1 + this.below(20)) || 'x').repeat(2000) + text.slice(a)
+          : text.slice(0, a) + this.pick(pieces).repeat(1 + this.below(3)) + text.slice(a);
       default:
         return text.slice(0, a) + this.pick(pieces) + text.slice(this.below(2) === 0 ? a : b);
     }
@@ -80,7 +175,10 @@ const longest = 1000;
  * @returns the first findings; none for a parser that stands all.
  */
 export async function fuzz(
-  parser: Parser, inputs: number, mutator: Mutator, refuses: (error: unknown) => boolean,
+  parser: Parser,
+  inputs: number,
+  mutator: Mutator,
+  refuses: (error: unknown) => boolean,
 ): Promise<Finding[]> {
   const findings: Finding[] = [];
   for (let round = 0; round < inputs && findings.length < 3; round += 1) {
@@ -97,13 +195,18 @@ export async function fuzz(
 
 const slow = `slower than ${longest} ms`;
 
-async function attempt({ parse }: Parser, input: string, refuses: (error: unknown) => boolean): Promise<string | undefined> {
+async function attempt(
+  { parse }: Parser,
+  input: string,
+  refuses: (error: unknown) => boolean,
+): Promise<string | undefined> {
   const began = performance.now();
   try {
     const made = parse(input);
     if (made instanceof Promise) await made;
   } catch (error) {
-    if (!refuses(error)) return error instanceof Error ? `${error.name}: ${error.message.slice(0, 200)}` : String(error);
+    if (!refuses(error))
+      return error instanceof Error ? `${error.name}: ${error.message.slice(0, 200)}` : String(error);
   }
   return performance.now() - began > longest ? slow : undefined;
 }

@@ -60,7 +60,10 @@ export class Issuer {
     return this.#published.find((jwk) => jwk.kid === kid)!;
   }
 
-  mint(claims: Readonly<Record<string, unknown>>, { kid = 'first', exp, nbf, header = {} }: Minted = {}): Promise<string> {
+  mint(
+    claims: Readonly<Record<string, unknown>>,
+    { kid = 'first', exp, nbf, header = {} }: Minted = {},
+  ): Promise<string> {
     const { alg, privateKey } = this.#pairs.get(kid)!;
     const jwt = new SignJWT({ sub: 'someone', ...claims }).setProtectedHeader({ alg, kid, ...header }).setIssuedAt();
     if (exp !== null) jwt.setExpirationTime(exp ?? Math.floor(Date.now() / 1000) + 3600);

@@ -72,7 +72,11 @@ export async function openMeddler(target: string): Promise<Meddler> {
     const agent = agents.get(incoming.socket);
     const send = (bytes: Buffer): ClientRequest => {
       const length = headers['content-length'] === undefined ? {} : { 'content-length': String(bytes.length) };
-      const call = request(upstream, { method, headers: { ...headers, ...length, host: upstream.host }, ...(agent && { agent }) });
+      const call = request(upstream, {
+        method,
+        headers: { ...headers, ...length, host: upstream.host },
+        ...(agent && { agent }),
+      });
       call.on('error', () => incoming.socket.destroy());
       return call.end(bytes);
     };
@@ -104,12 +108,19 @@ export async function openMeddler(target: string): Promise<Meddler> {
   };
 }
 
-async function meddle(meddling: Meddling | undefined, send: (body: Buffer) => ClientRequest, body: Buffer, outgoing: ServerResponse): Promise<void> {
+async function meddle(
+  meddling: Meddling | undefined,
+  send: (body: Buffer) => ClientRequest,
+  body: Buffer,
+  outgoing: ServerResponse,
+): Promise<void> {
   if (meddling?.kind === 'answer') {
     const share = { nothing: undefined, half: body.subarray(0, body.length >> 1), whole: body }[meddling.server];
     if (share !== undefined) (await answered(send(share))).resume();
     const text = JSON.stringify({ error: 'meddled with', status: meddling.status });
-    outgoing.writeHead(meddling.status, { 'Content-Type': 'application/json', 'Content-Length': text.length }).end(text);
+    outgoing
+      .writeHead(meddling.status, { 'Content-Type': 'application/json', 'Content-Length': text.length })
+      .end(text);
   } else if (meddling?.kind === 'drop') {
     const call = send(body);
     if (meddling.when === 'before') await new Promise((resolve) => call.once('finish', resolve));

@@ -14,15 +14,23 @@ export interface Machine {
 }
 
 export async function powerOn(folder: string, lying = false): Promise<Machine> {
-  const engine = await openEngine({ folder, strict: true, onFault: (why, error) => { throw new Error(why, { cause: error }); } });
+  const engine = await openEngine({
+    folder,
+    strict: true,
+    onFault: (why, error) => {
+      throw new Error(why, { cause: error });
+    },
+  });
   const durable = new Map<string, number>();
   // What lies there at power-on survived the last cut.
-  for (const stage of readdirSync(join(folder, 'uploads'))) durable.set(stage, statSync(join(folder, 'uploads', stage)).size);
+  for (const stage of readdirSync(join(folder, 'uploads')))
+    durable.set(stage, statSync(join(folder, 'uploads', stage)).size);
   return {
     engine: { ...engine, bytes: watch(engine.bytes, durable, lying) },
     cut: async (random) => {
       await engine.close();
-      for (const stage of readdirSync(join(folder, 'uploads'))) tear(join(folder, 'uploads', stage), durable.get(stage), random);
+      for (const stage of readdirSync(join(folder, 'uploads')))
+        tear(join(folder, 'uploads', stage), durable.get(stage), random);
     },
   };
 }
@@ -36,7 +44,11 @@ function tear(path: string, kept: number | undefined, random: () => number): voi
 /** The same store, noting what has been made durable. */
 function watch(bytes: ByteStore, durable: Map<string, number>, lying: boolean): ByteStore {
   const noted: Partial<ByteStore> = {
-    open: async (stage, offset) => noting(await bytes.open(stage, offset), (to) => !lying && durable.set(stage, Math.max(to, durable.get(stage) ?? 0))),
+    open: async (stage, offset) =>
+      noting(
+        await bytes.open(stage, offset),
+        (to) => !lying && durable.set(stage, Math.max(to, durable.get(stage) ?? 0)),
+      ),
     cut: async (stage, size) => {
       await bytes.cut(stage, size);
       if (durable.has(stage)) durable.set(stage, Math.min(size, durable.get(stage)!));

@@ -69,10 +69,12 @@ export class RawConnection {
     const head = await this.#until(() => this.#text.indexOf('\r\n\r\n'));
     const [first = '', ...lines] = this.#text.slice(0, head).split('\r\n');
     this.#text = this.#text.slice(head + 4);
-    const headers = Object.fromEntries(lines.map((line) => {
-      const colon = line.indexOf(':');
-      return [line.slice(0, colon).toLowerCase(), line.slice(colon + 1).trim()];
-    }));
+    const headers = Object.fromEntries(
+      lines.map((line) => {
+        const colon = line.indexOf(':');
+        return [line.slice(0, colon).toLowerCase(), line.slice(colon + 1).trim()];
+      }),
+    );
     const status = Number(first.split(' ')[1]);
     if (method === 'HEAD' || status === 304 || status < 200) return { status, headers, body: '' };
     const length = Number(headers['content-length'] ?? 0);
@@ -103,7 +105,7 @@ export class RawConnection {
 
 /** Tries again until it holds. */
 export async function eventually(what: () => Promise<boolean> | boolean, within = 20_000): Promise<void> {
-  for (const end = Date.now() + within; !(await what()); ) {
+  for (const end = Date.now() + within; !(await what());) {
     if (Date.now() > end) throw new Error('it did not come true in time');
     await new Promise((resolve) => setTimeout(resolve, 10));
   }

@@ -51,7 +51,12 @@ export class Releasy {
   }
 
   /** Asks as the platform's admin, unless other headers say who asks. */
-  ask(method: string, path: string, json?: unknown, headers: Record<string, string> = { 'x-releasy-admin-key': adminKey }): Promise<Answered> {
+  ask(
+    method: string,
+    path: string,
+    json?: unknown,
+    headers: Record<string, string> = { 'x-releasy-admin-key': adminKey },
+  ): Promise<Answered> {
     return this.world.ask(method, path, { as: null, headers, ...(json === undefined ? {} : { json }) });
   }
 
@@ -77,8 +82,20 @@ export class Releasy {
   }
 
   /** Registers what was put into a slot. */
-  register(release: string, slot: SlotSeen, bytes: Uint8Array | string, more: Record<string, unknown> = {}): Promise<Answered> {
-    const json = { artifact_id: slot.artifact_id, object_key: slot.object_key, checksum: sha256Of(bytes), size: Buffer.byteLength(bytes), platform: 'linux-x86_64', ...more };
+  register(
+    release: string,
+    slot: SlotSeen,
+    bytes: Uint8Array | string,
+    more: Record<string, unknown> = {},
+  ): Promise<Answered> {
+    const json = {
+      artifact_id: slot.artifact_id,
+      object_key: slot.object_key,
+      checksum: sha256Of(bytes),
+      size: Buffer.byteLength(bytes),
+      platform: 'linux-x86_64',
+      ...more,
+    };
     return this.ask('POST', `/v1/releases/${release}/artifacts`, json);
   }
 
@@ -100,10 +117,20 @@ export class Releasy {
   }
 
   /** A customer who may have a product, and a key of theirs. */
-  async customer(product = 'app', wish: Record<string, unknown> = {}): Promise<{ id: string; key: string; keyId: string; entitlement: string }> {
+  async customer(
+    product = 'app',
+    wish: Record<string, unknown> = {},
+  ): Promise<{ id: string; key: string; keyId: string; entitlement: string }> {
     const { id } = await this.get<{ id: string }>('POST', '/v1/admin/customers', { name: 'somebody' });
-    const { api_key: key, api_key_id: keyId } = await this.get<{ api_key: string; api_key_id: string }>('POST', '/v1/admin/keys', { customer_id: id, ...wish });
-    const { id: entitlement } = await this.get<{ id: string }>('POST', `/v1/admin/customers/${id}/entitlements`, { product, starts_at: 0 });
+    const { api_key: key, api_key_id: keyId } = await this.get<{ api_key: string; api_key_id: string }>(
+      'POST',
+      '/v1/admin/keys',
+      { customer_id: id, ...wish },
+    );
+    const { id: entitlement } = await this.get<{ id: string }>('POST', `/v1/admin/customers/${id}/entitlements`, {
+      product,
+      starts_at: 0,
+    });
     return { id, key, keyId, entitlement };
   }
 
@@ -127,8 +154,16 @@ export function said(answer: Answered): [status: number, code?: string, message?
   return [answer.status, error.code, error.message];
 }
 
-export async function put(url: string, bytes: Uint8Array | string, headers: Record<string, string> = {}): Promise<number> {
-  const answer = await fetch(url, { method: 'PUT', headers, body: typeof bytes === 'string' ? bytes : Buffer.from(bytes) });
+export async function put(
+  url: string,
+  bytes: Uint8Array | string,
+  headers: Record<string, string> = {},
+): Promise<number> {
+  const answer = await fetch(url, {
+    method: 'PUT',
+    headers,
+    body: typeof bytes === 'string' ? bytes : Buffer.from(bytes),
+  });
   await answer.arrayBuffer();
   return answer.status;
 }

@@ -19,7 +19,10 @@ export interface KeyView {
 }
 
 /** A refusal of this API, whole. */
-export const refusal = (status: number, code: string, message: string): unknown => [status, { error: { code, message } }];
+export const refusal = (status: number, code: string, message: string): unknown => [
+  status,
+  { error: { code, message } },
+];
 export const told = (answer: Answered): unknown => [answer.status, answer.json()];
 
 export class Pipeline {
@@ -31,7 +34,12 @@ export class Pipeline {
 
   /** Asks with the admin key. */
   ask(method: string, path: string, json?: unknown, more: Asked = {}): Promise<Answered> {
-    return this.world.ask(method, path, { as: null, ...more, ...(json === undefined ? {} : { json }), headers: { 'x-releasy-admin-key': adminKey, ...more.headers } });
+    return this.world.ask(method, path, {
+      as: null,
+      ...more,
+      ...(json === undefined ? {} : { json }),
+      headers: { 'x-releasy-admin-key': adminKey, ...more.headers },
+    });
   }
 
   /** Asks as whoever the headers say. */
@@ -51,7 +59,10 @@ export class Pipeline {
   }
 
   /** A key, and the headers that show it. */
-  async key(customer: string, wish: Record<string, unknown> = {}): Promise<KeyView & { readonly headers: Record<string, string> }> {
+  async key(
+    customer: string,
+    wish: Record<string, unknown> = {},
+  ): Promise<KeyView & { readonly headers: Record<string, string> }> {
     const key = await this.must<KeyView>('POST', '/v1/admin/keys', { customer_id: customer, ...wish });
     return { ...key, headers: { 'x-releasy-api-key': key.api_key } };
   }

@@ -15,10 +15,18 @@ export class Served {
    * @param openFiles the limit of open files that it is given.
    * @throws Error with what the server wrote, when it ends instead of listening.
    */
-  static async start(env: Readonly<Record<string, string>>, options: readonly string[] = [], openFiles?: number): Promise<Served> {
+  static async start(
+    env: Readonly<Record<string, string>>,
+    options: readonly string[] = [],
+    openFiles?: number,
+  ): Promise<Served> {
     const command = [process.execPath, ...options, main, 'serve', '--json'];
-    const [program, ...args] = openFiles === undefined ? command : ['/bin/sh', '-c', `ulimit -n ${openFiles} && exec "$@"`, 'sh', ...command];
-    const child = spawn(program!, args, { env: { PATH: process.env['PATH'], ...env }, stdio: ['ignore', 'pipe', 'pipe'] });
+    const [program, ...args] =
+      openFiles === undefined ? command : ['/bin/sh', '-c', `ulimit -n ${openFiles} && exec "$@"`, 'sh', ...command];
+    const child = spawn(program!, args, {
+      env: { PATH: process.env['PATH'], ...env },
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
     const lines: string[] = [];
     let errors = '';
     let rest = '';
@@ -37,7 +45,9 @@ export class Served {
           else reject(new Error(said.error));
         }
       });
-      child.once('exit', (code, signal) => reject(new Error(`the server ended (${code ?? signal}): ${errors}${lines.join('\n')}`)));
+      child.once('exit', (code, signal) =>
+        reject(new Error(`the server ended (${code ?? signal}): ${errors}${lines.join('\n')}`)),
+      );
     });
     const { urls, s3_urls: s3Urls } = await listening;
     return new Served(child, lines, urls[0]!, s3Urls[0]!);

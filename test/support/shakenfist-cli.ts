@@ -9,8 +9,14 @@ const least = 4096;
 const most = 2 * 1024 * 1024;
 
 /** `artifact upload NAME FILE`: looks for the bytes by hash first, else sends them. */
-export async function artifactUpload(client: ShakenFist, name: string, content: Buffer): Promise<{ artifact: ArtifactView; recycled: boolean }> {
-  const found = client.can('blob-search-by-hash') ? await client.withSha512(createHash('sha512').update(content).digest('hex')) : null;
+export async function artifactUpload(
+  client: ShakenFist,
+  name: string,
+  content: Buffer,
+): Promise<{ artifact: ArtifactView; recycled: boolean }> {
+  const found = client.can('blob-search-by-hash')
+    ? await client.withSha512(createHash('sha512').update(content).digest('hex'))
+    : null;
   if (found) return { artifact: await client.publish(name, { blob_uuid: found.uuid }), recycled: true };
   const upload = await client.beginUpload();
   await send(client, upload.uuid, content, (theirs, ours) => {
@@ -24,10 +30,15 @@ export async function sendUploadFile(client: ShakenFist, upload: string, content
   await send(client, upload, content, () => undefined);
 }
 
-async function send(client: ShakenFist, upload: string, content: Buffer, check: (theirs: number, ours: number) => void): Promise<void> {
+async function send(
+  client: ShakenFist,
+  upload: string,
+  content: Buffer,
+  check: (theirs: number, ours: number) => void,
+): Promise<void> {
   let size = least;
   let retries = 0;
-  for (let total = 0; total < content.length; ) {
+  for (let total = 0; total < content.length;) {
     const chunk = content.subarray(total, total + size);
     const started = performance.now();
     let theirs: number;
@@ -56,7 +67,7 @@ export async function artifactDownload(client: ShakenFist, ref: string): Promise
   const size = artifact.blobs[String(artifact.index)]!.size;
   const pieces: Buffer[] = [];
   let total = 0;
-  for (let done = false; !done; ) {
+  for (let done = false; !done;) {
     const before = total;
     try {
       await client.blobData(artifact.blob_uuid!, total, (piece) => {

@@ -28,7 +28,12 @@ export interface ArtifactView {
   readonly shared: boolean;
   readonly index: number;
   readonly blob_uuid?: string;
-  readonly blobs: Readonly<Record<string, { uuid: string; size: number; reference_count: number; depends_on: string | null; instances?: string[] }>>;
+  readonly blobs: Readonly<
+    Record<
+      string,
+      { uuid: string; size: number; reference_count: number; depends_on: string | null; instances?: string[] }
+    >
+  >;
 }
 
 export interface BlobView {
@@ -97,7 +102,9 @@ export class ShakenFist {
 
   /** Sends a chunk; answers the size that the server says the upload has now. */
   async sendUpload(uuid: string, chunk: Buffer): Promise<number> {
-    return JSON.parse((await this.#request('POST', `/upload/${uuid}`, chunk, 'application/octet-stream')).text) as number;
+    return JSON.parse(
+      (await this.#request('POST', `/upload/${uuid}`, chunk, 'application/octet-stream')).text,
+    ) as number;
   }
 
   truncateUpload(uuid: string, offset: number): Promise<null> {
@@ -105,7 +112,11 @@ export class ShakenFist {
   }
 
   /** Makes an artifact of an upload or of a blob that is there. */
-  publish(name: string, source: { upload_uuid: string } | { blob_uuid: string }, options: { source_url?: string; shared?: boolean; namespace?: string } = {}): Promise<ArtifactView> {
+  publish(
+    name: string,
+    source: { upload_uuid: string } | { blob_uuid: string },
+    options: { source_url?: string; shared?: boolean; namespace?: string } = {},
+  ): Promise<ArtifactView> {
     const { source_url = null, shared = false, namespace = null } = options;
     return this.call('POST', `/artifacts/upload/${name}`, { ...source, source_url, shared, namespace });
   }
@@ -132,15 +143,21 @@ export class ShakenFist {
    * @throws when the connection breaks before the answer is whole.
    */
   async blobData(uuid: string, offset: number, take: (piece: Buffer) => boolean): Promise<void> {
-    const answer = await this.#authorized((headers) => this.#open('GET', `/blobs/${uuid}/data?offset=${offset}`, headers, undefined));
-    if (answer.statusCode !== 200) throw new ApiError('GET', `/blobs/${uuid}/data`, answer.statusCode ?? 0, await textOf(answer));
+    const answer = await this.#authorized((headers) =>
+      this.#open('GET', `/blobs/${uuid}/data?offset=${offset}`, headers, undefined),
+    );
+    if (answer.statusCode !== 200)
+      throw new ApiError('GET', `/blobs/${uuid}/data`, answer.statusCode ?? 0, await textOf(answer));
     await new Promise<void>((resolve, reject) => {
       let enough = false;
       answer.on('data', (chunk: Buffer) => {
         for (let at = 0; at < chunk.length && !enough; at += 8192) enough = !take(chunk.subarray(at, at + 8192));
         if (enough) answer.destroy();
       });
-      answer.on('end', resolve).on('close', resolve).on('error', (cause) => (enough ? resolve() : reject(cause)));
+      answer
+        .on('end', resolve)
+        .on('close', resolve)
+        .on('error', (cause) => (enough ? resolve() : reject(cause)));
     });
   }
 
@@ -151,14 +168,18 @@ export class ShakenFist {
 
   async #request(method: string, path: string, body: Buffer | undefined, type: string): Promise<Sent> {
     for (const deadline = Date.now() + 60_000; ; await sleep(1000)) {
-      const sent = await this.#authorized((headers) => this.#send(method, path, body ? { ...headers, 'Content-Type': type } : headers, body));
+      const sent = await this.#authorized((headers) =>
+        this.#send(method, path, body ? { ...headers, 'Content-Type': type } : headers, body),
+      );
       if (sent.status === 200 || sent.status === 202) return sent;
       if (sent.status !== 406 || Date.now() > deadline) throw new ApiError(method, path, sent.status, sent.text);
     }
   }
 
   /** Runs a call with a token; logs in before the first one, and once more when the token is refused. */
-  async #authorized<T extends { status: number } | IncomingMessage>(call: (headers: Record<string, string>) => Promise<T>): Promise<T> {
+  async #authorized<T extends { status: number } | IncomingMessage>(
+    call: (headers: Record<string, string>) => Promise<T>,
+  ): Promise<T> {
     if (this.#auth === undefined) {
       const probe = await this.#send('GET', '', {}, undefined);
       if (probe.status === 301) this.#base = probe.headers.location!;
@@ -176,7 +197,9 @@ export class ShakenFist {
     const { namespace, key } = this.#account;
     const body = Buffer.from(`{"namespace": ${JSON.stringify(namespace)}, "key": ${JSON.stringify(key)}}`);
     const session = new Agent({ keepAlive: true });
-    const sent = await read(await open(session, `${this.#base}/auth`, 'POST', { 'Content-Type': 'application/json' }, body));
+    const sent = await read(
+      await open(session, `${this.#base}/auth`, 'POST', { 'Content-Type': 'application/json' }, body),
+    );
     session.destroy();
     if (sent.status !== 200) throw new ApiError('POST', '/auth', 401, sent.text);
     return `Bearer ${(JSON.parse(sent.text) as { access_token: string }).access_token}`;
@@ -184,14 +207,20 @@ export class ShakenFist {
 
   /** Sends a request; when its connection died, the same once more over a new one, without asking what became of the first. */
   async #send(method: string, path: string, headers: Record<string, string>, body: Buffer | undefined): Promise<Sent> {
-    const send = async (): Promise<Sent> => read(await open(this.#session, this.#base + encodeURI(path), method, headers, body));
+    const send = async (): Promise<Sent> =>
+      read(await open(this.#session, this.#base + encodeURI(path), method, headers, body));
     return send().catch(() => {
       this.#renew();
       return send();
     });
   }
 
-  async #open(method: string, path: string, headers: Record<string, string>, body: Buffer | undefined): Promise<IncomingMessage> {
+  async #open(
+    method: string,
+    path: string,
+    headers: Record<string, string>,
+    body: Buffer | undefined,
+  ): Promise<IncomingMessage> {
     const send = (): Promise<IncomingMessage> => open(this.#session, this.#base + path, method, headers, body);
     return send().catch(() => {
       this.#renew();
@@ -205,14 +234,31 @@ export class ShakenFist {
   }
 }
 
-function open(agent: Agent, url: string, method: string, headers: Record<string, string>, body: Buffer | undefined): Promise<IncomingMessage> {
+function open(
+  agent: Agent,
+  url: string,
+  method: string,
+  headers: Record<string, string>,
+  body: Buffer | undefined,
+): Promise<IncomingMessage> {
   // A request of this client without a body says so, unless its method never has one.
-  const length = body ? { 'Content-Length': body.length } : method === 'GET' || method === 'HEAD' ? {} : { 'Content-Length': 0 };
+  const length = body
+    ? { 'Content-Length': body.length }
+    : method === 'GET' || method === 'HEAD'
+      ? {}
+      : { 'Content-Length': 0 };
   return new Promise((resolve, reject) => {
     const call = request(url, {
       agent,
       method,
-      headers: { 'User-Agent': agentName, 'Accept-Encoding': 'gzip, deflate', Accept: '*/*', Connection: 'keep-alive', ...headers, ...length },
+      headers: {
+        'User-Agent': agentName,
+        'Accept-Encoding': 'gzip, deflate',
+        Accept: '*/*',
+        Connection: 'keep-alive',
+        ...headers,
+        ...length,
+      },
     });
     call.on('response', resolve).on('error', reject).end(body);
   });
@@ -240,5 +286,9 @@ function pretty(data: Json): string {
 function sorted(data: Json): Json {
   if (data === null || typeof data !== 'object') return data;
   if (Array.isArray(data)) return (data as readonly Json[]).map(sorted);
-  return Object.fromEntries(Object.entries(data).sort(([a], [b]) => (a < b ? -1 : 1)).map(([key, value]) => [key, sorted(value)]));
+  return Object.fromEntries(
+    Object.entries(data)
+      .sort(([a], [b]) => (a < b ? -1 : 1))
+      .map(([key, value]) => [key, sorted(value)]),
+  );
 }

@@ -105,8 +105,13 @@ export class Traffic {
     this.#random = random;
     this.#names = first;
     const clients = [
-      () => this.#shakenFist('offset'), () => this.#shakenFist('offset'), () => this.#shakenFist('blind'),
-      () => this.#tus(), () => this.#ietf(), () => this.#put(), () => this.#multipart(),
+      () => this.#shakenFist('offset'),
+      () => this.#shakenFist('offset'),
+      () => this.#shakenFist('blind'),
+      () => this.#tus(),
+      () => this.#ietf(),
+      () => this.#put(),
+      () => this.#multipart(),
     ];
     this.#running = clients.map((client) => this.#keepOn(client));
   }
@@ -143,55 +148,99 @@ export class Traffic {
   async #shakenFist(kind: 'offset' | 'blind'): Promise<void> {
     const begun = await this.#json('POST', '/upload', 200);
     const record: UploadRecord = {
-      kind, id: (JSON.parse(begun.body.toString()) as { uuid: string }).uuid, begun: begun.at, steps: [], name: this.#name(), whole: undefined, converted: undefined,
+      kind,
+      id: (JSON.parse(begun.body.toString()) as { uuid: string }).uuid,
+      begun: begun.at,
+      steps: [],
+      name: this.#name(),
+      whole: undefined,
+      converted: undefined,
     };
     this.uploads.push(record);
     let bytes = Buffer.alloc(0);
     for (let left = 1 + this.#below(5); left > 0; left -= 1) {
       if (bytes.length > 0 && this.#below(4) === 0) {
         bytes = bytes.subarray(0, this.#below(bytes.length + 1));
-        await this.#step(record.steps, bytes, false, () => this.#json('POST', `/upload/${record.id}/truncate/${bytes.length}`, 200));
+        await this.#step(record.steps, bytes, false, () =>
+          this.#json('POST', `/upload/${record.id}/truncate/${bytes.length}`, 200),
+        );
       }
       const data = this.#bytes();
       const at = kind === 'offset' ? { 'Upload-Offset': String(bytes.length) } : undefined;
       bytes = Buffer.concat([bytes, data]);
-      await this.#step(record.steps, bytes, kind === 'offset', () => this.#json('POST', `/upload/${record.id}`, 200, data, at));
+      await this.#step(record.steps, bytes, kind === 'offset', () =>
+        this.#json('POST', `/upload/${record.id}`, 200, data, at),
+      );
     }
     if (this.#below(5) === 0) return;
     record.converted = { at: undefined };
     const body = Buffer.from(JSON.stringify({ upload_uuid: record.id }));
-    record.converted.at = (await this.#json('POST', `/artifacts/upload/${record.name}`, 200, body, { 'Content-Type': 'application/json' })).at;
+    record.converted.at = (
+      await this.#json('POST', `/artifacts/upload/${record.name}`, 200, body, { 'Content-Type': 'application/json' })
+    ).at;
   }
 
   async #tus(): Promise<void> {
     const name = this.#name();
     const whole = this.#bytes();
-    const headers = { 'Tus-Resumable': '1.0.0', 'Upload-Length': String(whole.length), 'Upload-Metadata': `artifact ${Buffer.from(name).toString('base64')}` };
+    const headers = {
+      'Tus-Resumable': '1.0.0',
+      'Upload-Length': String(whole.length),
+      'Upload-Metadata': `artifact ${Buffer.from(name).toString('base64')}`,
+    };
     const begun = await this.#json('POST', '/tus', 201, undefined, headers);
-    const record: UploadRecord = { kind: 'tus', id: String(begun.headers['location']).split('/').at(-1)!, begun: begun.at, steps: [], name, whole, converted: undefined };
+    const record: UploadRecord = {
+      kind: 'tus',
+      id: String(begun.headers['location']).split('/').at(-1)!,
+      begun: begun.at,
+      steps: [],
+      name,
+      whole,
+      converted: undefined,
+    };
     this.uploads.push(record);
-    await this.#inPieces(record, 0, (data, at) => this.#json('PATCH', `/tus/${record.id}`, 204, data, {
-      'Tus-Resumable': '1.0.0', 'Upload-Offset': String(at), 'Content-Type': 'application/offset+octet-stream',
-    }));
+    await this.#inPieces(record, 0, (data, at) =>
+      this.#json('PATCH', `/tus/${record.id}`, 204, data, {
+        'Tus-Resumable': '1.0.0',
+        'Upload-Offset': String(at),
+        'Content-Type': 'application/offset+octet-stream',
+      }),
+    );
   }
 
   async #ietf(): Promise<void> {
     const name = this.#name();
     const whole = this.#bytes();
     const first = this.#below(whole.length);
-    const begun = await this.#json('POST', `/artifacts/${name}/data`, 201, whole.subarray(0, first), { 'Upload-Complete': '?0', 'Upload-Length': String(whole.length) });
+    const begun = await this.#json('POST', `/artifacts/${name}/data`, 201, whole.subarray(0, first), {
+      'Upload-Complete': '?0',
+      'Upload-Length': String(whole.length),
+    });
     const record: UploadRecord = {
-      kind: 'ietf', id: String(begun.headers['location']).split('/').at(-1)!, begun: begun.at, name, whole, converted: undefined,
+      kind: 'ietf',
+      id: String(begun.headers['location']).split('/').at(-1)!,
+      begun: begun.at,
+      name,
+      whole,
+      converted: undefined,
       steps: [{ after: whole.subarray(0, first), partial: true, at: begun.at }],
     };
     this.uploads.push(record);
-    await this.#inPieces(record, first, (data, at) => this.#json('PATCH', `/upload/${record.id}`, undefined, data, {
-      'Upload-Offset': String(at), 'Upload-Complete': at + data.length === whole.length ? '?1' : '?0', 'Content-Type': 'application/partial-upload',
-    }));
+    await this.#inPieces(record, first, (data, at) =>
+      this.#json('PATCH', `/upload/${record.id}`, undefined, data, {
+        'Upload-Offset': String(at),
+        'Upload-Complete': at + data.length === whole.length ? '?1' : '?0',
+        'Content-Type': 'application/partial-upload',
+      }),
+    );
   }
 
   /** Sends what was declared, piece by piece; with the last one it becomes an artifact. */
-  async #inPieces(record: UploadRecord, from: number, send: (data: Buffer, at: number) => Promise<Answer>): Promise<void> {
+  async #inPieces(
+    record: UploadRecord,
+    from: number,
+    send: (data: Buffer, at: number) => Promise<Answer>,
+  ): Promise<void> {
     const whole = record.whole!;
     for (let at = from; at < whole.length;) {
       const end = this.#below(3) === 0 ? whole.length : Math.min(whole.length, at + 1 + this.#below(whole.length));
@@ -215,7 +264,13 @@ export class Traffic {
   async #multipart(): Promise<void> {
     const key = this.#name();
     const begun = await this.#s3('POST', `${key}?uploads`);
-    const record: MultipartRecord = { key, id: /<UploadId>([^<]+)/.exec(begun.body.toString())![1]!, begun: begun.at, parts: [], completed: undefined };
+    const record: MultipartRecord = {
+      key,
+      id: /<UploadId>([^<]+)/.exec(begun.body.toString())![1]!,
+      begun: begun.at,
+      parts: [],
+      completed: undefined,
+    };
     this.multiparts.push(record);
     for (let number = 1 + this.#below(3); number > 0; number -= 1) {
       const bytes = this.#bytes(record.parts.length === 0 ? 0 : 1);
@@ -252,13 +307,26 @@ export class Traffic {
     return pool.subarray(from, from + size);
   }
 
-  async #json(method: string, path: string, expected: number | undefined, body?: Buffer, headers: Record<string, string> = {}): Promise<Answer> {
-    const answer = await send(this.#agent, method, new URL(path, this.#access.url), body, { ...headers, Authorization: `Bearer ${this.#access.token}` });
+  async #json(
+    method: string,
+    path: string,
+    expected: number | undefined,
+    body?: Buffer,
+    headers: Record<string, string> = {},
+  ): Promise<Answer> {
+    const answer = await send(this.#agent, method, new URL(path, this.#access.url), body, {
+      ...headers,
+      Authorization: `Bearer ${this.#access.token}`,
+    });
     return this.#demand(answer, `${method} ${path}`, expected);
   }
 
   async #s3(method: string, path: string, body?: Buffer): Promise<Answer> {
-    return this.#demand(await send(this.#agent, method, s3Url(this.#access, method, path), body), `${method} ${path}`, 200);
+    return this.#demand(
+      await send(this.#agent, method, s3Url(this.#access, method, path), body),
+      `${method} ${path}`,
+      200,
+    );
   }
 
   #demand(answer: Answer, what: string, expected: number | undefined): Answer {
@@ -273,7 +341,9 @@ export class Traffic {
 }
 
 function completion({ parts }: MultipartRecord): string {
-  const list = parts.map(({ etag }, index) => `<Part><PartNumber>${index + 1}</PartNumber><ETag>${etag}</ETag></Part>`).join('');
+  const list = parts
+    .map(({ etag }, index) => `<Part><PartNumber>${index + 1}</PartNumber><ETag>${etag}</ETag></Part>`)
+    .join('');
   return `<CompleteMultipartUpload>${list}</CompleteMultipartUpload>`;
 }
 
@@ -282,15 +352,32 @@ function s3Url({ s3Url: base, key }: Access, method: string, path: string): URL 
 }
 
 /** @throws Failed when the connection ends before the answer does. */
-function send(agent: Agent, method: string, url: URL, body?: Buffer, headers: Readonly<Record<string, string>> = {}): Promise<Answer> {
+function send(
+  agent: Agent,
+  method: string,
+  url: URL,
+  body?: Buffer,
+  headers: Readonly<Record<string, string>> = {},
+): Promise<Answer> {
   return new Promise((resolve, reject) => {
     const fail = (): void => reject(new Failed());
-    const asking = request(url, { method, agent, headers: { ...headers, 'Content-Length': String(body?.length ?? 0) } }, (answer) => {
-      const chunks: Buffer[] = [];
-      answer.on('data', (chunk: Buffer) => chunks.push(chunk));
-      answer.on('error', fail);
-      answer.on('end', () => resolve({ status: answer.statusCode!, headers: answer.headers, body: Buffer.concat(chunks), at: monotonic() }));
-    });
+    const asking = request(
+      url,
+      { method, agent, headers: { ...headers, 'Content-Length': String(body?.length ?? 0) } },
+      (answer) => {
+        const chunks: Buffer[] = [];
+        answer.on('data', (chunk: Buffer) => chunks.push(chunk));
+        answer.on('error', fail);
+        answer.on('end', () =>
+          resolve({
+            status: answer.statusCode!,
+            headers: answer.headers,
+            body: Buffer.concat(chunks),
+            at: monotonic(),
+          }),
+        );
+      },
+    );
     asking.on('error', fail);
     asking.end(body);
   });
@@ -351,20 +438,39 @@ class Court implements Verdict {
     if (offset === undefined) return this.#lose(begun, `${what} is gone`);
     const found = await this.#ask('GET', `/artifacts/${name}/data`);
     const published = found.status === 200 ? found.body : undefined;
-    if (!published && converted?.at !== undefined) this.#lose(converted.at, `${what}: the artifact is gone, HEAD says ${offset}`);
+    if (!published && converted?.at !== undefined)
+      this.#lose(converted.at, `${what}: the artifact is gone, HEAD says ${offset}`);
     if (published && !converted) this.wrong.push(`${what} was published, and nobody had asked`);
-    if (!this.#demandState(steps, (bytes) => bytes.length === offset, (from, to) => from < offset && offset < to, `${what}: HEAD says ${offset}`)) return;
+    if (
+      !this.#demandState(
+        steps,
+        (bytes) => bytes.length === offset,
+        (from, to) => from < offset && offset < to,
+        `${what}: HEAD says ${offset}`,
+      )
+    )
+      return;
     const bytes = published ?? (await this.#finish(record, offset));
     if (!bytes) return;
     // A thing published has all that was acknowledged, whatever HEAD says of the upload that it was.
     if (record.whole) {
-      if (!bytes.equals(record.whole)) this.#lose(lastAt(record), `${what}: its artifact has ${bytes.length} other bytes`);
+      if (!bytes.equals(record.whole))
+        this.#lose(lastAt(record), `${what}: its artifact has ${bytes.length} other bytes`);
     } else if (published && converted) {
       const all = steps.at(-1)!.after;
-      if (!bytes.equals(all)) this.#lose(converted.at ?? lastAt(record), `${what}: its artifact has ${bytes.length} bytes, not the ${all.length} acknowledged`);
+      if (!bytes.equals(all))
+        this.#lose(
+          converted.at ?? lastAt(record),
+          `${what}: its artifact has ${bytes.length} bytes, not the ${all.length} acknowledged`,
+        );
     } else {
       if (bytes.length !== offset) this.wrong.push(`${what}: HEAD says ${offset}, its artifact has ${bytes.length}`);
-      this.#demandState(steps, (after) => after.equals(bytes), (from, to, after) => from < bytes.length && bytes.length < to && after.subarray(0, bytes.length).equals(bytes), `${what}: ${bytes.length} bytes, as HEAD said, and others`);
+      this.#demandState(
+        steps,
+        (after) => after.equals(bytes),
+        (from, to, after) => from < bytes.length && bytes.length < to && after.subarray(0, bytes.length).equals(bytes),
+        `${what}: ${bytes.length} bytes, as HEAD said, and others`,
+      );
     }
   }
 
@@ -372,7 +478,13 @@ class Court implements Verdict {
     this.#count(...puts.map(({ at }) => at));
     const { status, body } = await send(this.#agent, 'GET', s3Url(this.#access, 'GET', key));
     const found = status === 200 ? body : undefined;
-    this.#demandState(puts, (bytes) => found?.equals(bytes) === true, () => false, `object ${key} (${puts.length} puts): ${found ? `${found.length} other bytes` : status}`, !found);
+    this.#demandState(
+      puts,
+      (bytes) => found?.equals(bytes) === true,
+      () => false,
+      `object ${key} (${puts.length} puts): ${found ? `${found.length} other bytes` : status}`,
+      !found,
+    );
   }
 
   async multipart(record: MultipartRecord): Promise<void> {
@@ -391,24 +503,43 @@ class Court implements Verdict {
       const there = [...listed.body.toString().matchAll(/<PartNumber>(\d+)/g)].length;
       for (const { at } of parts.slice(there)) this.#lose(at, `${what}: ${there} of ${parts.length} parts`);
       if (parts.length === 0 || there < parts.length) return;
-      const ended = await send(this.#agent, 'POST', s3Url(this.#access, 'POST', `${key}?uploadId=${id}`), Buffer.from(completion(record)));
-      if (ended.status !== 200) return void this.wrong.push(`${what} cannot be completed: ${ended.status} ${ended.body.toString()}`);
+      const ended = await send(
+        this.#agent,
+        'POST',
+        s3Url(this.#access, 'POST', `${key}?uploadId=${id}`),
+        Buffer.from(completion(record)),
+      );
+      if (ended.status !== 200)
+        return void this.wrong.push(`${what} cannot be completed: ${ended.status} ${ended.body.toString()}`);
       object = await get();
     }
-    if (!object?.equals(Buffer.concat(parts.map(({ bytes }) => bytes)))) this.#lose(completed?.at ?? parts.at(-1)!.at, `${what}: the object has other bytes`);
+    if (!object?.equals(Buffer.concat(parts.map(({ bytes }) => bytes))))
+      this.#lose(completed?.at ?? parts.at(-1)!.at, `${what}: the object has other bytes`);
   }
 
   /** Ends an upload that is still open; answers the bytes of what it became. */
   async #finish(record: UploadRecord, offset: number): Promise<Buffer | undefined> {
     const { kind, id, name, whole } = record;
     const rest = whole?.subarray(offset);
-    const ended = kind === 'tus'
-      ? await this.#ask('PATCH', `/tus/${id}`, rest, { 'Tus-Resumable': '1.0.0', 'Upload-Offset': String(offset), 'Content-Type': 'application/offset+octet-stream' })
-      : kind === 'ietf'
-        ? await this.#ask('PATCH', `/upload/${id}`, rest, { 'Upload-Offset': String(offset), 'Upload-Complete': '?1', 'Content-Type': 'application/partial-upload' })
-        : await this.#ask('POST', `/artifacts/upload/${name}`, Buffer.from(JSON.stringify({ upload_uuid: id })), { 'Content-Type': 'application/json' });
+    const ended =
+      kind === 'tus'
+        ? await this.#ask('PATCH', `/tus/${id}`, rest, {
+            'Tus-Resumable': '1.0.0',
+            'Upload-Offset': String(offset),
+            'Content-Type': 'application/offset+octet-stream',
+          })
+        : kind === 'ietf'
+          ? await this.#ask('PATCH', `/upload/${id}`, rest, {
+              'Upload-Offset': String(offset),
+              'Upload-Complete': '?1',
+              'Content-Type': 'application/partial-upload',
+            })
+          : await this.#ask('POST', `/artifacts/upload/${name}`, Buffer.from(JSON.stringify({ upload_uuid: id })), {
+              'Content-Type': 'application/json',
+            });
     const { status, body } = await this.#ask('GET', `/artifacts/${name}/data`);
-    if (ended.status >= 300 || status !== 200) this.wrong.push(`${kind} upload ${id} cannot be ended: ${ended.status} ${ended.body.toString()}, then ${status}`);
+    if (ended.status >= 300 || status !== 200)
+      this.wrong.push(`${kind} upload ${id} cannot be ended: ${ended.status} ${ended.body.toString()}, then ${status}`);
     return status === 200 ? body : undefined;
   }
 
@@ -417,13 +548,22 @@ class Court implements Verdict {
    *
    * @param is whether the thing is as a step left it; `within` whether it is between two steps, the second of which may be kept in part.
    */
-  #demandState(steps: readonly Step[], is: (after: Buffer) => boolean, within: (from: number, to: number, after: Buffer) => boolean, fault: string, absent = false): boolean {
+  #demandState(
+    steps: readonly Step[],
+    is: (after: Buffer) => boolean,
+    within: (from: number, to: number, after: Buffer) => boolean,
+    fault: string,
+    absent = false,
+  ): boolean {
     const states: readonly (Step | undefined)[] = [undefined, ...steps];
     const fits = states.map((step, index) => {
       if (!step) return absent || is(Buffer.alloc(0));
-      return is(step.after) || (step.partial && within(states[index - 1]?.after.length ?? 0, step.after.length, step.after));
+      return (
+        is(step.after) || (step.partial && within(states[index - 1]?.after.length ?? 0, step.after.length, step.after))
+      );
     });
-    const from = (acknowledged: (at: number) => boolean): number => states.findLastIndex((step) => step === undefined || (step.at !== undefined && acknowledged(step.at)));
+    const from = (acknowledged: (at: number) => boolean): number =>
+      states.findLastIndex((step) => step === undefined || (step.at !== undefined && acknowledged(step.at)));
     if (!fits.slice(from((at) => at < this.#outage)).includes(true)) return this.lost.push(fault) < 0;
     if (!fits.slice(from(() => true)).includes(true)) return this.late.push(fault) < 0;
     return true;
@@ -442,7 +582,10 @@ class Court implements Verdict {
   }
 
   #ask(method: string, path: string, body?: Buffer, headers: Record<string, string> = {}): Promise<Answer> {
-    return send(this.#agent, method, new URL(path, this.#access.url), body, { ...headers, Authorization: `Bearer ${this.#access.token}` });
+    return send(this.#agent, method, new URL(path, this.#access.url), body, {
+      ...headers,
+      Authorization: `Bearer ${this.#access.token}`,
+    });
   }
 }
 
@@ -454,5 +597,7 @@ function lastAt({ steps, begun }: UploadRecord): number {
 function history({ begun, steps, converted }: UploadRecord, outage: number): string {
   const print = (at: number | undefined): string => (at === undefined ? 'no answer' : `${(at - outage).toFixed(2)} ms`);
   const said = steps.map(({ after, at }) => `${after.length} at ${print(at)}`);
-  return [`begun at ${print(begun)}`, ...said, ...(converted ? [`converted at ${print(converted.at)}`] : [])].join(', ');
+  return [`begun at ${print(begun)}`, ...said, ...(converted ? [`converted at ${print(converted.at)}`] : [])].join(
+    ', ',
+  );
 }

@@ -29,26 +29,52 @@ const silence = 15_000;
 export function wired(url: string, { method, target, headers, body, key }: Template, mutator: Mutator): Wired {
   const changes = new Set<'target' | 'headers' | 'body' | 'framing' | 'head'>();
   for (let count = mutator.pick([0, 0, 0, 1, 1, 1, 1, 1, 2, 3]); count > 0; count -= 1) {
-    changes.add(mutator.pick(['target', 'target', 'headers', 'headers', 'headers', 'body', 'body', 'body', 'framing', 'head']));
+    changes.add(
+      mutator.pick(['target', 'target', 'headers', 'headers', 'headers', 'body', 'body', 'body', 'framing', 'head']),
+    );
   }
   const oddly = mutator.below(12) === 0;
   const path = changes.has('target') ? legalTarget(mutator.next([target])) : target;
   const chosen = changes.has('headers') ? mutator.below(headers.length + 1) : -1;
-  const changed = headers.map(([name, value], index) => [name, index === chosen ? oneLine(mutator.next([value]), oddly) : value] as const);
+  const changed = headers.map(
+    ([name, value], index) => [name, index === chosen ? oneLine(mutator.next([value]), oddly) : value] as const,
+  );
   const content = Buffer.from(changes.has('body') ? mutator.next([body]) : body);
   const signed = key ? signedBy(key, method, new URL(url), path, changed) : changed;
   const length = String(content.byteLength);
-  const framing = changes.has('framing') ? mutator.pick([
-    [`Content-Length: ${oneLine(mutator.next([length]), oddly)}`], ['Transfer-Encoding: chunked'], [], ['Content-Length: 5', 'Transfer-Encoding: chunked'],
-  ]) : method === 'GET' && content.byteLength === 0 ? [] : [`Content-Length: ${length}`];
-  const lines = [`Host: ${new URL(url).host}`, ...signed.map(([name, value]) => `${name}: ${value}`), ...framing, 'Connection: close'];
+  const framing = changes.has('framing')
+    ? mutator.pick([
+        [`Content-Length: ${oneLine(mutator.next([length]), oddly)}`],
+        ['Transfer-Encoding: chunked'],
+        [],
+        ['Content-Length: 5', 'Transfer-Encoding: chunked'],
+      ])
+    : method === 'GET' && content.byteLength === 0
+      ? []
+      : [`Content-Length: ${length}`];
+  const lines = [
+    `Host: ${new URL(url).host}`,
+    ...signed.map(([name, value]) => `${name}: ${value}`),
+    ...framing,
+    'Connection: close',
+  ];
   const head = `${method} ${path} HTTP/1.1\r\n${lines.join('\r\n')}\r\n\r\n`;
   const sent = Buffer.from(changes.has('head') && oddly ? mutator.next([head]) : head, 'latin1');
-  return { bytes: Buffer.concat([sent, content]), method, whole: !changes.has('framing') && !changes.has('head') && !oddly };
+  return {
+    bytes: Buffer.concat([sent, content]),
+    method,
+    whole: !changes.has('framing') && !changes.has('head') && !oddly,
+  };
 }
 
 /** What cannot be signed is sent without a signature. */
-function signedBy(key: HandKey, method: string, { origin }: URL, path: string, headers: Template['headers']): Template['headers'] {
+function signedBy(
+  key: HandKey,
+  method: string,
+  { origin }: URL,
+  path: string,
+  headers: Template['headers'],
+): Template['headers'] {
   try {
     return Object.entries(signHeaders({ key, method, url: new URL(`${origin}${path}`) }, Object.fromEntries(headers)));
   } catch {
@@ -62,7 +88,10 @@ function oneLine(text: string, oddly: boolean): string {
 }
 
 function legalTarget(text: string): string {
-  const encoded = text.toWellFormed().replaceAll(/[^\u0021-\u007e]/gu, (one) => encodeURIComponent(one)).replaceAll('#', '%23');
+  const encoded = text
+    .toWellFormed()
+    .replaceAll(/[^\u0021-\u007e]/gu, (one) => encodeURIComponent(one))
+    .replaceAll('#', '%23');
   return encoded.startsWith('/') ? encoded : `/${encoded}`;
 }
 
@@ -111,7 +140,11 @@ export class WireFuzz {
         const status = /^(?:HTTP\/1\.1 1\d\d[^]*?\r\n\r\n)*HTTP\/1\.1 ([2-5]\d\d)/.exec(text)?.[1] ?? 'none';
         resolve({ status, text, ms: performance.now() - began });
       };
-      socket.setTimeout(silence, end).on('data', (chunk) => (text += chunk.toString('latin1'))).on('close', end).on('error', end);
+      socket
+        .setTimeout(silence, end)
+        .on('data', (chunk) => (text += chunk.toString('latin1')))
+        .on('close', end)
+        .on('error', end);
       socket.write(bytes);
       // A request whose body is not what its head says ends when its connection does.
       if (!whole) setTimeout(() => socket.end(), 100).unref();
@@ -140,15 +173,17 @@ export class Examples {
     const it = this.resolved(schema) as Schema;
     const options = (it['oneOf'] ?? it['anyOf']) as unknown[] | undefined;
     if (options) return this.of(mutator.pick(options), name);
-    if (it['allOf']) return Object.assign({}, ...(it['allOf'] as unknown[]).map((part) => this.of(part, name))) as unknown;
+    if (it['allOf'])
+      return Object.assign({}, ...(it['allOf'] as unknown[]).map((part) => this.of(part, name))) as unknown;
     if (Object.hasOwn(known, name)) return known[name];
     if ('const' in it) return it['const'];
     if (it['enum']) return mutator.pick(it['enum'] as unknown[]);
     switch ([it['type']].flat()[0]) {
       case 'object': {
         const required = (it['required'] ?? []) as readonly string[];
-        const members = Object.entries((it['properties'] ?? {}) as Record<string, unknown>)
-          .filter(([member]) => required.includes(member) || mutator.below(3) === 0);
+        const members = Object.entries((it['properties'] ?? {}) as Record<string, unknown>).filter(
+          ([member]) => required.includes(member) || mutator.below(3) === 0,
+        );
         return Object.fromEntries(members.map(([member, of]) => [member, this.of(of, member)]));
       }
       case 'array':
@@ -168,7 +203,10 @@ export class Examples {
   /** What a reference leads to. */
   resolved(node: unknown): unknown {
     if (typeof node !== 'object' || node === null || !('$ref' in node)) return node;
-    const steps = String(node.$ref).slice(2).split('/').map((step) => step.replaceAll('~1', '/').replaceAll('~0', '~'));
+    const steps = String(node.$ref)
+      .slice(2)
+      .split('/')
+      .map((step) => step.replaceAll('~1', '/').replaceAll('~0', '~'));
     return this.resolved(steps.reduce<unknown>((here, step) => (here as Record<string, unknown>)[step], this.#openapi));
   }
 }

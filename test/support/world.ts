@@ -105,10 +105,22 @@ export class World {
 
   async start(): Promise<void> {
     const config = readConfig({
-      STOWAGE_PORT: '0', STOWAGE_STORAGE_DIR: this.folder, STOWAGE_SYSTEM_KEY: systemKey, STOWAGE_LOG_LEVEL: 'silent', STOWAGE_NODE: 'testnode',
-      STOWAGE_DURABILITY: 'relaxed', STOWAGE_SWEEP_CRON: 'off', STOWAGE_SCRUB_CRON: 'off', STOWAGE_HEADROOM: '1MiB', STOWAGE_FETCH: 'any', ...this.#options.env,
+      STOWAGE_PORT: '0',
+      STOWAGE_STORAGE_DIR: this.folder,
+      STOWAGE_SYSTEM_KEY: systemKey,
+      STOWAGE_LOG_LEVEL: 'silent',
+      STOWAGE_NODE: 'testnode',
+      STOWAGE_DURABILITY: 'relaxed',
+      STOWAGE_SWEEP_CRON: 'off',
+      STOWAGE_SCRUB_CRON: 'off',
+      STOWAGE_HEADROOM: '1MiB',
+      STOWAGE_FETCH: 'any',
+      ...this.#options.env,
     });
-    this.#server = await startServer(config, { clock: this.clock, log: this.#options.log ?? pino({ level: config.logLevel }) });
+    this.#server = await startServer(config, {
+      clock: this.clock,
+      log: this.#options.log ?? pino({ level: config.logLevel }),
+    });
   }
 
   /** Ends the server and starts it again over the same folder; its port changes. */
@@ -139,11 +151,17 @@ export class World {
   }
 
   /** An access key of a namespace, for all that it may. */
-  async accessKey(as = 'system', wish: Record<string, unknown> = {}): Promise<{ readonly accessKeyId: string; readonly secretAccessKey: string }> {
+  async accessKey(
+    as = 'system',
+    wish: Record<string, unknown> = {},
+  ): Promise<{ readonly accessKeyId: string; readonly secretAccessKey: string }> {
     const json = { name: 'test', permissions: { read: true, write: true, delete: true, admin: true }, ...wish };
     const answer = await this.ask('POST', '/api/storage/keys', { as, json });
     if (answer.status !== 201) throw new Error(`no access key: ${answer.bytes.toString()}`);
-    const { access_key_id: accessKeyId, secret_access_key: secretAccessKey } = answer.json<{ access_key_id: string; secret_access_key: string }>();
+    const { access_key_id: accessKeyId, secret_access_key: secretAccessKey } = answer.json<{
+      access_key_id: string;
+      secret_access_key: string;
+    }>();
     return { accessKeyId, secretAccessKey };
   }
 
@@ -171,13 +189,19 @@ export class World {
       ...(json !== undefined ? { body: JSON.stringify(json) } : body !== undefined ? { body } : {}),
     });
     const bytes = Buffer.from(await answer.arrayBuffer());
-    return { status: answer.status, headers: answer.headers, bytes, json: <T>() => JSON.parse(bytes.toString('utf8')) as T };
+    return {
+      status: answer.status,
+      headers: answer.headers,
+      bytes,
+      json: <T>() => JSON.parse(bytes.toString('utf8')) as T,
+    };
   }
 
   /** Like `ask`, for what must succeed; answers the JSON. */
   async get<T = Record<string, unknown>>(method: string, path: string, asked: Asked = {}): Promise<T> {
     const answer = await this.ask(method, path, asked);
-    if (answer.status !== 200) throw new Error(`${method} ${path}: ${answer.status} ${answer.bytes.toString().slice(0, 500)}`);
+    if (answer.status !== 200)
+      throw new Error(`${method} ${path}: ${answer.status} ${answer.bytes.toString().slice(0, 500)}`);
     return answer.json<T>();
   }
 
@@ -189,10 +213,17 @@ export class World {
   }
 
   /** An artifact of these bytes, as the server shows it. */
-  async push(name: string, content: Uint8Array, options: { as?: string; json?: Record<string, unknown> } = {}): Promise<ArtifactView> {
+  async push(
+    name: string,
+    content: Uint8Array,
+    options: { as?: string; json?: Record<string, unknown> } = {},
+  ): Promise<ArtifactView> {
     const { as = 'system', json = {} } = options;
     const upload = await this.upload(content, as);
-    return this.get<ArtifactView>('POST', `/artifacts/upload/${encodeURIComponent(name)}`, { as, json: { upload_uuid: upload, ...json } });
+    return this.get<ArtifactView>('POST', `/artifacts/upload/${encodeURIComponent(name)}`, {
+      as,
+      json: { upload_uuid: upload, ...json },
+    });
   }
 }
 
@@ -208,7 +239,12 @@ export interface ArtifactView {
   readonly max_versions: number;
   readonly source_url: string;
   readonly artifact_type: string;
-  readonly blobs: Readonly<Record<string, { readonly uuid: string; readonly size: number; readonly reference_count: number; readonly instances?: string[] }>>;
+  readonly blobs: Readonly<
+    Record<
+      string,
+      { readonly uuid: string; readonly size: number; readonly reference_count: number; readonly instances?: string[] }
+    >
+  >;
 }
 
 function expiryOf(token: string): number {

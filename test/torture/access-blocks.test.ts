@@ -191,7 +191,7 @@ const openings: Readonly<Record<Opening, (bucket: string) => Promise<unknown>>> 
     byOwner({ method: 'PUT', target: `/${bucket}/k?acl`, headers: { 'x-amz-acl': 'authenticated-read' } }),
   'bucket list': (bucket) =>
     byOwner({ method: 'PUT', target: `/${bucket}?acl`, headers: { 'x-amz-acl': 'public-read-write' } }),
-  'policy': (bucket) => byOwner({ method: 'PUT', target: `/${bucket}?policy`, body: policyOf(bucket) }),
+  policy: (bucket) => byOwner({ method: 'PUT', target: `/${bucket}?policy`, body: policyOf(bucket) }),
   'public flag': (bucket) =>
     world.get('PATCH', `/api/storage/buckets/${bucket}`, { as: 'owner', json: { public: true } }),
 };
@@ -204,10 +204,10 @@ interface Door {
 
 const readers: readonly Opening[] = ['object list', 'object list for all who sign', 'policy', 'public flag'];
 const doors: Readonly<Record<string, Door>> = {
-  'GetObject': { call: (bucket) => ({ method: 'GET', target: `/${bucket}/k` }), by: readers },
-  'HeadObject': { call: (bucket) => ({ method: 'HEAD', target: `/${bucket}/k` }), by: readers },
+  GetObject: { call: (bucket) => ({ method: 'GET', target: `/${bucket}/k` }), by: readers },
+  HeadObject: { call: (bucket) => ({ method: 'HEAD', target: `/${bucket}/k` }), by: readers },
   'GetObject of a part': { call: (bucket) => ({ method: 'GET', target: `/${bucket}/k?partNumber=1` }), by: readers },
-  'GetObjectAttributes': {
+  GetObjectAttributes: {
     call: (bucket) => ({
       method: 'GET',
       target: `/${bucket}/k?attributes`,
@@ -215,17 +215,17 @@ const doors: Readonly<Record<string, Door>> = {
     }),
     by: ['object list', 'object list for all who sign', 'policy'],
   },
-  'ListObjects': { call: (bucket) => ({ method: 'GET', target: `/${bucket}` }), by: ['bucket list', 'policy'] },
-  'ListObjectVersions': {
+  ListObjects: { call: (bucket) => ({ method: 'GET', target: `/${bucket}` }), by: ['bucket list', 'policy'] },
+  ListObjectVersions: {
     call: (bucket) => ({ method: 'GET', target: `/${bucket}?versions` }),
     by: ['bucket list', 'policy'],
   },
-  'HeadBucket': { call: (bucket) => ({ method: 'HEAD', target: `/${bucket}` }), by: ['bucket list', 'policy'] },
-  'PutObject': {
+  HeadBucket: { call: (bucket) => ({ method: 'HEAD', target: `/${bucket}` }), by: ['bucket list', 'policy'] },
+  PutObject: {
     call: (bucket) => ({ method: 'PUT', target: `/${bucket}/new`, body: 'x' }),
     by: ['bucket list', 'policy'],
   },
-  'CreateMultipartUpload': {
+  CreateMultipartUpload: {
     call: (bucket) => ({ method: 'POST', target: `/${bucket}/many?uploads` }),
     by: ['bucket list', 'policy'],
   },
@@ -233,12 +233,12 @@ const doors: Readonly<Record<string, Door>> = {
     call: (bucket) => ({ method: 'POST', target: `/${bucket}`, headers: formHeaders, body: formOf({ key: 'posted' }) }),
     by: ['bucket list', 'policy'],
   },
-  'DeleteObject': {
+  DeleteObject: {
     call: (bucket) => ({ method: 'DELETE', target: `/${bucket}/none` }),
     by: ['bucket list', 'policy'],
   },
-  'GetObjectTagging': { call: (bucket) => ({ method: 'GET', target: `/${bucket}/k?tagging` }), by: ['policy'] },
-  'GetBucketAcl': { call: (bucket) => ({ method: 'GET', target: `/${bucket}?acl` }), by: ['policy'] },
+  GetObjectTagging: { call: (bucket) => ({ method: 'GET', target: `/${bucket}/k?tagging` }), by: ['policy'] },
+  GetBucketAcl: { call: (bucket) => ({ method: 'GET', target: `/${bucket}?acl` }), by: ['policy'] },
   'a copy source': {
     call: (bucket) => ({ method: 'PUT', target: '/b-strange/copy', headers: { 'x-amz-copy-source': `/${bucket}/k` } }),
     by: readers,

@@ -86,20 +86,20 @@ const withPolicy =
 
 /** Fields that a form may have only where its policy names them. */
 const extras: Fields = {
-  'acl': 'public-read',
+  acl: 'public-read',
   'x-amz-acl': 'public-read',
   'x-amz-grant-read': 'uri="http://acs.amazonaws.com/groups/global/AllUsers"',
   'Content-Type': 'text/html',
   'Cache-Control': 'no-store',
   'Content-Disposition': 'inline',
   'Content-Encoding': 'gzip',
-  'Expires': 'never',
+  Expires: 'never',
   'x-amz-meta-a': 'b',
   'x-amz-storage-class': 'STANDARD',
   'x-amz-tagging': 'a=b',
-  'tagging': '<Tagging><TagSet/></Tagging>',
-  'success_action_redirect': 'http://127.0.0.1/',
-  'redirect': 'http://127.0.0.1/',
+  tagging: '<Tagging><TagSet/></Tagging>',
+  success_action_redirect: 'http://127.0.0.1/',
+  redirect: 'http://127.0.0.1/',
   'x-amz-object-lock-mode': 'COMPLIANCE',
   'x-amz-object-lock-legal-hold': 'ON',
   'x-amz-copy-source': '/b-other/k',
@@ -107,7 +107,7 @@ const extras: Fields = {
   'x-amz-website-redirect-location': '/',
   'x-amz-bypass-governance-retention': 'true',
   'x-anything': 'x',
-  'another': 'x',
+  another: 'x',
 };
 
 const startsWith = (start: string): Pick<Deviation, 'namesKey' | 'conditions'> => ({

@@ -386,10 +386,10 @@ const rule = (what: string): string =>
   '<LifecycleConfiguration><Rule><ID>r</ID><Status>Enabled</Status><Filter><Prefix></Prefix></Filter>' +
   `${what}</Rule></LifecycleConfiguration>`;
 const rules: Readonly<Record<string, string>> = {
-  'days': '<Expiration><Days>1</Days></Expiration>',
+  days: '<Expiration><Days>1</Days></Expiration>',
   'a date': `<Expiration><Date>2020-01-01T00:00:00Z</Date></Expiration>`,
   'noncurrent days': '<NoncurrentVersionExpiration><NoncurrentDays>1</NoncurrentDays></NoncurrentVersionExpiration>',
-  'both':
+  both:
     '<Expiration><Days>1</Days></Expiration>' +
     '<NoncurrentVersionExpiration><NoncurrentDays>1</NoncurrentDays></NoncurrentVersionExpiration>',
 };

@@ -43,7 +43,12 @@ let left = wrongLogins;
 async function logInWrongly() {
   while (left > 0) {
     left -= 1;
-    const { status } = await send('POST', authUrl, '127.0.0.2', JSON.stringify({ namespace: 'crowd', key: `wrong-${left}` }));
+    const { status } = await send(
+      'POST',
+      authUrl,
+      '127.0.0.2',
+      JSON.stringify({ namespace: 'crowd', key: `wrong-${left}` }),
+    );
     found.logins[status] = (found.logins[status] ?? 0) + 1;
   }
 }

@@ -85,10 +85,20 @@ function signed(s3Url: string, who: 'crowd' | 'neighbour', method: string, path:
 
 /** The store's server as an operator runs it, warmed up. */
 async function serve(env: Readonly<Record<string, string>>, options: readonly string[] = []): Promise<Served> {
-  const served = await Served.start({
-    STOWAGE_PORT: '0', STOWAGE_STORAGE_DIR: world.folder, STOWAGE_SYSTEM_KEY: world.key, STOWAGE_LOG_LEVEL: 'warn', STOWAGE_HEADROOM: '1MiB',
-    STOWAGE_SWEEP_CRON: 'off', STOWAGE_SCRUB_CRON: 'off', STOWAGE_SCRUB_EVERY: '0s', ...env,
-  }, options);
+  const served = await Served.start(
+    {
+      STOWAGE_PORT: '0',
+      STOWAGE_STORAGE_DIR: world.folder,
+      STOWAGE_SYSTEM_KEY: world.key,
+      STOWAGE_LOG_LEVEL: 'warn',
+      STOWAGE_HEADROOM: '1MiB',
+      STOWAGE_SWEEP_CRON: 'off',
+      STOWAGE_SCRUB_CRON: 'off',
+      STOWAGE_SCRUB_EVERY: '0s',
+      ...env,
+    },
+    options,
+  );
   await puts(served, (count) => count < warmUp);
   return served;
 }
@@ -118,7 +128,11 @@ async function puts(served: Served, more: (count: number) => boolean): Promise<P
 async function crowded(served: Served): Promise<{ readonly loud: readonly Put[]; readonly crowd: Crowd }> {
   const listing = '/crowd-bucket?list-type=2&prefix=many%2F&delimiter=%2F';
   const wishes = {
-    authUrl: `${served.url}/auth`, idleUrl: served.s3Url, wrongLogins, pool, idle: idleConnections,
+    authUrl: `${served.url}/auth`,
+    idleUrl: served.s3Url,
+    wrongLogins,
+    pool,
+    idle: idleConnections,
     listingUrls: Array.from({ length: listers }, () => signed(served.s3Url, 'crowd', 'GET', listing)),
   };
   const child = fork(fileURLToPath(new URL('crowd.js', import.meta.url)), [JSON.stringify(wishes)]);
@@ -172,7 +186,8 @@ const tenth = (value: number): number => Math.round(value * 10) / 10;
 function faultsOf({ logins, listings }: Crowd, neighbour: readonly Put[]): string[] {
   const faults: string[] = [];
   for (const answer of neighbour) if (!good(answer)) faults.push(`a PUT was answered ${answer.status}`);
-  for (const status of Object.keys(logins)) if (status !== '401' && status !== '429') faults.push(`a wrong login was answered ${status}`);
+  for (const status of Object.keys(logins))
+    if (status !== '401' && status !== '429') faults.push(`a wrong login was answered ${status}`);
   if (logins[429] === undefined) faults.push('no wrong login was refused by a limit');
   for (const { status, prefixes: shown } of listings) {
     if (status !== 200 || shown !== prefixes) faults.push(`a listing was answered ${status} with ${shown} prefixes`);
@@ -180,36 +195,54 @@ function faultsOf({ logins, listings }: Crowd, neighbour: readonly Put[]): strin
   return faults;
 }
 
-test('a neighbour is served while others crowd the server', async () => {
-  const calm = await serve({});
-  const quiet = await puts(calm, (count) => count < putsAtLeast);
-  await calm.kill();
+test(
+  'a neighbour is served while others crowd the server',
+  async () => {
+    const calm = await serve({});
+    const quiet = await puts(calm, (count) => count < putsAtLeast);
+    await calm.kill();
 
-  const profile = process.env['STOWAGE_TORTURE_PROFILE'];
-  const served = await serve({ STOWAGE_SCRUB_CRON: '* * * * * *' }, profile ? ['--cpu-prof', `--cpu-prof-dir=${profile}`] : []);
-  try {
-    const before = processorTime(served.pid);
-    const began = performance.now();
-    const { loud, crowd } = await crowded(served);
-    const figures = { serverMs: processorTime(served.pid) - before, wallMs: Math.round(performance.now() - began) };
-    met = crowd;
-    expect(faultsOf(crowd, [...quiet, ...loud])).toEqual([]);
-    const login = await fetch(`${served.url}/auth`, { method: 'POST', body: JSON.stringify({ namespace: 'neighbour', key: world.know('neighbour') }) });
-    expect(login.status).toBe(200);
-    expect(served.log).toEqual([]);
-    const ratio = p99(loud) / p99(quiet);
-    report('neighbours', {
-      wrongLogins, idleConnections, listers, listings: crowd.listings.length, prefixes, puts: loud.length, ...figures,
-      quietP99: tenth(p99(quiet)), loudP99: tenth(p99(loud)),
-      quietWorkP99: tenth(p99(quiet, 'work')), loudWorkP99: tenth(p99(loud, 'work')),
-      ratio: Math.round(ratio * 100) / 100,
-    });
-    if (tortured) expect(ratio).toBeLessThanOrEqual(mostGrowth);
-  } finally {
-    if (profile) await served.stop();
-    await served.kill();
-  }
-}, patience);
+    const profile = process.env['STOWAGE_TORTURE_PROFILE'];
+    const served = await serve(
+      { STOWAGE_SCRUB_CRON: '* * * * * *' },
+      profile ? ['--cpu-prof', `--cpu-prof-dir=${profile}`] : [],
+    );
+    try {
+      const before = processorTime(served.pid);
+      const began = performance.now();
+      const { loud, crowd } = await crowded(served);
+      const figures = { serverMs: processorTime(served.pid) - before, wallMs: Math.round(performance.now() - began) };
+      met = crowd;
+      expect(faultsOf(crowd, [...quiet, ...loud])).toEqual([]);
+      const login = await fetch(`${served.url}/auth`, {
+        method: 'POST',
+        body: JSON.stringify({ namespace: 'neighbour', key: world.know('neighbour') }),
+      });
+      expect(login.status).toBe(200);
+      expect(served.log).toEqual([]);
+      const ratio = p99(loud) / p99(quiet);
+      report('neighbours', {
+        wrongLogins,
+        idleConnections,
+        listers,
+        listings: crowd.listings.length,
+        prefixes,
+        puts: loud.length,
+        ...figures,
+        quietP99: tenth(p99(quiet)),
+        loudP99: tenth(p99(loud)),
+        quietWorkP99: tenth(p99(quiet, 'work')),
+        loudWorkP99: tenth(p99(loud, 'work')),
+        ratio: Math.round(ratio * 100) / 100,
+      });
+      if (tortured) expect(ratio).toBeLessThanOrEqual(mostGrowth);
+    } finally {
+      if (profile) await served.stop();
+      await served.kill();
+    }
+  },
+  patience,
+);
 
 test('the check finds a server without a limit of logins, one that cuts a listing short, and one that refuses a neighbour (sabotaged)', () => {
   expect(faultsOf({ ...met, logins: { 401: wrongLogins } }, [])).toEqual(['no wrong login was refused by a limit']);
@@ -217,15 +250,19 @@ test('the check finds a server without a limit of logins, one that cuts a listin
   expect(faultsOf(met, [{ status: 503, ms: 1, work: 1 }])).toEqual(['a PUT was answered 503']);
 });
 
-test('a server whose limit is out of reach is found (sabotaged)', async () => {
-  const wide = await serve({ STOWAGE_LOGIN_FAILURES: '1000000' });
-  try {
-    const body = (at: number): string => JSON.stringify({ namespace: 'crowd', key: `wrong-${at}` });
-    const sent = Array.from({ length: 22 }, (_, at) => fetch(`${wide.url}/auth`, { method: 'POST', body: body(at) }));
-    const logins: Record<number, number> = {};
-    for (const { status } of await Promise.all(sent)) logins[status] = (logins[status] ?? 0) + 1;
-    expect(faultsOf({ logins, listings: [] }, [])).toEqual(['no wrong login was refused by a limit']);
-  } finally {
-    await wide.kill();
-  }
-}, patience);
+test(
+  'a server whose limit is out of reach is found (sabotaged)',
+  async () => {
+    const wide = await serve({ STOWAGE_LOGIN_FAILURES: '1000000' });
+    try {
+      const body = (at: number): string => JSON.stringify({ namespace: 'crowd', key: `wrong-${at}` });
+      const sent = Array.from({ length: 22 }, (_, at) => fetch(`${wide.url}/auth`, { method: 'POST', body: body(at) }));
+      const logins: Record<number, number> = {};
+      for (const { status } of await Promise.all(sent)) logins[status] = (logins[status] ?? 0) + 1;
+      expect(faultsOf({ logins, listings: [] }, [])).toEqual(['no wrong login was refused by a limit']);
+    } finally {
+      await wide.kill();
+    }
+  },
+  patience,
+);

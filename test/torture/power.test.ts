@@ -30,7 +30,11 @@ class Machine {
   #served: Served | undefined;
   #token: string | undefined;
 
-  constructor(kind: FileSystem, places: Places, { env = {}, options = [] }: { env?: Record<string, string>; options?: readonly string[] } = {}) {
+  constructor(
+    kind: FileSystem,
+    places: Places,
+    { env = {}, options = [] }: { env?: Record<string, string>; options?: readonly string[] } = {},
+  ) {
     const bytes = new LoopDisk(kind);
     this.#disks.push(bytes);
     const folder = join(bytes.mount, 'store');
@@ -42,9 +46,18 @@ class Machine {
     }
     this.#options = options;
     this.#env = {
-      STOWAGE_PORT: '0', STOWAGE_STORAGE_DIR: folder, STOWAGE_SYSTEM_KEY: systemKey, STOWAGE_S3_ACCESS_KEY_ID: key.accessKeyId,
-      STOWAGE_S3_SECRET_ACCESS_KEY: key.secretAccessKey, STOWAGE_TOKEN_LIFETIME: '12h', STOWAGE_HEADROOM: '0', STOWAGE_SWEEP_CRON: 'off',
-      STOWAGE_SCRUB_CRON: 'off', STOWAGE_LIFECYCLE_CRON: 'off', STOWAGE_LOG_LEVEL: 'warn', ...env,
+      STOWAGE_PORT: '0',
+      STOWAGE_STORAGE_DIR: folder,
+      STOWAGE_SYSTEM_KEY: systemKey,
+      STOWAGE_S3_ACCESS_KEY_ID: key.accessKeyId,
+      STOWAGE_S3_SECRET_ACCESS_KEY: key.secretAccessKey,
+      STOWAGE_TOKEN_LIFETIME: '12h',
+      STOWAGE_HEADROOM: '0',
+      STOWAGE_SWEEP_CRON: 'off',
+      STOWAGE_SCRUB_CRON: 'off',
+      STOWAGE_LIFECYCLE_CRON: 'off',
+      STOWAGE_LOG_LEVEL: 'warn',
+      ...env,
     };
   }
 
@@ -78,7 +91,9 @@ class Machine {
 
 async function login(url: string): Promise<string> {
   const answer = await fetch(`${url}/auth`, {
-    method: 'POST', headers: { 'Content-Type': 'application/json' }, body: JSON.stringify({ namespace: 'system', key: systemKey }),
+    method: 'POST',
+    headers: { 'Content-Type': 'application/json' },
+    body: JSON.stringify({ namespace: 'system', key: systemKey }),
   });
   return ((await answer.json()) as { access_token: string }).access_token;
 }
@@ -136,8 +151,16 @@ class Outages {
     this.figures.lost += lost.length;
     this.figures.lostLate += late.length;
     this.figures.wrong += wrong.length + damaged.length;
-    const say = (kind: string) => (what: string): string => `cut ${cut} (${(to - from).toFixed(2)} ms), ${kind}: ${what}`;
-    this.faults.push(...lost.map(say('lost')), ...late.map(say('lost after the cut')), ...wrong.map(say('wrong')), ...damaged.map(say('log')));
+    const say =
+      (kind: string) =>
+      (what: string): string =>
+        `cut ${cut} (${(to - from).toFixed(2)} ms), ${kind}: ${what}`;
+    this.faults.push(
+      ...lost.map(say('lost')),
+      ...late.map(say('lost after the cut')),
+      ...wrong.map(say('wrong')),
+      ...damaged.map(say('log')),
+    );
   }
 }
 
@@ -152,36 +175,50 @@ for (const kind of ['ext4', 'xfs'] as const) {
   const why = whyNoDisk(kind);
   const suite = why === undefined ? describe : describe.skip;
   suite(`on ${kind}${why === undefined ? '' : ` (not here: ${why})`}`, () => {
-    test.each(['same', 'other'] as const)('what was acknowledged is there after a power cut, with the catalog on the %s file system', async (places) => {
-      const random = randomFrom(seed);
-      const figures: Figures = { cuts: 0, acknowledged: 0, acknowledgedLate: 0, lost: 0, lostLate: 0, wrong: 0 };
-      const faults: string[] = [];
-      const all = rounds(1, 500);
-      while (figures.cuts < all) {
-        const machine = new Machine(kind, places);
-        const outages = new Outages(machine, random);
+    test.each(['same', 'other'] as const)(
+      'what was acknowledged is there after a power cut, with the catalog on the %s file system',
+      async (places) => {
+        const random = randomFrom(seed);
+        const figures: Figures = { cuts: 0, acknowledged: 0, acknowledgedLate: 0, lost: 0, lostLate: 0, wrong: 0 };
+        const faults: string[] = [];
+        const all = rounds(1, 500);
+        while (figures.cuts < all) {
+          const machine = new Machine(kind, places);
+          const outages = new Outages(machine, random);
+          try {
+            for (let left = Math.min(cutsOfDisk, all - figures.cuts); left > 0; left -= 1) await outages.cut();
+          } finally {
+            await machine.remove();
+          }
+          for (const [name, value] of Object.entries(outages.figures))
+            figures[name as keyof Figures] += value as number;
+          faults.push(...outages.faults);
+          report('power', {
+            fileSystem: kind,
+            catalogOn: places,
+            ...figures,
+            ...(outages.faults.length > 0 ? { faults: outages.faults.join('; ') } : {}),
+          });
+        }
+        expect(faults).toEqual([]);
+        expect(figures.acknowledged).toBeGreaterThanOrEqual(all);
+      },
+      patience,
+    );
+
+    test(
+      `sabotaged, ${sabotage.what}: found out`,
+      async () => {
+        const machine = new Machine(kind, 'same', sabotage);
+        const outages = new Outages(machine, randomFrom(seed));
         try {
-          for (let left = Math.min(cutsOfDisk, all - figures.cuts); left > 0; left -= 1) await outages.cut();
+          await outages.cut(40);
         } finally {
           await machine.remove();
         }
-        for (const [name, value] of Object.entries(outages.figures)) figures[name as keyof Figures] += value as number;
-        faults.push(...outages.faults);
-        report('power', { fileSystem: kind, catalogOn: places, ...figures, ...(outages.faults.length > 0 ? { faults: outages.faults.join('; ') } : {}) });
-      }
-      expect(faults).toEqual([]);
-      expect(figures.acknowledged).toBeGreaterThanOrEqual(all);
-    }, patience);
-
-    test(`sabotaged, ${sabotage.what}: found out`, async () => {
-      const machine = new Machine(kind, 'same', sabotage);
-      const outages = new Outages(machine, randomFrom(seed));
-      try {
-        await outages.cut(40);
-      } finally {
-        await machine.remove();
-      }
-      expect(outages.figures.lost).toBeGreaterThan(0);
-    }, patience);
+        expect(outages.figures.lost).toBeGreaterThan(0);
+      },
+      patience,
+    );
   });
 }

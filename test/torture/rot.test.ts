@@ -7,7 +7,13 @@ import { mkdtemp, open, readdir, rename, rm, stat, truncate, unlink, writeFile }
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import {
-  CompleteMultipartUploadCommand, CreateBucketCommand, CreateMultipartUploadCommand, GetObjectCommand, PutObjectCommand, UploadPartCommand, type S3Client,
+  CompleteMultipartUploadCommand,
+  CreateBucketCommand,
+  CreateMultipartUploadCommand,
+  GetObjectCommand,
+  PutObjectCommand,
+  UploadPartCommand,
+  type S3Client,
 } from '@aws-sdk/client-s3';
 import { getSignedUrl } from '@aws-sdk/s3-request-presigner';
 import { DatabaseSync } from '@photostructure/sqlite';
@@ -94,7 +100,14 @@ class Rot {
       const bytes = Buffer.from(row.bytes);
       if (how === 'delete') return void db.prepare('delete from small_contents where sha512 = ?').run(sha512);
       if (how === 'flip') bytes[this.#below(bytes.length)]! ^= 1 << this.#below(8);
-      const now = how === 'cut' ? bytes.subarray(0, this.#below(bytes.length)) : how === 'lengthen' ? Buffer.concat([bytes, Buffer.from('x')]) : how === 'swap' ? other.bytes : bytes;
+      const now =
+        how === 'cut'
+          ? bytes.subarray(0, this.#below(bytes.length))
+          : how === 'lengthen'
+            ? Buffer.concat([bytes, Buffer.from('x')])
+            : how === 'swap'
+              ? other.bytes
+              : bytes;
       db.prepare('update small_contents set bytes = ? where sha512 = ?').run(now, sha512);
     });
     return true;
@@ -102,7 +115,9 @@ class Rot {
 
   /** Where its file or folder is; undefined for what the catalog keeps. */
   #place({ sha512 }: Item): string | undefined {
-    const { address } = this.#catalog((db) => db.prepare('select address from contents where sha512 = ?').get(sha512) as { address: string });
+    const { address } = this.#catalog(
+      (db) => db.prepare('select address from contents where sha512 = ?').get(sha512) as { address: string },
+    );
     return address.startsWith('catalog:') ? undefined : join(this.#folder, 'blobs', address.slice(0, 2), address);
   }
 
@@ -147,7 +162,8 @@ class Ground {
     await s3.send(new CreateBucketCommand({ Bucket: 'scratch' }));
     const ground = new Ground(releasy, s3, await mkdtemp(join(tmpdir(), 'stowage-rot-')));
     const { key } = await releasy.customer();
-    for (const kind of kinds) for (const name of [`${kind}-one`, `${kind}-two`]) ground.items.push(await ground.#item(kind, name, key));
+    for (const kind of kinds)
+      for (const name of [`${kind}-one`, `${kind}-two`]) ground.items.push(await ground.#item(kind, name, key));
     return ground;
   }
 
@@ -170,13 +186,19 @@ class Ground {
   /** Everything that makes bytes of an item come again. */
   readonly doors: Readonly<Record<string, (item: Item) => Promise<unknown>>> = {
     'append and convert': ({ bytes }) => this.world.push(this.#fresh(), bytes),
-    'PUT data': async ({ bytes }) => this.#must(await this.world.ask('PUT', `/artifacts/${this.#fresh()}/data`, { body: Buffer.from(bytes) })),
-    'tus': ({ bytes }) => this.#tus(bytes, {}),
+    'PUT data': async ({ bytes }) =>
+      this.#must(await this.world.ask('PUT', `/artifacts/${this.#fresh()}/data`, { body: Buffer.from(bytes) })),
+    tus: ({ bytes }) => this.#tus(bytes, {}),
     'tus with a claim': ({ bytes, sha512 }) => this.#tus(bytes, { sha512 }),
-    'push': async ({ bytes }) => {
+    push: async ({ bytes }) => {
       const file = join(this.scratch, this.#fresh());
       await writeFile(file, bytes);
-      const client = new StowageClient({ url: this.world.url, namespace: 'system', key: this.world.key, platform: nodePlatform() });
+      const client = new StowageClient({
+        url: this.world.url,
+        namespace: 'system',
+        key: this.world.key,
+        platform: nodePlatform(),
+      });
       await client.push(file, this.#fresh());
       await unlink(file);
     },
@@ -189,7 +211,7 @@ class Ground {
     },
     'S3 PUT': ({ bytes }) => this.s3.send(new PutObjectCommand({ Bucket: 'scratch', Key: this.#fresh(), Body: bytes })),
     'S3 parts': ({ bytes }) => putParts(this.s3, 'scratch', this.#fresh(), bytes),
-    'release': async ({ bytes }) => this.releasy.artifact((await this.releasy.release('healed')).id, bytes),
+    release: async ({ bytes }) => this.releasy.artifact((await this.releasy.release('healed')).id, bytes),
   };
 
   #fresh(): string {
@@ -203,14 +225,25 @@ class Ground {
   }
 
   async #tus(bytes: Buffer, said: Record<string, string>): Promise<void> {
-    const metadata = Object.entries({ filename: this.#fresh(), ...said }).map(([name, value]) => `${name} ${text(value)}`).join(',');
+    const metadata = Object.entries({ filename: this.#fresh(), ...said })
+      .map(([name, value]) => `${name} ${text(value)}`)
+      .join(',');
     const headers = { 'Tus-Resumable': '1.0.0' };
-    const begun = this.#must(await this.world.ask('POST', '/tus', { headers: { ...headers, 'Upload-Length': String(bytes.length), 'Upload-Metadata': metadata } }));
+    const begun = this.#must(
+      await this.world.ask('POST', '/tus', {
+        headers: { ...headers, 'Upload-Length': String(bytes.length), 'Upload-Metadata': metadata },
+      }),
+    );
     const path = begun.headers.get('location')!;
     const head = await this.world.ask('HEAD', path, { headers });
     const offset = Number(head.headers.get('upload-offset'));
     if (offset === bytes.length) return;
-    this.#must(await this.world.ask('PATCH', path, { headers: { ...headers, 'Upload-Offset': String(offset), 'Content-Type': 'application/offset+octet-stream' }, body: Buffer.from(bytes.subarray(offset)) }));
+    this.#must(
+      await this.world.ask('PATCH', path, {
+        headers: { ...headers, 'Upload-Offset': String(offset), 'Content-Type': 'application/offset+octet-stream' },
+        body: Buffer.from(bytes.subarray(offset)),
+      }),
+    );
   }
 
   /** A released file, which every face can read. */
@@ -224,9 +257,11 @@ class Ground {
     this.#must(await this.releasy.register(release.id, slot, bytes));
     await this.releasy.get('POST', `/v1/releases/${release.id}/publish`);
     const sha512 = sha512Of(bytes);
-    const { uuid: blob } = (await this.world.get<{ uuid: string }>('GET', `/blob_checksums/sha512/${sha512}`));
+    const { uuid: blob } = await this.world.get<{ uuid: string }>('GET', `/blob_checksums/sha512/${sha512}`);
     // Read as plain HTTP: what a client does with a broken body is tested elsewhere.
-    const presigned = await getSignedUrl(this.s3, new GetObjectCommand({ Bucket: bucket, Key: slot.object_key }), { expiresIn: 86_400 });
+    const presigned = await getSignedUrl(this.s3, new GetObjectCommand({ Bucket: bucket, Key: slot.object_key }), {
+      expiresIn: 86_400,
+    });
     const token = await this.releasy.downloadUrl(customer, slot.artifact_id);
     const fetched = async (url: string, headers: Record<string, string> = {}): Promise<Buffer> => {
       const answer = await fetch(url, { headers, signal: AbortSignal.timeout(30_000) });
@@ -237,14 +272,17 @@ class Ground {
     const api = async (path: string, headers: Record<string, string> = {}): Promise<Buffer> =>
       fetched(`${this.world.url}${path}`, { Authorization: `Bearer ${await this.world.token()}`, ...headers });
     return {
-      kind, bytes, sha512, name,
+      kind,
+      bytes,
+      sha512,
+      name,
       reads: {
-        'blob': () => api(`/blobs/${blob}/data`),
+        blob: () => api(`/blobs/${blob}/data`),
         'blob, as a range': () => api(`/blobs/${blob}/data`, { Range: 'bytes=0-' }),
-        'artifact': () => api(`/artifacts/${slot.artifact_id}/data`),
-        'version': () => api(`/artifacts/${slot.artifact_id}/versions/1/data`),
-        'S3': () => fetched(presigned),
-        'release': () => fetched(token),
+        artifact: () => api(`/artifacts/${slot.artifact_id}/data`),
+        version: () => api(`/artifacts/${slot.artifact_id}/versions/1/data`),
+        S3: () => fetched(presigned),
+        release: () => fetched(token),
       },
     };
   }
@@ -313,42 +351,54 @@ describe('stored bytes that change', () => {
   beforeEach(async () => void (ground = await Ground.open()), patience);
   afterEach(() => ground.close());
 
-  test('are never served whole by any face, and the right ones heal by every door', async () => {
-    const outcome = await torment(ground, rounds(25, 1250), randomFrom(seed));
-    report('rot', { ...outcome });
-    expect({ ...outcome, seed }).toMatchObject({ wrong: 0, unhealed: 0 });
-  }, patience);
+  test(
+    'are never served whole by any face, and the right ones heal by every door',
+    async () => {
+      const outcome = await torment(ground, rounds(25, 1250), randomFrom(seed));
+      report('rot', { ...outcome });
+      expect({ ...outcome, seed }).toMatchObject({ wrong: 0, unhealed: 0 });
+    },
+    patience,
+  );
 
-  test('the twin that does not hash downloads serves them', async () => {
-    const open = Integrity.prototype.open;
-    Integrity.prototype.open = async function (...args) {
-      const reader = await open.apply(this, args);
-      return {
-        ...reader,
-        async *read(from, to) {
-          yield* reader.read(from, from + 1);
-          yield* reader.read(from + 1, to);
-        },
+  test(
+    'the twin that does not hash downloads serves them',
+    async () => {
+      const open = Integrity.prototype.open;
+      Integrity.prototype.open = async function (...args) {
+        const reader = await open.apply(this, args);
+        return {
+          ...reader,
+          async *read(from, to) {
+            yield* reader.read(from, from + 1);
+            yield* reader.read(from + 1, to);
+          },
+        };
       };
-    };
-    try {
-      expect((await torment(ground, 25, randomFrom(1))).wrong).toBeGreaterThan(0);
-    } finally {
-      Integrity.prototype.open = open;
-    }
-  }, patience);
+      try {
+        expect((await torment(ground, 25, randomFrom(1))).wrong).toBeGreaterThan(0);
+      } finally {
+        Integrity.prototype.open = open;
+      }
+    },
+    patience,
+  );
 
-  test('the twin that takes what is on record for granted does not heal', async () => {
-    const { vouch } = Integrity.prototype;
-    Integrity.prototype.vouch = () => Promise.resolve('good');
-    try {
-      const { push } = ground.doors;
-      const sabotaged = Object.assign(Object.create(ground) as Ground, { doors: { push } });
-      expect((await torment(sabotaged, 10, randomFrom(2))).unhealed).toBeGreaterThan(0);
-    } finally {
-      Integrity.prototype.vouch = vouch;
-    }
-  }, patience);
+  test(
+    'the twin that takes what is on record for granted does not heal',
+    async () => {
+      const { vouch } = Integrity.prototype;
+      Integrity.prototype.vouch = () => Promise.resolve('good');
+      try {
+        const { push } = ground.doors;
+        const sabotaged = Object.assign(Object.create(ground) as Ground, { doors: { push } });
+        expect((await torment(sabotaged, 10, randomFrom(2))).unhealed).toBeGreaterThan(0);
+      } finally {
+        Integrity.prototype.vouch = vouch;
+      }
+    },
+    patience,
+  );
 });
 
 const onTestFinished: (() => Promise<void>)[] = [];
@@ -356,36 +406,52 @@ afterEach(async () => {
   for (const end of onTestFinished.splice(0)) await end();
 });
 
-test('scrub and check find all of it, and nothing else', async () => {
-  const world = await openWorld();
-  const turns = rounds(16, 1000);
-  const random = randomFrom(seed);
-  const rot = new Rot(world.folder, random);
-  const s3 = await s3Client(world);
-  onTestFinished.push(() => world.close());
-  await s3.send(new CreateBucketCommand({ Bucket: 'rotten' }));
-  const items: Item[] = [];
-  const kindAt = (turn: number): Kind => (turn % 16 === 5 ? 'joined' : turn % 16 === 10 ? 'file' : turn % 2 === 0 ? 'inline' : 'block');
-  for (let turn = 0; turn < turns + 16; turn += 1) {
-    const kind = kindAt(turn);
-    const bytes = randomBytes(sizes[kind]);
-    if (kind === 'joined') await putParts(s3, 'rotten', String(turn), bytes);
-    else await s3.send(new PutObjectCommand({ Bucket: 'rotten', Key: String(turn), Body: bytes }));
-    items.push({ kind, bytes, sha512: sha512Of(bytes), name: String(turn), reads: {} });
-  }
-  const good = items.slice(turns);
-  let ruined = 0;
-  for (const [turn, item] of items.slice(0, turns).entries()) {
-    const other = good.find(({ kind }) => kind === item.kind)!;
-    if (await rot.damage(item, damages[(turn * 7) % damages.length]!, other)) ruined += 1;
-  }
-  await world.server.close();
-  const checked = await checkStore(world.folder, { readData: true });
-  await world.start();
-  world.clock.move(31 * 86_400_000);
-  const scrubbed = await world.core.scrub.run();
-  const again = await world.core.scrub.run();
-  report('rot: scrub and check', { damaged: turns, ruined, check: checked.faults.length, scrub: scrubbed.rotten + scrubbed.missing, again: again.checked });
-  expect([checked.faults.length, scrubbed.rotten + scrubbed.missing, scrubbed.checked, again.checked]).toEqual([ruined, ruined, turns + 16, 0]);
-  s3.destroy();
-}, patience);
+test(
+  'scrub and check find all of it, and nothing else',
+  async () => {
+    const world = await openWorld();
+    const turns = rounds(16, 1000);
+    const random = randomFrom(seed);
+    const rot = new Rot(world.folder, random);
+    const s3 = await s3Client(world);
+    onTestFinished.push(() => world.close());
+    await s3.send(new CreateBucketCommand({ Bucket: 'rotten' }));
+    const items: Item[] = [];
+    const kindAt = (turn: number): Kind =>
+      turn % 16 === 5 ? 'joined' : turn % 16 === 10 ? 'file' : turn % 2 === 0 ? 'inline' : 'block';
+    for (let turn = 0; turn < turns + 16; turn += 1) {
+      const kind = kindAt(turn);
+      const bytes = randomBytes(sizes[kind]);
+      if (kind === 'joined') await putParts(s3, 'rotten', String(turn), bytes);
+      else await s3.send(new PutObjectCommand({ Bucket: 'rotten', Key: String(turn), Body: bytes }));
+      items.push({ kind, bytes, sha512: sha512Of(bytes), name: String(turn), reads: {} });
+    }
+    const good = items.slice(turns);
+    let ruined = 0;
+    for (const [turn, item] of items.slice(0, turns).entries()) {
+      const other = good.find(({ kind }) => kind === item.kind)!;
+      if (await rot.damage(item, damages[(turn * 7) % damages.length]!, other)) ruined += 1;
+    }
+    await world.server.close();
+    const checked = await checkStore(world.folder, { readData: true });
+    await world.start();
+    world.clock.move(31 * 86_400_000);
+    const scrubbed = await world.core.scrub.run();
+    const again = await world.core.scrub.run();
+    report('rot: scrub and check', {
+      damaged: turns,
+      ruined,
+      check: checked.faults.length,
+      scrub: scrubbed.rotten + scrubbed.missing,
+      again: again.checked,
+    });
+    expect([checked.faults.length, scrubbed.rotten + scrubbed.missing, scrubbed.checked, again.checked]).toEqual([
+      ruined,
+      ruined,
+      turns + 16,
+      0,
+    ]);
+    s3.destroy();
+  },
+  patience,
+);

@@ -43,14 +43,22 @@ afterEach(() => page?.context().close());
 
 /** What a page needs to make a client; the browser's window has it as `open()`. */
 async function prepare(url = proxy.url): Promise<void> {
-  await page.evaluate(async ({ url, namespace, key }) => {
-    const library = 'stowage';
-    const { StowageClient } = (await import(library)) as typeof import('../../src/client/index.ts');
-    Object.assign(globalThis, {
-      client: new StowageClient({ url, namespace, key, patience: { transfers: { attempts: 20, first: 20, most: 200 } } }),
-      chosen: () => (document.querySelector('#file') as HTMLInputElement).files![0]!,
-    });
-  }, { url, namespace: world.namespace, key: world.key });
+  await page.evaluate(
+    async ({ url, namespace, key }) => {
+      const library = 'stowage';
+      const { StowageClient } = (await import(library)) as typeof import('../../src/client/index.ts');
+      Object.assign(globalThis, {
+        client: new StowageClient({
+          url,
+          namespace,
+          key,
+          patience: { transfers: { attempts: 20, first: 20, most: 200 } },
+        }),
+        chosen: () => (document.querySelector('#file') as HTMLInputElement).files![0]!,
+      });
+    },
+    { url, namespace: world.namespace, key: world.key },
+  );
 }
 
 interface Window {
@@ -59,7 +67,9 @@ interface Window {
 }
 
 const stored = async (name: string): Promise<string> =>
-  createHash('sha512').update((await world.ask('GET', `/artifacts/${name}/data`)).bytes).digest('hex');
+  createHash('sha512')
+    .update((await world.ask('GET', `/artifacts/${name}/data`)).bytes)
+    .digest('hex');
 
 test('a file is pushed over a line that breaks, from a page of another origin', async () => {
   await prepare();
@@ -79,8 +89,12 @@ test('a page that was closed is gone on with by the next one', async () => {
   const done = await page.evaluate(async () => {
     const { client, chosen } = globalThis as unknown as Window;
     return new Promise<number>((resolve) => {
-      const onProgress = ({ done }: { done: number }): void => { if (done > 8 * 1024 * 1024) resolve(done); };
-      client.push(chosen(), 'closed', { dedup: false, onProgress, pace: { first: 1024 * 1024, most: 1024 * 1024 } }).catch(() => undefined);
+      const onProgress = ({ done }: { done: number }): void => {
+        if (done > 8 * 1024 * 1024) resolve(done);
+      };
+      client
+        .push(chosen(), 'closed', { dedup: false, onProgress, pace: { first: 1024 * 1024, most: 1024 * 1024 } })
+        .catch(() => undefined);
     });
   });
   await page.reload();
@@ -104,8 +118,15 @@ test('what is known is not sent, what is read is checked, and what fails has a c
     const pushed = await client.push(chosen(), 'known-again');
     const blob = await client.read('known');
     const digest = new Uint8Array(await crypto.subtle.digest('SHA-512', await blob.arrayBuffer()));
-    const code = await client.artifacts.get('nobody').then(() => 'found', (error: { code: string }) => error.code);
-    return { deduplicated: pushed.deduplicated, hex: [...digest].map((byte) => byte.toString(16).padStart(2, '0')).join(''), code };
+    const code = await client.artifacts.get('nobody').then(
+      () => 'found',
+      (error: { code: string }) => error.code,
+    );
+    return {
+      deduplicated: pushed.deduplicated,
+      hex: [...digest].map((byte) => byte.toString(16).padStart(2, '0')).join(''),
+      code,
+    };
   });
   expect(seen).toEqual({ deduplicated: true, hex: sha512, code: 'not_found' });
 });

@@ -45,16 +45,25 @@ interface Link {
   readonly headers: Record<string, string>;
 }
 
-const link = (wish: Record<string, unknown>): Promise<Link> => world.get<Link>('POST', '/api/storage/buckets/films/presign', { json: wish });
+const link = (wish: Record<string, unknown>): Promise<Link> =>
+  world.get<Link>('POST', '/api/storage/buckets/films/presign', { json: wish });
 const allow = (allowed_origins: readonly string[]): Promise<unknown> =>
-  world.get('PATCH', '/api/storage/buckets/films/cors', { json: { rules: [{ allowed_origins, allowed_methods: ['GET', 'PUT'], allowed_headers: ['content-type'] }] } });
+  world.get('PATCH', '/api/storage/buckets/films/cors', {
+    json: { rules: [{ allowed_origins, allowed_methods: ['GET', 'PUT'], allowed_headers: ['content-type'] }] },
+  });
 
 /** Puts the chosen file as a page does; answers status and tag, or how the browser refused. */
 function put({ url, headers }: Link): Promise<string> {
-  return page.evaluate(async ({ url, headers }) => {
-    const body = (document.querySelector('#file') as HTMLInputElement).files![0]!;
-    return fetch(url, { method: 'PUT', body, headers }).then(({ status, headers }) => `${status} ${headers.get('etag')}`, (error: unknown) => String(error));
-  }, { url, headers });
+  return page.evaluate(
+    async ({ url, headers }) => {
+      const body = (document.querySelector('#file') as HTMLInputElement).files![0]!;
+      return fetch(url, { method: 'PUT', body, headers }).then(
+        ({ status, headers }) => `${status} ${headers.get('etag')}`,
+        (error: unknown) => String(error),
+      );
+    },
+    { url, headers },
+  );
 }
 
 test('U22: 500 MB from a page, in memory that stays flat; they are there when the answer is, and not before', async () => {
@@ -68,7 +77,12 @@ test('U22: 500 MB from a page, in memory that stays flat; they are there when th
   ];
   // A line of 100 MB/s.
   const line = await page.context().newCDPSession(page);
-  await line.send('Network.emulateNetworkConditions', { offline: false, latency: 0, downloadThroughput: -1, uploadThroughput: 100_000_000 });
+  await line.send('Network.emulateNetworkConditions', {
+    offline: false,
+    latency: 0,
+    downloadThroughput: -1,
+    uploadThroughput: 100_000_000,
+  });
   const before = process.memoryUsage().rss;
   let most = before;
   const watch = setInterval(() => (most = Math.max(most, process.memoryUsage().rss)), 50);
@@ -85,7 +99,15 @@ test('U22: 500 MB from a page, in memory that stays flat; they are there when th
   // Whoever held the body would need all of its size.
   expect(most - before).toBeLessThan(size / 2);
   const { url } = await link({ key: 'film.mov', operation: 'get' });
-  expect(await page.evaluate(async (url) => (await fetch(url, { headers: { Range: 'bytes=0-5' } }).catch(() => fetch(url))).text().then((text) => text.slice(0, 6)), url)).toBe('a film');
+  expect(
+    await page.evaluate(
+      async (url) =>
+        (await fetch(url, { headers: { Range: 'bytes=0-5' } }).catch(() => fetch(url)))
+          .text()
+          .then((text) => text.slice(0, 6)),
+      url,
+    ),
+  ).toBe('a film');
 }, 120_000);
 
 test('a page that no rule names is refused by its browser', async () => {
@@ -97,14 +119,27 @@ test('a page that no rule names is refused by its browser', async () => {
 
 test('a page puts a file into the slot of a release, which is then registered', async () => {
   const ask = async <T>(path: string, json: Record<string, unknown>): Promise<T> => {
-    const answer = await world.ask('POST', path, { as: null, headers: { 'x-releasy-admin-key': 'the-key-of-the-releases' }, json });
+    const answer = await world.ask('POST', path, {
+      as: null,
+      headers: { 'x-releasy-admin-key': 'the-key-of-the-releases' },
+      json,
+    });
     expect([answer.status, answer.bytes.toString()]).toEqual([200, expect.anything()]);
     return answer.json<T>();
   };
   const { id } = await ask<{ id: string }>('/v1/releases', { product: 'app', version: '1.0.0' });
-  const slot = await ask<{ artifact_id: string; object_key: string; upload_url: string }>(`/v1/releases/${id}/artifacts/presign`, { filename: 'app.bin', platform: 'web' });
-  await page.setInputFiles('#file', { name: 'app.bin', mimeType: 'application/octet-stream', buffer: Buffer.from('an app') });
-  expect(await put({ url: slot.upload_url, headers: {} })).toBe(`200 "${createHash('md5').update('an app').digest('hex')}"`);
+  const slot = await ask<{ artifact_id: string; object_key: string; upload_url: string }>(
+    `/v1/releases/${id}/artifacts/presign`,
+    { filename: 'app.bin', platform: 'web' },
+  );
+  await page.setInputFiles('#file', {
+    name: 'app.bin',
+    mimeType: 'application/octet-stream',
+    buffer: Buffer.from('an app'),
+  });
+  expect(await put({ url: slot.upload_url, headers: {} })).toBe(
+    `200 "${createHash('md5').update('an app').digest('hex')}"`,
+  );
   const checksum = createHash('sha256').update('an app').digest('hex');
   const wish = { artifact_id: slot.artifact_id, object_key: slot.object_key, platform: 'web', checksum, size: 6 };
   expect(await ask(`/v1/releases/${id}/artifacts`, wish)).toMatchObject({ id: slot.artifact_id, checksum });

@@ -41,7 +41,13 @@ afterAll(async () => {
 async function bundle(): Promise<string> {
   const source = `export { default as Core } from '@uppy/core'; export { default as Tus } from '@uppy/tus';`;
   const { outputFiles } = await build({
-    stdin: { contents: source, resolveDir: import.meta.dirname }, bundle: true, format: 'iife', globalName: 'Uppy', platform: 'browser', write: false, logLevel: 'silent',
+    stdin: { contents: source, resolveDir: import.meta.dirname },
+    bundle: true,
+    format: 'iife',
+    globalName: 'Uppy',
+    platform: 'browser',
+    write: false,
+    logLevel: 'silent',
   });
   return outputFiles[0]!.text;
 }
@@ -55,38 +61,53 @@ interface Uploaded {
 async function send(options: Record<string, unknown>): Promise<Uploaded> {
   await page.setInputFiles('#file', join(folder, 'holiday.mov'));
   return page.evaluate(async (options) => {
-    const { Uppy } = globalThis as unknown as { Uppy: { Core: typeof import('@uppy/core').default; Tus: typeof import('@uppy/tus').default } };
+    const { Uppy } = globalThis as unknown as {
+      Uppy: { Core: typeof import('@uppy/core').default; Tus: typeof import('@uppy/tus').default };
+    };
     const uppy = new Uppy.Core().use(Uppy.Tus, { retryDelays: Array.from({ length: 20 }, () => 50), ...options });
     const file = (document.querySelector('#file') as HTMLInputElement).files![0]!;
     uppy.addFile({ name: file.name, type: file.type, data: file });
     const { successful = [], failed = [] } = (await uppy.upload())!;
-    const told = { successful: successful.map(({ uploadURL }) => ({ uploadURL: String(uploadURL) })), failed: failed.map(({ error }) => ({ error: String(error) })) };
+    const told = {
+      successful: successful.map(({ uploadURL }) => ({ uploadURL: String(uploadURL) })),
+      failed: failed.map(({ error }) => ({ error: String(error) })),
+    };
     uppy.destroy();
     return told;
   }, options);
 }
 
 const stored = async (name: string): Promise<string> =>
-  createHash('sha512').update((await world.ask('GET', `/artifacts/${name}/data`)).bytes).digest('hex');
+  createHash('sha512')
+    .update((await world.ask('GET', `/artifacts/${name}/data`)).bytes)
+    .digest('hex');
 const grant = async (artifact: string, more: Record<string, unknown> = {}): Promise<string> =>
   (await world.get<{ tus: string }>('POST', '/capabilities', { json: { artifact, ...more } })).tus;
 
 test('with a token, the file becomes what its name says', async () => {
-  const { failed } = await send({ endpoint: `${proxy.url}/tus`, headers: { Authorization: `Bearer ${await world.token()}` } });
+  const { failed } = await send({
+    endpoint: `${proxy.url}/tus`,
+    headers: { Authorization: `Bearer ${await world.token()}` },
+  });
   expect(failed).toEqual([]);
   expect(await stored('holiday.mov')).toBe(sha512);
 });
 
 test('with a capability and no key, over resets', async () => {
   proxy.script({}, {}, resetAfter(4 * MiB), resetAfter(300_000), resetAfter(6 * MiB));
-  const { successful, failed } = await send({ endpoint: `${proxy.url}${await grant('by-capability', { max_size: content.length, type: 'video/*' })}` });
+  const { successful, failed } = await send({
+    endpoint: `${proxy.url}${await grant('by-capability', { max_size: content.length, type: 'video/*' })}`,
+  });
   expect(failed).toEqual([]);
   expect(successful).toHaveLength(1);
   expect(await stored('by-capability')).toBe(sha512);
 });
 
 test('what a capability does not allow, it does not do', async () => {
-  const { successful, failed } = await send({ endpoint: `${world.url}${await grant('too-small', { max_size: 1000 })}`, retryDelays: [] });
+  const { successful, failed } = await send({
+    endpoint: `${world.url}${await grant('too-small', { max_size: 1000 })}`,
+    retryDelays: [],
+  });
   expect(successful).toEqual([]);
   expect(failed[0]!.error).toContain('413');
   expect((await world.ask('GET', '/artifacts/too-small')).status).toBe(404);

@@ -6,6 +6,11 @@ export const aboutUploads: Migration = {
   async up(db) {
     await db.schema.alterTable('uploads').addColumn('about', 'text').execute();
     await db.schema.alterTable('uploads').addColumn('expects', 'text').execute();
-    await db.schema.createIndex('uploads_promised').on('uploads').columns(['expects', 'id']).where('expects', 'is not', null).execute();
+    await db.schema
+      .createIndex('uploads_promised')
+      .on('uploads')
+      .columns(['expects', 'id'])
+      .where('expects', 'is not', null)
+      .execute();
   },
 };

@@ -22,10 +22,26 @@ export const ledgersStep: Migration = {
   },
 };
 
-const rule = (name: string, table: string, event: string, action: string): TriggerRule => ({ name, table, event, condition: '1 = 1', action });
+const rule = (name: string, table: string, event: string, action: string): TriggerRule => ({
+  name,
+  table,
+  event,
+  condition: '1 = 1',
+  action,
+});
 
 const rules: readonly TriggerRule[] = [
   rule('ledger_opened', 'namespaces', 'insert', "insert into ledgers values (new.name, 0, null, '', 0, null)"),
-  rule('ledger_more', 'versions', 'insert', 'update ledgers set stored = stored + new.size where namespace = new.namespace'),
-  rule('ledger_less', 'versions', 'delete', 'update ledgers set stored = stored - old.size where namespace = old.namespace'),
+  rule(
+    'ledger_more',
+    'versions',
+    'insert',
+    'update ledgers set stored = stored + new.size where namespace = new.namespace',
+  ),
+  rule(
+    'ledger_less',
+    'versions',
+    'delete',
+    'update ledgers set stored = stored - old.size where namespace = old.namespace',
+  ),
 ];

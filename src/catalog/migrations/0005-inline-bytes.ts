@@ -6,10 +6,12 @@ export const smallStep: Migration = {
   name: 'small contents',
   async up(db, { keyed, bytes }) {
     await sql
-      .raw(`create table small_contents (
+      .raw(
+        `create table small_contents (
         sha512 text not null primary key references contents (sha512) on delete cascade,
         bytes ${bytes} not null
-      ) ${keyed}`)
+      ) ${keyed}`,
+      )
       .execute(db);
   },
 };

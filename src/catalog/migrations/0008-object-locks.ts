@@ -22,7 +22,7 @@ const batch = 500;
 
 /** Goes through the versions of which something was said that may be a lock. */
 async function moveLocks(db: Db): Promise<void> {
-  for (let after = { bucket: '', key: '', idx: 0 }; ; ) {
+  for (let after = { bucket: '', key: '', idx: 0 }; ;) {
     const rows = await db
       .selectFrom('objects')
       .select(['bucket', 'key', 'idx', 'about'])
@@ -38,7 +38,9 @@ async function moveLocks(db: Db): Promise<void> {
       await db
         .updateTable('objects')
         .set({
-          about: JSON.stringify(rest), lock_mode: retention?.mode ?? null, lock_until: retention?.until ?? null,
+          about: JSON.stringify(rest),
+          lock_mode: retention?.mode ?? null,
+          lock_until: retention?.until ?? null,
           held: held === undefined ? null : held ? 1 : 0,
         })
         .where('bucket', '=', bucket)

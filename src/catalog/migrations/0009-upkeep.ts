@@ -12,7 +12,8 @@ export const upkeepStep: Migration = {
       when 'artifact' then (select namespace from artifacts where uuid = subject_id)
       when 'blob' then (select namespace from blobs where uuid = subject_id)
       when 'namespace' then subject_id end`;
-    const change = (sign: string, row: string): string => `update ledgers set stored = stored ${sign} ${row}.size where namespace = ${row}.namespace`;
+    const change = (sign: string, row: string): string =>
+      `update ledgers set stored = stored ${sign} ${row}.size where namespace = ${row}.namespace`;
     const rule = (name: string, event: string, action: string): readonly string[] =>
       dialect.trigger({ name, table: 'metadata', event, condition: '1 = 1', action });
     const statements = [

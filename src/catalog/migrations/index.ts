@@ -16,7 +16,16 @@ import { upkeepStep } from './0009-upkeep.ts';
 
 /** In order; the first is number 1. */
 export const migrations: readonly Migration[] = [
-  foundation, aboutUploads, bucketsStep, ledgersStep, smallStep, customersStep, releasesStep, locksStep, upkeepStep, digestsStep,
+  foundation,
+  aboutUploads,
+  bucketsStep,
+  ledgersStep,
+  smallStep,
+  customersStep,
+  releasesStep,
+  locksStep,
+  upkeepStep,
+  digestsStep,
 ];
 
 /**
@@ -51,7 +60,9 @@ export async function migrate(host: Host, now: number, steps: readonly Migration
 /** The number of the newest step that was recorded; 0 for an empty database. */
 async function recordedStep(db: Db): Promise<number> {
   await sql
-    .raw('create table if not exists migrations (number integer primary key, name text not null, applied_at bigint not null)')
+    .raw(
+      'create table if not exists migrations (number integer primary key, name text not null, applied_at bigint not null)',
+    )
     .execute(db);
   const { newest } = await db
     .selectFrom('migrations')

@@ -15,11 +15,19 @@ export class Audits implements AuditFacts {
 
   record(audits: readonly Audit[]): Promise<void> {
     return this.#host.write(async (db) => {
-      for (const some of chunks(audits)) await db.insertInto('audits').values(some.map((audit) => ({ ...audit, payload: JSON.stringify(audit.payload) }))).execute();
+      for (const some of chunks(audits))
+        await db
+          .insertInto('audits')
+          .values(some.map((audit) => ({ ...audit, payload: JSON.stringify(audit.payload) })))
+          .execute();
     });
   }
 
-  list(namespace: string, { customer, actor, event, from, to }: AuditFilter, { behind, offset, limit }: TimePage): Promise<Audit[]> {
+  list(
+    namespace: string,
+    { customer, actor, event, from, to }: AuditFilter,
+    { behind, offset, limit }: TimePage,
+  ): Promise<Audit[]> {
     return this.#host.page(async (db) => {
       let query = db.selectFrom('audits').selectAll().where('namespace', '=', namespace);
       if (customer !== undefined) query = query.where('customer', '=', customer);

@@ -18,7 +18,11 @@ export class Customers implements CustomerFacts {
   create(customer: Customer, event: Event): Promise<Customer> {
     return this.#host.write(async (db) => {
       if (!(await namespaceExists(db, customer.namespace))) throw new Refusal('not_found', 'The namespace is gone.');
-      const { numInsertedOrUpdatedRows: created } = await db.insertInto('customers').values(rowOf(customer)).onConflict((conflict) => conflict.column('id').doNothing()).executeTakeFirst();
+      const { numInsertedOrUpdatedRows: created } = await db
+        .insertInto('customers')
+        .values(rowOf(customer))
+        .onConflict((conflict) => conflict.column('id').doNothing())
+        .executeTakeFirst();
       if (created) await recordEvents(db, [event]);
       return (await find(db, customer.id))!;
     });
@@ -28,18 +32,31 @@ export class Customers implements CustomerFacts {
     return this.#host.read((db) => find(db, id));
   }
 
-  list(namespace: string, { id, name, plan }: CustomerFilter, { behind, offset, limit }: TimePage): Promise<Customer[]> {
+  list(
+    namespace: string,
+    { id, name, plan }: CustomerFilter,
+    { behind, offset, limit }: TimePage,
+  ): Promise<Customer[]> {
     return this.#host.page(async (db) => {
       let query = db.selectFrom('customers').selectAll().where('namespace', '=', namespace);
       if (id !== undefined) query = query.where('id', '=', id);
-      if (name !== undefined) query = query.where(sql<boolean>`folded_name like ${`%${fold(name).replaceAll(/[\\%_]/g, '\\$&')}%`} escape '\\'`);
+      if (name !== undefined)
+        query = query.where(
+          sql<boolean>`folded_name like ${`%${fold(name).replaceAll(/[\\%_]/g, '\\$&')}%`} escape '\\'`,
+        );
       if (plan !== undefined) query = query.where('folded_plan', '=', fold(plan));
       if (behind) query = query.where(sql<boolean>`(created_at, id) < (${behind.at}, ${behind.id})`);
-      return (await query.orderBy('created_at', 'desc').orderBy('id', 'desc').limit(limit).offset(offset).execute()).map(customerOf);
+      return (
+        await query.orderBy('created_at', 'desc').orderBy('id', 'desc').limit(limit).offset(offset).execute()
+      ).map(customerOf);
     });
   }
 
-  change(id: string, change: Partial<Pick<Customer, 'name' | 'plan' | 'suspendedAt'>>, event: Event): Promise<Customer | undefined> {
+  change(
+    id: string,
+    change: Partial<Pick<Customer, 'name' | 'plan' | 'suspendedAt'>>,
+    event: Event,
+  ): Promise<Customer | undefined> {
     return this.#host.write(async (db) => {
       const found = await find(db, id);
       if (!found) return undefined;
@@ -55,13 +72,20 @@ export class Customers implements CustomerFacts {
       if (!(await find(db, entitlement.customer))) return undefined;
       const { startsAt: starts_at, endsAt: ends_at, ...rest } = entitlement;
       const { numInsertedOrUpdatedRows: created } = await db
-        .insertInto('entitlements').values({ ...rest, starts_at, ends_at }).onConflict((conflict) => conflict.column('id').doNothing()).executeTakeFirst();
+        .insertInto('entitlements')
+        .values({ ...rest, starts_at, ends_at })
+        .onConflict((conflict) => conflict.column('id').doNothing())
+        .executeTakeFirst();
       if (created) await recordEvents(db, [event]);
       return findEntitlement(db, entitlement.customer, entitlement.id);
     });
   }
 
-  entitlements(customer: string, product: string | undefined, { behind, offset, limit }: TimePage): Promise<Entitlement[]> {
+  entitlements(
+    customer: string,
+    product: string | undefined,
+    { behind, offset, limit }: TimePage,
+  ): Promise<Entitlement[]> {
     return this.#host.read(async (db) => {
       let query = db.selectFrom('entitlements').selectAll().where('customer', '=', customer);
       if (product !== undefined) query = query.where('product', '=', product);
@@ -70,14 +94,23 @@ export class Customers implements CustomerFacts {
     });
   }
 
-  changeEntitlement(customer: string, id: string, change: Partial<Omit<Entitlement, 'id' | 'customer'>>, event: Event): Promise<Entitlement | 'ends_too_early' | undefined> {
+  changeEntitlement(
+    customer: string,
+    id: string,
+    change: Partial<Omit<Entitlement, 'id' | 'customer'>>,
+    event: Event,
+  ): Promise<Entitlement | 'ends_too_early' | undefined> {
     return this.#host.write(async (db) => {
       const found = await findEntitlement(db, customer, id);
       if (!found) return undefined;
       const changed = { ...found, ...change };
       if (changed.endsAt !== null && changed.endsAt < changed.startsAt) return 'ends_too_early';
       const { product, startsAt: starts_at, endsAt: ends_at, metadata } = changed;
-      await db.updateTable('entitlements').set({ product, starts_at, ends_at, metadata }).where('id', '=', id).execute();
+      await db
+        .updateTable('entitlements')
+        .set({ product, starts_at, ends_at, metadata })
+        .where('id', '=', id)
+        .execute();
       await recordEvents(db, [event]);
       return changed;
     });
@@ -85,7 +118,11 @@ export class Customers implements CustomerFacts {
 
   dropEntitlement(customer: string, id: string, event: Event): Promise<boolean> {
     return this.#host.write(async (db) => {
-      const { numDeletedRows } = await db.deleteFrom('entitlements').where('id', '=', id).where('customer', '=', customer).executeTakeFirst();
+      const { numDeletedRows } = await db
+        .deleteFrom('entitlements')
+        .where('id', '=', id)
+        .where('customer', '=', customer)
+        .executeTakeFirst();
       if (numDeletedRows === 0n) return false;
       await recordEvents(db, [event]);
       return true;
@@ -95,8 +132,14 @@ export class Customers implements CustomerFacts {
   entitled(customer: string, at: number): Promise<string[]> {
     return this.#host.read(async (db) => {
       const rows = await db
-        .selectFrom('entitlements').select('product').distinct().where('customer', '=', customer).where('starts_at', '<=', at)
-        .where((eb) => eb.or([eb('ends_at', 'is', null), eb('ends_at', '>=', at)])).orderBy('product').execute();
+        .selectFrom('entitlements')
+        .select('product')
+        .distinct()
+        .where('customer', '=', customer)
+        .where('starts_at', '<=', at)
+        .where((eb) => eb.or([eb('ends_at', 'is', null), eb('ends_at', '>=', at)]))
+        .orderBy('product')
+        .execute();
       return rows.map(({ product }) => product);
     });
   }
@@ -104,24 +147,46 @@ export class Customers implements CustomerFacts {
   addKey(namespace: string, key: CustomerKey, event: Event): Promise<boolean> {
     return this.#host.write(async (db) => {
       if ((await find(db, key.customer))?.namespace !== namespace) return false;
-      const { expiresAt: expires_at, createdAt: created_at, revokedAt: revoked_at, lastUsedAt: last_used_at, scopes, ...rest } = key;
-      await db.insertInto('customer_keys').values({ ...rest, scopes: JSON.stringify(scopes), expires_at, created_at, revoked_at, last_used_at }).execute();
+      const {
+        expiresAt: expires_at,
+        createdAt: created_at,
+        revokedAt: revoked_at,
+        lastUsedAt: last_used_at,
+        scopes,
+        ...rest
+      } = key;
+      await db
+        .insertInto('customer_keys')
+        .values({ ...rest, scopes: JSON.stringify(scopes), expires_at, created_at, revoked_at, last_used_at })
+        .execute();
       await recordEvents(db, [event]);
       return true;
     });
   }
 
   key(id: string): Promise<{ key: CustomerKey; customer: Customer } | undefined> {
-    return this.#host.read(async (db) => withCustomer(db, await db.selectFrom('customer_keys').selectAll().where('id', '=', id).executeTakeFirst()));
+    return this.#host.read(async (db) =>
+      withCustomer(db, await db.selectFrom('customer_keys').selectAll().where('id', '=', id).executeTakeFirst()),
+    );
   }
 
   proved(verifier: string): Promise<{ key: CustomerKey; customer: Customer } | undefined> {
-    return this.#host.read(async (db) => withCustomer(db, await db.selectFrom('customer_keys').selectAll().where('verifier', '=', verifier).executeTakeFirst()));
+    return this.#host.read(async (db) =>
+      withCustomer(
+        db,
+        await db.selectFrom('customer_keys').selectAll().where('verifier', '=', verifier).executeTakeFirst(),
+      ),
+    );
   }
 
   revokeKey(id: string, at: number, event: Event): Promise<boolean> {
     return this.#host.write(async (db) => {
-      const { numUpdatedRows } = await db.updateTable('customer_keys').set({ revoked_at: at }).where('id', '=', id).where('revoked_at', 'is', null).executeTakeFirst();
+      const { numUpdatedRows } = await db
+        .updateTable('customer_keys')
+        .set({ revoked_at: at })
+        .where('id', '=', id)
+        .where('revoked_at', 'is', null)
+        .executeTakeFirst();
       if (numUpdatedRows === 0n) return false;
       await recordEvents(db, [event]);
       return true;
@@ -130,7 +195,8 @@ export class Customers implements CustomerFacts {
 
   used(marks: readonly (readonly [id: string, at: number])[]): Promise<void> {
     return this.#host.write(async (db) => {
-      for (const [id, at] of marks) await db.updateTable('customer_keys').set({ last_used_at: at }).where('id', '=', id).execute();
+      for (const [id, at] of marks)
+        await db.updateTable('customer_keys').set({ last_used_at: at }).where('id', '=', id).execute();
     });
   }
 }
@@ -141,11 +207,19 @@ async function find(db: Db, id: string): Promise<Customer | undefined> {
 }
 
 async function findEntitlement(db: Db, customer: string, id: string): Promise<Entitlement | undefined> {
-  const row = await db.selectFrom('entitlements').selectAll().where('id', '=', id).where('customer', '=', customer).executeTakeFirst();
+  const row = await db
+    .selectFrom('entitlements')
+    .selectAll()
+    .where('id', '=', id)
+    .where('customer', '=', customer)
+    .executeTakeFirst();
   return row && entitlementOf(row);
 }
 
-async function withCustomer(db: Db, row: CustomerKeyRow | undefined): Promise<{ key: CustomerKey; customer: Customer } | undefined> {
+async function withCustomer(
+  db: Db,
+  row: CustomerKeyRow | undefined,
+): Promise<{ key: CustomerKey; customer: Customer } | undefined> {
   const customer = row && (await find(db, row.customer));
   return customer && { key: keyOf(row), customer };
 }
@@ -156,10 +230,22 @@ function fold(text: string): string {
 }
 
 function rowOf({ createdAt: created_at, suspendedAt: suspended_at, ...customer }: Customer): CustomerRow {
-  return { ...customer, folded_name: fold(customer.name), folded_plan: customer.plan === null ? null : fold(customer.plan), created_at, suspended_at };
+  return {
+    ...customer,
+    folded_name: fold(customer.name),
+    folded_plan: customer.plan === null ? null : fold(customer.plan),
+    created_at,
+    suspended_at,
+  };
 }
 
-function customerOf({ created_at, suspended_at, folded_name: _name, folded_plan: _plan, ...customer }: CustomerRow): Customer {
+function customerOf({
+  created_at,
+  suspended_at,
+  folded_name: _name,
+  folded_plan: _plan,
+  ...customer
+}: CustomerRow): Customer {
   return { ...customer, createdAt: created_at, suspendedAt: suspended_at };
 }
 
@@ -168,5 +254,12 @@ function entitlementOf({ starts_at, ends_at, ...entitlement }: EntitlementRow): 
 }
 
 function keyOf({ expires_at, created_at, revoked_at, last_used_at, scopes, ...key }: CustomerKeyRow): CustomerKey {
-  return { ...key, scopes: JSON.parse(scopes) as Scope[], expiresAt: expires_at, createdAt: created_at, revokedAt: revoked_at, lastUsedAt: last_used_at };
+  return {
+    ...key,
+    scopes: JSON.parse(scopes) as Scope[],
+    expiresAt: expires_at,
+    createdAt: created_at,
+    revokedAt: revoked_at,
+    lastUsedAt: last_used_at,
+  };
 }

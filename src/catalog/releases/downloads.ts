@@ -28,7 +28,9 @@ export class Downloads implements DownloadFacts {
   }
 
   forget(before: number): Promise<void> {
-    return this.#host.write(async (db) => void (await db.deleteFrom('downloads').where('expires_at', '<', before).execute()));
+    return this.#host.write(
+      async (db) => void (await db.deleteFrom('downloads').where('expires_at', '<', before).execute()),
+    );
   }
 }
 

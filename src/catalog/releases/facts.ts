@@ -1,6 +1,17 @@
 /** The facts of releases: their files, who may have those, and requests that happen once. */
 import type { Page, TimePage, Publication, Unpublished } from '../facts.ts';
-import type { Audit, Customer, CustomerKey, Download, Entitlement, Event, Release, ReleaseFile, ReleaseStatus, Slot } from '../model.ts';
+import type {
+  Audit,
+  Customer,
+  CustomerKey,
+  Download,
+  Entitlement,
+  Event,
+  Release,
+  ReleaseFile,
+  ReleaseStatus,
+  Slot,
+} from '../model.ts';
 
 export interface ReleaseFilter {
   readonly product?: string | undefined;
@@ -33,7 +44,11 @@ export interface ReleaseFacts {
    * Removes the release with its files, the artifacts that hold them, its slots and tokens, and the objects that lie at their
    * keys, but those of buckets with object lock. Answers which files and slots there were; undefined when there was no such release.
    */
-  remove(id: string, at: number, event: Event): Promise<{ readonly files: readonly ReleaseFile[]; readonly slots: readonly Slot[] } | undefined>;
+  remove(
+    id: string,
+    at: number,
+    event: Event,
+  ): Promise<{ readonly files: readonly ReleaseFile[]; readonly slots: readonly Slot[] } | undefined>;
   /** Answers the slot of that id, which is there already when it was asked for again; undefined when the release is gone. */
   open(slot: Slot): Promise<Slot | undefined>;
   slot(id: string): Promise<Slot | undefined>;
@@ -116,14 +131,21 @@ export interface CustomerFacts {
   get(id: string): Promise<Customer | undefined>;
   /** Newest first. */
   list(namespace: string, filter: CustomerFilter, page: TimePage): Promise<Customer[]>;
-  change(id: string, change: Partial<Pick<Customer, 'name' | 'plan' | 'suspendedAt'>>, event: Event): Promise<Customer | undefined>;
+  change(
+    id: string,
+    change: Partial<Pick<Customer, 'name' | 'plan' | 'suspendedAt'>>,
+    event: Event,
+  ): Promise<Customer | undefined>;
   /** Answers the entitlement of that id, which may have been there before; undefined when the customer is gone. */
   entitle(entitlement: Entitlement, event: Event): Promise<Entitlement | undefined>;
   /** By their start. */
   entitlements(customer: string, product: string | undefined, page: TimePage): Promise<Entitlement[]>;
   /** Changes nothing where the entitlement would end before it starts. */
   changeEntitlement(
-    customer: string, id: string, change: Partial<Pick<Entitlement, 'product' | 'startsAt' | 'endsAt' | 'metadata'>>, event: Event,
+    customer: string,
+    id: string,
+    change: Partial<Pick<Entitlement, 'product' | 'startsAt' | 'endsAt' | 'metadata'>>,
+    event: Event,
   ): Promise<Entitlement | 'ends_too_early' | undefined>;
   dropEntitlement(customer: string, id: string, event: Event): Promise<boolean>;
   /** Products that the customer may have at that time. */

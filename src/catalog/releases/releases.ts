@@ -7,7 +7,19 @@ import type { Db, Host } from '../host.ts';
 import { recordEvents } from '../events.ts';
 import { namespaceExists } from '../namespaces.ts';
 import { publish } from '../publish.ts';
-import { fileOf, fileRowOf, findFile, findFiles, findRelease, findSlot, isBeingFilled, releaseOf, releaseRowOf, slotOf, slotRowOf } from './rows.ts';
+import {
+  fileOf,
+  fileRowOf,
+  findFile,
+  findFiles,
+  findRelease,
+  findSlot,
+  isBeingFilled,
+  releaseOf,
+  releaseRowOf,
+  slotOf,
+  slotRowOf,
+} from './rows.ts';
 import { deleteArtifacts } from '../versions.ts';
 
 export class Releases implements ReleaseFacts {
@@ -39,7 +51,11 @@ export class Releases implements ReleaseFacts {
     return this.#host.read((db) => findRelease(db, id));
   }
 
-  list(namespace: string, { product, version, status, products }: ReleaseFilter, { behind, offset, limit }: TimePage): Promise<Release[]> {
+  list(
+    namespace: string,
+    { product, version, status, products }: ReleaseFilter,
+    { behind, offset, limit }: TimePage,
+  ): Promise<Release[]> {
     if (products?.length === 0) return Promise.resolve([]);
     return this.#host.page(async (db) => {
       let query = db.selectFrom('releases').selectAll().where('namespace', '=', namespace);
@@ -49,9 +65,13 @@ export class Releases implements ReleaseFacts {
       if (products) query = query.where('product', 'in', products);
       if (behind) {
         const { at, id } = behind;
-        query = query.where((eb) => eb.or([eb('created_at', '<', at), eb.and([eb('created_at', '=', at), eb('id', '<', id)])]));
+        query = query.where((eb) =>
+          eb.or([eb('created_at', '<', at), eb.and([eb('created_at', '=', at), eb('id', '<', id)])]),
+        );
       }
-      return (await query.orderBy('created_at', 'desc').orderBy('id', 'desc').limit(limit).offset(offset).execute()).map(releaseOf);
+      return (
+        await query.orderBy('created_at', 'desc').orderBy('id', 'desc').limit(limit).offset(offset).execute()
+      ).map(releaseOf);
     });
   }
 
@@ -86,7 +106,11 @@ export class Releases implements ReleaseFacts {
   open(slot: Slot): Promise<Slot | undefined> {
     return this.#host.write(async (db) => {
       if (!(await findRelease(db, slot.release))) return undefined;
-      await db.insertInto('slots').values(slotRowOf(slot)).onConflict((conflict) => conflict.column('id').doNothing()).execute();
+      await db
+        .insertInto('slots')
+        .values(slotRowOf(slot))
+        .onConflict((conflict) => conflict.column('id').doNothing())
+        .execute();
       return findSlot(db, slot.id);
     });
   }

@@ -42,9 +42,19 @@ export async function findSlot(db: Db, id: string): Promise<Slot | undefined> {
 /** Whether an upload or a multipart upload that may become the slot's object is open. */
 export async function isBeingFilled(db: Db, { id, bucket, key, outside }: Slot): Promise<boolean> {
   if (outside) return false;
-  const upload = await db.selectFrom('uploads').select('id').where('id', '=', id).where('state', '=', 'open').executeTakeFirst();
+  const upload = await db
+    .selectFrom('uploads')
+    .select('id')
+    .where('id', '=', id)
+    .where('state', '=', 'open')
+    .executeTakeFirst();
   if (upload) return true;
-  const multipart = db.selectFrom('multiparts').select('id').where('bucket', '=', bucket).where('key', '=', key).where('outcome', 'is', null);
+  const multipart = db
+    .selectFrom('multiparts')
+    .select('id')
+    .where('bucket', '=', bucket)
+    .where('key', '=', key)
+    .where('outcome', 'is', null);
   return (await multipart.limit(1).executeTakeFirst()) !== undefined;
 }
 
@@ -57,7 +67,14 @@ export async function findFile(db: Db, id: string): Promise<ReleaseFile | undefi
 export async function findFiles(db: Db, releases: readonly string[]): Promise<Record<string, ReleaseFile[]>> {
   const found: Record<string, ReleaseFile[]> = Object.fromEntries(releases.map((id) => [id, []]));
   for (const some of chunks(releases)) {
-    const rows = await db.selectFrom('release_files').selectAll().where('release', 'in', some).orderBy('release').orderBy('created_at').orderBy('id').execute();
+    const rows = await db
+      .selectFrom('release_files')
+      .selectAll()
+      .where('release', 'in', some)
+      .orderBy('release')
+      .orderBy('created_at')
+      .orderBy('id')
+      .execute();
     for (const row of rows) found[row.release]?.push(fileOf(row));
   }
   return found;
@@ -75,17 +92,47 @@ export async function findPinned(db: Db, bucket: string, key: string, id: string
     .executeTakeFirst();
   if (!row || row.blob === null) return undefined;
   const { blob, size, etag, about, namespace } = row;
-  return { artifact: id, index: 1, bucket, namespace, key, versionId: id, current: false, content: { blob, size, etag, about, retention: null, held: null }, createdAt: row.created_at };
+  return {
+    artifact: id,
+    index: 1,
+    bucket,
+    namespace,
+    key,
+    versionId: id,
+    current: false,
+    content: { blob, size, etag, about, retention: null, held: null },
+    createdAt: row.created_at,
+  };
 }
 
 /** @throws Refusal `conflict` for an artifact that holds a file of a release: it goes with the release, and nothing else changes it. */
 export async function demandUnpinned(db: Db, artifact: string): Promise<void> {
-  const file = await db.selectFrom('release_files').select('id').where('id', '=', artifact).where('blob', 'is not', null).executeTakeFirst();
+  const file = await db
+    .selectFrom('release_files')
+    .select('id')
+    .where('id', '=', artifact)
+    .where('blob', 'is not', null)
+    .executeTakeFirst();
   if (file) throw new Refusal('conflict', 'a release holds this artifact, which changes with the release alone');
 }
 
 /** Whether files or slots of releases are kept in the bucket. */
 export async function keepsReleases(db: Db, bucket: string): Promise<boolean> {
-  const file = await db.selectFrom('release_files').select('id').where('bucket', '=', bucket).where('blob', 'is not', null).limit(1).executeTakeFirst();
-  return file !== undefined || (await db.selectFrom('slots').select('id').where('bucket', '=', bucket).where('outside', '=', 0).limit(1).executeTakeFirst()) !== undefined;
+  const file = await db
+    .selectFrom('release_files')
+    .select('id')
+    .where('bucket', '=', bucket)
+    .where('blob', 'is not', null)
+    .limit(1)
+    .executeTakeFirst();
+  return (
+    file !== undefined ||
+    (await db
+      .selectFrom('slots')
+      .select('id')
+      .where('bucket', '=', bucket)
+      .where('outside', '=', 0)
+      .limit(1)
+      .executeTakeFirst()) !== undefined
+  );
 }

@@ -14,11 +14,14 @@ export function check(program: Command, context: Context): void {
     .argument('<folder>', 'the storage folder')
     .option('--read-data', 'also read every blob and compare its sha512')
     .option('--repair', 'put bytes back from quarantine whose sha512 is right')
-    .addHelpText('after', `
+    .addHelpText(
+      'after',
+      `
 Examples:
   stowage check ./storage
   stowage check /srv/stowage --read-data --json
-  stowage check /srv/stowage --read-data --repair`)
+  stowage check /srv/stowage --read-data --repair`,
+    )
     .action(async (folder: string, flags: { readonly readData?: boolean; readonly repair?: boolean }) => {
       await demandStore(folder);
       const { checkStore } = await import('../../server/index.ts');
@@ -37,5 +40,9 @@ Examples:
 function summary({ blobs, bytes, uploads, repaired, faults, notes }: Checked): string {
   const counted = `${blobs} contents, ${printBytes(bytes)}; ${uploads} open uploads`;
   const verdict = faults.length === 0 ? 'no faults' : faults.length === 1 ? '1 fault' : `${faults.length} faults`;
-  return [...faults.map((fault) => `fault: ${printable(fault)}`), ...notes.map((note) => `note:  ${printable(note)}`), `${counted}${repaired > 0 ? `; ${repaired} put right` : ''}: ${verdict}`].join('\n');
+  return [
+    ...faults.map((fault) => `fault: ${printable(fault)}`),
+    ...notes.map((note) => `note:  ${printable(note)}`),
+    `${counted}${repaired > 0 ? `; ${repaired} put right` : ''}: ${verdict}`,
+  ].join('\n');
 }

@@ -18,23 +18,33 @@ export function keys(program: Command, context: Context): void {
     .command('keys')
     .summary('access keys for S3 clients')
     .description('Access keys sign S3 requests for your namespace.')
-    .addHelpText('after', `
+    .addHelpText(
+      'after',
+      `
 Examples:
   stowage keys create ci --bucket builds --read --write
   stowage keys create me
-  stowage keys rm rs_ak_0a1b2c3d4e5f60718293a4b5`);
+  stowage keys rm rs_ak_0a1b2c3d4e5f60718293a4b5`,
+    );
   command
     .command('create')
     .description('Make a key. Its secret is shown once. Without flags it may do everything, in every bucket.')
     .argument('<name>', 'what you call it')
-    .option('--bucket <bucket>', 'for this bucket only; may be repeated', (bucket: string, before: readonly string[]) => [...before, bucket], [])
+    .option(
+      '--bucket <bucket>',
+      'for this bucket only; may be repeated',
+      (bucket: string, before: readonly string[]) => [...before, bucket],
+      [],
+    )
     .option('--read', 'list buckets and objects, and get objects')
     .option('--write', 'put objects')
     .option('--delete', 'delete objects')
     .option('--admin', 'make, configure and delete buckets')
     .action(async (name: string, flags: Flags) => {
       const asked = permissions.filter((permission) => flags[permission]);
-      const made = await (await context.client()).accessKeys.create(name, asked.length === 0 ? permissions : asked, flags.bucket);
+      const made = await (
+        await context.client()
+      ).accessKeys.create(name, asked.length === 0 ? permissions : asked, flags.bucket);
       const lines = [`AWS_ACCESS_KEY_ID=${made.id}`, `AWS_SECRET_ACCESS_KEY=${made.secret_access_key}`];
       context.output.notice('the secret is shown only now');
       context.output.result(made, lines.join('\n'));
@@ -44,7 +54,12 @@ Examples:
     .description('List your keys, never with their secrets.')
     .action(async () => {
       const found = await (await context.client()).accessKeys.list();
-      const rows = found.map((key) => [key.id, key.name, key.buckets.join(', ') || 'all', permissions.filter((permission) => key.permissions[permission]).join(', ')]);
+      const rows = found.map((key) => [
+        key.id,
+        key.name,
+        key.buckets.join(', ') || 'all',
+        permissions.filter((permission) => key.permissions[permission]).join(', '),
+      ]);
       context.output.result(found, formatTable(['ID', 'NAME', 'BUCKETS', 'MAY'], rows));
     });
   command

@@ -9,14 +9,19 @@ export function label(program: Command, context: Context): void {
   program
     .command('label')
     .summary('point a label at a blob')
-    .description('Points the label NAME at BLOB: a blob\'s uuid, or an artifact, whose newest blob is taken. A label has versions like any artifact.')
+    .description(
+      "Points the label NAME at BLOB: a blob's uuid, or an artifact, whose newest blob is taken. A label has versions like any artifact.",
+    )
     .argument('<name>', 'the label, or namespace/label')
     .argument('<blob>', 'uuid of a blob, or name or uuid of an artifact')
     .option('--max-versions <count>', 'how many versions to keep; 0 keeps all', wholeNumber)
-    .addHelpText('after', `
+    .addHelpText(
+      'after',
+      `
 Examples:
   stowage label stable 0b6c1b44-5a2c-4c3e-9f0a-3f4e2a1d7c55
-  stowage label stable nightly`)
+  stowage label stable nightly`,
+    )
     .action(async (name: string, ref: string, flags: { readonly maxVersions?: number }) => {
       const client = await context.client();
       const blob = await client.artifacts.get(ref).then(

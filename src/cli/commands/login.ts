@@ -19,19 +19,22 @@ export function login(program: Command, context: Context): void {
     .summary('save a server, a namespace and its key')
     .description(
       'Asks for the key, proves it to the server at URL, and saves all three as a profile that only you can read.\n' +
-      'The key is never an argument: it is asked for, or read from standard input or a file.',
+        'The key is never an argument: it is asked for, or read from standard input or a file.',
     )
     .argument('[url]', `the server's address; ${localUrl} unless given`)
     .option('--namespace <namespace>', 'who you are there', 'system')
     .option('--key-file <file>', 'read the key from a file; - for standard input')
     .option('--list', 'list the profiles')
     .option('--forget', 'remove the profile')
-    .addHelpText('after', `
+    .addHelpText(
+      'after',
+      `
 Examples:
   stowage login
   stowage login https://blobs.example.org --namespace builds --profile work
   pass show stowage/work | stowage login https://blobs.example.org --namespace builds --key-file -
-  stowage login --profile work --forget`)
+  stowage login --profile work --forget`,
+    )
     .action(async (url: string | undefined, flags: Flags) => await run(context, url, flags));
 }
 
@@ -48,12 +51,18 @@ async function run(context: Context, given: string | undefined, flags: Flags): P
   const profile = { url, namespace: flags.namespace, key };
   await context.clientFor(profile).login(context.world.signal);
   await saveProfile(env, name, profile);
-  context.output.result({ profile: name, url, namespace: flags.namespace }, `logged in as ${printable(flags.namespace)}; saved as profile ${printable(name)} in ${profilesPath(env)}`);
+  context.output.result(
+    { profile: name, url, namespace: flags.namespace },
+    `logged in as ${printable(flags.namespace)}; saved as profile ${printable(name)} in ${profilesPath(env)}`,
+  );
 }
 
 async function list(context: Context): Promise<void> {
   const profiles = Object.entries(await readProfiles(context.world.env));
   const shown = profiles.map(([profile, { url, namespace }]) => ({ profile, url, namespace }));
   const rows = shown.map(({ profile, url, namespace }) => [profile, url, namespace]);
-  context.output.result(shown, shown.length === 0 ? 'No profiles.' : formatTable(['PROFILE', 'URL', 'NAMESPACE'], rows));
+  context.output.result(
+    shown,
+    shown.length === 0 ? 'No profiles.' : formatTable(['PROFILE', 'URL', 'NAMESPACE'], rows),
+  );
 }

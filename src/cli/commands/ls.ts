@@ -14,15 +14,20 @@ export function ls(program: Command, context: Context): void {
   program
     .command('ls')
     .summary('list artifacts')
-    .description('Lists the artifacts that you may see: your own, shared ones, and those of namespaces that trust yours.')
+    .description(
+      'Lists the artifacts that you may see: your own, shared ones, and those of namespaces that trust yours.',
+    )
     .option('--name <name>', 'only those of this name')
     .option('--type <type>', 'only image, snapshot, label or other')
     .option('--namespace <namespace>', 'only those of this namespace')
-    .addHelpText('after', `
+    .addHelpText(
+      'after',
+      `
 Examples:
   stowage ls
   stowage ls --type label
-  stowage ls --json | jq -r '.[] | select(.shared) | .name'`)
+  stowage ls --json | jq -r '.[] | select(.shared) | .name'`,
+    )
     .action(async (flags: Flags) => {
       const client = await context.client();
       await context.output.stream(client.artifacts.list({ ...flags }, context.world.signal), table);
@@ -34,8 +39,14 @@ function table(artifacts: readonly ArtifactView[]): string {
   const rows = artifacts.map((artifact) => {
     const newest = artifact.blobs[String(artifact.index)];
     return [
-      artifact.name, artifact.artifact_type, artifact.index, newest ? printBytes(newest.size) : '-',
-      artifact.namespace + (artifact.shared ? ' (shared)' : ''), artifact.state, formatTime(artifact.created_at), artifact.uuid,
+      artifact.name,
+      artifact.artifact_type,
+      artifact.index,
+      newest ? printBytes(newest.size) : '-',
+      artifact.namespace + (artifact.shared ? ' (shared)' : ''),
+      artifact.state,
+      formatTime(artifact.created_at),
+      artifact.uuid,
     ];
   });
   return formatTable(['NAME', 'TYPE', 'VERSION', 'SIZE', 'NAMESPACE', 'STATE', 'CREATED', 'UUID'], rows);

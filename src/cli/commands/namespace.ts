@@ -9,11 +9,14 @@ export function namespace(program: Command, context: Context): void {
     .command('namespace')
     .summary('namespaces: their keys, and whom they trust')
     .description('Namespaces own artifacts. Only the system namespace may make and remove them.')
-    .addHelpText('after', `
+    .addHelpText(
+      'after',
+      `
 Examples:
   stowage namespace create builds
   stowage namespace add-key builds ci
-  stowage namespace trust builds deploy`);
+  stowage namespace trust builds deploy`,
+    );
   listing(command, context);
   making(command, context);
   keys(command, context);
@@ -31,7 +34,7 @@ function listing(command: Command, context: Context): void {
     });
   command
     .command('show')
-    .description('Show a namespace: its keys\' names, and whom it trusts.')
+    .description("Show a namespace: its keys' names, and whom it trusts.")
     .argument('<namespace>')
     .action(async (name: string) => {
       const found = await (await context.client()).namespaces.get(name);
@@ -46,16 +49,22 @@ function making(command: Command, context: Context): void {
     .argument('<namespace>')
     .option('--key-name <name>', 'name of the first key', 'main')
     .option('--key-file <file>', 'take the key from a file; - for standard input')
-    .addHelpText('after', `
+    .addHelpText(
+      'after',
+      `
 Examples:
   stowage namespace create builds
-  stowage namespace create builds --json | jq -r .key | stowage login --namespace builds --profile builds --key-file -`)
+  stowage namespace create builds --json | jq -r .key | stowage login --namespace builds --profile builds --key-file -`,
+    )
     .action(async (name: string, flags: { readonly keyName: string; readonly keyFile?: string }) => {
       const client = await context.client();
       const key = flags.keyFile === undefined ? newKey() : await readKey(context.world, flags.keyFile, '');
       const made = await client.namespaces.create(name, { keyName: flags.keyName, key });
       const shown = flags.keyFile === undefined ? { key } : {};
-      context.output.result({ ...made, ...shown }, [`${printable(name)} made`, ...keyLines(flags.keyName, shown.key)].join('\n'));
+      context.output.result(
+        { ...made, ...shown },
+        [`${printable(name)} made`, ...keyLines(flags.keyName, shown.key)].join('\n'),
+      );
     });
   command
     .command('rm')
@@ -79,7 +88,10 @@ function keys(command: Command, context: Context): void {
       const key = flags.keyFile === undefined ? newKey() : await readKey(context.world, flags.keyFile, '');
       await client.namespaces.addKey(name, keyName, key);
       const shown = flags.keyFile === undefined ? { key } : {};
-      context.output.result({ namespace: name, key_name: keyName, ...shown }, [`${printable(name)} has the key ${printable(keyName)}`, ...keyLines(keyName, shown.key)].join('\n'));
+      context.output.result(
+        { namespace: name, key_name: keyName, ...shown },
+        [`${printable(name)} has the key ${printable(keyName)}`, ...keyLines(keyName, shown.key)].join('\n'),
+      );
     });
   command
     .command('rm-key')
@@ -88,7 +100,10 @@ function keys(command: Command, context: Context): void {
     .argument('<key-name>')
     .action(async (name: string, keyName: string) => {
       await (await context.client()).namespaces.removeKey(name, keyName);
-      context.output.result({ namespace: name, removed: keyName }, `${printable(name)} has no key ${printable(keyName)} any more`);
+      context.output.result(
+        { namespace: name, removed: keyName },
+        `${printable(name)} has no key ${printable(keyName)} any more`,
+      );
     });
 }
 

@@ -19,18 +19,21 @@ export function pull(program: Command, context: Context): void {
     .summary('download an artifact, or a blob')
     .description(
       'Downloads the newest version of the artifact REF (name or uuid), or the blob REF, to FILE, or standard output for -.\n' +
-      'The bytes lie in FILE.part until their sha512 has been checked. Interrupted, the same command goes on where it was.',
+        'The bytes lie in FILE.part until their sha512 has been checked. Interrupted, the same command goes on where it was.',
     )
     .argument('<ref>', 'name or uuid of an artifact, or uuid of a blob')
-    .argument('[file]', 'where to; a folder, a file, or - for standard output. Unless given: the artifact\'s name, here')
+    .argument('[file]', "where to; a folder, a file, or - for standard output. Unless given: the artifact's name, here")
     .option('--version <number>', 'an older version', wholeNumber)
     .option('--offset <bytes>', 'only the bytes from there on; their sha512 cannot be checked', byteCount)
-    .addHelpText('after', `
+    .addHelpText(
+      'after',
+      `
 Examples:
   stowage pull debian-12.qcow2
   stowage pull nightly /var/tmp/ --version 3
   stowage pull shop.sql.zst - | zstd -d | psql shop
-  stowage pull big.iso - --offset 1GiB | head -c 512 | xxd`)
+  stowage pull big.iso - --offset 1GiB | head -c 512 | xxd`,
+    )
     .action(async (ref: string, file: string | undefined, flags: Flags) => await run(context, ref, file, flags));
 }
 

@@ -25,8 +25,8 @@ export function push(program: Command, context: Context): void {
     .command('push')
     .summary('upload a file as the newest version of an artifact')
     .description(
-      'Uploads FILE, or standard input for -, as the newest version of the artifact NAME (unless given: the file\'s own name).\n' +
-      'What the server has already is not sent. Interrupted, the same command goes on where it was.',
+      "Uploads FILE, or standard input for -, as the newest version of the artifact NAME (unless given: the file's own name).\n" +
+        'What the server has already is not sent. Interrupted, the same command goes on where it was.',
     )
     .argument('<file>', 'the file, or - for standard input')
     .argument('[name]', 'name of the artifact; one that is also a file here needs --name, or -- before the two')
@@ -38,15 +38,25 @@ export function push(program: Command, context: Context): void {
     .option('--shared', 'let every namespace see it (for the system namespace)')
     .option('--namespace <namespace>', 'whose the artifact shall be; it must trust yours')
     .option('--max-versions <count>', 'how many versions to keep; 0 keeps all', wholeNumber)
-    .addHelpText('after', `
+    .addHelpText(
+      'after',
+      `
 Examples:
   stowage push debian-12.qcow2
   stowage push build/out.tar.gz nightly --max-versions 7
   pg_dump shop | zstd | stowage push - shop.sql.zst
-  stowage push big.iso --no-dedup --json | jq .sha512`)
-    .action(async (file: string, second: string | undefined, others: readonly string[], flags: Flags, command: Command) => {
-      await run(context, file, nameOf([file, ...(second === undefined ? [] : [second]), ...others], flags, rawWords(command)), flags);
-    });
+  stowage push big.iso --no-dedup --json | jq .sha512`,
+    )
+    .action(
+      async (file: string, second: string | undefined, others: readonly string[], flags: Flags, command: Command) => {
+        await run(
+          context,
+          file,
+          nameOf([file, ...(second === undefined ? [] : [second]), ...others], flags, rawWords(command)),
+          flags,
+        );
+      },
+    );
 }
 
 /** The words of the command line as they were given; `--` is not among what a command is handed. */
@@ -63,7 +73,9 @@ function rawWords(command: Command): readonly string[] {
 function nameOf([, ...words]: readonly string[], { name }: Flags, raw: readonly string[]): string | undefined {
   const [second] = words;
   if (words.length > 1 || (name !== undefined && second !== undefined)) {
-    throw new UsageError(`push takes one file and one name; for several files: for f in ...; do stowage push "$f"; done`);
+    throw new UsageError(
+      `push takes one file and one name; for several files: for f in ...; do stowage push "$f"; done`,
+    );
   }
   if (second === undefined || raw.includes('--') || !existsSync(second)) return name ?? second;
   throw new UsageError(
@@ -98,7 +110,8 @@ async function run(context: Context, file: string, given: string | undefined, fl
     context.output.result(shown(pushed), sentence(name, pushed, performance.now() - began));
   } catch (error) {
     progress.clear();
-    if (file === '-' || !sent || !(error instanceof StowageError) || !(error.retryable || error.code === 'aborted')) throw error;
+    if (file === '-' || !sent || !(error instanceof StowageError) || !(error.retryable || error.code === 'aborted'))
+      throw error;
     const share = `${printBytes(sent.done)}${sent.total === undefined ? '' : ` of ${printBytes(sent.total)}`}`;
     context.output.notice(`${share} were sent, and what arrived is kept; to go on:\n  ${again(file, given, flags)}`);
     throw error;
@@ -107,7 +120,17 @@ async function run(context: Context, file: string, given: string | undefined, fl
 
 function shown(pushed: Pushed): Record<string, unknown> {
   const { artifact, version, blob, size, sha512, deduplicated, resumedFrom, sent } = pushed;
-  return { artifact: artifact.uuid, name: artifact.name, version, blob, size, sha512, deduplicated, resumed_from: resumedFrom, sent };
+  return {
+    artifact: artifact.uuid,
+    name: artifact.name,
+    version,
+    blob,
+    size,
+    sha512,
+    deduplicated,
+    resumed_from: resumedFrom,
+    sent,
+  };
 }
 
 function sentence(name: string, pushed: Pushed, ms: number): string {

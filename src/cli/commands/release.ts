@@ -1,6 +1,12 @@
 import { basename } from 'node:path';
 import type { Command } from 'commander';
-import { StowageError, type ReleaseArtifactView, type Released, type Releases, type ReleaseView } from '../../client/node.ts';
+import {
+  StowageError,
+  type ReleaseArtifactView,
+  type Released,
+  type Releases,
+  type ReleaseView,
+} from '../../client/node.ts';
 import { printBytes } from '../../kit/bytes.ts';
 import type { Context } from '../context.ts';
 import { UsageError } from '../exit.ts';
@@ -17,15 +23,18 @@ export function release(program: Command, context: Context): void {
     .summary('releases of products, and their artifacts')
     .description(
       'A RELEASE is PRODUCT@VERSION, or its id. Those who publish set RELEASY_ADMIN_API_KEY or RELEASY_OPERATOR_TOKEN (a JWT),\n' +
-      'customers RELEASY_API_KEY; the server is --url, RELEASY_BASE_URL, or the one that the other commands use.',
+        'customers RELEASY_API_KEY; the server is --url, RELEASY_BASE_URL, or the one that the other commands use.',
     )
-    .addHelpText('after', `
+    .addHelpText(
+      'after',
+      `
 Examples:
   stowage release create app 1.4.0
   stowage release upload app@1.4.0 dist/app-linux.tar.gz --platform linux-x86_64
   stowage release publish app@1.4.0
   stowage release ls --product app
-  stowage release download app@1.4.0 --platform linux-x86_64`);
+  stowage release download app@1.4.0 --platform linux-x86_64`,
+    );
   for (const add of [create, upload, publish, list, download]) add(command, context);
 }
 
@@ -37,7 +46,8 @@ function create(command: Command, context: Context): void {
     .argument('<version>')
     .action(async (product: string, version: string) => {
       const made = await (await context.releases('operator')).create(product, version, context.world.signal);
-      if (!made.created) context.output.notice(`it was there already, ${made.status === 'draft' ? 'as a draft' : 'and is published'}`);
+      if (!made.created)
+        context.output.notice(`it was there already, ${made.status === 'draft' ? 'as a draft' : 'and is published'}`);
       context.output.result(made, `${titleOf(made)}: ${made.id}`);
     });
 }
@@ -45,7 +55,9 @@ function create(command: Command, context: Context): void {
 function upload(command: Command, context: Context): void {
   command
     .command('upload')
-    .description('Upload FILE as an artifact of a release, and register it. Interrupted, the same command goes on where it was, on any machine.')
+    .description(
+      'Upload FILE as an artifact of a release, and register it. Interrupted, the same command goes on where it was, on any machine.',
+    )
     .argument('<release>')
     .argument('<file>')
     .requiredOption('--platform <platform>', 'what it is for, such as linux-x86_64')
@@ -57,14 +69,18 @@ function upload(command: Command, context: Context): void {
       const began = performance.now();
       try {
         const released = await releases.upload(found.id, file, {
-          platform: flags.platform, filename: flags.name ?? basename(file), signal: context.world.signal, onTrouble: context.troubles(progress),
+          platform: flags.platform,
+          filename: flags.name ?? basename(file),
+          signal: context.world.signal,
+          onTrouble: context.troubles(progress),
           onProgress: ({ phase, done, total }) => progress.show(sending[phase], done, total),
         });
         progress.clear();
         context.output.result(shown(found, released), uploaded(found, released, performance.now() - began));
       } catch (error) {
         progress.clear();
-        if (error instanceof StowageError && (error.retryable || error.code === 'aborted')) context.output.notice('what arrived is kept; the same command goes on from there');
+        if (error instanceof StowageError && (error.retryable || error.code === 'aborted'))
+          context.output.notice('what arrived is kept; the same command goes on from there');
         throw error;
       }
     });
@@ -105,15 +121,17 @@ function download(command: Command, context: Context): void {
   command
     .command('download')
     .description(
-      'Download an artifact of a release, with a customer\'s key. The bytes lie in FILE.part until their checksum has been found right.\n' +
-      'Interrupted, the same command goes on where it was.',
+      "Download an artifact of a release, with a customer's key. The bytes lie in FILE.part until their checksum has been found right.\n" +
+        'Interrupted, the same command goes on where it was.',
     )
     .argument('<release>')
     .argument('[file]', 'where to; a folder, a file, or - for standard output. Unless given: its own name, here')
     .option('--platform <platform>', 'the one for this platform')
     .option('--name <name>', 'the one of this name')
     .option('--artifact <id>', 'the one of this id')
-    .action(async (ref: string, given: string | undefined, flags: DownloadFlags) => await fetchTo(context, ref, given, flags));
+    .action(
+      async (ref: string, given: string | undefined, flags: DownloadFlags) => await fetchTo(context, ref, given, flags),
+    );
 }
 
 async function fetchTo(context: Context, ref: string, given: string | undefined, flags: DownloadFlags): Promise<void> {
@@ -122,17 +140,30 @@ async function fetchTo(context: Context, ref: string, given: string | undefined,
   const found = await lookUp(releases, ref, context);
   const artifact = choose(found, flags);
   const folder = given === '-' ? undefined : await folderOf(given);
-  const file = folder === undefined ? given! : fileIn(folder, artifactName(artifact), 'stowage release download RELEASE FILE');
+  const file =
+    folder === undefined ? given! : fileIn(folder, artifactName(artifact), 'stowage release download RELEASE FILE');
   const progress = context.progress();
   const began = performance.now();
   try {
     const { resumedFrom, received } = await releases.download(artifact, file === '-' ? standardOutput(context) : file, {
-      signal: context.world.signal, onTrouble: context.troubles(progress), onProgress: ({ phase, done, total }) => progress.show(receiving[phase], done, total),
+      signal: context.world.signal,
+      onTrouble: context.troubles(progress),
+      onProgress: ({ phase, done, total }) => progress.show(receiving[phase], done, total),
     });
     progress.clear();
     if (file === '-') return;
     const how = `${printBytes(artifact.size)} in ${formatTook(performance.now() - began)}${resumedFrom > 0 ? `, gone on from ${printBytes(resumedFrom)}` : ''}`;
-    context.output.result({ file, artifact: artifact.id, size: artifact.size, sha256: artifact.checksum, resumed_from: resumedFrom, received }, `${printable(file)}: ${how}\n  sha256 ${artifact.checksum}`);
+    context.output.result(
+      {
+        file,
+        artifact: artifact.id,
+        size: artifact.size,
+        sha256: artifact.checksum,
+        resumed_from: resumedFrom,
+        received,
+      },
+      `${printable(file)}: ${how}\n  sha256 ${artifact.checksum}`,
+    );
   } catch (error) {
     progress.clear();
     if (file !== '-' && error instanceof StowageError && (error.retryable || error.code === 'aborted')) {
@@ -153,15 +184,26 @@ async function lookUp(releases: Releases, ref: string, { world }: Context): Prom
 }
 
 /** The artifact that is meant. Where the same bytes were registered several times, any of them is. */
-function choose({ artifacts, ...about }: ReleaseView, { artifact: id, platform, name }: DownloadFlags): ReleaseArtifactView {
+function choose(
+  { artifacts, ...about }: ReleaseView,
+  { artifact: id, platform, name }: DownloadFlags,
+): ReleaseArtifactView {
   const asked = (one: ReleaseArtifactView): boolean =>
-    (id === undefined || one.id === id) && (platform === undefined || one.platform === platform) && (name === undefined || artifactName(one) === name);
-  const fitting = new Map((artifacts ?? []).filter(asked).map((one) => [JSON.stringify([one.platform, artifactName(one), one.checksum]), one]));
+    (id === undefined || one.id === id) &&
+    (platform === undefined || one.platform === platform) &&
+    (name === undefined || artifactName(one) === name);
+  const fitting = new Map(
+    (artifacts ?? [])
+      .filter(asked)
+      .map((one) => [JSON.stringify([one.platform, artifactName(one), one.checksum]), one]),
+  );
   const [artifact, another] = fitting.values();
   if (!artifact) throw new StowageError('not_found', `${titleOf(about)} has no such artifact`);
   if (!another) return artifact;
   const lines = [...fitting.values()].map((one) => `  ${one.id}  ${one.platform}  ${artifactName(one)}`);
-  throw new UsageError(`${titleOf(about)} has several such artifacts; say which with --platform, --name or --artifact:\n${lines.join('\n')}`);
+  throw new UsageError(
+    `${titleOf(about)} has several such artifacts; say which with --platform, --name or --artifact:\n${lines.join('\n')}`,
+  );
 }
 
 function artifactName({ filename, object_key: key }: ReleaseArtifactView): string {
@@ -173,7 +215,17 @@ function titleOf({ product, version }: Pick<ReleaseView, 'product' | 'version'>)
 }
 
 function shown({ id }: ReleaseView, { artifact, there, resumedFrom, sent }: Released): Record<string, unknown> {
-  return { release: id, artifact: artifact.id, object_key: artifact.object_key, platform: artifact.platform, size: artifact.size, sha256: artifact.checksum, there, resumed_from: resumedFrom, sent };
+  return {
+    release: id,
+    artifact: artifact.id,
+    object_key: artifact.object_key,
+    platform: artifact.platform,
+    size: artifact.size,
+    sha256: artifact.checksum,
+    there,
+    resumed_from: resumedFrom,
+    sent,
+  };
 }
 
 function uploaded(found: ReleaseView, { artifact, there, resumedFrom }: Released, ms: number): string {
@@ -187,7 +239,12 @@ function table(releases: readonly ReleaseView[]): string {
   const rows = releases.flatMap(({ id, product, version, status, created_at: created, artifacts }) => {
     const head = [product, version, status, formatTime(created), id];
     if (!artifacts?.length) return [[...head, '-', '-', '-']];
-    return artifacts.map((artifact, index) => [...(index === 0 ? head : ['', '', '', '', '']), artifact.platform, artifactName(artifact), printBytes(artifact.size)]);
+    return artifacts.map((artifact, index) => [
+      ...(index === 0 ? head : ['', '', '', '', '']),
+      artifact.platform,
+      artifactName(artifact),
+      printBytes(artifact.size),
+    ]);
   });
   return formatTable(['PRODUCT', 'VERSION', 'STATUS', 'CREATED', 'ID', 'PLATFORM', 'ARTIFACT', 'SIZE'], rows);
 }

@@ -10,14 +10,20 @@ export function resetKey(program: Command, context: Context): void {
     .summary('replace the key of the namespace system')
     .description(
       'Replaces the key of the namespace system in a storage folder, for those who lost it. The server must not be running\n' +
-      'on the folder. Tokens of the old key end. A server started with STOWAGE_SYSTEM_KEY sets that key again.',
+        'on the folder. Tokens of the old key end. A server started with STOWAGE_SYSTEM_KEY sets that key again.',
     )
     .argument('<folder>', 'the storage folder')
-    .option('--key-file <file>', 'read the new key from a file; - for standard input. Without it, one is made and shown')
-    .addHelpText('after', `
+    .option(
+      '--key-file <file>',
+      'read the new key from a file; - for standard input. Without it, one is made and shown',
+    )
+    .addHelpText(
+      'after',
+      `
 Examples:
   stowage reset-key ./storage
-  pass show stowage/system | stowage reset-key /srv/stowage --key-file -`)
+  pass show stowage/system | stowage reset-key /srv/stowage --key-file -`,
+    )
     .action(async (folder: string, flags: { readonly keyFile?: string }) => {
       await demandStore(folder);
       const given = flags.keyFile === undefined ? undefined : await readKey(context.world, flags.keyFile, '');

@@ -7,13 +7,18 @@ export function rm(program: Command, context: Context): void {
   program
     .command('rm')
     .summary('delete an artifact, or one version of it')
-    .description('Deletes the artifact REF with all its versions, or only one version. Bytes that nothing else names go later.')
+    .description(
+      'Deletes the artifact REF with all its versions, or only one version. Bytes that nothing else names go later.',
+    )
     .argument('<ref>', 'name or uuid of an artifact')
     .option('--version <number>', 'only this version', wholeNumber)
-    .addHelpText('after', `
+    .addHelpText(
+      'after',
+      `
 Examples:
   stowage rm nightly --version 3
-  stowage rm old-image`)
+  stowage rm old-image`,
+    )
     .action(async (ref: string, flags: { readonly version?: number }) => {
       const client = await context.client();
       if (flags.version === undefined) {
@@ -23,6 +28,9 @@ Examples:
       }
       const artifact = await client.artifacts.removeVersion(ref, flags.version);
       const rest = artifact.state === 'deleted' ? '; it was the last, so the artifact is deleted' : '';
-      context.output.result({ deleted: ref, version: flags.version, artifact }, `${printable(ref)}: version ${flags.version} deleted${rest}`);
+      context.output.result(
+        { deleted: ref, version: flags.version, artifact },
+        `${printable(ref)}: version ${flags.version} deleted${rest}`,
+      );
     });
 }

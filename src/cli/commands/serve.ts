@@ -19,15 +19,21 @@ export function serve(program: Command, context: Context): void {
     .option('--host <address>', 'as STOWAGE_HOST')
     .option('--port <port>', 'as STOWAGE_PORT')
     .option('--storage <folder>', 'as STOWAGE_STORAGE_DIR')
-    .option('--accept-loss', 'as STOWAGE_ACCEPT_LOSS=yes: start without the catalog, or with one that is not the newest')
-    .addHelpText('after', () => `
+    .option(
+      '--accept-loss',
+      'as STOWAGE_ACCEPT_LOSS=yes: start without the catalog, or with one that is not the newest',
+    )
+    .addHelpText(
+      'after',
+      () => `
 Settings:
 ${describeConfig()}
 
 Examples:
   stowage serve
   stowage serve --host 0.0.0.0 --storage /srv/stowage
-  STOWAGE_DURABILITY=relaxed stowage serve --port 8080`)
+  STOWAGE_DURABILITY=relaxed stowage serve --port 8080`,
+    )
     .action(async (flags: Flags) => await run(context, flags));
 }
 
@@ -49,12 +55,17 @@ async function run(context: Context, flags: Flags): Promise<void> {
   const server = await startServer(config, { end: (code) => process.exit(code) });
   server.faults.guard(process);
   announce(context, server, server.firstStart);
-  if (!signal.aborted) await new Promise<void>((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }));
+  if (!signal.aborted)
+    await new Promise<void>((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }));
   await server.close();
 }
 
 /** Where the server is; and how to use it, when nobody could know yet. */
-function announce({ output, world }: Context, { urls, s3Urls }: { readonly urls: readonly string[]; readonly s3Urls: readonly string[] }, first: { readonly namespace: string; readonly key: string } | undefined): void {
+function announce(
+  { output, world }: Context,
+  { urls, s3Urls }: { readonly urls: readonly string[]; readonly s3Urls: readonly string[] },
+  first: { readonly namespace: string; readonly key: string } | undefined,
+): void {
   const url = urls[0] ?? '';
   if (output.json) {
     output.result({ urls, s3_urls: s3Urls, ...(first ? { first_start: first } : {}) }, '');

@@ -11,10 +11,13 @@ export function show(program: Command, context: Context): void {
     .summary('show an artifact, or a blob')
     .description('Shows the artifact REF (name or uuid), or the blob REF, with its metadata.')
     .argument('<ref>', 'name or uuid of an artifact, or uuid of a blob')
-    .addHelpText('after', `
+    .addHelpText(
+      'after',
+      `
 Examples:
   stowage show nightly
-  stowage show nightly --json | jq -r .sha512`)
+  stowage show nightly --json | jq -r .sha512`,
+    )
     .action(async (ref: string) => {
       const client = await context.client();
       const artifact = await absent(client.artifacts.get(ref));
@@ -39,12 +42,17 @@ async function absent<T>(found: Promise<T>): Promise<T | undefined> {
 
 async function blobOf(client: StowageClient, ref: string): Promise<BlobView> {
   const blob = isId(ref) ? await absent(client.blobs.get(ref)) : undefined;
-  if (!blob) throw new StowageError('not_found', `there is no artifact or blob '${ref}', or it is not for you to see`, { status: 404 });
+  if (!blob)
+    throw new StowageError('not_found', `there is no artifact or blob '${ref}', or it is not for you to see`, {
+      status: 404,
+    });
   return blob;
 }
 
 /** Metadata are for owners; others see the rest. */
-async function metadataOf(found: Promise<Readonly<Record<string, unknown>>>): Promise<Readonly<Record<string, unknown>>> {
+async function metadataOf(
+  found: Promise<Readonly<Record<string, unknown>>>,
+): Promise<Readonly<Record<string, unknown>>> {
   return await found.catch((error: unknown) => {
     if (error instanceof StowageError && (error.code === 'not_found' || error.code === 'forbidden')) return {};
     throw error;
@@ -53,7 +61,9 @@ async function metadataOf(found: Promise<Readonly<Record<string, unknown>>>): Pr
 
 function artifactFacts(artifact: ArtifactView, metadata: Readonly<Record<string, unknown>>): string {
   const newest = artifact.blobs[String(artifact.index)];
-  const numbers = Object.keys(artifact.blobs).map(Number).sort((a, b) => a - b);
+  const numbers = Object.keys(artifact.blobs)
+    .map(Number)
+    .sort((a, b) => a - b);
   return formatFacts([
     ['name', artifact.name],
     ['uuid', artifact.uuid],
@@ -62,7 +72,10 @@ function artifactFacts(artifact: ArtifactView, metadata: Readonly<Record<string,
     ['state', artifact.state],
     ['created', formatTime(artifact.created_at)],
     ['source', artifact.source_url],
-    ['versions', `${numbers.join(', ') || 'none'} (${artifact.max_versions === 0 ? 'all are kept' : `at most ${artifact.max_versions} are kept`})`],
+    [
+      'versions',
+      `${numbers.join(', ') || 'none'} (${artifact.max_versions === 0 ? 'all are kept' : `at most ${artifact.max_versions} are kept`})`,
+    ],
     ['size', newest && printBytes(newest.size)],
     ['blob', artifact.blob_uuid],
     ['sha512', artifact.sha512],
@@ -85,5 +98,8 @@ function blobFacts(blob: BlobView, metadata: Readonly<Record<string, unknown>>):
 }
 
 function metadataFacts(metadata: Readonly<Record<string, unknown>>): [string, Cell][] {
-  return Object.entries(metadata).map(([key, value]) => [`metadata ${key}`, typeof value === 'string' ? value : JSON.stringify(value)]);
+  return Object.entries(metadata).map(([key, value]) => [
+    `metadata ${key}`,
+    typeof value === 'string' ? value : JSON.stringify(value),
+  ]);
 }

@@ -9,10 +9,13 @@ export function uploads(program: Command, context: Context): void {
     .command('uploads')
     .summary('list open uploads, or give some up')
     .description('Lists uploads that have not become a version yet, and which files here they can be gone on with.')
-    .addHelpText('after', `
+    .addHelpText(
+      'after',
+      `
 Examples:
   stowage uploads
-  stowage uploads rm 2f1c9a52-7f0e-4b6f-8f0f-0a5f5a1d9b3e`);
+  stowage uploads rm 2f1c9a52-7f0e-4b6f-8f0f-0a5f5a1d9b3e`,
+    );
   command
     .command('ls', { isDefault: true })
     .description('List open uploads.')
@@ -21,9 +24,12 @@ Examples:
     .command('rm')
     .description('Give uploads up, with their bytes.')
     .argument('<uuid...>', 'uploads')
-    .addHelpText('after', `
+    .addHelpText(
+      'after',
+      `
 Examples:
-  stowage uploads rm 2f1c9a52-7f0e-4b6f-8f0f-0a5f5a1d9b3e`)
+  stowage uploads rm 2f1c9a52-7f0e-4b6f-8f0f-0a5f5a1d9b3e`,
+    )
     .action(async (uuids: string[]) => {
       const client = await context.client();
       for (const uuid of uuids) await client.uploads.drop(uuid, context.world.signal);
@@ -33,9 +39,10 @@ Examples:
 
 async function list(context: Context): Promise<void> {
   const client = await context.client();
-  const known = new Map((await client.journal?.list() ?? []).map((entry) => [entry.upload, entry]));
+  const known = new Map(((await client.journal?.list()) ?? []).map((entry) => [entry.upload, entry]));
   const found: (UploadView & { readonly file?: string; readonly name?: string })[] = [];
-  for await (const upload of client.uploads.list(context.world.signal)) found.push({ ...upload, ...sourceOf(known.get(upload.uuid)) });
+  for await (const upload of client.uploads.list(context.world.signal))
+    found.push({ ...upload, ...sourceOf(known.get(upload.uuid)) });
   context.output.result(found, table(found));
 }
 
@@ -46,8 +53,13 @@ function sourceOf(entry: JournalEntry | undefined): { readonly file?: string; re
 function table(found: readonly (UploadView & { readonly file?: string })[]): string {
   if (found.length === 0) return 'No open uploads.';
   const rows = found.map((upload) => [
-    upload.uuid, upload.namespace, printBytes(upload.size), upload.length === null ? '?' : printBytes(upload.length),
-    upload.receiving ? 'yes' : 'no', formatTime(upload.expires_at), upload.file,
+    upload.uuid,
+    upload.namespace,
+    printBytes(upload.size),
+    upload.length === null ? '?' : printBytes(upload.length),
+    upload.receiving ? 'yes' : 'no',
+    formatTime(upload.expires_at),
+    upload.file,
   ]);
   return formatTable(['UUID', 'NAMESPACE', 'SIZE', 'OF', 'RECEIVING', 'EXPIRES', 'FILE'], rows);
 }

@@ -11,15 +11,27 @@ export function versions(program: Command, context: Context): void {
     .description('Lists the versions of the artifact REF, oldest first.')
     .argument('<ref>', 'name or uuid of an artifact')
     .option('--keep <count>', 'keep at most so many from now on; 0 keeps all. The oldest go at once', wholeNumber)
-    .addHelpText('after', `
+    .addHelpText(
+      'after',
+      `
 Examples:
   stowage versions nightly
-  stowage versions nightly --keep 7`)
+  stowage versions nightly --keep 7`,
+    )
     .action(async (ref: string, flags: { readonly keep?: number }) => {
       const client = await context.client();
       if (flags.keep !== undefined) await client.artifacts.setMaxVersions(ref, flags.keep);
       const found = await client.artifacts.versions(ref, context.world.signal);
-      const rows = found.map((version) => [version.index, printBytes(version.size), formatTime(version.fetched_at), version.uuid, version.sha512?.slice(0, 16)]);
-      context.output.result(found, found.length === 0 ? 'No versions.' : formatTable(['VERSION', 'SIZE', 'CREATED', 'BLOB', 'SHA512'], rows));
+      const rows = found.map((version) => [
+        version.index,
+        printBytes(version.size),
+        formatTime(version.fetched_at),
+        version.uuid,
+        version.sha512?.slice(0, 16),
+      ]);
+      context.output.result(
+        found,
+        found.length === 0 ? 'No versions.' : formatTable(['VERSION', 'SIZE', 'CREATED', 'BLOB', 'SHA512'], rows),
+      );
     });
 }

@@ -10,9 +10,7 @@ export interface HashOrder {
 }
 
 export type HashAnswer =
-  | { readonly done: number }
-  | { readonly digest: string }
-  | { readonly failure: string; readonly short: boolean };
+  { readonly done: number } | { readonly digest: string } | { readonly failure: string; readonly short: boolean };
 
 const block = 1024 * 1024;
 /** Bytes between two reports. */
@@ -29,7 +27,9 @@ parentPort?.on('message', (next: HashOrder) => {
   order = next;
   if (running) return;
   running = true;
-  work().then(tell, (error: unknown) => tell({ failure: error instanceof Error ? error.message : String(error), short: false }));
+  work().then(tell, (error: unknown) =>
+    tell({ failure: error instanceof Error ? error.message : String(error), short: false }),
+  );
 });
 
 /** Answers what there is to tell once it is up with the orders. */
@@ -67,7 +67,8 @@ async function follow(file: FileHandle): Promise<boolean> {
     turn ^= 1;
     const next = read(file, turn, position + size);
     hash.update(buffer.subarray(0, size));
-    if (Math.floor((position + size) / reportEvery) > Math.floor(position / reportEvery)) tell({ done: position + size });
+    if (Math.floor((position + size) / reportEvery) > Math.floor(position / reportEvery))
+      tell({ done: position + size });
     position += size;
     pending = next;
   }

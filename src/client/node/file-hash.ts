@@ -74,7 +74,7 @@ async function hashHere(path: string, size: number): Promise<string> {
   const file = await open(path, 'r');
   try {
     const buffer = Buffer.allocUnsafe(Math.min(Math.max(size, 1), 1024 * 1024));
-    for (let at = 0; at < size; ) {
+    for (let at = 0; at < size;) {
       const { bytesRead } = await file.read(buffer, 0, Math.min(buffer.length, size - at), at);
       if (bytesRead === 0) throw shorter(path);
       hash.update(buffer.subarray(0, bytesRead));

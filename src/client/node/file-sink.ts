@@ -62,7 +62,10 @@ class FileSink implements Sink {
   async begin(target: Target): Promise<number> {
     const wanted = target.size - target.from;
     await this.#note.read();
-    const same = this.#note.data?.sha512 === target.sha512 && this.#note.data.size === target.size && this.#note.data.from === target.from;
+    const same =
+      this.#note.data?.sha512 === target.sha512 &&
+      this.#note.data.size === target.size &&
+      this.#note.data.from === target.from;
     const there = same ? await stat(this.#part).catch(() => undefined) : undefined;
     if (there && there.size <= wanted) {
       this.#file = await open(this.#part, 'r+');

@@ -64,7 +64,9 @@ class FileSource implements Source {
   /** Reads into as few buffers as the contract of a payload allows, with one read ahead of what is asked for. */
   async *#read(from: number, to: number): AsyncGenerator<Uint8Array> {
     const stride = Math.min(block, to - from);
-    const ring = Array.from({ length: Math.min(KEPT + 2, Math.ceil((to - from) / stride)) }, () => Buffer.allocUnsafeSlow(stride));
+    const ring = Array.from({ length: Math.min(KEPT + 2, Math.ceil((to - from) / stride)) }, () =>
+      Buffer.allocUnsafeSlow(stride),
+    );
     const start = (turn: number, at: number): Promise<{ bytesRead: number; buffer: Buffer }> => {
       const reading = this.#file.read(ring[turn % ring.length]!, 0, Math.min(stride, to - at), at);
       reading.catch(() => {});
@@ -72,9 +74,10 @@ class FileSource implements Source {
     };
     let turn = 0;
     let next = start(turn, from);
-    for (let at = from; at < to; ) {
+    for (let at = from; at < to;) {
       const { bytesRead, buffer } = await next;
-      if (bytesRead === 0) throw new StowageError('source_changed', `${this.mark.place} became shorter while it was read`);
+      if (bytesRead === 0)
+        throw new StowageError('source_changed', `${this.mark.place} became shorter while it was read`);
       at += bytesRead;
       turn += 1;
       if (at < to) next = start(turn, at);

@@ -11,13 +11,19 @@ import { KEPT, type Incoming, type Outgoing, type Payload, type Transport } from
 
 /** A transport with its own pool of connections. They do not keep the process alive. */
 export function nodeTransport(): Transport {
-  const pools = { http: new Agent({ keepAlive: true, scheduling: 'lifo' }), https: new SecureAgent({ keepAlive: true, scheduling: 'lifo' }) };
+  const pools = {
+    http: new Agent({ keepAlive: true, scheduling: 'lifo' }),
+    https: new SecureAgent({ keepAlive: true, scheduling: 'lifo' }),
+  };
   return async (request) => {
     try {
       return await once(request, pools);
     } catch (error) {
       // The server closed a kept connection just as this request took it: nothing was heard, so a fresh one may try.
-      if (error instanceof Stale) return await once(request, pools, false).catch((second: unknown) => { throw unwrap(second); });
+      if (error instanceof Stale)
+        return await once(request, pools, false).catch((second: unknown) => {
+          throw unwrap(second);
+        });
       throw error;
     }
   };
@@ -68,7 +74,8 @@ function once(request: Outgoing, pools: Pools, reuse = true): Promise<Incoming> 
     out.on('error', (error: NodeJS.ErrnoException) => {
       const fault = explain(error);
       // With a body, bytes may have been taken in; the caller asks for the offset then.
-      const stale = reuse && out.reusedSocket && error.code === 'ECONNRESET' && !hasPayload(request) && fault.code === 'network';
+      const stale =
+        reuse && out.reusedSocket && error.code === 'ECONNRESET' && !hasPayload(request) && fault.code === 'network';
       if (!answered) reject(stale ? new Stale(fault) : fault);
     });
     out.on('response', (message) => {
@@ -92,7 +99,8 @@ function hasPayload(request: Outgoing): boolean {
 
 function headersOf(request: Outgoing): Record<string, string> {
   const { body } = request;
-  if (body === undefined) return request.method === 'POST' ? { ...request.headers, 'content-length': '0' } : { ...request.headers };
+  if (body === undefined)
+    return request.method === 'POST' ? { ...request.headers, 'content-length': '0' } : { ...request.headers };
   const size = typeof body === 'string' ? Buffer.byteLength(body) : body.size;
   return { ...request.headers, 'content-length': String(size) };
 }
@@ -109,7 +117,10 @@ async function write(out: ClientRequest, request: Outgoing, answered: () => bool
 
 /** Writes the payload, with at most {@link KEPT} pieces on their way to the kernel; answers how many bytes were taken. */
 async function writePayload(
-  out: ClientRequest, payload: Payload, onSent: ((bytes: number) => void) | undefined, answered: () => boolean,
+  out: ClientRequest,
+  payload: Payload,
+  onSent: ((bytes: number) => void) | undefined,
+  answered: () => boolean,
 ): Promise<number> {
   let sent = 0;
   let open = 0;
@@ -146,7 +157,10 @@ function incoming(message: IncomingMessage, explain: (error: unknown) => Stowage
   };
 }
 
-async function* bodyOf(message: IncomingMessage, explain: (error: unknown) => StowageError): AsyncGenerator<Uint8Array> {
+async function* bodyOf(
+  message: IncomingMessage,
+  explain: (error: unknown) => StowageError,
+): AsyncGenerator<Uint8Array> {
   try {
     for await (const piece of message as AsyncIterable<Buffer>) yield piece;
   } catch (error) {
@@ -158,11 +172,18 @@ async function* bodyOf(message: IncomingMessage, explain: (error: unknown) => St
 function sentenceOf(error: unknown): string {
   const code = (error as NodeJS.ErrnoException).code;
   switch (code) {
-    case 'ECONNREFUSED': return 'nothing listens there (connection refused)';
-    case 'ECONNRESET': case 'EPIPE': return 'the line was cut (connection reset)';
-    case 'ENOTFOUND': return 'no such host';
-    case 'EAI_AGAIN': return 'the host name cannot be looked up now';
-    case 'ETIMEDOUT': return 'the host does not answer';
-    default: return error instanceof Error ? error.message : String(error);
+    case 'ECONNREFUSED':
+      return 'nothing listens there (connection refused)';
+    case 'ECONNRESET':
+    case 'EPIPE':
+      return 'the line was cut (connection reset)';
+    case 'ENOTFOUND':
+      return 'no such host';
+    case 'EAI_AGAIN':
+      return 'the host name cannot be looked up now';
+    case 'ETIMEDOUT':
+      return 'the host does not answer';
+    default:
+      return error instanceof Error ? error.message : String(error);
   }
 }

@@ -23,9 +23,18 @@ interface Parts {
 }
 
 /** @throws StowageError digest_mismatch when the bytes are not those of the artifact; what was written is then gone. */
-export async function fetchArtifact({ session, transport, newHash, patience, artifact, sink, options }: Parts): Promise<Fetched> {
+export async function fetchArtifact({
+  session,
+  transport,
+  newHash,
+  patience,
+  artifact,
+  sink,
+  options,
+}: Parts): Promise<Fetched> {
   const { size, sha512, checksum } = artifact;
-  const open = (at: number, signal?: AbortSignal): Promise<Incoming> => openAt({ session, transport }, artifact.id, at, signal);
+  const open = (at: number, signal?: AbortSignal): Promise<Incoming> =>
+    openAt({ session, transport }, artifact.id, at, signal);
   try {
     if (sha512 !== undefined) return await receive(sink, { size, sha512, tag: undefined, open }, 0, patience, options);
     // Another store tells no sha512: the sha256 of what passes has to do, of which an earlier run has left nothing.
@@ -37,17 +46,38 @@ export async function fetchArtifact({ session, transport, newHash, patience, art
 }
 
 /** The bytes from `at` on, by a token of their own: an older one may have ended. */
-async function openAt({ session, transport }: Pick<Parts, 'session' | 'transport'>, artifact: string, at: number, signal: AbortSignal | undefined): Promise<Incoming> {
-  const token = (await session.json({ method: 'POST', path: ['v1', 'downloads', 'token'], json: { artifact_id: artifact }, signal })) as { readonly download_url?: unknown } | null;
+async function openAt(
+  { session, transport }: Pick<Parts, 'session' | 'transport'>,
+  artifact: string,
+  at: number,
+  signal: AbortSignal | undefined,
+): Promise<Incoming> {
+  const token = (await session.json({
+    method: 'POST',
+    path: ['v1', 'downloads', 'token'],
+    json: { artifact_id: artifact },
+    signal,
+  })) as { readonly download_url?: unknown } | null;
   if (typeof token?.download_url !== 'string') throw new StowageError('protocol', 'the answer is no download');
   let url = token.download_url;
   for (let hops = 0; hops < 5; hops += 1) {
     // The key stays at home: whoever has the URL needs none.
-    const answer = await transport({ method: 'GET', url, headers: { range: `bytes=${at}-` }, idle: quiet, ...(signal ? { signal } : {}) });
+    const answer = await transport({
+      method: 'GET',
+      url,
+      headers: { range: `bytes=${at}-` },
+      idle: quiet,
+      ...(signal ? { signal } : {}),
+    });
     if (answer.status === 200 || answer.status === 206) return answer;
     const next = answer.status >= 300 && answer.status < 400 ? answer.header('location') : undefined;
     await readText(answer).catch(() => '');
-    if (next === undefined) throw new StowageError(answer.status === 404 ? 'not_found' : answer.status >= 500 ? 'unavailable' : 'protocol', `the download was answered with ${answer.status}`, { status: answer.status });
+    if (next === undefined)
+      throw new StowageError(
+        answer.status === 404 ? 'not_found' : answer.status >= 500 ? 'unavailable' : 'protocol',
+        `the download was answered with ${answer.status}`,
+        { status: answer.status },
+      );
     url = new URL(next, url).href;
   }
   throw new StowageError('protocol', 'the download leads round and round');

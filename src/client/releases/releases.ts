@@ -14,7 +14,8 @@ export type { Released, ReleaseUploadOptions } from './upload.ts';
 export type { ReleaseDownloadOptions } from './download.ts';
 
 /** An operator's admin key or JWT, or a customer's API key. */
-export type ReleaseCredentials = { readonly adminKey: string } | { readonly token: string } | { readonly apiKey: string };
+export type ReleaseCredentials =
+  { readonly adminKey: string } | { readonly token: string } | { readonly apiKey: string };
 
 export interface ReleasesOptions {
   /** Where the server is. */
@@ -41,13 +42,29 @@ export class Releases {
   constructor({ url, credentials, clock = wallClock, platform = webPlatform(), patience = {} }: ReleasesOptions) {
     this.#platform = platform;
     this.#patience = patience.transfers ?? patiently;
-    this.#session = new Session({ url, credentials: { headers: headersOf(credentials) }, transport: platform.transport, clock, patience: patience.calls ?? briefly });
+    this.#session = new Session({
+      url,
+      credentials: { headers: headersOf(credentials) },
+      transport: platform.transport,
+      clock,
+      patience: patience.calls ?? briefly,
+    });
   }
 
   /** Makes a release, which is a draft. One that is there already is answered as it is. */
-  async create(product: string, version: string, signal?: AbortSignal): Promise<ReleaseView & { readonly created: boolean }> {
+  async create(
+    product: string,
+    version: string,
+    signal?: AbortSignal,
+  ): Promise<ReleaseView & { readonly created: boolean }> {
     try {
-      const made = await this.#session.json({ method: 'POST', path: ['v1', 'releases'], json: { product, version }, headers: once(), signal });
+      const made = await this.#session.json({
+        method: 'POST',
+        path: ['v1', 'releases'],
+        json: { product, version },
+        headers: once(),
+        signal,
+      });
       return { ...releaseOf(made), created: true };
     } catch (error) {
       if (!(error instanceof StowageError) || error.status !== 409) throw error;
@@ -73,7 +90,10 @@ export class Releases {
     const { product, version, status } = filter;
     for (let cursor: string | undefined; ;) {
       const query = { product, version, status, cursor, include_artifacts: 'true' };
-      const page = (await this.#session.json({ method: 'GET', path: ['v1', 'releases'], query, signal })) as { readonly releases?: unknown; readonly next_cursor?: unknown } | null;
+      const page = (await this.#session.json({ method: 'GET', path: ['v1', 'releases'], query, signal })) as {
+        readonly releases?: unknown;
+        readonly next_cursor?: unknown;
+      } | null;
       if (!Array.isArray(page?.releases)) throw new StowageError('protocol', 'the answer is no list of releases');
       for (const release of page.releases) yield releaseOf(release);
       if (typeof page.next_cursor !== 'string') return;
@@ -84,10 +104,15 @@ export class Releases {
   /** Lets customers have the release; one that they may have already is answered as it is. */
   async publish(id: string, signal?: AbortSignal): Promise<ReleaseView> {
     try {
-      return releaseOf(await this.#session.json({ method: 'POST', path: ['v1', 'releases', id, 'publish'], headers: once(), signal }));
+      return releaseOf(
+        await this.#session.json({ method: 'POST', path: ['v1', 'releases', id, 'publish'], headers: once(), signal }),
+      );
     } catch (error) {
       // Another publisher was faster, or our answer was lost.
-      const seen = error instanceof StowageError && (error.status === 400 || error.status === 409) ? await this.get(id, signal) : undefined;
+      const seen =
+        error instanceof StowageError && (error.status === 400 || error.status === 409)
+          ? await this.get(id, signal)
+          : undefined;
       if (seen?.status === 'published') return seen;
       throw error;
     }
@@ -102,7 +127,14 @@ export class Releases {
   async upload(release: string, what: Pushable, options: ReleaseUploadOptions): Promise<Released> {
     const source = await sourceOf(this.#platform, what);
     try {
-      return await new Uploading({ session: this.#session, platform: this.#platform, patience: this.#patience, release: await this.get(release, options.signal), source, options }).run();
+      return await new Uploading({
+        session: this.#session,
+        platform: this.#platform,
+        patience: this.#patience,
+        release: await this.get(release, options.signal),
+        source,
+        options,
+      }).run();
     } finally {
       await source.close();
     }
@@ -111,13 +143,25 @@ export class Releases {
   /** Fetches an artifact with a customer's key, going on where an earlier try was cut off, and checks its bytes. */
   async download(artifact: ReleaseArtifactView, to: Pullable, options: ReleaseDownloadOptions = {}): Promise<Fetched> {
     const { transport, newHash } = this.#platform;
-    return await into(this.#platform, to, (sink) => fetchArtifact({ session: this.#session, transport, newHash, patience: this.#patience, artifact: artifactOf(artifact), sink, options }));
+    return await into(this.#platform, to, (sink) =>
+      fetchArtifact({
+        session: this.#session,
+        transport,
+        newHash,
+        patience: this.#patience,
+        artifact: artifactOf(artifact),
+        sink,
+        options,
+      }),
+    );
   }
 }
 
 function headersOf(credentials: ReleaseCredentials): Record<string, string> {
   if ('adminKey' in credentials) return { 'x-releasy-admin-key': credentials.adminKey };
-  return 'token' in credentials ? { authorization: `Bearer ${credentials.token}` } : { 'x-releasy-api-key': credentials.apiKey };
+  return 'token' in credentials
+    ? { authorization: `Bearer ${credentials.token}` }
+    : { 'x-releasy-api-key': credentials.apiKey };
 }
 
 /** A lost answer may be asked for again. */

@@ -67,7 +67,11 @@ export class Uploading {
   async run(): Promise<Released> {
     const { source } = this.#parts;
     const { size } = source;
-    if (size === undefined || !source.rereadable) throw new StowageError('malformed', 'what is released must be a file, since its checksum is told before it is sent');
+    if (size === undefined || !source.rereadable)
+      throw new StowageError(
+        'malformed',
+        'what is released must be a file, since its checksum is told before it is sent',
+      );
     if (size === 0) throw new StowageError('malformed', 'what is released must not be empty');
     const sha256 = await this.#hash(size);
     const there = this.#among(this.#parts.release, sha256, size);
@@ -79,8 +83,11 @@ export class Uploading {
       try {
         return await this.#upload(turn, sha256, size);
       } catch (error) {
-        const spoilt = error instanceof StowageError && isWord(error, 'checksum_mismatch', 'size_mismatch', 'object_missing', 'idempotency_conflict');
-        if (left === 0 || !(spoilt || (error instanceof StowageError && error.code === 'conflict'))) throw asMismatch(error);
+        const spoilt =
+          error instanceof StowageError &&
+          isWord(error, 'checksum_mismatch', 'size_mismatch', 'object_missing', 'idempotency_conflict');
+        if (left === 0 || !(spoilt || (error instanceof StowageError && error.code === 'conflict')))
+          throw asMismatch(error);
         this.#parts.options.onTrouble?.(error);
         const since = this.#among(await this.#look(), sha256, size);
         if (since) return since;
@@ -93,9 +100,15 @@ export class Uploading {
   async #upload(word: string, sha256: string, size: number): Promise<Released> {
     const slot = await this.#place(word);
     const sent = await this.#send(word, slot, size);
-    if (!(await this.#parts.source.unchanged())) throw new StowageError('source_changed', 'the file changed while it was sent');
+    if (!(await this.#parts.source.unchanged()))
+      throw new StowageError('source_changed', 'the file changed while it was sent');
     this.#tell('finishing', size, sent.from);
-    return { artifact: await this.#register(word, slot, sha256, size), there: false, resumedFrom: sent.from, sent: sent.bytes };
+    return {
+      artifact: await this.#register(word, slot, sha256, size),
+      there: false,
+      resumedFrom: sent.from,
+      sent: sent.bytes,
+    };
   }
 
   async #hash(size: number): Promise<string> {
@@ -126,7 +139,12 @@ export class Uploading {
   async #place(word: string): Promise<Slot> {
     const { platform, filename } = this.#parts.options;
     const slot = (await this.#ask('presign', `presign ${word}`, { platform, filename })) as Partial<Slot> | null;
-    if (typeof slot?.artifact_id === 'string' && typeof slot.object_key === 'string' && typeof slot.upload_url === 'string') return slot as Slot;
+    if (
+      typeof slot?.artifact_id === 'string' &&
+      typeof slot.object_key === 'string' &&
+      typeof slot.upload_url === 'string'
+    )
+      return slot as Slot;
     throw new StowageError('protocol', 'the answer is no place for an artifact');
   }
 
@@ -137,7 +155,14 @@ export class Uploading {
     let from = -1;
     const onProgress = (offset: number): void => this.#tell('sending', offset, (from = from < 0 ? offset : from));
     const tus = new TusUpload(session.without(), url, size);
-    const sent = await send(tus, upload, source, undefined, { pace: new Pace(options.pace), patience, idle: thinking, signal: options.signal, onProgress, onTrouble: options.onTrouble });
+    const sent = await send(tus, upload, source, undefined, {
+      pace: new Pace(options.pace),
+      patience,
+      idle: thinking,
+      signal: options.signal,
+      onProgress,
+      onTrouble: options.onTrouble,
+    });
     // Whoever looks at a whole upload finds that it has become what it was for, also where another's request brought the last byte.
     await session.bearing(patience).persist(options.signal, () => tus.offset(upload, options.signal));
     return sent;
@@ -155,10 +180,22 @@ export class Uploading {
       const before = bytes;
       const onSent = (count: number): void => this.#tell('sending', (bytes = before + count) - before, 0);
       try {
-        const answer = await platform.transport({ method: 'PUT', url: slot.upload_url, headers: {}, body: payload, idle: quiet, onSent, ...(signal ? { signal } : {}) });
+        const answer = await platform.transport({
+          method: 'PUT',
+          url: slot.upload_url,
+          headers: {},
+          body: payload,
+          idle: quiet,
+          onSent,
+          ...(signal ? { signal } : {}),
+        });
         await readText(answer);
         if (answer.status < 300) return { from: 0, size, bytes };
-        throw new StowageError(answer.status >= 500 || answer.status === 403 ? 'unavailable' : 'protocol', `the store answered ${answer.status}`, { status: answer.status });
+        throw new StowageError(
+          answer.status >= 500 || answer.status === 403 ? 'unavailable' : 'protocol',
+          `the store answered ${answer.status}`,
+          { status: answer.status },
+        );
       } catch (error) {
         await backoff.wait(error, signal);
         if (error instanceof StowageError) onTrouble?.(error);
@@ -166,7 +203,12 @@ export class Uploading {
     }
   }
 
-  async #register(word: string, { artifact_id: id, object_key: key }: Slot, checksum: string, size: number): Promise<ReleaseArtifactView> {
+  async #register(
+    word: string,
+    { artifact_id: id, object_key: key }: Slot,
+    checksum: string,
+    size: number,
+  ): Promise<ReleaseArtifactView> {
     const { platform, filename } = this.#parts.options;
     try {
       await this.#ask(undefined, `register ${word}`, { artifact_id: id, object_key: key, checksum, size, platform });
@@ -182,18 +224,29 @@ export class Uploading {
   #ask(what: 'presign' | undefined, word: string, json: unknown): Promise<unknown> {
     const { session, patience, release, options } = this.#parts;
     const path = ['v1', 'releases', release.id, 'artifacts', ...(what === undefined ? [] : [what])];
-    return session.bearing(patience).json({ method: 'POST', path, json, headers: { 'idempotency-key': word }, signal: options.signal, idle: thinking });
+    return session.bearing(patience).json({
+      method: 'POST',
+      path,
+      json,
+      headers: { 'idempotency-key': word },
+      signal: options.signal,
+      idle: thinking,
+    });
   }
 
   async #look(): Promise<ReleaseView> {
     const { session, release, options } = this.#parts;
-    return releaseOf(await session.json({ method: 'GET', path: ['v1', 'releases', release.id], signal: options.signal }));
+    return releaseOf(
+      await session.json({ method: 'GET', path: ['v1', 'releases', release.id], signal: options.signal }),
+    );
   }
 
   /** What the release has already. */
   #among({ artifacts }: ReleaseView, sha256: string, size: number): Released | undefined {
     const { platform, filename } = this.#parts.options;
-    const artifact = artifacts?.find((one) => one.checksum === sha256 && one.size === size && one.platform === platform && nameOf(one) === filename);
+    const artifact = artifacts?.find(
+      (one) => one.checksum === sha256 && one.size === size && one.platform === platform && nameOf(one) === filename,
+    );
     return artifact && { artifact, there: true, resumedFrom: 0, sent: 0 };
   }
 
@@ -208,5 +261,9 @@ function isWord(error: StowageError, ...words: readonly string[]): boolean {
 
 function asMismatch(error: unknown): unknown {
   if (!(error instanceof StowageError) || !isWord(error, 'checksum_mismatch', 'size_mismatch')) return error;
-  return new StowageError('digest_mismatch', error.message, { details: error.details, cause: error, ...(error.status === undefined ? {} : { status: error.status }) });
+  return new StowageError('digest_mismatch', error.message, {
+    details: error.details,
+    cause: error,
+    ...(error.status === undefined ? {} : { status: error.status }),
+  });
 }

@@ -27,12 +27,23 @@ export interface ReleaseArtifactView {
 
 /** @throws StowageError protocol */
 export function releaseOf(value: unknown): ReleaseView {
-  return demand<ReleaseView>(value, 'release', { id: 'string', product: 'string', version: 'string', status: 'string' });
+  return demand<ReleaseView>(value, 'release', {
+    id: 'string',
+    product: 'string',
+    version: 'string',
+    status: 'string',
+  });
 }
 
 /** @throws StowageError protocol */
 export function artifactOf(value: unknown): ReleaseArtifactView {
-  return demand<ReleaseArtifactView>(value, 'artifact of a release', { id: 'string', object_key: 'string', checksum: 'string', size: 'number', platform: 'string' });
+  return demand<ReleaseArtifactView>(value, 'artifact of a release', {
+    id: 'string',
+    object_key: 'string',
+    checksum: 'string',
+    size: 'number',
+    platform: 'string',
+  });
 }
 
 /** The name that an artifact was uploaded by. */

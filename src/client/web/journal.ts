@@ -60,9 +60,11 @@ async function lock(name: string): Promise<(() => void) | undefined> {
   const locks = globalThis.navigator?.locks as LockManager | undefined;
   if (!locks) return () => {};
   return await new Promise((resolve, reject) => {
-    locks.request(name, { ifAvailable: true }, (held) => {
-      if (!held) return resolve(undefined);
-      return new Promise<void>((release) => resolve(release));
-    }).catch(reject);
+    locks
+      .request(name, { ifAvailable: true }, (held) => {
+        if (!held) return resolve(undefined);
+        return new Promise<void>((release) => resolve(release));
+      })
+      .catch(reject);
   });
 }

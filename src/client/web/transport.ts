@@ -12,7 +12,8 @@ export function fetchTransport(fetch: typeof globalThis.fetch = globalThis.fetch
   return async (request) => {
     const watch = new Watch(request);
     try {
-      const body = request.body === undefined || typeof request.body === 'string' ? request.body : await wholeOf(request.body);
+      const body =
+        request.body === undefined || typeof request.body === 'string' ? request.body : await wholeOf(request.body);
       const answer = await fetch(request.url, {
         method: request.method,
         headers: { ...request.headers },
@@ -110,7 +111,10 @@ class Watch {
   explain(error: unknown): StowageError {
     if (error instanceof StowageError) return error;
     if (this.#request.signal?.aborted) return abortedError(this.#request.signal);
-    if (this.#silent) return new StowageError('timeout', `nothing moved for ${this.#request.idle / 1000} s`, { cause: error });
-    return new StowageError('network', `${new URL(this.#request.url).host} cannot be reached, or the line was cut`, { cause: error });
+    if (this.#silent)
+      return new StowageError('timeout', `nothing moved for ${this.#request.idle / 1000} s`, { cause: error });
+    return new StowageError('network', `${new URL(this.#request.url).host} cannot be reached, or the line was cut`, {
+      cause: error,
+    });
   }
 }

@@ -21,11 +21,28 @@ export class Append {
   #inDoubt = false;
 
   /** Opens the upload's stage where the upload ends. `blind` appends, and only those, can be repeated by accident. */
-  static async open(engine: Engine, clock: Clock, upload: Upload, facts: { length: number | null; blind: boolean; hashed: boolean }): Promise<Append> {
-    return new Append(engine, clock, upload, facts, await engine.bytes.open(upload.id, upload.offset, { hashed: facts.hashed }));
+  static async open(
+    engine: Engine,
+    clock: Clock,
+    upload: Upload,
+    facts: { length: number | null; blind: boolean; hashed: boolean },
+  ): Promise<Append> {
+    return new Append(
+      engine,
+      clock,
+      upload,
+      facts,
+      await engine.bytes.open(upload.id, upload.offset, { hashed: facts.hashed }),
+    );
   }
 
-  private constructor(engine: Engine, clock: Clock, upload: Upload, facts: { length: number | null; blind: boolean }, writer: StageWriter) {
+  private constructor(
+    engine: Engine,
+    clock: Clock,
+    upload: Upload,
+    facts: { length: number | null; blind: boolean },
+    writer: StageWriter,
+  ) {
     this.#engine = engine;
     this.#clock = clock;
     this.#length = facts.length;
@@ -67,7 +84,9 @@ export class Append {
   async verify(written: number, expected: readonly Digest[]): Promise<void> {
     if (expected.length === 0) return;
     await this.writer.sync();
-    const hashes = await Promise.all(expected.map(async (digest) => ({ digest, hash: await newHash(digest.algorithm) })));
+    const hashes = await Promise.all(
+      expected.map(async (digest) => ({ digest, hash: await newHash(digest.algorithm) })),
+    );
     for await (const chunk of this.#peek(this.upload.offset, this.upload.offset + written)) {
       for (const { hash } of hashes) hash.update(chunk);
     }

@@ -32,7 +32,10 @@ export class Blobs {
 
   /** @throws Refusal `not_found` when there is none that the caller can read. */
   async get(who: Principal, uuid: string): Promise<Blob> {
-    const found = isId(uuid) && (await this.#engine.catalog.blobs.seen(uuid, visibilityOf(who))) ? await this.#engine.catalog.blobs.get(uuid) : undefined;
+    const found =
+      isId(uuid) && (await this.#engine.catalog.blobs.seen(uuid, visibilityOf(who)))
+        ? await this.#engine.catalog.blobs.get(uuid)
+        : undefined;
     if (!found) throw new Refusal('not_found', 'blob not found');
     return found;
   }
@@ -40,7 +43,8 @@ export class Blobs {
   /** Like `get`, for callers who mean to change what is noted on it. */
   async getOwn(who: Principal, uuid: string): Promise<Blob> {
     const found = await this.get(who, uuid);
-    if (!owns(who, found.namespace)) throw new Refusal('forbidden', 'only the owner of a blob may change what is noted on it');
+    if (!owns(who, found.namespace))
+      throw new Refusal('forbidden', 'only the owner of a blob may change what is noted on it');
     return found;
   }
 

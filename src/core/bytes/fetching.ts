@@ -18,7 +18,12 @@ export interface Source {
    *
    * @throws Refusal `not_found` or `forbidden` when trying again will not help; anything else may pass.
    */
-  open(url: string, offset: number, etag: string | undefined, signal: AbortSignal): Promise<{ body: Body; restarted: boolean; etag: string | undefined; length: number | undefined }>;
+  open(
+    url: string,
+    offset: number,
+    etag: string | undefined,
+    signal: AbortSignal,
+  ): Promise<{ body: Body; restarted: boolean; etag: string | undefined; length: number | undefined }>;
 }
 
 /** Tries of one fetch, and the wait before each further one in milliseconds, doubled every time. */
@@ -42,7 +47,14 @@ export class Fetching {
   readonly #running = new Map<string, Promise<void>>();
   readonly #queue: Artifact[] = [];
 
-  constructor(parts: { engine: Engine; clock: Clock; uploads: Uploads; artifacts: Artifacts; source: Source | undefined; onFault: OnFault }) {
+  constructor(parts: {
+    engine: Engine;
+    clock: Clock;
+    uploads: Uploads;
+    artifacts: Artifacts;
+    source: Source | undefined;
+    onFault: OnFault;
+  }) {
     this.#engine = parts.engine;
     this.#clock = parts.clock;
     this.#uploads = parts.uploads;
@@ -67,7 +79,10 @@ export class Fetching {
   /** Takes up what an earlier run of the server left unfetched. */
   async resume(): Promise<void> {
     if (!this.#source) return;
-    for await (const artifact of pages((page) => this.#engine.catalog.artifacts.pending(page), ({ uuid }) => uuid)) {
+    for await (const artifact of pages(
+      (page) => this.#engine.catalog.artifacts.pending(page),
+      ({ uuid }) => uuid,
+    )) {
       this.#enqueue(artifact);
     }
   }
@@ -92,11 +107,13 @@ export class Fetching {
     while (this.#running.size < width) {
       const artifact = this.#queue.shift();
       if (!artifact) return;
-      const run = background(() => this.#fetch(artifact), (error) => this.#onFault('a fetch could not be ended', error))
-        .then(() => {
-          this.#running.delete(artifact.uuid);
-          this.#turn();
-        });
+      const run = background(
+        () => this.#fetch(artifact),
+        (error) => this.#onFault('a fetch could not be ended', error),
+      ).then(() => {
+        this.#running.delete(artifact.uuid);
+        this.#turn();
+      });
       this.#running.set(artifact.uuid, run);
     }
   }
@@ -138,7 +155,7 @@ export class Fetching {
   async #receive(who: Principal, artifact: Artifact, upload: Upload): Promise<void> {
     let etag: string | undefined;
     let offset = 0;
-    for (let attempt = 1; ; ) {
+    for (let attempt = 1; ;) {
       const began = offset;
       try {
         const opened = await this.#source!.open(artifact.sourceUrl, offset, etag, this.#stop.signal);
@@ -167,7 +184,13 @@ export class Fetching {
   async #fail(artifact: Artifact, error: unknown): Promise<void> {
     const fault = error instanceof Refusal ? error.message : 'the fetch failed';
     const event: Event = {
-      subject: 'artifact', id: artifact.uuid, at: this.#clock.now(), type: 'status', message: `fetch failed: ${fault}`, duration: null, extra: {},
+      subject: 'artifact',
+      id: artifact.uuid,
+      at: this.#clock.now(),
+      type: 'status',
+      message: `fetch failed: ${fault}`,
+      duration: null,
+      extra: {},
     };
     await this.#engine.catalog.artifacts.fail(artifact.uuid, fault, event);
   }

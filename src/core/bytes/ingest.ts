@@ -55,8 +55,12 @@ export interface Poured {
  */
 export async function pour(body: Body, writer: StageWriter, bounds: Bounds): Promise<Poured> {
   const start = writer.offset;
-  const hashes = await Promise.all(bounds.digests.map(async (expected) => ({ expected, hash: await newHash(expected.algorithm) })));
-  const meters = await Promise.all((bounds.measure ?? []).map(async (algorithm) => ({ algorithm, hash: await newHash(algorithm) })));
+  const hashes = await Promise.all(
+    bounds.digests.map(async (expected) => ({ expected, hash: await newHash(expected.algorithm) })),
+  );
+  const meters = await Promise.all(
+    (bounds.measure ?? []).map(async (algorithm) => ({ algorithm, hash: await newHash(algorithm) })),
+  );
   const letGo = (): void => body.stop(new Refusal('superseded', 'a newer request took this upload over'));
   bounds.asked?.addEventListener('abort', letGo, { once: true });
   if (bounds.asked?.aborted) letGo();
@@ -88,11 +92,17 @@ export async function pour(body: Body, writer: StageWriter, bounds: Bounds): Pro
  *
  * @throws Refusal as `pour` does; `interrupted` when it broke off.
  */
-export async function gather(body: Body, room: number, measure: readonly Algorithm[]): Promise<{ bytes: Buffer; measured: readonly Digest[] }> {
+export async function gather(
+  body: Body,
+  room: number,
+  measure: readonly Algorithm[],
+): Promise<{ bytes: Buffer; measured: readonly Digest[] }> {
   const chunks: Uint8Array[] = [];
   let offset = 0;
   const writer: StageWriter = {
-    get offset() { return offset; },
+    get offset() {
+      return offset;
+    },
     write: (chunk) => {
       chunks.push(chunk);
       offset += chunk.byteLength;
@@ -109,7 +119,10 @@ export async function gather(body: Body, room: number, measure: readonly Algorit
 /** @throws Refusal `digest_mismatch` unless `hash` ends as expected. */
 export function demandDigest(expected: Digest, hash: RunningHash): void {
   if (!sameDigest(expected, { algorithm: expected.algorithm, hex: hash.digest('hex') })) {
-    throw new Refusal('digest_mismatch', `the bytes that arrived do not have the ${expected.algorithm} that the request names`);
+    throw new Refusal(
+      'digest_mismatch',
+      `the bytes that arrived do not have the ${expected.algorithm} that the request names`,
+    );
   }
 }
 

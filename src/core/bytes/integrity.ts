@@ -94,7 +94,8 @@ export class Integrity {
     const content = await this.#engine.catalog.contents.get(sha512);
     if (!content) return 'missing';
     if (content.state !== 'good' || (await this.#isVouched(content))) return content.state;
-    const running = this.#inspecting.get(sha512) ?? this.#inspectForClaim(content).finally(() => this.#inspecting.delete(sha512));
+    const running =
+      this.#inspecting.get(sha512) ?? this.#inspectForClaim(content).finally(() => this.#inspecting.delete(sha512));
     this.#inspecting.set(sha512, running);
     let timer: NodeJS.Timeout | undefined;
     const late = new Promise<Inspected>((resolve) => (timer = setTimeout(resolve, claimPatience, 'unreadable')));
@@ -104,7 +105,8 @@ export class Integrity {
   /** Notes that bytes are wrong or gone, and puts wrong ones aside, unless others are in their place by now; answers whether it did. */
   async condemn(content: Content, state: Rot['state'], finder: Finder): Promise<boolean> {
     const { contents } = this.#engine.catalog;
-    if (!(await contents.mark(content.sha512, content.address, state, this.#clock.now(), this.#event(content, state)))) return false;
+    if (!(await contents.mark(content.sha512, content.address, state, this.#clock.now(), this.#event(content, state))))
+      return false;
     this.#vouched.delete(content.sha512);
     this.found[finder] += 1;
     if (state === 'rotten') await this.#engine.bytes.quarantine(content.address);
@@ -142,7 +144,8 @@ export class Integrity {
 
   async #openSmall(content: Content, reader: BlobReader): Promise<BlobReader> {
     const chunks: Uint8Array[] = [];
-    for await (const chunk of reader.whole(['sha512'], (digests) => this.#demandSha512(content, digests))) chunks.push(chunk);
+    for await (const chunk of reader.whole(['sha512'], (digests) => this.#demandSha512(content, digests)))
+      chunks.push(chunk);
     const bytes = Buffer.concat(chunks);
     const read = async function* (from: number, to: number): AsyncIterable<Uint8Array> {
       if (from < to) yield bytes.subarray(from, to);
@@ -151,7 +154,11 @@ export class Integrity {
   }
 
   /** A reader whose whole reads end only with the right bytes. */
-  #checked(content: Content, reader: BlobReader, { crc32, onSum }: { crc32: string | undefined; onSum: (sum: Digest) => void }): BlobReader {
+  #checked(
+    content: Content,
+    reader: BlobReader,
+    { crc32, onSum }: { crc32: string | undefined; onSum: (sum: Digest) => void },
+  ): BlobReader {
     const algorithms: CheckAlgorithm[] = crc32 === undefined ? ['sha512', 'crc32'] : ['crc32'];
     const judge = async (digests: readonly Digest[]): Promise<void> => {
       const sum = digests.find(({ algorithm }) => algorithm === 'crc32')!;
@@ -163,7 +170,9 @@ export class Integrity {
     };
     const whole = (): AsyncIterable<Uint8Array> => this.#watched(content, reader.whole(algorithms, judge));
     return {
-      size: reader.size, whole, close: () => reader.close(),
+      size: reader.size,
+      whole,
+      close: () => reader.close(),
       read: (from, to) => (from === 0 && to === reader.size ? whole() : this.#watched(content, reader.read(from, to))),
     };
   }
@@ -217,7 +226,15 @@ export class Integrity {
 
   #event({ sha512 }: Content, state: Rot['state']): Event {
     const message = state === 'rotten' ? 'bytes changed on disk and were put aside' : 'bytes are gone from the disk';
-    return { subject: 'blob', id: sha512, at: this.#clock.now(), type: 'status', message, duration: null, extra: { sha512 } };
+    return {
+      subject: 'blob',
+      id: sha512,
+      at: this.#clock.now(),
+      type: 'status',
+      message,
+      duration: null,
+      extra: { sha512 },
+    };
   }
 }
 
@@ -227,7 +244,9 @@ export class Integrity {
  * @param how `readData` compares every byte's digest; without it only presence and length are looked at.
  */
 export async function inspect(
-  engine: Engine, content: Content, how: { readData: boolean; rate?: number; signal?: AbortSignal | undefined },
+  engine: Engine,
+  content: Content,
+  how: { readData: boolean; rate?: number; signal?: AbortSignal | undefined },
 ): Promise<Inspected | undefined> {
   try {
     const size = await engine.bytes.stat(content.address);
@@ -245,7 +264,10 @@ export async function inspect(
 
 /** What whoever asks for bytes is told that are not there any more. */
 export function lost(): Refusal {
-  return new Refusal('lost', 'the bytes of this blob are missing or damaged; uploading the same content again heals it');
+  return new Refusal(
+    'lost',
+    'the bytes of this blob are missing or damaged; uploading the same content again heals it',
+  );
 }
 
 function isLost(error: unknown): boolean {

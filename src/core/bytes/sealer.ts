@@ -34,7 +34,11 @@ export class Sealer {
   }
 
   async publish(
-    who: Principal, id: string, target: Publication['target'], expected: Expectations, whole: Pick<Publication, 'object' | 'multipart'> = {},
+    who: Principal,
+    id: string,
+    target: Publication['target'],
+    expected: Expectations,
+    whole: Pick<Publication, 'object' | 'multipart'> = {},
   ): Promise<Published> {
     const { object } = whole;
     const before = await this.#find(who, id);
@@ -56,7 +60,9 @@ export class Sealer {
    * @param objectOf what it becomes, once it was measured; may throw.
    */
   async publishBody(
-    who: Principal, body: Body & { readonly length: number }, target: Publication['target'],
+    who: Principal,
+    body: Body & { readonly length: number },
+    target: Publication['target'],
     { measure, objectOf }: { measure: readonly Algorithm[]; objectOf: (measured: readonly Digest[]) => ObjectFacts },
   ): Promise<{ blob: string; versionId: string | null; object: ObjectFacts }> {
     if (body.length <= this.#engine.inlineLimit) {
@@ -77,9 +83,20 @@ export class Sealer {
       await writer.close();
       const { hex: sha512 } = await bytes.digest(stage, written, 'sha512');
       sealed = await bytes.seal(stage, written, sha512);
-      const published = await this.#engine.catalog.artifacts.publish(this.#publication(who, target, object, {
-        kind: 'content', mediaType: mediaTypeOf(target), content: { sha512, size: written, address: sealed, state: 'good', createdAt: this.#clock.now(), scrubbedAt: null },
-      }));
+      const published = await this.#engine.catalog.artifacts.publish(
+        this.#publication(who, target, object, {
+          kind: 'content',
+          mediaType: mediaTypeOf(target),
+          content: {
+            sha512,
+            size: written,
+            address: sealed,
+            state: 'good',
+            createdAt: this.#clock.now(),
+            scrubbedAt: null,
+          },
+        }),
+      );
       await this.#tidy(stage, sealed, published);
       if (typeof published === 'string') throw unpublished(published);
       return { blob: published.blob, versionId: published.versionId, object };
@@ -87,7 +104,8 @@ export class Sealer {
       await writer.close();
       await bytes.drop(stage);
       // A refusal is certain; after any other failure the record may be there.
-      if (sealed !== undefined && error instanceof Refusal && (error.reason === 'over_quota' || isLockedRefusal(error))) await bytes.remove(sealed);
+      if (sealed !== undefined && error instanceof Refusal && (error.reason === 'over_quota' || isLockedRefusal(error)))
+        await bytes.remove(sealed);
       throw error;
     }
   }
@@ -106,12 +124,20 @@ export class Sealer {
   }
 
   async #seal(
-    who: Principal, upload: Upload, target: Publication['target'], { expected, whole: { object, multipart } }: { expected: Expectations; whole: Pick<Publication, 'object' | 'multipart'> },
+    who: Principal,
+    upload: Upload,
+    target: Publication['target'],
+    {
+      expected,
+      whole: { object, multipart },
+    }: { expected: Expectations; whole: Pick<Publication, 'object' | 'multipart'> },
   ): Promise<Published> {
     const { bytes } = this.#engine;
     const size = upload.offset;
     if (upload.length !== null && upload.length !== size) {
-      throw new Refusal('conflict', `the upload has ${size} of the ${upload.length} bytes declared for it`, { offset: size });
+      throw new Refusal('conflict', `the upload has ${size} of the ${upload.length} bytes declared for it`, {
+        offset: size,
+      });
     }
     if (expected.size !== undefined && expected.size !== size) throw wrongSize(size, expected.size);
     for (const digest of expected.digests) demandSame(await bytes.digest(upload.id, size, digest.algorithm), digest);
@@ -119,16 +145,32 @@ export class Sealer {
     if (upload.expects !== null) demandSame(whole, { algorithm: 'sha512', hex: upload.expects });
     const { hex: sha512 } = whole;
     const address = await bytes.seal(upload.id, size, sha512);
-    const published = await this.#engine.catalog.artifacts.publish(this.#publication(who, target, object, {
-      kind: 'upload', upload: upload.id, mediaType: mediaTypeOf(target), content: { sha512, size, address, state: 'good', createdAt: this.#clock.now(), scrubbedAt: null },
-    }, multipart));
+    const published = await this.#engine.catalog.artifacts.publish(
+      this.#publication(
+        who,
+        target,
+        object,
+        {
+          kind: 'upload',
+          upload: upload.id,
+          mediaType: mediaTypeOf(target),
+          content: { sha512, size, address, state: 'good', createdAt: this.#clock.now(), scrubbedAt: null },
+        },
+        multipart,
+      ),
+    );
     await this.#tidy(upload.id, address, published);
     if (typeof published === 'string') throw unpublished(published);
     return published;
   }
 
   /** Small bytes and their version are one fact, and there is no stage. */
-  async #publishBytes(who: Principal, bytes: Uint8Array, target: Publication['target'], object: ObjectFacts): Promise<Published> {
+  async #publishBytes(
+    who: Principal,
+    bytes: Uint8Array,
+    target: Publication['target'],
+    object: ObjectFacts,
+  ): Promise<Published> {
     const health = this.#engine.health();
     if (!health.writable) throw new Refusal('unavailable', `the store takes no more bytes: ${health.why}`);
     const sha512 = createHash('sha512').update(bytes).digest('hex');
@@ -139,8 +181,22 @@ export class Sealer {
     return published;
   }
 
-  #publication(who: Principal, target: Publication['target'], object: ObjectFacts | undefined, source: Publication['source'], multipart?: Publication['multipart']): Publication {
-    return { target, object, source, multipart, at: this.#clock.now(), by: who.namespace, fresh: { artifact: newId(), blob: newId() } };
+  #publication(
+    who: Principal,
+    target: Publication['target'],
+    object: ObjectFacts | undefined,
+    source: Publication['source'],
+    multipart?: Publication['multipart'],
+  ): Publication {
+    return {
+      target,
+      object,
+      source,
+      multipart,
+      at: this.#clock.now(),
+      by: who.namespace,
+      fresh: { artifact: newId(), blob: newId() },
+    };
   }
 
   /** What the record no longer needs goes away. */
@@ -167,16 +223,30 @@ export class Sealer {
     const artifact: Artifact | undefined = await this.#engine.catalog.artifacts.get(outcome.artifact);
     if (!artifact) throw new Refusal('not_found', 'upload not found');
     if (artifact.namespace !== target.namespace || artifact.name !== target.name || artifact.type !== target.type) {
-      throw new Refusal('conflict', 'the upload has already become another artifact', { artifact: artifact.uuid, index: outcome.index });
+      throw new Refusal('conflict', 'the upload has already become another artifact', {
+        artifact: artifact.uuid,
+        index: outcome.index,
+      });
     }
     const newest = object && (await this.#engine.catalog.buckets.object(object.bucket, object.key));
     const versionId = newest?.index === outcome.index ? newest.versionId : null;
-    return { artifact, index: outcome.index, blob: outcome.blob, versionId, added: false, address: '', replaced: null, healed: false, ended: [] };
+    return {
+      artifact,
+      index: outcome.index,
+      blob: outcome.blob,
+      versionId,
+      added: false,
+      address: '',
+      replaced: null,
+      healed: false,
+      ended: [],
+    };
   }
 
   async #find(who: Principal, id: string): Promise<Upload> {
     const upload = await this.#engine.catalog.uploads.get(id);
-    if (!upload || upload.state === 'dropped' || !owns(who, upload.namespace)) throw new Refusal('not_found', 'upload not found');
+    if (!upload || upload.state === 'dropped' || !owns(who, upload.namespace))
+      throw new Refusal('not_found', 'upload not found');
     return upload;
   }
 }
@@ -191,7 +261,9 @@ function wrongSize(actual: number, expected: number): Refusal {
 
 function demandSame(actual: Digest, expected: Digest): void {
   if (!sameDigest(actual, expected)) {
-    throw new Refusal('digest_mismatch', `the bytes do not have the ${expected.algorithm} that the request names`, { actual: actual.hex });
+    throw new Refusal('digest_mismatch', `the bytes do not have the ${expected.algorithm} that the request names`, {
+      actual: actual.hex,
+    });
   }
 }
 

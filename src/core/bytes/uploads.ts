@@ -73,28 +73,55 @@ export class Uploads {
     this.limits = limits;
   }
 
-  async begin(who: Principal, { id = newId(), length = null, about = null, expects = null, credit = 0, joined = false }: Beginning = {}): Promise<Upload> {
+  async begin(
+    who: Principal,
+    { id = newId(), length = null, about = null, expects = null, credit = 0, joined = false }: Beginning = {},
+  ): Promise<Upload> {
     if (length !== null && !joined) await this.demandRoom(length);
     const at = this.#clock.now();
     const upload: Upload = {
-      id, namespace: who.namespace, state: 'open', offset: 0, length,
-      lastStart: null, lastAnswered: true, createdAt: at, touchedAt: at, about, expects, outcome: null,
+      id,
+      namespace: who.namespace,
+      state: 'open',
+      offset: 0,
+      length,
+      lastStart: null,
+      lastAnswered: true,
+      createdAt: at,
+      touchedAt: at,
+      about,
+      expects,
+      outcome: null,
     };
     await this.#engine.catalog.uploads.begin(upload, credit);
     return upload;
   }
 
   /** Puts an upload on record that is whole from the start: its bytes were here, and `outcome` is what they became. */
-  async beginWhole(who: Principal, size: number, outcome: NonNullable<Upload['outcome']>, { about = null, expects = null }: Beginning = {}): Promise<Upload> {
+  async beginWhole(
+    who: Principal,
+    size: number,
+    outcome: NonNullable<Upload['outcome']>,
+    { about = null, expects = null }: Beginning = {},
+  ): Promise<Upload> {
     const at = this.#clock.now();
     const upload: Upload = {
-      id: newId(), namespace: who.namespace, state: 'sealed', offset: size, length: size,
-      lastStart: null, lastAnswered: true, createdAt: at, touchedAt: at, about, expects, outcome,
+      id: newId(),
+      namespace: who.namespace,
+      state: 'sealed',
+      offset: size,
+      length: size,
+      lastStart: null,
+      lastAnswered: true,
+      createdAt: at,
+      touchedAt: at,
+      about,
+      expects,
+      outcome,
     };
     await this.#engine.catalog.uploads.begin(upload);
     return upload;
   }
-
 
   /** A digest of what is there so far; sha512 was computed along with the appends, for another the bytes are read again. */
   async digest(upload: Upload, algorithm: Algorithm = 'sha512'): Promise<Digest> {
@@ -111,12 +138,25 @@ export class Uploads {
     return this.#holdingAll(who, [...new Set([joined, ...parts])].sort(), async (uploads) => {
       const whole = uploads.get(joined)!;
       const stages = parts.map((id) => ({ stage: id, size: uploads.get(id)!.offset }));
-      const length = agreedLength(whole, stages.reduce((sum, { size }) => sum + size, 0))!;
+      const length = agreedLength(
+        whole,
+        stages.reduce((sum, { size }) => sum + size, 0),
+      )!;
       if (whole.state !== 'open' || (whole.offset === length && whole.length === length)) return whole;
-      if (length > this.limits.maxSize) throw new Refusal('too_large', `an upload may have at most ${this.limits.maxSize} bytes`, { max: this.limits.maxSize });
-      if (whole.offset > 0 || stages.some(({ stage }) => uploads.get(stage)!.state !== 'open')) throw new Refusal('conflict', 'the uploads can no longer be joined');
+      if (length > this.limits.maxSize)
+        throw new Refusal('too_large', `an upload may have at most ${this.limits.maxSize} bytes`, {
+          max: this.limits.maxSize,
+        });
+      if (whole.offset > 0 || stages.some(({ stage }) => uploads.get(stage)!.state !== 'open'))
+        throw new Refusal('conflict', 'the uploads can no longer be joined');
       await this.#engine.bytes.join(joined, stages);
-      const advanced = await this.#engine.catalog.uploads.advance(joined, { from: 0, to: length, lastStart: null, length, at: this.#clock.now() });
+      const advanced = await this.#engine.catalog.uploads.advance(joined, {
+        from: 0,
+        to: length,
+        lastStart: null,
+        length,
+        at: this.#clock.now(),
+      });
       if (!advanced) throw new Refusal('conflict', 'the upload changed meanwhile');
       return advanced;
     });
@@ -134,7 +174,8 @@ export class Uploads {
    */
   async look(who: Principal, id: string): Promise<Upload> {
     const upload = isId(id) ? await this.#engine.catalog.uploads.get(id) : undefined;
-    if (!upload || upload.state === 'dropped' || !owns(who, upload.namespace)) throw new Refusal('not_found', 'upload not found');
+    if (!upload || upload.state === 'dropped' || !owns(who, upload.namespace))
+      throw new Refusal('not_found', 'upload not found');
     return upload;
   }
 
@@ -163,17 +204,25 @@ export class Uploads {
     return this.#holding(who, id, async (upload, hold) => {
       demandOpen(upload);
       if (request.at !== undefined && request.at !== upload.offset) {
-        throw new Refusal('offset_mismatch', `the upload ends at ${upload.offset}, not at ${request.at}`, { offset: upload.offset });
+        throw new Refusal('offset_mismatch', `the upload ends at ${upload.offset}, not at ${request.at}`, {
+          offset: upload.offset,
+        });
       }
       const length = agreedLength(upload, request.length);
       const most = Math.min(this.limits.maxSize, request.most ?? Infinity);
-      if (length !== null && length > most) throw new Refusal('too_large', `this upload may have at most ${most} bytes`, { max: most });
+      if (length !== null && length > most)
+        throw new Refusal('too_large', `this upload may have at most ${most} bytes`, { max: most });
       const room = (length ?? most) - upload.offset;
       if (body.length !== undefined) {
-        if (body.length > room) throw new Refusal('too_large', 'the body is longer than the upload has room for', { room });
+        if (body.length > room)
+          throw new Refusal('too_large', 'the body is longer than the upload has room for', { room });
         await this.demandRoom(body.length);
       }
-      const append = await Append.open(this.#engine, this.#clock, upload, { length, blind: request.at === undefined, hashed: request.hashed ?? true });
+      const append = await Append.open(this.#engine, this.#clock, upload, {
+        length,
+        blind: request.at === undefined,
+        hashed: request.hashed ?? true,
+      });
       try {
         return await this.#receive(append, body, request, room, hold);
       } finally {
@@ -190,9 +239,11 @@ export class Uploads {
   truncate(who: Principal, id: string, size: number): Promise<void> {
     return this.#holding(who, id, async (upload) => {
       demandOpen(upload);
-      if (size > upload.offset) throw new Refusal('malformed', 'offset is beyond the end of the upload', { offset: upload.offset });
+      if (size > upload.offset)
+        throw new Refusal('malformed', 'offset is beyond the end of the upload', { offset: upload.offset });
       const move = { from: upload.offset, to: size, lastStart: null, length: null, at: this.#clock.now() };
-      if (!(await this.#engine.catalog.uploads.advance(id, move))) throw new Refusal('conflict', 'the upload changed meanwhile');
+      if (!(await this.#engine.catalog.uploads.advance(id, move)))
+        throw new Refusal('conflict', 'the upload changed meanwhile');
       await this.#engine.bytes.cut(id, size);
     });
   }
@@ -202,7 +253,15 @@ export class Uploads {
     return this.#holding(who, id, async (upload) => {
       demandOpen(upload);
       const extra = { by: who.namespace, credential: who.credential, size: upload.offset };
-      const event: Event = { subject: 'upload', id, at: this.#clock.now(), type: 'audit', message: 'upload dropped', duration: null, extra };
+      const event: Event = {
+        subject: 'upload',
+        id,
+        at: this.#clock.now(),
+        type: 'audit',
+        message: 'upload dropped',
+        duration: null,
+        extra,
+      };
       await this.#engine.catalog.uploads.drop(id, event);
       await this.#engine.bytes.drop(id);
     });
@@ -221,7 +280,13 @@ export class Uploads {
         await append.checkpoint(mayKeepPart);
         if (mayKeepPart) request.kept?.(append.recorded.offset);
       };
-      const poured = await pour(body, append.writer, { room, digests: request.digests, measure: request.measure, asked: hold.asked, checkpoint });
+      const poured = await pour(body, append.writer, {
+        room,
+        digests: request.digests,
+        measure: request.measure,
+        asked: hold.asked,
+        checkpoint,
+      });
       if (poured.cut && !mayKeepPart) throw brokenOff(poured.cut, upload.offset);
       await append.verify(poured.written, request.late?.() ?? []);
       if (request.at === undefined && !this.#answers.arrived(upload) && (await append.repeats(poured.written))) {
@@ -239,7 +304,8 @@ export class Uploads {
 
   #appended(upload: Upload, { at }: AppendRequest, replay: boolean, measured: readonly Digest[]): Appended {
     // Only a blind append can be repeated by accident, so nobody asks what became of the answer to another.
-    const settle = (answered: boolean): void => at === undefined ? this.#answers.settle(upload.id, upload.offset, answered) : undefined;
+    const settle = (answered: boolean): void =>
+      at === undefined ? this.#answers.settle(upload.id, upload.offset, answered) : undefined;
     return { upload, replay, measured, settle };
   }
 
@@ -249,7 +315,11 @@ export class Uploads {
   }
 
   /** Holds several; in the order of their ids, so that two who do so never wait for each other. */
-  async #holdingAll<T>(who: Principal, ids: readonly string[], work: (uploads: Map<string, Upload>) => Promise<T>): Promise<T> {
+  async #holdingAll<T>(
+    who: Principal,
+    ids: readonly string[],
+    work: (uploads: Map<string, Upload>) => Promise<T>,
+  ): Promise<T> {
     const holds: Hold[] = [];
     try {
       const uploads = new Map<string, Upload>();
@@ -267,15 +337,20 @@ export class Uploads {
   /** Free bytes on the disk, as of a second ago at most: enough to refuse early; the disk itself has the last word. */
   async #freeBytes(): Promise<number> {
     const now = performance.now();
-    if (!this.#space || now - this.#space.at > 1000) this.#space = { at: now, free: (await this.#engine.bytes.space()).free };
+    if (!this.#space || now - this.#space.at > 1000)
+      this.#space = { at: now, free: (await this.#engine.bytes.space()).free };
     return this.#space.free;
   }
 
   /** @throws Refusal `too_large`, `full` */
   async demandRoom(bytes: number): Promise<void> {
-    if (bytes > this.limits.maxSize) throw new Refusal('too_large', `an upload may have at most ${this.limits.maxSize} bytes`, { max: this.limits.maxSize });
+    if (bytes > this.limits.maxSize)
+      throw new Refusal('too_large', `an upload may have at most ${this.limits.maxSize} bytes`, {
+        max: this.limits.maxSize,
+      });
     const free = await this.#freeBytes();
-    if (bytes + this.limits.headroom > free) throw new Refusal('full', 'there is no room on the disk for that many bytes');
+    if (bytes + this.limits.headroom > free)
+      throw new Refusal('full', 'there is no room on the disk for that many bytes');
   }
 }
 
@@ -289,6 +364,7 @@ function agreedLength(upload: Upload, declared: number | undefined): number | nu
   if (upload.length !== null && upload.length !== declared) {
     throw new Refusal('malformed', `the upload was declared to have ${upload.length} bytes, not ${declared}`);
   }
-  if (declared < upload.offset) throw new Refusal('malformed', `the upload already has ${upload.offset} bytes, more than ${declared}`);
+  if (declared < upload.offset)
+    throw new Refusal('malformed', `the upload already has ${upload.offset} bytes, more than ${declared}`);
   return declared;
 }

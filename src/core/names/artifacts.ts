@@ -64,8 +64,11 @@ export class Artifacts {
     await this.#blobs.demandGood(found);
     await this.#sealer.verifyBlob(found, expected);
     const published = await this.#engine.catalog.artifacts.publish({
-      target: resolved, source: { kind: 'blob', blob: found.uuid },
-      fresh: { artifact: newId(), blob: newId() }, at: this.#clock.now(), by: who.namespace,
+      target: resolved,
+      source: { kind: 'blob', blob: found.uuid },
+      fresh: { artifact: newId(), blob: newId() },
+      at: this.#clock.now(),
+      by: who.namespace,
     });
     if (typeof published === 'string') throw unpublished(published);
     return published;
@@ -79,13 +82,30 @@ export class Artifacts {
   /** Records an artifact whose bytes will be fetched from `url`. */
   async begin(who: Principal, url: string, facts: { shared: boolean; namespace: string | null }): Promise<Artifact> {
     const target = await this.#resolveTarget(who, {
-      name: nameFromUrl(url), type: 'image', sourceUrl: url, maxVersions: undefined, ...facts,
+      name: nameFromUrl(url),
+      type: 'image',
+      sourceUrl: url,
+      maxVersions: undefined,
+      ...facts,
     });
     const artifact: Artifact = {
-      uuid: newId(), namespace: target.namespace, type: target.type, name: target.name, sourceUrl: url, state: 'initial',
-      fault: null, shared: target.shared, maxVersions: target.maxVersions, lastIndex: 0, createdAt: this.#clock.now(), deletedAt: null,
+      uuid: newId(),
+      namespace: target.namespace,
+      type: target.type,
+      name: target.name,
+      sourceUrl: url,
+      state: 'initial',
+      fault: null,
+      shared: target.shared,
+      maxVersions: target.maxVersions,
+      lastIndex: 0,
+      createdAt: this.#clock.now(),
+      deletedAt: null,
     };
-    const begun = await this.#engine.catalog.artifacts.begin(artifact, this.#event(artifact.uuid, 'audit', 'fetch asked for', who, { url }));
+    const begun = await this.#engine.catalog.artifacts.begin(
+      artifact,
+      this.#event(artifact.uuid, 'audit', 'fetch asked for', who, { url }),
+    );
     if (target.createOnly && begun.uuid !== artifact.uuid) throw unpublished('taken');
     return begun;
   }
@@ -129,19 +149,29 @@ export class Artifacts {
    *
    * @throws Refusal `not_found` when there is no such version.
    */
-  async resolve(who: Principal, ref: string, index?: number): Promise<{ artifact: Artifact; version: Version; blob: Blob }> {
+  async resolve(
+    who: Principal,
+    ref: string,
+    index?: number,
+  ): Promise<{ artifact: Artifact; version: Version; blob: Blob }> {
     const artifact = await this.get(who, ref);
     const versions = (await this.versions([artifact]))[artifact.uuid] ?? [];
     const version = index === undefined ? versions.at(-1) : versions.find((one) => one.index === index);
-    const blob = version && artifact.state !== 'deleted' ? await this.#engine.catalog.blobs.get(version.blob) : undefined;
-    if (!version || !blob) throw new Refusal('not_found', index === undefined ? 'artifact has no versions' : 'artifact index not found');
+    const blob =
+      version && artifact.state !== 'deleted' ? await this.#engine.catalog.blobs.get(version.blob) : undefined;
+    if (!version || !blob)
+      throw new Refusal('not_found', index === undefined ? 'artifact has no versions' : 'artifact index not found');
     return { artifact, version, blob };
   }
 
   /** Deletes; undefined when it was deleted before. */
   async remove(who: Principal, ref: string): Promise<Artifact | undefined> {
     const artifact = await this.getOwn(who, ref);
-    return this.#engine.catalog.artifacts.remove(artifact.uuid, this.#clock.now(), this.#event(artifact.uuid, 'audit', 'deleted', who));
+    return this.#engine.catalog.artifacts.remove(
+      artifact.uuid,
+      this.#clock.now(),
+      this.#event(artifact.uuid, 'audit', 'deleted', who),
+    );
   }
 
   /**
@@ -154,7 +184,10 @@ export class Artifacts {
     if (!(await this.#engine.catalog.namespaces.get(namespace))) throw new Refusal('not_found', 'namespace not found');
     const removed: string[] = [];
     let kept = 0;
-    for await (const artifact of pages((page) => this.list(who, { namespace }, page), ({ uuid }) => uuid)) {
+    for await (const artifact of pages(
+      (page) => this.list(who, { namespace }, page),
+      ({ uuid }) => uuid,
+    )) {
       if (isPinned(artifact)) continue;
       if (await this.#removeUnlocked(who, artifact.uuid)) removed.push(artifact.uuid);
       else kept += 1;
@@ -192,7 +225,8 @@ export class Artifacts {
   /** Shares with every namespace, or ends that. Only artifacts of `system`. */
   async share(who: Principal, ref: string, shared: boolean): Promise<Artifact> {
     const artifact = await this.getOwn(who, ref);
-    if (shared && artifact.namespace !== 'system') throw new Refusal('forbidden', 'only artifacts in the system namespace can be shared');
+    if (shared && artifact.namespace !== 'system')
+      throw new Refusal('forbidden', 'only artifacts in the system namespace can be shared');
     if (!shared && !artifact.shared) throw new Refusal('forbidden', 'artifact not shared');
     const event = this.#event(artifact.uuid, 'audit', shared ? 'shared' : 'no longer shared', who);
     const changed = await this.#engine.catalog.artifacts.setShared(artifact.uuid, shared, event);
@@ -203,16 +237,26 @@ export class Artifacts {
   /** Checks rights and names before anything is created. */
   async #resolveTarget(who: Principal, target: Target): Promise<Publication['target']> {
     checkName(target.name);
-    if (target.shared && !isSystem(who)) throw new Refusal('forbidden', 'only the system namespace can create shared artifacts');
+    if (target.shared && !isSystem(who))
+      throw new Refusal('forbidden', 'only the system namespace can create shared artifacts');
     const namespace = target.namespace ?? who.namespace;
-    if (!(await this.#engine.catalog.namespaces.get(namespace)) || !(await trustedBy(this.#engine.catalog, who, namespace))) {
+    if (
+      !(await this.#engine.catalog.namespaces.get(namespace)) ||
+      !(await trustedBy(this.#engine.catalog, who, namespace))
+    ) {
       throw new Refusal('not_found', 'namespace not found');
     }
-    if (target.shared && namespace !== 'system') throw new Refusal('forbidden', 'only artifacts in the system namespace can be shared');
+    if (target.shared && namespace !== 'system')
+      throw new Refusal('forbidden', 'only artifacts in the system namespace can be shared');
     const sourceUrl = clientSource(target.sourceUrl, { ...target, namespace });
     return {
-      namespace, type: target.type, name: target.name, sourceUrl, shared: target.shared,
-      maxVersions: target.maxVersions ?? defaultMaxVersions, setMaxVersions: target.maxVersions !== undefined,
+      namespace,
+      type: target.type,
+      name: target.name,
+      sourceUrl,
+      shared: target.shared,
+      maxVersions: target.maxVersions ?? defaultMaxVersions,
+      setMaxVersions: target.maxVersions !== undefined,
       // A trusted namespace may create something new for another, but never push versions into what is there.
       createOnly: !owns(who, namespace),
     };
@@ -224,10 +268,19 @@ export class Artifacts {
 }
 
 function checkName(name: string): void {
-  if (name.length === 0 || new TextEncoder().encode(name).length > 1024 || /[\u0000-\u001f\u007f]/.test(name) || !name.isWellFormed()) {
+  if (
+    name.length === 0 ||
+    new TextEncoder().encode(name).length > 1024 ||
+    /[\u0000-\u001f\u007f]/.test(name) ||
+    !name.isWellFormed()
+  ) {
     throw new Refusal('malformed', 'an artifact name is 1 to 1,024 bytes of UTF-8 without control characters');
   }
-  if (isId(name)) throw new Refusal('malformed', 'a uuid cannot be an artifact name, since a uuid always means the artifact that has it');
+  if (isId(name))
+    throw new Refusal(
+      'malformed',
+      'a uuid cannot be an artifact name, since a uuid always means the artifact that has it',
+    );
 }
 
 /** The last segment of a URL's path, or its host when the path has none. */

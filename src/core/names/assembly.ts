@@ -28,7 +28,8 @@ export class Assembly {
   add(multipart: string, number: number, part: { readonly stage: string; readonly size: number }): void {
     const run = this.#run(multipart);
     // Sent anew: what follows on it is hashed anew, too.
-    if (number <= run.parts.length) for (const [at, later] of run.parts.splice(number - 1).entries()) run.waiting.set(number + at, later);
+    if (number <= run.parts.length)
+      for (const [at, later] of run.parts.splice(number - 1).entries()) run.waiting.set(number + at, later);
     run.waiting.set(number, part);
     for (let next = run.waiting.get(run.parts.length + 1); next; next = run.waiting.get(run.parts.length + 1)) {
       run.waiting.delete(run.parts.length + 1);
@@ -51,8 +52,10 @@ export class Assembly {
   async #join(multipart: string, run: Run): Promise<void> {
     run.joining = true;
     try {
-      for (let joined: readonly Run['parts'][number][] = []; !same(joined, run.parts); ) {
-        const parts = await holdingIfFree(this.#engine.locks, multipart, undefined, () => this.#joinOnce(multipart, run));
+      for (let joined: readonly Run['parts'][number][] = []; !same(joined, run.parts);) {
+        const parts = await holdingIfFree(this.#engine.locks, multipart, undefined, () =>
+          this.#joinOnce(multipart, run),
+        );
         if (!parts) return;
         joined = parts;
       }

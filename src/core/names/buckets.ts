@@ -24,10 +24,27 @@ export class Buckets {
    *
    * @throws Refusal `malformed` for a name that cannot be one, `conflict` for one that is taken, `forbidden`.
    */
-  async create(who: Principal, name: string, { settings = {}, versioning = 'off' }: Partial<Pick<Bucket, 'settings' | 'versioning'>> = {}): Promise<Bucket> {
-    if (!isBucketName(name)) throw new Refusal('malformed', 'a bucket name is 3 to 63 small letters, digits, dots and dashes, between letters or digits', { what: 'bucket' });
-    if (who.namespace === '' || !grants(who, 'admin', name)) throw new Refusal('forbidden', 'that is not for you to do');
-    const bucket: Bucket = { name, namespace: who.namespace, createdAt: this.#clock.now(), versioning, open: false, settings };
+  async create(
+    who: Principal,
+    name: string,
+    { settings = {}, versioning = 'off' }: Partial<Pick<Bucket, 'settings' | 'versioning'>> = {},
+  ): Promise<Bucket> {
+    if (!isBucketName(name))
+      throw new Refusal(
+        'malformed',
+        'a bucket name is 3 to 63 small letters, digits, dots and dashes, between letters or digits',
+        { what: 'bucket' },
+      );
+    if (who.namespace === '' || !grants(who, 'admin', name))
+      throw new Refusal('forbidden', 'that is not for you to do');
+    const bucket: Bucket = {
+      name,
+      namespace: who.namespace,
+      createdAt: this.#clock.now(),
+      versioning,
+      open: false,
+      settings,
+    };
     if (await this.#catalog.buckets.create(bucket, this.#event(name, 'bucket created', who))) return bucket;
     const taken = await this.#catalog.buckets.get(name);
     throw new Refusal('conflict', 'the bucket exists', { owned: taken?.namespace === who.namespace ? 'yes' : 'no' });
@@ -41,7 +58,8 @@ export class Buckets {
   async get(who: Principal, name: string, action: BucketAction): Promise<Bucket> {
     const bucket = await this.#catalog.buckets.get(name);
     if (!bucket) throw new Refusal('not_found', 'bucket not found', { missing: 'bucket' });
-    if (!mayInBucket(who, action, bucket)) throw new Refusal('forbidden', 'that is not for you to do', owns(who, bucket.namespace) ? { own: 'yes' } : {});
+    if (!mayInBucket(who, action, bucket))
+      throw new Refusal('forbidden', 'that is not for you to do', owns(who, bucket.namespace) ? { own: 'yes' } : {});
     return bucket;
   }
 
@@ -53,7 +71,10 @@ export class Buckets {
   /** Those that the caller may list; of its own namespace, and of all for the system. */
   async list(who: Principal, page: Page): Promise<{ buckets: Bucket[]; next: string | null }> {
     const found = await this.#catalog.buckets.list(isSystem(who) ? null : who.namespace, page);
-    return { buckets: found.filter((bucket) => mayInBucket(who, 'list', bucket)), next: found.length < page.limit ? null : found.at(-1)!.name };
+    return {
+      buckets: found.filter((bucket) => mayInBucket(who, 'list', bucket)),
+      next: found.length < page.limit ? null : found.at(-1)!.name,
+    };
   }
 
   async change(who: Principal, name: string, change: BucketChange): Promise<Bucket> {
@@ -62,8 +83,14 @@ export class Buckets {
       throw new Refusal('forbidden', 'the public access block of this bucket forbids making it public', { own: 'yes' });
     }
     // The catalog changes it only if the block is still the one that was asked here.
-    const given = change.open ? { given: { ...change.given, publicAccess: bucket.settings['publicAccess'] ?? null } } : {};
-    const changed = await this.#catalog.buckets.change(name, { ...change, ...given }, this.#event(name, `changed: ${namesOf(change).join(', ')}`, who));
+    const given = change.open
+      ? { given: { ...change.given, publicAccess: bucket.settings['publicAccess'] ?? null } }
+      : {};
+    const changed = await this.#catalog.buckets.change(
+      name,
+      { ...change, ...given },
+      this.#event(name, `changed: ${namesOf(change).join(', ')}`, who),
+    );
     if (!changed) throw new Refusal('not_found', 'bucket not found', { missing: 'bucket' });
     return changed;
   }
@@ -101,5 +128,12 @@ function namesOf({ set = {}, given: _, ...others }: BucketChange): string[] {
 /** The rules of S3: DNS labels with dots between, and nothing that looks like an address. */
 export function isBucketName(name: string): boolean {
   const labels = /^[a-z0-9](?:[a-z0-9-]*[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]*[a-z0-9])?)*$/;
-  return name.length >= 3 && name.length <= 63 && labels.test(name) && !/^\d+\.\d+\.\d+\.\d+$/.test(name) && !name.startsWith('xn--') && !name.endsWith('-s3alias');
+  return (
+    name.length >= 3 &&
+    name.length <= 63 &&
+    labels.test(name) &&
+    !/^\d+\.\d+\.\d+\.\d+$/.test(name) &&
+    !name.startsWith('xn--') &&
+    !name.endsWith('-s3alias')
+  );
 }

@@ -39,7 +39,16 @@ export class MultipartUploads {
   async begin(who: Principal, bucket: string, key: string, about: string): Promise<Multipart> {
     const { namespace } = await this.#buckets.get(who, bucket, 'write');
     const at = this.#clock.now();
-    const multipart: Multipart = { id: newId(), bucket, key, namespace, about, createdAt: at, touchedAt: at, outcome: null };
+    const multipart: Multipart = {
+      id: newId(),
+      bucket,
+      key,
+      namespace,
+      about,
+      createdAt: at,
+      touchedAt: at,
+      outcome: null,
+    };
     await this.#engine.catalog.multipart.begin(multipart);
     return multipart;
   }
@@ -63,16 +72,28 @@ export class MultipartUploads {
 
   /** Takes a part's whole body. One that breaks off changes nothing. */
   async put(
-    who: Principal, multipart: Multipart, number: number, body: Body,
+    who: Principal,
+    multipart: Multipart,
+    number: number,
+    body: Body,
     { measure, describe }: { measure: readonly Algorithm[]; describe: (measured: readonly Digest[]) => Facts },
   ): Promise<Facts> {
     const bucket = await this.#buckets.get(who, multipart.bucket, 'write');
     const owner = ownerOf(bucket, who);
     const upload = await this.#uploads.begin(owner, { length: body.length ?? null });
     try {
-      const { upload: { offset }, measured } = await this.#uploads.append(owner, upload.id, body, { at: undefined, digests: [], measure, hashed: false });
+      const {
+        upload: { offset },
+        measured,
+      } = await this.#uploads.append(owner, upload.id, body, { at: undefined, digests: [], measure, hashed: false });
       const facts = describe(measured);
-      const put = await this.#engine.catalog.multipart.put(multipart.id, { number, upload: upload.id, size: offset, ...facts, at: this.#clock.now() });
+      const put = await this.#engine.catalog.multipart.put(multipart.id, {
+        number,
+        upload: upload.id,
+        size: offset,
+        ...facts,
+        at: this.#clock.now(),
+      });
       if (!put) throw missing();
       this.#assembly.add(multipart.id, number, { stage: upload.id, size: offset });
       if (put.replaced !== null) await this.#uploads.drop(owner, put.replaced).catch(() => undefined);
@@ -96,7 +117,12 @@ export class MultipartUploads {
    * @throws Refusal `not_found` when it was aborted; `conflict`, its detail `what` being `part`, when a part was replaced.
    */
   async complete(
-    who: Principal, multipart: Multipart, parts: readonly Part[], request: PutRequest, facts: Facts, outcome: (versionId: string | null) => string,
+    who: Principal,
+    multipart: Multipart,
+    parts: readonly Part[],
+    request: PutRequest,
+    facts: Facts,
+    outcome: (versionId: string | null) => string,
   ): Promise<string> {
     const { id } = multipart;
     const bucket = await this.#buckets.get(who, multipart.bucket, 'write');
@@ -108,7 +134,8 @@ export class MultipartUploads {
       return (await this.#engine.catalog.multipart.get(id))?.outcome ?? outcome(versionId);
     } catch (error) {
       // A try of its own has an upload of its own.
-      if (whole !== undefined && whole !== id && parts.length > 1) await this.#uploads.drop(ownerOf(bucket, who), whole).catch(() => undefined);
+      if (whole !== undefined && whole !== id && parts.length > 1)
+        await this.#uploads.drop(ownerOf(bucket, who), whole).catch(() => undefined);
       return await this.#explain(multipart, parts, error);
     }
   }
@@ -118,7 +145,9 @@ export class MultipartUploads {
     const now = await this.#engine.catalog.multipart.get(id);
     if (!now) throw missing();
     if (now.outcome !== null) return now.outcome;
-    const there = new Map((await this.#engine.catalog.multipart.parts(id, 0, mostParts)).map(({ number, upload }) => [number, upload]));
+    const there = new Map(
+      (await this.#engine.catalog.multipart.parts(id, 0, mostParts)).map(({ number, upload }) => [number, upload]),
+    );
     if (parts.some(({ number, upload }) => there.get(number) !== upload)) throw unpublished('other_parts');
     throw error;
   }
@@ -155,14 +184,28 @@ export class MultipartUploads {
     const about = JSON.stringify(parts.map(({ upload }) => upload));
     const before = this.#joining.get(id);
     if (before?.about === about) return before.whole;
-    const turn = before ? before.whole.then(() => undefined, () => undefined) : Promise.resolve();
-    const joining = { about, whole: turn.then(() => this.#joinOnce(ownerOf(bucket, who), id, { about, parts })).finally(() => this.#joining.get(id) === joining && this.#joining.delete(id)) };
+    const turn = before
+      ? before.whole.then(
+          () => undefined,
+          () => undefined,
+        )
+      : Promise.resolve();
+    const joining = {
+      about,
+      whole: turn
+        .then(() => this.#joinOnce(ownerOf(bucket, who), id, { about, parts }))
+        .finally(() => this.#joining.get(id) === joining && this.#joining.delete(id)),
+    };
     this.#joining.set(id, joining);
     return joining.whole;
   }
 
   /** The whole is an upload of the same id, so that a second try after a crash goes on with the first one's bytes. */
-  async #joinOnce(owner: Principal, id: string, { about, parts }: { about: string; parts: readonly Part[] }): Promise<string> {
+  async #joinOnce(
+    owner: Principal,
+    id: string,
+    { about, parts }: { about: string; parts: readonly Part[] },
+  ): Promise<string> {
     const ids = parts.map(({ upload }) => upload);
     const there = await this.#uploads.look(owner, id).catch((error: unknown) => {
       if (error instanceof Refusal && error.reason === 'not_found') return undefined;
@@ -174,11 +217,13 @@ export class MultipartUploads {
     if (there && !same) await this.#uploads.drop(owner, id);
     const length = parts.reduce((sum, { size }) => sum + size, 0);
     const wish = { about, length, credit: length, joined: true };
-    const whole = same ? there : await this.#uploads.begin(owner, { ...wish, id }).catch((error: unknown) => {
-      // The id was used by an earlier try.
-      if (error instanceof Refusal && error.reason === 'conflict') return this.#uploads.begin(owner, wish);
-      throw error;
-    });
+    const whole = same
+      ? there
+      : await this.#uploads.begin(owner, { ...wish, id }).catch((error: unknown) => {
+          // The id was used by an earlier try.
+          if (error instanceof Refusal && error.reason === 'conflict') return this.#uploads.begin(owner, wish);
+          throw error;
+        });
     return (await this.#uploads.join(owner, whole.id, ids)).id;
   }
 

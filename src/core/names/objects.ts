@@ -3,11 +3,30 @@ import type { Algorithm, Digest } from '../../kit/digest.ts';
 import { isId, newId } from '../../kit/ids.ts';
 import type { Blobs } from '../bytes/blobs.ts';
 import type { Buckets } from './buckets.ts';
-import type { Engine, EntriesPage, Entry, MultipartEnd, ObjectFacts, ObjectsPage, Publication, Retired } from '../engine.ts';
+import type {
+  Engine,
+  EntriesPage,
+  Entry,
+  MultipartEnd,
+  ObjectFacts,
+  ObjectsPage,
+  Publication,
+  Retired,
+} from '../engine.ts';
 import type { Body } from '../bytes/ingest.ts';
 import { lost } from '../bytes/integrity.ts';
 import { eventBy } from '../tenants/events.ts';
-import { unmet, type Blob, type Bucket, type Event, type ObjectConditions, type Principal, type Retention, type StoredObject, type VersionLock } from '../../catalog/model.ts';
+import {
+  unmet,
+  type Blob,
+  type Bucket,
+  type Event,
+  type ObjectConditions,
+  type Principal,
+  type Retention,
+  type StoredObject,
+  type VersionLock,
+} from '../../catalog/model.ts';
 import { Refusal } from '../refusal.ts';
 import { unpublished, type Sealer } from '../bytes/sealer.ts';
 import { objectSource } from './source-urls.ts';
@@ -59,7 +78,14 @@ export class Objects {
   readonly #blobs: Blobs;
   readonly #sealer: Sealer;
 
-  constructor(parts: { engine: Engine; clock: Clock; buckets: Buckets; uploads: Uploads; blobs: Blobs; sealer: Sealer }) {
+  constructor(parts: {
+    engine: Engine;
+    clock: Clock;
+    buckets: Buckets;
+    uploads: Uploads;
+    blobs: Blobs;
+    sealer: Sealer;
+  }) {
     this.#engine = parts.engine;
     this.#clock = parts.clock;
     this.#buckets = parts.buckets;
@@ -85,30 +111,46 @@ export class Objects {
    * @throws Refusal as `Uploads.append` does; `precondition`, `not_found`, `forbidden`.
    */
   async put(
-    who: Principal, request: PutRequest, body: Body, { measure, describe }: { measure: readonly Algorithm[]; describe: (measured: readonly Digest[]) => Facts },
+    who: Principal,
+    request: PutRequest,
+    body: Body,
+    { measure, describe }: { measure: readonly Algorithm[]; describe: (measured: readonly Digest[]) => Facts },
   ): Promise<Put> {
     const bucket = await this.#buckets.get(who, request.bucket, 'write');
     const kept = keptIn(bucket);
     let known: readonly Digest[] = [];
-    const put = await this.#put(who, bucket, request, body, { measure: [...new Set([...measure, ...kept])], describe: (measured) => {
-      known = measured.filter(({ algorithm }) => kept.includes(algorithm));
-      return describe(measured);
-    } });
+    const put = await this.#put(who, bucket, request, body, {
+      measure: [...new Set([...measure, ...kept])],
+      describe: (measured) => {
+        known = measured.filter(({ algorithm }) => kept.includes(algorithm));
+        return describe(measured);
+      },
+    });
     await this.#blobs.note(put.blob, known);
     return put;
   }
 
   async #put(
-    who: Principal, bucket: Bucket, request: PutRequest, body: Body, { measure, describe }: { measure: readonly Algorithm[]; describe: (measured: readonly Digest[]) => Facts },
+    who: Principal,
+    bucket: Bucket,
+    request: PutRequest,
+    body: Body,
+    { measure, describe }: { measure: readonly Algorithm[]; describe: (measured: readonly Digest[]) => Facts },
   ): Promise<Put> {
     const owner = ownerOf(bucket, who);
     if (isBrief(body)) {
       await this.#uploads.demandRoom(body.length);
       const objectOf = (measured: readonly Digest[]): ObjectFacts => objectFacts(request, describe(measured));
-      const { blob, versionId, object } = await this.#sealer.publishBody(owner, body, targetOf(bucket, request.key), { measure, objectOf });
+      const { blob, versionId, object } = await this.#sealer.publishBody(owner, body, targetOf(bucket, request.key), {
+        measure,
+        objectOf,
+      });
       return { versionId, etag: object.etag, blob };
     }
-    const upload = await this.#uploads.begin(owner, { length: body.length ?? null, credit: await this.#freedBy(bucket, request.key) });
+    const upload = await this.#uploads.begin(owner, {
+      length: body.length ?? null,
+      credit: await this.#freedBy(bucket, request.key),
+    });
     try {
       const { measured } = await this.#uploads.append(owner, upload.id, body, { at: undefined, digests: [], measure });
       return await this.seal(who, bucket, request, upload.id, describe(measured));
@@ -123,11 +165,25 @@ export class Objects {
    *
    * @param ends the multipart upload that ends with it, and what to tell whoever asks again.
    */
-  async seal(who: Principal, bucket: Bucket, request: PutRequest, upload: string, facts: Facts, ends?: Ends): Promise<Put & { readonly ended: readonly string[] }> {
+  async seal(
+    who: Principal,
+    bucket: Bucket,
+    request: PutRequest,
+    upload: string,
+    facts: Facts,
+    ends?: Ends,
+  ): Promise<Put & { readonly ended: readonly string[] }> {
     const object = objectFacts(request, facts);
-    const multipart = ends && { ...ends, outcome: { versioned: ends.outcome(object.versionId), plain: ends.outcome(null) } };
+    const multipart = ends && {
+      ...ends,
+      outcome: { versioned: ends.outcome(object.versionId), plain: ends.outcome(null) },
+    };
     const published = await this.#sealer.publish(
-      ownerOf(bucket, who), upload, targetOf(bucket, request.key), { size: undefined, digests: [] }, { object, multipart },
+      ownerOf(bucket, who),
+      upload,
+      targetOf(bucket, request.key),
+      { size: undefined, digests: [] },
+      { object, multipart },
     );
     const { blob, versionId, ended } = published;
     return { versionId, etag: facts.etag, blob, ended };
@@ -137,8 +193,12 @@ export class Objects {
   async copy(who: Principal, request: PutRequest, blob: string, facts: Facts): Promise<Put> {
     const bucket = await this.#buckets.get(who, request.bucket, 'write');
     const published = await this.#engine.catalog.artifacts.publish({
-      target: targetOf(bucket, request.key), source: { kind: 'blob', blob }, object: objectFacts(request, facts),
-      fresh: { artifact: newId(), blob: newId() }, at: this.#clock.now(), by: who.namespace,
+      target: targetOf(bucket, request.key),
+      source: { kind: 'blob', blob },
+      object: objectFacts(request, facts),
+      fresh: { artifact: newId(), blob: newId() },
+      at: this.#clock.now(),
+      by: who.namespace,
     });
     if (published === 'no_blob' && (await this.#engine.catalog.blobs.get(blob))) throw lost();
     if (typeof published === 'string') throw unpublished(published);
@@ -174,7 +234,11 @@ export class Objects {
     return this.#engine.catalog.buckets.entries(bucket, page);
   }
 
-  async versions(who: Principal, bucket: string, page: ObjectsPage & { readonly behind: { readonly key: string; readonly index: number } | null }): Promise<StoredObject[]> {
+  async versions(
+    who: Principal,
+    bucket: string,
+    page: ObjectsPage & { readonly behind: { readonly key: string; readonly index: number } | null },
+  ): Promise<StoredObject[]> {
     await this.#buckets.get(who, bucket, 'list');
     return this.#engine.catalog.buckets.versions(bucket, page);
   }
@@ -208,21 +272,47 @@ export class Objects {
   }
 
   /** Deletes the newest version, or leaves a mark, as the bucket's versioning says. One that is not there is deleted, too. */
-  async remove(who: Principal, bucket: string, key: string, { conditions = {}, only }: Omit<Deletion, 'bypass'> = {}): Promise<StoredObject | undefined> {
+  async remove(
+    who: Principal,
+    bucket: string,
+    key: string,
+    { conditions = {}, only }: Omit<Deletion, 'bypass'> = {},
+  ): Promise<StoredObject | undefined> {
     await this.#buckets.get(who, bucket, 'delete');
     const retired = await this.#engine.catalog.buckets.retire({
-      bucket, key, conditions, only, fresh: { artifact: newId(), version: newVersionId() }, at: this.#clock.now(), event: this.#event(bucket, `${key} deleted`, who),
+      bucket,
+      key,
+      conditions,
+      only,
+      fresh: { artifact: newId(), version: newVersionId() },
+      at: this.#clock.now(),
+      event: this.#event(bucket, `${key} deleted`, who),
     });
     return retiredObject(retired);
   }
 
   /** @throws Refusal `forbidden` for a version that object lock protects. */
   async removeVersion(
-    who: Principal, bucket: string, key: string, id: string | null, { conditions = {}, only, bypass = false }: Deletion = {},
+    who: Principal,
+    bucket: string,
+    key: string,
+    id: string | null,
+    { conditions = {}, only, bypass = false }: Deletion = {},
   ): Promise<StoredObject | undefined> {
     await this.#buckets.get(who, bucket, 'delete');
     const event = this.#event(bucket, `version ${id ?? 'null'} of ${key} deleted`, who);
-    return retiredObject(await this.#engine.catalog.buckets.removeVersion({ bucket, key, id, conditions, only, bypass, at: this.#clock.now(), event }));
+    return retiredObject(
+      await this.#engine.catalog.buckets.removeVersion({
+        bucket,
+        key,
+        id,
+        conditions,
+        only,
+        bypass,
+        at: this.#clock.now(),
+        event,
+      }),
+    );
   }
 
   /** Bytes of the object whose place a new one takes. */
@@ -267,8 +357,14 @@ function keptIn({ settings }: Bucket): readonly Algorithm[] {
 
 function targetOf(bucket: Bucket, key: string): Publication['target'] {
   return {
-    namespace: bucket.namespace, type: 'other', name: `${bucket.name}/${key}`, sourceUrl: objectSource(bucket.name, key), shared: false, maxVersions: 0,
-    setMaxVersions: false, createOnly: false,
+    namespace: bucket.namespace,
+    type: 'other',
+    name: `${bucket.name}/${key}`,
+    sourceUrl: objectSource(bucket.name, key),
+    shared: false,
+    maxVersions: 0,
+    setMaxVersions: false,
+    createOnly: false,
   };
 }
 

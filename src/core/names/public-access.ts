@@ -21,13 +21,18 @@ export function publicAccessBlock({ settings }: Pick<Bucket, 'settings'>): Publi
   }
   const blocks = (name: keyof PublicAccess): boolean => kept[name] !== false;
   return {
-    BlockPublicAcls: blocks('BlockPublicAcls'), IgnorePublicAcls: blocks('IgnorePublicAcls'),
-    BlockPublicPolicy: blocks('BlockPublicPolicy'), RestrictPublicBuckets: blocks('RestrictPublicBuckets'),
+    BlockPublicAcls: blocks('BlockPublicAcls'),
+    IgnorePublicAcls: blocks('IgnorePublicAcls'),
+    BlockPublicPolicy: blocks('BlockPublicPolicy'),
+    RestrictPublicBuckets: blocks('RestrictPublicBuckets'),
   };
 }
 
 const nothingBlocked: PublicAccess = {
-  BlockPublicAcls: false, IgnorePublicAcls: false, BlockPublicPolicy: false, RestrictPublicBuckets: false,
+  BlockPublicAcls: false,
+  IgnorePublicAcls: false,
+  BlockPublicPolicy: false,
+  RestrictPublicBuckets: false,
 };
 
 /** What is blocked in a bucket. */

@@ -14,7 +14,15 @@ type Mark = (typeof marks)[number];
 const mark = (scheme: Mark, rest: string): string => `${scheme}:${rest}`;
 
 /** Of an artifact that was uploaded or labelled, and of which nobody said where it came from. */
-export function ownSource({ type, namespace, name }: { readonly type: ArtifactType; readonly namespace: string; readonly name: string }): string {
+export function ownSource({
+  type,
+  namespace,
+  name,
+}: {
+  readonly type: ArtifactType;
+  readonly namespace: string;
+  readonly name: string;
+}): string {
   return mark('sf', `//${type === 'label' ? 'label' : 'upload'}/${namespace}/${name}`);
 }
 
@@ -41,6 +49,7 @@ export function isPinned({ sourceUrl }: Pick<Artifact, 'sourceUrl'>): boolean {
 export function clientSource(named: string | null, artifact: Parameters<typeof ownSource>[0]): string {
   const own = ownSource(artifact);
   if (named === null || named === own) return own;
-  if (reserved.test(named)) throw new Refusal('malformed', 'source_url begins with a scheme that the server keeps for itself');
+  if (reserved.test(named))
+    throw new Refusal('malformed', 'source_url begins with a scheme that the server keeps for itself');
   return named;
 }

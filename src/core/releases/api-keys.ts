@@ -37,10 +37,27 @@ export class ApiKeys {
    *
    * @throws Refusal `not_found`
    */
-  async create(who: Principal, wish: Pick<CustomerKey, 'customer' | 'name' | 'type' | 'scopes' | 'expiresAt'>): Promise<{ key: CustomerKey; raw: string }> {
+  async create(
+    who: Principal,
+    wish: Pick<CustomerKey, 'customer' | 'name' | 'type' | 'scopes' | 'expiresAt'>,
+  ): Promise<{ key: CustomerKey; raw: string }> {
     const raw = `releasy_${randomBytes(32).toString('base64url')}`;
-    const key: CustomerKey = { ...wish, id: newId(), verifier: keyedHash(this.#pepper, raw), createdAt: this.#clock.now(), revokedAt: null, lastUsedAt: null };
-    if (!(await this.#catalog.customers.addKey(who.namespace, key, this.#event(key.customer, 'API key made', who, key.id)))) throw new Refusal('not_found', 'customer not found');
+    const key: CustomerKey = {
+      ...wish,
+      id: newId(),
+      verifier: keyedHash(this.#pepper, raw),
+      createdAt: this.#clock.now(),
+      revokedAt: null,
+      lastUsedAt: null,
+    };
+    if (
+      !(await this.#catalog.customers.addKey(
+        who.namespace,
+        key,
+        this.#event(key.customer, 'API key made', who, key.id),
+      ))
+    )
+      throw new Refusal('not_found', 'customer not found');
     return { key, raw };
   }
 
@@ -49,7 +66,8 @@ export class ApiKeys {
     const found = await this.#catalog.customers.key(id);
     const known = found?.customer.namespace === who.namespace ? found : undefined;
     const event = known && this.#event(known.customer.id, 'API key revoked', who, id);
-    if (!event || !(await this.#catalog.customers.revokeKey(id, event.at, event))) throw new Refusal('not_found', 'api key not found or already revoked');
+    if (!event || !(await this.#catalog.customers.revokeKey(id, event.at, event)))
+      throw new Refusal('not_found', 'api key not found or already revoked');
   }
 
   /**
@@ -58,11 +76,24 @@ export class ApiKeys {
    * @throws Refusal `unauthenticated`
    */
   async open(namespace: string, raw: string | undefined): Promise<ApiKeyHolder> {
-    const found = raw !== undefined && form.test(raw) ? await this.#catalog.customers.proved(keyedHash(this.#pepper, raw)) : undefined;
+    const found =
+      raw !== undefined && form.test(raw)
+        ? await this.#catalog.customers.proved(keyedHash(this.#pepper, raw))
+        : undefined;
     const known = found?.customer.namespace === namespace ? found : undefined;
     const fault = raw === undefined ? 'missing_header' : known ? this.#faultOf(known) : 'not_found';
-    const payload = { outcome: fault === undefined ? 'accept' : 'reject', reason: fault ?? 'ok', api_key_id: known?.key.id ?? null };
-    this.#audits.note({ namespace, customer: known?.customer.id ?? null, actor: 'api_key', event: 'api_key.auth', payload });
+    const payload = {
+      outcome: fault === undefined ? 'accept' : 'reject',
+      reason: fault ?? 'ok',
+      api_key_id: known?.key.id ?? null,
+    };
+    this.#audits.note({
+      namespace,
+      customer: known?.customer.id ?? null,
+      actor: 'api_key',
+      event: 'api_key.auth',
+      payload,
+    });
     if (!known || fault !== undefined) throw new Refusal('unauthenticated', 'unauthorized');
     this.#used.add([known.key.id, this.#clock.now()]);
     return known;
@@ -85,6 +116,14 @@ export class ApiKeys {
   }
 
   #event(customer: string, message: string, who: Principal, key: string): Event {
-    return { subject: 'customer', id: customer, at: this.#clock.now(), type: 'audit', message, duration: null, extra: { by: who.credential, key } };
+    return {
+      subject: 'customer',
+      id: customer,
+      at: this.#clock.now(),
+      type: 'audit',
+      message,
+      duration: null,
+      extra: { by: who.credential, key },
+    };
   }
 }

@@ -18,7 +18,14 @@ export class Customers {
 
   /** @param id the one that the customer gets; asked for again, the customer of that id is answered. */
   async create(who: Principal, { name, plan }: Pick<Customer, 'name' | 'plan'>, id = newId()): Promise<Customer> {
-    const customer: Customer = { id, namespace: who.namespace, name, plan, createdAt: this.#clock.now(), suspendedAt: null };
+    const customer: Customer = {
+      id,
+      namespace: who.namespace,
+      name,
+      plan,
+      createdAt: this.#clock.now(),
+      suspendedAt: null,
+    };
     return this.#catalog.customers.create(customer, this.#event(id, 'customer made', who));
   }
 
@@ -35,10 +42,15 @@ export class Customers {
   }
 
   /** Nobody gets in by a key of a suspended customer. */
-  async change(who: Principal, id: string, { suspended, ...change }: Partial<Pick<Customer, 'name' | 'plan'>> & { readonly suspended?: boolean }): Promise<Customer> {
+  async change(
+    who: Principal,
+    id: string,
+    { suspended, ...change }: Partial<Pick<Customer, 'name' | 'plan'>> & { readonly suspended?: boolean },
+  ): Promise<Customer> {
     const { suspendedAt } = await this.get(who, id);
     const asked = suspended === undefined ? {} : { suspendedAt: suspended ? (suspendedAt ?? this.#clock.now()) : null };
-    const said = suspended === undefined ? 'customer changed' : suspended ? 'customer suspended' : 'customer no longer suspended';
+    const said =
+      suspended === undefined ? 'customer changed' : suspended ? 'customer suspended' : 'customer no longer suspended';
     const changed = await this.#catalog.customers.change(id, { ...change, ...asked }, this.#event(id, said, who));
     if (!changed) throw new Refusal('not_found', 'customer not found');
     return changed;
@@ -54,20 +66,38 @@ export class Customers {
     await this.get(who, customer);
     if (wish.endsAt !== null && wish.endsAt < wish.startsAt) throw endsTooEarly();
     const entitlement: Entitlement = { ...wish, id, customer };
-    const made = await this.#catalog.customers.entitle(entitlement, this.#event(customer, `entitled to ${wish.product}`, who, id));
+    const made = await this.#catalog.customers.entitle(
+      entitlement,
+      this.#event(customer, `entitled to ${wish.product}`, who, id),
+    );
     if (!made) throw new Refusal('not_found', 'customer not found');
     return made;
   }
 
   /** By their start. */
-  async entitlements(who: Principal, customer: string, product: string | undefined, page: TimePage): Promise<Entitlement[]> {
+  async entitlements(
+    who: Principal,
+    customer: string,
+    product: string | undefined,
+    page: TimePage,
+  ): Promise<Entitlement[]> {
     await this.get(who, customer);
     return this.#catalog.customers.entitlements(customer, product, page);
   }
 
-  async changeEntitlement(who: Principal, customer: string, id: string, change: Partial<EntitlementWish>): Promise<Entitlement> {
+  async changeEntitlement(
+    who: Principal,
+    customer: string,
+    id: string,
+    change: Partial<EntitlementWish>,
+  ): Promise<Entitlement> {
     await this.get(who, customer);
-    const changed = await this.#catalog.customers.changeEntitlement(customer, id, change, this.#event(customer, 'entitlement changed', who, id));
+    const changed = await this.#catalog.customers.changeEntitlement(
+      customer,
+      id,
+      change,
+      this.#event(customer, 'entitlement changed', who, id),
+    );
     if (!changed) throw new Refusal('not_found', 'entitlement not found');
     if (changed === 'ends_too_early') throw endsTooEarly();
     return changed;
@@ -75,7 +105,11 @@ export class Customers {
 
   async dropEntitlement(who: Principal, customer: string, id: string): Promise<void> {
     await this.get(who, customer);
-    const dropped = await this.#catalog.customers.dropEntitlement(customer, id, this.#event(customer, 'entitlement dropped', who, id));
+    const dropped = await this.#catalog.customers.dropEntitlement(
+      customer,
+      id,
+      this.#event(customer, 'entitlement dropped', who, id),
+    );
     if (!dropped) throw new Refusal('not_found', 'entitlement not found');
   }
 
@@ -85,7 +119,15 @@ export class Customers {
   }
 
   #event(id: string, message: string, who: Principal, entitlement: string | null = null): Event {
-    return { subject: 'customer', id, at: this.#clock.now(), type: 'audit', message, duration: null, extra: { by: who.credential, ...(entitlement === null ? {} : { entitlement }) } };
+    return {
+      subject: 'customer',
+      id,
+      at: this.#clock.now(),
+      type: 'audit',
+      message,
+      duration: null,
+      extra: { by: who.credential, ...(entitlement === null ? {} : { entitlement }) },
+    };
   }
 }
 

@@ -57,7 +57,8 @@ export class Downloads {
     const release = file && (await this.#parts.engine.catalog.releases.get(file.release));
     if (!release) throw new Refusal('not_found', 'artifact not found');
     if (release.status !== 'published') throw new Refusal('forbidden', 'release not published');
-    if (!(await this.#parts.customers.entitled(customer)).includes(release.product)) throw new Refusal('forbidden', 'entitlement required');
+    if (!(await this.#parts.customers.entitled(customer)).includes(release.product))
+      throw new Refusal('forbidden', 'entitlement required');
   }
 
   /** Makes a token, which is told this once. @throws Refusal as `demand` does. */
@@ -66,15 +67,28 @@ export class Downloads {
     const token = prefix + randomBytes(32).toString('base64url');
     const at = this.#parts.clock.now();
     const { file, customer, apiKey, purpose, lifetime } = wish;
-    const download: Download = { id: newId(), verifier: keyedHash(this.#pepper, token), file: file.toLowerCase(), customer, apiKey, purpose, createdAt: at, expiresAt: at + lifetime };
-    if (!(await this.#parts.engine.catalog.downloads.create(download))) throw new Refusal('not_found', 'artifact not found');
+    const download: Download = {
+      id: newId(),
+      verifier: keyedHash(this.#pepper, token),
+      file: file.toLowerCase(),
+      customer,
+      apiKey,
+      purpose,
+      createdAt: at,
+      expiresAt: at + lifetime,
+    };
+    if (!(await this.#parts.engine.catalog.downloads.create(download)))
+      throw new Refusal('not_found', 'artifact not found');
     return { download, token };
   }
 
   /** @throws Refusal `not_found` */
   async resolve(token: string): Promise<Fetchable> {
-    const download = token.startsWith(prefix) ? await this.#parts.engine.catalog.downloads.proved(keyedHash(this.#pepper, token)) : undefined;
-    if (!download || !(await this.#parts.apiKeys.recall(download.apiKey))) throw new Refusal('not_found', 'download token not found');
+    const download = token.startsWith(prefix)
+      ? await this.#parts.engine.catalog.downloads.proved(keyedHash(this.#pepper, token))
+      : undefined;
+    if (!download || !(await this.#parts.apiKeys.recall(download.apiKey)))
+      throw new Refusal('not_found', 'download token not found');
     if (download.expiresAt <= this.#parts.clock.now()) throw new Refusal('not_found', 'download token expired');
     const found = await this.#find(download);
     if (!found) throw new Refusal('not_found', 'release not available');
@@ -84,15 +98,31 @@ export class Downloads {
   async #find(download: Download): Promise<Fetchable | undefined> {
     const file = await this.#parts.engine.catalog.releases.file(download.file);
     const release = file && (await this.#parts.engine.catalog.releases.get(file.release));
-    if (!file || release?.status !== 'published' || !(await this.#parts.customers.entitled(download.customer)).includes(release.product)) return undefined;
+    if (
+      !file ||
+      release?.status !== 'published' ||
+      !(await this.#parts.customers.entitled(download.customer)).includes(release.product)
+    )
+      return undefined;
     return { download, file, release };
   }
 
   /** Whoever uses a URL that was signed for a download: the same is asked as of the token. */
   async #fetcher(id: string): Promise<Principal | undefined> {
     const download = await this.#parts.engine.catalog.downloads.get(id);
-    if (!download || download.expiresAt <= this.#parts.clock.now() || !(await this.#parts.apiKeys.recall(download.apiKey))) return undefined;
+    if (
+      !download ||
+      download.expiresAt <= this.#parts.clock.now() ||
+      !(await this.#parts.apiKeys.recall(download.apiKey))
+    )
+      return undefined;
     const found = await this.#find(download);
-    return found && { namespace: found.release.namespace, credential: `download/${id}`, grant: { buckets: [found.file.bucket], verbs: ['read'] } };
+    return (
+      found && {
+        namespace: found.release.namespace,
+        credential: `download/${id}`,
+        grant: { buckets: [found.file.bucket], verbs: ['read'] },
+      }
+    );
   }
 }

@@ -85,11 +85,24 @@ export class ReleaseFiles {
    *
    * @param id what the file will be known by; asked again with the same one, it is the same slot.
    */
-  async open(release: Release, wish: Pick<Slot, 'fileName' | 'platform' | 'bucket' | 'outside'>, id = newId()): Promise<Slot> {
+  async open(
+    release: Release,
+    wish: Pick<Slot, 'fileName' | 'platform' | 'bucket' | 'outside'>,
+    id = newId(),
+  ): Promise<Slot> {
     const key = fileKey({ ...release, platform: wish.platform, id }, wish.fileName);
     if (Buffer.byteLength(key) > longestKey) throw new Refusal('malformed', 'object_key is too long');
     const at = this.#clock.now();
-    const slot: Slot = { ...wish, platform: wish.platform.trim(), fileName: wish.fileName.trim(), id, release: release.id, key, createdAt: at, expiresAt: at + this.#options.slotAge };
+    const slot: Slot = {
+      ...wish,
+      platform: wish.platform.trim(),
+      fileName: wish.fileName.trim(),
+      id,
+      release: release.id,
+      key,
+      createdAt: at,
+      expiresAt: at + this.#options.slotAge,
+    };
     const opened = await this.#engine.catalog.releases.open(slot);
     if (!opened) throw new Refusal('not_found', 'release not found');
     return opened;
@@ -115,9 +128,21 @@ export class ReleaseFiles {
     if (slot.release !== release.id || slot.key !== wish.key) throw elsewhere();
     const found = slot.outside ? await this.#outside(slot, wish) : await this.#here(who, slot, wish);
     const { expiresAt: _, ...place } = slot;
-    const facts = { ...place, ...found, platform: wish.platform.trim(), size: wish.size, sha256: wish.sha256.toLowerCase(), request, createdAt: this.#clock.now() };
+    const facts = {
+      ...place,
+      ...found,
+      platform: wish.platform.trim(),
+      size: wish.size,
+      sha256: wish.sha256.toLowerCase(),
+      request,
+      createdAt: this.#clock.now(),
+    };
     const publication = facts.blob === null ? null : this.#pin(who, slot, facts.blob);
-    const event = this.#event(release.id, 'artifact registered', who, { artifact: slot.id, key: slot.key, sha256: facts.sha256 });
+    const event = this.#event(release.id, 'artifact registered', who, {
+      artifact: slot.id,
+      key: slot.key,
+      sha256: facts.sha256,
+    });
     const registered = await this.#engine.catalog.releases.register({ file: facts, publication, event });
     switch (registered) {
       case 'taken':
@@ -137,7 +162,10 @@ export class ReleaseFiles {
     const { releases } = this.#engine.catalog;
     const before = ago(this.#options.slotAge) + this.#options.slotAge;
     let closed = 0;
-    for await (const slot of pages((page) => releases.lapsed(before, page), ({ id }) => id)) {
+    for await (const slot of pages(
+      (page) => releases.lapsed(before, page),
+      ({ id }) => id,
+    )) {
       if (!(await releases.close(slot.id, before, this.#prune(slot)))) continue;
       await this.#clearOutside(slot);
       closed += 1;
@@ -146,18 +174,26 @@ export class ReleaseFiles {
   }
 
   /** Takes away what is not on record of files and slots that are gone. */
-  async clear(who: Principal, { files, slots }: { readonly files: readonly ReleaseFile[]; readonly slots: readonly Slot[] }): Promise<void> {
+  async clear(
+    who: Principal,
+    { files, slots }: { readonly files: readonly ReleaseFile[]; readonly slots: readonly Slot[] },
+  ): Promise<void> {
     for (const slot of slots) await this.#uploads.drop(who, slot.id).catch(() => undefined);
     for (const place of [...files, ...slots]) await this.#clearOutside(place);
   }
 
   /** Takes away what another store has; where it does not answer, that stays with it. */
   async #clearOutside(place: Pick<Slot, 'outside' | 'key'> & { readonly versionId?: string | null }): Promise<void> {
-    if (place.outside) await this.#options.foreignStore?.remove(place.key, place.versionId ?? null).catch(() => undefined);
+    if (place.outside)
+      await this.#options.foreignStore?.remove(place.key, place.versionId ?? null).catch(() => undefined);
   }
 
   /** The stored object, compared with what the client says of it. */
-  async #here(who: Principal, { bucket, key }: Slot, wish: FileWish): Promise<Pick<ReleaseFile, 'blob' | 'etag' | 'about' | 'versionId'>> {
+  async #here(
+    who: Principal,
+    { bucket, key }: Slot,
+    wish: FileWish,
+  ): Promise<Pick<ReleaseFile, 'blob' | 'etag' | 'about' | 'versionId'>> {
     const object = await this.#engine.catalog.buckets.object(bucket, key);
     if (!object?.content) throw missing();
     const { blob, size, etag, about } = object.content;
@@ -182,9 +218,19 @@ export class ReleaseFiles {
   #pin(who: Principal, slot: Slot, blob: string): Publication {
     return {
       target: {
-        namespace: who.namespace, type: 'other', name: slot.key, sourceUrl: releaseSource(slot.release, slot.id), shared: false, maxVersions: 0, setMaxVersions: false, createOnly: false,
+        namespace: who.namespace,
+        type: 'other',
+        name: slot.key,
+        sourceUrl: releaseSource(slot.release, slot.id),
+        shared: false,
+        maxVersions: 0,
+        setMaxVersions: false,
+        createOnly: false,
       },
-      source: { kind: 'blob', blob }, fresh: { artifact: slot.id, blob: newId() }, at: this.#clock.now(), by: who.namespace,
+      source: { kind: 'blob', blob },
+      fresh: { artifact: slot.id, blob: newId() },
+      at: this.#clock.now(),
+      by: who.namespace,
     };
   }
 
@@ -193,15 +239,37 @@ export class ReleaseFiles {
     const { releases } = this.#engine.catalog;
     const place = (await releases.slot(id)) ?? (await releases.file(id));
     const release = place && (await releases.get(place.release));
-    return release && { namespace: release.namespace, credential: `slot/${id}`, grant: { buckets: [place.bucket], verbs: ['write'] } };
+    return (
+      release && {
+        namespace: release.namespace,
+        credential: `slot/${id}`,
+        grant: { buckets: [place.bucket], verbs: ['write'] },
+      }
+    );
   }
 
   #prune({ id, release, key }: Slot): Event {
-    return { subject: 'release', id: release, at: this.#clock.now(), type: 'prune', message: 'unused slot removed', duration: null, extra: { artifact: id, key } };
+    return {
+      subject: 'release',
+      id: release,
+      at: this.#clock.now(),
+      type: 'prune',
+      message: 'unused slot removed',
+      duration: null,
+      extra: { artifact: id, key },
+    };
   }
 
   #event(id: string, message: string, who: Principal, more: Record<string, string> = {}): Event {
-    return { subject: 'release', id, at: this.#clock.now(), type: 'audit', message, duration: null, extra: { by: who.namespace, credential: who.credential, ...more } };
+    return {
+      subject: 'release',
+      id,
+      at: this.#clock.now(),
+      type: 'audit',
+      message,
+      duration: null,
+      extra: { by: who.namespace, credential: who.credential, ...more },
+    };
   }
 }
 
@@ -216,11 +284,13 @@ function demandSense({ id, key, platform, sha256, size }: FileWish): void {
 }
 
 function demandSize(actual: number, { size }: FileWish): void {
-  if (actual !== size) throw new Refusal('malformed', `the object has ${actual} bytes, not ${size}`, { code: 'size_mismatch' });
+  if (actual !== size)
+    throw new Refusal('malformed', `the object has ${actual} bytes, not ${size}`, { code: 'size_mismatch' });
 }
 
 function demandChecksum(actual: string, { sha256 }: FileWish): void {
-  if (actual !== sha256.toLowerCase()) throw new Refusal('malformed', `the object's sha256 is ${actual}`, { code: 'checksum_mismatch' });
+  if (actual !== sha256.toLowerCase())
+    throw new Refusal('malformed', `the object's sha256 is ${actual}`, { code: 'checksum_mismatch' });
 }
 
 function missing(): Refusal {

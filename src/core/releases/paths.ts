@@ -26,7 +26,9 @@ export function filePrefix({ product, version, platform, id }: Place): string {
  * @throws Refusal `malformed`
  */
 export function segment(field: string, text: string): string {
-  const kept = Array.from(required(field, text), (character) => (/^[A-Za-z0-9._-]$/.test(character) ? character.toLowerCase() : '_')).join('');
+  const kept = Array.from(required(field, text), (character) =>
+    /^[A-Za-z0-9._-]$/.test(character) ? character.toLowerCase() : '_',
+  ).join('');
   if (/^_+$/.test(kept)) throw new Refusal('malformed', `${field} is invalid`);
   return kept;
 }

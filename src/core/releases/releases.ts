@@ -24,8 +24,19 @@ export class Releases {
    */
   async create(who: Principal, wish: Pick<Release, 'product' | 'version'>, id = newId()): Promise<Release> {
     const [product, version] = (['product', 'version'] as const).map((field) => required(field, wish[field]));
-    const release: Release = { id, namespace: who.namespace, product: product!, version: version!, status: 'draft', createdAt: this.#clock.now(), publishedAt: null };
-    const there = await this.#catalog.releases.create(release, this.#event(id, 'release created', who, { product: product!, version: version! }));
+    const release: Release = {
+      id,
+      namespace: who.namespace,
+      product: product!,
+      version: version!,
+      status: 'draft',
+      createdAt: this.#clock.now(),
+      publishedAt: null,
+    };
+    const there = await this.#catalog.releases.create(
+      release,
+      this.#event(id, 'release created', who, { product: product!, version: version! }),
+    );
     if (there.id !== id) throw new Refusal('conflict', 'release already exists');
     return there;
   }
@@ -55,7 +66,11 @@ export class Releases {
   async remove(who: Principal, id: string): Promise<void> {
     const release = await this.get(who, id);
     const { product, version } = release;
-    const removed = await this.#catalog.releases.remove(release.id, this.#clock.now(), this.#event(release.id, 'release deleted', who, { product, version }));
+    const removed = await this.#catalog.releases.remove(
+      release.id,
+      this.#clock.now(),
+      this.#event(release.id, 'release deleted', who, { product, version }),
+    );
     if (!removed) throw new Refusal('not_found', 'release not found');
     await this.#files.clear(who, removed);
   }
@@ -63,12 +78,26 @@ export class Releases {
   async #turn(who: Principal, id: string, from: ReleaseStatus, to: ReleaseStatus): Promise<Release> {
     const release = await this.get(who, id);
     if (release.status === to) throw new Refusal('malformed', `release already ${to}`);
-    const turned = await this.#catalog.releases.turn(release.id, from, to, this.#clock.now(), this.#event(release.id, `release ${to === 'published' ? 'published' : 'unpublished'}`, who));
+    const turned = await this.#catalog.releases.turn(
+      release.id,
+      from,
+      to,
+      this.#clock.now(),
+      this.#event(release.id, `release ${to === 'published' ? 'published' : 'unpublished'}`, who),
+    );
     if (!turned) throw new Refusal('conflict', 'release status changed, retry');
     return turned;
   }
 
   #event(id: string, message: string, who: Principal, more: Record<string, string> = {}): Event {
-    return { subject: 'release', id, at: this.#clock.now(), type: 'audit', message, duration: null, extra: { by: who.namespace, credential: who.credential, ...more } };
+    return {
+      subject: 'release',
+      id,
+      at: this.#clock.now(),
+      type: 'audit',
+      message,
+      duration: null,
+      extra: { by: who.namespace, credential: who.credential, ...more },
+    };
   }
 }

@@ -44,14 +44,24 @@ export class AccessKeys {
   async create(who: Principal, name: string, grant: Grant): Promise<{ key: AccessKey; secret: string }> {
     for (const bucket of grant.buckets ?? [null]) {
       for (const verb of grant.verbs) {
-        if (!grants(who, 'admin', bucket) || !grants(who, verb, bucket)) throw new Refusal('forbidden', 'a key cannot give what its maker may not do');
+        if (!grants(who, 'admin', bucket) || !grants(who, verb, bucket))
+          throw new Refusal('forbidden', 'a key cannot give what its maker may not do');
       }
       const known = bucket === null ? undefined : await this.#catalog.buckets.get(bucket);
-      if (bucket !== null && (!known || !owns(who, known.namespace))) throw new Refusal('not_found', `there is no bucket ${bucket}`);
+      if (bucket !== null && (!known || !owns(who, known.namespace)))
+        throw new Refusal('not_found', `there is no bucket ${bucket}`);
     }
     const secret = `rs_sk_${randomBytes(30).toString('base64url')}`;
     const id = `rs_ak_${randomBytes(12).toString('hex')}`;
-    const key: AccessKey = { id, namespace: who.namespace, name, sealed: this.#seal(secret, id), grant, createdAt: this.#clock.now(), revokedAt: null };
+    const key: AccessKey = {
+      id,
+      namespace: who.namespace,
+      name,
+      sealed: this.#seal(secret, id),
+      grant,
+      createdAt: this.#clock.now(),
+      revokedAt: null,
+    };
     await this.#catalog.accessKeys.create(key, this.#event(key, 'access key made', who));
     return { key, secret };
   }
@@ -67,14 +77,21 @@ export class AccessKeys {
     demandGrant(who, 'admin');
     const key = await this.#catalog.accessKeys.get(id);
     const known = key && key.revokedAt === null && owns(who, key.namespace);
-    if (!known || !(await this.#catalog.accessKeys.revoke(id, this.#clock.now(), this.#event(key, 'access key revoked', who)))) throw new Refusal('not_found', 'access key not found');
+    if (
+      !known ||
+      !(await this.#catalog.accessKeys.revoke(id, this.#clock.now(), this.#event(key, 'access key revoked', who)))
+    )
+      throw new Refusal('not_found', 'access key not found');
   }
 
   /**
    * A key for URLs that a server signs on behalf of whoever asked it to. It is kept nowhere, and ends with the credential
    * that was used. An access key is lent itself.
    */
-  async lend({ namespace, credential }: Pick<Principal, 'namespace' | 'credential'>): Promise<{ id: string; secret: string }> {
+  async lend({
+    namespace,
+    credential,
+  }: Pick<Principal, 'namespace' | 'credential'>): Promise<{ id: string; secret: string }> {
     if (credential.startsWith(shown)) {
       const id = credential.slice(shown.length);
       const opened = await this.open(id);
@@ -90,15 +107,22 @@ export class AccessKeys {
   async open(id: string): Promise<{ secret: string; who: Principal } | undefined> {
     if (id.startsWith(lent)) return this.#openLent(id);
     const { configured } = this.#options;
-    if (configured && id === configured.id) return { secret: configured.secret, who: { namespace: SYSTEM, credential: shown + id } };
+    if (configured && id === configured.id)
+      return { secret: configured.secret, who: { namespace: SYSTEM, credential: shown + id } };
     const key = await this.#catalog.accessKeys.get(id);
     if (!key || key.revokedAt !== null) return undefined;
-    return { secret: this.#unseal(key.sealed, id), who: { namespace: key.namespace, credential: shown + id, grant: key.grant } };
+    return {
+      secret: this.#unseal(key.sealed, id),
+      who: { namespace: key.namespace, credential: shown + id, grant: key.grant },
+    };
   }
 
   async #openLent(id: string): Promise<{ secret: string; who: Principal } | undefined> {
     const [namespace, credential, nonce] = readLent(id);
-    const known = namespace === undefined || credential === undefined ? undefined : await this.#credentialLookup.find(namespace, credential);
+    const known =
+      namespace === undefined || credential === undefined
+        ? undefined
+        : await this.#credentialLookup.find(namespace, credential);
     if (!known || known.nonce !== nonce) return undefined;
     return { secret: this.#secretOf(id), who: known.who };
   }
@@ -121,7 +145,12 @@ export class AccessKeys {
       const opening = createDecipheriv(cipher, this.#key, nonce).setAAD(Buffer.from(id)).setAuthTag(tag);
       return Buffer.concat([opening.update(sealed), opening.final()]).toString('utf8');
     } catch (error) {
-      throw new Refusal('unavailable', 'the secret of this access key cannot be read: was node.json replaced?', {}, error);
+      throw new Refusal(
+        'unavailable',
+        'the secret of this access key cannot be read: was node.json replaced?',
+        {},
+        error,
+      );
     }
   }
 

@@ -83,7 +83,11 @@ export function demandSystem(who: Principal): void {
  * @param others the namespace's other credentials.
  */
 export async function makeCredential(
-  namespace: string, name: string, key: string, at: number, others: readonly Pick<Credential, 'verifier'>[] = [],
+  namespace: string,
+  name: string,
+  key: string,
+  at: number,
+  others: readonly Pick<Credential, 'verifier'>[] = [],
 ): Promise<Credential> {
   const verifier = await makeVerifier(key, sharedBy(others)?.salt ?? randomBytes(16), `make ${namespace}`);
   return { namespace, name, verifier, nonce: newId(), createdAt: at };
@@ -101,7 +105,10 @@ async function makeVerifier(key: string, salt: Buffer, group: string): Promise<s
  * @throws QueueFull
  */
 export async function resalted(
-  key: string, credential: Pick<Credential, 'verifier'>, all: readonly Pick<Credential, 'verifier'>[], group: string,
+  key: string,
+  credential: Pick<Credential, 'verifier'>,
+  all: readonly Pick<Credential, 'verifier'>[],
+  group: string,
 ): Promise<string | undefined> {
   const shared = sharedBy(all);
   if (shared?.hashes.some((one) => one.credential === credential)) return undefined;
@@ -140,7 +147,11 @@ export function bySalt<T extends Pick<Credential, 'verifier'>>(credentials: read
  * @param group who waits in turn with others for the derivation.
  * @throws QueueFull
  */
-export async function proved<T>(key: string, { salt, work: options, hashes }: Verifiers<T>, group: string): Promise<T | undefined> {
+export async function proved<T>(
+  key: string,
+  { salt, work: options, hashes }: Verifiers<T>,
+  group: string,
+): Promise<T | undefined> {
   const lengths = [...new Set(hashes.map(({ hash }) => hash.length))];
   for (const length of lengths) {
     const actual = await tries.through(group, () => derive(key, salt, length, options));
@@ -151,10 +162,16 @@ export async function proved<T>(key: string, { salt, work: options, hashes }: Ve
   return undefined;
 }
 
-function readVerifier(verifier: string): { readonly salt: Buffer; readonly work: typeof work; readonly hash: Buffer } | undefined {
+function readVerifier(
+  verifier: string,
+): { readonly salt: Buffer; readonly work: typeof work; readonly hash: Buffer } | undefined {
   const [kind, N, r, p, salt, hash] = verifier.split(':');
   if (kind !== 'scrypt' || !salt || !hash) return undefined;
-  return { salt: Buffer.from(salt, 'base64'), work: { N: Number(N), r: Number(r), p: Number(p) }, hash: Buffer.from(hash, 'base64') };
+  return {
+    salt: Buffer.from(salt, 'base64'),
+    work: { N: Number(N), r: Number(r), p: Number(p) },
+    hash: Buffer.from(hash, 'base64'),
+  };
 }
 
 function sameWork({ N, r, p }: typeof work): boolean {
@@ -166,5 +183,7 @@ function sameWork({ N, r, p }: typeof work): boolean {
  * looked up as it is.
  */
 export function keyedHash(pepper: string | undefined, secret: string): string {
-  return createHmac('sha256', pepper ?? '').update(secret).digest('hex');
+  return createHmac('sha256', pepper ?? '')
+    .update(secret)
+    .digest('hex');
 }

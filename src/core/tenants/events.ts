@@ -5,9 +5,25 @@ import { Refusal } from '../refusal.ts';
 
 /** What somebody did to a thing, as the journal keeps it. */
 export function eventBy(
-  who: Principal, at: number, { subject, id, message, type = 'audit', more = {} }: Pick<Event, 'subject' | 'id' | 'message'> & { readonly type?: EventType; readonly more?: Event['extra'] },
+  who: Principal,
+  at: number,
+  {
+    subject,
+    id,
+    message,
+    type = 'audit',
+    more = {},
+  }: Pick<Event, 'subject' | 'id' | 'message'> & { readonly type?: EventType; readonly more?: Event['extra'] },
 ): Event {
-  return { subject, id, at, type, message, duration: null, extra: { by: who.namespace, credential: who.credential, ...more } };
+  return {
+    subject,
+    id,
+    at,
+    type,
+    message,
+    duration: null,
+    extra: { by: who.namespace, credential: who.credential, ...more },
+  };
 }
 
 /** What has metadata. */
@@ -24,7 +40,11 @@ export class Events {
   }
 
   /** Newest first. */
-  events(subject: Subject, id: string, filter: { readonly type?: EventType; readonly limit: number }): Promise<Event[]> {
+  events(
+    subject: Subject,
+    id: string,
+    filter: { readonly type?: EventType; readonly limit: number },
+  ): Promise<Event[]> {
     return this.#catalog.events.events(subject, id, filter);
   }
 
@@ -35,7 +55,8 @@ export class Events {
   /** @throws Refusal `malformed` when key or value is empty or too long; `not_found` when the thing is gone; `over_quota`. */
   async setMetadata(who: Principal, subject: Noted, id: string, key: string, value: string): Promise<void> {
     if (key === '' || value === '') throw new Refusal('malformed', 'key and value must not be empty');
-    if (key.length > 256 || value.length > 65536) throw new Refusal('malformed', 'a key has at most 256 characters and a value 65,536');
+    if (key.length > 256 || value.length > 65536)
+      throw new Refusal('malformed', 'a key has at most 256 characters and a value 65,536');
     await this.#set(subject, id, key, value, this.#event(who, subject, id, `metadata ${key} set`));
   }
 
@@ -45,7 +66,8 @@ export class Events {
   }
 
   async #set(subject: Noted, id: string, key: string, value: string | undefined, event: Event): Promise<void> {
-    if (!(await this.#catalog.events.setMetadata(subject, id, key, value, event))) throw new Refusal('not_found', `${subject} not found`);
+    if (!(await this.#catalog.events.setMetadata(subject, id, key, value, event)))
+      throw new Refusal('not_found', `${subject} not found`);
   }
 
   #event(who: Principal, subject: Subject, id: string, message: string): Event {

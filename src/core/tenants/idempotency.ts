@@ -60,7 +60,12 @@ export class Idempotency {
     }
   }
 
-  async #work<T>(work: (seed: string, again: boolean) => Promise<T>, { seed, fresh }: Extract<Reserved, { kind: 'yours' }>, id: string, owner: string): Promise<T> {
+  async #work<T>(
+    work: (seed: string, again: boolean) => Promise<T>,
+    { seed, fresh }: Extract<Reserved, { kind: 'yours' }>,
+    id: string,
+    owner: string,
+  ): Promise<T> {
     try {
       return await work(seed, !fresh);
     } catch (error) {
@@ -71,14 +76,29 @@ export class Idempotency {
     }
   }
 
-  async #reserve(id: string, owner: string, fingerprint: string): Promise<Extract<Reserved, { kind: 'yours' | 'done' }>> {
+  async #reserve(
+    id: string,
+    owner: string,
+    fingerprint: string,
+  ): Promise<Extract<Reserved, { kind: 'yours' | 'done' }>> {
     const at = this.#clock.now();
-    const reserved = await this.#catalog.idempotency.reserve({ id, fingerprint, seed: newId(), owner, at, leaseUntil: at + lease, expiresAt: at + requestMemory });
+    const reserved = await this.#catalog.idempotency.reserve({
+      id,
+      fingerprint,
+      seed: newId(),
+      owner,
+      at,
+      leaseUntil: at + lease,
+      expiresAt: at + requestMemory,
+    });
     switch (reserved.kind) {
       case 'other':
         throw new Refusal('conflict', 'idempotency key already used', { code: 'idempotency_conflict' });
       case 'busy':
-        throw new Refusal('conflict', 'idempotency key already in progress', { code: 'idempotency_in_progress', retry_after: 1 });
+        throw new Refusal('conflict', 'idempotency key already in progress', {
+          code: 'idempotency_in_progress',
+          retry_after: 1,
+        });
       default:
         return reserved;
     }
@@ -91,12 +111,18 @@ export class Idempotency {
 }
 
 function sha256(value: unknown): string {
-  return createHash('sha256').update(JSON.stringify(ordered(value)) ?? '').digest('hex');
+  return createHash('sha256')
+    .update(JSON.stringify(ordered(value)) ?? '')
+    .digest('hex');
 }
 
 /** The same value with the members of all objects in one order. */
 function ordered(value: unknown): unknown {
   if (Array.isArray(value)) return value.map(ordered);
   if (typeof value !== 'object' || value === null) return value;
-  return Object.fromEntries(Object.entries(value).toSorted(([a], [b]) => (a < b ? -1 : 1)).map(([name, member]) => [name, ordered(member)]));
+  return Object.fromEntries(
+    Object.entries(value)
+      .toSorted(([a], [b]) => (a < b ? -1 : 1))
+      .map(([name, member]) => [name, ordered(member)]),
+  );
 }

@@ -62,7 +62,10 @@ export class LoginAttempts {
 
   /** Attempts refused without a look at what they showed, and names remembered. */
   get figures(): { readonly refused: number; readonly names: number } {
-    return { refused: this.#refused, names: this.#addresses.size + this.#subjects.size + this.#pairs.size + this.#proved.size };
+    return {
+      refused: this.#refused,
+      names: this.#addresses.size + this.#subjects.size + this.#pairs.size + this.#proved.size,
+    };
   }
 
   /**
@@ -155,7 +158,10 @@ export class LoginAttempts {
   #chargesOf(attempt: Attempt): Charge[] {
     const pair = pairOf(attempt);
     if (this.#proved.has(pair)) return [[this.#pairs, pair]];
-    const charges: Charge[] = [[this.#addresses, attempt.from], [this.#pairs, pair]];
+    const charges: Charge[] = [
+      [this.#addresses, attempt.from],
+      [this.#pairs, pair],
+    ];
     // No stranger can guess the others, and none may lock their owners out by trying.
     if (attempt.guessable) charges.push([this.#subjects, attempt.subject.slice(0, longestName)]);
     return charges;
@@ -192,12 +198,18 @@ export class LoginAttempts {
   /** A refusal of a caller who is to come back in `wait` milliseconds. */
   refusal(wait: number): Refusal {
     this.#refused += 1;
-    return new Refusal('throttled', 'too many wrong logins; try again later', { retry_after: Math.max(1, Math.ceil(wait / 1000)) });
+    return new Refusal('throttled', 'too many wrong logins; try again later', {
+      retry_after: Math.max(1, Math.ceil(wait / 1000)),
+    });
   }
 
   #remember(pair: string): void {
     this.#proved.delete(pair);
-    if (this.#proved.size >= most) for (const oldest of this.#proved) { this.#proved.delete(oldest); break; }
+    if (this.#proved.size >= most)
+      for (const oldest of this.#proved) {
+        this.#proved.delete(oldest);
+        break;
+      }
     this.#proved.add(pair);
   }
 }

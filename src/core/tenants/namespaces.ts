@@ -2,7 +2,17 @@ import { createHmac, randomBytes } from 'node:crypto';
 import { LRUCache } from 'lru-cache';
 import type { Clock } from '../../kit/clock.ts';
 import { QueueFull } from '../../kit/fair-queue.ts';
-import { bySalt, demandSystem, isSystem, makeCredential, owns, proved, resalted, visibilityOf, trustedBy } from './access.ts';
+import {
+  bySalt,
+  demandSystem,
+  isSystem,
+  makeCredential,
+  owns,
+  proved,
+  resalted,
+  visibilityOf,
+  trustedBy,
+} from './access.ts';
 import type { LoginAttempts } from './login-attempts.ts';
 import type { Catalog, Engine, Page } from '../engine.ts';
 import { eventBy } from './events.ts';
@@ -20,7 +30,11 @@ const lawfulName = /^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/;
  *
  * @param given the key that opens it; or how to make one, which is asked only where none opens it yet.
  */
-export async function ensureSystem(catalog: Catalog, clock: Clock, given: string | (() => Promise<string>)): Promise<void> {
+export async function ensureSystem(
+  catalog: Catalog,
+  clock: Clock,
+  given: string | (() => Promise<string>),
+): Promise<void> {
   const { namespaces } = catalog;
   if (typeof given !== 'string' && (await namespaces.credentials(SYSTEM)).length > 0) return;
   const key = typeof given === 'string' ? given : await given();
@@ -139,7 +153,10 @@ export class Namespaces {
   async create(who: Principal, name: string, first?: { name: string; key: string }): Promise<Namespace> {
     demandSystem(who);
     if (!lawfulName.test(name)) {
-      throw new Refusal('malformed', 'a namespace name is 1 to 63 letters, digits, dots, dashes or underscores, and starts with a letter or digit');
+      throw new Refusal(
+        'malformed',
+        'a namespace name is 1 to 63 letters, digits, dots, dashes or underscores, and starts with a letter or digit',
+      );
     }
     if (first) checkKey(first.name, first.key);
     const at = this.#clock.now();
@@ -173,13 +190,15 @@ export class Namespaces {
     const others = await this.#catalog.namespaces.credentials(namespace);
     const credential = await this.#make(namespace, keyName, key, others);
     const event = this.#event(namespace, `key ${keyName} set`, who);
-    if (!(await this.#catalog.namespaces.putCredential(credential, event))) throw new Refusal('not_found', 'namespace not found');
+    if (!(await this.#catalog.namespaces.putCredential(credential, event)))
+      throw new Refusal('not_found', 'namespace not found');
   }
 
   async dropKey(who: Principal, namespace: string, keyName: string): Promise<void> {
     await this.#demandKeeper(who, namespace);
     const event = this.#event(namespace, `key ${keyName} removed`, who);
-    if (!(await this.#catalog.namespaces.dropCredential(namespace, keyName, event))) throw new Refusal('not_found', 'key not found');
+    if (!(await this.#catalog.namespaces.dropCredential(namespace, keyName, event)))
+      throw new Refusal('not_found', 'key not found');
   }
 
   /** Lets `other` see and use what `name` owns, or ends that. `system` is always trusted; saying so changes nothing. */
@@ -187,7 +206,8 @@ export class Namespaces {
     const found = await this.get(who, name);
     await this.#demandKeeper(who, name);
     if (other === SYSTEM || other === name) return found;
-    if (on && !(await this.#catalog.namespaces.get(other))) throw new Refusal('not_found', 'external namespace not found');
+    if (on && !(await this.#catalog.namespaces.get(other)))
+      throw new Refusal('not_found', 'external namespace not found');
     if (!on && !found.trusts.includes(other)) throw new Refusal('not_found', 'trust not found');
     const event = this.#event(name, on ? `trusts ${other}` : `no longer trusts ${other}`, who);
     const changed = await this.#catalog.namespaces.trust(name, other, on, event);
@@ -207,7 +227,8 @@ export class Namespaces {
   /** A trusted namespace may use what the owner has, but not mint keys for it or widen the trust. */
   async #demandKeeper(who: Principal, namespace: string): Promise<void> {
     await this.get(who, namespace);
-    if (!owns(who, namespace) && !isSystem(who)) throw new Refusal('forbidden', 'only the namespace itself may change its keys and trusts');
+    if (!owns(who, namespace) && !isSystem(who))
+      throw new Refusal('forbidden', 'only the namespace itself may change its keys and trusts');
   }
 
   #event(namespace: string, message: string, who: Principal): Event {
@@ -240,12 +261,15 @@ class ProvedKeys {
   }
 
   #hash(namespace: string, key: string): string {
-    return createHmac('sha256', this.#secret).update(JSON.stringify([namespace, key])).digest('base64');
+    return createHmac('sha256', this.#secret)
+      .update(JSON.stringify([namespace, key]))
+      .digest('base64');
   }
 }
 
 function checkKey(name: string, key: string): void {
-  if (reservedKeyName.test(name)) throw new Refusal('forbidden', 'key names that start with _service_key are kept for services');
+  if (reservedKeyName.test(name))
+    throw new Refusal('forbidden', 'key names that start with _service_key are kept for services');
   if (!lawfulName.test(name)) throw new Refusal('forbidden', 'illegal key name');
   if (key.length === 0 || key.length > 1024) throw new Refusal('malformed', 'a key has 1 to 1,024 characters');
 }

@@ -30,11 +30,22 @@ export class Usage {
   }
 
   /** Sets what a namespace may; a limit that is not named stays. System only. */
-  async setLimits(who: Principal, namespace: string, limits: Partial<Pick<Ledger, 'quota' | 'allowance'>>): Promise<Ledger> {
+  async setLimits(
+    who: Principal,
+    namespace: string,
+    limits: Partial<Pick<Ledger, 'quota' | 'allowance'>>,
+  ): Promise<Ledger> {
     demandSystem(who);
     demandGrant(who, 'admin');
-    const event = eventBy(who, this.#clock.now(), { subject: 'namespace', id: namespace, message: 'limits set', type: 'mutate', more: { ...limits } });
-    if (!(await this.#catalog.usage.setLimits(namespace, limits, event))) throw new Refusal('not_found', 'namespace not found');
+    const event = eventBy(who, this.#clock.now(), {
+      subject: 'namespace',
+      id: namespace,
+      message: 'limits set',
+      type: 'mutate',
+      more: { ...limits },
+    });
+    if (!(await this.#catalog.usage.setLimits(namespace, limits, event)))
+      throw new Refusal('not_found', 'namespace not found');
     return this.get(who, namespace);
   }
 
@@ -42,7 +53,11 @@ export class Usage {
   async demandTransfer(namespace: string): Promise<void> {
     const ledger = await this.#read(namespace);
     if (!ledger || ledger.allowance === null || ledger.sent < ledger.allowance) return;
-    throw new Refusal('over_quota', `the namespace may have ${ledger.allowance} bytes sent in a month, and has had them`, { allowance: ledger.allowance, sent: ledger.sent });
+    throw new Refusal(
+      'over_quota',
+      `the namespace may have ${ledger.allowance} bytes sent in a month, and has had them`,
+      { allowance: ledger.allowance, sent: ledger.sent },
+    );
   }
 
   /** Counts bytes that were sent on account of a namespace. */

@@ -51,13 +51,23 @@ class Check {
   }
 
   get result(): Checked {
-    return { blobs: this.#blobs, bytes: this.#bytes, uploads: this.#uploads, repaired: this.#repaired, faults: this.#faults, notes: this.#notes };
+    return {
+      blobs: this.#blobs,
+      bytes: this.#bytes,
+      uploads: this.#uploads,
+      repaired: this.#repaired,
+      faults: this.#faults,
+      notes: this.#notes,
+    };
   }
 
   /** Every record has its bytes. */
   async contents(): Promise<void> {
     this.#total = (await this.#engine.catalog.contents.totals()).bytes;
-    for await (const content of pages((page) => this.#engine.catalog.contents.list(page), ({ sha512 }) => sha512)) {
+    for await (const content of pages(
+      (page) => this.#engine.catalog.contents.list(page),
+      ({ sha512 }) => sha512,
+    )) {
       await this.#content(content);
     }
   }
@@ -66,22 +76,31 @@ class Check {
   async files(): Promise<void> {
     for await (const item of this.#engine.bytes.list()) {
       if (item.kind === 'stage') await this.#stage(item);
-      else if (!this.#addresses.has(item.name)) this.#notes.push(`the bytes at ${item.name} belong to no record; a sweep will put them aside`);
+      else if (!this.#addresses.has(item.name))
+        this.#notes.push(`the bytes at ${item.name} belong to no record; a sweep will put them aside`);
     }
   }
 
   async #content(content: Content): Promise<void> {
     this.#addresses.add(content.address);
-    const state = await inspect(this.#engine, content, { readData: this.#options.readData || (this.#options.repair === true && content.state !== 'good') });
+    const state = await inspect(this.#engine, content, {
+      readData: this.#options.readData || (this.#options.repair === true && content.state !== 'good'),
+    });
     const named = `the bytes with sha512 ${content.sha512}`;
-    if (this.#options.repair && (state !== 'good' || content.state !== 'good') && (await this.#repair(content, state))) {
+    if (
+      this.#options.repair &&
+      (state !== 'good' || content.state !== 'good') &&
+      (await this.#repair(content, state))
+    ) {
       this.#notes.push(`${named} were put right`);
     } else if (state === 'unreadable') {
       this.#faults.push(`${named} could not be read, which tells nothing of them`);
     } else if (state !== 'good') {
       this.#faults.push(`${named} are ${state}`);
     } else if (content.state !== 'good') {
-      this.#notes.push(`${named} are on record as ${content.state}, and look good; check --repair says so on the record`);
+      this.#notes.push(
+        `${named} are on record as ${content.state}, and look good; check --repair says so on the record`,
+      );
     }
     this.#blobs += 1;
     this.#bytes += content.size;
@@ -92,7 +111,13 @@ class Check {
   async #repair(content: Content, state: Inspected | undefined): Promise<boolean> {
     if (state === 'unreadable' || (state !== 'good' && !(await this.#engine.bytes.restore(content)))) return false;
     const event: Event = {
-      subject: 'blob', id: content.sha512, at: Date.now(), type: 'status', message: 'good bytes put back', duration: null, extra: { sha512: content.sha512 },
+      subject: 'blob',
+      id: content.sha512,
+      at: Date.now(),
+      type: 'status',
+      message: 'good bytes put back',
+      duration: null,
+      extra: { sha512: content.sha512 },
     };
     await this.#engine.catalog.contents.mark(content.sha512, content.address, 'good', event.at, event);
     this.#repaired += 1;
@@ -102,7 +127,9 @@ class Check {
   async #stage(item: { readonly name: string; readonly size: number }): Promise<void> {
     const upload = await this.#engine.catalog.uploads.get(item.name);
     this.#uploads += 1;
-    if (upload?.state !== 'open') this.#notes.push(`the bytes of upload ${item.name} belong to no open upload; a sweep will remove them`);
-    else if (item.size < upload.offset) this.#faults.push(`upload ${item.name} has ${item.size} of the ${upload.offset} bytes acknowledged`);
+    if (upload?.state !== 'open')
+      this.#notes.push(`the bytes of upload ${item.name} belong to no open upload; a sweep will remove them`);
+    else if (item.size < upload.offset)
+      this.#faults.push(`upload ${item.name} has ${item.size} of the ${upload.offset} bytes acknowledged`);
   }
 }

@@ -16,7 +16,10 @@ export async function recover(engine: Engine, clock: Clock): Promise<Recovered> 
   const damaged: { id: string; recorded: number; found: number }[] = [];
   let uploads = 0;
   let trimmed = 0;
-  for await (const upload of pages((page) => engine.catalog.uploads.list(null, page), ({ id }) => id)) {
+  for await (const upload of pages(
+    (page) => engine.catalog.uploads.list(null, page),
+    ({ id }) => id,
+  )) {
     uploads += 1;
     const found = (await engine.bytes.size(upload.id)) ?? 0;
     if (found > upload.offset) {
@@ -32,7 +35,12 @@ export async function recover(engine: Engine, clock: Clock): Promise<Recovered> 
 
 function lossOf(upload: Upload, found: number, clock: Clock): Event {
   return {
-    subject: 'upload', id: upload.id, at: clock.now(), type: 'status', message: 'acknowledged bytes are gone', duration: null,
+    subject: 'upload',
+    id: upload.id,
+    at: clock.now(),
+    type: 'status',
+    message: 'acknowledged bytes are gone',
+    duration: null,
     extra: { namespace: upload.namespace, recorded: upload.offset, found },
   };
 }

@@ -42,7 +42,9 @@ export class Scrub {
     const passed = new Set<string>();
     const before = this.#clock.now() - this.#pace.every;
     while (passed.size < mostUnreadable) {
-      const due = (await this.#engine.catalog.contents.toScrub(before, 50 + passed.size)).filter(({ sha512 }) => !passed.has(sha512));
+      const due = (await this.#engine.catalog.contents.toScrub(before, 50 + passed.size)).filter(
+        ({ sha512 }) => !passed.has(sha512),
+      );
       if (due.length === 0) break;
       for (const content of due) {
         if (signal?.aborted) return total;
@@ -70,7 +72,13 @@ export class Scrub {
         return state;
       default:
         if (content.state !== 'good') {
-          await this.#engine.catalog.contents.mark(content.sha512, content.address, content.state, this.#clock.now(), null);
+          await this.#engine.catalog.contents.mark(
+            content.sha512,
+            content.address,
+            content.state,
+            this.#clock.now(),
+            null,
+          );
           return content.state;
         }
         // Others may have taken their place meanwhile: the next look finds those.

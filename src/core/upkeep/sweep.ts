@@ -44,8 +44,14 @@ export class Sweep {
   readonly #releaseFiles: Pick<ReleaseFiles, 'sweep'>;
 
   constructor(
-    engine: Engine, clock: Clock,
-    { multipart, releaseFiles, time }: { multipart: Pick<MultipartUploads, 'expire'>; releaseFiles: Pick<ReleaseFiles, 'sweep'>; time: CountedTime }, ages: SweepAges,
+    engine: Engine,
+    clock: Clock,
+    {
+      multipart,
+      releaseFiles,
+      time,
+    }: { multipart: Pick<MultipartUploads, 'expire'>; releaseFiles: Pick<ReleaseFiles, 'sweep'>; time: CountedTime },
+    ages: SweepAges,
   ) {
     this.#time = time;
     this.#multipart = multipart;
@@ -76,7 +82,10 @@ export class Sweep {
   async #idleUploads(): Promise<number> {
     let swept = 0;
     const before = this.#time.ago(this.#ages.idle);
-    for await (const upload of pages((page) => this.#engine.catalog.uploads.idle(before, page), ({ id }) => id)) {
+    for await (const upload of pages(
+      (page) => this.#engine.catalog.uploads.idle(before, page),
+      ({ id }) => id,
+    )) {
       if (await this.#expire(upload, before)) swept += 1;
     }
     return swept;
@@ -86,7 +95,12 @@ export class Sweep {
   async #expire(upload: Upload, before: number): Promise<boolean> {
     return holdingIfFree(this.#engine.locks, upload.id, false, async () => {
       const event: Event = {
-        subject: 'upload', id: upload.id, at: this.#clock.now(), type: 'prune', message: 'idle upload removed', duration: null,
+        subject: 'upload',
+        id: upload.id,
+        at: this.#clock.now(),
+        type: 'prune',
+        message: 'idle upload removed',
+        duration: null,
         extra: { namespace: upload.namespace, size: upload.offset },
       };
       if (!(await this.#engine.catalog.uploads.drop(upload.id, event, before))) return false;

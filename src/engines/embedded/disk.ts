@@ -138,5 +138,7 @@ export function asReadRefusal(error: unknown): unknown {
 
 /** The operating system's name for what went wrong: `ENOENT`. */
 export function codeOf(error: unknown): string | undefined {
-  return typeof error === 'object' && error !== null && 'code' in error && typeof error.code === 'string' ? error.code : undefined;
+  return typeof error === 'object' && error !== null && 'code' in error && typeof error.code === 'string'
+    ? error.code
+    : undefined;
 }

@@ -19,7 +19,11 @@ export class Guard {
       const sentence = `the storage folder ${layout.root} is in use by ${await whoHas(layout)}; one process at a time may open it`;
       throw Object.assign(new Error(sentence), { code: 'EBUSY' });
     }
-    await writeFile(layout.guardNote, JSON.stringify({ pid: process.pid, host: hostname(), since: new Date().toISOString() }), { mode: 0o600 });
+    await writeFile(
+      layout.guardNote,
+      JSON.stringify({ pid: process.pid, host: hostname(), since: new Date().toISOString() }),
+      { mode: 0o600 },
+    );
     return new Guard(connection);
   }
 
@@ -35,7 +39,8 @@ export class Guard {
 async function whoHas(layout: Layout): Promise<string> {
   try {
     const note: unknown = JSON.parse(await readFile(layout.guardNote, 'utf8'));
-    if (typeof note === 'object' && note !== null && 'pid' in note && 'host' in note) return `process ${String(note.pid)} on ${String(note.host)}`;
+    if (typeof note === 'object' && note !== null && 'pid' in note && 'host' in note)
+      return `process ${String(note.pid)} on ${String(note.host)}`;
   } catch {
     // The note is for people; the lock is what counts.
   }

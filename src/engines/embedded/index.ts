@@ -72,15 +72,19 @@ export async function openEmbedded(options: EmbeddedOptions): Promise<Engine> {
 
 /** Opens the catalog that `node.json` knows, and keeps noting there how far it is. */
 async function openKnown(
-  layout: Layout, options: EmbeddedOptions, disk: Disk,
+  layout: Layout,
+  options: EmbeddedOptions,
+  disk: Disk,
 ): Promise<{ catalog: OpenCatalog; sparedUntil: number | undefined }> {
   const node = new NodeFile(layout.node);
   const before = await node.read();
   let lost = false;
-  const onLoss = options.onLoss && ((loss: string): void => {
-    lost = true;
-    options.onLoss!(loss);
-  });
+  const onLoss =
+    options.onLoss &&
+    ((loss: string): void => {
+      lost = true;
+      options.onLoss!(loss);
+    });
   const missing = await lossOfAll(layout, before);
   if (missing !== undefined && !onLoss) throw refusalOf(missing, layout.catalog);
   if (missing !== undefined) onLoss!(missing);
@@ -91,14 +95,19 @@ async function openKnown(
     await node.change((facts) => Object.assign(facts, { catalog: { ...catalog, ...relaxed } }));
   };
   const catalog = await openCatalog({
-    path: layout.catalog, strict: options.strict,
+    path: layout.catalog,
+    strict: options.strict,
     onFault: (error) => disk.distrust('the catalog cannot be written', error),
     onRestart: (error) => options.onRestart?.('catalog', error),
     onLost: (error) => {
       disk.distrust('the catalog stopped', error);
       options.onLost?.(error);
     },
-    lineage: { known: missing === undefined ? before?.catalog : undefined, onLoss, note: options.looking ? undefined : note },
+    lineage: {
+      known: missing === undefined ? before?.catalog : undefined,
+      onLoss,
+      note: options.looking ? undefined : note,
+    },
   });
   if (!lost) return { catalog, sparedUntil: before?.sparedUntil };
   const { sparedUntil } = await node.change((facts) => Object.assign(facts, { sparedUntil: Date.now() }));
@@ -108,7 +117,8 @@ async function openKnown(
 /** Every folder there will ever be, made and made durable at once, so that no write has to wait for one. */
 async function makeFolders(layout: Layout, disk: Disk): Promise<void> {
   const made = await mkdir(layout.root, { recursive: true, mode: 0o700 });
-  for (const folder of [layout.uploads, layout.blobs, layout.quarantine]) await mkdir(folder, { recursive: true, mode: 0o700 });
+  for (const folder of [layout.uploads, layout.blobs, layout.quarantine])
+    await mkdir(folder, { recursive: true, mode: 0o700 });
   for (const fan of fans) await mkdir(join(layout.blobs, fan), { recursive: true, mode: 0o700 });
   await disk.syncFolder(layout.blobs);
   await disk.syncFolder(layout.root);

@@ -49,8 +49,10 @@ export function lossBetween(here: CatalogMark | undefined, known: CatalogMark | 
   }
   const generation = here?.generation ?? 0;
   if (generation >= known.generation || known.relaxed) return undefined;
-  return `the catalog is older than the store: it is of generation ${generation}, and node.json has seen ${known.generation}. `
-    + 'It comes from a backup, or its log (catalog.sqlite-wal) is missing';
+  return (
+    `the catalog is older than the store: it is of generation ${generation}, and node.json has seen ${known.generation}. ` +
+    'It comes from a backup, or its log (catalog.sqlite-wal) is missing'
+  );
 }
 
 /** What is wrong where no catalog is; undefined in a folder that never had one. */
@@ -72,7 +74,14 @@ export function refusalOf(loss: string, catalog: string): Refusal {
 }
 
 async function hasCatalog({ catalog }: Layout): Promise<boolean> {
-  const sizes = await Promise.all([catalog, `${catalog}-wal`].map((path) => stat(path).then(({ size }) => size, () => 0)));
+  const sizes = await Promise.all(
+    [catalog, `${catalog}-wal`].map((path) =>
+      stat(path).then(
+        ({ size }) => size,
+        () => 0,
+      ),
+    ),
+  );
   return sizes.some((size) => size > 0);
 }
 

@@ -40,16 +40,19 @@ export class NodeFile {
     });
     if (text === undefined) return undefined;
     const facts = parse(text);
-    if (typeof facts !== 'object' || facts === null || Array.isArray(facts)) throw new Error(`${this.#path} is damaged`);
+    if (typeof facts !== 'object' || facts === null || Array.isArray(facts))
+      throw new Error(`${this.#path} is damaged`);
     return facts;
   }
 
   /** Applies a change to what the file holds then, and writes it where that made a difference. */
   change(apply: (facts: NodeFacts) => void): Promise<NodeFacts> {
     const turn = (changes.get(this.#path) ?? Promise.resolve()).then(() => this.#change(apply));
-    const done = turn.catch(() => undefined).then(() => {
-      if (changes.get(this.#path) === done) changes.delete(this.#path);
-    });
+    const done = turn
+      .catch(() => undefined)
+      .then(() => {
+        if (changes.get(this.#path) === done) changes.delete(this.#path);
+      });
     changes.set(this.#path, done);
     return turn;
   }

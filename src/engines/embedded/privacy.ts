@@ -19,7 +19,8 @@ export async function makePrivateFile(path: string): Promise<void> {
 export async function mendModes(layout: Layout): Promise<void> {
   const { root, uploads, blobs, quarantine, node, guard, guardNote, catalog } = layout;
   for (const folder of [root, uploads, blobs, quarantine]) await restrict(folder, 0o700);
-  for (const file of [node, guard, `${guard}-journal`, guardNote, catalog, `${catalog}-wal`, `${catalog}-shm`]) await restrict(file, 0o600);
+  for (const file of [node, guard, `${guard}-journal`, guardNote, catalog, `${catalog}-wal`, `${catalog}-shm`])
+    await restrict(file, 0o600);
 }
 
 async function restrict(path: string, mode: number): Promise<void> {

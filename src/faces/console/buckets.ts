@@ -10,7 +10,12 @@ import { everything } from '../../core/paging.ts';
 /** Buckets; a bucket's id is its name. */
 export function buckets(routes: Routes, core: Core, region: string): void {
   const view = (bucket: Bucket): Record<string, unknown> => ({
-    id: bucket.name, name: bucket.name, namespace: bucket.namespace, public: bucket.open, region, versioning: bucket.versioning,
+    id: bucket.name,
+    name: bucket.name,
+    namespace: bucket.namespace,
+    public: bucket.open,
+    region,
+    versioning: bucket.versioning,
     cors: (JSON.parse(bucket.settings['cors'] ?? '[]') as CorsRule[]).map(shown),
     cache_control: bucket.settings['cacheControl'] ?? null,
     created_at: new Date(bucket.createdAt).toISOString(),
@@ -30,7 +35,10 @@ export function buckets(routes: Routes, core: Core, region: string): void {
       return ANSWERED;
     })
     .owned('listBuckets', async ({ who }) => {
-      const found = await everything(async (page) => (await core.buckets.list(who, page)).buckets, ({ name }) => name);
+      const found = await everything(
+        async (page) => (await core.buckets.list(who, page)).buckets,
+        ({ name }) => name,
+      );
       return { buckets: found.map(view), total: found.length };
     })
     .owned('getBucket', async ({ who, given }) => view(await own(core.buckets.get(who, given.text('bucket'), 'list'))))
@@ -44,19 +52,32 @@ export function buckets(routes: Routes, core: Core, region: string): void {
       const { rules } = body<{ rules: readonly CorsWish[] }>();
       const name = given.text('bucket');
       await own(core.buckets.get(who, name, 'admin'));
-      return view(await core.buckets.change(who, name, { set: { cors: rules.length === 0 ? null : JSON.stringify(rules.map(ruleOf)) } }));
+      return view(
+        await core.buckets.change(who, name, {
+          set: { cors: rules.length === 0 ? null : JSON.stringify(rules.map(ruleOf)) },
+        }),
+      );
     })
     .owned('bucketUsage', async ({ who, given }) => {
       const { objects, bytes } = await own(core.buckets.usage(who, given.text('bucket')));
       return { objects, bytes };
     })
-    .owned('storageUsage', async ({ who }) => ({ ...(await core.buckets.usage(who)), ...account(await core.usage.get(who)) }))
+    .owned('storageUsage', async ({ who }) => ({
+      ...(await core.buckets.usage(who)),
+      ...account(await core.usage.get(who)),
+    }))
     .owned('setQuota', async ({ who, given, body }) => {
       const name = given.text('namespace');
-      const { quota_bytes: quota, transfer_bytes: allowance } = body<{ quota_bytes?: number | null; transfer_bytes?: number | null }>();
-      return account(await core.usage.setLimits(who, name, {
-        ...(quota === undefined ? {} : { quota }), ...(allowance === undefined ? {} : { allowance }),
-      }));
+      const { quota_bytes: quota, transfer_bytes: allowance } = body<{
+        quota_bytes?: number | null;
+        transfer_bytes?: number | null;
+      }>();
+      return account(
+        await core.usage.setLimits(who, name, {
+          ...(quota === undefined ? {} : { quota }),
+          ...(allowance === undefined ? {} : { allowance }),
+        }),
+      );
     })
     .owned('deleteBucket', async ({ who, given, req, res }) => {
       await own(core.buckets.remove(who, given.text('bucket')));
@@ -66,7 +87,14 @@ export function buckets(routes: Routes, core: Core, region: string): void {
 }
 
 function account({ stored, reserved, quota, month, sent, allowance }: Ledger): Record<string, unknown> {
-  return { stored_bytes: stored, reserved_bytes: reserved, quota_bytes: quota, month, sent_bytes: sent, transfer_bytes: allowance };
+  return {
+    stored_bytes: stored,
+    reserved_bytes: reserved,
+    quota_bytes: quota,
+    month,
+    sent_bytes: sent,
+    transfer_bytes: allowance,
+  };
 }
 
 interface CorsWish {
@@ -79,15 +107,31 @@ interface CorsWish {
 
 /** @throws Refusal `malformed` for a rule that makes no sense. */
 function ruleOf(wish: CorsWish): CorsRule {
-  const { allowed_origins: origins, allowed_methods: methods, allowed_headers: headers = [], expose_headers: exposed = ['ETag'], max_age_seconds: age } = wish;
+  const {
+    allowed_origins: origins,
+    allowed_methods: methods,
+    allowed_headers: headers = [],
+    expose_headers: exposed = ['ETag'],
+    max_age_seconds: age,
+  } = wish;
   const rule = { origins, methods, headers, exposed, ...(age === undefined ? {} : { age }) };
-  const fault = faultOf(rule) ?? (origins.every((origin) => /^(?:\*|https?:\/\/(?:\*\.)?[^*/]+)$/.test(origin)) ? undefined : 'an origin is *, or like https://app.example or https://*.example');
+  const fault =
+    faultOf(rule) ??
+    (origins.every((origin) => /^(?:\*|https?:\/\/(?:\*\.)?[^*/]+)$/.test(origin))
+      ? undefined
+      : 'an origin is *, or like https://app.example or https://*.example');
   if (fault !== undefined) throw new Refusal('malformed', fault);
   return rule;
 }
 
 function shown({ origins, methods, headers, exposed, age }: CorsRule): Record<string, unknown> {
-  return { allowed_origins: origins, allowed_methods: methods, allowed_headers: headers, expose_headers: exposed, max_age_seconds: age ?? null };
+  return {
+    allowed_origins: origins,
+    allowed_methods: methods,
+    allowed_headers: headers,
+    expose_headers: exposed,
+    max_age_seconds: age ?? null,
+  };
 }
 
 /** Whose bucket another one is, is nobody's business; what an access key is for, its holder may know. */
@@ -95,7 +139,8 @@ export async function own<T>(asked: Promise<T>): Promise<T> {
   try {
     return await asked;
   } catch (error) {
-    if (error instanceof Refusal && error.reason === 'forbidden' && error.details['own'] === undefined) throw new Refusal('not_found', 'bucket not found');
+    if (error instanceof Refusal && error.reason === 'forbidden' && error.details['own'] === undefined)
+      throw new Refusal('not_found', 'bucket not found');
     throw error;
   }
 }

@@ -17,16 +17,26 @@ interface Wish {
 export function keys(routes: Routes, core: Core): void {
   routes
     .owned('createAccessKey', async ({ who, body, req, res }) => {
-      refuseKey(req, 'an access key is told once, so that making one cannot be repeated: Idempotency-Key is not supported here');
+      refuseKey(
+        req,
+        'an access key is told once, so that making one cannot be repeated: Idempotency-Key is not supported here',
+      );
       const { name, buckets = [], permissions } = body<Wish>();
       const granted = verbs.filter((verb) => permissions[verb]);
-      if (granted.length === 0) throw new Refusal('malformed', 'a key needs a permission: read, write, delete or admin');
-      const { key, secret } = await core.accessKeys.create(who, name, { buckets: buckets.length === 0 ? null : buckets, verbs: granted });
+      if (granted.length === 0)
+        throw new Refusal('malformed', 'a key needs a permission: read, write, delete or admin');
+      const { key, secret } = await core.accessKeys.create(who, name, {
+        buckets: buckets.length === 0 ? null : buckets,
+        verbs: granted,
+      });
       json(req, res, 201, { ...view(key), secret_access_key: secret });
       return ANSWERED;
     })
     .owned('listAccessKeys', async ({ who }) => {
-      const found = await everything((page) => core.accessKeys.list(who, page), ({ id }) => id);
+      const found = await everything(
+        (page) => core.accessKeys.list(who, page),
+        ({ id }) => id,
+      );
       return { keys: found.map(view), total: found.length };
     })
     .owned('revokeAccessKey', async ({ who, given, req, res }) => {
@@ -38,7 +48,11 @@ export function keys(routes: Routes, core: Core): void {
 
 function view({ id, name, namespace, grant, createdAt }: AccessKey): Record<string, unknown> {
   return {
-    id, access_key_id: id, name, namespace, buckets: grant.buckets ?? [],
+    id,
+    access_key_id: id,
+    name,
+    namespace,
+    buckets: grant.buckets ?? [],
     permissions: Object.fromEntries(verbs.map((verb) => [verb, grant.verbs.includes(verb)])),
     created_at: new Date(createdAt).toISOString(),
   };

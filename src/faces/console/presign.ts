@@ -7,8 +7,14 @@ import { own } from './buckets.ts';
 
 /** Signs a URL of the S3 listener, which another face owns. */
 export type Presign = (wish: {
-  readonly host: string; readonly method: 'GET' | 'PUT'; readonly bucket: string; readonly key: string; readonly expires: number;
-  readonly contentType: string | undefined; readonly keyId: string; readonly secret: string;
+  readonly host: string;
+  readonly method: 'GET' | 'PUT';
+  readonly bucket: string;
+  readonly key: string;
+  readonly expires: number;
+  readonly contentType: string | undefined;
+  readonly keyId: string;
+  readonly secret: string;
 }) => string;
 
 export interface PresignOptions {
@@ -39,16 +45,40 @@ export function presigning(routes: Routes, { core, presign, rate }: PresignOptio
     if (Buffer.byteLength(key) > longestKey) throw new Refusal('malformed', `a key has at most ${longestKey} bytes`);
     const wait = window.take(`${who.namespace} ${who.credential}`, core.clock.now());
     if (wait > 0) {
-      json(req, res, 429, { detail: 'too many URLs were asked for; wait a little', code: 'too_many' }, { 'Retry-After': Math.ceil(wait / 1000) });
+      json(
+        req,
+        res,
+        429,
+        { detail: 'too many URLs were asked for; wait a little', code: 'too_many' },
+        { 'Retry-After': Math.ceil(wait / 1000) },
+      );
       return ANSWERED;
     }
     // Nothing is kept of the URL but what it was for: it is signed anew each time.
-    const asking = { caller: `${who.namespace} ${who.credential}`, operation: 'presignObject', wish: [name, key, operation, expires, contentType ?? null] };
+    const asking = {
+      caller: `${who.namespace} ${who.credential}`,
+      operation: 'presignObject',
+      wish: [name, key, operation, expires, contentType ?? null],
+    };
     await once(core.idempotency, { req, res }, asking, () => Promise.resolve(null));
     const { id: keyId, secret } = await core.accessKeys.lend(who);
     const method = operation === 'get' ? 'GET' : 'PUT';
-    const url = presign({ host: req.headers.host ?? '', method, bucket: name, key, expires, contentType, keyId, secret });
-    return { url, method, headers: contentType === undefined ? {} : { 'Content-Type': contentType }, expires_at: new Date(core.clock.now() + expires * 1000).toISOString() };
+    const url = presign({
+      host: req.headers.host ?? '',
+      method,
+      bucket: name,
+      key,
+      expires,
+      contentType,
+      keyId,
+      secret,
+    });
+    return {
+      url,
+      method,
+      headers: contentType === undefined ? {} : { 'Content-Type': contentType },
+      expires_at: new Date(core.clock.now() + expires * 1000).toISOString(),
+    };
   });
 }
 

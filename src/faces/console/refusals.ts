@@ -7,7 +7,10 @@ export const wording: Wording = {
   // Text that no API takes is no matter of this one's rules.
   finer: ({ details }) => (details['what'] === 'text' ? 400 : undefined),
 
-  print: ({ sentence, code, details }) => ({ type: 'application/json; charset=utf-8', text: JSON.stringify({ detail: sentence, code: details['code'] ?? code }) }),
+  print: ({ sentence, code, details }) => ({
+    type: 'application/json; charset=utf-8',
+    text: JSON.stringify({ detail: sentence, code: details['code'] ?? code }),
+  }),
 
   headers: (refused) => {
     const { retry_after: wait } = refused.details;

@@ -26,31 +26,62 @@ export function artifacts(context: Context): void {
     .operator('presignArtifact', publishers, async ({ req, res, who, given, body }) => {
       const release = given.text('release_id');
       const { filename, platform } = body<{ filename: string; platform: string }>();
-      const slot = await once<Slot>(core.idempotency, { req, res }, { caller: who.credential, operation: 'presignArtifact', wish: [release, filename, platform] }, async (seed) => {
-        const found = await core.releases.get(who, release);
-        return core.releaseFiles.open(found, { fileName: filename, platform, ...(await storage.place()) }, seed);
-      });
+      const slot = await once<Slot>(
+        core.idempotency,
+        { req, res },
+        { caller: who.credential, operation: 'presignArtifact', wish: [release, filename, platform] },
+        async (seed) => {
+          const found = await core.releases.get(who, release);
+          return core.releaseFiles.open(found, { fileName: filename, platform, ...(await storage.place()) }, seed);
+        },
+      );
       // URLs are signed anew each time: one that was kept would have expired.
       const resumable = await storage.resumable(slot);
       return {
-        artifact_id: slot.id, object_key: slot.key, upload_url: await storage.uploadUrl(slot, req), expires_at: secondsOf(core.clock.now() + settings.presignAge),
-        ...(resumable === undefined ? {} : {
-          resumable_url: resumableUrl(baseUrl(req), slot.key, resumable),
-          tus_url: `${baseUrl(req)}/tus?capability=${resumable.token}`, upload_uuid: slot.id, resumable_expires_at: secondsOf(resumable.expiresAt),
-        }),
+        artifact_id: slot.id,
+        object_key: slot.key,
+        upload_url: await storage.uploadUrl(slot, req),
+        expires_at: secondsOf(core.clock.now() + settings.presignAge),
+        ...(resumable === undefined
+          ? {}
+          : {
+              resumable_url: resumableUrl(baseUrl(req), slot.key, resumable),
+              tus_url: `${baseUrl(req)}/tus?capability=${resumable.token}`,
+              upload_uuid: slot.id,
+              resumable_expires_at: secondsOf(resumable.expiresAt),
+            }),
       };
     })
     .operator('registerArtifact', publishers, ({ req, res, who, given, body }) => {
       const release = given.text('release_id');
       const { artifact_id: id, object_key: key, checksum: sha256, size, platform } = body<Registration>();
-      return once(core.idempotency, { req, res }, { caller: who.credential, operation: 'registerArtifact', wish: [release, id, key, sha256, size, platform] }, async (seed) => {
-        const file = await core.releaseFiles.register(who, await core.releases.get(who, release), { id, key, sha256, size, platform }, seed);
-        return {
-          id: file.id, release_id: file.release, object_key: file.key, checksum: file.sha256, size: file.size, platform: file.platform, created_at: secondsOf(file.createdAt),
-        };
-      });
+      return once(
+        core.idempotency,
+        { req, res },
+        { caller: who.credential, operation: 'registerArtifact', wish: [release, id, key, sha256, size, platform] },
+        async (seed) => {
+          const file = await core.releaseFiles.register(
+            who,
+            await core.releases.get(who, release),
+            { id, key, sha256, size, platform },
+            seed,
+          );
+          return {
+            id: file.id,
+            release_id: file.release,
+            object_key: file.key,
+            checksum: file.sha256,
+            size: file.size,
+            platform: file.platform,
+            created_at: secondsOf(file.createdAt),
+          };
+        },
+      );
     });
-  for (const [operation, algorithm] of [['sha256Sums', 'sha256'], ['sha512Sums', 'sha512']] as const) {
+  for (const [operation, algorithm] of [
+    ['sha256Sums', 'sha256'],
+    ['sha512Sums', 'sha512'],
+  ] as const) {
     guarded.either(operation, roles, 'releases:read', async (call) => {
       const release = await readable(context, call.who, call.given.text('release_id'));
       return text(call, 200, sums((await artifactsOf(context, [release]))[release.id] ?? [], algorithm));
@@ -69,12 +100,15 @@ type Listed = Awaited<ReturnType<typeof artifactsOf>>[string];
 /** What `sha256sum -c` reads. Files of one name are told apart by their platform, and if need be by their id. */
 function sums(listed: Listed, algorithm: 'sha256' | 'sha512'): string {
   const namings: readonly ((file: ReleaseFile) => string)[] = [
-    fileNameOf, (file) => `${platformOf(file)}/${fileNameOf(file)}`, (file) => `${platformOf(file)}/${file.id}/${fileNameOf(file)}`,
+    fileNameOf,
+    (file) => `${platformOf(file)}/${fileNameOf(file)}`,
+    (file) => `${platformOf(file)}/${file.id}/${fileNameOf(file)}`,
   ];
   const names = namings.map((nameOf) => listed.map(({ file }) => nameOf(file)));
   const lines = listed.map(({ file, view }) => {
     const hex = algorithm === 'sha256' ? view.checksum : view.sha512;
-    if (hex === undefined) throw new Refusal('not_found', 'another store has these artifacts, and tells no sha512 of them');
+    if (hex === undefined)
+      throw new Refusal('not_found', 'another store has these artifacts, and tells no sha512 of them');
     const nameOf = namings.find((one, index) => names[index]!.filter((name) => name === one(file)).length === 1)!;
     return `${hex}  ${nameOf(file)}\n`;
   });

@@ -10,11 +10,18 @@ export function audits({ core, guarded }: Context): void {
     if (to !== undefined && to < 0) throw bad('created_to must be >= 0');
     if (from !== undefined && to !== undefined && from > to) throw bad('created_from must be <= created_to');
     const filter = {
-      customer: filterOf(given, 'customer_id'), actor: filterOf(given, 'actor'), event: filterOf(given, 'event'),
+      customer: filterOf(given, 'customer_id'),
+      actor: filterOf(given, 'actor'),
+      event: filterOf(given, 'event'),
       // To the end of that second.
-      from: from === undefined ? undefined : from * 1000, to: to === undefined ? undefined : to * 1000 + 999,
+      from: from === undefined ? undefined : from * 1000,
+      to: to === undefined ? undefined : to * 1000 + 999,
     };
-    const { found, about } = await paged(pageOf(given), (page) => core.audits.list(who.namespace, filter, page), ({ at, id }) => ({ at, id }));
+    const { found, about } = await paged(
+      pageOf(given),
+      (page) => core.audits.list(who.namespace, filter, page),
+      ({ at, id }) => ({ at, id }),
+    );
     return { events: found.map(view), ...about };
   });
 }

@@ -40,7 +40,8 @@ const customerHeader = 'x-releasy-api-key';
 
 /** What each demand says when it is not met; clients know these sentences. */
 const demands: Readonly<Record<string, string>> = {
-  platform_admin: 'admin role required', 'platform_admin platform_support': 'platform_support role required',
+  platform_admin: 'admin role required',
+  'platform_admin platform_support': 'platform_support role required',
   'platform_admin release_publisher': 'release_publisher role required',
 };
 
@@ -61,16 +62,23 @@ export class Credentials {
     const { adminKey, tokens } = this.#options;
     const header = headerOf(req, 'x-releasy-admin-key');
     const bearer = /^Bearer +(\S+) *$/i.exec(req.headers.authorization ?? '')?.[1];
-    const isToken = bearer !== undefined && bearer.split('.').length === 3 && !(adminKey !== undefined && same(bearer, adminKey));
+    const isToken =
+      bearer !== undefined && bearer.split('.').length === 3 && !(adminKey !== undefined && same(bearer, adminKey));
     if (header === undefined && isToken && tokens) return this.#byToken(req, bearer, tokens);
     const offered = header ?? (isToken ? undefined : bearer);
-    if (adminKey === undefined && (!tokens || offered !== undefined)) throw new Refusal('unavailable', 'admin api key not configured');
+    if (adminKey === undefined && (!tokens || offered !== undefined))
+      throw new Refusal('unavailable', 'admin api key not configured');
     if (adminKey === undefined || offered === undefined) throw unauthorized();
     // Looking at it costs nothing, so that ten wrong ones count as one.
     await this.#options.attempts.prove({ from: sourceOf(req), subject: 'admin key', guessable: false }, async () => {
       if (!same(offered, adminKey)) throw unauthorized();
     });
-    return { kind: 'operator', namespace: this.#options.namespace, credential: 'admin key', roles: new Set(['platform_admin']) };
+    return {
+      kind: 'operator',
+      namespace: this.#options.namespace,
+      credential: 'admin key',
+      roles: new Set(['platform_admin']),
+    };
   }
 
   /**
@@ -101,12 +109,18 @@ export class Credentials {
       throw error;
     });
     const named = new Set([
-      ...listed(claims['roles']), ...listed(member(claims['realm_access'], 'roles')),
+      ...listed(claims['roles']),
+      ...listed(member(claims['realm_access'], 'roles')),
       ...(resource === undefined ? [] : listed(member(member(claims['resource_access'], resource), 'roles'))),
     ]);
     const held = new Set(roles.filter((role) => named.has(role)));
     if (held.size === 0) throw new Refusal('forbidden', 'missing operator role');
-    return { kind: 'operator', namespace, credential: `operator ${JSON.stringify([claims.iss ?? '', claims.sub ?? claims['azp'] ?? claims['client_id'] ?? ''])}`, roles: held };
+    return {
+      kind: 'operator',
+      namespace,
+      credential: `operator ${JSON.stringify([claims.iss ?? '', claims.sub ?? claims['azp'] ?? claims['client_id'] ?? ''])}`,
+      roles: held,
+    };
   }
 }
 
@@ -147,5 +161,7 @@ function listed(value: unknown): unknown[] {
 }
 
 function member(value: unknown, name: string): unknown {
-  return typeof value === 'object' && value !== null && Object.hasOwn(value, name) ? (value as Record<string, unknown>)[name] : undefined;
+  return typeof value === 'object' && value !== null && Object.hasOwn(value, name)
+    ? (value as Record<string, unknown>)[name]
+    : undefined;
 }

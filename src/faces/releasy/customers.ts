@@ -15,19 +15,36 @@ export function customers({ core, guarded, releaseBucket }: Context): void {
     .operator('createCustomer', ['platform_admin'], async ({ req, res, who, body }) => {
       const { name, plan } = body<Wish>();
       const wish = { name: required('name', name), plan: plan?.trim() || null };
-      return once(core.idempotency, { req, res }, { caller: who.credential, operation: 'createCustomer', wish }, async (seed) => {
-        await releaseBucket.open();
-        const { suspended_at: _, ...made } = view(await core.customers.create(who, wish, seed));
-        return made;
-      });
+      return once(
+        core.idempotency,
+        { req, res },
+        { caller: who.credential, operation: 'createCustomer', wish },
+        async (seed) => {
+          await releaseBucket.open();
+          const { suspended_at: _, ...made } = view(await core.customers.create(who, wish, seed));
+          return made;
+        },
+      );
     })
     .operator('listCustomers', ['platform_admin', 'platform_support'], async ({ who, given }) => {
-      const filter = { id: filterOf(given, 'customer_id'), name: filterOf(given, 'name'), plan: filterOf(given, 'plan') };
-      const { found, about } = await paged(pageOf(given), (page) => core.customers.list(who, filter, page), ({ createdAt: at, id }) => ({ at, id }));
+      const filter = {
+        id: filterOf(given, 'customer_id'),
+        name: filterOf(given, 'name'),
+        plan: filterOf(given, 'plan'),
+      };
+      const { found, about } = await paged(
+        pageOf(given),
+        (page) => core.customers.list(who, filter, page),
+        ({ createdAt: at, id }) => ({ at, id }),
+      );
       return { customers: found.map(view), ...about };
     })
-    .operator('getCustomer', ['platform_admin', 'platform_support'], async ({ who, given }) => view(await core.customers.get(who, given.text('customer_id'))))
-    .operator('changeCustomer', ['platform_admin'], async ({ who, given, body }) => view(await core.customers.change(who, given.text('customer_id'), changeOf(body<Wish>()))));
+    .operator('getCustomer', ['platform_admin', 'platform_support'], async ({ who, given }) =>
+      view(await core.customers.get(who, given.text('customer_id'))),
+    )
+    .operator('changeCustomer', ['platform_admin'], async ({ who, given, body }) =>
+      view(await core.customers.change(who, given.text('customer_id'), changeOf(body<Wish>()))),
+    );
 }
 
 /** What is to change: null clears the plan, and changes nothing of what cannot be cleared. */

@@ -27,12 +27,18 @@ export function downloads(context: Context): void {
     const { customer, key } = who;
     await core.downloads.demand(customer.id, file);
     const wish = { file, customer: customer.id, apiKey: key.id, purpose, lifetime };
-    const kept = await once(core.idempotency, { req, res }, { caller: `api key ${key.id}`, operation: 'createDownloadToken', wish }, () => Promise.resolve(wish));
+    const kept = await once(
+      core.idempotency,
+      { req, res },
+      { caller: `api key ${key.id}`, operation: 'createDownloadToken', wish },
+      () => Promise.resolve(wish),
+    );
     // A token is told once and kept nowhere: whoever asks again gets another.
     const { download, token } = await core.downloads.grant(kept);
     return { download_url: `${baseUrl(req)}/v1/downloads/${token}`, expires_at: secondsOf(download.expiresAt) };
   });
-  for (const operation of ['resolveDownload', 'headDownload']) guarded.open(operation, (call) => resolve(context, call));
+  for (const operation of ['resolveDownload', 'headDownload'])
+    guarded.open(operation, (call) => resolve(context, call));
 }
 
 function lifetimeOf(asked: number | null, most: number): number {
@@ -47,27 +53,47 @@ async function resolve(context: Context, call: Call): Promise<typeof ANSWERED> {
   const token = call.given.text('token');
   const attempt = { from: sourceOf(call.req), subject: `token ${digestOf(token)}`, guessable: false };
   const { file, download } = await core.loginAttempts.prove(attempt, () => core.downloads.resolve(token));
-  const url = settings.downloads === 'direct' && !file.outside ? undefined : await storage.downloadUrl(file, download, call.req);
+  const url =
+    settings.downloads === 'direct' && !file.outside ? undefined : await storage.downloadUrl(file, download, call.req);
   if (url === undefined) return give(context, call, file);
-  send(call.req, call.res, { status: 302, headers: { 'Location': url, 'Cache-Control': 'no-store' } });
+  send(call.req, call.res, { status: 302, headers: { Location: url, 'Cache-Control': 'no-store' } });
   return ANSWERED;
 }
 
 /** Sends the bytes from here, for those whose clients would show their keys to wherever they are sent. */
-async function give({ core, releaseBucket, lifetime, onSent }: Context, { req, res }: Call, file: Parameters<typeof dispositionOf>[0]): Promise<typeof ANSWERED> {
+async function give(
+  { core, releaseBucket, lifetime, onSent }: Context,
+  { req, res }: Call,
+  file: Parameters<typeof dispositionOf>[0],
+): Promise<typeof ANSWERED> {
   const blob = await core.blobs.get(releaseBucket.who, file.blob!);
   if (req.method === 'GET') await core.usage.demandTransfer(blob.namespace);
   const what = {
-    size: blob.size, etag: `"${file.sha256}"`, modifiedAt: file.createdAt, counted: true,
+    size: blob.size,
+    etag: `"${file.sha256}"`,
+    modifiedAt: file.createdAt,
+    counted: true,
     headers: {
-      'Content-Type': 'application/octet-stream', 'Content-Disposition': dispositionOf(file), 'Cache-Control': 'no-store',
-      'Content-Security-Policy': "sandbox; default-src 'none'", 'Repr-Digest': `sha-256=:${Buffer.from(file.sha256, 'hex').toString('base64')}:`,
+      'Content-Type': 'application/octet-stream',
+      'Content-Disposition': dispositionOf(file),
+      'Cache-Control': 'no-store',
+      'Content-Security-Policy': "sandbox; default-src 'none'",
+      'Repr-Digest': `sha-256=:${Buffer.from(file.sha256, 'hex').toString('base64')}:`,
     },
     open: () => core.blobs.open(blob),
   };
-  await sendBytes(req, res, what, { offset: 0, limit: 0 }, { stall: lifetime.stall, onBytes: (count) => {
-    onSent(count);
-    core.usage.sent(blob.namespace, count);
-  } });
+  await sendBytes(
+    req,
+    res,
+    what,
+    { offset: 0, limit: 0 },
+    {
+      stall: lifetime.stall,
+      onBytes: (count) => {
+        onSent(count);
+        core.usage.sent(blob.namespace, count);
+      },
+    },
+  );
   return ANSWERED;
 }

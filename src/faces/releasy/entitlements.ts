@@ -17,7 +17,11 @@ export function entitlements({ core, guarded }: Context): void {
   guarded
     .operator('listEntitlements', ['platform_admin', 'platform_support'], async ({ who, given }) => {
       const [customer, product] = [given.text('customer_id'), filterOf(given, 'product')];
-      const list = paged(pageOf(given), (page) => core.customers.entitlements(who, customer, product, page), ({ startsAt: at, id }) => ({ at, id }));
+      const list = paged(
+        pageOf(given),
+        (page) => core.customers.entitlements(who, customer, product, page),
+        ({ startsAt: at, id }) => ({ at, id }),
+      );
       const { found, about } = await list;
       return { entitlements: found.map(view), ...about };
     })
@@ -25,12 +29,26 @@ export function entitlements({ core, guarded }: Context): void {
       const customer = given.text('customer_id');
       await core.customers.get(who, customer);
       const { product, starts_at: starts, ends_at: ends = null, metadata } = body<Wish>();
-      const wish = { product: required('product', product), startsAt: startOf(starts), endsAt: ends === null ? null : ends * 1000, metadata: jsonOf(metadata) };
+      const wish = {
+        product: required('product', product),
+        startsAt: startOf(starts),
+        endsAt: ends === null ? null : ends * 1000,
+        metadata: jsonOf(metadata),
+      };
       const asking = { caller: who.credential, operation: 'createEntitlement', wish: [customer, wish] };
-      return once(core.idempotency, { req, res }, asking, async (seed) => view(await core.customers.entitle(who, customer, wish, seed)));
+      return once(core.idempotency, { req, res }, asking, async (seed) =>
+        view(await core.customers.entitle(who, customer, wish, seed)),
+      );
     })
     .operator('changeEntitlement', ['platform_admin'], async ({ who, given, body }) => {
-      return view(await core.customers.changeEntitlement(who, given.text('customer_id'), given.text('entitlement_id'), changeOf(body<Partial<Wish>>())));
+      return view(
+        await core.customers.changeEntitlement(
+          who,
+          given.text('customer_id'),
+          given.text('entitlement_id'),
+          changeOf(body<Partial<Wish>>()),
+        ),
+      );
     })
     .operator('deleteEntitlement', ['platform_admin'], async ({ who, given, req, res }) => {
       await core.customers.dropEntitlement(who, given.text('customer_id'), given.text('entitlement_id'));
@@ -40,7 +58,12 @@ export function entitlements({ core, guarded }: Context): void {
 }
 
 /** What is to change: null clears the end and the metadata, and changes nothing of the rest. */
-function changeOf({ product, starts_at: starts, ends_at: ends, metadata }: { [key in keyof Wish]?: Wish[key] | null }): Partial<Omit<Entitlement, 'id' | 'customer'>> {
+function changeOf({
+  product,
+  starts_at: starts,
+  ends_at: ends,
+  metadata,
+}: { [key in keyof Wish]?: Wish[key] | null }): Partial<Omit<Entitlement, 'id' | 'customer'>> {
   if (typeof product === 'string' && product.trim() === '') throw bad('product must not be empty');
   return {
     ...(typeof product === 'string' ? { product: product.trim() } : {}),
@@ -67,6 +90,11 @@ function jsonOf(metadata: unknown): string | null {
 
 function view({ id, customer, product, startsAt, endsAt, metadata }: Entitlement): Record<string, unknown> {
   return {
-    id, customer_id: customer, product, starts_at: secondsOf(startsAt), ends_at: secondsOf(endsAt), metadata: metadata === null ? null : (JSON.parse(metadata) as unknown),
+    id,
+    customer_id: customer,
+    product,
+    starts_at: secondsOf(startsAt),
+    ends_at: secondsOf(endsAt),
+    metadata: metadata === null ? null : (JSON.parse(metadata) as unknown),
   };
 }

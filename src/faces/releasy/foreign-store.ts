@@ -23,7 +23,9 @@ interface S3StoreOptions {
 
 /** The store that settings name; undefined where they name none. */
 export function foreignStoreOf(
-  { bucket, endpoint, region, accessKey, secretKey, pathStyle, presignAge }: ReleasySettings, clock: Clock, presign: S3StoreOptions['presign'],
+  { bucket, endpoint, region, accessKey, secretKey, pathStyle, presignAge }: ReleasySettings,
+  clock: Clock,
+  presign: S3StoreOptions['presign'],
 ): S3Store | undefined {
   if (region === undefined || accessKey === undefined || secretKey === undefined || bucket === null) return undefined;
   return new S3Store({ clock, bucket, endpoint, region, accessKey, secretKey, pathStyle, presignAge, presign });
@@ -62,7 +64,11 @@ export class S3Store implements ReleaseStore, ForeignStore {
     const lying = await this.find(key, versionId);
     if (lying?.etag !== etag) throw new Refusal('lost', 'the artifact is not what was registered any more');
     const expires = Math.max(1, Math.floor((expiresAt - this.#options.clock.now()) / 1000));
-    return this.#sign(methodOf(req), key, expires, { ...versionOf(versionId), ...shownAs(file), 'response-content-encoding': 'identity' });
+    return this.#sign(methodOf(req), key, expires, {
+      ...versionOf(versionId),
+      ...shownAs(file),
+      'response-content-encoding': 'identity',
+    });
   }
 
   async find(key: string, versionId: string | null = null): Promise<(UploadedFile & { sha256?: string }) | undefined> {
@@ -71,9 +77,14 @@ export class S3Store implements ReleaseStore, ForeignStore {
     const header = (name: string): string | undefined => answer.headers.get(name) ?? undefined;
     const version = header('x-amz-version-id');
     const told = /^[A-Za-z0-9+/]{43}=$/.exec(header('x-amz-checksum-sha256') ?? '')?.[0];
-    const sha256 = header('x-amz-checksum-type') === 'COMPOSITE' || told === undefined ? undefined : Buffer.from(told, 'base64').toString('hex');
+    const sha256 =
+      header('x-amz-checksum-type') === 'COMPOSITE' || told === undefined
+        ? undefined
+        : Buffer.from(told, 'base64').toString('hex');
     return {
-      size: Number(header('content-length') ?? 0), etag: (header('etag') ?? '').replaceAll('"', ''), versionId: version === undefined || version === 'null' ? null : version,
+      size: Number(header('content-length') ?? 0),
+      etag: (header('etag') ?? '').replaceAll('"', ''),
+      versionId: version === undefined || version === 'null' ? null : version,
       ...(sha256 === undefined ? {} : { sha256 }),
     };
   }
@@ -95,11 +106,21 @@ export class S3Store implements ReleaseStore, ForeignStore {
   }
 
   /** @throws Refusal `unavailable` unless the store answers what was asked for, or that there is none. */
-  async #ask(method: 'GET' | 'HEAD' | 'DELETE', key: string, query: Record<string, string>, headers: Record<string, string> = {}): Promise<Response> {
+  async #ask(
+    method: 'GET' | 'HEAD' | 'DELETE',
+    key: string,
+    query: Record<string, string>,
+    headers: Record<string, string> = {},
+  ): Promise<Response> {
     const patient = new AbortController();
     const timer = setTimeout(() => patient.abort(), patience);
     try {
-      const answer = await fetch(this.#sign(method, key, selfUseSeconds, query), { method, headers, redirect: 'error', signal: patient.signal });
+      const answer = await fetch(this.#sign(method, key, selfUseSeconds, query), {
+        method,
+        headers,
+        redirect: 'error',
+        signal: patient.signal,
+      });
       if (answer.ok || (answer.status === 404 && method !== 'GET')) return answer;
       await answer.body?.cancel();
       throw new Error(`the store answered ${answer.status}`);
@@ -113,9 +134,20 @@ export class S3Store implements ReleaseStore, ForeignStore {
   #sign(method: SigningWish['method'], key: string, expires: number, query: Record<string, string> = {}): string {
     const { endpoint: told, region, accessKey: keyId, secretKey: secret, pathStyle, presign } = this.#options;
     const endpoint = told ?? `https://s3.${region}.amazonaws.com`;
-    if (pathStyle) return presign({ method, endpoint, region, bucket: this.bucket, key, expires, query, keyId, secret });
+    if (pathStyle)
+      return presign({ method, endpoint, region, bucket: this.bucket, key, expires, query, keyId, secret });
     const { protocol, host } = new URL(endpoint);
-    return presign({ method, endpoint: `${protocol}//${this.bucket}.${host}`, region, bucket: null, key, expires, query, keyId, secret });
+    return presign({
+      method,
+      endpoint: `${protocol}//${this.bucket}.${host}`,
+      region,
+      bucket: null,
+      key,
+      expires,
+      query,
+      keyId,
+      secret,
+    });
   }
 }
 

@@ -6,8 +6,12 @@ export function health({ core, guarded, openapi, lifetime }: Context): void {
   const fine = { status: 'ok' };
   const demand = async (): Promise<typeof fine> => {
     if (lifetime.closing) throw new Refusal('unavailable', 'the server is going down');
-    const fault = await core.totals().then(() => undefined, (error: unknown) => error);
-    if (fault !== undefined || !core.health().writable) throw new Refusal('unavailable', 'database unavailable', {}, fault);
+    const fault = await core.totals().then(
+      () => undefined,
+      (error: unknown) => error,
+    );
+    if (fault !== undefined || !core.health().writable)
+      throw new Refusal('unavailable', 'database unavailable', {}, fault);
     return fine;
   };
   for (const id of ['health', 'ready']) {

@@ -29,11 +29,33 @@ export const paths: readonly string[] = ['/v1', '/health', '/ready', '/live', '/
 export function releasy(options: ReleasyOptions): Releasy {
   const { core, openapi, lifetime, log, settings, foreignStore } = options;
   const { namespace, adminKey, resource, jwksUrl: url, issuer, audience, jwksAge: age, leeway } = settings;
-  const tokens = url === undefined ? undefined : new OperatorTokens(core.clock, { url, issuer, audience, age, leeway, name: 'operator jwks' });
-  const guarded = new GuardedRoutes(openapi, lifetime, new Credentials({ namespace, adminKey, tokens, resource, apiKeys: core.apiKeys, attempts: core.loginAttempts }));
+  const tokens =
+    url === undefined
+      ? undefined
+      : new OperatorTokens(core.clock, { url, issuer, audience, age, leeway, name: 'operator jwks' });
+  const guarded = new GuardedRoutes(
+    openapi,
+    lifetime,
+    new Credentials({ namespace, adminKey, tokens, resource, apiKeys: core.apiKeys, attempts: core.loginAttempts }),
+  );
   const releaseBucket = new ReleaseBucket(core, settings);
   const baseUrl = (req: Request): string => settings.publicUrl ?? listeningAt(req);
-  const context: Context = { ...options, guarded, releaseBucket, baseUrl, storage: foreignStore ?? new OwnStore({ core, releaseBucket, tokens: options.tokens, presignAge: settings.presignAge, presign: options.presign, baseUrl }) };
+  const context: Context = {
+    ...options,
+    guarded,
+    releaseBucket,
+    baseUrl,
+    storage:
+      foreignStore ??
+      new OwnStore({
+        core,
+        releaseBucket,
+        tokens: options.tokens,
+        presignAge: settings.presignAge,
+        presign: options.presign,
+        baseUrl,
+      }),
+  };
   for (const part of [customers, entitlements, keys, audits, releases, artifacts, downloads, health]) part(context);
   const { router, mounted } = guarded.routes;
   const ours = [...paths];

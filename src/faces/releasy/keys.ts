@@ -3,7 +3,14 @@ import { refuseKey } from '../../http/idempotency.ts';
 import type { Context } from './context.ts';
 import { bad, required, secondsOf } from './queries.ts';
 
-const scopes: readonly Scope[] = ['releases:read', 'downloads:read', 'downloads:token', 'keys:read', 'keys:write', 'audit:read'];
+const scopes: readonly Scope[] = [
+  'releases:read',
+  'downloads:read',
+  'downloads:token',
+  'keys:read',
+  'keys:write',
+  'audit:read',
+];
 const types: readonly CustomerKey['type'][] = ['human', 'ci', 'integration'];
 /** Seconds; whoever says more means milliseconds. */
 const latest = 10_000_000_000;
@@ -25,7 +32,11 @@ export function keys({ core, guarded }: Context): void {
       const customer = required('customer_id', wish.customer_id);
       await core.customers.get(who, customer);
       const { key, raw } = await core.apiKeys.create(who, {
-        customer, name: wish.name ?? null, scopes: scopesOf(wish.scopes), type: typeOf(wish.key_type), expiresAt: expiryOf(wish.expires_at, core.clock.now()),
+        customer,
+        name: wish.name ?? null,
+        scopes: scopesOf(wish.scopes),
+        type: typeOf(wish.key_type),
+        expiresAt: expiryOf(wish.expires_at, core.clock.now()),
       });
       return { api_key_id: key.id, api_key: raw, ...view(key) };
     })
@@ -34,7 +45,11 @@ export function keys({ core, guarded }: Context): void {
       await core.apiKeys.revoke(who, id);
       return { api_key_id: id };
     })
-    .customer('introspectCustomerKey', 'keys:read', async ({ who: { key } }) => ({ active: true, api_key_id: key.id, ...view(key) }));
+    .customer('introspectCustomerKey', 'keys:read', async ({ who: { key } }) => ({
+      active: true,
+      api_key_id: key.id,
+      ...view(key),
+    }));
 }
 
 /** All of them, unless told. */

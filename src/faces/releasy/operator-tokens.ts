@@ -55,8 +55,12 @@ export class OperatorTokens {
     const keys = createLocalJWKSet(await this.#keysWith(kid));
     try {
       const { payload } = await jwtVerify(token, keys, {
-        algorithms: ['RS256', 'ES256'], requiredClaims: ['exp'], clockTolerance: leeway / 1000, currentDate: new Date(this.#clock.now()),
-        ...(issuer === undefined ? {} : { issuer }), ...(audience === undefined ? {} : { audience }),
+        algorithms: ['RS256', 'ES256'],
+        requiredClaims: ['exp'],
+        clockTolerance: leeway / 1000,
+        currentDate: new Date(this.#clock.now()),
+        ...(issuer === undefined ? {} : { issuer }),
+        ...(audience === undefined ? {} : { audience }),
       });
       return payload;
     } catch {
@@ -95,17 +99,26 @@ export class OperatorTokens {
         return this.#askOnce(signal);
       });
     } catch (error) {
-      throw new Refusal('unavailable', signal.aborted ? `${this.#options.name} request timed out` : `${this.#options.name} unavailable`, {}, error);
+      throw new Refusal(
+        'unavailable',
+        signal.aborted ? `${this.#options.name} request timed out` : `${this.#options.name} unavailable`,
+        {},
+        error,
+      );
     }
   }
 
   async #askOnce(signal: AbortSignal): Promise<JSONWebKeySet> {
-    const answer = await fetch(this.#options.url, { signal, headers: { Accept: 'application/json' } }).catch((error: unknown) => {
-      throw new Passing('the keys cannot be reached', { cause: error });
-    });
+    const answer = await fetch(this.#options.url, { signal, headers: { Accept: 'application/json' } }).catch(
+      (error: unknown) => {
+        throw new Passing('the keys cannot be reached', { cause: error });
+      },
+    );
     if (!answer.ok) {
       await answer.body?.cancel();
-      throw answer.status >= 500 ? new Passing(`the keys were answered with ${answer.status}`) : new Error(`the keys were answered with ${answer.status}`);
+      throw answer.status >= 500
+        ? new Passing(`the keys were answered with ${answer.status}`)
+        : new Error(`the keys were answered with ${answer.status}`);
     }
     const keys = (await answer.json()) as JSONWebKeySet;
     createLocalJWKSet(keys);

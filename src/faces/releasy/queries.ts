@@ -22,8 +22,13 @@ export function pageOf(given: Parameters): TimePage {
 
 /** A page of a list, with what leads to the next one: a place in the list, which stays where it is when others are added or go. */
 export async function paged<T>(
-  page: TimePage, list: (page: TimePage) => Promise<readonly T[]>, place: (record: T) => NonNullable<TimePage['behind']>,
-): Promise<{ readonly found: readonly T[]; readonly about: { readonly limit: number; readonly offset: number; readonly next_cursor: string | null } }> {
+  page: TimePage,
+  list: (page: TimePage) => Promise<readonly T[]>,
+  place: (record: T) => NonNullable<TimePage['behind']>,
+): Promise<{
+  readonly found: readonly T[];
+  readonly about: { readonly limit: number; readonly offset: number; readonly next_cursor: string | null };
+}> {
   const found = await list({ ...page, limit: page.limit + 1 });
   const last = found.length > page.limit ? found[page.limit - 1] : undefined;
   const next = last && place(last);

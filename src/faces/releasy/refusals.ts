@@ -2,9 +2,20 @@ import { plainHeaders, plainStatuses, type Wording } from '../../http/refusing.t
 
 /** The word for each status; whoever refuses may say a better one in `details.code`. */
 const codes: Readonly<Record<number, string>> = {
-  400: 'bad_request', 401: 'unauthorized', 403: 'forbidden', 404: 'not_found', 405: 'method_not_allowed', 409: 'conflict', 412: 'precondition_failed', 413: 'payload_too_large',
-  415: 'unsupported_media_type', 416: 'range_not_satisfiable', 422: 'unprocessable_entity',
-  429: 'too_many_requests', 503: 'service_unavailable', 507: 'insufficient_storage',
+  400: 'bad_request',
+  401: 'unauthorized',
+  403: 'forbidden',
+  404: 'not_found',
+  405: 'method_not_allowed',
+  409: 'conflict',
+  412: 'precondition_failed',
+  413: 'payload_too_large',
+  415: 'unsupported_media_type',
+  416: 'range_not_satisfiable',
+  422: 'unprocessable_entity',
+  429: 'too_many_requests',
+  503: 'service_unavailable',
+  507: 'insufficient_storage',
 };
 
 /** How Releasy says no: always in one shape, with sentences that its clients match on. */
@@ -15,7 +26,11 @@ export const wording: Wording = {
 
   print: ({ sentence, status, details }) => {
     const { request_id: request } = details;
-    const error = { code: details['code'] ?? codes[status] ?? 'internal_error', message: sentence, ...(request === undefined ? {} : { request_id: request }) };
+    const error = {
+      code: details['code'] ?? codes[status] ?? 'internal_error',
+      message: sentence,
+      ...(request === undefined ? {} : { request_id: request }),
+    };
     return { type: 'application/json; charset=utf-8', text: JSON.stringify({ error }) };
   },
 

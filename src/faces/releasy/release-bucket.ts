@@ -4,7 +4,9 @@ import { Refusal } from '../../core/refusal.ts';
 import type { CorsRule } from '../../http/bucket-cors.ts';
 
 /** Pages of any origin may use the URLs that they are given: those alone say what may be done. */
-const pages: readonly CorsRule[] = [{ origins: ['*'], methods: ['GET', 'HEAD', 'PUT'], headers: ['*'], exposed: ['ETag'] }];
+const pages: readonly CorsRule[] = [
+  { origins: ['*'], methods: ['GET', 'HEAD', 'PUT'], headers: ['*'], exposed: ['ETag'] },
+];
 
 export interface ReleaseBucketOptions {
   readonly namespace: string;
@@ -43,7 +45,9 @@ export class ReleaseBucket {
     await this.open();
     try {
       // Whoever puts an artifact there, it is the bucket's owner who releases it.
-      return await this.#core.buckets.create(this.who, name, { settings: { ownership: 'BucketOwnerEnforced', digests: 'sha256 md5', cors: JSON.stringify(pages) } });
+      return await this.#core.buckets.create(this.who, name, {
+        settings: { ownership: 'BucketOwnerEnforced', digests: 'sha256 md5', cors: JSON.stringify(pages) },
+      });
     } catch (error) {
       // Somebody may have been faster; a name that no bucket can have is a fault of the configuration.
       if (error instanceof Refusal && error.reason === 'conflict') return this.#core.buckets.peek(name);

@@ -17,10 +17,15 @@ export function releases(context: Context): void {
   guarded
     .operator('createRelease', ['platform_admin', 'release_publisher'], async ({ req, res, who, body }) => {
       const wish = body<{ product: string; version: string }>();
-      return once(core.idempotency, { req, res }, { caller: who.credential, operation: 'createRelease', wish: [wish.product, wish.version] }, async (seed) => {
-        await releaseBucket.open();
-        return releaseView(await core.releases.create(who, wish, seed));
-      });
+      return once(
+        core.idempotency,
+        { req, res },
+        { caller: who.credential, operation: 'createRelease', wish: [wish.product, wish.version] },
+        async (seed) => {
+          await releaseBucket.open();
+          return releaseView(await core.releases.create(who, wish, seed));
+        },
+      );
     })
     .operator('deleteRelease', ['platform_admin'], async ({ req, res, who, given }) => {
       await core.releases.remove(who, releaseOf(given));
@@ -28,7 +33,8 @@ export function releases(context: Context): void {
       return ANSWERED;
     });
   for (const [operation, verb, done, wanted] of [
-    ['publishRelease', 'publish', 'published', ['platform_admin', 'release_publisher']], ['unpublishRelease', 'unpublish', 'draft', ['platform_admin']],
+    ['publishRelease', 'publish', 'published', ['platform_admin', 'release_publisher']],
+    ['unpublishRelease', 'unpublish', 'draft', ['platform_admin']],
   ] as const) {
     guarded.operator(operation, wanted, ({ req, res, who, given }) => {
       const id = releaseOf(given);
@@ -43,8 +49,17 @@ export function releases(context: Context): void {
       const products = await productsOf(core, who);
       const status = statusOf(given);
       if (products && status === 'draft') throw bad('status must be published');
-      const filter = { product: filterOf(given, 'product'), version: filterOf(given, 'version'), status: products ? 'published' as const : status, products };
-      const { found, about } = await paged(pageOf(given), (page) => core.releases.list(releaseBucket.who, filter, page), ({ createdAt: at, id }) => ({ at, id }));
+      const filter = {
+        product: filterOf(given, 'product'),
+        version: filterOf(given, 'version'),
+        status: products ? ('published' as const) : status,
+        products,
+      };
+      const { found, about } = await paged(
+        pageOf(given),
+        (page) => core.releases.list(releaseBucket.who, filter, page),
+        ({ createdAt: at, id }) => ({ at, id }),
+      );
       return { releases: await shownWith(context, found, flagOf(given, 'include_artifacts')), ...about };
     })
     .either('getRelease', roles, 'releases:read', async ({ who, given }) => {
@@ -54,28 +69,58 @@ export function releases(context: Context): void {
 }
 
 /** Products of which a customer may see what is published; undefined for operators, who see everything. */
-async function productsOf({ customers }: Pick<Core, 'customers'>, who: Operator | CustomerCaller): Promise<readonly string[] | undefined> {
+async function productsOf(
+  { customers }: Pick<Core, 'customers'>,
+  who: Operator | CustomerCaller,
+): Promise<readonly string[] | undefined> {
   return who.kind === 'customer' ? customers.entitled(who.customer.id) : undefined;
 }
 
 /** A release that the caller may see. @throws Refusal `not_found` */
-export async function readable({ core, releaseBucket }: Pick<Context, 'core' | 'releaseBucket'>, who: Operator | CustomerCaller, id: string): Promise<Release> {
+export async function readable(
+  { core, releaseBucket }: Pick<Context, 'core' | 'releaseBucket'>,
+  who: Operator | CustomerCaller,
+  id: string,
+): Promise<Release> {
   const release = await core.releases.get(releaseBucket.who, id);
   const products = await productsOf(core, who);
-  if (products && (release.status !== 'published' || !products.includes(release.product))) throw new Refusal('not_found', 'release not found');
+  if (products && (release.status !== 'published' || !products.includes(release.product)))
+    throw new Refusal('not_found', 'release not found');
   return release;
 }
 
 /** Files as clients know them, by their release. */
-export async function artifactsOf({ core }: Pick<Context, 'core'>, shown: readonly Release[]): Promise<Record<string, { file: ReleaseFile; view: ArtifactView }[]>> {
+export async function artifactsOf(
+  { core }: Pick<Context, 'core'>,
+  shown: readonly Release[],
+): Promise<Record<string, { file: ReleaseFile; view: ArtifactView }[]>> {
   const files = await core.releaseFiles.list(shown);
-  const blobs = new Map((await core.blobs.many(Object.values(files).flat().flatMap(({ blob }) => blob ?? []))).map((blob) => [blob.uuid, blob]));
-  return Object.fromEntries(Object.entries(files).map(([id, some]) => [id, some.map((file) => ({ file, view: artifactView(file, blobs.get(file.blob ?? '')) }))]));
+  const blobs = new Map(
+    (
+      await core.blobs.many(
+        Object.values(files)
+          .flat()
+          .flatMap(({ blob }) => blob ?? []),
+      )
+    ).map((blob) => [blob.uuid, blob]),
+  );
+  return Object.fromEntries(
+    Object.entries(files).map(([id, some]) => [
+      id,
+      some.map((file) => ({ file, view: artifactView(file, blobs.get(file.blob ?? '')) })),
+    ]),
+  );
 }
 
-async function shownWith(context: Pick<Context, 'core'>, shown: readonly Release[], withArtifacts: boolean): Promise<ReleaseView[]> {
+async function shownWith(
+  context: Pick<Context, 'core'>,
+  shown: readonly Release[],
+  withArtifacts: boolean,
+): Promise<ReleaseView[]> {
   const artifacts = withArtifacts ? await artifactsOf(context, shown) : undefined;
-  return shown.map((release) => releaseView(release, artifacts ? (artifacts[release.id] ?? []).map(({ view }) => view) : null));
+  return shown.map((release) =>
+    releaseView(release, artifacts ? (artifacts[release.id] ?? []).map(({ view }) => view) : null),
+  );
 }
 
 function statusOf(given: Parameters): ReleaseStatus | undefined {

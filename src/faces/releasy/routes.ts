@@ -3,7 +3,14 @@ import type { Scope } from '../../core/records.ts';
 import type { OpenApi } from '../../http/openapi.ts';
 import type { Lifetime } from '../../http/lifetime.ts';
 import { Routes, type Call, type OwnedCall } from '../../http/routes.ts';
-import { demandRole, demandScope, type Credentials, type CustomerCaller, type Operator, type Role } from './credentials.ts';
+import {
+  demandRole,
+  demandScope,
+  type Credentials,
+  type CustomerCaller,
+  type Operator,
+  type Role,
+} from './credentials.ts';
 
 /** As much JSON as Releasy takes. */
 const bodies = { limit: 2 * 1024 * 1024, typed: true };
@@ -36,8 +43,17 @@ export class GuardedRoutes {
   }
 
   /** For both. Whoever shows a customer's key is a customer, whatever else they show. */
-  either(id: string, wanted: readonly Role[], scope: Scope, answer: (call: OwnedCall<Operator | CustomerCaller>) => Promise<unknown>): this {
-    this.routes.guarded<Operator | CustomerCaller>(id, (req) => (this.#credentials.showsKey(req) ? this.#customer(req, scope) : this.#operator(req, wanted)), answer);
+  either(
+    id: string,
+    wanted: readonly Role[],
+    scope: Scope,
+    answer: (call: OwnedCall<Operator | CustomerCaller>) => Promise<unknown>,
+  ): this {
+    this.routes.guarded<Operator | CustomerCaller>(
+      id,
+      (req) => (this.#credentials.showsKey(req) ? this.#customer(req, scope) : this.#operator(req, wanted)),
+      answer,
+    );
     return this;
   }
 

@@ -65,16 +65,31 @@ export class OwnStore implements ReleaseStore {
   async uploadUrl(slot: Slot, req: Request): Promise<string> {
     const { id, bucket, key } = slot;
     if (isDotted(key)) return resumableUrl(this.#options.baseUrl(req), key, await this.resumable(slot));
-    const url = await this.#sign(`slot/${id}`, { method: 'PUT', bucket, key, expires: Math.floor(this.#options.presignAge / 1000) }, req);
+    const url = await this.#sign(
+      `slot/${id}`,
+      { method: 'PUT', bucket, key, expires: Math.floor(this.#options.presignAge / 1000) },
+      req,
+    );
     if (url === undefined) throw new Refusal('unavailable', 'artifact storage not configured');
     return url;
   }
 
   async resumable({ id, bucket, key, expiresAt }: Slot): Promise<Resumable> {
     const { core, releaseBucket, tokens } = this.#options;
-    const capability = { upload: id, artifact: key, namespace: null, maxSize: core.uploads.limits.maxSize, type: null, object: { bucket, key } };
+    const capability = {
+      upload: id,
+      artifact: key,
+      namespace: null,
+      maxSize: core.uploads.limits.maxSize,
+      type: null,
+      object: { bucket, key },
+    };
     const lifetime = Math.max(1, Math.floor((expiresAt - core.clock.now()) / 1000));
-    const token = await tokens.grantFor({ namespace: releaseBucket.who.namespace, credential: `slot/${id}`, nonce: id }, capability, lifetime);
+    const token = await tokens.grantFor(
+      { namespace: releaseBucket.who.namespace, credential: `slot/${id}`, nonce: id },
+      capability,
+      lifetime,
+    );
     return { token, expiresAt };
   }
 
@@ -82,10 +97,18 @@ export class OwnStore implements ReleaseStore {
     const { bucket, key } = file;
     if (isDotted(key)) return Promise.resolve(undefined);
     const expires = Math.max(1, Math.floor((expiresAt - this.#options.core.clock.now()) / 1000));
-    return this.#sign(`download/${id}`, { method: methodOf(req), bucket, key, expires, query: { versionId: file.id, ...shownAs(file) } }, req);
+    return this.#sign(
+      `download/${id}`,
+      { method: methodOf(req), bucket, key, expires, query: { versionId: file.id, ...shownAs(file) } },
+      req,
+    );
   }
 
-  async #sign(credential: string, wish: Omit<SigningWish, 'keyId' | 'secret'>, req: Request): Promise<string | undefined> {
+  async #sign(
+    credential: string,
+    wish: Omit<SigningWish, 'keyId' | 'secret'>,
+    req: Request,
+  ): Promise<string | undefined> {
     const { core, releaseBucket, presign, baseUrl } = this.#options;
     if (!presign) return undefined;
     const { id: keyId, secret } = await core.accessKeys.lend({ namespace: releaseBucket.who.namespace, credential });
@@ -109,7 +132,11 @@ export function methodOf({ method }: Request): 'GET' | 'HEAD' {
 
 /** What the answer to a signed GET says of the file, whatever its uploader said of it. */
 export function shownAs(file: ReleaseFile): Record<string, string> {
-  return { 'response-content-type': 'application/octet-stream', 'response-content-disposition': dispositionOf(file), 'response-cache-control': 'no-store' };
+  return {
+    'response-content-type': 'application/octet-stream',
+    'response-content-disposition': dispositionOf(file),
+    'response-cache-control': 'no-store',
+  };
 }
 
 /** A file is saved under the name that it was uploaded by. */

@@ -25,16 +25,34 @@ export interface ArtifactView {
   readonly md5?: string;
 }
 
-export function releaseView({ id, product, version, status, createdAt, publishedAt }: Release, artifacts: readonly ArtifactView[] | null = null): ReleaseView {
-  return { id, product, version, status, created_at: secondsOf(createdAt), published_at: secondsOf(publishedAt), artifacts };
+export function releaseView(
+  { id, product, version, status, createdAt, publishedAt }: Release,
+  artifacts: readonly ArtifactView[] | null = null,
+): ReleaseView {
+  return {
+    id,
+    product,
+    version,
+    status,
+    created_at: secondsOf(createdAt),
+    published_at: secondsOf(publishedAt),
+    artifacts,
+  };
 }
 
 export function artifactView(file: ReleaseFile, blob: Blob | undefined): ArtifactView {
   const { id, key, platform, sha256, size, createdAt } = file;
   const { md5 } = blob?.digests ?? {};
   return {
-    id, object_key: key, platform, checksum: sha256, size, filename: fileNameOf(file), created_at: secondsOf(createdAt),
-    ...(blob ? { sha512: blob.sha512 } : {}), ...(md5 === undefined ? {} : { md5 }),
+    id,
+    object_key: key,
+    platform,
+    checksum: sha256,
+    size,
+    filename: fileNameOf(file),
+    created_at: secondsOf(createdAt),
+    ...(blob ? { sha512: blob.sha512 } : {}),
+    ...(md5 === undefined ? {} : { md5 }),
   };
 }
 

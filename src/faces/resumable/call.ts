@@ -26,7 +26,8 @@ export interface Call {
 export async function enter({ tokens }: Context, req: Request, res: Response, upload?: string): Promise<Call> {
   const { who, capability } = await tokens.holder(req);
   nameCaller(res, who.namespace);
-  if (capability && upload !== undefined && upload !== capability.upload) throw new Refusal('forbidden', 'the capability is for another upload');
+  if (capability && upload !== undefined && upload !== capability.upload)
+    throw new Refusal('forbidden', 'the capability is for another upload');
   return { req, res, who, capability };
 }
 
@@ -42,14 +43,22 @@ export function placeOf(path: string, { req, capability }: Call): string {
  * @param type the media type that the request names.
  * @throws Refusal `conflict` when the capability was used up; and for what it cannot become, before a byte is sent.
  */
-export async function begin(core: Core, { who, capability }: Call, facts: Omit<Beginning, 'id' | 'about'>, about: About, type: string | undefined): Promise<Upload> {
+export async function begin(
+  core: Core,
+  { who, capability }: Call,
+  facts: Omit<Beginning, 'id' | 'about'>,
+  about: About,
+  type: string | undefined,
+): Promise<Upload> {
   const bound = capability ? { ...about, ...boundBy(capability) } : about;
   const target = targetOf(bound);
   if (target) await core.artifacts.demandTarget(who, target);
   if (!capability) return core.uploads.begin(who, { ...facts, about: printAbout(about) });
   if (!allows(capability.type, type)) throw new Refusal('forbidden', `the capability is for ${capability.type}`);
   if ((facts.length ?? 0) > capability.maxSize) {
-    throw new Refusal('too_large', `this upload may have at most ${capability.maxSize} bytes`, { max: capability.maxSize });
+    throw new Refusal('too_large', `this upload may have at most ${capability.maxSize} bytes`, {
+      max: capability.maxSize,
+    });
   }
   const there = await core.uploads.look(who, capability.upload).catch(unlessGone);
   if (there?.state === 'open') return there;

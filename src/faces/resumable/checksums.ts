@@ -25,13 +25,15 @@ export function checksumsOf(req: IncomingMessage): BodyDigests {
 
 /** @throws Refusal `malformed` for a checksum in a request that brings no bytes which it could be of. */
 export function refuseChecksum(req: IncomingMessage): void {
-  if (req.headers['upload-checksum'] !== undefined) throw new Refusal('malformed', 'Upload-Checksum is of a body, and there is none');
+  if (req.headers['upload-checksum'] !== undefined)
+    throw new Refusal('malformed', 'Upload-Checksum is of a body, and there is none');
 }
 
 function parseChecksum(field: string): Digest {
   const [, name, value] = /^([a-z0-9]+) +([A-Za-z0-9+/=]+)$/.exec(field.trim()) ?? [];
   const algorithm = checksums.find((one) => one === name);
-  if (name !== undefined && !algorithm) throw new Refusal('malformed', `checksums are ${checksums.join(', ')}, not ${name}`);
+  if (name !== undefined && !algorithm)
+    throw new Refusal('malformed', `checksums are ${checksums.join(', ')}, not ${name}`);
   const digest = algorithm && parseBase64Digest(algorithm, value!);
   if (!digest) throw new Refusal('malformed', 'Upload-Checksum is an algorithm and a checksum in base64');
   return digest;

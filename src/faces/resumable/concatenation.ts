@@ -33,7 +33,10 @@ export class Concatenation {
   /** Final uploads that lack this part's bytes. */
   async waitingFor(who: Principal, part: Upload): Promise<Upload[]> {
     const waiting: Upload[] = [];
-    for await (const upload of pages((page) => this.#core.uploads.list(who, page), ({ id }) => id)) {
+    for await (const upload of pages(
+      (page) => this.#core.uploads.list(who, page),
+      ({ id }) => id,
+    )) {
       if (isUnfinished(upload) && partsOf(aboutOf(upload)).includes(part.id)) waiting.push(upload);
     }
     return waiting;
@@ -43,20 +46,33 @@ export class Concatenation {
     if (!isUnfinished(final)) return final;
     const parts = await Promise.all(partsOf(aboutOf(final)).map((id) => this.#core.uploads.look(who, id)));
     if (parts.some((part) => part.length !== part.offset)) return final;
-    return this.#core.uploads.join(who, final.id, parts.map((part) => part.id));
+    return this.#core.uploads.join(
+      who,
+      final.id,
+      parts.map((part) => part.id),
+    );
   }
 }
 
 /** Whether it waits for its parts. Bytes that another face gave it or left it are its own. */
 function isUnfinished(upload: Upload): boolean {
-  return upload.state === 'open' && aboutOf(upload).concat?.startsWith('final') === true && upload.offset === 0 && upload.length !== 0;
+  return (
+    upload.state === 'open' &&
+    aboutOf(upload).concat?.startsWith('final') === true &&
+    upload.offset === 0 &&
+    upload.length !== 0
+  );
 }
 
 /** The ids of the parts of a final upload, in order. */
 function partsOf({ concat = '' }: About): string[] {
-  return concat.slice('final;'.length).trim().split(/\s+/).map((url) => {
-    const [, id] = /\/tus\/([0-9a-f-]{36})\/?$/.exec(url) ?? [];
-    if (id === undefined) throw new Refusal('malformed', 'Upload-Concat names what is no upload of this server');
-    return id;
-  });
+  return concat
+    .slice('final;'.length)
+    .trim()
+    .split(/\s+/)
+    .map((url) => {
+      const [, id] = /\/tus\/([0-9a-f-]{36})\/?$/.exec(url) ?? [];
+      if (id === undefined) throw new Refusal('malformed', 'Upload-Concat names what is no upload of this server');
+      return id;
+    });
 }

@@ -21,21 +21,40 @@ export interface Finished {
  *
  * @throws Refusal as `Artifacts.convert` does.
  */
-export async function finish({ core, objectFacts }: Pick<Context, 'core' | 'objectFacts'>, who: Principal, upload: Upload): Promise<Finished | undefined> {
+export async function finish(
+  { core, objectFacts }: Pick<Context, 'core' | 'objectFacts'>,
+  who: Principal,
+  upload: Upload,
+): Promise<Finished | undefined> {
   if (upload.outcome) return upload.outcome;
   const about = aboutOf(upload);
   if (upload.length === null || upload.offset !== upload.length || about.concat === 'partial') return undefined;
   if (about.object) return putObject(core, who, upload, about.object, objectFacts);
   const target = targetOf(about);
   if (!target) return undefined;
-  const { artifact, index, blob } = await core.artifacts.convert(who, upload.id, target, { size: upload.length, digests: promisesOf(about) });
+  const { artifact, index, blob } = await core.artifacts.convert(who, upload.id, target, {
+    size: upload.length,
+    digests: promisesOf(about),
+  });
   return { artifact: artifact.uuid, index, blob };
 }
 
 /** Makes a whole upload the newest version of an object. */
-async function putObject(core: Core, who: Principal, upload: Upload, { bucket, key }: NonNullable<About['object']>, factsOf: Context['objectFacts']): Promise<Finished> {
+async function putObject(
+  core: Core,
+  who: Principal,
+  upload: Upload,
+  { bucket, key }: NonNullable<About['object']>,
+  factsOf: Context['objectFacts'],
+): Promise<Finished> {
   const { hex } = await core.uploads.digest(upload, 'md5');
-  await core.objects.seal(who, await core.buckets.get(who, bucket, 'write'), { bucket, key, conditions: {} }, upload.id, factsOf(hex));
+  await core.objects.seal(
+    who,
+    await core.buckets.get(who, bucket, 'write'),
+    { bucket, key, conditions: {} },
+    upload.id,
+    factsOf(hex),
+  );
   return (await core.uploads.look(who, upload.id)).outcome!;
 }
 
@@ -45,7 +64,12 @@ async function putObject(core: Core, who: Principal, upload: Upload, { bucket, k
  * @param length how many bytes the caller says there are, if it does.
  * @throws Refusal as `Artifacts.adopt` does.
  */
-export async function claim(core: Core, who: Principal, about: About, length: number | undefined): Promise<(Finished & { readonly size: number }) | undefined> {
+export async function claim(
+  core: Core,
+  who: Principal,
+  about: About,
+  length: number | undefined,
+): Promise<(Finished & { readonly size: number }) | undefined> {
   const target = targetOf(about);
   const digests = promisesOf(about);
   const sha512 = digests.find(({ algorithm }) => algorithm === 'sha512');
@@ -70,6 +94,6 @@ export function targetOf({ artifact, namespace, type = 'other', metadata = '', o
   const said = parseMetadata(metadata);
   const name = artifact ?? (said.get('artifact') || said.get('filename') || said.get('name'));
   if (!name) return undefined;
-  const owner = artifact === undefined ? said.get('namespace') || null : namespace ?? null;
+  const owner = artifact === undefined ? said.get('namespace') || null : (namespace ?? null);
   return { name, type, namespace: owner, sourceUrl: null, shared: false, maxVersions: undefined };
 }

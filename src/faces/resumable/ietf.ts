@@ -48,7 +48,10 @@ export class Ietf {
 
   /** What limits there are. */
   tell(req: Request, res: Response): void {
-    send(req, res, { status: 204, headers: { 'Upload-Limit': uploadLimit(this.#context.core), 'Accept-Patch': partType } });
+    send(req, res, {
+      status: 204,
+      headers: { 'Upload-Limit': uploadLimit(this.#context.core), 'Accept-Patch': partType },
+    });
   }
 
   /** A body for a name: all of it, or, with `Upload-Complete: ?0`, its beginning. */
@@ -58,18 +61,25 @@ export class Ietf {
     res.locals[limitOf] = uploadLimit(core);
     const call = await enter(this.#context, req, res);
     res.locals[limitOf] = uploadLimit(core, undefined, call.capability?.maxSize);
-    if (call.capability && call.capability.artifact !== name) throw new Refusal('forbidden', 'the capability is for another artifact');
+    if (call.capability && call.capability.artifact !== name)
+      throw new Refusal('forbidden', 'the capability is for another artifact');
     const complete = booleanField(req, 'upload-complete');
     // What cannot be checked is refused before there is an upload.
     const promised = bodyDigests(req);
     if (!hasBody(req)) await demandDigests(promised, new Uint8Array());
-    const about = { ...(call.capability ? { artifact: name } : await this.#named(call.who, name)), digests: digestsOf(req.get('Repr-Digest'), 'Repr-Digest') };
+    const about = {
+      ...(call.capability ? { artifact: name } : await this.#named(call.who, name)),
+      digests: digestsOf(req.get('Repr-Digest'), 'Repr-Digest'),
+    };
     const length = declaredLength(req, 0, complete ?? true);
     const claimed = call.capability ? undefined : await claim(core, call.who, about, length);
     if (claimed) return this.#tellFinished(call, claimed, { status: 201 });
     const expects = about.digests.find(({ algorithm }) => algorithm === 'sha512')?.hex ?? null;
     const begun = await begin(core, call, { length: length ?? null, expects }, about, req.headers['content-type']);
-    const place = { 'Location': placeOf(`/upload/${begun.id}`, call), 'Upload-Limit': uploadLimit(core, begun, call.capability?.maxSize) };
+    const place = {
+      Location: placeOf(`/upload/${begun.id}`, call),
+      'Upload-Limit': uploadLimit(core, begun, call.capability?.maxSize),
+    };
     if (complete !== undefined) this.#tellInterim(req, res, 0, place);
     // Whatever becomes of this request: what arrived of it lies there, and can be gone on with.
     res.setHeader('Location', place.Location);
@@ -88,14 +98,15 @@ export class Ietf {
     }
     const at = integerField(req, 'upload-offset');
     const complete = booleanField(req, 'upload-complete');
-    if (at === undefined || complete === undefined) throw new Refusal('malformed', 'Upload-Offset and Upload-Complete are needed');
+    if (at === undefined || complete === undefined)
+      throw new Refusal('malformed', 'Upload-Offset and Upload-Complete are needed');
     const before = await core.uploads.look(call.who, id);
     const again = before.state === 'sealed' && at === before.offset && complete && !hasBody(req);
     const length = declaredLength(req, at, complete);
     if (length !== undefined && before.length !== null && length !== before.length) throw Problem.inconsistentLength();
     if (!again) this.#tellInterim(req, res, 0, { 'Upload-Limit': uploadLimit(core, before, most) });
     const upload = again ? before : await this.#take(call, id, at, length);
-    await this.#answer(call, upload, complete, { 'status': 200, 'Upload-Limit': uploadLimit(core, upload, most) });
+    await this.#answer(call, upload, complete, { status: 200, 'Upload-Limit': uploadLimit(core, upload, most) });
   }
 
   /** How the upload stands, for whoever has a capability for it; others are served elsewhere. */
@@ -147,15 +158,27 @@ export class Ietf {
     }
   }
 
-  async #answer(call: Call, upload: Upload, complete: boolean, { status, ...place }: Headers & { status: number }): Promise<void> {
+  async #answer(
+    call: Call,
+    upload: Upload,
+    complete: boolean,
+    { status, ...place }: Headers & { status: number },
+  ): Promise<void> {
     const { req, res } = call;
     const headers: Headers = { ...place, 'Upload-Offset': upload.offset };
     if (!complete) {
       const running = req.headers['want-repr-digest'] === undefined ? {} : await this.#digest(upload);
-      return send(req, res, { status: status === 201 ? 201 : 204, headers: { ...headers, ...running, 'Upload-Complete': printBoolean(false) } });
+      return send(req, res, {
+        status: status === 201 ? 201 : 204,
+        headers: { ...headers, ...running, 'Upload-Complete': printBoolean(false) },
+      });
     }
     const finished = await this.#finish(call, upload.length === null ? { ...upload, length: upload.offset } : upload);
-    if (!finished) return send(req, res, { status: 204, headers: { ...headers, ...(await this.#digest(upload)), 'Upload-Complete': printBoolean(true) } });
+    if (!finished)
+      return send(req, res, {
+        status: 204,
+        headers: { ...headers, ...(await this.#digest(upload)), 'Upload-Complete': printBoolean(true) },
+      });
     await this.#tellFinished(call, finished, { status, ...headers });
   }
 
@@ -164,13 +187,18 @@ export class Ietf {
     try {
       return await finish(this.#context, who, upload);
     } catch (error) {
-      if (error instanceof Refusal && plainStatuses[error.reason] < 500) res.setHeader('Upload-Complete', printBoolean(true));
+      if (error instanceof Refusal && plainStatuses[error.reason] < 500)
+        res.setHeader('Upload-Complete', printBoolean(true));
       throw error;
     }
   }
 
   /** Where the upload became a version; the body says of what. */
-  async #tellFinished({ req, res, who }: Call, { artifact, index, blob }: Finished, { status, ...headers }: Headers & { status: number }): Promise<void> {
+  async #tellFinished(
+    { req, res, who }: Call,
+    { artifact, index, blob }: Finished,
+    { status, ...headers }: Headers & { status: number },
+  ): Promise<void> {
     const { sha512, size } = await this.#context.core.blobs.get(who, blob);
     const digest = printDigestField({ algorithm: 'sha512', hex: sha512 });
     const view = { artifact_uuid: artifact, index, blob_uuid: blob, sha512, size };
@@ -188,7 +216,9 @@ export class Ietf {
 }
 
 function isTooLarge(error: unknown): boolean {
-  return (error instanceof Refusal && error.reason === 'too_large') || (error instanceof Problem && error.status === 413);
+  return (
+    (error instanceof Refusal && error.reason === 'too_large') || (error instanceof Problem && error.status === 413)
+  );
 }
 
 /** The whole upload's size, as far as the request tells; its ways of telling it must agree. */

@@ -26,15 +26,26 @@ export interface Resumable {
 
 /** The OpenAPI description's names of what speaks in header fields, which the protocols describe better than OpenAPI can. */
 const spoken = [
-  'tusOptions', 'tusCreate', 'tusHead', 'tusAppend', 'tusTerminate',
-  'artifactDataLimits', 'postArtifactData', 'putArtifactData', 'uploadLimits', 'patchUpload',
+  'tusOptions',
+  'tusCreate',
+  'tusHead',
+  'tusAppend',
+  'tusTerminate',
+  'artifactDataLimits',
+  'postArtifactData',
+  'putArtifactData',
+  'uploadLimits',
+  'patchUpload',
 ] as const;
 
 export function resumable({ openapi, log, ...context }: ResumableOptions): Resumable {
   const router = Router({ caseSensitive: true });
   mountTus(router, new Tus(context), log);
   mountIetf(router, new Ietf(context));
-  const routes = new Routes(openapi, { lifetime: context.lifetime, authenticate: (req) => context.tokens.principal(req) });
+  const routes = new Routes(openapi, {
+    lifetime: context.lifetime,
+    authenticate: (req) => context.tokens.principal(req),
+  });
   capabilities(routes, context.core, context.tokens);
   router.use(routes.router, refuseOwn(log));
   return { router, mounted: [...spoken, ...routes.mounted] };
@@ -48,7 +59,9 @@ function speaksDraft(req: Request): boolean {
 /** Whether a request that no route has seen is one of the draft's. */
 export function isDraftRequest({ method, path, headers }: Pick<Request, 'method' | 'path' | 'headers'>): boolean {
   const named = ['upload-complete', 'upload-draft-interop-version'].some((name) => headers[name] !== undefined);
-  return named && ['PUT', 'POST', 'PATCH'].includes(method) && /^\/(?:artifacts\/[^/]+\/data|upload\/[^/]+)\/?$/.test(path);
+  return (
+    named && ['PUT', 'POST', 'PATCH'].includes(method) && /^\/(?:artifacts\/[^/]+\/data|upload\/[^/]+)\/?$/.test(path)
+  );
 }
 
 function mountTus(router: Router, tus: Tus, log: Logger): void {
@@ -58,11 +71,13 @@ function mountTus(router: Router, tus: Tus, log: Logger): void {
 }
 
 function mountIetf(router: Router, ietf: Ietf): void {
-  router.route('/artifacts/:name/data')
+  router
+    .route('/artifacts/:name/data')
     .options((req, res) => ietf.tell(req, res))
     .post((req, res) => asUpload(res, ietf.create(req, res, req.params.name)))
     .put((req, res) => asUpload(res, ietf.create(req, res, req.params.name)));
-  router.route('/upload/:uuid')
+  router
+    .route('/upload/:uuid')
     .options((req, res) => ietf.tell(req, res))
     .patch((req, res) => asUpload(res, ietf.append(req, res, req.params.uuid)))
     .head((req, res, next) => ietf.look(req, res, next, req.params.uuid))
@@ -74,7 +89,13 @@ function mountIetf(router: Router, ietf: Ietf): void {
 function refuseOwn(log: Logger): ErrorRequestHandler {
   const plain = refusing((req) => (speaksDraft(req) ? problemWording : plainWording), log);
   return (error: unknown, req, res, next): unknown => {
-    if (error instanceof Problem) return send(req, res, { status: error.status, headers: error.headers, type: 'application/problem+json', text: JSON.stringify(error.body) });
+    if (error instanceof Problem)
+      return send(req, res, {
+        status: error.status,
+        headers: error.headers,
+        type: 'application/problem+json',
+        text: JSON.stringify(error.body),
+      });
     return error instanceof Refusal ? plain(error, req, res, next) : next(error);
   };
 }

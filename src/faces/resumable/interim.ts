@@ -33,7 +33,10 @@ const told = new WeakMap<ServerResponse, Told>();
  * @param headers values without line breaks; others are not sent.
  */
 export function tellResumption(
-  req: IncomingMessage, res: ServerResponse, kept: number, headers: Readonly<Record<string, string | number>>,
+  req: IncomingMessage,
+  res: ServerResponse,
+  kept: number,
+  headers: Readonly<Record<string, string | number>>,
 ): void {
   const interop = req.headers['upload-draft-interop-version'];
   const raw = res as ServerResponse & Raw;
@@ -42,7 +45,9 @@ export function tellResumption(
   if (req.httpVersion !== '1.1' || res.headersSent || res.destroyed || typeof raw._writeRaw !== 'function') return;
   told.set(res, { count: count + 1, next: Math.max(firstDistance, kept * growth) });
   const all = Object.entries({ 'Upload-Draft-Interop-Version': interop, ...headers });
-  const fields = all.filter(([, value]) => !/[\r\n]/.test(String(value))).map(([name, value]) => `${name}: ${value}\r\n`);
+  const fields = all
+    .filter(([, value]) => !/[\r\n]/.test(String(value)))
+    .map(([name, value]) => `${name}: ${value}\r\n`);
   raw._writeRaw(`HTTP/1.1 104 Upload Resumption Supported\r\n${fields.join('')}\r\n`, 'latin1');
 }
 

@@ -11,7 +11,8 @@ export function parseMetadata(field: string): ReadonlyMap<string, string> {
   if (field.trim() === '') return found;
   for (const pair of field.split(',')) {
     const match = /^ *([\u0021-\u002b\u002d-\u007e]+)(?: +([A-Za-z0-9+/]*={0,2}))? *$/.exec(pair);
-    if (!match || (match[2] ?? '').length % 4 !== 0) throw new Refusal('malformed', 'Upload-Metadata is not a list of keys with values in base64');
+    if (!match || (match[2] ?? '').length % 4 !== 0)
+      throw new Refusal('malformed', 'Upload-Metadata is not a list of keys with values in base64');
     const [, key, value = ''] = match;
     if (found.has(key!)) throw new Refusal('malformed', `Upload-Metadata names ${key!} more than once`);
     found.set(key!, textOf(key!, Buffer.from(value, 'base64')));

@@ -7,7 +7,13 @@ export class Problem extends Error {
   readonly body: Readonly<Record<string, string | number>>;
   readonly headers: Readonly<Record<string, string | number>>;
 
-  private constructor(status: number, type: string, title: string, details: Readonly<Record<string, number>> = {}, headers: Record<string, string | number> = {}) {
+  private constructor(
+    status: number,
+    type: string,
+    title: string,
+    details: Readonly<Record<string, number>> = {},
+    headers: Record<string, string | number> = {},
+  ) {
     super(title);
     this.status = status;
     this.body = { type: type === '' ? 'about:blank' : `${registry}${type}`, title, status, ...details };
@@ -16,12 +22,15 @@ export class Problem extends Error {
 
   static mismatchingOffset(expected: number, provided: number): Problem {
     const details = { 'expected-offset': expected, 'provided-offset': provided };
-    return new Problem(409, 'mismatching-upload-offset', 'the offset is not where the upload ends', details, { 'Upload-Offset': expected, 'Upload-Complete': '?0' });
+    return new Problem(409, 'mismatching-upload-offset', 'the offset is not where the upload ends', details, {
+      'Upload-Offset': expected,
+      'Upload-Complete': '?0',
+    });
   }
 
   /** @param status 413 where more bytes came than were declared. */
   static inconsistentLength(status: 400 | 413 = 400): Problem {
-    return new Problem(status, 'inconsistent-upload-length', 'what is said of the upload\'s length does not agree');
+    return new Problem(status, 'inconsistent-upload-length', "what is said of the upload's length does not agree");
   }
 
   static wrongType(wanted: string): Problem {

@@ -14,7 +14,8 @@ import { parseMetadata } from './metadata.ts';
 
 const version = '1.0.0';
 const chunkType = 'application/offset+octet-stream';
-const extensions = 'creation,creation-with-upload,creation-defer-length,expiration,checksum,checksum-trailer,termination,concatenation,concatenation-unfinished';
+const extensions =
+  'creation,creation-with-upload,creation-defer-length,expiration,checksum,checksum-trailer,termination,concatenation,concatenation-unfinished';
 
 type Headers = Record<string, string | number>;
 
@@ -36,18 +37,27 @@ export class Tus {
     const call = await enter(this.#context, req, res, id);
     if (req.headers['tus-resumable'] !== version) {
       res.setHeader('Tus-Version', version);
-      throw new Refusal('precondition', `this server speaks tus ${version}; Tus-Resumable says another version, or nothing`);
+      throw new Refusal(
+        'precondition',
+        `this server speaks tus ${version}; Tus-Resumable says another version, or nothing`,
+      );
     }
     if (id === undefined && method === 'POST') return this.#create(call);
     if (id !== undefined && method === 'HEAD') return this.#look(call, id);
     if (id !== undefined && method === 'PATCH') return this.#append(call, id);
     if (id !== undefined && method === 'DELETE') return this.#terminate(call, id);
-    send(req, res, { status: 405, headers: { Allow: id === undefined ? 'OPTIONS, POST' : 'OPTIONS, HEAD, PATCH, DELETE' } });
+    send(req, res, {
+      status: 405,
+      headers: { Allow: id === undefined ? 'OPTIONS, POST' : 'OPTIONS, HEAD, PATCH, DELETE' },
+    });
   }
 
   #tell(req: Request, res: Response): void {
     const headers = {
-      'Tus-Version': version, 'Tus-Extension': extensions, 'Tus-Max-Size': this.#context.core.uploads.limits.maxSize, 'Tus-Checksum-Algorithm': checksums.join(','),
+      'Tus-Version': version,
+      'Tus-Extension': extensions,
+      'Tus-Max-Size': this.#context.core.uploads.limits.maxSize,
+      'Tus-Checksum-Algorithm': checksums.join(','),
     };
     send(req, res, { status: 204, headers });
   }
@@ -66,7 +76,13 @@ export class Tus {
     const claimed = call.capability ? undefined : await claim(core, who, about, length ?? undefined);
     if (claimed) return this.#tellClaimed(call, about, claimed);
     const promised = promisesOf(about).find(({ algorithm }) => algorithm === 'sha512');
-    const begun = await begin(core, call, { length, expects: promised?.hex ?? null }, about, parseMetadata(about.metadata ?? '').get('filetype'));
+    const begun = await begin(
+      core,
+      call,
+      { length, expects: promised?.hex ?? null },
+      about,
+      parseMetadata(about.metadata ?? '').get('filetype'),
+    );
     const location = placeOf(`/tus/${begun.id}`, call);
     if (!withBody && begun.length !== 0) {
       send(req, res, { status: 201, headers: { Location: location, ...this.#standing(begun) } });
@@ -80,15 +96,23 @@ export class Tus {
   }
 
   /** The bytes are here already: the upload is whole before it began. */
-  async #tellClaimed(call: Call, about: About, { size, ...outcome }: Finished & { readonly size: number }): Promise<void> {
+  async #tellClaimed(
+    call: Call,
+    about: About,
+    { size, ...outcome }: Finished & { readonly size: number },
+  ): Promise<void> {
     const { req, res, who } = call;
     const upload = await this.#context.core.uploads.beginWhole(who, size, outcome, { about: printAbout(about) });
-    send(req, res, { status: 201, headers: { Location: `/tus/${upload.id}`, ...this.#standing(upload, outcome), 'Upload-Offset': size } });
+    send(req, res, {
+      status: 201,
+      headers: { Location: `/tus/${upload.id}`, ...this.#standing(upload, outcome), 'Upload-Offset': size },
+    });
   }
 
   async #concatenate({ req, res, who, capability }: Call, about: About): Promise<void> {
     if (capability) throw new Refusal('forbidden', 'a capability is for one upload, not for joining several');
-    if (req.headers['upload-length'] !== undefined) throw new Refusal('malformed', 'the length of a final upload is that of its parts');
+    if (req.headers['upload-length'] !== undefined)
+      throw new Refusal('malformed', 'the length of a final upload is that of its parts');
     const begun = await this.#concatenation.begin(who, about);
     const upload = await this.#concatenation.join(who, begun);
     const finished = await finish(this.#context, who, upload);
@@ -107,9 +131,11 @@ export class Tus {
     send(req, res, {
       status: 200,
       headers: {
-        ...this.#standing(upload, finished), ...(waiting ? {} : { 'Upload-Offset': upload.offset }),
+        ...this.#standing(upload, finished),
+        ...(waiting ? {} : { 'Upload-Offset': upload.offset }),
         ...(waiting ? {} : upload.length === null ? { 'Upload-Defer-Length': 1 } : { 'Upload-Length': upload.length }),
-        ...(metadata === undefined ? {} : { 'Upload-Metadata': metadata }), ...(concat === undefined ? {} : { 'Upload-Concat': concat }),
+        ...(metadata === undefined ? {} : { 'Upload-Metadata': metadata }),
+        ...(concat === undefined ? {} : { 'Upload-Concat': concat }),
       },
     });
   }
@@ -120,7 +146,8 @@ export class Tus {
     const at = whole(req, 'upload-offset');
     if (at === undefined) throw new Refusal('malformed', 'Upload-Offset is missing');
     const before = await this.#context.core.uploads.look(who, id);
-    if (aboutOf(before).concat?.startsWith('final')) throw new Refusal('forbidden', 'a final upload takes no bytes of its own');
+    if (aboutOf(before).concat?.startsWith('final'))
+      throw new Refusal('forbidden', 'a final upload takes no bytes of its own');
     const again = before.state === 'sealed' && at === before.offset && !hasBody(req);
     const upload = again ? before : await this.#take(call, id, { at, length: whole(req, 'upload-length') });
     const finished = await this.#finish(call, upload);
@@ -133,16 +160,25 @@ export class Tus {
   }
 
   /** Appends the request's body; answers the upload as it is then. */
-  async #take({ req, res, who, capability }: Call, id: string, where: { at: number; length: number | undefined }): Promise<Upload> {
+  async #take(
+    { req, res, who, capability }: Call,
+    id: string,
+    where: { at: number; length: number | undefined },
+  ): Promise<Upload> {
     const { core, lifetime } = this.#context;
-    const { upload } = await core.uploads.append(who, id, lifetime.body(req, res), { ...where, most: capability?.maxSize, ...checksumsOf(req) });
+    const { upload } = await core.uploads.append(who, id, lifetime.body(req, res), {
+      ...where,
+      most: capability?.maxSize,
+      ...checksumsOf(req),
+    });
     return upload;
   }
 
   /** What comes of a whole upload: a version of an artifact, or, of the last part, that of the uploads that wait for it. */
   async #finish({ who }: Call, upload: Upload): Promise<Finished | undefined> {
     if (aboutOf(upload).concat === 'partial' && upload.offset === upload.length) {
-      for (const final of await this.#concatenation.waitingFor(who, upload)) await finish(this.#context, who, await this.#concatenation.join(who, final));
+      for (const final of await this.#concatenation.waitingFor(who, upload))
+        await finish(this.#context, who, await this.#concatenation.join(who, final));
     }
     return finish(this.#context, who, upload);
   }
@@ -152,7 +188,9 @@ export class Tus {
     return {
       'Cache-Control': 'no-store',
       ...(until === null ? {} : { 'Upload-Expires': new Date(until).toUTCString() }),
-      ...(finished ? { 'X-Artifact-UUID': finished.artifact, 'X-Artifact-Version': finished.index, 'X-Blob-UUID': finished.blob } : {}),
+      ...(finished
+        ? { 'X-Artifact-UUID': finished.artifact, 'X-Artifact-Version': finished.index, 'X-Blob-UUID': finished.blob }
+        : {}),
     };
   }
 }
@@ -185,7 +223,8 @@ function lengthOf(req: Request): number | null {
   const length = whole(req, 'upload-length');
   const defer = req.headers['upload-defer-length'];
   if (defer !== undefined && defer !== '1') throw new Refusal('malformed', 'Upload-Defer-Length can only be 1');
-  if ((length === undefined) === (defer === undefined)) throw new Refusal('malformed', 'an upload needs Upload-Length or Upload-Defer-Length, and not both');
+  if ((length === undefined) === (defer === undefined))
+    throw new Refusal('malformed', 'an upload needs Upload-Length or Upload-Defer-Length, and not both');
   return length ?? null;
 }
 
@@ -193,6 +232,7 @@ function readAbout(req: Request): About {
   const metadata = req.headers['upload-metadata'];
   const concat = req.headers['upload-concat'];
   if (typeof metadata === 'string') parseMetadata(metadata);
-  if (typeof concat === 'string' && concat !== 'partial' && !/^final;\s*\S/.test(concat)) throw new Refusal('malformed', 'Upload-Concat is partial, or final; and the parts');
+  if (typeof concat === 'string' && concat !== 'partial' && !/^final;\s*\S/.test(concat))
+    throw new Refusal('malformed', 'Upload-Concat is partial, or final; and the parts');
   return { ...(typeof metadata === 'string' ? { metadata } : {}), ...(typeof concat === 'string' ? { concat } : {}) };
 }

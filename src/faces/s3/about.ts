@@ -43,15 +43,25 @@ export function aboutFrom(call: Call): Pick<About, 'type' | 'headers' | 'meta'> 
     if (value !== undefined) headers[name] = value;
   }
   // How the body was framed is nothing that is kept.
-  const coding = headers['content-encoding']?.split(',').map((one) => one.trim()).filter((one) => one !== 'aws-chunked' && one !== '').join(', ');
+  const coding = headers['content-encoding']
+    ?.split(',')
+    .map((one) => one.trim())
+    .filter((one) => one !== 'aws-chunked' && one !== '')
+    .join(', ');
   if (coding === '') delete headers['content-encoding'];
   else if (coding !== undefined) headers['content-encoding'] = coding;
   const meta = keptHeaders(call, 'x-amz-meta-');
   const type = keptHeader(call, 'content-type') ?? 'binary/octet-stream';
   const size = sizeOf(meta);
-  if (size > mostMeta) throw new S3Error('MetadataTooLarge', 'Your metadata headers exceed the maximum allowed metadata size', { Size: String(size), MaxSizeAllowed: String(mostMeta) });
+  if (size > mostMeta)
+    throw new S3Error('MetadataTooLarge', 'Your metadata headers exceed the maximum allowed metadata size', {
+      Size: String(size),
+      MaxSizeAllowed: String(mostMeta),
+    });
   if (size + sizeOf({ ...headers, type }) > mostKept) {
-    throw new S3Error('RequestHeaderSectionTooLarge', 'Your request header section exceeds the maximum allowed size.', { MaxSizeAllowed: String(mostKept) });
+    throw new S3Error('RequestHeaderSectionTooLarge', 'Your request header section exceeds the maximum allowed size.', {
+      MaxSizeAllowed: String(mostKept),
+    });
   }
   return { type, headers, meta };
 }
@@ -64,7 +74,8 @@ function sizeOf(fields: Readonly<Record<string, string>>): number {
 /** @throws S3Error `InvalidStorageClass` for any but the one that there is. */
 function demandStorageClass(call: Call): void {
   const storage = headerOf(call, 'x-amz-storage-class');
-  if (storage !== undefined && storage !== 'STANDARD') throw new S3Error('InvalidStorageClass', undefined, { StorageClassRequested: storage });
+  if (storage !== undefined && storage !== 'STANDARD')
+    throw new S3Error('InvalidStorageClass', undefined, { StorageClassRequested: storage });
 }
 
 export function printAbout(about: About): string {
@@ -98,13 +109,16 @@ export function objectHeaders(object: StoredObject, versioned: boolean): Record<
     ...(missing > 0 ? { 'x-amz-missing-meta': missing } : {}),
     ...(versioned || object.versionId !== null ? { 'x-amz-version-id': object.versionId ?? 'null' } : {}),
     ...lockHeaders(object),
-    ...(about.tags && Object.keys(about.tags).length > 0 ? { 'x-amz-tagging-count': String(Object.keys(about.tags).length) } : {}),
+    ...(about.tags && Object.keys(about.tags).length > 0
+      ? { 'x-amz-tagging-count': String(Object.keys(about.tags).length) }
+      : {}),
   };
 }
 
 /** Checksums are of the whole object, and told with the whole alone. */
 export function checksumHeadersOf(call: Call, object: StoredObject): Record<string, string> {
-  if (headerOf(call, 'x-amz-checksum-mode')?.toUpperCase() !== 'ENABLED' || call.req.headers.range !== undefined) return {};
+  if (headerOf(call, 'x-amz-checksum-mode')?.toUpperCase() !== 'ENABLED' || call.req.headers.range !== undefined)
+    return {};
   const { checksums, checksumType } = aboutOf(object);
   return checksumHeaders(checksums, checksumType);
 }
@@ -113,7 +127,12 @@ export function checksumHeadersOf(call: Call, object: StoredObject): Record<stri
 function lockHeaders({ content }: StoredObject): Record<string, string> {
   const { retention = null, held = null } = content ?? {};
   return {
-    ...(retention ? { 'x-amz-object-lock-mode': retention.mode, 'x-amz-object-lock-retain-until-date': new Date(retention.until).toISOString() } : {}),
+    ...(retention
+      ? {
+          'x-amz-object-lock-mode': retention.mode,
+          'x-amz-object-lock-retain-until-date': new Date(retention.until).toISOString(),
+        }
+      : {}),
     ...(held === null ? {} : { 'x-amz-object-lock-legal-hold': held ? 'ON' : 'OFF' }),
   };
 }

@@ -32,9 +32,14 @@ export function privateAcl(owner: string): Acl {
 /** @param bucketOwner who owns the bucket that an object is in. @throws S3Error for a name that there is not. */
 export function cannedAcl(name: string, owner: string, bucketOwner: string): Acl {
   const own = privateAcl(owner);
-  const more = (uri: string, ...granted: Permission[]): Acl => ({ owner, grants: [...granted.map((permission) => ({ grantee: { kind: 'group', uri } as const, permission })), ...own.grants] });
+  const more = (uri: string, ...granted: Permission[]): Acl => ({
+    owner,
+    grants: [...granted.map((permission) => ({ grantee: { kind: 'group', uri } as const, permission })), ...own.grants],
+  });
   const toOwner = (permission: Permission): Acl =>
-    owner === bucketOwner ? own : { owner, grants: [...own.grants, { grantee: { kind: 'user', id: bucketOwner }, permission }] };
+    owner === bucketOwner
+      ? own
+      : { owner, grants: [...own.grants, { grantee: { kind: 'user', id: bucketOwner }, permission }] };
   switch (name) {
     case 'private':
       return own;
@@ -54,7 +59,12 @@ export function cannedAcl(name: string, owner: string, bucketOwner: string): Acl
 }
 
 /** The list that a request's headers ask for; undefined where they ask for none. */
-export async function aclFromHeaders(core: Core, header: (name: string) => string | undefined, owner: string, bucketOwner: string): Promise<Acl | undefined> {
+export async function aclFromHeaders(
+  core: Core,
+  header: (name: string) => string | undefined,
+  owner: string,
+  bucketOwner: string,
+): Promise<Acl | undefined> {
   const canned = header('x-amz-acl');
   const grants: AclGrant[] = [];
   for (const permission of permissions) {
@@ -65,16 +75,25 @@ export async function aclFromHeaders(core: Core, header: (name: string) => strin
       grants.push({ grantee: await granteeOf(core, match[1]!.toLowerCase(), match[2]!), permission });
     }
   }
-  if (canned !== undefined && grants.length > 0) throw new S3Error('InvalidRequest', 'Specifying both Canned ACLs and Header Grants is not allowed');
+  if (canned !== undefined && grants.length > 0)
+    throw new S3Error('InvalidRequest', 'Specifying both Canned ACLs and Header Grants is not allowed');
   if (canned !== undefined) return cannedAcl(canned, owner, bucketOwner);
   return grants.length === 0 ? undefined : { owner, grants };
 }
 
 /** @throws S3Error for a list that makes no sense, or names another owner. */
-export async function aclFrom(core: Core, { Owner, AccessControlList }: ReturnType<typeof accessControlPolicy.read>, owner: string): Promise<Acl> {
+export async function aclFrom(
+  core: Core,
+  { Owner, AccessControlList }: ReturnType<typeof accessControlPolicy.read>,
+  owner: string,
+): Promise<Acl> {
   if (Owner.ID !== owner) throw new S3Error('AccessDenied');
   const grants: AclGrant[] = [];
-  for (const { Grantee: { kind, value }, Permission: permission } of AccessControlList.Grant) grants.push({ grantee: await granteeOf(core, kind, value), permission });
+  for (const {
+    Grantee: { kind, value },
+    Permission: permission,
+  } of AccessControlList.Grant)
+    grants.push({ grantee: await granteeOf(core, kind, value), permission });
   return { owner, grants };
 }
 
@@ -84,15 +103,29 @@ async function granteeOf(core: Core, kind: string, value: string): Promise<Grant
     return { kind: 'group', uri: value };
   }
   // Nobody here has an address, and S3 has ended such grants.
-  if (kind === 'emailaddress') throw new S3Error('UnresolvableGrantByEmailAddress', 'The email address you provided does not match any account on record.');
+  if (kind === 'emailaddress')
+    throw new S3Error(
+      'UnresolvableGrantByEmailAddress',
+      'The email address you provided does not match any account on record.',
+    );
   if (!(await core.namespaces.exists(value))) throw new S3Error('InvalidArgument', 'Invalid id');
   return { kind: 'user', id: value };
 }
 
 export function renderAcl({ owner, grants }: Acl): Elements {
   // Groups first, as S3 lists them.
-  const ordered = [...grants.filter(({ grantee }) => grantee.kind === 'group'), ...grants.filter(({ grantee }) => grantee.kind === 'user')];
-  return { Owner: person(owner), AccessControlList: elements({ Grant: ordered.map(({ grantee, permission }) => ({ xml: `${granteeXml(grantee)}${elements({ Permission: permission }).xml}` })) }) };
+  const ordered = [
+    ...grants.filter(({ grantee }) => grantee.kind === 'group'),
+    ...grants.filter(({ grantee }) => grantee.kind === 'user'),
+  ];
+  return {
+    Owner: person(owner),
+    AccessControlList: elements({
+      Grant: ordered.map(({ grantee, permission }) => ({
+        xml: `${granteeXml(grantee)}${elements({ Permission: permission }).xml}`,
+      })),
+    }),
+  };
 }
 
 function granteeXml(grantee: Grantee): string {
@@ -109,7 +142,10 @@ export function person(namespace: string): Xml {
 
 /** Whether the list lets a namespace do that; an empty name is anybody. */
 export function aclAllows({ grants }: Acl, namespace: string, permission: Permission, ignorePublic: boolean): boolean {
-  return grants.some(({ grantee, permission: granted }) => (granted === permission || granted === 'FULL_CONTROL') && isGrantee(grantee, namespace, ignorePublic));
+  return grants.some(
+    ({ grantee, permission: granted }) =>
+      (granted === permission || granted === 'FULL_CONTROL') && isGrantee(grantee, namespace, ignorePublic),
+  );
 }
 
 function isGrantee(grantee: Grantee, namespace: string, ignorePublic: boolean): boolean {
@@ -120,5 +156,7 @@ function isGrantee(grantee: Grantee, namespace: string, ignorePublic: boolean): 
 
 /** Whether it lets people in that nobody named. */
 export function isPublicAcl({ grants }: Acl): boolean {
-  return grants.some(({ grantee }) => grantee.kind === 'group' && (grantee.uri === everybody || grantee.uri === authenticated));
+  return grants.some(
+    ({ grantee }) => grantee.kind === 'group' && (grantee.uri === everybody || grantee.uri === authenticated),
+  );
 }

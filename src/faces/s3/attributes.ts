@@ -16,7 +16,8 @@ export async function getAttributes(call: Call): Promise<void> {
   // S3 asks for both.
   await allow(call, version ? 'GetObjectVersion' : 'GetObject', { object, version });
   const asked = (headerOf(call, 'x-amz-object-attributes') ?? '').split(',').map((name) => name.trim());
-  if (asked.some((name) => !known.includes(name))) throw new S3Error('InvalidArgument', 'Invalid attribute name specified.');
+  if (asked.some((name) => !known.includes(name)))
+    throw new S3Error('InvalidArgument', 'Invalid attribute name specified.');
   const about = aboutOf(object);
   const found: Record<string, Elements[string]> = {};
   if (asked.includes('ETag')) found['ETag'] = object.content!.etag;
@@ -25,7 +26,8 @@ export async function getAttributes(call: Call): Promise<void> {
   if (asked.includes('StorageClass')) found['StorageClass'] = 'STANDARD';
   if (asked.includes('ObjectSize')) found['ObjectSize'] = object.content!.size;
   answer(call, 'GetObjectAttributesResponse', found, {
-    'Last-Modified': new Date(object.createdAt).toUTCString(), ...(bucket.versioning === 'off' ? {} : { 'x-amz-version-id': object.versionId ?? 'null' }),
+    'Last-Modified': new Date(object.createdAt).toUTCString(),
+    ...(bucket.versioning === 'off' ? {} : { 'x-amz-version-id': object.versionId ?? 'null' }),
   });
 }
 
@@ -46,7 +48,11 @@ function partsOf(call: Call, parts: ReturnType<typeof aboutOf>['parts']): Xml | 
   const behind = parts.filter((part) => part.number > marker);
   const page = behind.slice(0, max);
   return elements({
-    PartsCount: parts.length, PartNumberMarker: marker, NextPartNumberMarker: page.at(-1)?.number ?? 0, MaxParts: max, IsTruncated: behind.length > max,
+    PartsCount: parts.length,
+    PartNumberMarker: marker,
+    NextPartNumberMarker: page.at(-1)?.number ?? 0,
+    MaxParts: max,
+    IsTruncated: behind.length > max,
     Part: page.map((part) => {
       const { ChecksumType: _, ...checksums } = checksumElements(part.checksums, undefined);
       return elements({ PartNumber: part.number, Size: part.size, ...checksums });

@@ -21,7 +21,8 @@ export async function listBuckets(call: Call): Promise<void> {
   const { core, who, query } = call;
   const asked = query.get('max-buckets');
   const max = asked === undefined ? mostBuckets : Number(/^\d{1,5}$/.test(asked) ? asked : 0);
-  if (max < 1 || max > mostBuckets) throw invalidArgument('Argument max-buckets must be an integer between 1 and 10000.', 'max-buckets', asked!);
+  if (max < 1 || max > mostBuckets)
+    throw invalidArgument('Argument max-buckets must be an integer between 1 and 10000.', 'max-buckets', asked!);
   const prefix = query.get('prefix') ?? '';
   const token = query.get('continuation-token');
   const found = [];
@@ -35,19 +36,31 @@ export async function listBuckets(call: Call): Promise<void> {
   const page = found.slice(0, max);
   answer(call, 'ListAllMyBucketsResult', {
     Owner: person(who.namespace),
-    Buckets: elements({ Bucket: page.map(({ name, createdAt }) => elements({ Name: name, CreationDate: new Date(createdAt).toISOString(), BucketRegion: call.region })) }),
-    Prefix: query.get('prefix'), ContinuationToken: found.length > max ? Buffer.from(page.at(-1)!.name, 'utf8').toString('base64url') : undefined,
+    Buckets: elements({
+      Bucket: page.map(({ name, createdAt }) =>
+        elements({ Name: name, CreationDate: new Date(createdAt).toISOString(), BucketRegion: call.region }),
+      ),
+    }),
+    Prefix: query.get('prefix'),
+    ContinuationToken: found.length > max ? Buffer.from(page.at(-1)!.name, 'utf8').toString('base64url') : undefined,
   });
 }
 
 export async function createBucket(call: Call): Promise<void> {
   const { core, who, bucket: name, region } = call;
   const space = headerOf(call, 'x-amz-bucket-namespace');
-  if (space !== undefined && space !== 'global') throw new S3Error('NotImplemented', 'This server has one namespace of buckets.', { Header: 'x-amz-bucket-namespace' });
+  if (space !== undefined && space !== 'global')
+    throw new S3Error('NotImplemented', 'This server has one namespace of buckets.', {
+      Header: 'x-amz-bucket-namespace',
+    });
   const { size, read } = documents.createBucketConfiguration;
   const text = await readText(call, size);
-  const { LocationConstraint: place = '', Tags } = text.trim() === '' ? read(empty) : documents.readAs(documents.createBucketConfiguration, text);
-  if (place !== '' && place !== region) throw new S3Error('InvalidLocationConstraint', `The location constraint must be ${region}, or nothing`, { LocationConstraint: place });
+  const { LocationConstraint: place = '', Tags } =
+    text.trim() === '' ? read(empty) : documents.readAs(documents.createBucketConfiguration, text);
+  if (place !== '' && place !== region)
+    throw new S3Error('InvalidLocationConstraint', `The location constraint must be ${region}, or nothing`, {
+      LocationConstraint: place,
+    });
   if (who.namespace === '' || !grants(who, 'admin', name)) throw denied();
   const tags = Tags === undefined || Tags.Tag.length === 0 ? {} : { tags: JSON.stringify(bucketTags(Tags)) };
   const settings: Record<string, string> = { ...(await settingsFrom(call)), ...tags };
@@ -58,9 +71,14 @@ export async function createBucket(call: Call): Promise<void> {
     // Who asks again for what is its own has it.
     const own = error instanceof Refusal && error.reason === 'conflict' && error.details['owned'] === 'yes';
     const there = own ? (await core.buckets.peek(name))?.settings : undefined;
-    if (!there || (settings['acl'] ?? there['acl']) !== there['acl'] || (there['acl'] !== undefined && settings['acl'] === undefined)) throw error;
+    if (
+      !there ||
+      (settings['acl'] ?? there['acl']) !== there['acl'] ||
+      (there['acl'] !== undefined && settings['acl'] === undefined)
+    )
+      throw error;
   }
-  nothing(call, 200, { 'Location': `/${name}`, 'x-amz-bucket-arn': arnOf(name) });
+  nothing(call, 200, { Location: `/${name}`, 'x-amz-bucket-arn': arnOf(name) });
 }
 
 /** What the headers set on a new bucket. */
@@ -69,7 +87,11 @@ async function settingsFrom(call: Call): Promise<Record<string, string>> {
   const asked = headerOf(call, 'x-amz-object-ownership');
   const acl = await aclFromHeaders(core, (name) => headerOf(call, name), who.namespace, who.namespace);
   const ownership = asked === undefined ? undefined : demandOwnership(asked);
-  if (ownership === 'BucketOwnerEnforced' && acl && acl.grants.length > 1) throw new S3Error('InvalidBucketAclWithObjectOwnership', 'Bucket cannot have ACLs set with ObjectOwnership\'s BucketOwnerEnforced setting');
+  if (ownership === 'BucketOwnerEnforced' && acl && acl.grants.length > 1)
+    throw new S3Error(
+      'InvalidBucketAclWithObjectOwnership',
+      "Bucket cannot have ACLs set with ObjectOwnership's BucketOwnerEnforced setting",
+    );
   return {
     ...(acl ? { acl: JSON.stringify(acl) } : {}),
     ...(ownership === undefined ? {} : { ownership }),
@@ -96,25 +118,42 @@ export async function deleteBucket(call: Call): Promise<void> {
 export async function getLocation(call: Call): Promise<void> {
   await allow(call, 'GetBucketLocation');
   const place = call.region === 'us-east-1' ? '' : call.region;
-  send(call.req, call.res, { status: 200, type: 'application/xml', text: `<?xml version="1.0" encoding="UTF-8"?>\n<LocationConstraint xmlns="http://s3.amazonaws.com/doc/2006-03-01/">${place}</LocationConstraint>` });
+  send(call.req, call.res, {
+    status: 200,
+    type: 'application/xml',
+    text: `<?xml version="1.0" encoding="UTF-8"?>\n<LocationConstraint xmlns="http://s3.amazonaws.com/doc/2006-03-01/">${place}</LocationConstraint>`,
+  });
 }
 
 export async function getVersioning(call: Call): Promise<void> {
-  const { bucket: { versioning } } = await allow(call, 'GetBucketVersioning');
-  answer(call, 'VersioningConfiguration', versioning === 'off' ? {} : { Status: versioning === 'enabled' ? 'Enabled' : 'Suspended' });
+  const {
+    bucket: { versioning },
+  } = await allow(call, 'GetBucketVersioning');
+  answer(
+    call,
+    'VersioningConfiguration',
+    versioning === 'off' ? {} : { Status: versioning === 'enabled' ? 'Enabled' : 'Suspended' },
+  );
 }
 
 export async function putVersioning(call: Call): Promise<void> {
   const { bucket, as } = await allow(call, 'PutBucketVersioning');
   const { Status: status } = await readDocument(call, documents.versioningConfiguration);
-  if (status === 'Suspended' && bucket.settings['lock'] !== undefined) throw new S3Error('InvalidBucketState', 'An Object Lock configuration is present on this bucket, so the versioning state cannot be changed.');
+  if (status === 'Suspended' && bucket.settings['lock'] !== undefined)
+    throw new S3Error(
+      'InvalidBucketState',
+      'An Object Lock configuration is present on this bucket, so the versioning state cannot be changed.',
+    );
   await call.core.buckets.change(as, bucket.name, { versioning: status === 'Enabled' ? 'enabled' : 'suspended' });
   nothing(call, 200);
 }
 
 export async function getCors(call: Call): Promise<void> {
-  const { bucket: { settings } } = await allow(call, 'GetBucketCORS');
-  if (settings['cors'] === undefined) throw new S3Error('NoSuchCORSConfiguration', 'The CORS configuration does not exist');
+  const {
+    bucket: { settings },
+  } = await allow(call, 'GetBucketCORS');
+  if (settings['cors'] === undefined)
+    throw new S3Error('NoSuchCORSConfiguration', 'The CORS configuration does not exist');
   answer(call, 'CORSConfiguration', renderCors(settings['cors']));
 }
 

@@ -52,8 +52,14 @@ export interface Call extends Context {
 }
 
 /** Lower-case names of all headers, and of what stands for headers in the query of a presigned URL. */
-export function requestHeaders(req: Request, query: readonly (readonly [name: string, value: string])[], presigned: boolean): string[] {
-  const hoisted = presigned ? query.map(([name]) => name.toLowerCase()).filter((name) => name.startsWith('x-amz-')) : [];
+export function requestHeaders(
+  req: Request,
+  query: readonly (readonly [name: string, value: string])[],
+  presigned: boolean,
+): string[] {
+  const hoisted = presigned
+    ? query.map(([name]) => name.toLowerCase()).filter((name) => name.startsWith('x-amz-'))
+    : [];
   // Some clients send the checksum of no bytes with a request that has none, which is true.
   const own = Object.entries(req.headers).filter(([name, value]) => hasBody(req) || !isOfNothing(name, String(value)));
   return [...new Set([...own.map(([name]) => name), ...hoisted])];
@@ -66,7 +72,10 @@ const longestKey = 1024;
 export function demandKey(key: string): void {
   const size = Buffer.byteLength(key);
   if (size <= longestKey) return;
-  throw new S3Error('KeyTooLongError', 'Your key is too long', { Size: String(size), MaxSizeAllowed: String(longestKey) });
+  throw new S3Error('KeyTooLongError', 'Your key is too long', {
+    Size: String(size),
+    MaxSizeAllowed: String(longestKey),
+  });
 }
 
 /** A header, or what stands for it: a field of a form, a parameter of a presigned URL. */
@@ -83,7 +92,11 @@ interface Found {
 function lookUp({ req, signed, query, fields }: Call, name: string): Found | undefined {
   const value = fields ? undefined : req.headers[name];
   if (value !== undefined) return { value: Array.isArray(value) ? value.join(', ') : value, source: 'wire' };
-  const text = fields ? fields.get(name) : signed?.claim.form === 'query' && name.startsWith('x-amz-') ? parameterOf(query, name) : undefined;
+  const text = fields
+    ? fields.get(name)
+    : signed?.claim.form === 'query' && name.startsWith('x-amz-')
+      ? parameterOf(query, name)
+      : undefined;
   return text === undefined ? undefined : { value: text, source: 'text' };
 }
 
@@ -113,17 +126,21 @@ export function keptHeader(call: Call, name: string): string | undefined {
 
 /** All such headers whose name begins so, by the rest of the name. @throws Refusal `malformed` also for a name that no header can have */
 export function keptHeaders(call: Call, prefix: string): Record<string, string> {
-  return Object.fromEntries(headerNames(call, prefix).map((name) => {
-    const rest = name.slice(prefix.length);
-    if (!isFieldName(rest)) throw new S3Error('InvalidArgument', `${prefix} is followed by a name that no header can have.`);
-    return [rest, keptHeader(call, name)!] as const;
-  }));
+  return Object.fromEntries(
+    headerNames(call, prefix).map((name) => {
+      const rest = name.slice(prefix.length);
+      if (!isFieldName(rest))
+        throw new S3Error('InvalidArgument', `${prefix} is followed by a name that no header can have.`);
+      return [rest, keptHeader(call, name)!] as const;
+    }),
+  );
 }
 
 /** Names of headers that begin so, in lower case. */
 export function headerNames(call: Call, prefix: string): string[] {
   const own = call.fields ? [...call.fields.keys()] : Object.keys(call.req.headers);
-  const hoisted = call.fields || call.signed?.claim.form !== 'query' ? [] : [...call.query.keys()].map((name) => name.toLowerCase());
+  const hoisted =
+    call.fields || call.signed?.claim.form !== 'query' ? [] : [...call.query.keys()].map((name) => name.toLowerCase());
   return [...new Set([...own, ...hoisted])].filter((name) => name.startsWith(prefix));
 }
 
@@ -146,15 +163,30 @@ function promisedHeader(call: Call, name: string): string | undefined {
 }
 
 /** @throws S3Error where the body's length is not told, or it is too long. */
-export function payloadOf(call: Call, { header = (name) => promisedHeader(call, name), keep }: PayloadOptions = {}): Payload {
+export function payloadOf(
+  call: Call,
+  { header = (name) => promisedHeader(call, name), keep }: PayloadOptions = {},
+): Payload {
   const { req, res, signed, lifetime } = call;
   const stated = signed?.claim.payload ?? headerOf(call, 'x-amz-content-sha256') ?? 'UNSIGNED-PAYLOAD';
   const chunked = isChunked(stated);
-  const length = Number(chunked ? headerOf(call, 'x-amz-decoded-content-length') : req.headers['content-length'] ?? (hasBody(req) ? undefined : 0));
-  if (!Number.isSafeInteger(length) || length < 0) throw new S3Error('MissingContentLength', 'You must provide the Content-Length HTTP header.');
-  if (length > largestBody) throw new S3Error('EntityTooLarge', 'Your proposed upload exceeds the maximum allowed size', { ProposedSize: String(length), MaxSizeAllowed: String(largestBody) });
+  const length = Number(
+    chunked
+      ? headerOf(call, 'x-amz-decoded-content-length')
+      : (req.headers['content-length'] ?? (hasBody(req) ? undefined : 0)),
+  );
+  if (!Number.isSafeInteger(length) || length < 0)
+    throw new S3Error('MissingContentLength', 'You must provide the Content-Length HTTP header.');
+  if (length > largestBody)
+    throw new S3Error('EntityTooLarge', 'Your proposed upload exceeds the maximum allowed size', {
+      ProposedSize: String(length),
+      MaxSizeAllowed: String(largestBody),
+    });
   if (!chunked && stated !== 'UNSIGNED-PAYLOAD' && !/^[0-9a-f]{64}$/.test(stated)) {
-    throw new S3Error('InvalidArgument', 'x-amz-content-sha256 must be UNSIGNED-PAYLOAD, a way of streaming, or a valid sha256 value.');
+    throw new S3Error(
+      'InvalidArgument',
+      'x-amz-content-sha256 must be UNSIGNED-PAYLOAD, a way of streaming, or a valid sha256 value.',
+    );
   }
   if (chunked && (header('content-digest') ?? header('repr-digest')) !== undefined) {
     throw new S3Error('InvalidRequest', 'Digest fields are of the body as it is sent, which aws-chunked changes.');
@@ -164,8 +196,12 @@ export function payloadOf(call: Call, { header = (name) => promisedHeader(call, 
     const body = lifetime.body(req, res);
     return { body, promised, verify: (measured) => promised.verify(measured, new Map()) };
   }
-  if (!signed && stated !== 'STREAMING-UNSIGNED-PAYLOAD-TRAILER') throw new S3Error('AccessDenied', 'Chunks cannot be signed where nobody signs the request.');
-  const decoder = new ChunkDecoder({ date: '', scope: { date: '', region: '' }, signature: '', ...signed?.claim, payload: stated }, signed?.signingKey ?? Buffer.alloc(32));
+  if (!signed && stated !== 'STREAMING-UNSIGNED-PAYLOAD-TRAILER')
+    throw new S3Error('AccessDenied', 'Chunks cannot be signed where nobody signs the request.');
+  const decoder = new ChunkDecoder(
+    { date: '', scope: { date: '', region: '' }, signature: '', ...signed?.claim, payload: stated },
+    signed?.signingKey ?? Buffer.alloc(32),
+  );
   const body = new Unchunked(lifetime.body(req, res), decoder, length);
   return { body, promised, verify: (measured) => promised.verify(measured, decoder.trailers) };
 }
@@ -200,7 +236,11 @@ class Unchunked implements Body {
     }
     if (this.#raw.cut) return;
     this.#decoder.end();
-    if (seen !== this.length) throw new S3Error('IncompleteBody', 'You did not provide the number of bytes specified by x-amz-decoded-content-length.');
+    if (seen !== this.length)
+      throw new S3Error(
+        'IncompleteBody',
+        'You did not provide the number of bytes specified by x-amz-decoded-content-length.',
+      );
   }
 }
 
@@ -212,8 +252,11 @@ export async function readDocument<T>(call: Call, document: Document<T>, header?
 /** @throws S3Error `MalformedXML` for what is not UTF-8: bytes that were replaced would name other keys than the ones meant. */
 export async function readText(call: Call, most: number, header?: HeaderOf): Promise<string> {
   const { body, promised, verify } = payloadOf(call, header && { header });
-  if ((body.length ?? 0) > most) throw new S3Error('MaxMessageLengthExceeded', undefined, { MaxMessageLengthBytes: String(most) });
-  const hashes = await Promise.all(promised.measure.map(async (algorithm) => ({ algorithm, hash: await newHash(algorithm) })));
+  if ((body.length ?? 0) > most)
+    throw new S3Error('MaxMessageLengthExceeded', undefined, { MaxMessageLengthBytes: String(most) });
+  const hashes = await Promise.all(
+    promised.measure.map(async (algorithm) => ({ algorithm, hash: await newHash(algorithm) })),
+  );
   const chunks: Uint8Array[] = [];
   for await (const chunk of body) {
     for (const { hash } of hashes) hash.update(chunk);

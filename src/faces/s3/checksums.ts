@@ -22,14 +22,24 @@ const kinds: ReadonlyMap<string, Kind> = new Map([
   ['crc32c', { algorithm: 'crc32c', types: both, empty: '00000000' }],
   ['crc64nvme', { algorithm: 'crc64nvme', types: ['FULL_OBJECT'], empty: '0000000000000000' }],
   ['sha1', { algorithm: 'sha1', types: composite, empty: 'da39a3ee5e6b4b0d3255bfef95601890afd80709' }],
-  ['sha256', {
-    algorithm: 'sha256', types: composite, empty: 'e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855',
-  }],
-  ['sha512', {
-    algorithm: 'sha512', types: composite,
-    empty: 'cf83e1357eefb8bdf1542850d66d8007d620e4050b5715dc83f4a921d36ce9ce'
-      + '47d0d13c5d85f2b0ff8318d2877eec2f63b931bd47417a81a538327af927da3e',
-  }],
+  [
+    'sha256',
+    {
+      algorithm: 'sha256',
+      types: composite,
+      empty: 'e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855',
+    },
+  ],
+  [
+    'sha512',
+    {
+      algorithm: 'sha512',
+      types: composite,
+      empty:
+        'cf83e1357eefb8bdf1542850d66d8007d620e4050b5715dc83f4a921d36ce9ce' +
+        '47d0d13c5d85f2b0ff8318d2877eec2f63b931bd47417a81a538327af927da3e',
+    },
+  ],
   ['md5', { algorithm: 'md5', types: composite, empty: 'd41d8cd98f00b204e9800998ecf8427e' }],
   ['xxhash64', { algorithm: 'xxh64', types: composite, empty: 'ef46db3751d8e999' }],
   ['xxhash3', { algorithm: 'xxh3', types: composite, empty: '2d06800538d394c2' }],
@@ -51,7 +61,9 @@ export type HeaderOf = (name: string) => string | undefined;
 
 /** @throws S3Error for a checksum that cannot be checked: it must not be passed over. */
 export function demandKnownChecksums(headers: readonly string[]): void {
-  const unknown = headers.map((name) => name.slice(prefix.length)).find((name) => !kinds.has(name) && !wishes.includes(name));
+  const unknown = headers
+    .map((name) => name.slice(prefix.length))
+    .find((name) => !kinds.has(name) && !wishes.includes(name));
   if (unknown !== undefined) throw unsupported();
 }
 
@@ -98,7 +110,8 @@ export class Promised {
     this.#md5 = md5Of(header('content-md5'));
     this.#sha256 = sha256;
     this.#digests = [
-      ...digestsOf(header('content-digest'), 'Content-Digest'), ...digestsOf(header('repr-digest'), 'Repr-Digest'),
+      ...digestsOf(header('content-digest'), 'Content-Digest'),
+      ...digestsOf(header('repr-digest'), 'Repr-Digest'),
     ];
     this.#checksums = promisedIn(header);
     this.names = [...this.#checksums.keys()];
@@ -120,7 +133,10 @@ export class Promised {
    */
   verify(measured: readonly Digest[], trailers: ReadonlyMap<string, string>): Checksums {
     if (this.#sha256 !== undefined && hexOf(measured, 'sha256') !== this.#sha256) {
-      throw new S3Error('XAmzContentSHA256Mismatch', "The provided 'x-amz-content-sha256' header does not match what was computed.");
+      throw new S3Error(
+        'XAmzContentSHA256Mismatch',
+        "The provided 'x-amz-content-sha256' header does not match what was computed.",
+      );
     }
     if (this.#md5 !== undefined && hexOf(measured, 'md5') !== this.#md5) {
       throw new S3Error('BadDigest', 'The Content-MD5 you specified did not match what we received.');
@@ -134,7 +150,11 @@ export class Promised {
       const said = value ?? trailers.get(`${prefix}${name}`);
       if (said === undefined) throw new S3Error('MalformedTrailerError', `The trailer ${prefix}${name} did not come.`);
       if (!isChecksum(name, said)) throw malformed(name);
-      if (said !== actual) throw new S3Error('BadDigest', `The ${name.toUpperCase()} you specified did not match the calculated checksum.`);
+      if (said !== actual)
+        throw new S3Error(
+          'BadDigest',
+          `The ${name.toUpperCase()} you specified did not match the calculated checksum.`,
+        );
       kept[name] = actual;
     }
     for (const name of this.#kept) kept[name] = base64Of(hexOf(measured, algorithmOf(name)));
@@ -168,7 +188,9 @@ export function checksumHeaders(checksums: Checksums, type: string | undefined):
 
 /** The same as elements of an answer. */
 export function checksumElements(checksums: Checksums, type: string | undefined): Record<string, string> {
-  const found = Object.fromEntries(Object.entries(checksums).map(([name, value]) => [`Checksum${name.toUpperCase()}`, value]));
+  const found = Object.fromEntries(
+    Object.entries(checksums).map(([name, value]) => [`Checksum${name.toUpperCase()}`, value]),
+  );
   return Object.keys(found).length === 0 ? {} : { ...found, ChecksumType: type ?? 'FULL_OBJECT' };
 }
 
@@ -200,12 +222,18 @@ export function typeNamed(field: string | undefined, algorithm: string | undefin
   if (type !== undefined && type !== 'COMPOSITE' && type !== 'FULL_OBJECT') throw invalidValue('x-amz-checksum-type');
   if (algorithm === undefined) {
     if (type === undefined) return undefined;
-    throw new S3Error('InvalidRequest', 'The x-amz-checksum-type header can only be used with the x-amz-checksum-algorithm header.');
+    throw new S3Error(
+      'InvalidRequest',
+      'The x-amz-checksum-type header can only be used with the x-amz-checksum-algorithm header.',
+    );
   }
   const { types } = kinds.get(algorithm)!;
   if (type === undefined) return types[0];
   if (types.includes(type)) return type;
-  throw new S3Error('InvalidRequest', `The ${type} checksum type cannot be used with the ${algorithm} checksum algorithm.`);
+  throw new S3Error(
+    'InvalidRequest',
+    `The ${type} checksum type cannot be used with the ${algorithm} checksum algorithm.`,
+  );
 }
 
 /** @throws S3Error where a request that brings a whole object says that its checksum is made of parts. */
@@ -233,17 +261,26 @@ function promisedIn(header: HeaderOf): Map<string, string | undefined> {
     found.set(trailer, undefined);
     count += 1;
   }
-  if (count > 1) throw new S3Error('InvalidRequest', 'Expecting a single x-amz-checksum- header. Multiple checksum Types are not allowed.');
+  if (count > 1)
+    throw new S3Error(
+      'InvalidRequest',
+      'Expecting a single x-amz-checksum- header. Multiple checksum Types are not allowed.',
+    );
   demandNamed(header('x-amz-sdk-checksum-algorithm'), found);
   return found;
 }
 
 /** Names of the checksums that come behind the body. */
 function trailersIn(field: string | undefined): string[] {
-  const names = field?.split(',').map((name) => name.trim().toLowerCase()).filter((name) => name !== '') ?? [];
+  const names =
+    field
+      ?.split(',')
+      .map((name) => name.trim().toLowerCase())
+      .filter((name) => name !== '') ?? [];
   return names.map((trailer) => {
     const name = trailer.startsWith(prefix) ? trailer.slice(prefix.length) : '';
-    if (!kinds.has(name)) throw new S3Error('InvalidRequest', 'The value specified in the x-amz-trailer header is not supported');
+    if (!kinds.has(name))
+      throw new S3Error('InvalidRequest', 'The value specified in the x-amz-trailer header is not supported');
     return name;
   });
 }
@@ -254,11 +291,17 @@ function demandNamed(field: string | undefined, found: ReadonlyMap<string, unkno
   const name = field.trim().toLowerCase();
   if (!kinds.has(name) || (found.size > 0 && !found.has(name))) throw invalidValue('x-amz-sdk-checksum-algorithm');
   if (found.size > 0) return;
-  throw new S3Error('InvalidRequest', 'x-amz-sdk-checksum-algorithm specified, but no corresponding x-amz-checksum-* or x-amz-trailer headers were found.');
+  throw new S3Error(
+    'InvalidRequest',
+    'x-amz-sdk-checksum-algorithm specified, but no corresponding x-amz-checksum-* or x-amz-trailer headers were found.',
+  );
 }
 
 /** A checksum behind the body that nobody announced would be one that nobody looks at. */
-function demandAnnounced(trailers: ReadonlyMap<string, string>, announced: ReadonlyMap<string, string | undefined>): void {
+function demandAnnounced(
+  trailers: ReadonlyMap<string, string>,
+  announced: ReadonlyMap<string, string | undefined>,
+): void {
   for (const trailer of trailers.keys()) {
     const name = trailer.startsWith(prefix) ? trailer.slice(prefix.length) : undefined;
     if (name === undefined || (announced.has(name) && announced.get(name) === undefined)) continue;
@@ -277,5 +320,8 @@ function invalidValue(header: string): S3Error {
 
 function unsupported(): S3Error {
   const valid = [...kinds.keys()].map((name) => name.toUpperCase()).join(', ');
-  return new S3Error('InvalidRequest', `Checksum algorithm provided is unsupported. Please try again with any of the valid types: [${valid}]`);
+  return new S3Error(
+    'InvalidRequest',
+    `Checksum algorithm provided is unsupported. Please try again with any of the valid types: [${valid}]`,
+  );
 }

@@ -13,7 +13,10 @@ const codes = {
   AccessControlListNotSupported: [400, 'The bucket does not allow ACLs.'],
   BadDigest: [400],
   BadRequest: [400],
-  BucketAlreadyExists: [409, 'The requested bucket name is not available. The bucket name can not be an existing collection, and the bucket namespace is shared by all users of the system. Please select a different name and try again.'],
+  BucketAlreadyExists: [
+    409,
+    'The requested bucket name is not available. The bucket name can not be an existing collection, and the bucket namespace is shared by all users of the system. Please select a different name and try again.',
+  ],
   BucketNotEmpty: [409],
   EntityTooLarge: [400, 'Your proposed upload exceeds the maximum allowed object size.'],
   EntityTooSmall: [400, 'Your proposed upload is smaller than the minimum allowed size'],
@@ -22,13 +25,19 @@ const codes = {
   InternalError: [500, 'We encountered an internal error, please try again.'],
   InvalidAccessKeyId: [403, 'The AWS Access Key Id you provided does not exist in our records.'],
   InvalidArgument: [400],
-  InvalidBucketAclWithObjectOwnership: [400, 'Bucket cannot have ACLs set with ObjectOwnership\'s BucketOwnerEnforced setting'],
+  InvalidBucketAclWithObjectOwnership: [
+    400,
+    "Bucket cannot have ACLs set with ObjectOwnership's BucketOwnerEnforced setting",
+  ],
   InvalidBucketName: [400, 'The specified bucket is not valid.'],
   InvalidDigest: [400, 'The Content-Md5 you specified is not valid.'],
   InvalidBucketState: [409],
   InvalidLocationConstraint: [400, 'The specified location-constraint is not valid'],
   InvalidObjectState: [403, 'The operation is not valid for the current state of the object.'],
-  InvalidPart: [400, 'One or more of the specified parts could not be found.  The part may not have been uploaded, or the specified entity tag may not match the part\'s entity tag.'],
+  InvalidPart: [
+    400,
+    "One or more of the specified parts could not be found.  The part may not have been uploaded, or the specified entity tag may not match the part's entity tag.",
+  ],
   InvalidPartNumber: [416, 'The requested partnumber is not satisfiable.'],
   InvalidPartOrder: [400, 'The list of parts was not in ascending order. Parts must be ordered by part number.'],
   InvalidPolicyDocument: [400],
@@ -38,11 +47,14 @@ const codes = {
   InvalidStorageClass: [400, 'The storage class you specified is not valid'],
   InvalidTag: [400],
   InvalidToken: [400, 'The provided token is malformed or otherwise invalid.'],
-  InvalidURI: [400, 'The specified URI couldn\'t be parsed.'],
+  InvalidURI: [400, "The specified URI couldn't be parsed."],
   KeyTooLongError: [400, 'Your key is too long.'],
   MalformedPOSTRequest: [400, 'The body of your POST request is not well-formed multipart/form-data.'],
   MalformedPolicy: [400],
-  MalformedTrailerError: [400, 'The request contained trailing data that was not well-formed or did not conform to our published schema.'],
+  MalformedTrailerError: [
+    400,
+    'The request contained trailing data that was not well-formed or did not conform to our published schema.',
+  ],
   MalformedXML: [400, 'The XML you provided was not well-formed or did not validate against our published schema.'],
   MaxMessageLengthExceeded: [400, 'Your request was too big.'],
   MetadataTooLarge: [400, 'Your metadata headers exceed the maximum allowed metadata size'],
@@ -57,7 +69,10 @@ const codes = {
   NoSuchObjectLockConfiguration: [404, 'The specified object does not have a ObjectLock configuration.'],
   NoSuchPublicAccessBlockConfiguration: [404, 'The public access block configuration was not found'],
   NoSuchTagSet: [404, 'The TagSet does not exist.'],
-  NoSuchUpload: [404, 'The specified multipart upload does not exist. The upload ID may be invalid, or the upload may have been aborted or completed.'],
+  NoSuchUpload: [
+    404,
+    'The specified multipart upload does not exist. The upload ID may be invalid, or the upload may have been aborted or completed.',
+  ],
   NoSuchVersion: [404, 'The specified version does not exist.'],
   NoSuchWebsiteConfiguration: [404, 'The specified bucket does not have a website configuration'],
   NotImplemented: [501, 'A header you provided implies functionality that is not implemented.'],
@@ -72,11 +87,14 @@ const codes = {
   RequestTimeout: [400],
   ServerSideEncryptionConfigurationNotFoundError: [404, 'The server side encryption configuration was not found'],
   ServiceUnavailable: [503],
-  SignatureDoesNotMatch: [403, 'The request signature we calculated does not match the signature you provided. Check your key and signing method.'],
+  SignatureDoesNotMatch: [
+    403,
+    'The request signature we calculated does not match the signature you provided. Check your key and signing method.',
+  ],
   SlowDown: [503, 'Please reduce your request rate.'],
   UnexpectedContent: [400, 'This request does not support content.'],
   UnresolvableGrantByEmailAddress: [400, 'The email address you provided does not match any account on record.'],
-  XAmzContentSHA256Mismatch: [400, 'The provided \'x-amz-content-sha256\' header does not match what was computed.'],
+  XAmzContentSHA256Mismatch: [400, "The provided 'x-amz-content-sha256' header does not match what was computed."],
 } as const satisfies Record<string, readonly [status: number, sentence?: string]>;
 
 export type S3Code = keyof typeof codes;
@@ -90,7 +108,12 @@ export class S3Error extends Error {
   /** Headers of the answer. */
   readonly headers: Readonly<Record<string, string>>;
 
-  constructor(code: S3Code, message?: string, details: Readonly<Record<string, string>> = {}, headers: Readonly<Record<string, string>> = {}) {
+  constructor(
+    code: S3Code,
+    message?: string,
+    details: Readonly<Record<string, string>> = {},
+    headers: Readonly<Record<string, string>> = {},
+  ) {
     const [, sentence] = codes[code] as readonly [number, string?];
     super(sentence ?? message ?? (code === 'AccessDenied' ? 'Access Denied.' : code));
     this.code = code;
@@ -148,21 +171,35 @@ const ofReasons: Record<Reason, S3Code> = {
 export function fromRefusal(refusal: Refusal): S3Error {
   const { reason, message, details } = refusal;
   if (reason === 'not_found') return notFound(refusal);
-  if (reason === 'conflict' && details['occupied'] !== undefined) return new S3Error('BucketNotEmpty', 'The bucket you tried to delete is not empty.');
+  if (reason === 'conflict' && details['occupied'] !== undefined)
+    return new S3Error('BucketNotEmpty', 'The bucket you tried to delete is not empty.');
   if (reason === 'conflict' && details['owned'] !== undefined) return new S3Error('BucketAlreadyExists');
-  if (details['locked'] !== undefined) return new S3Error('AccessDenied', 'Access Denied because object protected by object lock.');
+  if (details['locked'] !== undefined)
+    return new S3Error('AccessDenied', 'Access Denied because object protected by object lock.');
   if (reason === 'conflict' && details['what'] === 'part') {
-    return new S3Error('InvalidPart', 'One or more of the specified parts could not be found. The part may not have been uploaded, or the specified entity tag may not match the part\'s entity tag.');
+    return new S3Error(
+      'InvalidPart',
+      "One or more of the specified parts could not be found. The part may not have been uploaded, or the specified entity tag may not match the part's entity tag.",
+    );
   }
   if (reason === 'conflict' && details['state'] === 'lock') {
-    return new S3Error('InvalidBucketState', 'An Object Lock configuration is present on this bucket, so the versioning state cannot be changed.');
+    return new S3Error(
+      'InvalidBucketState',
+      'An Object Lock configuration is present on this bucket, so the versioning state cannot be changed.',
+    );
   }
   if (reason === 'malformed' && details['what'] === 'bucket') return new S3Error('InvalidBucketName');
   if (reason === 'forbidden') return new S3Error('AccessDenied');
   if (reason === 'out_of_range') {
-    return new S3Error('InvalidRange', 'The requested range is not satisfiable', {}, { 'Content-Range': `bytes */${details['size'] ?? '*'}` });
+    return new S3Error(
+      'InvalidRange',
+      'The requested range is not satisfiable',
+      {},
+      { 'Content-Range': `bytes */${details['size'] ?? '*'}` },
+    );
   }
-  if (reason === 'throttled') return new S3Error('SlowDown', undefined, {}, { 'Retry-After': String(details['retry_after'] ?? 1) });
+  if (reason === 'throttled')
+    return new S3Error('SlowDown', undefined, {}, { 'Retry-After': String(details['retry_after'] ?? 1) });
   if (reason === 'precondition') return new S3Error('PreconditionFailed');
   return new S3Error(ofReasons[reason], message);
 }

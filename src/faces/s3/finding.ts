@@ -14,7 +14,10 @@ export interface FoundObject extends Allowed {
  * @throws S3Error `NoSuchKey`, `NoSuchVersion`, `AccessDenied`, `MethodNotAllowed` for a mark of a deletion.
  */
 export async function findObject(
-  call: Call, action: Action, version: { readonly id: string | null } | undefined, circumstances: Circumstances = {},
+  call: Call,
+  action: Action,
+  version: { readonly id: string | null } | undefined,
+  circumstances: Circumstances = {},
 ): Promise<FoundObject> {
   const [name, key] = [circumstances.bucket ?? call.bucket, circumstances.key ?? call.key];
   const object = await call.core.objects.peek(name, key, version);
@@ -30,7 +33,13 @@ export async function findObject(
     throw new S3Error('NoSuchKey', 'The specified key does not exist.', {}, { 'x-amz-delete-marker': 'false' });
   }
   const headers = { 'x-amz-delete-marker': 'true', 'x-amz-version-id': object.versionId ?? 'null' };
-  if (version) throw new S3Error('MethodNotAllowed', 'The specified method is not allowed against this resource.', {}, { ...headers, Allow: 'DELETE' });
+  if (version)
+    throw new S3Error(
+      'MethodNotAllowed',
+      'The specified method is not allowed against this resource.',
+      {},
+      { ...headers, Allow: 'DELETE' },
+    );
   throw new S3Error('NoSuchKey', 'The specified key does not exist.', {}, headers);
 }
 
@@ -43,10 +52,17 @@ const mostTries = 5;
  * @param find finds the version for somebody who may change it.
  * @param change false when the version is gone.
  */
-export async function changeVersion(call: Call, find: () => Promise<FoundObject>, change: (found: FoundObject) => Promise<boolean>): Promise<FoundObject> {
+export async function changeVersion(
+  call: Call,
+  find: () => Promise<FoundObject>,
+  change: (found: FoundObject) => Promise<boolean>,
+): Promise<FoundObject> {
   for (let turn = 1; turn <= mostTries; turn += 1) {
     const found = await find();
     if (await change(found)) return found;
   }
-  throw new S3Error('OperationAborted', 'A conflicting conditional operation is currently in progress against this resource. Please try again.');
+  throw new S3Error(
+    'OperationAborted',
+    'A conflicting conditional operation is currently in progress against this resource. Please try again.',
+  );
 }

@@ -57,10 +57,25 @@ export class S3 {
     const who = signed ? signed.who : ANYBODY;
     nameCaller(res, who.namespace);
     const presigned = signed?.signed.claim.form === 'query';
-    const operation = operationOf({ method: req.method, ...place, query: parameters, headers: requestHeaders(req, parameters, presigned), presigned });
+    const operation = operationOf({
+      method: req.method,
+      ...place,
+      query: parameters,
+      headers: requestHeaders(req, parameters, presigned),
+      presigned,
+    });
     nameRoute(res, `S3 ${operation.name}`);
     demandKey(place.key);
-    const call: Call = { ...context, known, req, res, who, signed: signed?.signed, ...place, query: new Map(parameters) };
+    const call: Call = {
+      ...context,
+      known,
+      req,
+      res,
+      who,
+      signed: signed?.signed,
+      ...place,
+      query: new Map(parameters),
+    };
     demandKnownChecksums(headerNames(call, 'x-amz-checksum-'));
     await demandExpectations(call);
     await operation.run(call);
@@ -70,14 +85,16 @@ export class S3 {
     const { core, window } = this.#options;
     let who: Call['who'] | undefined;
     const request = { method: req.method, target, headers: req.rawHeaders };
-    const proof = (): Promise<Signed | undefined> => verify(request, {
-      now: core.clock.now(), window,
-      secret: async (id) => {
-        const opened = await core.accessKeys.open(id);
-        who = opened?.who;
-        return opened?.secret;
-      },
-    });
+    const proof = (): Promise<Signed | undefined> =>
+      verify(request, {
+        now: core.clock.now(),
+        window,
+        secret: async (id) => {
+          const opened = await core.accessKeys.open(id);
+          who = opened?.who;
+          return opened?.secret;
+        },
+      });
     const claim = readClaim(request);
     const attempt = { from: sourceOf(req), subject: claim?.keyId ?? '', guessable: false };
     const signed = claim ? await core.loginAttempts.prove(attempt, proof, isWrongKey) : undefined;
@@ -85,19 +102,37 @@ export class S3 {
   }
 
   #refuse(req: Request, res: Response, error: unknown): void {
-    const said = error instanceof S3Error ? error : error instanceof Refusal ? fromRefusal(error) : new S3Error('InternalError');
-    if (said.status >= 500 && said.code !== 'NotImplemented') this.#options.log.error({ request: requestId(res), err: error }, 'an S3 request failed');
-    const text = document('Error', { Code: said.code, Message: said.message, ...said.details, Resource: pathOf(req.url), RequestId: requestId(res), HostId: 'stowage' }, false);
+    const said =
+      error instanceof S3Error ? error : error instanceof Refusal ? fromRefusal(error) : new S3Error('InternalError');
+    if (said.status >= 500 && said.code !== 'NotImplemented')
+      this.#options.log.error({ request: requestId(res), err: error }, 'an S3 request failed');
+    const text = document(
+      'Error',
+      {
+        Code: said.code,
+        Message: said.message,
+        ...said.details,
+        Resource: pathOf(req.url),
+        RequestId: requestId(res),
+        HostId: 'stowage',
+      },
+      false,
+    );
     const bare = req.method === 'HEAD' || said.status === 304;
     const extra: Record<string, string> = said.code === 'ServiceUnavailable' ? { 'Retry-After': '5' } : {};
-    send(req, res, { status: said.status, headers: { ...said.headers, ...extra }, ...(bare ? {} : { type: 'application/xml', text }) });
+    send(req, res, {
+      status: said.status,
+      headers: { ...said.headers, ...extra },
+      ...(bare ? {} : { type: 'application/xml', text }),
+    });
   }
 }
 
 /** What a request says of the bucket holds before anything is done. @throws S3Error `AccessDenied`, `InvalidArgument` */
 async function demandExpectations(call: Call): Promise<void> {
   const payer = headerOf(call, 'x-amz-request-payer');
-  if (payer !== undefined && payer.toLowerCase() !== 'requester') throw invalidArgument('The request payer must be requester.', 'x-amz-request-payer', payer);
+  if (payer !== undefined && payer.toLowerCase() !== 'requester')
+    throw invalidArgument('The request payer must be requester.', 'x-amz-request-payer', payer);
   const owner = headerOf(call, 'x-amz-expected-bucket-owner');
   if (owner === undefined) return;
   const bucket = await call.known.bucket(call.bucket);
@@ -111,10 +146,15 @@ function targetOf(req: Request): string {
 }
 
 /** Bucket and key, by path or by host. */
-function placeOf(target: string, host: string | undefined, domain: string | undefined): { bucket: string; key: string } {
+function placeOf(
+  target: string,
+  host: string | undefined,
+  domain: string | undefined,
+): { bucket: string; key: string } {
   const path = pathOf(target).replace(/^\//, '');
   const name = host?.replace(/:\d+$/, '').toLowerCase() ?? '';
-  if (domain !== undefined && name.endsWith(`.${domain}`)) return { bucket: name.slice(0, -domain.length - 1), key: decode(path) };
+  if (domain !== undefined && name.endsWith(`.${domain}`))
+    return { bucket: name.slice(0, -domain.length - 1), key: decode(path) };
   const slash = path.indexOf('/');
   if (slash < 0) return { bucket: decode(path), key: '' };
   return { bucket: decode(path.slice(0, slash)), key: decode(path.slice(slash + 1)) };

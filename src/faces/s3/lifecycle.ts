@@ -59,27 +59,53 @@ function validRule(node: Node): LifecycleRule | undefined {
   }
 }
 
-function ruleOf({ ID, Prefix, Filter, Expiration, NoncurrentVersionExpiration, AbortIncompleteMultipartUpload }: LifecycleRule): Rule {
+function ruleOf({
+  ID,
+  Prefix,
+  Filter,
+  Expiration,
+  NoncurrentVersionExpiration,
+  AbortIncompleteMultipartUpload,
+}: LifecycleRule): Rule {
   const filters = [{ Prefix }, Filter, Filter?.And].filter((one) => one !== undefined);
   const given = <T>(values: readonly (T | undefined)[]): T[] => values.filter((one) => one !== undefined);
   return {
-    id: ID ?? '', prefixes: given(filters.map((one) => one.Prefix)), tags: [...given([Filter?.Tag]), ...(Filter?.And?.Tag ?? [])],
+    id: ID ?? '',
+    prefixes: given(filters.map((one) => one.Prefix)),
+    tags: [...given([Filter?.Tag]), ...(Filter?.And?.Tag ?? [])],
     above: Math.max(-1, ...given([Filter?.ObjectSizeGreaterThan, Filter?.And?.ObjectSizeGreaterThan])),
     below: Math.min(Infinity, ...given([Filter?.ObjectSizeLessThan, Filter?.And?.ObjectSizeLessThan])),
-    days: Expiration?.Days, date: Expiration?.Date, marks: Expiration?.ExpiredObjectDeleteMarker ?? false,
-    noncurrentDays: NoncurrentVersionExpiration?.NoncurrentDays, newerNoncurrent: NoncurrentVersionExpiration?.NewerNoncurrentVersions ?? 0,
+    days: Expiration?.Days,
+    date: Expiration?.Date,
+    marks: Expiration?.ExpiredObjectDeleteMarker ?? false,
+    noncurrentDays: NoncurrentVersionExpiration?.NoncurrentDays,
+    newerNoncurrent: NoncurrentVersionExpiration?.NewerNoncurrentVersions ?? 0,
     abortDays: AbortIncompleteMultipartUpload?.DaysAfterInitiation,
   };
 }
 
 /** When the newest version will go, as a header tells it; in real days, from the next midnight on. */
-export function expirationHeader(bucket: Bucket, object: Pick<StoredObject, 'key' | 'createdAt'> & { readonly content: Pick<NonNullable<StoredObject['content']>, 'size'> | null }, tags: Readonly<Record<string, string>>): Record<string, string> {
-  const dated = rulesOf(bucket).filter((rule) => covers(rule, object.key, object.content?.size ?? 0, tags)).flatMap((rule) => {
-    const at = rule.date ?? (rule.days === undefined ? undefined : Math.ceil((object.createdAt + rule.days * realDay) / realDay) * realDay);
-    return at === undefined ? [] : [{ id: rule.id, at }];
-  });
+export function expirationHeader(
+  bucket: Bucket,
+  object: Pick<StoredObject, 'key' | 'createdAt'> & {
+    readonly content: Pick<NonNullable<StoredObject['content']>, 'size'> | null;
+  },
+  tags: Readonly<Record<string, string>>,
+): Record<string, string> {
+  const dated = rulesOf(bucket)
+    .filter((rule) => covers(rule, object.key, object.content?.size ?? 0, tags))
+    .flatMap((rule) => {
+      const at =
+        rule.date ??
+        (rule.days === undefined ? undefined : Math.ceil((object.createdAt + rule.days * realDay) / realDay) * realDay);
+      return at === undefined ? [] : [{ id: rule.id, at }];
+    });
   const first = dated.toSorted((a, b) => a.at - b.at)[0];
-  return first ? { 'x-amz-expiration': `expiry-date="${new Date(first.at).toUTCString()}", rule-id="${encodeURIComponent(first.id)}"` } : {};
+  return first
+    ? {
+        'x-amz-expiration': `expiry-date="${new Date(first.at).toUTCString()}", rule-id="${encodeURIComponent(first.id)}"`,
+      }
+    : {};
 }
 
 /** Does what the rules of all buckets say now. */
@@ -87,7 +113,7 @@ export async function runLifecycle(core: Core, { day }: LifecycleOptions): Promi
   await core.time.observe();
   let [objects, uploads] = [0, 0];
   const system: Principal = { namespace: SYSTEM, credential: 'lifecycle' };
-  for (let after: string | null = null; ; ) {
+  for (let after: string | null = null; ;) {
     const { buckets, next } = await core.buckets.list(system, { after, limit: batch });
     for (const bucket of buckets) {
       const rules = rulesOf(bucket);
@@ -111,8 +137,13 @@ async function expireObjects(core: Core, bucket: Bucket, rules: readonly Rule[],
     versions = [];
   };
   // Versions of one key lie side by side, the newest first; a key is settled once all of it was seen.
-  for (let behind: { key: string; index: number } | null = null; ; ) {
-    const page: StoredObject[] = await core.objects.versions(as, bucket.name, { prefix: '', after: null, limit: batch, behind });
+  for (let behind: { key: string; index: number } | null = null; ;) {
+    const page: StoredObject[] = await core.objects.versions(as, bucket.name, {
+      prefix: '',
+      after: null,
+      limit: batch,
+      behind,
+    });
     for (const object of page) {
       if (versions.length > 0 && versions[0]!.key !== object.key) await settle();
       versions.push(object);
@@ -128,9 +159,10 @@ async function expireObjects(core: Core, bucket: Bucket, rules: readonly Rule[],
 async function expire(core: Core, as: Principal, only: StoredObject): Promise<boolean> {
   const { bucket, key, versionId } = only;
   try {
-    const gone = only.current && only.content
-      ? await core.objects.remove(as, bucket, key, { only })
-      : await core.objects.removeVersion(as, bucket, key, versionId, { only });
+    const gone =
+      only.current && only.content
+        ? await core.objects.remove(as, bucket, key, { only })
+        : await core.objects.removeVersion(as, bucket, key, versionId, { only });
     return gone !== undefined;
   } catch (error) {
     if (isLockedRefusal(error)) return false;
@@ -139,16 +171,32 @@ async function expire(core: Core, as: Principal, only: StoredObject): Promise<bo
 }
 
 /** Which versions of one key are to go; they come newest first. */
-function due(versions: readonly StoredObject[], rules: readonly Rule[], time: Core['time'], day: number): StoredObject[] {
-  return versions.filter((object, at) => rules.some((rule) => {
-    const { content, createdAt, key, current } = object;
-    if (!covers(rule, key, content?.size ?? 0, content ? (aboutOf(object).tags ?? {}) : {})) return false;
-    if (current && content) return (rule.days !== undefined && createdAt <= time.ago(rule.days * day)) || (rule.date !== undefined && rule.date <= time.now());
-    if (current) return versions.length === 1 && (rule.marks || (rule.days !== undefined && createdAt <= time.ago(rule.days * day)));
-    // It is no longer the newest since the next one came.
-    const since = versions[at - 1]!.createdAt;
-    return rule.noncurrentDays !== undefined && at > rule.newerNoncurrent && since <= time.ago(rule.noncurrentDays * day);
-  }));
+function due(
+  versions: readonly StoredObject[],
+  rules: readonly Rule[],
+  time: Core['time'],
+  day: number,
+): StoredObject[] {
+  return versions.filter((object, at) =>
+    rules.some((rule) => {
+      const { content, createdAt, key, current } = object;
+      if (!covers(rule, key, content?.size ?? 0, content ? (aboutOf(object).tags ?? {}) : {})) return false;
+      if (current && content)
+        return (
+          (rule.days !== undefined && createdAt <= time.ago(rule.days * day)) ||
+          (rule.date !== undefined && rule.date <= time.now())
+        );
+      if (current)
+        return (
+          versions.length === 1 && (rule.marks || (rule.days !== undefined && createdAt <= time.ago(rule.days * day)))
+        );
+      // It is no longer the newest since the next one came.
+      const since = versions[at - 1]!.createdAt;
+      return (
+        rule.noncurrentDays !== undefined && at > rule.newerNoncurrent && since <= time.ago(rule.noncurrentDays * day)
+      );
+    }),
+  );
 }
 
 async function abortUploads(core: Core, bucket: Bucket, rules: readonly Rule[], day: number): Promise<number> {
@@ -157,7 +205,11 @@ async function abortUploads(core: Core, bucket: Bucket, rules: readonly Rule[], 
   if (aborting.length === 0) return 0;
   let aborted = 0;
   for (const multipart of await core.multipart.list(as, bucket.name, { prefix: '', behind: null, limit: 1000 })) {
-    const over = aborting.some((rule) => rule.prefixes.every((prefix) => multipart.key.startsWith(prefix)) && multipart.createdAt <= core.time.ago(rule.abortDays! * day));
+    const over = aborting.some(
+      (rule) =>
+        rule.prefixes.every((prefix) => multipart.key.startsWith(prefix)) &&
+        multipart.createdAt <= core.time.ago(rule.abortDays! * day),
+    );
     if (!over) continue;
     await core.multipart.abort(as, multipart);
     aborted += 1;
@@ -165,6 +217,16 @@ async function abortUploads(core: Core, bucket: Bucket, rules: readonly Rule[], 
   return aborted;
 }
 
-function covers({ prefixes, tags, above, below }: Rule, key: string, size: number, has: Readonly<Record<string, string>>): boolean {
-  return prefixes.every((prefix) => key.startsWith(prefix)) && size > above && size < below && tags.every(({ Key, Value }) => has[Key] === Value);
+function covers(
+  { prefixes, tags, above, below }: Rule,
+  key: string,
+  size: number,
+  has: Readonly<Record<string, string>>,
+): boolean {
+  return (
+    prefixes.every((prefix) => key.startsWith(prefix)) &&
+    size > above &&
+    size < below &&
+    tags.every(({ Key, Value }) => has[Key] === Value)
+  );
 }

@@ -22,7 +22,9 @@ interface Wish {
   readonly after: string | null;
 }
 
-type Entry<T> = { readonly kind: 'object'; readonly key: string; readonly object: T } | { readonly kind: 'prefix'; readonly key: string };
+type Entry<T> =
+  | { readonly kind: 'object'; readonly key: string; readonly object: T }
+  | { readonly kind: 'prefix'; readonly key: string };
 
 interface Page<T> {
   readonly entries: readonly Entry<T>[];
@@ -48,7 +50,11 @@ type Fetch<T> = (after: string | null, limit: number) => Promise<readonly ((T & 
  * Where the catalog does not roll up itself, few are fetched behind a common prefix, as what follows may well be another one,
  * and more the longer none comes: what is read in vain is bounded by what is shown.
  */
-export async function roll<T>({ prefix, delimiter, max, after }: Wish, fetch: Fetch<T>, byCatalog = delimiter === ''): Promise<Page<T>> {
+export async function roll<T>(
+  { prefix, delimiter, max, after }: Wish,
+  fetch: Fetch<T>,
+  byCatalog = delimiter === '',
+): Promise<Page<T>> {
   const entries: Entry<T>[] = [];
   let cursor = after !== null && !byCatalog && isRolled(after, prefix, delimiter) ? after + last : after;
   let step = byCatalog ? chunk : 1;
@@ -65,7 +71,8 @@ export async function roll<T>({ prefix, delimiter, max, after }: Wish, fetch: Fe
       }
       const common = byCatalog ? undefined : commonOf(one.key, prefix, delimiter);
       if (common === undefined) entries.push({ kind: 'object', key: one.key, object: one });
-      else if (entries.at(-1)?.key !== common || entries.at(-1)?.kind !== 'prefix') entries.push({ kind: 'prefix', key: common });
+      else if (entries.at(-1)?.key !== common || entries.at(-1)?.kind !== 'prefix')
+        entries.push({ kind: 'prefix', key: common });
       if (entries.length > max) break;
       if (common === undefined) continue;
       // Whatever else begins so says nothing new.
@@ -82,18 +89,32 @@ export async function roll<T>({ prefix, delimiter, max, after }: Wish, fetch: Fe
 
 /** A page of entries that the catalog rolls up. */
 async function rollInCatalog(
-  call: Call, as: Principal, wish: Wish, { versions, behind: begin }: Pick<EntriesPage, 'versions' | 'behind'>,
+  call: Call,
+  as: Principal,
+  wish: Wish,
+  { versions, behind: begin }: Pick<EntriesPage, 'versions' | 'behind'>,
 ): Promise<Page<StoredObject>> {
   const { prefix, delimiter, max } = wish;
   if (max === 0) return { entries: [], next: undefined };
   let behind = begin;
-  return roll<StoredObject>(wish, async (after, limit) => {
-    const found = await call.core.objects.entries(as, call.bucket, { prefix, delimiter, after, limit, versions, behind });
-    const end = found.at(-1);
-    // Several versions have one key: behind the last of them that was seen, not behind the key.
-    behind = versions && end?.object ? { key: end.key, index: end.object.index } : null;
-    return found.map(({ key, object }) => object ?? { key, rolled: true });
-  }, true);
+  return roll<StoredObject>(
+    wish,
+    async (after, limit) => {
+      const found = await call.core.objects.entries(as, call.bucket, {
+        prefix,
+        delimiter,
+        after,
+        limit,
+        versions,
+        behind,
+      });
+      const end = found.at(-1);
+      // Several versions have one key: behind the last of them that was seen, not behind the key.
+      behind = versions && end?.object ? { key: end.key, index: end.object.index } : null;
+      return found.map(({ key, object }) => object ?? { key, rolled: true });
+    },
+    true,
+  );
 }
 
 function commonOf(key: string, prefix: string, delimiter: string): string | undefined {
@@ -113,8 +134,13 @@ export async function listObjects(call: Call): Promise<void> {
   const page = await objectsOf(call, wish);
   const shown = encoderOf(call);
   answer(call, 'ListBucketResult', {
-    Name: bucket, Prefix: wish.prefix, Marker: shown(wish.after ?? ''), MaxKeys: wish.max, Delimiter: wish.delimiter === '' ? undefined : shown(wish.delimiter),
-    EncodingType: query.get('encoding-type'), IsTruncated: page.next !== undefined,
+    Name: bucket,
+    Prefix: wish.prefix,
+    Marker: shown(wish.after ?? ''),
+    MaxKeys: wish.max,
+    Delimiter: wish.delimiter === '' ? undefined : shown(wish.delimiter),
+    EncodingType: query.get('encoding-type'),
+    IsTruncated: page.next !== undefined,
     NextMarker: page.next && wish.delimiter !== '' ? shown(page.next.key) : undefined,
     ...contents(page, shown, true),
   });
@@ -128,9 +154,16 @@ export async function listObjectsV2(call: Call): Promise<void> {
   const page = await objectsOf(call, wish);
   const shown = encoderOf(call);
   answer(call, 'ListBucketResult', {
-    Name: bucket, Prefix: shown(wish.prefix), MaxKeys: wish.max, Delimiter: wish.delimiter === '' ? undefined : shown(wish.delimiter),
-    EncodingType: query.get('encoding-type'), KeyCount: page.entries.length, IsTruncated: page.next !== undefined,
-    ContinuationToken: token, NextContinuationToken: page.next && printToken(page.next.key), StartAfter: startAfter && shown(startAfter),
+    Name: bucket,
+    Prefix: shown(wish.prefix),
+    MaxKeys: wish.max,
+    Delimiter: wish.delimiter === '' ? undefined : shown(wish.delimiter),
+    EncodingType: query.get('encoding-type'),
+    KeyCount: page.entries.length,
+    IsTruncated: page.next !== undefined,
+    ContinuationToken: token,
+    NextContinuationToken: page.next && printToken(page.next.key),
+    StartAfter: startAfter && shown(startAfter),
     ...contents(page, shown, query.get('fetch-owner') === 'true'),
   });
 }
@@ -143,14 +176,20 @@ async function objectsOf(call: Call, wish: Wish): Promise<Page<StoredObject>> {
 function contents(page: Page<StoredObject>, shown: (text: string) => string, owner: boolean): Elements {
   return {
     Contents: page.entries.flatMap((entry) => (entry.kind === 'object' ? [contentOf(entry.object, shown, owner)] : [])),
-    CommonPrefixes: page.entries.flatMap((entry) => (entry.kind === 'prefix' ? [elements({ Prefix: shown(entry.key) })] : [])),
+    CommonPrefixes: page.entries.flatMap((entry) =>
+      entry.kind === 'prefix' ? [elements({ Prefix: shown(entry.key) })] : [],
+    ),
   };
 }
 
 function contentOf(object: StoredObject, shown: (text: string) => string, owner: boolean): Xml {
   return elements({
-    Key: shown(object.key), LastModified: new Date(object.createdAt).toISOString(), ETag: `"${object.content!.etag}"`,
-    ...checksumKind(object), Size: object.content!.size, StorageClass: 'STANDARD',
+    Key: shown(object.key),
+    LastModified: new Date(object.createdAt).toISOString(),
+    ETag: `"${object.content!.etag}"`,
+    ...checksumKind(object),
+    Size: object.content!.size,
+    StorageClass: 'STANDARD',
     Owner: owner ? person(aboutOf(object).owner ?? object.namespace) : undefined,
   });
 }
@@ -159,7 +198,9 @@ function contentOf(object: StoredObject, shown: (text: string) => string, owner:
 function checksumKind(object: StoredObject): Elements {
   const { checksums, checksumType } = aboutOf(object);
   const [algorithm] = Object.keys(checksums);
-  return algorithm === undefined ? {} : { ChecksumAlgorithm: algorithm.toUpperCase(), ChecksumType: checksumType ?? 'FULL_OBJECT' };
+  return algorithm === undefined
+    ? {}
+    : { ChecksumAlgorithm: algorithm.toUpperCase(), ChecksumType: checksumType ?? 'FULL_OBJECT' };
 }
 
 /** ListObjectVersions. */
@@ -168,36 +209,59 @@ export async function listVersions(call: Call): Promise<void> {
   const { as } = await allow(call, 'ListBucketVersions');
   const keyMarker = query.get('key-marker') || null;
   const idMarker = query.get('version-id-marker') || undefined;
-  if (idMarker !== undefined && keyMarker === null) throw new S3Error('InvalidArgument', 'A version-id marker cannot be specified without a key marker.');
+  if (idMarker !== undefined && keyMarker === null)
+    throw new S3Error('InvalidArgument', 'A version-id marker cannot be specified without a key marker.');
   const marker = idMarker === undefined ? undefined : versionNamed(idMarker);
   const wish = { ...wishOf(call), after: keyMarker };
   const behind = marker && (await core.objects.peek(bucket, keyMarker!, marker));
   const { prefix } = wish;
-  const page = await rollInCatalog(call, as, wish, { versions: true, behind: behind ? { key: behind.key, index: behind.index } : null });
+  const page = await rollInCatalog(call, as, wish, {
+    versions: true,
+    behind: behind ? { key: behind.key, index: behind.index } : null,
+  });
   const shown = encoderOf(call);
   const next = page.next?.kind === 'object' ? page.next.object : undefined;
   answer(call, 'ListVersionsResult', {
-    Name: bucket, Prefix: shown(prefix), KeyMarker: shown(keyMarker ?? ''), VersionIdMarker: idMarker ?? '', MaxKeys: wish.max,
-    Delimiter: wish.delimiter === '' ? undefined : shown(wish.delimiter), EncodingType: query.get('encoding-type'), IsTruncated: page.next !== undefined,
-    NextKeyMarker: page.next && shown(page.next.key), NextVersionIdMarker: next && (next.versionId ?? 'null'),
+    Name: bucket,
+    Prefix: shown(prefix),
+    KeyMarker: shown(keyMarker ?? ''),
+    VersionIdMarker: idMarker ?? '',
+    MaxKeys: wish.max,
+    Delimiter: wish.delimiter === '' ? undefined : shown(wish.delimiter),
+    EncodingType: query.get('encoding-type'),
+    IsTruncated: page.next !== undefined,
+    NextKeyMarker: page.next && shown(page.next.key),
+    NextVersionIdMarker: next && (next.versionId ?? 'null'),
     ...versionElements(page, shown),
   });
 }
 
 /** Versions and marks keep the order in which they lie. */
 function versionElements(page: Page<StoredObject>, shown: (text: string) => string): Elements {
-  const of = (marks: boolean): Xml[] => page.entries.flatMap((entry) => (entry.kind === 'object' && (entry.object.content === null) === marks ? [versionOf(entry.object, shown)] : []));
+  const of = (marks: boolean): Xml[] =>
+    page.entries.flatMap((entry) =>
+      entry.kind === 'object' && (entry.object.content === null) === marks ? [versionOf(entry.object, shown)] : [],
+    );
   return {
-    Version: of(false), DeleteMarker: of(true),
-    CommonPrefixes: page.entries.flatMap((entry) => (entry.kind === 'prefix' ? [elements({ Prefix: shown(entry.key) })] : [])),
+    Version: of(false),
+    DeleteMarker: of(true),
+    CommonPrefixes: page.entries.flatMap((entry) =>
+      entry.kind === 'prefix' ? [elements({ Prefix: shown(entry.key) })] : [],
+    ),
   };
 }
 
 function versionOf(object: StoredObject, shown: (text: string) => string): Xml {
   const { content } = object;
   return elements({
-    Key: shown(object.key), VersionId: object.versionId ?? 'null', IsLatest: object.current, LastModified: new Date(object.createdAt).toISOString(),
-    ETag: content ? `"${content.etag}"` : undefined, ...(content ? checksumKind(object) : {}), Size: content?.size, StorageClass: content ? 'STANDARD' : undefined,
+    Key: shown(object.key),
+    VersionId: object.versionId ?? 'null',
+    IsLatest: object.current,
+    LastModified: new Date(object.createdAt).toISOString(),
+    ETag: content ? `"${content.etag}"` : undefined,
+    ...(content ? checksumKind(object) : {}),
+    Size: content?.size,
+    StorageClass: content ? 'STANDARD' : undefined,
     Owner: person((content && aboutOf(object).owner) ?? object.namespace),
   });
 }
@@ -206,18 +270,26 @@ function versionOf(object: StoredObject, shown: (text: string) => string): Xml {
 export function wishOf(call: Call, limit = 'max-keys'): Omit<Wish, 'after'> {
   const { query } = call;
   const encoding = query.get('encoding-type');
-  if (encoding !== undefined && encoding !== 'url') throw invalidArgument('Invalid Encoding Method specified in Request', 'encoding-type', encoding);
+  if (encoding !== undefined && encoding !== 'url')
+    throw invalidArgument('Invalid Encoding Method specified in Request', 'encoding-type', encoding);
   const optional = headerOf(call, 'x-amz-optional-object-attributes');
   // No object here has a restore status to tell.
-  if (optional !== undefined && optional !== 'RestoreStatus') throw invalidArgument('Invalid attribute name specified.', 'x-amz-optional-object-attributes', optional);
-  return { prefix: query.get('prefix') ?? '', delimiter: query.get('delimiter') ?? '', max: maxOf(query.get(limit), limit) };
+  if (optional !== undefined && optional !== 'RestoreStatus')
+    throw invalidArgument('Invalid attribute name specified.', 'x-amz-optional-object-attributes', optional);
+  return {
+    prefix: query.get('prefix') ?? '',
+    delimiter: query.get('delimiter') ?? '',
+    max: maxOf(query.get(limit), limit),
+  };
 }
 
 /** How many at most. @throws S3Error for what is no number. */
 export function maxOf(text: string | undefined, name: string, most = mostKeys): number {
   if (text === undefined || text === '') return mostKeys;
-  if (/^-\d+$/.test(text)) throw invalidArgument(`Argument ${name} must be an integer between 0 and 2147483647`, name, text);
-  if (!/^\d{1,10}$/.test(text) || Number(text) > 2_147_483_647) throw invalidArgument(`Provided ${name} not an integer or within integer range`, name, text);
+  if (/^-\d+$/.test(text))
+    throw invalidArgument(`Argument ${name} must be an integer between 0 and 2147483647`, name, text);
+  if (!/^\d{1,10}$/.test(text) || Number(text) > 2_147_483_647)
+    throw invalidArgument(`Provided ${name} not an integer or within integer range`, name, text);
   return Math.min(Number(text), most);
 }
 

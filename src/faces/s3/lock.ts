@@ -11,25 +11,42 @@ import { elements } from './xml.ts';
 
 /** The object lock that a request asks for. Without a retention, the bucket's own applies when the version is made. */
 export function lockFrom(call: Call, bucket: Bucket): VersionLock {
-  const [mode, until, hold] = ['x-amz-object-lock-mode', 'x-amz-object-lock-retain-until-date', 'x-amz-object-lock-legal-hold'].map((name) => headerOf(call, name));
-  if (!lockRuleOf(bucket) && (mode !== undefined || until !== undefined || hold !== undefined)) throw new S3Error('InvalidRequest', 'Bucket is missing Object Lock Configuration');
-  if ((mode === undefined) !== (until === undefined)) throw new S3Error('InvalidArgument', 'x-amz-object-lock-retain-until-date and x-amz-object-lock-mode must both be supplied');
-  if (hold !== undefined && hold !== 'ON' && hold !== 'OFF') throw new S3Error('InvalidArgument', 'Legal Hold must be either of \'ON\' or \'OFF\'');
+  const [mode, until, hold] = [
+    'x-amz-object-lock-mode',
+    'x-amz-object-lock-retain-until-date',
+    'x-amz-object-lock-legal-hold',
+  ].map((name) => headerOf(call, name));
+  if (!lockRuleOf(bucket) && (mode !== undefined || until !== undefined || hold !== undefined))
+    throw new S3Error('InvalidRequest', 'Bucket is missing Object Lock Configuration');
+  if ((mode === undefined) !== (until === undefined))
+    throw new S3Error(
+      'InvalidArgument',
+      'x-amz-object-lock-retain-until-date and x-amz-object-lock-mode must both be supplied',
+    );
+  if (hold !== undefined && hold !== 'ON' && hold !== 'OFF')
+    throw new S3Error('InvalidArgument', "Legal Hold must be either of 'ON' or 'OFF'");
   return {
-    retention: mode === undefined ? null : { mode: modeOf(mode), until: demandFuture(dateOf(until!), call.core.clock.now()) },
+    retention:
+      mode === undefined ? null : { mode: modeOf(mode), until: demandFuture(dateOf(until!), call.core.clock.now()) },
     held: hold === 'ON' ? true : null,
   };
 }
 
 /** Whether the request asks to bypass a GOVERNANCE retention, and may. */
 export function bypasses(call: Call, bucket: Bucket, object: StoredObject): boolean {
-  return flagOf(call, 'x-amz-bypass-governance-retention') && may(call, 'BypassGovernanceRetention', bucket, { object });
+  return (
+    flagOf(call, 'x-amz-bypass-governance-retention') && may(call, 'BypassGovernanceRetention', bucket, { object })
+  );
 }
 
 export async function getLockConfiguration(call: Call): Promise<void> {
   const { bucket } = await allow(call, 'GetBucketObjectLockConfiguration');
   const setting = lockRuleOf(bucket);
-  if (!setting) throw new S3Error('ObjectLockConfigurationNotFoundError', 'Object Lock configuration does not exist for this bucket');
+  if (!setting)
+    throw new S3Error(
+      'ObjectLockConfigurationNotFoundError',
+      'Object Lock configuration does not exist for this bucket',
+    );
   const { mode, days, years } = setting;
   answer(call, 'ObjectLockConfiguration', {
     ObjectLockEnabled: 'Enabled',
@@ -40,7 +57,11 @@ export async function getLockConfiguration(call: Call): Promise<void> {
 export async function putLockConfiguration(call: Call): Promise<void> {
   const { bucket, as } = await allow(call, 'PutBucketObjectLockConfiguration');
   const { Rule } = await readDocument(call, documents.objectLockConfiguration);
-  if (bucket.versioning !== 'enabled') throw new S3Error('InvalidBucketState', 'Versioning must be \'Enabled\' on the bucket to apply a Object Lock configuration');
+  if (bucket.versioning !== 'enabled')
+    throw new S3Error(
+      'InvalidBucketState',
+      "Versioning must be 'Enabled' on the bucket to apply a Object Lock configuration",
+    );
   const { Mode: mode, Days: days, Years: years } = Rule?.DefaultRetention ?? {};
   const lock: LockRule = mode === undefined ? {} : { mode, ...(days === undefined ? { years: years! } : { days }) };
   await call.core.buckets.change(as, bucket.name, { set: { lock: JSON.stringify(lock) } });
@@ -50,16 +71,19 @@ export async function putLockConfiguration(call: Call): Promise<void> {
 export async function getRetention(call: Call): Promise<void> {
   const { object } = await findLockable(call, 'GetObjectRetention');
   const { retention = null } = object.content ?? {};
-  if (!retention) throw new S3Error('NoSuchObjectLockConfiguration', 'The specified object does not have a ObjectLock configuration');
+  if (!retention)
+    throw new S3Error('NoSuchObjectLockConfiguration', 'The specified object does not have a ObjectLock configuration');
   answer(call, 'Retention', { Mode: retention.mode, RetainUntilDate: new Date(retention.until).toISOString() });
 }
 
 export async function putRetention(call: Call): Promise<void> {
   await refuseEarly(call, () => findLockable(call, 'PutObjectRetention'));
   const { Mode: mode, RetainUntilDate: until } = await readDocument(call, documents.retention);
-  const after: Retention | null = mode === undefined ? null : { mode, until: demandFuture(until!, call.core.clock.now()) };
+  const after: Retention | null =
+    mode === undefined ? null : { mode, until: demandFuture(until!, call.core.clock.now()) };
   await changeVersion(
-    call, () => findLockable(call, 'PutObjectRetention', { retention: after ?? undefined }),
+    call,
+    () => findLockable(call, 'PutObjectRetention', { retention: after ?? undefined }),
     ({ object, bucket, as }) => call.core.objects.retain(as, object, after, bypasses(call, bucket, object)),
   );
   nothing(call, 200);
@@ -68,7 +92,8 @@ export async function putRetention(call: Call): Promise<void> {
 export async function getLegalHold(call: Call): Promise<void> {
   const { object } = await findLockable(call, 'GetObjectLegalHold');
   const { held = null } = object.content ?? {};
-  if (held === null) throw new S3Error('NoSuchObjectLockConfiguration', 'The specified object does not have a ObjectLock configuration');
+  if (held === null)
+    throw new S3Error('NoSuchObjectLockConfiguration', 'The specified object does not have a ObjectLock configuration');
   answer(call, 'LegalHold', { Status: held ? 'ON' : 'OFF' });
 }
 
@@ -76,14 +101,17 @@ export async function putLegalHold(call: Call): Promise<void> {
   await refuseEarly(call, () => findLockable(call, 'PutObjectLegalHold'));
   const { Status: status } = await readDocument(call, documents.legalHold);
   await changeVersion(
-    call, () => findLockable(call, 'PutObjectLegalHold', { hold: status }),
+    call,
+    () => findLockable(call, 'PutObjectLegalHold', { hold: status }),
     ({ object, as }) => call.core.objects.hold(as, object, status === 'ON'),
   );
   nothing(call, 200);
 }
 
 async function findLockable(
-  call: Call, action: Parameters<typeof findObject>[1], circumstances: Circumstances = {},
+  call: Call,
+  action: Parameters<typeof findObject>[1],
+  circumstances: Circumstances = {},
 ): ReturnType<typeof findObject> {
   const found = await findObject(call, action, versionOf(call), circumstances);
   if (!lockRuleOf(found.bucket)) throw new S3Error('InvalidRequest', 'Bucket is missing Object Lock Configuration');
@@ -92,18 +120,29 @@ async function findLockable(
 
 /** A mode in a header. */
 function modeOf(text: string): Retention['mode'] {
-  if (text !== 'GOVERNANCE' && text !== 'COMPLIANCE') throw invalidArgument('Unknown wormMode directive.', 'x-amz-object-lock-mode', text);
+  if (text !== 'GOVERNANCE' && text !== 'COMPLIANCE')
+    throw invalidArgument('Unknown wormMode directive.', 'x-amz-object-lock-mode', text);
   return text;
 }
 
 /** A date in a header. */
 function dateOf(text: string): number {
   const at = documents.timeOf(text);
-  if (at === undefined) throw invalidArgument('The retain until date must be provided in ISO 8601 format', 'x-amz-object-lock-retain-until-date', text);
+  if (at === undefined)
+    throw invalidArgument(
+      'The retain until date must be provided in ISO 8601 format',
+      'x-amz-object-lock-retain-until-date',
+      text,
+    );
   return at;
 }
 
 function demandFuture(at: number, now: number): number {
-  if (at <= now) throw invalidArgument('The retain until date must be in the future!', 'x-amz-object-lock-retain-until-date', new Date(at).toISOString());
+  if (at <= now)
+    throw invalidArgument(
+      'The retain until date must be in the future!',
+      'x-amz-object-lock-retain-until-date',
+      new Date(at).toISOString(),
+    );
   return at;
 }

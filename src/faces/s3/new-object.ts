@@ -15,7 +15,11 @@ export interface NewObject extends Allowed {
 }
 
 /** @param tags where they do not come in a header. */
-export async function newObject(call: Call, tags: Tags | undefined = tagsOf(call), header = (name: string): string | undefined => headerOf(call, name)): Promise<NewObject> {
+export async function newObject(
+  call: Call,
+  tags: Tags | undefined = tagsOf(call),
+  header = (name: string): string | undefined => headerOf(call, name),
+): Promise<NewObject> {
   const { bucket, as } = await allow(call, 'PutObject', { tags });
   const owner = ownerIn(bucket, call, header('x-amz-acl'));
   const acl = await aclOf(call, bucket, owner, header);
@@ -23,7 +27,9 @@ export async function newObject(call: Call, tags: Tags | undefined = tagsOf(call
   demandParts(call, partsOfPut(call, { tags, acl }), bucket, { tags });
   const about = {
     ...aboutFrom(call),
-    ...(owner === bucket.namespace ? {} : { owner }), ...(acl ? { acl } : {}), ...(tags ? { tags } : {}),
+    ...(owner === bucket.namespace ? {} : { owner }),
+    ...(acl ? { acl } : {}),
+    ...(tags ? { tags } : {}),
   };
   return { bucket, as, about, lock };
 }
@@ -46,11 +52,17 @@ function ownerIn(bucket: Bucket, { who }: Call, canned: string | undefined): str
   return ownership === 'BucketOwnerEnforced' || given || who.namespace === '' ? bucket.namespace : who.namespace;
 }
 
-async function aclOf({ core }: Call, bucket: Bucket, owner: string, header: (name: string) => string | undefined): Promise<Acl | undefined> {
+async function aclOf(
+  { core }: Call,
+  bucket: Bucket,
+  owner: string,
+  header: (name: string) => string | undefined,
+): Promise<Acl | undefined> {
   const acl = await aclFromHeaders(core, header, owner, bucket.namespace);
   if (!acl) return undefined;
   if (ownershipOf(bucket) === 'BucketOwnerEnforced') {
-    if (header('x-amz-acl') !== 'bucket-owner-full-control') throw new S3Error('AccessControlListNotSupported', 'The bucket does not allow ACLs');
+    if (header('x-amz-acl') !== 'bucket-owner-full-control')
+      throw new S3Error('AccessControlListNotSupported', 'The bucket does not allow ACLs');
     return undefined;
   }
   demandPrivate(bucket, acl);

@@ -6,9 +6,24 @@ import { aboutOf, checksumHeadersOf, objectHeaders, printAbout, type About } fro
 import { storedField } from '../../http/header-fields.ts';
 import { answer, headerOf, nothing, payloadOf, readDocument, type Call } from './call.ts';
 import {
-  algorithmNamed, algorithmOf, base64Of, checksumElements, checksumHeaders, demandFullObject, etagOf, refuseChecksums, usualChecksum,
+  algorithmNamed,
+  algorithmOf,
+  base64Of,
+  checksumElements,
+  checksumHeaders,
+  demandFullObject,
+  etagOf,
+  refuseChecksums,
+  usualChecksum,
 } from './checksums.ts';
-import { conditionsOf, conditionsOfDeletion, conditionsOfRead, deletionConditionsOf, versionNamed, versionOf } from './conditions.ts';
+import {
+  conditionsOf,
+  conditionsOfDeletion,
+  conditionsOfRead,
+  deletionConditionsOf,
+  versionNamed,
+  versionOf,
+} from './conditions.ts';
 import { deletion, type ObjectToDelete } from './documents.ts';
 import { fromRefusal, invalidArgument, S3Error } from './errors.ts';
 import { findObject } from './finding.ts';
@@ -25,7 +40,9 @@ export async function putObject(call: Call): Promise<void> {
   const request = { bucket: name, key, conditions: conditionsOf(call) };
   await core.objects.demandPut(as, request);
   demandFullObject(headerOf(call, 'x-amz-checksum-type'));
-  const { body, promised, verify } = payloadOf(call, { keep: algorithmNamed(headerOf(call, 'x-amz-checksum-algorithm')) ?? usualChecksum });
+  const { body, promised, verify } = payloadOf(call, {
+    keep: algorithmNamed(headerOf(call, 'x-amz-checksum-algorithm')) ?? usualChecksum,
+  });
   let checksums = {};
   const put = await core.objects.put(as, request, body, {
     measure: promised.measure,
@@ -34,12 +51,28 @@ export async function putObject(call: Call): Promise<void> {
       return { etag: etagOf(measured), about: printAbout({ ...about, checksums }), lock };
     },
   });
-  const expiration = expirationHeader(bucket, { key, content: { size: body.length ?? 0 }, createdAt: core.clock.now() }, about.tags ?? {});
-  nothing(call, 200, { ETag: `"${put.etag}"`, ...expiration, ...checksumHeaders(checksums, undefined), ...(put.versionId === null ? {} : { 'x-amz-version-id': put.versionId }) });
+  const expiration = expirationHeader(
+    bucket,
+    { key, content: { size: body.length ?? 0 }, createdAt: core.clock.now() },
+    about.tags ?? {},
+  );
+  nothing(call, 200, {
+    ETag: `"${put.etag}"`,
+    ...expiration,
+    ...checksumHeaders(checksums, undefined),
+    ...(put.versionId === null ? {} : { 'x-amz-version-id': put.versionId }),
+  });
 }
 
 /** Query parameters that set headers of the answer, for whoever signs. */
-const overrides = ['cache-control', 'content-disposition', 'content-encoding', 'content-language', 'content-type', 'expires'];
+const overrides = [
+  'cache-control',
+  'content-disposition',
+  'content-encoding',
+  'content-language',
+  'content-type',
+  'expires',
+];
 
 /** GET and HEAD. */
 export async function getObject(call: Call): Promise<void> {
@@ -51,10 +84,15 @@ export async function getObject(call: Call): Promise<void> {
   const number = query.get('partNumber');
   const part = number === undefined ? undefined : partOf(call, object, number);
   const what = {
-    size: blob.size, etag: `"${object.content!.etag}"`, modifiedAt: object.createdAt, counted: true,
+    size: blob.size,
+    etag: `"${object.content!.etag}"`,
+    modifiedAt: object.createdAt,
+    counted: true,
     headers: {
       ...(bucket.settings['cacheControl'] === undefined ? {} : { 'cache-control': bucket.settings['cacheControl'] }),
-      ...objectHeaders(object, bucket.versioning !== 'off'), ...overridesOf(call), 'X-Content-Type-Options': 'nosniff',
+      ...objectHeaders(object, bucket.versioning !== 'off'),
+      ...overridesOf(call),
+      'X-Content-Type-Options': 'nosniff',
       ...(object.current ? expirationHeader(bucket, object, aboutOf(object).tags ?? {}) : {}),
       ...part?.headers,
       ...(call.signed ? {} : { 'Content-Security-Policy': "sandbox; default-src 'none'" }),
@@ -62,18 +100,25 @@ export async function getObject(call: Call): Promise<void> {
     wholeHeaders: part ? {} : checksumHeadersOf(call, object),
     open: () => core.objects.open(blob),
   };
-  await sendBytes(req, res, what, part ?? { offset: 0, limit: 0 }, { stall: lifetime.stall, conditions: conditionsOfRead(req.headers), onBytes: (count) => {
-    call.onSent(count);
-    core.usage.sent(bucket.namespace, count);
-  } });
+  await sendBytes(req, res, what, part ?? { offset: 0, limit: 0 }, {
+    stall: lifetime.stall,
+    conditions: conditionsOfRead(req.headers),
+    onBytes: (count) => {
+      call.onSent(count);
+      core.usage.sent(bucket.namespace, count);
+    },
+  });
 }
 
 function overridesOf(call: Call): Record<string, string> {
   const found = overrides.flatMap((name) => {
     const value = call.query.get(`response-${name}`);
-    return value === undefined ? [] : [[name === 'content-type' ? 'Content-Type' : name, storedField(value, 'text', `response-${name}`)] as const];
+    return value === undefined
+      ? []
+      : [[name === 'content-type' ? 'Content-Type' : name, storedField(value, 'text', `response-${name}`)] as const];
   });
-  if (found.length > 0 && !call.signed) throw new S3Error('InvalidRequest', 'Request specific response headers cannot be used for anonymous GET requests.');
+  if (found.length > 0 && !call.signed)
+    throw new S3Error('InvalidRequest', 'Request specific response headers cannot be used for anonymous GET requests.');
   return Object.fromEntries(found);
 }
 
@@ -86,14 +131,19 @@ interface AskedPart {
 /** Where a part lies in the whole. An object that was put whole is its own first part. */
 function partOf(call: Call, object: StoredObject, text: string): AskedPart {
   const number = /^\d{1,5}$/.test(text) ? Number(text) : 0;
-  if (number < 1 || number > 10_000) throw new S3Error('InvalidArgument', 'Part number must be an integer between 1 and 10000, inclusive');
-  if (call.req.headers.range !== undefined) throw new S3Error('InvalidRequest', 'Cannot specify both Range header and partNumber query parameter');
+  if (number < 1 || number > 10_000)
+    throw new S3Error('InvalidArgument', 'Part number must be an integer between 1 and 10000, inclusive');
+  if (call.req.headers.range !== undefined)
+    throw new S3Error('InvalidRequest', 'Cannot specify both Range header and partNumber query parameter');
   const { parts, checksums, checksumType } = aboutOf(object);
   const enabled = headerOf(call, 'x-amz-checksum-mode')?.toUpperCase() === 'ENABLED';
   const part = (parts ?? [{ size: object.content!.size, checksums }])[number - 1];
   if (!part) throw new S3Error('InvalidPart', 'The requested partnumber is not satisfiable');
   const from = (parts ?? []).slice(0, number - 1).reduce((sum, { size }) => sum + size, 0);
-  const headers = { ...(parts ? { 'x-amz-mp-parts-count': parts.length } : {}), ...(enabled ? checksumHeaders(part.checksums, checksumType) : {}) };
+  const headers = {
+    ...(parts ? { 'x-amz-mp-parts-count': parts.length } : {}),
+    ...(enabled ? checksumHeaders(part.checksums, checksumType) : {}),
+  };
   return { from, to: from + part.size, headers };
 }
 
@@ -104,12 +154,20 @@ export async function deleteObject(call: Call): Promise<void> {
 }
 
 /** Deletes the newest version of a key, or one by its id, if the request may. */
-async function remove(call: Call, key: string, version: ReturnType<typeof versionOf>, conditions: ObjectConditions): Promise<StoredObject | undefined> {
+async function remove(
+  call: Call,
+  key: string,
+  version: ReturnType<typeof versionOf>,
+  conditions: ObjectConditions,
+): Promise<StoredObject | undefined> {
   const { core, bucket: name } = call;
   const object = version ? await core.objects.peek(name, key, version) : undefined;
   const { bucket, as } = await allow(call, version ? 'DeleteObjectVersion' : 'DeleteObject', { key, object, version });
   return version
-    ? core.objects.removeVersion(as, name, key, version.id, { conditions, bypass: object !== undefined && bypasses(call, bucket, object) })
+    ? core.objects.removeVersion(as, name, key, version.id, {
+        conditions,
+        bypass: object !== undefined && bypasses(call, bucket, object),
+      })
     : core.objects.remove(as, name, key, { conditions });
 }
 
@@ -127,17 +185,29 @@ export async function deleteObjects(call: Call): Promise<void> {
     const outcome = await deleteOne(call, object);
     if (!quiet || outcome.name === 'Error') told.push(outcome);
   }
-  answer(call, 'DeleteResult', { Deleted: told.filter(({ name }) => name === 'Deleted').map(({ xml }) => xml), Error: told.filter(({ name }) => name === 'Error').map(({ xml }) => xml) });
+  answer(call, 'DeleteResult', {
+    Deleted: told.filter(({ name }) => name === 'Deleted').map(({ xml }) => xml),
+    Error: told.filter(({ name }) => name === 'Error').map(({ xml }) => xml),
+  });
 }
 
 async function deleteOne(call: Call, wish: ObjectToDelete): Promise<{ name: 'Deleted' | 'Error'; xml: Xml }> {
   const { Key: key, VersionId: version } = wish;
   try {
-    const gone = await remove(call, key, version === undefined ? undefined : wishedVersion(version), conditionsOfDeletion(wish));
+    const gone = await remove(
+      call,
+      key,
+      version === undefined ? undefined : wishedVersion(version),
+      conditionsOfDeletion(wish),
+    );
     const marked = gone?.content === null;
     return {
       name: 'Deleted',
-      xml: elements({ Key: key, VersionId: version, ...(marked ? { DeleteMarker: true, DeleteMarkerVersionId: gone.versionId ?? 'null' } : {}) }),
+      xml: elements({
+        Key: key,
+        VersionId: version,
+        ...(marked ? { DeleteMarker: true, DeleteMarkerVersionId: gone.versionId ?? 'null' } : {}),
+      }),
     };
   } catch (error) {
     if (!(error instanceof Refusal) && !(error instanceof S3Error)) throw error;
@@ -158,8 +228,11 @@ function wishedVersion(version: string): ReturnType<typeof versionNamed> {
 /** Copies an object within this store; no byte is moved. */
 export async function copyObject(call: Call): Promise<void> {
   const { core, bucket: name, key } = call;
-  const [metadata, tagging] = ['x-amz-metadata-directive', 'x-amz-tagging-directive'].map((header) => headerOf(call, header) ?? 'COPY');
-  if (![metadata, tagging].every((directive) => directive === 'COPY' || directive === 'REPLACE')) throw new S3Error('InvalidArgument', 'Unknown directive.');
+  const [metadata, tagging] = ['x-amz-metadata-directive', 'x-amz-tagging-directive'].map(
+    (header) => headerOf(call, header) ?? 'COPY',
+  );
+  if (![metadata, tagging].every((directive) => directive === 'COPY' || directive === 'REPLACE'))
+    throw new S3Error('InvalidArgument', 'Unknown directive.');
   const algorithm = algorithmNamed(headerOf(call, 'x-amz-checksum-algorithm'));
   demandFullObject(headerOf(call, 'x-amz-checksum-type'));
   refuseChecksums((header) => headerOf(call, header));
@@ -169,17 +242,33 @@ export async function copyObject(call: Call): Promise<void> {
   const { bucket, as, about, lock } = await newObject(call, tags);
   const unchanged = metadata === 'COPY' && tagging === 'COPY' && algorithm === undefined;
   if (unchanged && source.from.name === name && source.key === key && source.version === undefined) {
-    throw new S3Error('InvalidRequest', 'This copy request is illegal because it is trying to copy an object to itself without changing the object\'s metadata, storage class, website redirect location or encryption attributes.');
+    throw new S3Error(
+      'InvalidRequest',
+      "This copy request is illegal because it is trying to copy an object to itself without changing the object's metadata, storage class, website redirect location or encryption attributes.",
+    );
   }
   const { type, headers, meta } = metadata === 'COPY' ? before : about;
   const kept: About = { ...about, type, headers, meta, ...(await copiedChecksums(call, source, algorithm)) };
   // What came in parts keeps the tag of the parts: nobody can tell it from its bytes.
   const { etag } = source.object.content!;
-  const put = await core.objects.copy(as, { bucket: name, key, conditions: conditionsOf(call) }, source.blob.uuid, { etag, about: printAbout(kept), lock });
-  answer(call, 'CopyObjectResult', { LastModified: new Date(core.clock.now()).toISOString(), ETag: `"${etag}"`, ...checksumElements(kept.checksums, kept.checksumType) }, {
-    ...(bucket.versioning === 'off' ? {} : { 'x-amz-version-id': put.versionId ?? 'null' }),
-    ...(source.object.versionId === null ? {} : { 'x-amz-copy-source-version-id': source.object.versionId }),
+  const put = await core.objects.copy(as, { bucket: name, key, conditions: conditionsOf(call) }, source.blob.uuid, {
+    etag,
+    about: printAbout(kept),
+    lock,
   });
+  answer(
+    call,
+    'CopyObjectResult',
+    {
+      LastModified: new Date(core.clock.now()).toISOString(),
+      ETag: `"${etag}"`,
+      ...checksumElements(kept.checksums, kept.checksumType),
+    },
+    {
+      ...(bucket.versioning === 'off' ? {} : { 'x-amz-version-id': put.versionId ?? 'null' }),
+      ...(source.object.versionId === null ? {} : { 'x-amz-copy-source-version-id': source.object.versionId }),
+    },
+  );
 }
 
 /** The tags that a copy takes along, for a caller who may read them where they are. @throws S3Error `AccessDenied` */
@@ -191,14 +280,21 @@ function copiedTags(call: Call, { from, key, version, object }: Source): Tags | 
 }
 
 /** The checksum of a copy: its source's, unless the request names another algorithm, or there is none. That is of the whole, whatever the source's was. */
-async function copiedChecksums({ core }: Call, { object, blob }: Source, asked: string | undefined): Promise<Pick<About, 'checksums' | 'checksumType' | 'parts'>> {
+async function copiedChecksums(
+  { core }: Call,
+  { object, blob }: Source,
+  asked: string | undefined,
+): Promise<Pick<About, 'checksums' | 'checksumType' | 'parts'>> {
   const { checksums, checksumType, parts } = aboutOf(object);
   const [name] = Object.keys(checksums);
   const same = asked === undefined ? name !== undefined : name === asked && checksumType !== 'COMPOSITE';
   if (same) return { checksums, ...(checksumType === undefined ? {} : { checksumType }), ...(parts ? { parts } : {}) };
   const wanted = asked ?? usualChecksum;
   const { hex } = await core.objects.digest(blob, algorithmOf(wanted));
-  return { checksums: { [wanted]: base64Of(hex) }, ...(parts ? { parts: parts.map((part) => ({ ...part, checksums: {} })) } : {}) };
+  return {
+    checksums: { [wanted]: base64Of(hex) },
+    ...(parts ? { parts: parts.map((part) => ({ ...part, checksums: {} })) } : {}),
+  };
 }
 
 interface Source {
@@ -214,9 +310,11 @@ export async function sourceOf(call: Call): Promise<Source> {
   const field = headerOf(call, 'x-amz-copy-source') ?? '';
   const [path = '', ...query] = field.replace(/^\//, '').split('?');
   const match = /^([^/]+)\/(.+)$/s.exec(safeDecode(path));
-  if (!match) throw new S3Error('InvalidArgument', 'Copy Source must mention the source bucket and key: sourcebucket/sourcekey');
+  if (!match)
+    throw new S3Error('InvalidArgument', 'Copy Source must mention the source bucket and key: sourcebucket/sourcekey');
   const id = /^versionId=(.*)$/.exec(query.join('?'))?.[1];
-  if (query.length > 0 && id === undefined) throw invalidArgument('A copy source has no parameter but versionId.', 'x-amz-copy-source', field);
+  if (query.length > 0 && id === undefined)
+    throw invalidArgument('A copy source has no parameter but versionId.', 'x-amz-copy-source', field);
   const version = id === undefined ? undefined : versionNamed(id);
   const [, bucket = '', key = ''] = match;
   const owner = headerOf(call, 'x-amz-source-expected-bucket-owner');
@@ -241,14 +339,22 @@ function demandSource(call: Call, object: StoredObject): void {
   const etag = object.content!.etag;
   const modified = Math.floor(object.createdAt / 1000);
   const header = (name: string): string | undefined => headerOf(call, `x-amz-copy-source-if-${name}`);
-  const names = (list: string): boolean => list.split(',').some((tag) => ['*', etag].includes(tag.trim().replaceAll('"', '')));
+  const names = (list: string): boolean =>
+    list.split(',').some((tag) => ['*', etag].includes(tag.trim().replaceAll('"', '')));
   const since = (text: string): number => {
     const at = Date.parse(text);
     if (Number.isNaN(at)) throw invalidArgument('The condition must be a time.', 'x-amz-copy-source-if', text);
     return Math.floor(at / 1000);
   };
-  const [match, noneMatch, modifiedSince, unmodifiedSince] = ['match', 'none-match', 'modified-since', 'unmodified-since'].map(header);
-  const fails = (match !== undefined && !names(match)) || (noneMatch !== undefined && names(noneMatch)) ||
+  const [match, noneMatch, modifiedSince, unmodifiedSince] = [
+    'match',
+    'none-match',
+    'modified-since',
+    'unmodified-since',
+  ].map(header);
+  const fails =
+    (match !== undefined && !names(match)) ||
+    (noneMatch !== undefined && names(noneMatch)) ||
     (modifiedSince !== undefined && noneMatch === undefined && modified <= since(modifiedSince)) ||
     (unmodifiedSince !== undefined && match === undefined && modified > since(unmodifiedSince));
   if (fails) throw new S3Error('PreconditionFailed', 'At least one of the pre-conditions you specified did not hold');

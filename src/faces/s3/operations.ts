@@ -120,7 +120,11 @@ const table: readonly Row[] = [
   }),
   row('HeadBucket', 'HEAD bucket', { run: buckets.headBucket }),
   row('DeleteBucket', 'DELETE bucket', { run: buckets.deleteBucket }),
-  row('ListObjects', 'GET bucket', { takes: [...listing, ...redirected, 'marker'], headers: optional, run: listObjects }),
+  row('ListObjects', 'GET bucket', {
+    takes: [...listing, ...redirected, 'marker'],
+    headers: optional,
+    run: listObjects,
+  }),
   row('ListObjectsV2', 'GET bucket list-type=2', {
     takes: [...listing, ...minio, 'continuation-token', 'fetch-owner', 'start-after'],
     headers: optional,
@@ -378,7 +382,8 @@ function rowOf({ method, bucket, key, headers }: Question, query: ReadonlyMap<st
     return value === undefined ? query.has(name) : query.get(name) === value;
   };
   // What a GET of a sub-resource would say can be asked about, too.
-  const asked = (one: Row): boolean => one.method === method || (method === 'HEAD' && one.method === 'GET' && one.marks.length > 0);
+  const asked = (one: Row): boolean =>
+    one.method === method || (method === 'HEAD' && one.method === 'GET' && one.marks.length > 0);
   const here = table.filter((one) => one.place === place && asked(one));
   const fitting = here.filter(({ marks }) => marks.every(marked)).toSorted((a, b) => b.marks.length - a.marks.length);
   const strangers = ({ marks, takes }: Row): string[] =>

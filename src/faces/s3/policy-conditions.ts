@@ -19,14 +19,19 @@ interface Operator {
   readonly negated: boolean;
 }
 
-const strings = (options: { wildcards: boolean; ignoreCase?: boolean }): Operator['compile'] => (wanted, variables) =>
-  compilePattern(wanted, { ...options, isVariable: variables ? isVariableKey : undefined });
+const strings =
+  (options: { wildcards: boolean; ignoreCase?: boolean }): Operator['compile'] =>
+  (wanted, variables) =>
+    compilePattern(wanted, { ...options, isVariable: variables ? isVariableKey : undefined });
 const equals = strings({ wildcards: false });
 const equalsIgnoringCase = strings({ wildcards: false, ignoreCase: true });
 const like = strings({ wildcards: true });
 
 /** An operator that compares what `read` makes of both texts. */
-function compared<T>(read: (text: string) => T | undefined, holds: (actual: T, wanted: T) => boolean): Operator['compile'] {
+function compared<T>(
+  read: (text: string) => T | undefined,
+  holds: (actual: T, wanted: T) => boolean,
+): Operator['compile'] {
   return (text) => {
     const wanted = read(text);
     if (wanted === undefined) return undefined;
@@ -77,7 +82,10 @@ const operators: Readonly<Record<string, Operator>> = {
  * @returns undefined for an operator or a key that there is not, and for values that the operator cannot be used with.
  */
 export function compileCondition(
-  name: string, key: string, wanted: readonly string[], variables: boolean,
+  name: string,
+  key: string,
+  wanted: readonly string[],
+  variables: boolean,
 ): Condition | undefined {
   const lowerKey = key.toLowerCase();
   if (!isConditionKey(lowerKey) || wanted.length === 0) return undefined;
@@ -112,8 +120,18 @@ function compileNull(key: string, wanted: readonly string[]): Condition | undefi
 
 /** Keys that tell who asks, or for whom a service asks. A caller cannot choose their values. */
 const identities = new Set([
-  'aws:principalaccount', 'aws:principalarn', 'aws:principalorgid', 'aws:sourceaccount', 'aws:sourcearn',
-  'aws:sourceorgid', 'aws:sourceowner', 'aws:sourcevpc', 'aws:sourcevpce', 'aws:userid', 's3:dataaccesspointaccount', 's3:dataaccesspointarn',
+  'aws:principalaccount',
+  'aws:principalarn',
+  'aws:principalorgid',
+  'aws:sourceaccount',
+  'aws:sourcearn',
+  'aws:sourceorgid',
+  'aws:sourceowner',
+  'aws:sourcevpc',
+  'aws:sourcevpce',
+  'aws:userid',
+  's3:dataaccesspointaccount',
+  's3:dataaccesspointarn',
 ]);
 const exact = new Set(['StringEquals', 'StringEqualsIgnoreCase', 'StringLike', 'ArnEquals', 'ArnLike']);
 

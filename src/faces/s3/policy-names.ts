@@ -44,7 +44,10 @@ UpdateBucketMetadataInventoryTableConfiguration UpdateBucketMetadataJournalTable
 UpdateJobStatus UpdateObjectEncryption UpdateStorageLensGroup`;
 
 /** Every action of S3, in lower case: `s3:getobject`. Those that this server does not have are never asked about. */
-export const knownActions: readonly string[] = actions.trim().split(/\s+/).map((name) => `s3:${name.toLowerCase()}`);
+export const knownActions: readonly string[] = actions
+  .trim()
+  .split(/\s+/)
+  .map((name) => `s3:${name.toLowerCase()}`);
 
 const singleKeys = `
 aws:AssumedRoot aws:ChatbotSourceArn aws:CurrentTime aws:Ec2InstanceSourcePrivateIPv4 aws:Ec2InstanceSourceVpc

@@ -60,7 +60,9 @@ function readVariable(text: string, isVariable: (key: string) => boolean): strin
 
 /** Fills variables in, as plain characters; undefined where the request has no such value: the text then fits nothing. */
 function resolve(
-  pieces: readonly Piece[], valueOf: ValueOf, fold: (text: string) => string,
+  pieces: readonly Piece[],
+  valueOf: ValueOf,
+  fold: (text: string) => string,
 ): readonly Token[] | undefined {
   const tokens: Token[] = [];
   for (const piece of pieces) {

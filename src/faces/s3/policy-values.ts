@@ -58,7 +58,10 @@ function lookUp(tags: Readonly<Record<string, string>> | undefined, name: string
 const isAnonymous = ({ who }: Call): boolean => who.namespace === '';
 const caller = (call: Call): Values => one(isAnonymous(call) ? undefined : call.who.namespace);
 const owner = (_call: Call, bucket: Bucket): Values => [bucket.namespace];
-const query = (name: string) => (call: Call): Values => one(call.query.get(name));
+const query =
+  (name: string) =>
+  (call: Call): Values =>
+    one(call.query.get(name));
 
 /** Keys that are not simply a header; what is in no list here and is no header has no value. */
 const values: Readonly<Record<string, (call: Call, bucket: Bucket, circumstances: Circumstances) => Values>> = {
@@ -92,8 +95,9 @@ const values: Readonly<Record<string, (call: Call, bucket: Bucket, circumstances
   's3:object-lock-retain-until-date': (call, _bucket, { retention }) =>
     one(retention ? new Date(retention.until).toISOString() : headerOf(call, 'x-amz-object-lock-retain-until-date')),
   // Parts and the beginning of an upload make no object; its completion does.
-  's3:objectcreationoperation': ({ req, query: asked }) =>
-    [String(!asked.has('uploads') && !(asked.has('uploadId') && req.method === 'PUT'))],
+  's3:objectcreationoperation': ({ req, query: asked }) => [
+    String(!asked.has('uploads') && !(asked.has('uploadId') && req.method === 'PUT')),
+  ],
   's3:prefix': (call, _bucket, { prefix }) => one(prefix ?? call.query.get('prefix')),
   's3:requestobjecttagkeys': (_call, _bucket, { tags }) => tags && Object.keys(tags),
   's3:resourceaccount': owner,

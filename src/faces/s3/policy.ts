@@ -40,7 +40,15 @@ const longest = 20 * 1024;
 const versions: readonly unknown[] = ['2012-10-17', '2008-10-17'];
 const policyMembers = new Set(['Version', 'Id', 'Statement']);
 const statementMembers = new Set([
-  'Sid', 'Effect', 'Principal', 'NotPrincipal', 'Action', 'NotAction', 'Resource', 'NotResource', 'Condition',
+  'Sid',
+  'Effect',
+  'Principal',
+  'NotPrincipal',
+  'Action',
+  'NotAction',
+  'Resource',
+  'NotResource',
+  'Condition',
 ]);
 
 /** @throws S3Error `MalformedPolicy` for what is not understood in every part. */
@@ -100,7 +108,8 @@ function denialOf(statement: Record<string, unknown>, bucket: string, variables:
   const isOfResource = orElse(() => readResources(statement, bucket, variables), anything);
   const block = isRecord(statement['Condition']) ? statement['Condition'] : {};
   const conditions = Object.entries(block).flatMap(([operator, keys]) =>
-    orElse(() => readConditions({ [operator]: keys }, variables), []));
+    orElse(() => readConditions({ [operator]: keys }, variables), []),
+  );
   const isOf: Check = (question) => isAmong(principals, question) && isOfAction(question) && isOfResource(question);
   return { effect: 'Deny', principals: '*', isOf, conditions };
 }
@@ -132,9 +141,9 @@ function readDocument(text: string): { document: Record<string, unknown>; statem
   try {
     document = parseJson(text);
   } catch {
-    throw malformed('Policies must be valid JSON, without repeated members, and the first byte must be \'{\'');
+    throw malformed("Policies must be valid JSON, without repeated members, and the first byte must be '{'");
   }
-  if (!isRecord(document)) throw malformed('Policies must be valid JSON and the first byte must be \'{\'');
+  if (!isRecord(document)) throw malformed("Policies must be valid JSON and the first byte must be '{'");
   const statements: readonly unknown[] = [document['Statement']].flat();
   const isMissing = document['Statement'] === undefined || statements.length === 0;
   if (isMissing) throw malformed('Missing required field Statement');
@@ -152,7 +161,9 @@ function readStatement(statement: unknown, bucket: string, variables: boolean): 
   const isOfAction = readActions(statement);
   const isOfResource = readResources(statement, bucket, variables);
   return {
-    effect, principals: principals.listed, conditions: readConditions(statement['Condition'], variables),
+    effect,
+    principals: principals.listed,
+    conditions: readConditions(statement['Condition'], variables),
     isOf: (question) => isAmong(principals, question) && isOfAction(question) && isOfResource(question),
   };
 }
@@ -172,7 +183,8 @@ function readPrincipals(statement: Record<string, unknown>): PrincipalElement {
   if (value === '*') return { listed: '*', negated };
   if (!isRecord(value) || Object.keys(value).length === 0) throw malformed('Invalid principal in policy');
   const named = Object.entries(value).flatMap(([kind, list]) =>
-    texts(list, 'principal').map((text) => namespaceOf(kind, text)));
+    texts(list, 'principal').map((text) => namespaceOf(kind, text)),
+  );
   return { listed: named.includes('*') ? '*' : new Set(named.filter((one) => one !== undefined)), negated };
 }
 
@@ -243,7 +255,9 @@ function readConditions(block: unknown, variables: boolean): readonly Condition[
 
 /** One of two members that exclude each other. */
 function oneOf(
-  statement: Record<string, unknown>, name: string, notName: string,
+  statement: Record<string, unknown>,
+  name: string,
+  notName: string,
 ): { value: unknown; negated: boolean } {
   const [value, notValue] = [statement[name], statement[notName]];
   if ((value === undefined) === (notValue === undefined)) {
@@ -256,7 +270,8 @@ function oneOf(
 function texts(value: unknown, what: string, plain = false): readonly string[] {
   const list: readonly unknown[] = [value].flat();
   const kinds = plain ? ['string', 'number', 'boolean'] : ['string'];
-  if (list.length === 0 || !list.every((one) => kinds.includes(typeof one))) throw malformed(`Policy has invalid ${what}`);
+  if (list.length === 0 || !list.every((one) => kinds.includes(typeof one)))
+    throw malformed(`Policy has invalid ${what}`);
   return list.map(String);
 }
 

@@ -24,7 +24,10 @@ export function readFormPolicy(encoded: string, now: number): FormPolicy {
   const document = decoded(encoded);
   if (typeof document !== 'object' || document === null) throw invalid('The policy is no object.');
   const { expiration, conditions } = document as Record<string, unknown>;
-  const expires = typeof expiration === 'string' && /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?Z$/.test(expiration) ? Date.parse(expiration) : Number.NaN;
+  const expires =
+    typeof expiration === 'string' && /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?Z$/.test(expiration)
+      ? Date.parse(expiration)
+      : Number.NaN;
   if (Number.isNaN(expires)) throw invalid('The policy has no valid expiration.');
   if (!Array.isArray(conditions) || conditions.length === 0) throw invalid('The policy has no conditions.');
   if (expires <= now) throw refused('Policy expired.');
@@ -54,7 +57,14 @@ function conditionsOf(list: readonly unknown[]): FormPolicy {
         least = Math.max(least, range.least);
         most = Math.min(most, range.most);
       } else {
-        if ((word !== 'eq' && word !== 'starts-with') || item.length !== 3 || typeof name !== 'string' || !name.startsWith('$') || typeof value !== 'string') throw invalid('A condition of the policy is malformed.');
+        if (
+          (word !== 'eq' && word !== 'starts-with') ||
+          item.length !== 3 ||
+          typeof name !== 'string' ||
+          !name.startsWith('$') ||
+          typeof value !== 'string'
+        )
+          throw invalid('A condition of the policy is malformed.');
         conditions.push({ kind: word, field: name.slice(1).toLowerCase(), value });
       }
     } else if (typeof item === 'object' && item !== null) {
@@ -73,7 +83,8 @@ function conditionsOf(list: readonly unknown[]): FormPolicy {
 
 function rangeOf(item: readonly unknown[]): { least: number; most: number } {
   const [least, most] = [Number(item[1]), Number(item[2])];
-  if (item.length !== 3 || !Number.isSafeInteger(least) || !Number.isSafeInteger(most) || least < 0) throw invalid('The content-length-range is malformed.');
+  if (item.length !== 3 || !Number.isSafeInteger(least) || !Number.isSafeInteger(most) || least < 0)
+    throw invalid('The content-length-range is malformed.');
   return { least, most };
 }
 
@@ -86,7 +97,13 @@ export function checkConditions({ conditions }: FormPolicy, fields: ReadonlyMap<
   }
   const named = new Set(conditions.map(({ field }) => field));
   for (const field of fields.keys()) {
-    if (!named.has(field) && !exempt.has(field) && !field.startsWith('x-ignore-') && !field.startsWith('x-amz-checksum-')) throw refused(`Extra input field: ${field}`);
+    if (
+      !named.has(field) &&
+      !exempt.has(field) &&
+      !field.startsWith('x-ignore-') &&
+      !field.startsWith('x-amz-checksum-')
+    )
+      throw refused(`Extra input field: ${field}`);
   }
 }
 

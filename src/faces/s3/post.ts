@@ -10,7 +10,13 @@ import { isStorable, utf8 } from '../../kit/text.ts';
 import { printAbout } from './about.ts';
 import { demandKey, headerOf, type Call } from './call.ts';
 import {
-  algorithmNamed, checksumsIn, demandFullObject, demandKnownChecksums, etagOf, Promised, usualChecksum,
+  algorithmNamed,
+  checksumsIn,
+  demandFullObject,
+  demandKnownChecksums,
+  etagOf,
+  Promised,
+  usualChecksum,
 } from './checksums.ts';
 import { isWrongKey, S3Error } from './errors.ts';
 import { body as ofBody, demandListed, newObject as ofObject } from './header-names.ts';
@@ -28,11 +34,25 @@ const longestField = 20 * 1024;
 const longestName = 256;
 const mostFields = 60;
 /** Fields that prove who made the form: `${filename}` has no meaning in them. */
-const proofs = ['policy', 'signature', 'awsaccesskeyid', 'x-amz-signature', 'x-amz-credential', 'x-amz-algorithm', 'x-amz-date'];
+const proofs = [
+  'policy',
+  'signature',
+  'awsaccesskeyid',
+  'x-amz-signature',
+  'x-amz-credential',
+  'x-amz-algorithm',
+  'x-amz-date',
+];
 
 /** Fields that are read, of those that S3 gives a meaning as a header. */
 const understood = [
-  ...ofObject, ...ofBody, 'x-amz-sdk-checksum-algorithm', 'x-amz-algorithm', 'x-amz-credential', 'x-amz-date', 'x-amz-signature',
+  ...ofObject,
+  ...ofBody,
+  'x-amz-sdk-checksum-algorithm',
+  'x-amz-algorithm',
+  'x-amz-credential',
+  'x-amz-date',
+  'x-amz-signature',
 ];
 
 interface Posted {
@@ -53,7 +73,8 @@ export async function postObject(call: Call): Promise<void> {
 
 /** @throws S3Error for what is no form, or has a checksum of its own, which would not be that of the file. */
 function formBoundary({ req }: Call): string {
-  const ofForm = (name: string): string | undefined => (Array.isArray(req.headers[name]) ? undefined : req.headers[name]);
+  const ofForm = (name: string): string | undefined =>
+    Array.isArray(req.headers[name]) ? undefined : req.headers[name];
   if (ofForm('content-md5') !== undefined || ofForm('content-digest') !== undefined || checksumsIn(ofForm).length > 0) {
     throw new S3Error('InvalidRequest', 'The checksum of a file that is posted comes as a field of its form.');
   }
@@ -102,18 +123,24 @@ async function read({ body }: FormPart): Promise<string> {
   }
   if (body.cut) throw body.cut instanceof Refusal && body.cut.reason === 'malformed' ? unreadable() : body.cut;
   const text = utf8(Buffer.concat(chunks));
-  if (text === undefined || !isStorable(text)) throw new S3Error('InvalidArgument', 'A field of the form is no text in UTF-8.');
+  if (text === undefined || !isStorable(text))
+    throw new S3Error('InvalidArgument', 'A field of the form is no text in UTF-8.');
   return text;
 }
 
 /** The fields with the name of the file where they ask for it. */
 function filledIn(fields: Fields, filename: string): Fields {
-  return new Map([...fields].map(([name, value]) => [name, proofs.includes(name) ? value : value.replaceAll('${filename}', () => filename)]));
+  return new Map(
+    [...fields].map(([name, value]) => [
+      name,
+      proofs.includes(name) ? value : value.replaceAll('${filename}', () => filename),
+    ]),
+  );
 }
 
 async function push(before: Call, fields: Fields, file: Body): Promise<Posted> {
   const key = fields.get('key') ?? '';
-  if (key === '') throw new S3Error('InvalidArgument', 'Bucket POST must contain a field named \'key\'.');
+  if (key === '') throw new S3Error('InvalidArgument', "Bucket POST must contain a field named 'key'.");
   demandKey(key);
   const { who, policy } = await authorise(before, fields);
   demandListed(fields.keys(), understood);
@@ -121,12 +148,20 @@ async function push(before: Call, fields: Fields, file: Body): Promise<Posted> {
   demandKnownChecksums([...fields.keys()].filter((name) => name.startsWith('x-amz-checksum-')));
   demandFullObject(fields.get('x-amz-checksum-type'));
   const tagging = fields.get('tagging');
-  const { as, about, lock } = await newObject(call, tagging === undefined ? undefined : objectTags(readAs(taggingDocument, tagging).TagSet), (name) => (name === 'x-amz-acl' ? fields.get('acl') : undefined) ?? headerOf(call, name));
+  const { as, about, lock } = await newObject(
+    call,
+    tagging === undefined ? undefined : objectTags(readAs(taggingDocument, tagging).TagSet),
+    (name) => (name === 'x-amz-acl' ? fields.get('acl') : undefined) ?? headerOf(call, name),
+  );
   const keep = algorithmNamed(fields.get('x-amz-checksum-algorithm')) ?? usualChecksum;
   const promised = new Promised((name) => headerOf(call, name), undefined, keep);
   const put = await call.core.objects.put(as, { bucket: call.bucket, key, conditions: {} }, new Bounded(file, policy), {
     measure: promised.measure,
-    describe: (measured) => ({ etag: etagOf(measured), about: printAbout({ ...about, checksums: promised.verify(measured, new Map()) }), lock }),
+    describe: (measured) => ({
+      etag: etagOf(measured),
+      about: printAbout({ ...about, checksums: promised.verify(measured, new Map()) }),
+      lock,
+    }),
   });
   return { key, etag: put.etag, fields };
 }
@@ -158,7 +193,8 @@ class Bounded implements Body {
       if (size > most) throw new S3Error('EntityTooLarge', 'Your proposed upload exceeds the maximum allowed size');
       yield chunk;
     }
-    if (!this.#body.cut && size < least) throw new S3Error('EntityTooSmall', 'Your proposed upload is smaller than the minimum allowed size');
+    if (!this.#body.cut && size < least)
+      throw new S3Error('EntityTooSmall', 'Your proposed upload is smaller than the minimum allowed size');
   }
 }
 
@@ -167,32 +203,46 @@ async function authorise(call: Call, fields: Fields): Promise<{ who: Principal; 
   const encoded = fields.get('policy');
   const [signature, old] = [fields.get('x-amz-signature'), fields.get('signature')];
   if (encoded === undefined && signature === undefined && old === undefined) return { who: ANYBODY, policy: undefined };
-  if (encoded === undefined) throw new S3Error('InvalidArgument', 'Bucket POST must contain a field named \'policy\'.');
+  if (encoded === undefined) throw new S3Error('InvalidArgument', "Bucket POST must contain a field named 'policy'.");
   const proof = (): Promise<Principal> =>
     signature === undefined ? signerOfOld(call, fields, encoded, old) : signer(call, fields, encoded, signature);
   const subject = fields.get('x-amz-credential') ?? fields.get('awsaccesskeyid') ?? '';
-  const who = await call.core.loginAttempts.prove({ from: sourceOf(call.req), subject, guessable: false }, proof, isWrongKey);
+  const who = await call.core.loginAttempts.prove(
+    { from: sourceOf(call.req), subject, guessable: false },
+    proof,
+    isWrongKey,
+  );
   const policy = readFormPolicy(encoded, call.core.clock.now());
-  if (fields.has('bucket') && fields.get('bucket') !== call.bucket) throw new S3Error('AccessDenied', 'The form is for another bucket.');
+  if (fields.has('bucket') && fields.get('bucket') !== call.bucket)
+    throw new S3Error('AccessDenied', 'The form is for another bucket.');
   // The bucket counts as a field, whether the form has it or the URL alone.
   checkConditions(policy, new Map([...fields, ['bucket', call.bucket]]));
   return { who, policy };
 }
 
 async function signer({ core }: Call, fields: Fields, policy: string, signature: string): Promise<Principal> {
-  if (fields.get('x-amz-algorithm') !== 'AWS4-HMAC-SHA256') throw new S3Error('InvalidArgument', 'X-Amz-Algorithm only supports "AWS4-HMAC-SHA256"');
+  if (fields.get('x-amz-algorithm') !== 'AWS4-HMAC-SHA256')
+    throw new S3Error('InvalidArgument', 'X-Amz-Algorithm only supports "AWS4-HMAC-SHA256"');
   const match = /^(.+)\/(\d{8})\/([^/]+)\/s3\/aws4_request$/.exec(fields.get('x-amz-credential') ?? '');
-  if (!match || !fields.get('x-amz-date')?.startsWith(match[2]!)) throw new S3Error('InvalidArgument', 'The x-amz-credential or the x-amz-date is malformed.');
+  if (!match || !fields.get('x-amz-date')?.startsWith(match[2]!))
+    throw new S3Error('InvalidArgument', 'The x-amz-credential or the x-amz-date is malformed.');
   const opened = await core.accessKeys.open(match[1]!);
   if (!opened) throw noSuchKey();
-  if (!sameSignature(hmac(signingKeyOf(opened.secret, { date: match[2]!, region: match[3]! }), policy), signature)) throw mismatch();
+  if (!sameSignature(hmac(signingKeyOf(opened.secret, { date: match[2]!, region: match[3]! }), policy), signature))
+    throw mismatch();
   return opened.who;
 }
 
 /** The form that came before Signature Version 4, which clients still send. */
-async function signerOfOld({ core }: Call, fields: Fields, policy: string, signature: string | undefined): Promise<Principal> {
+async function signerOfOld(
+  { core }: Call,
+  fields: Fields,
+  policy: string,
+  signature: string | undefined,
+): Promise<Principal> {
   const id = fields.get('awsaccesskeyid');
-  if (id === undefined || signature === undefined) throw new S3Error('InvalidArgument', 'Bucket POST must contain fields named \'AWSAccessKeyId\' and \'signature\'.');
+  if (id === undefined || signature === undefined)
+    throw new S3Error('InvalidArgument', "Bucket POST must contain fields named 'AWSAccessKeyId' and 'signature'.");
   const opened = await core.accessKeys.open(id);
   if (!opened) throw noSuchKey();
   const expected = createHmac('sha1', opened.secret).update(policy).digest();
@@ -206,7 +256,10 @@ function noSuchKey(): S3Error {
 }
 
 function mismatch(): S3Error {
-  return new S3Error('SignatureDoesNotMatch', 'The request signature we calculated does not match the signature you provided.');
+  return new S3Error(
+    'SignatureDoesNotMatch',
+    'The request signature we calculated does not match the signature you provided.',
+  );
 }
 
 function tell({ req, res, bucket }: Call, { key, etag, fields }: Posted): void {
@@ -222,7 +275,12 @@ function tell({ req, res, bucket }: Call, { key, etag, fields }: Posted): void {
   const status = fields.get('success_action_status');
   const place = `http://${req.headers.host ?? ''}/${bucket}/${encodeURIComponent(key)}`;
   if (status === '201') {
-    send(req, res, { status: 201, headers: { ...headers, Location: place }, type: 'application/xml', text: document('PostResponse', { Location: place, Bucket: bucket, Key: key, ETag: `"${etag}"` }, false) });
+    send(req, res, {
+      status: 201,
+      headers: { ...headers, Location: place },
+      type: 'application/xml',
+      text: document('PostResponse', { Location: place, Bucket: bucket, Key: key, ETag: `"${etag}"` }, false),
+    });
     return;
   }
   send(req, res, { status: status === '200' ? 200 : 204, headers: { ...headers, Location: place } });

@@ -22,67 +22,67 @@ interface Rule {
 
 /** Every action of this face. */
 const rules = {
-  'AbortMultipartUpload': { verb: 'write', list: ['bucket', 'WRITE'] },
-  'BypassGovernanceRetention': { verb: 'admin' },
-  'CreateBucket': { verb: 'admin' },
-  'DeleteBucket': { verb: 'admin' },
-  'DeleteBucketPolicy': { verb: 'admin' },
-  'DeleteObject': { verb: 'delete', list: ['bucket', 'WRITE'] },
-  'DeleteObjectTagging': { verb: 'write' },
-  'DeleteObjectVersion': { verb: 'delete', list: ['bucket', 'WRITE'] },
-  'DeleteObjectVersionTagging': { verb: 'write' },
-  'GetAccelerateConfiguration': { verb: 'read' },
-  'GetAnalyticsConfiguration': { verb: 'read' },
-  'GetBucketAcl': { verb: 'read', list: ['bucket', 'READ_ACP'] },
-  'GetBucketCORS': { verb: 'admin' },
-  'GetBucketLocation': { verb: 'read' },
-  'GetBucketLogging': { verb: 'read' },
-  'GetBucketNotification': { verb: 'read' },
-  'GetBucketObjectLockConfiguration': { verb: 'admin' },
-  'GetBucketOwnershipControls': { verb: 'admin' },
-  'GetBucketPolicy': { verb: 'admin' },
-  'GetBucketPolicyStatus': { verb: 'admin' },
-  'GetBucketPublicAccessBlock': { verb: 'admin' },
-  'GetBucketRequestPayment': { verb: 'read' },
-  'GetBucketTagging': { verb: 'admin' },
-  'GetBucketVersioning': { verb: 'read' },
-  'GetBucketWebsite': { verb: 'read' },
-  'GetEncryptionConfiguration': { verb: 'read' },
-  'GetIntelligentTieringConfiguration': { verb: 'read' },
-  'GetInventoryConfiguration': { verb: 'read' },
-  'GetLifecycleConfiguration': { verb: 'admin' },
-  'GetMetricsConfiguration': { verb: 'read' },
-  'GetObject': { verb: 'read', list: ['object', 'READ'] },
-  'GetObjectAcl': { verb: 'read', list: ['object', 'READ_ACP'] },
-  'GetObjectAttributes': { verb: 'read', list: ['object', 'READ'] },
-  'GetObjectLegalHold': { verb: 'read' },
-  'GetObjectRetention': { verb: 'read' },
-  'GetObjectTagging': { verb: 'read' },
-  'GetObjectVersion': { verb: 'read', list: ['object', 'READ'] },
-  'GetObjectVersionAcl': { verb: 'read', list: ['object', 'READ_ACP'] },
-  'GetObjectVersionAttributes': { verb: 'read', list: ['object', 'READ'] },
-  'GetObjectVersionTagging': { verb: 'read' },
-  'GetReplicationConfiguration': { verb: 'read' },
-  'ListBucket': { verb: 'read', list: ['bucket', 'READ'] },
-  'ListBucketMultipartUploads': { verb: 'read', list: ['bucket', 'READ'] },
-  'ListBucketVersions': { verb: 'read', list: ['bucket', 'READ'] },
-  'ListMultipartUploadParts': { verb: 'write', list: ['bucket', 'WRITE'] },
-  'PutBucketAcl': { verb: 'admin', list: ['bucket', 'WRITE_ACP'] },
-  'PutBucketCORS': { verb: 'admin' },
-  'PutBucketObjectLockConfiguration': { verb: 'admin' },
-  'PutBucketOwnershipControls': { verb: 'admin' },
-  'PutBucketPolicy': { verb: 'admin' },
-  'PutBucketPublicAccessBlock': { verb: 'admin' },
-  'PutBucketTagging': { verb: 'admin' },
-  'PutBucketVersioning': { verb: 'admin' },
-  'PutLifecycleConfiguration': { verb: 'admin' },
-  'PutObject': { verb: 'write', list: ['bucket', 'WRITE'] },
-  'PutObjectAcl': { verb: 'write', list: ['object', 'WRITE_ACP'] },
-  'PutObjectLegalHold': { verb: 'write' },
-  'PutObjectRetention': { verb: 'write' },
-  'PutObjectTagging': { verb: 'write' },
-  'PutObjectVersionAcl': { verb: 'write', list: ['object', 'WRITE_ACP'] },
-  'PutObjectVersionTagging': { verb: 'write' },
+  AbortMultipartUpload: { verb: 'write', list: ['bucket', 'WRITE'] },
+  BypassGovernanceRetention: { verb: 'admin' },
+  CreateBucket: { verb: 'admin' },
+  DeleteBucket: { verb: 'admin' },
+  DeleteBucketPolicy: { verb: 'admin' },
+  DeleteObject: { verb: 'delete', list: ['bucket', 'WRITE'] },
+  DeleteObjectTagging: { verb: 'write' },
+  DeleteObjectVersion: { verb: 'delete', list: ['bucket', 'WRITE'] },
+  DeleteObjectVersionTagging: { verb: 'write' },
+  GetAccelerateConfiguration: { verb: 'read' },
+  GetAnalyticsConfiguration: { verb: 'read' },
+  GetBucketAcl: { verb: 'read', list: ['bucket', 'READ_ACP'] },
+  GetBucketCORS: { verb: 'admin' },
+  GetBucketLocation: { verb: 'read' },
+  GetBucketLogging: { verb: 'read' },
+  GetBucketNotification: { verb: 'read' },
+  GetBucketObjectLockConfiguration: { verb: 'admin' },
+  GetBucketOwnershipControls: { verb: 'admin' },
+  GetBucketPolicy: { verb: 'admin' },
+  GetBucketPolicyStatus: { verb: 'admin' },
+  GetBucketPublicAccessBlock: { verb: 'admin' },
+  GetBucketRequestPayment: { verb: 'read' },
+  GetBucketTagging: { verb: 'admin' },
+  GetBucketVersioning: { verb: 'read' },
+  GetBucketWebsite: { verb: 'read' },
+  GetEncryptionConfiguration: { verb: 'read' },
+  GetIntelligentTieringConfiguration: { verb: 'read' },
+  GetInventoryConfiguration: { verb: 'read' },
+  GetLifecycleConfiguration: { verb: 'admin' },
+  GetMetricsConfiguration: { verb: 'read' },
+  GetObject: { verb: 'read', list: ['object', 'READ'] },
+  GetObjectAcl: { verb: 'read', list: ['object', 'READ_ACP'] },
+  GetObjectAttributes: { verb: 'read', list: ['object', 'READ'] },
+  GetObjectLegalHold: { verb: 'read' },
+  GetObjectRetention: { verb: 'read' },
+  GetObjectTagging: { verb: 'read' },
+  GetObjectVersion: { verb: 'read', list: ['object', 'READ'] },
+  GetObjectVersionAcl: { verb: 'read', list: ['object', 'READ_ACP'] },
+  GetObjectVersionAttributes: { verb: 'read', list: ['object', 'READ'] },
+  GetObjectVersionTagging: { verb: 'read' },
+  GetReplicationConfiguration: { verb: 'read' },
+  ListBucket: { verb: 'read', list: ['bucket', 'READ'] },
+  ListBucketMultipartUploads: { verb: 'read', list: ['bucket', 'READ'] },
+  ListBucketVersions: { verb: 'read', list: ['bucket', 'READ'] },
+  ListMultipartUploadParts: { verb: 'write', list: ['bucket', 'WRITE'] },
+  PutBucketAcl: { verb: 'admin', list: ['bucket', 'WRITE_ACP'] },
+  PutBucketCORS: { verb: 'admin' },
+  PutBucketObjectLockConfiguration: { verb: 'admin' },
+  PutBucketOwnershipControls: { verb: 'admin' },
+  PutBucketPolicy: { verb: 'admin' },
+  PutBucketPublicAccessBlock: { verb: 'admin' },
+  PutBucketTagging: { verb: 'admin' },
+  PutBucketVersioning: { verb: 'admin' },
+  PutLifecycleConfiguration: { verb: 'admin' },
+  PutObject: { verb: 'write', list: ['bucket', 'WRITE'] },
+  PutObjectAcl: { verb: 'write', list: ['object', 'WRITE_ACP'] },
+  PutObjectLegalHold: { verb: 'write' },
+  PutObjectRetention: { verb: 'write' },
+  PutObjectTagging: { verb: 'write' },
+  PutObjectVersionAcl: { verb: 'write', list: ['object', 'WRITE_ACP'] },
+  PutObjectVersionTagging: { verb: 'write' },
 } as const satisfies Record<string, Rule>;
 
 export type Action = keyof typeof rules;
@@ -151,7 +151,8 @@ export function may(call: Call, action: Action, bucket: Bucket, circumstances: C
   if (!anonymous && !grants(who, rule.verb, bucket.name)) return false;
   const isOwner = who.namespace === bucket.namespace || who.namespace === SYSTEM;
   // Nobody can lock the owner out of undoing it.
-  if (isOwner && (action === 'GetBucketPolicy' || action === 'PutBucketPolicy' || action === 'DeleteBucketPolicy')) return true;
+  if (isOwner && (action === 'GetBucketPolicy' || action === 'PutBucketPolicy' || action === 'DeleteBucketPolicy'))
+    return true;
   const policy = policyOf(bucket);
   const verdict = policy && judge(policy, questionOf(call, action, bucket, circumstances));
   if (verdict === 'deny') return false;
@@ -168,7 +169,10 @@ export function may(call: Call, action: Action, bucket: Bucket, circumstances: C
  * @throws S3Error `AccessDenied`
  */
 export function demandParts(
-  call: Call, actions: readonly Action[], bucket: Bucket, circumstances: Circumstances,
+  call: Call,
+  actions: readonly Action[],
+  bucket: Bucket,
+  circumstances: Circumstances,
 ): void {
   if (!actions.every((action) => mayAsPart(call, action, bucket, circumstances))) throw denied();
 }
@@ -197,7 +201,14 @@ export function policyOf({ name, settings }: Bucket): Policy | undefined {
 }
 
 /** An object may be somebody else's than the bucket that it is in. */
-function owns(who: Principal, action: Action, { list }: Rule, bucket: Bucket, { object }: Circumstances, isOwner: boolean): boolean {
+function owns(
+  who: Principal,
+  action: Action,
+  { list }: Rule,
+  bucket: Bucket,
+  { object }: Circumstances,
+  isOwner: boolean,
+): boolean {
   if (who.namespace === SYSTEM) return true;
   const ofObject = list?.[0] === 'object' && object?.content;
   return ofObject && aboutOf(object).owner !== undefined ? aboutOf(object).owner === who.namespace : isOwner;

@@ -35,18 +35,27 @@ export async function putBucketAcl(call: Call): Promise<void> {
 
 export async function getObjectAcl(call: Call): Promise<void> {
   const { bucket, object } = await findObject(call, 'GetObjectAcl', versionOf(call));
-  answer(call, 'AccessControlPolicy', renderAcl(objectAcl(bucket, object)), object.versionId === null ? {} : { 'x-amz-version-id': object.versionId });
+  answer(
+    call,
+    'AccessControlPolicy',
+    renderAcl(objectAcl(bucket, object)),
+    object.versionId === null ? {} : { 'x-amz-version-id': object.versionId },
+  );
 }
 
 export async function putObjectAcl(call: Call): Promise<void> {
   const { bucket, object } = await findObject(call, 'PutObjectAcl', versionOf(call));
   const { owner } = objectAcl(bucket, object);
   const acl = await askedAcl(call, bucket, owner);
-  await changeVersion(call, () => findObject(call, 'PutObjectAcl', versionOf(call)), async (found) => {
-    // Another's object may have taken its place: the list names the owner of the one that was there.
-    if (objectAcl(found.bucket, found.object).owner !== owner) throw denied();
-    return call.core.objects.describe(found.as, found.object, 'acl', JSON.stringify(acl));
-  });
+  await changeVersion(
+    call,
+    () => findObject(call, 'PutObjectAcl', versionOf(call)),
+    async (found) => {
+      // Another's object may have taken its place: the list names the owner of the one that was there.
+      if (objectAcl(found.bucket, found.object).owner !== owner) throw denied();
+      return call.core.objects.describe(found.as, found.object, 'acl', JSON.stringify(acl));
+    },
+  );
   nothing(call, 200);
 }
 
@@ -76,7 +85,8 @@ function seen({ settings }: Bucket, ...names: readonly string[]): Record<string,
 
 /** @throws S3Error for a bucket whose objects are all its owner's. */
 function demandLists(bucket: Bucket): void {
-  if (ownershipOf(bucket) === 'BucketOwnerEnforced') throw new S3Error('AccessControlListNotSupported', 'The bucket does not allow ACLs');
+  if (ownershipOf(bucket) === 'BucketOwnerEnforced')
+    throw new S3Error('AccessControlListNotSupported', 'The bucket does not allow ACLs');
 }
 
 /** The list that a request brings, in its headers or its body. */
@@ -127,20 +137,28 @@ export async function getPolicyStatus(call: Call): Promise<void> {
   const policy = policyOf(bucket);
   const hasLists = ownershipOf(bucket) !== 'BucketOwnerEnforced' && !publicAccessOf(bucket).IgnorePublicAcls;
   const byPolicy = policy !== undefined && isPublicPolicy(policy);
-  answer(call, 'PolicyStatus', { IsPublic: byPolicy || (hasLists && isPublicAcl(bucketAcl(bucket))) || isPublic(bucket) });
+  answer(call, 'PolicyStatus', {
+    IsPublic: byPolicy || (hasLists && isPublicAcl(bucketAcl(bucket))) || isPublic(bucket),
+  });
 }
 
 export async function getPublicAccess(call: Call): Promise<void> {
   const { bucket } = await allow(call, 'GetBucketPublicAccessBlock');
   const access = publicAccessBlock(bucket);
-  if (!access) throw new S3Error('NoSuchPublicAccessBlockConfiguration', 'The public access block configuration was not found');
+  if (!access)
+    throw new S3Error('NoSuchPublicAccessBlockConfiguration', 'The public access block configuration was not found');
   answer(call, 'PublicAccessBlockConfiguration', { ...access });
 }
 
 export async function putPublicAccess(call: Call): Promise<void> {
   const { bucket, as } = await allow(call, 'PutBucketPublicAccessBlock');
   const wish = await readDocument(call, documents.publicAccessBlock);
-  const { BlockPublicAcls = false, IgnorePublicAcls = false, BlockPublicPolicy = false, RestrictPublicBuckets = false } = wish;
+  const {
+    BlockPublicAcls = false,
+    IgnorePublicAcls = false,
+    BlockPublicPolicy = false,
+    RestrictPublicBuckets = false,
+  } = wish;
   const access: PublicAccess = { BlockPublicAcls, IgnorePublicAcls, BlockPublicPolicy, RestrictPublicBuckets };
   await call.core.buckets.change(as, bucket.name, { set: { publicAccess: JSON.stringify(access) } });
   nothing(call, 200);
@@ -149,23 +167,31 @@ export async function putPublicAccess(call: Call): Promise<void> {
 /** An ownership in a header. */
 export function demandOwnership(text: string): string {
   const found = documents.ownerships.find((one) => one === text);
-  if (found === undefined) throw invalidArgument(`Invalid x-amz-object-ownership header: ${text}`, 'x-amz-object-ownership', text);
+  if (found === undefined)
+    throw invalidArgument(`Invalid x-amz-object-ownership header: ${text}`, 'x-amz-object-ownership', text);
   return found;
 }
 
 export async function getOwnership(call: Call): Promise<void> {
   const { bucket } = await allow(call, 'GetBucketOwnershipControls');
   const ownership = bucket.settings['ownership'];
-  if (ownership === undefined) throw new S3Error('OwnershipControlsNotFoundError', 'The bucket ownership controls were not found');
+  if (ownership === undefined)
+    throw new S3Error('OwnershipControlsNotFoundError', 'The bucket ownership controls were not found');
   answer(call, 'OwnershipControls', { Rule: elements({ ObjectOwnership: ownership }) });
 }
 
 export async function putOwnership(call: Call): Promise<void> {
   await allow(call, 'PutBucketOwnershipControls');
-  const { Rule: { ObjectOwnership: ownership } } = await readDocument(call, documents.ownershipControls);
+  const {
+    Rule: { ObjectOwnership: ownership },
+  } = await readDocument(call, documents.ownershipControls);
   await decide(call, 'PutBucketOwnershipControls', (now) => {
     const shared = bucketAcl(now).grants.some(({ grantee }) => grantee.kind !== 'user' || grantee.id !== now.namespace);
-    if (ownership === 'BucketOwnerEnforced' && shared) throw new S3Error('InvalidBucketAclWithObjectOwnership', 'Bucket cannot have ACLs set with ObjectOwnership\'s BucketOwnerEnforced setting');
+    if (ownership === 'BucketOwnerEnforced' && shared)
+      throw new S3Error(
+        'InvalidBucketAclWithObjectOwnership',
+        "Bucket cannot have ACLs set with ObjectOwnership's BucketOwnerEnforced setting",
+      );
     return { set: { ownership }, given: seen(now, 'acl') };
   });
   nothing(call, 200);
@@ -193,7 +219,11 @@ export async function putLifecycle(call: Call): Promise<void> {
   // It is about transitions, which there are none of.
   const least = headerOf(call, 'x-amz-transition-default-minimum-object-size');
   if (least !== undefined && least !== 'all_storage_classes_128K' && least !== 'varies_by_storage_class') {
-    throw invalidArgument('The transition default minimum object size is not valid.', 'x-amz-transition-default-minimum-object-size', least);
+    throw invalidArgument(
+      'The transition default minimum object size is not valid.',
+      'x-amz-transition-default-minimum-object-size',
+      least,
+    );
   }
   const { Rule: rules } = await readDocument(call, documents.lifecycleConfiguration);
   const kept = rules.map(({ node, rule }, at): Node => {
@@ -207,7 +237,11 @@ export async function putLifecycle(call: Call): Promise<void> {
 }
 
 function renderNodes(nodes: readonly Node[]): Xml {
-  return { xml: nodes.map(({ name, text, children }) => elements({ [name]: children.length === 0 ? text : renderNodes(children) }).xml).join('') };
+  return {
+    xml: nodes
+      .map(({ name, text, children }) => elements({ [name]: children.length === 0 ? text : renderNodes(children) }).xml)
+      .join(''),
+  };
 }
 
 /** Answers a question of tools for what this server never has: S3's code for a bucket without it. */

@@ -17,17 +17,22 @@ const mostOfBucket = 50;
 /** The tags that a header brings: `a=1&b=2`. @throws S3Error `InvalidTag`, `InvalidArgument` */
 export function tagsFromHeader(field: string | undefined): Tags | undefined {
   if (field === undefined) return undefined;
-  const pairs = field === '' ? [] : field.split('&').map((pair) => {
-    const [name = '', ...value] = pair.split('=');
-    return [decodePart(name), decodePart(value.join('='))] as const;
-  });
+  const pairs =
+    field === ''
+      ? []
+      : field.split('&').map((pair) => {
+          const [name = '', ...value] = pair.split('=');
+          return [decodePart(name), decodePart(value.join('='))] as const;
+        });
   if (new Set(pairs.map(([key]) => key)).size < pairs.length) throw badTagging(field);
   return demandTags(pairs, mostOfObject);
 }
 
 function badTagging(value: string): S3Error {
   return invalidArgument(
-    'The header \'x-amz-tagging\' shall be encoded as UTF-8 then URLEncoded URL query parameters without tag name duplicates.', 'x-amz-tagging', value,
+    "The header 'x-amz-tagging' shall be encoded as UTF-8 then URLEncoded URL query parameters without tag name duplicates.",
+    'x-amz-tagging',
+    value,
   );
 }
 
@@ -45,12 +50,18 @@ type TagSet = ReturnType<typeof tagging.read>['TagSet'];
 
 /** @throws S3Error `InvalidTag` */
 export function objectTags(set: TagSet): Tags {
-  return demandTags(set.Tag.map(({ Key, Value }) => [Key, Value] as const), mostOfObject);
+  return demandTags(
+    set.Tag.map(({ Key, Value }) => [Key, Value] as const),
+    mostOfObject,
+  );
 }
 
 /** @throws S3Error `InvalidTag` */
 export function bucketTags(set: TagSet): Tags {
-  return demandTags(set.Tag.map(({ Key, Value }) => [Key, Value] as const), mostOfBucket);
+  return demandTags(
+    set.Tag.map(({ Key, Value }) => [Key, Value] as const),
+    mostOfBucket,
+  );
 }
 
 /** Letters, digits, spaces and a few signs, in any script. */
@@ -58,12 +69,18 @@ const allowed = /^[\p{L}\p{Z}\p{N}_.:/=+\-@]*$/u;
 
 function demandTags(pairs: readonly (readonly [string, string])[], most: number): Tags {
   if (pairs.length > most) {
-    throw new S3Error('InvalidTag', most === mostOfObject ? 'Object tags cannot be greater than 10' : 'Bucket tag count cannot be greater than 50');
+    throw new S3Error(
+      'InvalidTag',
+      most === mostOfObject ? 'Object tags cannot be greater than 10' : 'Bucket tag count cannot be greater than 50',
+    );
   }
   for (const [key, value] of pairs) {
-    if (key === '' || [...key].length > 128 || !allowed.test(key)) throw new S3Error('InvalidTag', 'The TagKey you have provided is invalid', { TagKey: key });
-    if ([...value].length > 256 || !allowed.test(value)) throw new S3Error('InvalidTag', 'The TagValue you have provided is invalid', { TagKey: key, TagValue: value });
-    if (/^aws:/i.test(key)) throw new S3Error('InvalidTag', 'System tags cannot be added/updated by requester', { TagKey: key });
+    if (key === '' || [...key].length > 128 || !allowed.test(key))
+      throw new S3Error('InvalidTag', 'The TagKey you have provided is invalid', { TagKey: key });
+    if ([...value].length > 256 || !allowed.test(value))
+      throw new S3Error('InvalidTag', 'The TagValue you have provided is invalid', { TagKey: key, TagValue: value });
+    if (/^aws:/i.test(key))
+      throw new S3Error('InvalidTag', 'System tags cannot be added/updated by requester', { TagKey: key });
   }
   const names = new Set(pairs.map(([key]) => key));
   if (names.size !== pairs.length) throw new S3Error('InvalidTag', 'Cannot provide multiple Tags with the same key');
@@ -71,19 +88,31 @@ function demandTags(pairs: readonly (readonly [string, string])[], most: number)
 }
 
 function render(tags: Tags): { TagSet: Xml } {
-  return { TagSet: elements({ Tag: Object.entries(tags).toSorted(([a], [b]) => (a < b ? -1 : 1)).map(([key, value]) => elements({ Key: key, Value: value })) }) };
+  return {
+    TagSet: elements({
+      Tag: Object.entries(tags)
+        .toSorted(([a], [b]) => (a < b ? -1 : 1))
+        .map(([key, value]) => elements({ Key: key, Value: value })),
+    }),
+  };
 }
 
 export async function getObjectTagging(call: Call): Promise<void> {
   const { object } = await findObject(call, 'GetObjectTagging', versionOf(call));
-  answer(call, 'Tagging', render(aboutOf(object).tags ?? {}), object.versionId === null ? {} : { 'x-amz-version-id': object.versionId });
+  answer(
+    call,
+    'Tagging',
+    render(aboutOf(object).tags ?? {}),
+    object.versionId === null ? {} : { 'x-amz-version-id': object.versionId },
+  );
 }
 
 export async function putObjectTagging(call: Call): Promise<void> {
   await refuseEarly(call, () => findObject(call, 'PutObjectTagging', versionOf(call)));
   const tags = objectTags((await readDocument(call, tagging)).TagSet);
   const { object } = await changeVersion(
-    call, () => findObject(call, 'PutObjectTagging', versionOf(call), { tags }),
+    call,
+    () => findObject(call, 'PutObjectTagging', versionOf(call), { tags }),
     (found) => call.core.objects.describe(found.as, found.object, 'tags', JSON.stringify(tags)),
   );
   nothing(call, 200, object.versionId === null ? {} : { 'x-amz-version-id': object.versionId });
@@ -91,7 +120,8 @@ export async function putObjectTagging(call: Call): Promise<void> {
 
 export async function deleteObjectTagging(call: Call): Promise<void> {
   await changeVersion(
-    call, () => findObject(call, 'DeleteObjectTagging', versionOf(call)),
+    call,
+    () => findObject(call, 'DeleteObjectTagging', versionOf(call)),
     ({ object, as }) => call.core.objects.describe(as, object, 'tags', null),
   );
   nothing(call, 204);

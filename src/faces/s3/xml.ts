@@ -15,7 +15,11 @@ export type Elements = Readonly<Record<string, Content>>;
 
 /** Elements, one after the other. */
 export function elements(all: Elements): Xml {
-  return { xml: Object.entries(all).map(([name, content]) => element(name, content)).join('') };
+  return {
+    xml: Object.entries(all)
+      .map(([name, content]) => element(name, content))
+      .join(''),
+  };
 }
 
 /** A whole document. Errors are the one kind that has no namespace. */
@@ -33,7 +37,10 @@ function element(name: string, content: Content): string {
 
 /** Control characters have no place in XML, but do in keys: they go as references, as everyone sends them. */
 export function escape(text: string): string {
-  return text.replaceAll(/[<>&"\u0000-\u0008\u000b-\u001f\u007f\ufffe\uffff]/g, (character) => references[character] ?? `&#x${character.charCodeAt(0).toString(16).toUpperCase()};`);
+  return text.replaceAll(
+    /[<>&"\u0000-\u0008\u000b-\u001f\u007f\ufffe\uffff]/g,
+    (character) => references[character] ?? `&#x${character.charCodeAt(0).toString(16).toUpperCase()};`,
+  );
 }
 
 const references: Readonly<Record<string, string>> = { '<': '&lt;', '>': '&gt;', '&': '&amp;', '"': '&quot;' };

@@ -42,10 +42,13 @@ export function artifacts(context: Context): void {
     })
     .owned('deleteArtifacts', async ({ who, body }) => {
       const { namespace } = body<{ namespace?: string | null }>();
-      if (!namespace && who.namespace === SYSTEM) throw new Refusal('malformed', 'system user must specify a namespace');
+      if (!namespace && who.namespace === SYSTEM)
+        throw new Refusal('malformed', 'system user must specify a namespace');
       return core.artifacts.removeAll(who, namespace || who.namespace);
     })
-    .owned('getArtifact', async ({ who, given }) => views.artifact(await core.artifacts.get(who, given.text('ref')), { instances: true }))
+    .owned('getArtifact', async ({ who, given }) =>
+      views.artifact(await core.artifacts.get(who, given.text('ref')), { instances: true }),
+    )
     .owned('deleteArtifact', async ({ who, given }) => {
       const removed = await core.artifacts.remove(who, given.text('ref'));
       return removed ? views.artifact(removed) : null;
@@ -57,25 +60,36 @@ export function artifacts(context: Context): void {
     .owned('deleteVersion', async ({ who, given }) => {
       return views.artifact(await core.artifacts.removeVersion(who, given.text('ref'), given.integer('index')));
     })
-    .owned('shareArtifact', async ({ who, given }) => views.artifact(await core.artifacts.share(who, given.text('ref'), true)))
-    .owned('unshareArtifact', async ({ who, given }) => views.artifact(await core.artifacts.share(who, given.text('ref'), false)));
+    .owned('shareArtifact', async ({ who, given }) =>
+      views.artifact(await core.artifacts.share(who, given.text('ref'), true)),
+    )
+    .owned('unshareArtifact', async ({ who, given }) =>
+      views.artifact(await core.artifacts.share(who, given.text('ref'), false)),
+    );
 }
 
 async function convert({ core }: Context, { who, given, body }: OwnedCall): Promise<Artifact> {
   const asked = body<Conversion>();
   const upload = asked.upload_uuid ?? undefined;
   const blob = asked.blob_uuid ?? undefined;
-  if ((upload === undefined) === (blob === undefined)) throw new Refusal('malformed', 'give exactly one of upload_uuid and blob_uuid');
+  if ((upload === undefined) === (blob === undefined))
+    throw new Refusal('malformed', 'give exactly one of upload_uuid and blob_uuid');
   const type = asked.artifact_type ?? 'image';
-  if (type !== 'image' && type !== 'other') throw new Refusal('forbidden', 'only artifacts of type image and other can be uploaded');
+  if (type !== 'image' && type !== 'other')
+    throw new Refusal('forbidden', 'only artifacts of type image and other can be uploaded');
   const target = {
-    name: given.text('name'), type, namespace: asked.namespace ?? null, sourceUrl: asked.source_url ?? null, shared: asked.shared ?? false,
+    name: given.text('name'),
+    type,
+    namespace: asked.namespace ?? null,
+    sourceUrl: asked.source_url ?? null,
+    shared: asked.shared ?? false,
     maxVersions: asked.max_versions,
   } as const;
   const expected = { size: asked.size, digests: digestsOf(given.maybeText('Repr-Digest'), 'Repr-Digest') };
-  const published = upload === undefined
-    ? await core.artifacts.adopt(who, blob!, target, expected)
-    : await core.artifacts.convert(who, upload, target, expected);
+  const published =
+    upload === undefined
+      ? await core.artifacts.adopt(who, blob!, target, expected)
+      : await core.artifacts.convert(who, upload, target, expected);
   return published.artifact;
 }
 

@@ -8,12 +8,16 @@ const offered = ['md5', 'sha1', 'sha256', 'sha512', 'xxh128'] as const satisfies
 
 export function blobs({ core, routes, views }: Context): void {
   routes
-    .owned('listBlobs', (call) => list(call, {
-      page: (page) => core.blobs.list(call.who, page),
-      keyOf: (blob) => blob.uuid,
-      views: (found) => views.blobs(found),
-    }))
-    .owned('getBlob', async ({ who, given }) => views.blob(await core.blobs.get(who, given.text('uuid')), { instances: true }))
+    .owned('listBlobs', (call) =>
+      list(call, {
+        page: (page) => core.blobs.list(call.who, page),
+        keyOf: (blob) => blob.uuid,
+        views: (found) => views.blobs(found),
+      }),
+    )
+    .owned('getBlob', async ({ who, given }) =>
+      views.blob(await core.blobs.get(who, given.text('uuid')), { instances: true }),
+    )
     .owned('findBlob', async ({ who, given }) => {
       const digest = parseDigest(algorithmOf(given.text('algorithm')), given.text('hash'));
       // What cannot be a hash is the hash of nothing here; old clients expect null for that too.

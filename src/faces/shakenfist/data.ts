@@ -19,14 +19,23 @@ export function data(context: Context): void {
         return give(context, call, blob, artifact.name);
       })
       .owned(`${verb}VersionData`, async (call) => {
-        const { artifact, blob } = await core.artifacts.resolve(call.who, call.given.text('ref'), call.given.integer('index'));
+        const { artifact, blob } = await core.artifacts.resolve(
+          call.who,
+          call.given.text('ref'),
+          call.given.integer('index'),
+        );
         return give(context, call, blob, artifact.name);
       });
   }
 }
 
 /** Sends a blob that the caller was found to be allowed to read. */
-async function give({ core, lifetime, metrics }: Context, { req, res, given }: OwnedCall, blob: Blob, name: string): Promise<typeof ANSWERED> {
+async function give(
+  { core, lifetime, metrics }: Context,
+  { req, res, given }: OwnedCall,
+  blob: Blob,
+  name: string,
+): Promise<typeof ANSWERED> {
   const { type, disposition } = showing(blob.mediaType, name);
   const what = {
     size: blob.size,
@@ -47,16 +56,20 @@ async function give({ core, lifetime, metrics }: Context, { req, res, given }: O
   };
   if (req.method === 'GET') await core.usage.demandTransfer(blob.namespace);
   const window = { offset: given.integer('offset'), limit: given.integer('limit') };
-  await sendBytes(req, res, what, window, { stall: lifetime.stall, onBytes: (count) => {
-    metrics.sent(count);
-    core.usage.sent(blob.namespace, count);
-  } });
+  await sendBytes(req, res, what, window, {
+    stall: lifetime.stall,
+    onBytes: (count) => {
+      metrics.sent(count);
+      core.usage.sent(blob.namespace, count);
+    },
+  });
   return ANSWERED;
 }
 
 /** The digest that was asked for, where it is known already; else the one that always is. */
 function digestFor(blob: Blob, wanted: string | undefined): Digest {
   const { sha256 } = blob.digests;
-  if (sha256 !== undefined && wanted !== undefined && wantedDigest(wanted) === 'sha256') return { algorithm: 'sha256', hex: sha256 };
+  if (sha256 !== undefined && wanted !== undefined && wantedDigest(wanted) === 'sha256')
+    return { algorithm: 'sha256', hex: sha256 };
   return { algorithm: 'sha512', hex: blob.sha512 };
 }

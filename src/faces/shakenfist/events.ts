@@ -17,10 +17,17 @@ export function events({ core, routes, views }: Context): void {
     const body = call.body<EventFilter>();
     const type = call.given.maybeText('event_type') ?? body.event_type;
     const limit = Number(call.given.maybeInteger('limit') ?? body.limit ?? usual);
-    const found = await core.events.events(subject, id, { ...(type ? { type: type as EventType } : {}), limit: Math.min(limit, most) });
+    const found = await core.events.events(subject, id, {
+      ...(type ? { type: type as EventType } : {}),
+      limit: Math.min(limit, most),
+    });
     return found.map((event) => views.event(event));
   };
   routes
-    .owned('listArtifactEvents', async (call) => answer(call, 'artifact', (await core.artifacts.get(call.who, call.given.text('ref'))).uuid))
-    .owned('listBlobEvents', async (call) => answer(call, 'blob', (await core.blobs.get(call.who, call.given.text('uuid'))).uuid));
+    .owned('listArtifactEvents', async (call) =>
+      answer(call, 'artifact', (await core.artifacts.get(call.who, call.given.text('ref'))).uuid),
+    )
+    .owned('listBlobEvents', async (call) =>
+      answer(call, 'blob', (await core.blobs.get(call.who, call.given.text('uuid'))).uuid),
+    );
 }

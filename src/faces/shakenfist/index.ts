@@ -26,8 +26,19 @@ export { wording } from './refusals.ts';
  * with it, the old client asks for the first 512 MiB of a large blob for ever.
  */
 export const capabilities: readonly string[] = [
-  'blob-search-by-hash', 'artifact-metadata', 'blob-metadata', 'events-by-type', 'artifact-upload-types', 'blob-events', 'blob-checksums',
-  'blob-single-checksum', 'blob-hash-sha1', 'blob-hash-sha256', 'blob-hash-xxh128', 'upload-offset', 'upload-status',
+  'blob-search-by-hash',
+  'artifact-metadata',
+  'blob-metadata',
+  'events-by-type',
+  'artifact-upload-types',
+  'blob-events',
+  'blob-checksums',
+  'blob-single-checksum',
+  'blob-hash-sha1',
+  'blob-hash-sha256',
+  'blob-hash-xxh128',
+  'upload-offset',
+  'upload-status',
 ];
 
 export interface ShakenFistOptions {

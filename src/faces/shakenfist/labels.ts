@@ -16,12 +16,19 @@ export function labels(context: Context): void {
       .owned(`updateLabel${suffix}`, async ({ who, given, body }) => {
         const { blob_uuid: blob, max_versions: maxVersions } = body<LabelUpdate>();
         const target = {
-          name: given.text('name'), type: 'label', namespace: given.maybeText('namespace') ?? null, sourceUrl: null, shared: false, maxVersions,
+          name: given.text('name'),
+          type: 'label',
+          namespace: given.maybeText('namespace') ?? null,
+          sourceUrl: null,
+          shared: false,
+          maxVersions,
         } as const;
         const { artifact } = await core.artifacts.adopt(who, blob, target, { size: undefined, digests: [] });
         return views.artifact(artifact);
       })
-      .owned(`getLabel${suffix}`, async (call) => views.artifact(await find(context, call.who, call), { instances: true }))
+      .owned(`getLabel${suffix}`, async (call) =>
+        views.artifact(await find(context, call.who, call), { instances: true }),
+      )
       .owned(`deleteLabel${suffix}`, async (call) => {
         const removed = await core.artifacts.remove(call.who, (await find(context, call.who, call)).uuid);
         return removed ? views.artifact(removed) : null;
@@ -31,7 +38,11 @@ export function labels(context: Context): void {
 
 async function find({ core }: Context, who: Principal, { given }: OwnedCall): Promise<Artifact> {
   const namespace = given.maybeText('namespace') ?? who.namespace;
-  const [found] = await core.artifacts.list(who, { namespace, name: given.text('name'), type: 'label' }, { after: null, limit: 1 });
+  const [found] = await core.artifacts.list(
+    who,
+    { namespace, name: given.text('name'), type: 'label' },
+    { after: null, limit: 1 },
+  );
   if (!found) throw new Refusal('not_found', 'label not found');
   return found;
 }

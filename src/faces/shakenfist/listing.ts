@@ -27,7 +27,11 @@ export async function list<T>(call: OwnedCall, listing: Listing<T>): Promise<typ
   return limit === undefined ? everything(call, listing, after) : onePage(call, listing, { after, limit });
 }
 
-async function onePage<T>(call: OwnedCall, listing: Listing<T>, page: { after: string | null; limit: number }): Promise<unknown[]> {
+async function onePage<T>(
+  call: OwnedCall,
+  listing: Listing<T>,
+  page: { after: string | null; limit: number },
+): Promise<unknown[]> {
   const records = await listing.page({ after: page.after, limit: page.limit + 1 });
   const shown = records.slice(0, page.limit);
   if (records.length > page.limit) {
@@ -48,7 +52,7 @@ async function everything<T>(call: OwnedCall, listing: Listing<T>, from: string 
     const views = await listing.views(records);
     if (!opened) res.writeHead(200, { 'Content-Type': 'application/json; charset=utf-8', 'Cache-Control': 'no-store' });
     const text = views.map((view) => JSON.stringify(view)).join(',');
-    const taken = res.write(opened ? (text && `,${text}`) : `[${text}`);
+    const taken = res.write(opened ? text && `,${text}` : `[${text}`);
     opened = true;
     if (records.length < batch) break;
     if (!taken && !res.destroyed) await Promise.race([once(res, 'drain'), once(res, 'close')]);

@@ -8,12 +8,18 @@ type Find = (who: Principal, reference: string, change: boolean) => Promise<{ su
 
 /** Notes on things: four routes for each kind of thing, all alike. */
 export function metadata({ core, routes }: Context): void {
-  const ofArtifact: Find = async (who, reference) => ({ subject: 'artifact', id: (await core.artifacts.getOwn(who, reference)).uuid });
+  const ofArtifact: Find = async (who, reference) => ({
+    subject: 'artifact',
+    id: (await core.artifacts.getOwn(who, reference)).uuid,
+  });
   const ofBlob: Find = async (who, reference, change) => {
     const blob = change ? await core.blobs.getOwn(who, reference) : await core.blobs.get(who, reference);
     return { subject: 'blob', id: blob.uuid };
   };
-  const ofNamespace: Find = async (who, reference) => ({ subject: 'namespace', id: (await core.namespaces.get(who, reference)).name });
+  const ofNamespace: Find = async (who, reference) => ({
+    subject: 'namespace',
+    id: (await core.namespaces.get(who, reference)).name,
+  });
   // The old command line asks the instance routes for artifacts and blobs alike.
   const ofEither: Find = async (who, reference, change) => {
     try {
@@ -25,7 +31,10 @@ export function metadata({ core, routes }: Context): void {
   };
 
   const kinds: readonly (readonly [string, string, Find])[] = [
-    ['Artifact', 'ref', ofArtifact], ['Blob', 'uuid', ofBlob], ['Namespace', 'namespace', ofNamespace], ['Instance', 'ref', ofEither],
+    ['Artifact', 'ref', ofArtifact],
+    ['Blob', 'uuid', ofBlob],
+    ['Namespace', 'namespace', ofNamespace],
+    ['Instance', 'ref', ofEither],
   ];
   for (const [kind, parameter, find] of kinds) {
     routes

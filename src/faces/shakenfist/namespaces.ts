@@ -22,17 +22,24 @@ export function namespaces({ core, routes, views, tokens }: Context): void {
       const credential = await core.namespaces.login(namespace, key, sourceOf(req));
       return { access_token: await tokens.mint(credential), token_type: 'Bearer', expires_in: tokens.lifetime };
     })
-    .owned('listNamespaces', (call) => list(call, {
-      page: (page) => core.namespaces.list(call.who, page),
-      keyOf: (namespace) => namespace.name,
-      views: (found) => Promise.all(found.map((namespace) => views.namespace(call.who, namespace))),
-    }))
+    .owned('listNamespaces', (call) =>
+      list(call, {
+        page: (page) => core.namespaces.list(call.who, page),
+        keyOf: (namespace) => namespace.name,
+        views: (found) => Promise.all(found.map((namespace) => views.namespace(call.who, namespace))),
+      }),
+    )
     .owned('createNamespace', async ({ who, body }) => {
       const { namespace, key_name: name, key } = body<Creation>();
       if (!key !== !name) throw new Refusal('malformed', 'give key_name and key together');
-      return views.namespace(who, await core.namespaces.create(who, namespace, name && key ? { name, key } : undefined));
+      return views.namespace(
+        who,
+        await core.namespaces.create(who, namespace, name && key ? { name, key } : undefined),
+      );
     })
-    .owned('getNamespace', async ({ who, given }) => views.namespace(who, await core.namespaces.get(who, given.text('namespace'))))
+    .owned('getNamespace', async ({ who, given }) =>
+      views.namespace(who, await core.namespaces.get(who, given.text('namespace'))),
+    )
     .owned('deleteNamespace', async ({ who, given }) => core.namespaces.remove(who, given.text('namespace')))
     .owned('listKeys', async ({ who, given }) => core.namespaces.keys(who, given.text('namespace')));
   for (const id of ['addKey', 'replaceKeyByBody']) {
@@ -47,12 +54,17 @@ export function namespaces({ core, routes, views, tokens }: Context): void {
       await core.namespaces.putKey(who, given.text('namespace'), given.text('key_name'), body<{ key: string }>().key);
       return given.text('key_name');
     })
-    .owned('deleteKey', async ({ who, given }) => core.namespaces.dropKey(who, given.text('namespace'), given.text('key_name')))
+    .owned('deleteKey', async ({ who, given }) =>
+      core.namespaces.dropKey(who, given.text('namespace'), given.text('key_name')),
+    )
     .owned('addTrust', async ({ who, given, body }) => {
       const { external_namespace: other } = body<{ external_namespace: string }>();
       return views.namespace(who, await core.namespaces.trust(who, given.text('namespace'), other, true));
     })
     .owned('removeTrust', async ({ who, given }) => {
-      return views.namespace(who, await core.namespaces.trust(who, given.text('namespace'), given.text('other'), false));
+      return views.namespace(
+        who,
+        await core.namespaces.trust(who, given.text('namespace'), given.text('other'), false),
+      );
     });
 }

@@ -19,15 +19,18 @@ export function uploads(context: Context): void {
     .owned('beginUpload', async ({ who, given }) => {
       const digests = digestsOf(given.maybeText('Repr-Digest'), 'Repr-Digest');
       const promised = digests.find(({ algorithm }) => algorithm === 'sha512');
-      if (digests.length > 0 && !promised) throw new Refusal('malformed', 'Repr-Digest of a new upload has to name its sha-512');
+      if (digests.length > 0 && !promised)
+        throw new Refusal('malformed', 'Repr-Digest of a new upload has to name its sha-512');
       const facts = { length: given.maybeInteger('Upload-Length') ?? null, expects: promised?.hex ?? null };
       return views.upload(await core.uploads.begin(who, facts));
     })
-    .owned('listUploads', (call) => list(call, {
-      page: (page) => core.uploads.list(call.who, page, call.given.maybeText('sha512') ?? null),
-      keyOf: (upload) => upload.id,
-      views: async (found) => found.map((upload) => views.upload(upload)),
-    }))
+    .owned('listUploads', (call) =>
+      list(call, {
+        page: (page) => core.uploads.list(call.who, page, call.given.maybeText('sha512') ?? null),
+        keyOf: (upload) => upload.id,
+        views: async (found) => found.map((upload) => views.upload(upload)),
+      }),
+    )
     .owned('headUpload', async (call) => {
       const upload = await core.uploads.fence(call.who, call.given.text('uuid'));
       send(call.req, call.res, { status: 200, headers: uploadFields(core, upload) });
@@ -39,7 +42,9 @@ export function uploads(context: Context): void {
       return ANSWERED;
     })
     .owned('appendUpload', (call) => append(context, call))
-    .owned('truncateUpload', async ({ who, given }) => core.uploads.truncate(who, given.text('uuid'), given.integer('offset')))
+    .owned('truncateUpload', async ({ who, given }) =>
+      core.uploads.truncate(who, given.text('uuid'), given.integer('offset')),
+    )
     .owned('dropUpload', async ({ who, given }) => core.uploads.drop(who, given.text('uuid')));
 }
 

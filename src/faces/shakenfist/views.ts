@@ -21,11 +21,23 @@ export class Views {
   upload(upload: Upload): View {
     const expires = this.#core.uploads.expiresAt(upload);
     return {
-      uuid: upload.id, state: upload.state === 'open' ? 'created' : upload.state, metadata: {}, version: 1, node: this.#node,
-      created_at: seconds(upload.createdAt), namespace: upload.namespace, size: upload.offset, length: upload.length,
-      expires_at: expires === null ? null : seconds(expires), touched_at: seconds(upload.touchedAt),
+      uuid: upload.id,
+      state: upload.state === 'open' ? 'created' : upload.state,
+      metadata: {},
+      version: 1,
+      node: this.#node,
+      created_at: seconds(upload.createdAt),
+      namespace: upload.namespace,
+      size: upload.offset,
+      length: upload.length,
+      expires_at: expires === null ? null : seconds(expires),
+      touched_at: seconds(upload.touchedAt),
       receiving: upload.state === 'open' && this.#core.uploads.receiving(upload.id),
-      outcome: upload.outcome && { artifact_uuid: upload.outcome.artifact, index: upload.outcome.index, blob_uuid: upload.outcome.blob },
+      outcome: upload.outcome && {
+        artifact_uuid: upload.outcome.artifact,
+        index: upload.outcome.index,
+        blob_uuid: upload.outcome.blob,
+      },
     };
   }
 
@@ -37,11 +49,17 @@ export class Views {
     const versions = await this.#core.artifacts.versions(artifacts);
     const newest = artifacts.flatMap((artifact) => versions[artifact.uuid]?.at(-1)?.blob ?? []);
     const blobs = new Map((await this.#core.blobs.many([...new Set(newest)])).map((blob) => [blob.uuid, blob]));
-    return Promise.all(artifacts.map(async (artifact) => {
-      const own = versions[artifact.uuid] ?? [];
-      const metadata = await this.#core.events.metadata('artifact', artifact.uuid);
-      return artifactView(artifact, own, { newest: blobs.get(own.at(-1)?.blob ?? ''), metadata, instances: options.instances ?? false });
-    }));
+    return Promise.all(
+      artifacts.map(async (artifact) => {
+        const own = versions[artifact.uuid] ?? [];
+        const metadata = await this.#core.events.metadata('artifact', artifact.uuid);
+        return artifactView(artifact, own, {
+          newest: blobs.get(own.at(-1)?.blob ?? ''),
+          metadata,
+          instances: options.instances ?? false,
+        });
+      }),
+    );
   }
 
   async blob(blob: Blob, options: { instances?: boolean } = {}): Promise<View> {
@@ -49,27 +67,36 @@ export class Views {
   }
 
   blobs(blobs: readonly Blob[], options: { instances?: boolean } = {}): Promise<View[]> {
-    return Promise.all(blobs.map(async (blob) => ({
-      ...this.#blobView(blob),
-      metadata: await this.#core.events.metadata('blob', blob.uuid),
-      ...(options.instances ? { instances: [] } : {}),
-    })));
+    return Promise.all(
+      blobs.map(async (blob) => ({
+        ...this.#blobView(blob),
+        metadata: await this.#core.events.metadata('blob', blob.uuid),
+        ...(options.instances ? { instances: [] } : {}),
+      })),
+    );
   }
 
   /** Versions as blob views with their number, oldest first. */
   async versions(artifact: Artifact): Promise<View[]> {
     const versions = (await this.#core.artifacts.versions([artifact]))[artifact.uuid] ?? [];
-    const known = new Map((await this.#core.blobs.many(versions.map((version) => version.blob))).map((blob) => [blob.uuid, blob]));
-    return Promise.all(versions.map(async (version) => {
-      const blob = artifact.state === 'deleted' ? undefined : known.get(version.blob);
-      const view = blob ? await this.blob(blob) : this.#memory(version);
-      return { ...view, index: version.index, instances: [] };
-    }));
+    const known = new Map(
+      (await this.#core.blobs.many(versions.map((version) => version.blob))).map((blob) => [blob.uuid, blob]),
+    );
+    return Promise.all(
+      versions.map(async (version) => {
+        const blob = artifact.state === 'deleted' ? undefined : known.get(version.blob);
+        const view = blob ? await this.blob(blob) : this.#memory(version);
+        return { ...view, index: version.index, instances: [] };
+      }),
+    );
   }
 
   async namespace(who: Principal, namespace: Namespace): Promise<View> {
     return {
-      name: namespace.name, state: 'created', version: 5, created_at: seconds(namespace.createdAt),
+      name: namespace.name,
+      state: 'created',
+      version: 5,
+      created_at: seconds(namespace.createdAt),
       metadata: await this.#core.events.metadata('namespace', namespace.name),
       keys: await this.#core.namespaces.keys(who, namespace.name),
       trust: { full: ['system', ...namespace.trusts.filter((name) => name !== 'system')] },
@@ -78,7 +105,12 @@ export class Views {
 
   event(event: Event): View {
     return {
-      timestamp: seconds(event.at), fqdn: this.#node, duration: event.duration, message: event.message, extra: event.extra, type: event.type,
+      timestamp: seconds(event.at),
+      fqdn: this.#node,
+      duration: event.duration,
+      message: event.message,
+      extra: event.extra,
+      type: event.type,
     };
   }
 
@@ -86,19 +118,42 @@ export class Views {
     // Kept for downloads alone.
     const { crc32: _, ...digests } = blob.digests;
     return {
-      uuid: blob.uuid, state: blob.contentState === 'good' ? 'created' : 'error', version: 6, namespace: blob.namespace, size: blob.size,
-      modified: seconds(blob.createdAt), fetched_at: seconds(blob.createdAt), depends_on: null, transcodes: {}, locations: [this.#node],
-      reference_count: blob.references, sha512: blob.sha512, checksums: { ...digests, sha512: blob.sha512 },
-      last_used: blob.usedAt === null ? null : seconds(blob.usedAt), 'mime-type': blob.mediaType,
+      uuid: blob.uuid,
+      state: blob.contentState === 'good' ? 'created' : 'error',
+      version: 6,
+      namespace: blob.namespace,
+      size: blob.size,
+      modified: seconds(blob.createdAt),
+      fetched_at: seconds(blob.createdAt),
+      depends_on: null,
+      transcodes: {},
+      locations: [this.#node],
+      reference_count: blob.references,
+      sha512: blob.sha512,
+      checksums: { ...digests, sha512: blob.sha512 },
+      last_used: blob.usedAt === null ? null : seconds(blob.usedAt),
+      'mime-type': blob.mediaType,
     };
   }
 
   /** What is left of a version whose artifact was deleted. */
   #memory(version: Version): View {
     return {
-      uuid: version.blob, state: 'deleted', metadata: {}, version: 6, size: version.size, modified: seconds(version.createdAt),
-      fetched_at: seconds(version.createdAt), depends_on: null, transcodes: {}, locations: [], reference_count: version.references,
-      sha512: null, checksums: {}, last_used: null, 'mime-type': 'application/octet-stream',
+      uuid: version.blob,
+      state: 'deleted',
+      metadata: {},
+      version: 6,
+      size: version.size,
+      modified: seconds(version.createdAt),
+      fetched_at: seconds(version.createdAt),
+      depends_on: null,
+      transcodes: {},
+      locations: [],
+      reference_count: version.references,
+      sha512: null,
+      checksums: {},
+      last_used: null,
+      'mime-type': 'application/octet-stream',
     };
   }
 }
@@ -111,17 +166,33 @@ interface Around {
 
 function artifactView(artifact: Artifact, versions: readonly Version[], around: Around): View {
   const last = versions.at(-1);
-  const blobs = versions.map((version) => [String(version.index), {
-    uuid: version.blob, size: version.size, reference_count: version.references, depends_on: null,
-    ...(around.instances ? { instances: [] } : {}),
-  }]);
+  const blobs = versions.map((version) => [
+    String(version.index),
+    {
+      uuid: version.blob,
+      size: version.size,
+      reference_count: version.references,
+      depends_on: null,
+      ...(around.instances ? { instances: [] } : {}),
+    },
+  ]);
   return {
-    uuid: artifact.uuid, name: artifact.name, state: artifact.state, artifact_type: artifact.type, source_url: artifact.sourceUrl,
-    max_versions: artifact.maxVersions, namespace: artifact.namespace, shared: artifact.shared, index: last?.index ?? 0,
+    uuid: artifact.uuid,
+    name: artifact.name,
+    state: artifact.state,
+    artifact_type: artifact.type,
+    source_url: artifact.sourceUrl,
+    max_versions: artifact.maxVersions,
+    namespace: artifact.namespace,
+    shared: artifact.shared,
+    index: last?.index ?? 0,
     ...(last ? { blob_uuid: last.blob } : {}),
     ...(around.newest ? { sha512: around.newest.sha512 } : {}),
     ...(artifact.fault === null ? {} : { error: artifact.fault }),
-    blobs: Object.fromEntries(blobs) as unknown, metadata: around.metadata, created_at: seconds(artifact.createdAt), version: 6,
+    blobs: Object.fromEntries(blobs) as unknown,
+    metadata: around.metadata,
+    created_at: seconds(artifact.createdAt),
+    version: 6,
   };
 }
 

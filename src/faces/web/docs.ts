@@ -9,11 +9,23 @@ export function docs({ openapi, routes, guides }: Context): void {
   const readable = readBook(openapi.content);
   routes
     .open('book', (call) => text(call, 200, openapi.text, 'application/yaml; charset=utf-8'))
-    .open('docs', (call) => sendPage(call, 200, render(readable, [...guides.values()].filter(({ path }) => !path.includes('/')), baseOf(call))));
+    .open('docs', (call) =>
+      sendPage(
+        call,
+        200,
+        render(
+          readable,
+          [...guides.values()].filter(({ path }) => !path.includes('/')),
+          baseOf(call),
+        ),
+      ),
+    );
 }
 
 function render(openapi: ReadableBook, guides: readonly Guide[], base: string): Html {
-  return page(`${openapi.title} API`, html`
+  return page(
+    `${openapi.title} API`,
+    html`
 <main>
 <h1>${openapi.title} API</h1>
 <p class="lead">${openapi.summary}</p>
@@ -25,13 +37,17 @@ ${guides.map((guide) => html`<li><a href="/docs/${guide.path}">${guide.title}</a
 <ul class="contents">
 ${openapi.tags.map((tag) => html`<li><a href="#${anchor(tag.name)}">${tag.name}</a></li>\n`)}<li><a href="#records">Records</a></li>
 </ul>
-${openapi.tags.map((tag) => html`
+${openapi.tags.map(
+  (tag) => html`
 <h2 id="${anchor(tag.name)}">${tag.name}</h2>
 ${prose(tag.description)}
-${tag.operations.map((operation) => renderOperation(operation, base))}`)}
+${tag.operations.map((operation) => renderOperation(operation, base))}`,
+)}
 <h2 id="records">Records</h2>
 ${openapi.schemas.map(renderSchema)}
-</main>`, 'wide');
+</main>`,
+    'wide',
+  );
 }
 
 function renderOperation(operation: BookOperation, base: string): Html {
@@ -41,15 +57,23 @@ function renderOperation(operation: BookOperation, base: string): Html {
 <summary><span class="method ${method}">${method.toUpperCase()}</span><span class="path">${path}</span><span class="what">${summary}</span></summary>
 <div>
 ${prose(description)}
-${parameters.length === 0 ? undefined : html`<h3>Parameters</h3><table>${parameters.map((parameter) => html`
-<tr><th><code>${parameter.name}</code></th><td>${parameter.in}, ${parameter.type}${parameter.required ? ', needed' : ''}</td><td>${inline(parameter.description)}</td></tr>`)}
-</table>`}
+${
+  parameters.length === 0
+    ? undefined
+    : html`<h3>Parameters</h3><table>${parameters.map(
+        (parameter) => html`
+<tr><th><code>${parameter.name}</code></th><td>${parameter.in}, ${parameter.type}${parameter.required ? ', needed' : ''}</td><td>${inline(parameter.description)}</td></tr>`,
+      )}
+</table>`
+}
 ${body?.properties.length ? html`<h3>Body</h3>${renderProperties(body.properties)}` : undefined}
 <h3>Example</h3>
 <pre><code>${curl(operation, base)}</code></pre>
 <h3>Answers</h3>
-<table>${responses.map((response) => html`
-<tr><th>${response.status}</th><td>${prose(response.description)}${response.example === undefined ? undefined : html`<pre><code>${JSON.stringify(response.example, null, 2)}</code></pre>`}</td></tr>`)}
+<table>${responses.map(
+    (response) => html`
+<tr><th>${response.status}</th><td>${prose(response.description)}${response.example === undefined ? undefined : html`<pre><code>${JSON.stringify(response.example, null, 2)}</code></pre>`}</td></tr>`,
+  )}
 </table>
 ${open ? html`<p>Anybody may ask.</p>` : undefined}
 </div>
@@ -66,13 +90,19 @@ ${schema.example === undefined ? undefined : html`<h3>Example</h3><pre><code>${J
 }
 
 function renderProperties(properties: BookSchema['properties']): Part {
-  return html`<table>${properties.map((property) => html`
-<tr><th><code>${property.name}</code></th><td>${property.type}${property.required ? '' : ', optional'}</td><td>${inline(property.description)}</td></tr>`)}
+  return html`<table>${properties.map(
+    (property) => html`
+<tr><th><code>${property.name}</code></th><td>${property.type}${property.required ? '' : ', optional'}</td><td>${inline(property.description)}</td></tr>`,
+  )}
 </table>`;
 }
 
 /** Headers that prove who asks, by the OpenAPI description's name for them. */
-const proofs: Readonly<Record<string, string>> = { token: 'Authorization: Bearer $token', operator: 'x-releasy-admin-key: $key', customerKey: 'x-releasy-api-key: $key' };
+const proofs: Readonly<Record<string, string>> = {
+  token: 'Authorization: Bearer $token',
+  operator: 'x-releasy-admin-key: $key',
+  customerKey: 'x-releasy-api-key: $key',
+};
 
 /** A command that does it. */
 function curl({ method, path, parameters, body, open, schemes }: BookOperation, base: string): string {
@@ -86,10 +116,15 @@ function curl({ method, path, parameters, body, open, schemes }: BookOperation, 
   else if (method !== implied) lines[0] = `curl -X ${method.toUpperCase()} ${base}${filled}`;
   if (!open) lines.push(`-H "${proofs[schemes[0] ?? 'token'] ?? proofs['token']!}"`);
   for (const parameter of parameters) {
-    if (parameter.in === 'header' && parameter.example !== undefined) lines.push(`-H "${parameter.name}: ${parameter.example}"`);
+    if (parameter.in === 'header' && parameter.example !== undefined)
+      lines.push(`-H "${parameter.name}: ${parameter.example}"`);
   }
   if (body?.raw) lines.push('-T piece');
-  else if (body?.example !== undefined) lines.push(...(schemes.length === 0 ? [] : [`-H 'Content-Type: application/json'`]), `-d '${JSON.stringify(body.example)}'`);
+  else if (body?.example !== undefined)
+    lines.push(
+      ...(schemes.length === 0 ? [] : [`-H 'Content-Type: application/json'`]),
+      `-d '${JSON.stringify(body.example)}'`,
+    );
   return lines.join(' \\\n  ');
 }
 

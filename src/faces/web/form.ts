@@ -22,7 +22,15 @@ interface Pushed {
 }
 
 /** Fields are short and few; the file is the last part. */
-const limits = { files: 1, fields: 8, parts: 10, fieldNameSize: 64, fieldSize: 4096, fieldNestingDepth: 0, headerPairs: 20 };
+const limits = {
+  files: 1,
+  fields: 8,
+  parts: 10,
+  fieldNameSize: 64,
+  fieldSize: 4096,
+  fieldNestingDepth: 0,
+  headerPairs: 20,
+};
 
 /** The form of the front page: a file from a browser, poured into an upload while it arrives, then converted. */
 export function form({ core, routes }: Context): void {
@@ -37,7 +45,9 @@ export function form({ core, routes }: Context): void {
 /** Lets multer take the form apart. It reads our body, so that the same rules of pace hold as everywhere. */
 function receive({ req, res, raw }: Call, door: Door): Promise<void> {
   const read = multer({
-    storage: door, limits, defParamCharset: 'utf8',
+    storage: door,
+    limits,
+    defParamCharset: 'utf8',
     streamHandler: (_req, parser) => {
       feed(raw(), parser).catch((error: Error) => parser.destroy(error));
     },
@@ -70,7 +80,10 @@ class Door implements StorageEngine {
     this.#outcome = this.#push(req.body as Readonly<Record<string, unknown>>, file, sourceOf(req));
     // A browser shows an answer only once it has sent everything, so what is not wanted is read all the same.
     this.#outcome.catch(() => file.stream.resume());
-    this.#outcome.then(() => done(null), () => done(null));
+    this.#outcome.then(
+      () => done(null),
+      () => done(null),
+    );
   }
 
   _removeFile(_req: Request, _file: File, done: (error: Error | null) => void): void {
@@ -80,7 +93,8 @@ class Door implements StorageEngine {
   async #push(fields: Readonly<Record<string, unknown>>, file: File, from: string): Promise<Pushed> {
     // What comes behind the file is no field of it, though it lands in the same record.
     const [namespace, key, named] = [text(fields, 'namespace'), text(fields, 'key'), text(fields, 'name')];
-    if (!namespace || !key) throw new Refusal('malformed', 'namespace and key are needed, and have to come before the file');
+    if (!namespace || !key)
+      throw new Refusal('malformed', 'namespace and key are needed, and have to come before the file');
     const who = await this.#login(namespace, key, from);
     const name = named || demandPlain('file name', file.originalname);
     const upload = await this.#core.uploads.begin(who);
@@ -97,15 +111,28 @@ class Door implements StorageEngine {
       const { name } = await this.#core.namespaces.login(namespace, key, from);
       return { namespace, credential: name };
     } catch (error) {
-      if (error instanceof Refusal && error.reason === 'unauthenticated') throw new Refusal('unauthenticated', 'that key does not open this namespace');
+      if (error instanceof Refusal && error.reason === 'unauthenticated')
+        throw new Refusal('unauthenticated', 'that key does not open this namespace');
       throw error;
     }
   }
 
   async #keep(who: Principal, upload: string, name: string, stream: Readable): Promise<Pushed> {
-    const { upload: { offset } } = await this.#core.uploads.append(who, upload, new PartBody(stream), { at: undefined, digests: [] });
-    const target = { name, type: 'image', namespace: null, sourceUrl: null, shared: false, maxVersions: undefined } as const;
-    const { artifact, index, blob } = await this.#core.artifacts.convert(who, upload, target, { size: offset, digests: [] });
+    const {
+      upload: { offset },
+    } = await this.#core.uploads.append(who, upload, new PartBody(stream), { at: undefined, digests: [] });
+    const target = {
+      name,
+      type: 'image',
+      namespace: null,
+      sourceUrl: null,
+      shared: false,
+      maxVersions: undefined,
+    } as const;
+    const { artifact, index, blob } = await this.#core.artifacts.convert(who, upload, target, {
+      size: offset,
+      digests: [],
+    });
     const { sha512 } = await this.#core.blobs.get(who, blob);
     return { artifact, index, size: offset, sha512 };
   }
@@ -125,7 +152,9 @@ function demandPlain(what: string, text: string): string {
 
 function result({ artifact, index, size, sha512 }: Pushed, base: string): Html {
   const path = `/artifacts/${artifact.uuid}/versions/${index}/data`;
-  return page(`Stowage: ${artifact.name}`, html`
+  return page(
+    `Stowage: ${artifact.name}`,
+    html`
 <main>
 <h1>Pushed</h1>
 <div class="card"><dl>
@@ -143,5 +172,6 @@ function result({ artifact, index, size, sha512 }: Pushed, base: string): Html {
 <pre><code>token=$(curl -s ${base}/auth -d '{"namespace": "${artifact.namespace}", "key": "YOUR-KEY"}' | cut -d '"' -f 4)
 curl -OJ ${base}${path} -H "Authorization: Bearer $token"</code></pre>
 <p><a href="/">Push another file</a></p>
-</main>`);
+</main>`,
+  );
 }

@@ -12,7 +12,9 @@ export function home(context: Context): void {
 }
 
 function front({ node, capabilities }: Context, base: string): ReturnType<typeof page> {
-  return page('Stowage', html`
+  return page(
+    'Stowage',
+    html`
 <main>
 <h1>Large files in, without ever starting over</h1>
 <p class="lead">This server keeps every byte once, gives it a name and a version number, and hands it out again from any offset.</p>
@@ -49,5 +51,6 @@ tail -c +$((offset + 1)) big.iso |
 
 <p>The <a href="/docs">API documentation</a> has everything else. Shaken Fist's client works too; point it at <code>${base}</code>.</p>
 </main>
-<footer>${node} can: ${capabilities.join(' ')}</footer>`);
+<footer>${node} can: ${capabilities.join(' ')}</footer>`,
+  );
 }

@@ -19,7 +19,9 @@ const topDocuments = ['ARCHITECTURE.md', 'CHANGELOG.md', 'CONTRIBUTING.md', 'SEC
 export async function readGuides(root: URL): Promise<ReadonlyMap<string, Guide>> {
   const inDocs = (await readdir(new URL('docs/', root), { recursive: true })).filter((name) => name.endsWith('.md'));
   const files = [...topDocuments, ...inDocs.map((name) => `docs/${name}`)].sort();
-  const guides = await Promise.all(files.map(async (file) => guideOf(file, await readFile(new URL(file, root), 'utf8'))));
+  const guides = await Promise.all(
+    files.map(async (file) => guideOf(file, await readFile(new URL(file, root), 'utf8'))),
+  );
   return new Map(guides.map((guide) => [guide.path, guide]));
 }
 

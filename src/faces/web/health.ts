@@ -34,7 +34,8 @@ export function health({ core, metrics, lifetime, headroom, routes, tokens, metr
       return quiet(call.res, why === undefined ? text(call, 200, 'ok\n') : text(call, 503, `not well: ${why}\n`));
     })
     .guarded('metrics', scraper, async (call) =>
-      quiet(call.res, text(call, 200, await metrics.print(), metrics.contentType)));
+      quiet(call.res, text(call, 200, await metrics.print(), metrics.contentType)),
+    );
 }
 
 /** What is asked every few seconds is not worth a line in the log each time. */

@@ -23,7 +23,13 @@ function print(part: Part): string {
   return escape(String(part));
 }
 
-const entities: Readonly<Record<string, string>> = { '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;', "'": '&#39;' };
+const entities: Readonly<Record<string, string>> = {
+  '&': '&amp;',
+  '<': '&lt;',
+  '>': '&gt;',
+  '"': '&quot;',
+  "'": '&#39;',
+};
 
 function escape(text: string): string {
   return text.replaceAll(/[&<>"']/g, (char) => entities[char]!);
@@ -32,7 +38,10 @@ function escape(text: string): string {
 /** A little of Markdown: paragraphs, `code` and **weight**. */
 export function prose(text: string | undefined): Part {
   if (!text) return undefined;
-  return text.trim().split(/\n{2,}/).map((paragraph) => html`<p>${inline(paragraph)}</p>\n`);
+  return text
+    .trim()
+    .split(/\n{2,}/)
+    .map((paragraph) => html`<p>${inline(paragraph)}</p>\n`);
 }
 
 export function inline(text: string): Part {

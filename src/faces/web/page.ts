@@ -3,7 +3,8 @@ import { ANSWERED, type Call } from '../../http/routes.ts';
 import { html, type Html, type Part } from './html.ts';
 
 /** Nothing but our own style sheet and forms that lead here; above all no script, from anywhere. */
-const policy = "default-src 'none'; style-src 'self'; img-src data:; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
+const policy =
+  "default-src 'none'; style-src 'self'; img-src data:; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
 
 export const pageHeaders: Readonly<Record<string, string>> = {
   'Content-Security-Policy': policy,
@@ -12,7 +13,8 @@ export const pageHeaders: Readonly<Record<string, string>> = {
   'Cross-Origin-Opener-Policy': 'same-origin',
 };
 
-const icon = "data:image/svg+xml,%3Csvg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 16 16'%3E%3Cpath d='M2 5l6-3 6 3v6l-6 3-6-3z' fill='%23c2622d'/%3E%3Cpath d='M2 5l6 3 6-3M8 8v6' stroke='%23fff' fill='none'/%3E%3C/svg%3E";
+const icon =
+  "data:image/svg+xml,%3Csvg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 16 16'%3E%3Cpath d='M2 5l6-3 6 3v6l-6 3-6-3z' fill='%23c2622d'/%3E%3Cpath d='M2 5l6 3 6-3M8 8v6' stroke='%23fff' fill='none'/%3E%3C/svg%3E";
 
 /** A whole page around its content. */
 export function page(title: string, content: Part, style: 'plain' | 'wide' = 'plain'): Html {

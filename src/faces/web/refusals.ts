@@ -8,13 +8,16 @@ export const wording: Wording = {
 
   print: ({ sentence, details }) => ({
     type: 'text/html; charset=utf-8',
-    text: page('Stowage: that did not work', html`
+    text: page(
+      'Stowage: that did not work',
+      html`
 <main>
 <h1>That did not work</h1>
 <p class="lead">${sentence.charAt(0).toUpperCase()}${sentence.slice(1)}.</p>
 ${details['request_id'] === undefined ? undefined : html`<p>The server's log has more, under the id <code>${details['request_id']}</code>.</p>`}
 <p><a href="/">Back to the front page</a></p>
-</main>`).text,
+</main>`,
+    ).text,
   }),
 
   headers: (refused) => ({ ...pageHeaders, ...plainHeaders(refused) }),

@@ -66,24 +66,36 @@ export function artifactContract(scene: () => Scene): void {
       await scene().version('alpha', 'x', 'b');
       const { uuid } = first.artifact;
       expect(await artifacts().removeVersion(uuid, 7, 20, event(uuid))).toBeUndefined();
-      expect(await artifacts().removeVersion(uuid, 1, 20, event(uuid))).toMatchObject({ state: 'created', lastIndex: 2 });
+      expect(await artifacts().removeVersion(uuid, 1, 20, event(uuid))).toMatchObject({
+        state: 'created',
+        lastIndex: 2,
+      });
       expect(await artifacts().removeVersion(uuid, 1, 20, event(uuid))).toBeUndefined();
       expect((await blobs().get(first.blob))?.references).toBe(0);
-      expect(await artifacts().removeVersion(uuid, 2, 21, event(uuid))).toMatchObject({ state: 'deleted', deletedAt: 21 });
+      expect(await artifacts().removeVersion(uuid, 2, 21, event(uuid))).toMatchObject({
+        state: 'deleted',
+        deletedAt: 21,
+      });
       expect(await scene().indexes(uuid)).toEqual([2]);
     });
 
     test('trim at once when the limit is lowered', async () => {
       for (const text of ['a', 'b', 'c']) await scene().version('alpha', 'x', text);
       const { artifact } = await scene().version('alpha', 'x', 'd');
-      expect(await artifacts().setMaxVersions(artifact.uuid, 2, 20, event(artifact.uuid))).toEqual({ ...artifact, maxVersions: 2 });
+      expect(await artifacts().setMaxVersions(artifact.uuid, 2, 20, event(artifact.uuid))).toEqual({
+        ...artifact,
+        maxVersions: 2,
+      });
       expect(await scene().indexes(artifact.uuid)).toEqual([3, 4]);
       expect(await artifacts().setMaxVersions(randomUUID(), 2, 20, event(artifact.uuid))).toBeUndefined();
     });
 
     test('are shared and not shared while active', async () => {
       const { artifact } = await scene().version('alpha', 'x', 'a');
-      expect(await artifacts().setShared(artifact.uuid, true, event(artifact.uuid))).toEqual({ ...artifact, shared: true });
+      expect(await artifacts().setShared(artifact.uuid, true, event(artifact.uuid))).toEqual({
+        ...artifact,
+        shared: true,
+      });
       await artifacts().remove(artifact.uuid, 20, event(artifact.uuid));
       expect(await artifacts().setShared(artifact.uuid, false, event(artifact.uuid))).toBeUndefined();
     });

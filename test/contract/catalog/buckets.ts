@@ -4,7 +4,14 @@ import type { BucketChange, ObjectFacts, ObjectsPage } from '../../../src/core/e
 import type { Bucket } from '../../../src/catalog/model.ts';
 import { contentOf, eventOf, type Scene } from './scene.ts';
 
-const bucketOf = (name: string, namespace = 'alpha', versioning: Bucket['versioning'] = 'off'): Bucket => ({ name, namespace, createdAt: 1, versioning, open: false, settings: {} });
+const bucketOf = (name: string, namespace = 'alpha', versioning: Bucket['versioning'] = 'off'): Bucket => ({
+  name,
+  namespace,
+  createdAt: 1,
+  versioning,
+  open: false,
+  settings: {},
+});
 const page: ObjectsPage = { prefix: '', after: null, limit: 1000 };
 
 export function bucketContract(scene: () => Scene): void {
@@ -13,16 +20,41 @@ export function bucketContract(scene: () => Scene): void {
   const make = (bucket: Bucket) => buckets().create(bucket, eventOf('bucket', bucket.name));
 
   /** Puts `text` under a key; answers why not, or nothing. */
-  async function put(bucket: Bucket, key: string, text: string, more: Partial<ObjectFacts> = {}): Promise<string | undefined> {
+  async function put(
+    bucket: Bucket,
+    key: string,
+    text: string,
+    more: Partial<ObjectFacts> = {},
+  ): Promise<string | undefined> {
     const upload = await scene().upload(bucket.namespace, text.length);
-    const object: ObjectFacts = { bucket: bucket.name, key, versionId: randomUUID(), etag: `etag of ${text}`, about: `{"text":"${text}"}`, lock: { retention: null, held: null }, conditions: {}, ...more };
+    const object: ObjectFacts = {
+      bucket: bucket.name,
+      key,
+      versionId: randomUUID(),
+      etag: `etag of ${text}`,
+      about: `{"text":"${text}"}`,
+      lock: { retention: null, held: null },
+      conditions: {},
+      ...more,
+    };
     const source = { kind: 'upload', upload, content: contentOf(text), mediaType: 'text/plain' } as const;
-    const publication = scene().publication(bucket.namespace, `${bucket.name}/${key}`, source, { sourceUrl: `s3://${bucket.name}/${key}` });
+    const publication = scene().publication(bucket.namespace, `${bucket.name}/${key}`, source, {
+      sourceUrl: `s3://${bucket.name}/${key}`,
+    });
     const published = await catalog().artifacts.publish({ ...publication, object });
     return typeof published === 'string' ? published : undefined;
   }
-  const retire = (bucket: Bucket, key: string) => buckets().retire({ bucket: bucket.name, key, conditions: {}, fresh: { artifact: randomUUID(), version: randomUUID() }, at: 20, event: eventOf('bucket', bucket.name) });
-  const keysOf = async (name: string, more: Partial<ObjectsPage> = {}): Promise<string[]> => (await buckets().objects(name, { ...page, ...more })).map(({ key }) => key);
+  const retire = (bucket: Bucket, key: string) =>
+    buckets().retire({
+      bucket: bucket.name,
+      key,
+      conditions: {},
+      fresh: { artifact: randomUUID(), version: randomUUID() },
+      at: 20,
+      event: eventOf('bucket', bucket.name),
+    });
+  const keysOf = async (name: string, more: Partial<ObjectsPage> = {}): Promise<string[]> =>
+    (await buckets().objects(name, { ...page, ...more })).map(({ key }) => key);
 
   describe('buckets', () => {
     test('have a name that is unique in the store, and go only when they are empty', async () => {
@@ -33,7 +65,10 @@ export function bucketContract(scene: () => Scene): void {
       await put(bucketOf('one'), 'k', 'x');
       expect(await buckets().remove('one', eventOf('bucket', 'one'))).toBe('occupied');
       await retire(bucketOf('one'), 'k');
-      expect([await buckets().remove('one', eventOf('bucket', 'one')), await buckets().remove('one', eventOf('bucket', 'one'))]).toEqual([[], 'none']);
+      expect([
+        await buckets().remove('one', eventOf('bucket', 'one')),
+        await buckets().remove('one', eventOf('bucket', 'one')),
+      ]).toEqual([[], 'none']);
       await expect(make(bucketOf('lost', 'nobody'))).rejects.toMatchObject({ reason: 'not_found' });
     });
 
@@ -41,7 +76,11 @@ export function bucketContract(scene: () => Scene): void {
       await make(bucketOf('set'));
       await buckets().change('set', { open: true, set: { a: '1', "b's": '{"x":"é"}' } }, eventOf('bucket', 'set'));
       await buckets().change('set', { versioning: 'enabled' }, eventOf('bucket', 'set'));
-      expect(await buckets().get('set')).toMatchObject({ open: true, settings: { a: '1', "b's": '{"x":"é"}' }, versioning: 'enabled' });
+      expect(await buckets().get('set')).toMatchObject({
+        open: true,
+        settings: { a: '1', "b's": '{"x":"é"}' },
+        versioning: 'enabled',
+      });
       await buckets().change('set', {}, eventOf('bucket', 'set'));
       await buckets().change('set', { set: { a: null, c: '3' } }, eventOf('bucket', 'set'));
       expect((await buckets().get('set'))?.settings).toEqual({ "b's": '{"x":"é"}', c: '3' });
@@ -51,13 +90,16 @@ export function bucketContract(scene: () => Scene): void {
     test('keep every setting of changes that run side by side', async () => {
       await make(bucketOf('many'));
       const names = Array.from({ length: 50 }, (_, n) => `s${n}`);
-      await Promise.all(names.map((name) => buckets().change('many', { set: { [name]: name } }, eventOf('bucket', 'many'))));
+      await Promise.all(
+        names.map((name) => buckets().change('many', { set: { [name]: name } }, eventOf('bucket', 'many'))),
+      );
       expect((await buckets().get('many'))?.settings).toEqual(Object.fromEntries(names.map((name) => [name, name])));
     });
 
     test('change only while what the caller decided by still holds', async () => {
       await make(bucketOf('given'));
-      const change = (given: Record<string, string | null>) => buckets().change('given', { set: { a: 'set' }, given }, eventOf('bucket', 'given'));
+      const change = (given: Record<string, string | null>) =>
+        buckets().change('given', { set: { a: 'set' }, given }, eventOf('bucket', 'given'));
       await expect(change({ b: 'seen' })).rejects.toMatchObject({ reason: 'conflict', details: { stale: 'b' } });
       expect((await buckets().get('given'))?.settings).toEqual({});
       expect((await change({ b: null }))?.settings).toEqual({ a: 'set' });
@@ -67,9 +109,15 @@ export function bucketContract(scene: () => Scene): void {
     test('with object lock stay versioned', async () => {
       await make(bucketOf('locking'));
       const change = (wish: BucketChange) => buckets().change('locking', wish, eventOf('bucket', 'locking'));
-      await expect(change({ set: { lock: '{}' } })).rejects.toMatchObject({ reason: 'conflict', details: { state: 'lock' } });
+      await expect(change({ set: { lock: '{}' } })).rejects.toMatchObject({
+        reason: 'conflict',
+        details: { state: 'lock' },
+      });
       await change({ versioning: 'enabled', set: { lock: '{}' } });
-      await expect(change({ versioning: 'suspended' })).rejects.toMatchObject({ reason: 'conflict', details: { state: 'lock' } });
+      await expect(change({ versioning: 'suspended' })).rejects.toMatchObject({
+        reason: 'conflict',
+        details: { state: 'lock' },
+      });
       expect((await buckets().get('locking'))?.versioning).toBe('enabled');
     });
 
@@ -86,7 +134,11 @@ export function bucketContract(scene: () => Scene): void {
       await make(bucketOf('b'));
       for (const key of ['ä', 'z', 'a/1', 'a/2', 'a0', '💾', '\u{ffff}', 'a']) await put(bucketOf('b'), key, key);
       expect(await keysOf('b')).toEqual(['a', 'a/1', 'a/2', 'a0', 'z', 'ä', '\u{ffff}', '💾']);
-      expect([await keysOf('b', { prefix: 'a/' }), await keysOf('b', { after: 'a/1', limit: 2 }), await keysOf('b', { prefix: '💾' })]).toEqual([['a/1', 'a/2'], ['a/2', 'a0'], ['💾']]);
+      expect([
+        await keysOf('b', { prefix: 'a/' }),
+        await keysOf('b', { after: 'a/1', limit: 2 }),
+        await keysOf('b', { prefix: '💾' }),
+      ]).toEqual([['a/1', 'a/2'], ['a/2', 'a0'], ['💾']]);
     });
 
     test('are put under conditions that hold at that moment', async () => {
@@ -111,44 +163,74 @@ export function bucketContract(scene: () => Scene): void {
 
     test('keep, replace and mark versions as the bucket says, whatever is done', async () => {
       let run = 0;
-      await assert(asyncProperty(array(constantFrom<string[]>('put', 'retire', 'remove', 'enable', 'suspend'), { maxLength: 25, size: 'max' }), integer({ min: 0, max: 5 }), async (steps: readonly string[], pick) => {
-        const name = `model-${(run += 1)}`;
-        let bucket = bucketOf(name);
-        await make(bucket);
-        /** Newest first. */
-        let model: { id: string | null; text: string | null }[] = [];
-        const add = (id: string | null, text: string | null): void => void (model = [{ id, text }, ...(id === null ? model.filter((one) => one.id !== null) : model)]);
-        for (const [turn, step] of steps.entries()) {
-          if (step === 'enable' || step === 'suspend') {
-            if (step === 'suspend' && bucket.versioning === 'off') continue;
-            bucket = (await buckets().change(name, { versioning: step === 'enable' ? 'enabled' : 'suspended' }, eventOf('bucket', name)))!;
-          } else if (step === 'put') {
-            const versionId = randomUUID();
-            expect(await put(bucket, 'k', `t${turn % 4}`, { versionId })).toBeUndefined();
-            add(bucket.versioning === 'enabled' ? versionId : null, `t${turn % 4}`);
-          } else if (step === 'retire') {
-            const retired = await retire(bucket, 'k');
-            if (bucket.versioning === 'off') model = [];
-            else add(retired.kind === 'marked' ? retired.object.versionId : null, null);
-          } else {
-            const one = model[pick % Math.max(model.length, 1)];
-            const removed = await buckets().removeVersion({ bucket: name, key: 'k', id: one ? one.id : null, conditions: {}, bypass: false, at: 20, event: eventOf('bucket', name) });
-            expect(removed.kind).toBe(one ? 'gone' : 'absent');
-            model = model.filter((other) => other !== one);
-          }
-          const versions = await buckets().versions(name, { ...page, behind: null });
-          expect(versions.map(({ versionId, content }) => ({ id: versionId, text: content ? (JSON.parse(content.about) as { text: string }).text : null }))).toEqual(model);
-          expect(versions.map(({ current }) => current)).toEqual(model.map((_one, at) => at === 0));
-          expect(await keysOf(name)).toEqual(model[0]?.text ? ['k'] : []);
-          const kept = model.filter(({ text }) => text !== null);
-          expect((await buckets().usage({ bucket: name })).objects).toBe(kept.length);
-        }
-      }), { numRuns: 30 });
+      await assert(
+        asyncProperty(
+          array(constantFrom<string[]>('put', 'retire', 'remove', 'enable', 'suspend'), { maxLength: 25, size: 'max' }),
+          integer({ min: 0, max: 5 }),
+          async (steps: readonly string[], pick) => {
+            const name = `model-${(run += 1)}`;
+            let bucket = bucketOf(name);
+            await make(bucket);
+            /** Newest first. */
+            let model: { id: string | null; text: string | null }[] = [];
+            const add = (id: string | null, text: string | null): void =>
+              void (model = [{ id, text }, ...(id === null ? model.filter((one) => one.id !== null) : model)]);
+            for (const [turn, step] of steps.entries()) {
+              if (step === 'enable' || step === 'suspend') {
+                if (step === 'suspend' && bucket.versioning === 'off') continue;
+                bucket = (await buckets().change(
+                  name,
+                  { versioning: step === 'enable' ? 'enabled' : 'suspended' },
+                  eventOf('bucket', name),
+                ))!;
+              } else if (step === 'put') {
+                const versionId = randomUUID();
+                expect(await put(bucket, 'k', `t${turn % 4}`, { versionId })).toBeUndefined();
+                add(bucket.versioning === 'enabled' ? versionId : null, `t${turn % 4}`);
+              } else if (step === 'retire') {
+                const retired = await retire(bucket, 'k');
+                if (bucket.versioning === 'off') model = [];
+                else add(retired.kind === 'marked' ? retired.object.versionId : null, null);
+              } else {
+                const one = model[pick % Math.max(model.length, 1)];
+                const removed = await buckets().removeVersion({
+                  bucket: name,
+                  key: 'k',
+                  id: one ? one.id : null,
+                  conditions: {},
+                  bypass: false,
+                  at: 20,
+                  event: eventOf('bucket', name),
+                });
+                expect(removed.kind).toBe(one ? 'gone' : 'absent');
+                model = model.filter((other) => other !== one);
+              }
+              const versions = await buckets().versions(name, { ...page, behind: null });
+              expect(
+                versions.map(({ versionId, content }) => ({
+                  id: versionId,
+                  text: content ? (JSON.parse(content.about) as { text: string }).text : null,
+                })),
+              ).toEqual(model);
+              expect(versions.map(({ current }) => current)).toEqual(model.map((_one, at) => at === 0));
+              expect(await keysOf(name)).toEqual(model[0]?.text ? ['k'] : []);
+              const kept = model.filter(({ text }) => text !== null);
+              expect((await buckets().usage({ bucket: name })).objects).toBe(kept.length);
+            }
+          },
+        ),
+        { numRuns: 30 },
+      );
     });
   });
 
   describe('ledgers', () => {
-    const { get, setLimits, spend } = { get: (name: string) => catalog().usage.get(name), setLimits: (name: string, quota: number | null) => catalog().usage.setLimits(name, { quota, allowance: null }, eventOf('namespace', name)), spend: (month: string, bytes: number) => catalog().usage.spend(month, [['alpha', bytes]]) };
+    const { get, setLimits, spend } = {
+      get: (name: string) => catalog().usage.get(name),
+      setLimits: (name: string, quota: number | null) =>
+        catalog().usage.setLimits(name, { quota, allowance: null }, eventOf('namespace', name)),
+      spend: (month: string, bytes: number) => catalog().usage.spend(month, [['alpha', bytes]]),
+    };
 
     test('count what is stored and reserved, whatever becomes of it', async () => {
       await make(bucketOf('b'));
@@ -168,11 +250,19 @@ export function bucketContract(scene: () => Scene): void {
     test('refuse what is too much, at its beginning or when it comes', async () => {
       await scene().version('alpha', 'a', '12345');
       await setLimits('alpha', 10);
-      await expect(catalog().uploads.begin({ ...(await catalog().uploads.get(await scene().upload('alpha', 0)))!, id: randomUUID(), length: 6 })).rejects.toMatchObject({ reason: 'over_quota' });
+      await expect(
+        catalog().uploads.begin({
+          ...(await catalog().uploads.get(await scene().upload('alpha', 0)))!,
+          id: randomUUID(),
+          length: 6,
+        }),
+      ).rejects.toMatchObject({ reason: 'over_quota' });
       const id = await scene().upload('alpha', 0);
       const move = { from: 0, to: 5, lastStart: null, length: null, at: 2 };
       expect((await catalog().uploads.advance(id, move))?.offset).toBe(5);
-      await expect(catalog().uploads.advance(id, { ...move, from: 5, to: 6 })).rejects.toMatchObject({ reason: 'over_quota' });
+      await expect(catalog().uploads.advance(id, { ...move, from: 5, to: 6 })).rejects.toMatchObject({
+        reason: 'over_quota',
+      });
       expect((await catalog().uploads.get(id))?.offset).toBe(5);
       await setLimits('alpha', null);
       expect((await catalog().uploads.advance(id, { ...move, from: 5, to: 6 }))?.offset).toBe(6);
@@ -188,7 +278,15 @@ export function bucketContract(scene: () => Scene): void {
   });
 
   describe('access keys', () => {
-    const key = (id: string, namespace = 'alpha') => ({ id, namespace, name: 'n', sealed: 's', grant: { buckets: ['b'], verbs: ['read' as const] }, createdAt: 1, revokedAt: null });
+    const key = (id: string, namespace = 'alpha') => ({
+      id,
+      namespace,
+      name: 'n',
+      sealed: 's',
+      grant: { buckets: ['b'], verbs: ['read' as const] },
+      createdAt: 1,
+      revokedAt: null,
+    });
 
     test('are found by id, listed by namespace, and revoked once', async () => {
       const { accessKeys: keys } = catalog();
@@ -196,7 +294,10 @@ export function bucketContract(scene: () => Scene): void {
       await expect(keys.create(key('k1'), eventOf('key', 'k1'))).rejects.toMatchObject({ reason: 'conflict' });
       expect(await keys.get('k1')).toEqual(key('k1'));
       expect((await keys.list('alpha', { after: null, limit: 10 })).map(({ id }) => id)).toEqual(['k1', 'k2']);
-      expect([await keys.revoke('k1', 9, eventOf('key', 'k1')), await keys.revoke('k1', 9, eventOf('key', 'k1'))]).toEqual([true, false]);
+      expect([
+        await keys.revoke('k1', 9, eventOf('key', 'k1')),
+        await keys.revoke('k1', 9, eventOf('key', 'k1')),
+      ]).toEqual([true, false]);
       expect((await keys.get('k1'))?.revokedAt).toBe(9);
       expect((await keys.list(null, { after: null, limit: 10 })).map(({ id }) => id)).toEqual(['k2', 'k3']);
     });
@@ -206,21 +307,45 @@ export function bucketContract(scene: () => Scene): void {
     test('are put in place of each other, listed by number, and end with their whole', async () => {
       const { multipart: parts, uploads } = catalog();
       await make(bucketOf('b'));
-      const whole = { id: randomUUID(), bucket: 'b', key: 'k', namespace: 'alpha', about: '{}', createdAt: 1, touchedAt: 1, outcome: null };
+      const whole = {
+        id: randomUUID(),
+        bucket: 'b',
+        key: 'k',
+        namespace: 'alpha',
+        about: '{}',
+        createdAt: 1,
+        touchedAt: 1,
+        outcome: null,
+      };
       await parts.begin(whole);
       const part = (number: number, upload: string) => ({ number, upload, size: 5, etag: 'e', about: '{}', at: 10 });
-      const [first, again, second] = [await scene().upload('alpha', 5), await scene().upload('alpha', 5), await scene().upload('alpha', 5)];
-      expect([await parts.put(whole.id, part(1, first)), await parts.put(whole.id, part(2, second)), await parts.put(whole.id, part(1, again))]).toEqual([{ replaced: null }, { replaced: null }, { replaced: first }]);
-      expect((await parts.parts(whole.id, 0, 10)).map(({ number, upload }) => [number, upload])).toEqual([[1, again], [2, second]]);
+      const [first, again, second] = [
+        await scene().upload('alpha', 5),
+        await scene().upload('alpha', 5),
+        await scene().upload('alpha', 5),
+      ];
+      expect([
+        await parts.put(whole.id, part(1, first)),
+        await parts.put(whole.id, part(2, second)),
+        await parts.put(whole.id, part(1, again)),
+      ]).toEqual([{ replaced: null }, { replaced: null }, { replaced: first }]);
+      expect((await parts.parts(whole.id, 0, 10)).map(({ number, upload }) => [number, upload])).toEqual([
+        [1, again],
+        [2, second],
+      ]);
       // What is a part lives as long as its whole.
       expect((await uploads.idle(1000, { after: null, limit: 10 })).map(({ id }) => id)).toEqual([first]);
       expect((await parts.list('b', { prefix: '', behind: null, limit: 10 })).map(({ key }) => key)).toEqual(['k']);
       expect((await parts.idle(10, { after: null, limit: 10 })).length).toBe(0);
       expect((await parts.idle(11, { after: null, limit: 10 })).map(({ id }) => id)).toEqual([whole.id]);
-      expect((await parts.end(whole.id, null, 12, 10))).toBeUndefined();
+      expect(await parts.end(whole.id, null, 12, 10)).toBeUndefined();
       expect((await parts.end(whole.id, 'made', 12))?.toSorted()).toEqual([again, second, whole.id].toSorted());
       expect((await catalog().uploads.get(again))?.state).toBe('dropped');
-      expect([(await parts.get(whole.id))?.outcome, await parts.put(whole.id, part(3, first)), await parts.list('b', { prefix: '', behind: null, limit: 10 })]).toEqual(['made', undefined, []]);
+      expect([
+        (await parts.get(whole.id))?.outcome,
+        await parts.put(whole.id, part(3, first)),
+        await parts.list('b', { prefix: '', behind: null, limit: 10 }),
+      ]).toEqual(['made', undefined, []]);
       await parts.forget(13);
       expect(await parts.get(whole.id)).toBeUndefined();
     });
@@ -228,12 +353,24 @@ export function bucketContract(scene: () => Scene): void {
     test('go with their bucket where they were never put together, and their uploads are told', async () => {
       const { multipart: parts } = catalog();
       await make(bucketOf('left'));
-      const [open, ended] = ['open', 'ended'].map((key) => ({ id: randomUUID(), bucket: 'left', key, namespace: 'alpha', about: '{}', createdAt: 1, touchedAt: 1, outcome: null }));
+      const [open, ended] = ['open', 'ended'].map((key) => ({
+        id: randomUUID(),
+        bucket: 'left',
+        key,
+        namespace: 'alpha',
+        about: '{}',
+        createdAt: 1,
+        touchedAt: 1,
+        outcome: null,
+      }));
       const uploads = [await scene().upload('alpha', 5), await scene().upload('alpha', 5)];
       for (const whole of [open!, ended!]) await parts.begin(whole);
-      for (const [at, upload] of uploads.entries()) await parts.put(open!.id, { number: at + 1, upload, size: 5, etag: 'e', about: '{}', at: 10 });
+      for (const [at, upload] of uploads.entries())
+        await parts.put(open!.id, { number: at + 1, upload, size: 5, etag: 'e', about: '{}', at: 10 });
       await parts.end(ended!.id, 'made', 12);
-      expect(new Set(await buckets().remove('left', eventOf('bucket', 'left')))).toEqual(new Set([...uploads, open!.id]));
+      expect(new Set(await buckets().remove('left', eventOf('bucket', 'left')))).toEqual(
+        new Set([...uploads, open!.id]),
+      );
       expect(await parts.get(open!.id)).toBeUndefined();
       for (const upload of uploads) expect((await catalog().uploads.get(upload))?.state).toBe('dropped');
     });

@@ -8,13 +8,21 @@ export function journalContract(scene: () => Scene): void {
 
     test('answers events newest first, of one type or of all', async () => {
       const events: Event[] = Array.from({ length: 9 }, (_, n) => ({
-        ...eventOf('artifact', 'x', `m${n}`, n), type: n % 3 === 0 ? 'usage' : 'audit', duration: n / 2, extra: { n, ok: true, none: null, word: 'w' },
+        ...eventOf('artifact', 'x', `m${n}`, n),
+        type: n % 3 === 0 ? 'usage' : 'audit',
+        duration: n / 2,
+        extra: { n, ok: true, none: null, word: 'w' },
       }));
       await journal().record(events);
       await journal().record([eventOf('artifact', 'y'), eventOf('blob', 'x')]);
       expect(await journal().events('artifact', 'x', { limit: 100 })).toEqual([...events].reverse());
-      expect((await journal().events('artifact', 'x', { limit: 2 })).map(({ message }) => message)).toEqual(['m8', 'm7']);
-      expect((await journal().events('artifact', 'x', { type: 'usage', limit: 2 })).map(({ message }) => message)).toEqual(['m6', 'm3']);
+      expect((await journal().events('artifact', 'x', { limit: 2 })).map(({ message }) => message)).toEqual([
+        'm8',
+        'm7',
+      ]);
+      expect(
+        (await journal().events('artifact', 'x', { type: 'usage', limit: 2 })).map(({ message }) => message),
+      ).toEqual(['m6', 'm3']);
     });
 
     test('forgets what is old', async () => {
@@ -24,9 +32,18 @@ export function journalContract(scene: () => Scene): void {
     });
 
     test('keeps metadata by key', async () => {
-      const { blob, artifact: { uuid } } = await scene().version('alpha', 'a', 'bytes');
-      const set = (key: string, value: string | undefined) => journal().setMetadata('blob', blob, key, value, eventOf('blob', blob, `${key} noted`));
-      for (const [key, value] of [['b', '1'], ['a', '2'], ['b', '3']] as const) expect(await set(key, value)).toBe(true);
+      const {
+        blob,
+        artifact: { uuid },
+      } = await scene().version('alpha', 'a', 'bytes');
+      const set = (key: string, value: string | undefined) =>
+        journal().setMetadata('blob', blob, key, value, eventOf('blob', blob, `${key} noted`));
+      for (const [key, value] of [
+        ['b', '1'],
+        ['a', '2'],
+        ['b', '3'],
+      ] as const)
+        expect(await set(key, value)).toBe(true);
       await journal().setMetadata('artifact', uuid, 'c', '4');
       expect(await journal().metadata('blob', blob)).toEqual({ a: '2', b: '3' });
       await set('b', undefined);
@@ -36,12 +53,16 @@ export function journalContract(scene: () => Scene): void {
     });
 
     test('keeps no metadata of what is not there', async () => {
-      for (const subject of ['artifact', 'blob', 'namespace'] as const) expect(await journal().setMetadata(subject, 'nothing', 'k', 'v')).toBe(false);
+      for (const subject of ['artifact', 'blob', 'namespace'] as const)
+        expect(await journal().setMetadata(subject, 'nothing', 'k', 'v')).toBe(false);
       expect(await journal().metadata('blob', 'nothing')).toEqual({});
     });
 
     test('counts what is noted as stored, and refuses what is too much', async () => {
-      const { blob, artifact: { uuid } } = await scene().version('alpha', 'a', '12345');
+      const {
+        blob,
+        artifact: { uuid },
+      } = await scene().version('alpha', 'a', '12345');
       const stored = async () => (await scene().catalog.usage.get('alpha'))?.stored;
       await journal().setMetadata('blob', blob, 'k', 'four');
       await journal().setMetadata('artifact', uuid, 'k', 'é');
@@ -51,7 +72,9 @@ export function journalContract(scene: () => Scene): void {
       await journal().setMetadata('namespace', 'alpha', 'k', undefined);
       expect(await stored()).toBe(5 + 12 + 3);
       await scene().catalog.usage.setLimits('alpha', { quota: 20 }, eventOf('namespace', 'alpha'));
-      await expect(journal().setMetadata('blob', blob, 'k', 'ten letters!')).rejects.toMatchObject({ reason: 'over_quota' });
+      await expect(journal().setMetadata('blob', blob, 'k', 'ten letters!')).rejects.toMatchObject({
+        reason: 'over_quota',
+      });
       expect(await journal().setMetadata('blob', blob, 'k', 'short')).toBe(true);
       expect(await stored()).toBe(5 + 6 + 3);
     });

@@ -24,12 +24,30 @@ const texts = ['', 'a', 'bb', 'ccc'];
 const slot = { namespace: fc.constantFrom(...namespaces), name: fc.constantFrom('one', 'two') };
 
 const step = fc.oneof(
-  { weight: 6, arbitrary: fc.record({ kind: fc.constant('upload' as const), ...slot, text: fc.constantFrom(...texts), max: fc.constantFrom(0, 1, 2) }) },
+  {
+    weight: 6,
+    arbitrary: fc.record({
+      kind: fc.constant('upload' as const),
+      ...slot,
+      text: fc.constantFrom(...texts),
+      max: fc.constantFrom(0, 1, 2),
+    }),
+  },
   { weight: 3, arbitrary: fc.record({ kind: fc.constant('reuse' as const), ...slot, pick: fc.nat() }) },
   { weight: 2, arbitrary: fc.record({ kind: fc.constant('removeVersion' as const), pick: fc.nat() }) },
   { weight: 1, arbitrary: fc.record({ kind: fc.constant('remove' as const), pick: fc.nat() }) },
-  { weight: 1, arbitrary: fc.record({ kind: fc.constant('limit' as const), pick: fc.nat(), max: fc.constantFrom(0, 1, 2) }) },
-  { weight: 2, arbitrary: fc.record({ kind: fc.constant('sweep' as const), age: fc.constantFrom(0, 2), limit: fc.constantFrom(1, 100) }) },
+  {
+    weight: 1,
+    arbitrary: fc.record({ kind: fc.constant('limit' as const), pick: fc.nat(), max: fc.constantFrom(0, 1, 2) }),
+  },
+  {
+    weight: 2,
+    arbitrary: fc.record({
+      kind: fc.constant('sweep' as const),
+      age: fc.constantFrom(0, 2),
+      limit: fc.constantFrom(1, 100),
+    }),
+  },
 );
 type Step = typeof step extends fc.Arbitrary<infer T> ? T : never;
 
@@ -89,28 +107,46 @@ class Walk {
     for (const artifact of this.#model.artifacts) {
       const versions = (await catalog.artifacts.versions([artifact.uuid]))[artifact.uuid]!;
       expect(versions.map(({ index, blob }) => ({ index, blob }))).toEqual(artifact.versions);
-      for (const { blob, references } of versions) expect(references).toBe(artifact.deleted ? 0 : this.#references(blob));
+      for (const { blob, references } of versions)
+        expect(references).toBe(artifact.deleted ? 0 : this.#references(blob));
       expect(await catalog.artifacts.get(artifact.uuid)).toMatchObject({
-        state: artifact.deleted ? 'deleted' : 'created', lastIndex: artifact.lastIndex, maxVersions: this.#limits.get(artifact.uuid),
+        state: artifact.deleted ? 'deleted' : 'created',
+        lastIndex: artifact.lastIndex,
+        maxVersions: this.#limits.get(artifact.uuid),
       });
     }
     const found = await catalog.blobs.list('everything', everything);
     expect(found.map(({ uuid }) => uuid)).toEqual([...this.#model.blobs.keys()].sort());
     for (const { uuid, references } of found) expect(references).toBe(this.#references(uuid));
     await this.#compareTotals();
-    for (const artifact of this.#active()) await catalog.artifacts.remove(artifact.uuid, 1, eventOf('artifact', artifact.uuid));
+    for (const artifact of this.#active())
+      await catalog.artifacts.remove(artifact.uuid, 1, eventOf('artifact', artifact.uuid));
     await catalog.blobs.sweep(Number.MAX_SAFE_INTEGER, 1000);
-    expect(await catalog.contents.totals()).toMatchObject({ contents: 0, bytes: 0, blobs: 0, artifacts: 0, versions: 0, namedBytes: 0 });
+    expect(await catalog.contents.totals()).toMatchObject({
+      contents: 0,
+      bytes: 0,
+      blobs: 0,
+      artifacts: 0,
+      versions: 0,
+      namedBytes: 0,
+    });
   }
 
   async #compareTotals(): Promise<void> {
     const active = this.#active();
-    const named = active.flatMap((artifact) => artifact.versions.map(({ blob }) => this.#model.blobs.get(blob)!.text.length));
+    const named = active.flatMap((artifact) =>
+      artifact.versions.map(({ blob }) => this.#model.blobs.get(blob)!.text.length),
+    );
     const contents = new Set([...this.#model.blobs.values()].map(({ text }) => text));
     const sum = (sizes: Iterable<number>) => [...sizes].reduce((all, size) => all + size, 0);
     expect(await this.#scene.catalog.contents.totals()).toEqual({
-      contents: contents.size, bytes: sum([...contents].map((text) => text.length)), blobs: this.#model.blobs.size, artifacts: active.length,
-      versions: named.length, namedBytes: sum(named), openUploads: 0,
+      contents: contents.size,
+      bytes: sum([...contents].map((text) => text.length)),
+      blobs: this.#model.blobs.size,
+      artifacts: active.length,
+      versions: named.length,
+      namedBytes: sum(named),
+      openUploads: 0,
     });
   }
 
@@ -131,12 +167,24 @@ class Walk {
     this.#expectVersion(owner, name, blob, this.#model.blobs.get(blob)!.text, 0, published);
   }
 
-  #expectVersion(owner: string, name: string, known: string | undefined, text: string, max: number, published: Published): void {
+  #expectVersion(
+    owner: string,
+    name: string,
+    known: string | undefined,
+    text: string,
+    max: number,
+    published: Published,
+  ): void {
     const key = `${owner}/${name}`;
     let artifact = this.#active().find(({ uuid }) => this.#keys.get(uuid) === key);
     const newest = artifact?.versions.at(-1);
     if (artifact && newest && this.#model.blobs.get(newest.blob)!.text === text) {
-      expect(published).toMatchObject({ added: false, index: newest.index, blob: newest.blob, artifact: { uuid: artifact.uuid } });
+      expect(published).toMatchObject({
+        added: false,
+        index: newest.index,
+        blob: newest.blob,
+        artifact: { uuid: artifact.uuid },
+      });
       return;
     }
     if (!artifact) {
@@ -160,7 +208,12 @@ class Walk {
     const artifact = pickOf(this.#active(), pick);
     const version = artifact && pickOf(artifact.versions, pick >> 4);
     if (!artifact || !version) return;
-    await this.#scene.catalog.artifacts.removeVersion(artifact.uuid, version.index, this.#model.clock, eventOf('artifact', artifact.uuid));
+    await this.#scene.catalog.artifacts.removeVersion(
+      artifact.uuid,
+      version.index,
+      this.#model.clock,
+      eventOf('artifact', artifact.uuid),
+    );
     if (artifact.versions.length === 1) artifact.deleted = true;
     else artifact.versions = artifact.versions.filter((other) => other !== version);
     this.#settle();
@@ -177,7 +230,12 @@ class Walk {
   async #limit(pick: number, max: number): Promise<void> {
     const artifact = pickOf(this.#active(), pick);
     if (!artifact) return;
-    await this.#scene.catalog.artifacts.setMaxVersions(artifact.uuid, max, this.#model.clock, eventOf('artifact', artifact.uuid));
+    await this.#scene.catalog.artifacts.setMaxVersions(
+      artifact.uuid,
+      max,
+      this.#model.clock,
+      eventOf('artifact', artifact.uuid),
+    );
     this.#limits.set(artifact.uuid, max);
     this.#trim(artifact);
     this.#settle();
@@ -204,7 +262,9 @@ class Walk {
   }
 
   #references(blob: string): number {
-    return this.#active().flatMap(({ versions }) => versions).filter((version) => version.blob === blob).length;
+    return this.#active()
+      .flatMap(({ versions }) => versions)
+      .filter((version) => version.blob === blob).length;
   }
 
   #trim(artifact: ModelArtifact): void {

@@ -2,7 +2,13 @@ import type { Credential } from '../../../src/catalog/model.ts';
 import { done, eventOf, everything } from './scene.ts';
 import type { Scene } from './scene.ts';
 
-const key = (namespace: string, name: string, nonce = 'n1'): Credential => ({ namespace, name, verifier: 'v', nonce, createdAt: 3 });
+const key = (namespace: string, name: string, nonce = 'n1'): Credential => ({
+  namespace,
+  name,
+  verifier: 'v',
+  nonce,
+  createdAt: 3,
+});
 
 export function namespaceContract(scene: () => Scene): void {
   describe('namespaces', () => {
@@ -11,8 +17,12 @@ export function namespaceContract(scene: () => Scene): void {
 
     test('are created once, with their keys', async () => {
       const made = { name: 'gamma', createdAt: 5, trusts: ['alpha'] };
-      expect(await names().create(made, [key('gamma', 'b'), key('gamma', 'a')], eventOf('namespace', 'gamma', 'made'))).toBe(true);
-      expect(await names().create({ ...made, createdAt: 6 }, [key('gamma', 'c')], eventOf('namespace', 'gamma', 'again'))).toBe(false);
+      expect(
+        await names().create(made, [key('gamma', 'b'), key('gamma', 'a')], eventOf('namespace', 'gamma', 'made')),
+      ).toBe(true);
+      expect(
+        await names().create({ ...made, createdAt: 6 }, [key('gamma', 'c')], eventOf('namespace', 'gamma', 'again')),
+      ).toBe(false);
       expect(await names().get('gamma')).toEqual(made);
       expect((await names().credentials('gamma')).map((credential) => credential.name)).toEqual(['a', 'b']);
       const events = await scene().catalog.events.events('namespace', 'gamma', { limit: 10 });
@@ -20,7 +30,9 @@ export function namespaceContract(scene: () => Scene): void {
     });
 
     test('one of many that race for a name wins', async () => {
-      const races = Array.from({ length: 8 }, (_, n) => names().create({ name: 'race', createdAt: n, trusts: [] }, [], event));
+      const races = Array.from({ length: 8 }, (_, n) =>
+        names().create({ name: 'race', createdAt: n, trusts: [] }, [], event),
+      );
       expect((await Promise.all(races)).filter(Boolean)).toHaveLength(1);
     });
 
@@ -49,7 +61,10 @@ export function namespaceContract(scene: () => Scene): void {
     test('trust is given and taken, and is listed for whom it helps', async () => {
       expect((await names().trust('alpha', 'beta', true, event))?.trusts).toEqual(['beta']);
       expect((await names().trust('alpha', 'beta', true, event))?.trusts).toEqual(['beta']);
-      expect((await names().list({ namespace: 'beta' }, everything)).map(({ name }) => name)).toEqual(['alpha', 'beta']);
+      expect((await names().list({ namespace: 'beta' }, everything)).map(({ name }) => name)).toEqual([
+        'alpha',
+        'beta',
+      ]);
       expect((await names().list({ namespace: 'alpha' }, everything)).map(({ name }) => name)).toEqual(['alpha']);
       expect((await names().trust('alpha', 'beta', false, event))?.trusts).toEqual([]);
       expect((await names().list({ namespace: 'beta' }, everything)).map(({ name }) => name)).toEqual(['beta']);
@@ -88,10 +103,16 @@ export function namespaceContract(scene: () => Scene): void {
       expect(await scene().indexes(mine.artifact.uuid)).toEqual([1]);
       expect((await catalog.blobs.get(mine.blob))?.references).toBe(1);
       expect((await catalog.blobs.sweep(51, 10)).contents.map(({ address }) => address)).toEqual([alone.address]);
-      expect((await catalog.artifacts.versions([lent.artifact.uuid]))[lent.artifact.uuid]).toMatchObject([{ references: 1 }]);
+      expect((await catalog.artifacts.versions([lent.artifact.uuid]))[lent.artifact.uuid]).toMatchObject([
+        { references: 1 },
+      ]);
 
       // Whoever takes the name next inherits neither trust nor artifacts, nor what was noted on them or on blobs of the same bytes.
-      for (const [subject, id] of [['artifact', mine.artifact.uuid], ['blob', mine.blob]] as const) expect(await catalog.events.metadata(subject, id)).toEqual({});
+      for (const [subject, id] of [
+        ['artifact', mine.artifact.uuid],
+        ['blob', mine.blob],
+      ] as const)
+        expect(await catalog.events.metadata(subject, id)).toEqual({});
       expect((await catalog.artifacts.get(mine.artifact.uuid))?.namespace).not.toBe('alpha');
       await scene().namespace('alpha');
       expect((await names().get('beta'))?.trusts).toEqual([]);

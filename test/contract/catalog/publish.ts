@@ -6,8 +6,10 @@ export function publishContract(scene: () => Scene): void {
   describe('publish', () => {
     const artifacts = () => scene().catalog.artifacts;
     const { blobs, contents, journal, uploads } = {
-      blobs: () => scene().catalog.blobs, contents: () => scene().catalog.contents,
-      journal: () => scene().catalog.events, uploads: () => scene().catalog.uploads,
+      blobs: () => scene().catalog.blobs,
+      contents: () => scene().catalog.contents,
+      journal: () => scene().catalog.events,
+      uploads: () => scene().catalog.uploads,
     };
 
     test('makes content, blob, artifact and version, and ends the upload', async () => {
@@ -18,19 +20,47 @@ export function publishContract(scene: () => Scene): void {
       const { artifact, blob } = published;
       expect(published).toMatchObject({ index: 1, added: true, address: offered.address, replaced: null });
       expect(artifact).toEqual({
-        uuid: artifact.uuid, namespace: 'alpha', type: 'image', name: 'disk', sourceUrl: 'upload://disk', state: 'created', fault: null,
-        shared: true, maxVersions: 3, lastIndex: 1, createdAt: 10, deletedAt: null,
+        uuid: artifact.uuid,
+        namespace: 'alpha',
+        type: 'image',
+        name: 'disk',
+        sourceUrl: 'upload://disk',
+        state: 'created',
+        fault: null,
+        shared: true,
+        maxVersions: 3,
+        lastIndex: 1,
+        createdAt: 10,
+        deletedAt: null,
       });
       expect(await artifacts().get(artifact.uuid)).toEqual(artifact);
       expect(await blobs().get(blob)).toEqual({
-        uuid: blob, namespace: 'alpha', sha512: sha512Of('hello'), size: 5, createdAt: 10, usedAt: null, mediaType: 'text/plain', digests: {},
-        references: 1, contentState: 'good',
+        uuid: blob,
+        namespace: 'alpha',
+        sha512: sha512Of('hello'),
+        size: 5,
+        createdAt: 10,
+        usedAt: null,
+        mediaType: 'text/plain',
+        digests: {},
+        references: 1,
+        contentState: 'good',
       });
       expect(await contents().get(offered.sha512)).toEqual(offered);
-      expect((await artifacts().versions([artifact.uuid]))[artifact.uuid]).toEqual([{ index: 1, blob, size: 5, references: 1, createdAt: 10 }]);
-      expect(await uploads().get(upload)).toMatchObject({ state: 'sealed', outcome: { artifact: artifact.uuid, index: 1, blob } });
-      for (const [subject, id] of [['artifact', artifact.uuid], ['blob', blob]] as const) {
-        expect(await journal().events(subject, id, { limit: 9 })).toMatchObject([{ message: 'version 1 from upload', extra: { by: 'alpha' } }]);
+      expect((await artifacts().versions([artifact.uuid]))[artifact.uuid]).toEqual([
+        { index: 1, blob, size: 5, references: 1, createdAt: 10 },
+      ]);
+      expect(await uploads().get(upload)).toMatchObject({
+        state: 'sealed',
+        outcome: { artifact: artifact.uuid, index: 1, blob },
+      });
+      for (const [subject, id] of [
+        ['artifact', artifact.uuid],
+        ['blob', blob],
+      ] as const) {
+        expect(await journal().events(subject, id, { limit: 9 })).toMatchObject([
+          { message: 'version 1 from upload', extra: { by: 'alpha' } },
+        ]);
       }
     });
 
@@ -38,9 +68,13 @@ export function publishContract(scene: () => Scene): void {
       const [first, second] = [await scene().upload('alpha', 4), await scene().upload('alpha', 5)];
       const given = done(await scene().publishUpload('beta', 'gift', first, contentOf('gift'), { createOnly: true }));
       expect(given).toMatchObject({ added: true, index: 1 });
-      expect(await scene().publishUpload('beta', 'gift', second, contentOf('other'), { createOnly: true })).toBe('taken');
+      expect(await scene().publishUpload('beta', 'gift', second, contentOf('other'), { createOnly: true })).toBe(
+        'taken',
+      );
       expect(await uploads().get(second)).toMatchObject({ state: 'open' });
-      expect(await scene().publishUpload('beta', 'gift', first, contentOf('gift'), { createOnly: true })).toMatchObject({ added: false, index: 1 });
+      expect(await scene().publishUpload('beta', 'gift', first, contentOf('gift'), { createOnly: true })).toMatchObject(
+        { added: false, index: 1 },
+      );
     });
 
     test('needs an upload that stands at the size, a namespace, and a blob that is good', async () => {
@@ -76,18 +110,28 @@ export function publishContract(scene: () => Scene): void {
       const runs = Array.from({ length: 12 }, () => scene().publishUpload('alpha', 'a', upload, contentOf('race')));
       const all = (await Promise.all(runs)).map(done);
       expect(all.filter(({ added }) => added)).toHaveLength(1);
-      expect(new Set(all.map(({ artifact, index, blob, address }) => [artifact.uuid, index, blob, address].join())).size).toBe(1);
+      expect(
+        new Set(all.map(({ artifact, index, blob, address }) => [artifact.uuid, index, blob, address].join())).size,
+      ).toBe(1);
     });
 
     test('of many uploads of the same bytes to one name, one adds, on one content', async () => {
       const ids = await Promise.all(Array.from({ length: 12 }, () => scene().upload('alpha', 4)));
-      const all = (await Promise.all(ids.map((id) => scene().publishUpload('alpha', 'a', id, contentOf('race'))))).map(done);
+      const all = (await Promise.all(ids.map((id) => scene().publishUpload('alpha', 'a', id, contentOf('race'))))).map(
+        done,
+      );
       expect(all.filter(({ added }) => added)).toHaveLength(1);
       // Each takes the place of the one before, and says which that was.
       const { address: last } = (await contents().get(sha512Of('race')))!;
       const gone = all.flatMap(({ replaced }) => replaced ?? []);
       expect([...gone, last].sort()).toEqual(all.map(({ address }) => address).sort());
-      expect(await contents().totals()).toMatchObject({ contents: 1, blobs: 1, artifacts: 1, versions: 1, openUploads: 0 });
+      expect(await contents().totals()).toMatchObject({
+        contents: 1,
+        blobs: 1,
+        artifacts: 1,
+        versions: 1,
+        openUploads: 0,
+      });
     });
 
     test('skips only what the newest version has; numbers go on', async () => {
@@ -116,7 +160,9 @@ export function publishContract(scene: () => Scene): void {
       expect(await scene().publishBlob('beta', 'n', blob)).toMatchObject({ added: false, index: 1 });
       expect(await scene().version('beta', 'n', 'lent')).toMatchObject({ added: false, index: 1, blob });
       expect((await blobs().get(blob))?.references).toBe(2);
-      expect(await journal().events('artifact', lent.artifact.uuid, { limit: 9 })).toMatchObject([{ message: 'version 1 from blob' }]);
+      expect(await journal().events('artifact', lent.artifact.uuid, { limit: 9 })).toMatchObject([
+        { message: 'version 1 from blob' },
+      ]);
     });
 
     test('keeps as many versions as the artifact says', async () => {
@@ -127,7 +173,9 @@ export function publishContract(scene: () => Scene): void {
       await scene().version('alpha', 'n', 'f', { maxVersions: 3, setMaxVersions: true });
       expect(await scene().indexes(artifact.uuid)).toEqual([4, 5, 6]);
       // A skipped publication sets the limit all the same.
-      expect(await scene().version('alpha', 'n', 'f', { maxVersions: 1, setMaxVersions: true })).toMatchObject({ added: false });
+      expect(await scene().version('alpha', 'n', 'f', { maxVersions: 1, setMaxVersions: true })).toMatchObject({
+        added: false,
+      });
       expect(await scene().indexes(artifact.uuid)).toEqual([6]);
     });
 
@@ -139,13 +187,28 @@ export function publishContract(scene: () => Scene): void {
       const first = done(await scene().publishBytes('alpha', 'n', 'small'));
       expect(first).toMatchObject({ added: true, index: 1, replaced: null });
       expect(await text()).toBe('small');
-      expect(await blobs().get(first.blob)).toMatchObject({ sha512: sha512Of('small'), size: 5, mediaType: 'text/plain' });
+      expect(await blobs().get(first.blob)).toMatchObject({
+        sha512: sha512Of('small'),
+        size: 5,
+        mediaType: 'text/plain',
+      });
       expect(await contents().get(sha512Of('small'))).toMatchObject({ size: 5, address: first.address, state: 'good' });
-      expect(done(await scene().publishBytes('alpha', 'n', 'small'))).toMatchObject({ added: false, index: 1, address: first.address });
-      expect(done(await scene().publishBytes('beta', 'n', 'small'))).toMatchObject({ added: true, address: first.address, replaced: null });
+      expect(done(await scene().publishBytes('alpha', 'n', 'small'))).toMatchObject({
+        added: false,
+        index: 1,
+        address: first.address,
+      });
+      expect(done(await scene().publishBytes('beta', 'n', 'small'))).toMatchObject({
+        added: true,
+        address: first.address,
+        replaced: null,
+      });
       expect(done(await scene().publishBytes('alpha', 'empty', ''))).toMatchObject({ added: true });
       expect((await contents().bytes(sha512Of('')))?.byteLength).toBe(0);
-      for (const { uuid, namespace } of [...(await artifacts().named('alpha', 'n')), ...(await artifacts().named('beta', 'n'))]) {
+      for (const { uuid, namespace } of [
+        ...(await artifacts().named('alpha', 'n')),
+        ...(await artifacts().named('beta', 'n')),
+      ]) {
         await artifacts().remove(uuid, 20, eventOf('artifact', uuid));
         expect(await text()).toBe('small');
         await blobs().sweep(30, 10);
@@ -163,7 +226,11 @@ export function publishContract(scene: () => Scene): void {
       expect(there).toMatchObject({ replaced: here.address, healed: false });
       expect(await contents().bytes(sha512)).toBeUndefined();
       await contents().mark(sha512, there.address, 'rotten', 12, null);
-      expect(done(await scene().publishBytes('alpha', 'p', 'moved'))).toMatchObject({ address: here.address, replaced: there.address, healed: true });
+      expect(done(await scene().publishBytes('alpha', 'p', 'moved'))).toMatchObject({
+        address: here.address,
+        replaced: there.address,
+        healed: true,
+      });
       expect((await contents().get(sha512))?.state).toBe('good');
     });
 
@@ -179,9 +246,12 @@ export function publishContract(scene: () => Scene): void {
       const { artifact: other } = await scene().version('beta', 'm', 'named');
       const named = await contents().named(sha512Of('named'), 10);
       expect(named).toHaveLength(2);
-      expect(named).toEqual(expect.arrayContaining([
-        { namespace: 'alpha', artifact: artifact.uuid, name: 'n', index: 1 }, { namespace: 'beta', artifact: other.uuid, name: 'm', index: 1 },
-      ]));
+      expect(named).toEqual(
+        expect.arrayContaining([
+          { namespace: 'alpha', artifact: artifact.uuid, name: 'n', index: 1 },
+          { namespace: 'beta', artifact: other.uuid, name: 'm', index: 1 },
+        ]),
+      );
       expect(await contents().named(sha512Of('named'), 1)).toHaveLength(1);
     });
 
@@ -199,11 +269,20 @@ export function publishContract(scene: () => Scene): void {
       const offered = contentOf('bytes');
       const upload = await scene().upload('alpha', 5);
       const second = done(await scene().publishUpload('alpha', 'n', upload, offered));
-      expect(second).toMatchObject({ added: false, blob: first.blob, address: offered.address, replaced: first.address });
+      expect(second).toMatchObject({
+        added: false,
+        blob: first.blob,
+        address: offered.address,
+        replaced: first.address,
+      });
       expect(await contents().get(sha512Of('bytes'))).toEqual(offered);
       await contents().mark(sha512Of('bytes'), offered.address, 'missing', 13, null);
       const again = await scene().upload('alpha', 5);
-      expect(await scene().publishUpload('alpha', 'm', again, offered)).toMatchObject({ added: true, address: offered.address, replaced: null });
+      expect(await scene().publishUpload('alpha', 'm', again, offered)).toMatchObject({
+        added: true,
+        address: offered.address,
+        replaced: null,
+      });
     });
 
     test('gives a new artifact after deletion, and a fetched one its version', async () => {

@@ -33,16 +33,41 @@ export class Scene {
   /** An open upload of `size` bytes. */
   async upload(namespace: string, size: number, touchedAt = 1): Promise<string> {
     const upload: Upload = {
-      id: randomUUID(), namespace, state: 'open', offset: size, length: null, lastStart: null, lastAnswered: false,
-      createdAt: 1, touchedAt, about: null, expects: null, outcome: null,
+      id: randomUUID(),
+      namespace,
+      state: 'open',
+      offset: size,
+      length: null,
+      lastStart: null,
+      lastAnswered: false,
+      createdAt: 1,
+      touchedAt,
+      about: null,
+      expects: null,
+      outcome: null,
     };
     await this.catalog.uploads.begin(upload);
     return upload.id;
   }
 
-  publication(namespace: string, name: string, source: Publication['source'], { at = 10, ...wish }: Wish = {}): Publication {
+  publication(
+    namespace: string,
+    name: string,
+    source: Publication['source'],
+    { at = 10, ...wish }: Wish = {},
+  ): Publication {
     return {
-      target: { namespace, type: 'other', name, sourceUrl: `upload://${name}`, shared: false, maxVersions: 0, setMaxVersions: false, createOnly: false, ...wish },
+      target: {
+        namespace,
+        type: 'other',
+        name,
+        sourceUrl: `upload://${name}`,
+        shared: false,
+        maxVersions: 0,
+        setMaxVersions: false,
+        createOnly: false,
+        ...wish,
+      },
       source,
       fresh: { artifact: randomUUID(), blob: randomUUID() },
       at,
@@ -67,7 +92,12 @@ export class Scene {
 
   /** Makes `text` itself a version. */
   publishBytes(namespace: string, name: string, text: string, wish?: Wish) {
-    const source = { kind: 'bytes', bytes: Buffer.from(text), sha512: sha512Of(text), mediaType: 'text/plain' } as const;
+    const source = {
+      kind: 'bytes',
+      bytes: Buffer.from(text),
+      sha512: sha512Of(text),
+      mediaType: 'text/plain',
+    } as const;
     return this.catalog.artifacts.publish(this.publication(namespace, name, source, wish));
   }
 
@@ -78,8 +108,18 @@ export class Scene {
   /** An artifact without versions. */
   pendingArtifact(namespace: string, name: string): Artifact {
     return {
-      uuid: randomUUID(), namespace, type: 'image', name, sourceUrl: `https://example.org/${name}`, state: 'initial', fault: null,
-      shared: false, maxVersions: 3, lastIndex: 0, createdAt: 1, deletedAt: null,
+      uuid: randomUUID(),
+      namespace,
+      type: 'image',
+      name,
+      sourceUrl: `https://example.org/${name}`,
+      state: 'initial',
+      fault: null,
+      shared: false,
+      maxVersions: 3,
+      lastIndex: 0,
+      createdAt: 1,
+      deletedAt: null,
     };
   }
 }

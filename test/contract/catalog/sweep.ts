@@ -15,13 +15,18 @@ export function sweepContract(scene: () => Scene): void {
       await remove(old.artifact.uuid, 20);
       await remove(young.artifact.uuid, 30);
       expect(await blobs().sweep(20, 10)).toEqual({ blobs: 0, contents: [] });
-      expect(await blobs().sweep(30, 10)).toMatchObject({ blobs: 1, contents: [{ sha512: sha512Of('old'), address: old.address, size: 3 }] });
+      expect(await blobs().sweep(30, 10)).toMatchObject({
+        blobs: 1,
+        contents: [{ sha512: sha512Of('old'), address: old.address, size: 3 }],
+      });
       expect(await blobs().get(old.blob)).toBeUndefined();
       expect(await contents().get(sha512Of('old'))).toBeUndefined();
       expect(await scene().catalog.events.metadata('blob', old.blob)).toEqual({});
       expect(await blobs().get(young.blob)).toMatchObject({ references: 0 });
       expect(await blobs().get(kept.blob)).toMatchObject({ references: 1 });
-      expect(await contents().known([kept.address, old.address, young.address])).toEqual(expect.arrayContaining([kept.address, young.address]));
+      expect(await contents().known([kept.address, old.address, young.address])).toEqual(
+        expect.arrayContaining([kept.address, young.address]),
+      );
       expect(await contents().known([old.address])).toEqual([]);
     });
 
@@ -50,8 +55,11 @@ export function sweepContract(scene: () => Scene): void {
     });
 
     test('takes no more than it may', async () => {
-      for (let n = 0; n < 5; n += 1) await remove((await scene().version('alpha', `n${n}`, `n${n}`)).artifact.uuid, 20 + n);
-      expect((await blobs().sweep(100, 2)).contents.map(({ sha512 }) => sha512).sort()).toEqual([sha512Of('n0'), sha512Of('n1')].sort());
+      for (let n = 0; n < 5; n += 1)
+        await remove((await scene().version('alpha', `n${n}`, `n${n}`)).artifact.uuid, 20 + n);
+      expect((await blobs().sweep(100, 2)).contents.map(({ sha512 }) => sha512).sort()).toEqual(
+        [sha512Of('n0'), sha512Of('n1')].sort(),
+      );
       expect(await blobs().sweep(100, 9)).toMatchObject({ blobs: 3 });
     });
 
@@ -59,7 +67,10 @@ export function sweepContract(scene: () => Scene): void {
       for (let round = 0; round < 10; round += 1) {
         const { artifact, blob } = await scene().version('alpha', `n${round}`, `n${round}`);
         await remove(artifact.uuid, 20);
-        const [published, swept] = await Promise.all([scene().publishBlob('alpha', `m${round}`, blob), blobs().sweep(100, 10)]);
+        const [published, swept] = await Promise.all([
+          scene().publishBlob('alpha', `m${round}`, blob),
+          blobs().sweep(100, 10),
+        ]);
         if (published === 'no_blob') expect(swept.contents).toHaveLength(1);
         else expect(await blobs().get(blob)).toMatchObject({ references: 1, contentState: 'good' });
       }
@@ -70,7 +81,11 @@ export function sweepContract(scene: () => Scene): void {
       for (const text of ['a', 'b', 'c']) made.push(await scene().version('alpha', text, text));
       await contents().mark(sha512Of('a'), made[0]!.address, 'good', 50, null);
       await contents().mark(sha512Of('b'), made[1]!.address, 'good', 40, null);
-      expect((await contents().toScrub(60, 10)).map(({ sha512 }) => sha512)).toEqual([sha512Of('c'), sha512Of('b'), sha512Of('a')]);
+      expect((await contents().toScrub(60, 10)).map(({ sha512 }) => sha512)).toEqual([
+        sha512Of('c'),
+        sha512Of('b'),
+        sha512Of('a'),
+      ]);
       expect((await contents().toScrub(50, 10)).map(({ sha512 }) => sha512)).toEqual([sha512Of('c'), sha512Of('b')]);
       expect(await contents().toScrub(60, 1)).toHaveLength(1);
     });
@@ -90,7 +105,9 @@ export function sweepContract(scene: () => Scene): void {
       const first = await contents().list({ after: null, limit: 2 });
       const second = await contents().list({ after: first.at(-1)!.sha512, limit: 2 });
       expect([...first, ...second].map(({ sha512 }) => sha512)).toEqual(['a', 'b', 'c'].map(sha512Of).sort());
-      expect((await blobs().many((await blobs().list('everything', everything)).map(({ uuid }) => uuid))).length).toBe(3);
+      expect((await blobs().many((await blobs().list('everything', everything)).map(({ uuid }) => uuid))).length).toBe(
+        3,
+      );
     });
   });
 }

@@ -5,11 +5,23 @@ import type { Scene } from './scene.ts';
 export function uploadContract(scene: () => Scene): void {
   describe('uploads', () => {
     const uploads = () => scene().catalog.uploads;
-    const move = (from: number, to: number, length: number | null = null, at = 20) => ({ from, to, lastStart: from, length, at });
+    const move = (from: number, to: number, length: number | null = null, at = 20) => ({
+      from,
+      to,
+      lastStart: from,
+      length,
+      at,
+    });
 
     test('begin in a namespace that there is', async () => {
       const id = await scene().upload('alpha', 0);
-      expect(await uploads().get(id)).toMatchObject({ id, namespace: 'alpha', state: 'open', offset: 0, outcome: null });
+      expect(await uploads().get(id)).toMatchObject({
+        id,
+        namespace: 'alpha',
+        state: 'open',
+        offset: 0,
+        outcome: null,
+      });
       expect(await uploads().get(randomUUID())).toBeUndefined();
       await expect(scene().upload('nobody', 0)).rejects.toMatchObject({ name: 'Refusal', reason: 'not_found' });
     });
@@ -46,7 +58,11 @@ export function uploadContract(scene: () => Scene): void {
       await uploads().advance(one, move(0, 5));
       await uploads().advance(two, move(0, 5));
       await uploads().advance(two, move(5, 6));
-      await uploads().answered([[one, 5], [two, 5], [randomUUID(), 1]]);
+      await uploads().answered([
+        [one, 5],
+        [two, 5],
+        [randomUUID(), 1],
+      ]);
       expect((await uploads().get(one))?.lastAnswered).toBe(true);
       expect((await uploads().get(two))?.lastAnswered).toBe(false);
     });
@@ -71,7 +87,9 @@ export function uploadContract(scene: () => Scene): void {
       expect(await uploads().drop(old, eventOf('upload', old, 'again'))).toBe(false);
       expect((await uploads().get(old))?.state).toBe('dropped');
       expect(await uploads().advance(old, move(0, 1))).toBeUndefined();
-      expect((await scene().catalog.events.events('upload', old, { limit: 5 })).map(({ message }) => message)).toEqual(['idle']);
+      expect((await scene().catalog.events.events('upload', old, { limit: 5 })).map(({ message }) => message)).toEqual([
+        'idle',
+      ]);
     });
 
     test('lose their offset only downwards', async () => {

@@ -16,7 +16,9 @@ export function sightContract(scene: () => Scene): void {
       for (const namespace of ['alpha', 'beta', 'trusting']) {
         for (const shared of [false, true]) {
           const name = `${namespace}-${shared ? 'shared' : 'private'}`;
-          made[name] = (await scene().version(namespace, name, name, { shared, type: shared ? 'image' : 'other' })).blob;
+          made[name] = (
+            await scene().version(namespace, name, name, { shared, type: shared ? 'image' : 'other' })
+          ).blob;
         }
       }
       return made;
@@ -66,19 +68,22 @@ export function sightContract(scene: () => Scene): void {
       const expected = new Map<string, string>();
       for (let n = 0; n < 25; n += 1) {
         const type = (['image', 'snapshot', 'label', 'other'] as const)[n % 4]!;
-        const { artifact, blob } = await scene().version(n % 3 ? 'alpha' : 'trusting', `n${n}`, `n${n}`, { type, shared: n % 2 === 0 });
+        const { artifact, blob } = await scene().version(n % 3 ? 'alpha' : 'trusting', `n${n}`, `n${n}`, {
+          type,
+          shared: n % 2 === 0,
+        });
         expected.set(artifact.uuid, blob);
       }
       for (const visibility of ['everything', { namespace: 'alpha' }] as const) {
         const uuids: string[] = [];
         const found: string[] = [];
-        for (let after: string | null = null; ; ) {
+        for (let after: string | null = null; ;) {
           const page = await artifacts().list(visibility, {}, { after, limit: 4 });
           if (page.length === 0) break;
           uuids.push(...page.map(({ uuid }) => uuid));
           after = uuids.at(-1)!;
         }
-        for (let after: string | null = null; ; ) {
+        for (let after: string | null = null; ;) {
           const page = await blobs().list(visibility, { after, limit: 4 });
           if (page.length === 0) break;
           found.push(...page.map(({ uuid }) => uuid));

@@ -13,14 +13,28 @@ export interface WorkerSetup {
 
 export type ToWorker =
   /** Bytes of the stage from `offset` lie in a slot; below `written` the file has them too. */
-  | { readonly kind: 'slot'; readonly stage: string; readonly path: string; readonly offset: number; readonly size: number; readonly slot: number; readonly written: number }
+  | {
+      readonly kind: 'slot';
+      readonly stage: string;
+      readonly path: string;
+      readonly offset: number;
+      readonly size: number;
+      readonly slot: number;
+      readonly written: number;
+    }
   /** The file has the stage's bytes below `size`. */
   | { readonly kind: 'grown'; readonly stage: string; readonly path: string; readonly size: number }
   /** An append begins at `offset`: it may be taken back to there. */
   | { readonly kind: 'begun'; readonly stage: string; readonly offset: number }
   /** The stage was cut to `size`. */
   | { readonly kind: 'cut'; readonly stage: string; readonly size: number }
-  | { readonly kind: 'digest'; readonly stage: string; readonly path: string; readonly size: number; readonly ticket: number }
+  | {
+      readonly kind: 'digest';
+      readonly stage: string;
+      readonly path: string;
+      readonly size: number;
+      readonly ticket: number;
+    }
   | { readonly kind: 'forget'; readonly stage: string }
   /** Begins a check: blocks of a blob that is sent, hashed in their order. */
   | { readonly kind: 'check'; readonly check: number; readonly algorithms: readonly CheckAlgorithm[] }

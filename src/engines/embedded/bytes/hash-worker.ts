@@ -95,14 +95,20 @@ port.on('message', (message: ToWorker) => {
       return;
     }
     case 'check':
-      return void checks.set(message.check, message.algorithms.map((algorithm) => ({ algorithm, hash: newCheckHash(algorithm) })));
+      return void checks.set(
+        message.check,
+        message.algorithms.map((algorithm) => ({ algorithm, hash: newCheckHash(algorithm) })),
+      );
     case 'block': {
       const { check, ticket, bytes } = message;
       for (const { hash } of checks.get(check) ?? []) hash.update(bytes);
       return port.postMessage({ kind: 'block', ticket, bytes } satisfies FromWorker, [bytes.buffer]);
     }
     case 'sum': {
-      const digests = (checks.get(message.check) ?? []).map(({ algorithm, hash }) => ({ algorithm, hex: hash.digest() }));
+      const digests = (checks.get(message.check) ?? []).map(({ algorithm, hash }) => ({
+        algorithm,
+        hex: hash.digest(),
+      }));
       return say({ kind: 'sum', ticket: message.ticket, digests });
     }
     case 'checked':
@@ -140,7 +146,18 @@ function say(message: FromWorker): void {
 function find(stage: string, path: string): Running {
   let running = stages.get(stage);
   if (running) stages.delete(stage);
-  else running = { hash: createHash('sha512'), position: 0, written: 0, marks: [], pieces: [], wants: [], file: undefined, path, reading: false };
+  else
+    running = {
+      hash: createHash('sha512'),
+      position: 0,
+      written: 0,
+      marks: [],
+      pieces: [],
+      wants: [],
+      file: undefined,
+      path,
+      reading: false,
+    };
   stages.set(stage, running);
   if (stages.size > stagesKept) forgetOldest();
   return running;
@@ -178,7 +195,10 @@ function takePieces(running: Running): void {
 function catchUp(stage: string, running: Running): void {
   takePieces(running);
   answer(running);
-  const goal = Math.min(Math.max(running.written, ...running.wants.map((want) => want.size)), running.pieces[0]?.offset ?? Infinity);
+  const goal = Math.min(
+    Math.max(running.written, ...running.wants.map((want) => want.size)),
+    running.pieces[0]?.offset ?? Infinity,
+  );
   if (running.position >= goal) return closeFile(running);
   if (running.reading) return;
   running.reading = true;
@@ -213,7 +233,8 @@ function answer(running: Running): void {
   for (const want of running.wants.filter((one) => one.size < running.position)) rewind(running, want.size);
   if (!running.wants.some((want) => want.size === running.position)) return;
   const hex = running.hash.copy().digest('hex');
-  for (const want of running.wants) if (want.size === running.position) say({ kind: 'digest', ticket: want.ticket, hex });
+  for (const want of running.wants)
+    if (want.size === running.position) say({ kind: 'digest', ticket: want.ticket, hex });
   running.wants = running.wants.filter((want) => want.size !== running.position);
 }
 

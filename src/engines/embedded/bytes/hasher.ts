@@ -21,7 +21,8 @@ export interface HasherOptions {
   readonly start?: (setup: WorkerSetup) => Worker;
 }
 
-const startWorker = (setup: WorkerSetup): Worker => new Worker(workerUrl(import.meta.url, './hash-worker'), { workerData: setup });
+const startWorker = (setup: WorkerSetup): Worker =>
+  new Worker(workerUrl(import.meta.url, './hash-worker'), { workerData: setup });
 
 /** The thread died before it answered. */
 class ThreadDied extends Error {}
@@ -183,8 +184,9 @@ class Thread {
     this.tell({ kind: 'check', check, algorithms });
     return {
       block: async (bytes) => {
-        const answer = await this.#ask((ticket) => this.#worker.postMessage({ kind: 'block', check, ticket, bytes } satisfies ToWorker, [bytes.buffer]))
-          .catch(diedOver);
+        const answer = await this.#ask((ticket) =>
+          this.#worker.postMessage({ kind: 'block', check, ticket, bytes } satisfies ToWorker, [bytes.buffer]),
+        ).catch(diedOver);
         if (answer.kind !== 'block') return wrong(answer);
         return Buffer.from(answer.bytes.buffer, answer.bytes.byteOffset, answer.bytes.byteLength);
       },

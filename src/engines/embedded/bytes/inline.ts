@@ -13,7 +13,8 @@ type Find = ContentFacts['bytes'];
 
 /** The byte store that finds what lies in the catalog, too. What goes from there goes with its record. */
 export function withInline(rest: ByteStore, find: Find): ByteStore {
-  const inCatalog = (address: string): string | undefined => (address.startsWith(prefix) ? address.slice(prefix.length) : undefined);
+  const inCatalog = (address: string): string | undefined =>
+    address.startsWith(prefix) ? address.slice(prefix.length) : undefined;
   const read = async (sha512: string): Promise<Uint8Array> => {
     const bytes = await find(sha512);
     if (!bytes) throw new Refusal('lost', 'the bytes are gone from the catalog');
@@ -40,7 +41,9 @@ export function withInline(rest: ByteStore, find: Find): ByteStore {
     },
     digests: async (address, algorithms, rate, signal) => {
       const sha512 = inCatalog(address);
-      return sha512 === undefined ? rest.digests(address, algorithms, rate, signal) : digestsOf(await read(sha512), algorithms);
+      return sha512 === undefined
+        ? rest.digests(address, algorithms, rate, signal)
+        : digestsOf(await read(sha512), algorithms);
     },
     remove: async (address) => {
       if (inCatalog(address) === undefined) await rest.remove(address);
@@ -54,11 +57,13 @@ export function withInline(rest: ByteStore, find: Find): ByteStore {
 }
 
 async function digestsOf(bytes: Uint8Array, algorithms: readonly Algorithm[]): Promise<Digest[]> {
-  return Promise.all(algorithms.map(async (algorithm) => {
-    const hash = await newHash(algorithm);
-    hash.update(bytes);
-    return { algorithm, hex: hash.digest('hex') };
-  }));
+  return Promise.all(
+    algorithms.map(async (algorithm) => {
+      const hash = await newHash(algorithm);
+      hash.update(bytes);
+      return { algorithm, hex: hash.digest('hex') };
+    }),
+  );
 }
 
 class MemoryReader implements BlobReader {
@@ -77,7 +82,10 @@ class MemoryReader implements BlobReader {
     if (from < to) yield this.#bytes.subarray(from, to);
   }
 
-  async *whole(algorithms: readonly CheckAlgorithm[], judge: (digests: readonly Digest[]) => Promise<void>): AsyncIterable<Uint8Array> {
+  async *whole(
+    algorithms: readonly CheckAlgorithm[],
+    judge: (digests: readonly Digest[]) => Promise<void>,
+  ): AsyncIterable<Uint8Array> {
     await judge(await digestsOf(this.#bytes, algorithms));
     if (this.size > 0) yield this.#bytes;
   }

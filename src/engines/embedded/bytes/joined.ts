@@ -23,7 +23,8 @@ export function piecesIn(folder: string, names: readonly string[]): Piece[] {
   const pieces: Piece[] = [];
   for (const name of [...names].sort()) {
     const [, from, size] = form.exec(name) ?? [];
-    if (Number(from) === endOf(pieces)) pieces.push({ path: join(folder, name), from: Number(from), size: Number(size) });
+    if (Number(from) === endOf(pieces))
+      pieces.push({ path: join(folder, name), from: Number(from), size: Number(size) });
   }
   return pieces;
 }
@@ -94,7 +95,8 @@ export async function linkAt(path: string, place: string): Promise<void> {
   try {
     await link(path, place);
   } catch (error) {
-    if (codeOf(error) === 'ENOENT') throw new Refusal('lost', 'the bytes of the upload are gone from the disk', {}, error);
+    if (codeOf(error) === 'ENOENT')
+      throw new Refusal('lost', 'the bytes of the upload are gone from the disk', {}, error);
     if (codeOf(error) !== 'EEXIST' || !(await sameFile(path, place))) throw asRefusal(error);
   }
 }
@@ -102,13 +104,18 @@ export async function linkAt(path: string, place: string): Promise<void> {
 /** Shortens a folder of pieces to `size` bytes, the last piece first. */
 export async function cutPieces(folder: string, size: number): Promise<void> {
   const names = await readdir(folder);
-  const stay = new Set(piecesIn(folder, names).filter((piece) => piece.from < size).map((piece) => piece.path));
+  const stay = new Set(
+    piecesIn(folder, names)
+      .filter((piece) => piece.from < size)
+      .map((piece) => piece.path),
+  );
   for (const name of names.sort().reverse()) {
     const path = join(folder, name);
     if (!stay.has(path)) await unlink(path);
   }
   const last = (await piecesAt(folder))?.at(-1);
-  if (last && endOf([last]) > size) await rename(last.path, join(folder, `${String(last.from).padStart(digits, '0')}-${size - last.from}`));
+  if (last && endOf([last]) > size)
+    await rename(last.path, join(folder, `${String(last.from).padStart(digits, '0')}-${size - last.from}`));
   if (size === 0) await rmdir(folder);
 }
 

@@ -16,7 +16,8 @@ export interface ScanRequest {
   readonly stop: Int32Array;
 }
 
-export type ScanAnswer = { readonly digests: Digest[] } | { readonly failure: string; readonly code: string | undefined };
+export type ScanAnswer =
+  { readonly digests: Digest[] } | { readonly failure: string; readonly code: string | undefined };
 
 const block = Buffer.allocUnsafeSlow(1024 * 1024);
 
@@ -32,11 +33,13 @@ parentPort!.on('message', (request: ScanRequest) => {
 });
 
 async function scan({ path, algorithms, size = Infinity, rate, stop }: ScanRequest): Promise<Digest[]> {
-  const hashes = await Promise.all(algorithms.map(async (algorithm) => ({ algorithm, hash: await newHash(algorithm) })));
+  const hashes = await Promise.all(
+    algorithms.map(async (algorithm) => ({ algorithm, hash: await newHash(algorithm) })),
+  );
   const file = new RunFile(path);
   try {
     const began = performance.now();
-    for (let position = 0; position < size && Atomics.load(stop, 0) === 0; ) {
+    for (let position = 0; position < size && Atomics.load(stop, 0) === 0;) {
       const got = file.read(block, Math.min(block.length, size - position), position);
       if (got === 0) break;
       for (const { hash } of hashes) hash.update(block.subarray(0, got));

@@ -12,7 +12,10 @@ export class Scanner {
   readonly #paced: Lane;
 
   /** @param onRestart told when a thread died; the next scan starts another. */
-  constructor(onRestart?: (error: unknown) => void, startWorker = () => new Worker(workerUrl(import.meta.url, './scan-worker'))) {
+  constructor(
+    onRestart?: (error: unknown) => void,
+    startWorker = () => new Worker(workerUrl(import.meta.url, './scan-worker')),
+  ) {
     this.#prompt = new Lane(onRestart, startWorker);
     this.#paced = new Lane(onRestart, startWorker);
   }
@@ -56,7 +59,8 @@ class Lane {
       try {
         const answer = await this.#askTwice({ ...request, stop });
         signal?.throwIfAborted();
-        if ('failure' in answer) throw asReadRefusal(Object.assign(new Error(answer.failure), { code: answer.code ?? 'UNKNOWN' }));
+        if ('failure' in answer)
+          throw asReadRefusal(Object.assign(new Error(answer.failure), { code: answer.code ?? 'UNKNOWN' }));
         return answer.digests;
       } finally {
         signal?.removeEventListener('abort', halt);
@@ -76,7 +80,8 @@ class Lane {
       try {
         return await this.#ask(request);
       } catch (error) {
-        if (attempt === 2 || this.#closed) throw new Refusal('unavailable', 'the thread that reads the disk died; try again', {}, error);
+        if (attempt === 2 || this.#closed)
+          throw new Refusal('unavailable', 'the thread that reads the disk died; try again', {}, error);
       }
     }
   }

@@ -9,7 +9,8 @@ export class SharedBlocks {
   readonly #free: SharedBlock[] = [];
 
   constructor() {
-    for (let index = count - 1; index >= 0; index -= 1) this.#free.push(new SharedBlock(this.memory, index, (slot) => this.#free.push(slot)));
+    for (let index = count - 1; index >= 0; index -= 1)
+      this.#free.push(new SharedBlock(this.memory, index, (slot) => this.#free.push(slot)));
   }
 
   /** A slot with one use, or undefined when all are taken: then bytes take the way without one. */

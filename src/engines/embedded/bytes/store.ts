@@ -8,7 +8,17 @@ import { newHash } from '../../../kit/hashing.ts';
 import { checkedReader } from './checked-reader.ts';
 import { asRefusal, codeOf, type Disk } from '../disk.ts';
 import type { Hasher } from './hasher.ts';
-import { addressFor, blobPath, fanPath, fans, isAddress, isStageName, otherAddress, stagePath, type Layout } from '../layout.ts';
+import {
+  addressFor,
+  blobPath,
+  fanPath,
+  fans,
+  isAddress,
+  isStageName,
+  otherAddress,
+  stagePath,
+  type Layout,
+} from '../layout.ts';
 import { cutPieces, isFreeFor, layPieces, linkAt, piecesAt, removeAt, sizeAt, type Piece } from './joined.ts';
 import { openReader } from './reader.ts';
 import type { Scanner } from './scanner.ts';
@@ -46,7 +56,15 @@ export class FolderBytes implements ByteStore {
   async open(stage: string, offset: number, { hashed = true, lasting = true }: StageManner = {}): Promise<StageWriter> {
     this.#disk.demandTrust();
     const path = stagePath(this.#layout, stage);
-    const parts = { disk: this.#disk, hasher: this.#hasher, files: this.#files, crowd: this.#crowd, paced: this.#paced, hashed, lasting };
+    const parts = {
+      disk: this.#disk,
+      hasher: this.#hasher,
+      files: this.#files,
+      crowd: this.#crowd,
+      paced: this.#paced,
+      hashed,
+      lasting,
+    };
     if (!this.#files.has(stage) && (await piecesAt(path))) {
       await this.cut(stage, offset);
       return new JoinedWriter(offset);
@@ -124,7 +142,8 @@ export class FolderBytes implements ByteStore {
       await this.cut(stage, size);
       found = await sizeAt(path);
     }
-    if (found !== size) throw new Refusal('lost', `the upload has ${found ?? 'no'} bytes on disk, not the ${size} on record`);
+    if (found !== size)
+      throw new Refusal('lost', `the upload has ${found ?? 'no'} bytes on disk, not the ${size} on record`);
     const pieces = await piecesAt(path);
     for (let address = addressFor(stage, sha512); ; address = otherAddress(sha512)) {
       const place = blobPath(this.#layout, address);
@@ -189,7 +208,10 @@ export class FolderBytes implements ByteStore {
 
   async restore({ address, sha512, size }: { address: string; sha512: string; size: number }): Promise<boolean> {
     const place = blobPath(this.#layout, address);
-    for (const name of (await readdir(this.#layout.quarantine)).filter((one) => one.startsWith(`${sha512}.`)).sort().reverse()) {
+    for (const name of (await readdir(this.#layout.quarantine))
+      .filter((one) => one.startsWith(`${sha512}.`))
+      .sort()
+      .reverse()) {
       const path = join(this.#layout.quarantine, name);
       if ((await sizeAt(path)) !== size) continue;
       const [digest] = await this.#scanner.digests(path, ['sha512']);
@@ -242,7 +264,8 @@ export class FolderBytes implements ByteStore {
       const path = join(folder, entry.name);
       const facts = await stat(path).catch(() => undefined);
       const size = facts?.isDirectory() ? await sizeAt(path) : facts?.size;
-      if (facts && size !== undefined) yield { kind, name: entry.name, size, modifiedAt: Math.max(facts.mtimeMs, facts.ctimeMs) };
+      if (facts && size !== undefined)
+        yield { kind, name: entry.name, size, modifiedAt: Math.max(facts.mtimeMs, facts.ctimeMs) };
     }
   }
 }
@@ -290,7 +313,12 @@ class Joined {
     const before = this.#parts.get(stage) ?? [];
     let same = 0;
     let at = 0;
-    for (; same < parts.length && before[same]?.stage === parts[same]!.stage && before[same]?.size === parts[same]!.size; same += 1) at += parts[same]!.size;
+    for (
+      ;
+      same < parts.length && before[same]?.stage === parts[same]!.stage && before[same]?.size === parts[same]!.size;
+      same += 1
+    )
+      at += parts[same]!.size;
     return { same, at };
   }
 

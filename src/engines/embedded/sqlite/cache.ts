@@ -9,7 +9,16 @@ const limit = 1000;
 /** Nouns whose changes may make uploads or credentials other ones. */
 const telling = ['namespaces', 'uploads', 'artifacts'] as const;
 /** Their methods that change nothing. */
-const looks: ReadonlySet<string> = new Set(['get', 'list', 'idle', 'credential', 'credentials', 'pending', 'named', 'versions']);
+const looks: ReadonlySet<string> = new Set([
+  'get',
+  'list',
+  'idle',
+  'credential',
+  'credentials',
+  'pending',
+  'named',
+  'versions',
+]);
 
 type Fact = (...args: unknown[]) => Promise<unknown>;
 
@@ -37,7 +46,8 @@ export function cached(catalog: Catalog): Catalog {
     ...wary,
     namespaces: {
       ...wary.namespaces,
-      credential: (namespace, name) => credentials.look(JSON.stringify([namespace, name]), () => catalog.namespaces.credential(namespace, name)),
+      credential: (namespace, name) =>
+        credentials.look(JSON.stringify([namespace, name]), () => catalog.namespaces.credential(namespace, name)),
       remove: (...args) => changing(undefined, () => wary.namespaces.remove(...args)),
     },
     multipart: {
@@ -78,10 +88,13 @@ function forgetful(catalog: Catalog, forget: () => void): Catalog {
     const facts = catalog[noun] as unknown as Readonly<Record<string, Fact>>;
     const entries = Object.entries(facts).map(([method, fact]): [string, Fact] => {
       if (looks.has(method)) return [method, fact];
-      return [method, async (...args) => {
-        forget();
-        return fact(...args).finally(forget);
-      }];
+      return [
+        method,
+        async (...args) => {
+          forget();
+          return fact(...args).finally(forget);
+        },
+      ];
     });
     return [noun, Object.fromEntries(entries)] as const;
   });

@@ -66,7 +66,9 @@ class CatalogServer {
     this.#underWay += 1;
     try {
       const [noun, method] = fact.split('.') as [keyof Catalog, string];
-      const methods = this.#catalog[noun] as unknown as Readonly<Record<string, (...args: readonly unknown[]) => Promise<unknown>>>;
+      const methods = this.#catalog[noun] as unknown as Readonly<
+        Record<string, (...args: readonly unknown[]) => Promise<unknown>>
+      >;
       this.#answer([id, await methods[method]!(...args)]);
     } catch (error) {
       this.#answer([id, undefined, failureOf(error)]);

@@ -191,11 +191,38 @@ interface Verdict {
 }
 
 /** Result codes of SQLite; the low byte of an extended code. */
-const code = { busy: 5, locked: 6, nomem: 7, readonly: 8, ioerr: 10, corrupt: 11, full: 13, cantopen: 14, notadb: 26 } as const;
+const code = {
+  busy: 5,
+  locked: 6,
+  nomem: 7,
+  readonly: 8,
+  ioerr: 10,
+  corrupt: 11,
+  full: 13,
+  cantopen: 14,
+  notadb: 26,
+} as const;
 /** What failed when an I/O error is reported; the high bytes of an extended code. */
-const failed = { shortRead: 2, write: 3, fsync: 4, dirFsync: 5, truncate: 6, shmSize: 19, data: 32, corruptFs: 33 } as const;
+const failed = {
+  shortRead: 2,
+  write: 3,
+  fsync: 4,
+  dirFsync: 5,
+  truncate: 6,
+  shmSize: 19,
+  data: 32,
+  corruptFs: 33,
+} as const;
 /** Failures after which it is unknown what is on disk. All others end the transaction and leave the file as it was. */
-const unknowns: readonly number[] = [failed.shortRead, failed.write, failed.fsync, failed.dirFsync, failed.truncate, failed.data, failed.corruptFs];
+const unknowns: readonly number[] = [
+  failed.shortRead,
+  failed.write,
+  failed.fsync,
+  failed.dirFsync,
+  failed.truncate,
+  failed.data,
+  failed.corruptFs,
+];
 
 export function verdictOn(error: unknown): Verdict {
   const extended = typeof error === 'object' && error !== null && 'errcode' in error ? Number(error.errcode) : 0;
@@ -206,7 +233,10 @@ export function verdictOn(error: unknown): Verdict {
       return { error: full(error), permanent: false };
     case code.busy:
     case code.locked:
-      return { error: new Refusal('unavailable', 'the catalog is in use by another process', {}, error), permanent: false };
+      return {
+        error: new Refusal('unavailable', 'the catalog is in use by another process', {}, error),
+        permanent: false,
+      };
     case code.ioerr:
       // The shared memory beside the log could not grow: how a full disk shows there.
       if (extended >> 8 === failed.shmSize) return { error: full(error), permanent: false };

@@ -53,7 +53,11 @@ export class GroupCommit implements Host {
    * @param mark notes how far the catalog is; no write runs meanwhile. Asked for after each copy of the log, and once
    *   a minute while there are writes.
    */
-  constructor(connection: SqliteConnection, onFault: (error: unknown) => void, mark: () => Promise<void> = () => Promise.resolve()) {
+  constructor(
+    connection: SqliteConnection,
+    onFault: (error: unknown) => void,
+    mark: () => Promise<void> = () => Promise.resolve(),
+  ) {
     this.#mark = mark;
     this.#connection = connection;
     this.#db = kyselyOn(connection);

@@ -53,15 +53,35 @@ export interface OpenCatalog {
  */
 export async function openCatalog(options: CatalogOptions): Promise<OpenCatalog> {
   const { path, strict, lineage } = options;
-  const setup: CatalogSetup = { path, strict, known: lineage?.known, acceptLoss: lineage?.onLoss !== undefined, unmarked: !lineage?.note };
-  return connectCatalog(() => new Worker(workerUrl(import.meta.url, './catalog-worker'), { workerData: setup }), options);
+  const setup: CatalogSetup = {
+    path,
+    strict,
+    known: lineage?.known,
+    acceptLoss: lineage?.onLoss !== undefined,
+    unmarked: !lineage?.note,
+  };
+  return connectCatalog(
+    () => new Worker(workerUrl(import.meta.url, './catalog-worker'), { workerData: setup }),
+    options,
+  );
 }
 
 /** The catalog that a thread serves; `start` starts one, and another when it died. */
 export async function connectCatalog(start: () => Worker, options: Listeners): Promise<OpenCatalog> {
   const line = new LastingLine(start, options);
   const settings = await line.open();
-  return { catalog: cached(catalogOf((fact) => (...args) => line.ask(fact, args))), settings, stats: () => line.stats(), close: () => line.close() };
+  return {
+    catalog: cached(
+      catalogOf(
+        (fact) =>
+          (...args) =>
+            line.ask(fact, args),
+      ),
+    ),
+    settings,
+    stats: () => line.stats(),
+    close: () => line.close(),
+  };
 }
 
 /** Deaths within `deathWindow` milliseconds after which the thread is not started again: whatever kills it will do so again. */
@@ -112,7 +132,11 @@ class LastingLine {
       this.#distrusted = true;
       this.#options.onFault(error);
     };
-    return new CatalogLine(this.#start(), { onFault, onDeath: (error) => this.#died(error), lineage: this.#options.lineage });
+    return new CatalogLine(this.#start(), {
+      onFault,
+      onDeath: (error) => this.#died(error),
+      lineage: this.#options.lineage,
+    });
   }
 
   #died(error: unknown): void {

@@ -16,7 +16,10 @@ export const algorithm = 'AWS4-HMAC-SHA256';
 
 /** Everything but letters, digits and `-._~`, of the UTF-8 form, as RFC 3986 asks. */
 export function encode(text: string): string {
-  return encodeURIComponent(text).replaceAll(/[!'()*]/g, (character) => `%${character.charCodeAt(0).toString(16).toUpperCase()}`);
+  return encodeURIComponent(text).replaceAll(
+    /[!'()*]/g,
+    (character) => `%${character.charCodeAt(0).toString(16).toUpperCase()}`,
+  );
 }
 
 /**
@@ -40,10 +43,13 @@ export function decode(text: string, of = 'path or the query'): string {
 export function queryOf(target: string): readonly (readonly [name: string, value: string])[] {
   const query = target.split('?').slice(1).join('?');
   if (query === '') return [];
-  return query.split('&').filter((pair) => pair !== '').map((pair) => {
-    const [name = '', ...value] = pair.split('=');
-    return [decode(name), decode(value.join('='))] as const;
-  });
+  return query
+    .split('&')
+    .filter((pair) => pair !== '')
+    .map((pair) => {
+      const [name = '', ...value] = pair.split('=');
+      return [decode(name), decode(value.join('='))] as const;
+    });
 }
 
 export function pathOf(target: string): string {
@@ -66,17 +72,30 @@ export function valuesOf(headers: readonly string[], name: string): string[] {
  * @param payload the hash of the body in hex, or the word that stands for it.
  * @throws S3Error when a header that is said to be signed is not there.
  */
-export function canonicalRequest(request: RawRequest, signed: readonly string[], payload: string, path = pathOf(request.target)): string {
+export function canonicalRequest(
+  request: RawRequest,
+  signed: readonly string[],
+  payload: string,
+  path = pathOf(request.target),
+): string {
   const query = queryOf(request.target)
     .filter(([name]) => name !== 'X-Amz-Signature')
     .map(([name, value]) => [encode(name), encode(value)] as const)
     .toSorted(([a, x], [b, y]) => order(a, b) || order(x, y));
   const headers = signed.map((name) => {
     const values = valuesOf(request.headers, name);
-    if (values.length === 0) throw new S3Error('SignatureDoesNotMatch', `The header ${name} is said to be signed, and is not there.`);
+    if (values.length === 0)
+      throw new S3Error('SignatureDoesNotMatch', `The header ${name} is said to be signed, and is not there.`);
     return `${name}:${values.map((value) => value.trim().replaceAll(/\s+/g, ' ')).join(',')}\n`;
   });
-  return [request.method, path, query.map(([name, value]) => `${name}=${value}`).join('&'), headers.join(''), signed.join(';'), payload].join('\n');
+  return [
+    request.method,
+    path,
+    query.map(([name, value]) => `${name}=${value}`).join('&'),
+    headers.join(''),
+    signed.join(';'),
+    payload,
+  ].join('\n');
 }
 
 /**
@@ -85,7 +104,10 @@ export function canonicalRequest(request: RawRequest, signed: readonly string[],
  */
 export function signablePaths(target: string): string[] {
   const sent = pathOf(target);
-  const encoded = sent.split('/').map((segment) => encode(decode(segment))).join('/');
+  const encoded = sent
+    .split('/')
+    .map((segment) => encode(decode(segment)))
+    .join('/');
   return sent === encoded ? [sent] : [sent, encoded];
 }
 

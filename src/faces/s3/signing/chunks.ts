@@ -44,8 +44,12 @@ export class ChunkDecoder {
   #hash: Hash | undefined;
 
   /** @throws S3Error for a mode that there is not. */
-  constructor({ payload, date, scope, signature }: Pick<Claim, 'payload' | 'date' | 'scope' | 'signature'>, signingKey: Buffer) {
-    if (!isChunked(payload)) throw new S3Error('InvalidArgument', 'x-amz-content-sha256 names no way of sending a body that there is.');
+  constructor(
+    { payload, date, scope, signature }: Pick<Claim, 'payload' | 'date' | 'scope' | 'signature'>,
+    signingKey: Buffer,
+  ) {
+    if (!isChunked(payload))
+      throw new S3Error('InvalidArgument', 'x-amz-content-sha256 names no way of sending a body that there is.');
     this.#mode = modes[payload]!;
     this.#claim = { date, scope };
     this.#key = signingKey;
@@ -58,7 +62,7 @@ export class ChunkDecoder {
    * @throws S3Error for a wrong signature, or what is no chunk.
    */
   *push(bytes: Uint8Array): Generator<Uint8Array> {
-    for (let at = 0; at < bytes.byteLength; ) {
+    for (let at = 0; at < bytes.byteLength;) {
       if (this.#state === 'data') {
         const piece = bytes.subarray(at, at + this.#left);
         at += piece.byteLength;
@@ -81,12 +85,14 @@ export class ChunkDecoder {
   end(): void {
     // That empty line may also have been the end of all.
     const signed = !this.#mode.signed || this.trailers.has('x-amz-trailer-signature');
-    if (signed && this.#state === 'trailer' && this.#ending === 'feed and break' && this.#line === '') this.#endTrailers();
+    if (signed && this.#state === 'trailer' && this.#ending === 'feed and break' && this.#line === '')
+      this.#endTrailers();
     if (this.#state !== 'done') throw incomplete('The body ended before its last chunk.');
   }
 
   #collect(byte: number): void {
-    if (this.#line.length >= longestLine || (byte !== CR && (byte < 32 || this.#line.endsWith('\r')))) throw malformed();
+    if (this.#line.length >= longestLine || (byte !== CR && (byte < 32 || this.#line.endsWith('\r'))))
+      throw malformed();
     this.#line += String.fromCharCode(byte);
   }
 
@@ -143,7 +149,10 @@ export class ChunkDecoder {
     this.trailers.delete('x-amz-trailer-signature');
     if (this.#mode.signed && this.#mode.trailers) {
       if (given === undefined) throw new S3Error('MalformedTrailerError', 'The signature of the trailers is missing.');
-      const canonical = [...this.trailers].toSorted(([a], [b]) => (a < b ? -1 : 1)).map(([name, value]) => `${name}:${value}\n`).join('');
+      const canonical = [...this.trailers]
+        .toSorted(([a], [b]) => (a < b ? -1 : 1))
+        .map(([name, value]) => `${name}:${value}\n`)
+        .join('');
       this.#check(`${algorithm}-TRAILER`, [createHash('sha256').update(canonical).digest('hex')], given);
     }
     this.#state = 'done';
@@ -152,7 +161,8 @@ export class ChunkDecoder {
   /** Each signature is made over the one before. */
   #check(kind: string, hashes: readonly string[], given: string): void {
     const toSign = [kind, this.#claim.date, scopeOf(this.#claim.scope), this.#signature, ...hashes].join('\n');
-    if (!sameSignature(hmac(this.#key, toSign), given)) throw new S3Error('SignatureDoesNotMatch', 'The signature of a chunk is wrong.', { StringToSign: toSign });
+    if (!sameSignature(hmac(this.#key, toSign), given))
+      throw new S3Error('SignatureDoesNotMatch', 'The signature of a chunk is wrong.', { StringToSign: toSign });
     this.#signature = given;
   }
 }

@@ -47,26 +47,45 @@ export function readClaim(request: RawRequest): Claim | undefined {
 
 /** Signature Version 2, which S3 has retired. What to change is said where everybody reads it. */
 function ofVersion2(): S3Error {
-  return new S3Error('InvalidRequest', `The authorization mechanism you have provided is not supported. Please use ${algorithm}. In boto3: Config(signature_version='s3v4').`);
+  return new S3Error(
+    'InvalidRequest',
+    `The authorization mechanism you have provided is not supported. Please use ${algorithm}. In boto3: Config(signature_version='s3v4').`,
+  );
 }
 
 function fromHeader(request: RawRequest, authorization: string): Claim {
   const malformed = 'AuthorizationHeaderMalformed';
   if (/^AWS\s/i.test(authorization)) throw ofVersion2();
-  if (!authorization.startsWith(`${algorithm} `)) throw new S3Error(malformed, `Only ${algorithm} signatures are accepted.`);
+  if (!authorization.startsWith(`${algorithm} `))
+    throw new S3Error(malformed, `Only ${algorithm} signatures are accepted.`);
   const pieces = authorization.slice(algorithm.length).split(',');
-  const parts = new Map(pieces.map((part) => {
-    const [name = '', ...value] = part.trim().split('=');
-    return [name, value.join('=')] as const;
-  }));
-  const [credential, signed, signature] = ['Credential', 'SignedHeaders', 'Signature'].map((name) => parts.get(name) ?? '');
+  const parts = new Map(
+    pieces.map((part) => {
+      const [name = '', ...value] = part.trim().split('=');
+      return [name, value.join('=')] as const;
+    }),
+  );
+  const [credential, signed, signature] = ['Credential', 'SignedHeaders', 'Signature'].map(
+    (name) => parts.get(name) ?? '',
+  );
   // Each once, and nothing else: two readers could differ on which of two counts.
-  if (pieces.length !== 3 || !credential || !signed || !/^[0-9a-f]{64}$/.test(signature!)) throw new S3Error(malformed, 'The Authorization header lacks Credential, SignedHeaders or a Signature.');
+  if (pieces.length !== 3 || !credential || !signed || !/^[0-9a-f]{64}$/.test(signature!))
+    throw new S3Error(malformed, 'The Authorization header lacks Credential, SignedHeaders or a Signature.');
   const date = dateOf(request);
   const { keyId, scope } = readCredential(credential, date, malformed);
   const payload = valuesOf(request.headers, 'x-amz-content-sha256')[0];
   if (payload === undefined) throw new S3Error('InvalidRequest', 'The header x-amz-content-sha256 is missing.');
-  return { form: 'header', keyId, scope, signed: readSigned(signed, malformed), signature: signature!, date, at: timeOf(date), expires: null, payload };
+  return {
+    form: 'header',
+    keyId,
+    scope,
+    signed: readSigned(signed, malformed),
+    signature: signature!,
+    date,
+    at: timeOf(date),
+    expires: null,
+    payload,
+  };
 }
 
 /** `x-amz-date`, or else `Date`, as the canonical form has it. */
@@ -97,9 +116,23 @@ function fromQuery(request: RawRequest, query: ReturnType<typeof queryOf>): Clai
   const asked = one('X-Amz-Expires');
   const expires = /^-?\d{1,15}$/.test(asked) ? Number(asked) : Number.NaN;
   if (Number.isNaN(expires)) throw new S3Error(code, 'X-Amz-Expires must be a number of seconds.');
-  if (expires < 0 || expires > longest) throw new S3Error('AccessDenied', `X-Amz-Expires must be between 0 and ${longest} seconds.`);
-  const payload = query.find(([name]) => name === 'X-Amz-Content-Sha256')?.[1] ?? valuesOf(request.headers, 'x-amz-content-sha256')[0] ?? 'UNSIGNED-PAYLOAD';
-  return { form: 'query', keyId, scope, signed: readSigned(one('X-Amz-SignedHeaders'), code), signature, date, at: timeOf(date), expires, payload };
+  if (expires < 0 || expires > longest)
+    throw new S3Error('AccessDenied', `X-Amz-Expires must be between 0 and ${longest} seconds.`);
+  const payload =
+    query.find(([name]) => name === 'X-Amz-Content-Sha256')?.[1] ??
+    valuesOf(request.headers, 'x-amz-content-sha256')[0] ??
+    'UNSIGNED-PAYLOAD';
+  return {
+    form: 'query',
+    keyId,
+    scope,
+    signed: readSigned(one('X-Amz-SignedHeaders'), code),
+    signature,
+    date,
+    at: timeOf(date),
+    expires,
+    payload,
+  };
 }
 
 function readCredential(credential: string, date: string, code: S3Code): { keyId: string; scope: Scope } {
@@ -107,14 +140,17 @@ function readCredential(credential: string, date: string, code: S3Code): { keyId
   const match = /^(.+)\/(\d{8})\/([^/]+)\/([^/]+)\/([^/]+)$/.exec(credential);
   if (!match) throw new S3Error(code, 'The credential is not KEY/DATE/REGION/s3/aws4_request.');
   const [, keyId = '', day = '', region = '', service, terminal] = match;
-  if (service !== 's3' || terminal !== 'aws4_request') throw new S3Error(code, 'The credential must be for s3 and end in aws4_request.');
+  if (service !== 's3' || terminal !== 'aws4_request')
+    throw new S3Error(code, 'The credential must be for s3 and end in aws4_request.');
   if (!date.startsWith(day)) throw new S3Error(code, 'The credential and the request have different dates.');
   return { keyId, scope: { date: day, region } };
 }
 
 function readSigned(field: string, code: S3Code): string[] {
   const names = field.split(';');
-  const ordered = names.every((name, at) => /^[!#$%&'*+.^`|~a-z0-9_-]+$/.test(name) && (at === 0 || names[at - 1]! < name));
+  const ordered = names.every(
+    (name, at) => /^[!#$%&'*+.^`|~a-z0-9_-]+$/.test(name) && (at === 0 || names[at - 1]! < name),
+  );
   if (!ordered) throw new S3Error(code, 'SignedHeaders must be lower-case names in order, each once.');
   if (!names.includes('host')) throw new S3Error(code, 'The host must be signed.');
   return names;

@@ -22,17 +22,34 @@ export interface Presigning {
 }
 
 /** A URL that lets whoever has it do one thing to one object, for a while. */
-export function presign({ method, endpoint, bucket, key, expires, contentType, query: more = {}, region, keyId, secret, now }: Presigning): string {
+export function presign({
+  method,
+  endpoint,
+  bucket,
+  key,
+  expires,
+  contentType,
+  query: more = {},
+  region,
+  keyId,
+  secret,
+  now,
+}: Presigning): string {
   const date = new Date(now).toISOString().replaceAll(/[-:]|\.\d+/g, '');
   const scope = { date: date.slice(0, 8), region };
   const signed = contentType === undefined ? ['host'] : ['content-type', 'host'];
   const path = `${bucket === null ? '' : `/${bucket}`}/${key.split('/').map(encode).join('/')}`;
   const query = Object.entries({
     ...more,
-    'X-Amz-Algorithm': algorithm, 'X-Amz-Credential': `${keyId}/${scopeOf(scope)}`, 'X-Amz-Date': date, 'X-Amz-Expires': String(expires), 'X-Amz-SignedHeaders': signed.join(';'),
-  }).map(([name, value]) => `${name}=${encode(value)}`).join('&');
+    'X-Amz-Algorithm': algorithm,
+    'X-Amz-Credential': `${keyId}/${scopeOf(scope)}`,
+    'X-Amz-Date': date,
+    'X-Amz-Expires': String(expires),
+    'X-Amz-SignedHeaders': signed.join(';'),
+  })
+    .map(([name, value]) => `${name}=${encode(value)}`)
+    .join('&');
   const headers = ['host', new URL(endpoint).host, ...(contentType === undefined ? [] : ['content-type', contentType])];
   const canonical = canonicalRequest({ method, target: `${path}?${query}`, headers }, signed, 'UNSIGNED-PAYLOAD');
   return `${endpoint}${path}?${query}&X-Amz-Signature=${hmac(signingKeyOf(secret, scope), stringToSign(date, scopeOf(scope), canonical)).toString('hex')}`;
 }
-

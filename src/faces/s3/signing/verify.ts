@@ -39,7 +39,10 @@ export async function verify(request: RawRequest, { now, window, secret }: Verif
 
 /** The key for one day, region and service (Signature Version 4). */
 export function signingKeyOf(secret: string, { date, region }: Scope): Buffer {
-  return [date, region, 's3', 'aws4_request'].reduce<Buffer>((key, word) => hmac(key, word), Buffer.from(`AWS4${secret}`));
+  return [date, region, 's3', 'aws4_request'].reduce<Buffer>(
+    (key, word) => hmac(key, word),
+    Buffer.from(`AWS4${secret}`),
+  );
 }
 
 export function scopeOf({ date, region }: Scope): string {
@@ -56,14 +59,20 @@ export function sameSignature(expected: Buffer, hex: string): boolean {
 }
 
 function demandTime(claim: Claim, now: number, window: number): void {
-  const skewed = (): S3Error => new S3Error('RequestTimeTooSkewed', undefined, {
-    RequestTime: claim.date, ServerTime: new Date(now).toISOString(), MaxAllowedSkewMilliseconds: String(window),
-  });
+  const skewed = (): S3Error =>
+    new S3Error('RequestTimeTooSkewed', undefined, {
+      RequestTime: claim.date,
+      ServerTime: new Date(now).toISOString(),
+      MaxAllowedSkewMilliseconds: String(window),
+    });
   if (claim.at > now + window) throw skewed();
   if (claim.expires === null) {
     if (claim.at < now - window) throw skewed();
   } else if (now >= claim.at + claim.expires * 1000) {
-    throw new S3Error('AccessDenied', 'Request has expired', { Expires: new Date(claim.at + claim.expires * 1000).toISOString(), ServerTime: new Date(now).toISOString() });
+    throw new S3Error('AccessDenied', 'Request has expired', {
+      Expires: new Date(claim.at + claim.expires * 1000).toISOString(),
+      ServerTime: new Date(now).toISOString(),
+    });
   }
 }
 
@@ -75,7 +84,10 @@ function demandSignature(request: RawRequest, claim: Claim, signingKey: Buffer):
   if (forms.some(({ toSign }) => sameSignature(hmac(signingKey, toSign), claim.signature))) return;
   const [{ canonical, toSign }] = forms as [(typeof forms)[number]];
   throw new S3Error('SignatureDoesNotMatch', 'Compare the canonical request below with your own.', {
-    AWSAccessKeyId: claim.keyId, SignatureProvided: claim.signature, StringToSign: toSign, CanonicalRequest: canonical,
+    AWSAccessKeyId: claim.keyId,
+    SignatureProvided: claim.signature,
+    StringToSign: toSign,
+    CanonicalRequest: canonical,
   });
 }
 
@@ -84,7 +96,11 @@ function demandAllSigned({ headers }: RawRequest, { form, signed }: Claim): void
   const unsigned = new Set<string>();
   for (let at = 0; at < headers.length; at += 2) {
     const name = headers[at]!.toLowerCase();
-    if (name.startsWith('x-amz-') && !signed.includes(name) && !(form === 'query' && name === 'x-amz-content-sha256')) unsigned.add(name);
+    if (name.startsWith('x-amz-') && !signed.includes(name) && !(form === 'query' && name === 'x-amz-content-sha256'))
+      unsigned.add(name);
   }
-  if (unsigned.size > 0) throw new S3Error('AccessDenied', 'There were headers present in the request which were not signed', { HeadersNotSigned: [...unsigned].join(', ') });
+  if (unsigned.size > 0)
+    throw new S3Error('AccessDenied', 'There were headers present in the request which were not signed', {
+      HeadersNotSigned: [...unsigned].join(', '),
+    });
 }
