@@ -29,9 +29,7 @@ export const localUrl = 'http://127.0.0.1:13000';
  * @throws UsageError when there is no key to be found.
  */
 export async function resolveSettings(env: Environment, given: GivenOptions): Promise<Settings> {
-  const profiles = await readProfiles(env);
-  const name = given.profile ?? env['STOWAGE_PROFILE'] ?? defaultProfile;
-  const profile = Object.hasOwn(profiles, name) ? profiles[name] : undefined;
+  const { name, profile } = await findProfile(env, given);
   if (!profile && name !== defaultProfile)
     throw new UsageError(`there is no profile '${name}'; make it with: stowage login --profile ${name} URL`);
   const own =
@@ -61,15 +59,9 @@ export async function resolveReleaseSettings(
   given: GivenOptions,
   role: ReleaseRole,
 ): Promise<{ readonly url: string; readonly credentials: ReleaseCredentials }> {
-  const profiles = await readProfiles(env);
-  const name = given.profile ?? env['STOWAGE_PROFILE'] ?? defaultProfile;
-  const profile = Object.hasOwn(profiles, name) ? profiles[name] : undefined;
-  const url =
-    given.url ??
-    (env['RELEASY_BASE_URL'] || undefined) ??
-    (given.profile === undefined ? env['STOWAGE_URL'] || undefined : undefined) ??
-    profile?.url ??
-    localUrl;
+  const { profile } = await findProfile(env, given);
+  const savedUrl = env['RELEASY_BASE_URL'] || (given.profile === undefined && env['STOWAGE_URL']) || profile?.url;
+  const url = given.url ?? savedUrl ?? localUrl;
   const { RELEASY_ADMIN_API_KEY: adminKey, RELEASY_OPERATOR_TOKEN: token, RELEASY_API_KEY: apiKey } = env;
   if (role !== 'customer' && adminKey) return { url, credentials: { adminKey } };
   if (role !== 'customer' && token) return { url, credentials: { token } };
@@ -80,6 +72,16 @@ export async function resolveReleaseSettings(
     anybody: 'RELEASY_ADMIN_API_KEY, RELEASY_OPERATOR_TOKEN or RELEASY_API_KEY',
   };
   throw new UsageError(`set ${wanted[role]}`);
+}
+
+/** The profile asked for by name, or else the default one; `profile` is undefined where none has that name. */
+async function findProfile(
+  env: Environment,
+  given: GivenOptions,
+): Promise<{ readonly name: string; readonly profile: Profile | undefined }> {
+  const profiles = await readProfiles(env);
+  const name = given.profile ?? env['STOWAGE_PROFILE'] ?? defaultProfile;
+  return { name, profile: Object.hasOwn(profiles, name) ? profiles[name] : undefined };
 }
 
 function fromEnvironment(env: Environment, url: string, namespace: string, key: string): Partial<Profile> {
