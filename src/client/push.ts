@@ -227,40 +227,38 @@ class Pushing {
     let upload = start?.upload;
     this.#allSent = false;
     try {
-      if (upload === undefined && known !== undefined) upload = await this.#join(known);
-      this.#joined = start === undefined && upload !== undefined;
-      upload ??= (await this.#uploads.begin(this.#source.size, known, signal)).uuid;
+      upload ??= await this.#joinOrBegin(known);
       this.#current = upload;
       await this.#remember(upload, known);
       const sent = start?.sealed
         ? nothingMore(this.#source.size ?? 0)
         : await this.#send(upload, start !== undefined || this.#joined);
       this.#allSent = true;
-      const sha512 = await hashing;
-      if (!(await this.#source.unchanged()))
-        throw new StowageError('source_changed', 'the source changed while it was sent');
-      this.#tell('finishing', sent.size);
-      const artifact = await this.#artifacts.publish(
-        this.#name,
-        { upload },
-        { ...this.#options, sha512, size: sent.size },
-      );
-      if (start?.sealed && artifact.state !== 'created')
-        throw new StowageError('conflict', 'what the upload became is gone');
-      await this.#claim?.clear();
-      return pushed(artifact, {
-        size: sent.size,
-        sha512,
-        deduplicated: false,
-        resumedFrom: sent.from,
-        sent: sent.bytes,
-      });
+      return await this.#publish(upload, start?.sealed === true, sent, await hashing);
     } catch (error) {
       stop.abort();
       const useless = !this.#source.rereadable || isCode(error, 'digest_mismatch', 'source_changed');
       if (useless && upload !== this.#options.upload) await this.#forget(upload);
       throw error;
     }
+  }
+
+  /** An upload of the same bytes that was left behind, or else a new one. */
+  async #joinOrBegin(sha512: string | undefined): Promise<string> {
+    const found = sha512 === undefined ? undefined : await this.#join(sha512);
+    this.#joined = found !== undefined;
+    return found ?? (await this.#uploads.begin(this.#source.size, sha512, this.#options.signal)).uuid;
+  }
+
+  /** Makes a version of an upload that has all bytes. */
+  async #publish(upload: string, sealed: boolean, { size, from, bytes }: Sent, sha512: string): Promise<Pushed> {
+    if (!(await this.#source.unchanged()))
+      throw new StowageError('source_changed', 'the source changed while it was sent');
+    this.#tell('finishing', size);
+    const artifact = await this.#artifacts.publish(this.#name, { upload }, { ...this.#options, sha512, size });
+    if (sealed && artifact.state !== 'created') throw new StowageError('conflict', 'what the upload became is gone');
+    await this.#claim?.clear();
+    return pushed(artifact, { size, sha512, deduplicated: false, resumedFrom: from, sent: bytes });
   }
 
   #send(upload: string, resumed: boolean): Promise<Sent> {
