@@ -65,14 +65,7 @@ export class Uploading {
   }
 
   async run(): Promise<Released> {
-    const { source } = this.#parts;
-    const { size } = source;
-    if (size === undefined || !source.rereadable)
-      throw new StowageError(
-        'malformed',
-        'what is released must be a file, since its checksum is told before it is sent',
-      );
-    if (size === 0) throw new StowageError('malformed', 'what is released must not be empty');
+    const size = sizeOf(this.#parts.source);
     const sha256 = await this.#hash(size);
     const there = this.#among(this.#parts.release, sha256, size);
     if (there) return there;
@@ -253,6 +246,17 @@ export class Uploading {
   #tell(phase: PushProgress['phase'], done: number, resumedFrom: number): void {
     this.#parts.options.onProgress?.({ phase, done, total: this.#parts.source.size, resumedFrom });
   }
+}
+
+/** @throws StowageError `malformed` for a source that cannot be released. */
+function sizeOf({ size, rereadable }: Source): number {
+  if (size === undefined || !rereadable)
+    throw new StowageError(
+      'malformed',
+      'what is released must be a file, since its checksum is told before it is sent',
+    );
+  if (size === 0) throw new StowageError('malformed', 'what is released must not be empty');
+  return size;
 }
 
 function isWord(error: StowageError, ...words: readonly string[]): boolean {
