@@ -9,17 +9,7 @@ import { everything } from '../../core/paging.ts';
 
 /** Buckets; a bucket's id is its name. */
 export function buckets(routes: Routes, core: Core, region: string): void {
-  const view = (bucket: Bucket): Record<string, unknown> => ({
-    id: bucket.name,
-    name: bucket.name,
-    namespace: bucket.namespace,
-    public: bucket.open,
-    region,
-    versioning: bucket.versioning,
-    cors: (JSON.parse(bucket.settings['cors'] ?? '[]') as CorsRule[]).map(shown),
-    cache_control: bucket.settings['cacheControl'] ?? null,
-    created_at: new Date(bucket.createdAt).toISOString(),
-  });
+  const view = (bucket: Bucket): Record<string, unknown> => viewOf(bucket, region);
   routes
     .owned('createBucket', async ({ who, body, req, res }) => {
       const { name, public: open = false } = body<{ name: string; public?: boolean }>();
@@ -58,6 +48,30 @@ export function buckets(routes: Routes, core: Core, region: string): void {
         }),
       );
     })
+    .owned('deleteBucket', async ({ who, given, req, res }) => {
+      await own(core.buckets.remove(who, given.text('bucket')));
+      send(req, res, { status: 204 });
+      return ANSWERED;
+    });
+}
+
+function viewOf(bucket: Bucket, region: string): Record<string, unknown> {
+  return {
+    id: bucket.name,
+    name: bucket.name,
+    namespace: bucket.namespace,
+    public: bucket.open,
+    region,
+    versioning: bucket.versioning,
+    cors: (JSON.parse(bucket.settings['cors'] ?? '[]') as CorsRule[]).map(shown),
+    cache_control: bucket.settings['cacheControl'] ?? null,
+    created_at: new Date(bucket.createdAt).toISOString(),
+  };
+}
+
+/** What is stored and sent, and how much may be. */
+export function usage(routes: Routes, core: Core): void {
+  routes
     .owned('bucketUsage', async ({ who, given }) => {
       const { objects, bytes } = await own(core.buckets.usage(who, given.text('bucket')));
       return { objects, bytes };
@@ -78,11 +92,6 @@ export function buckets(routes: Routes, core: Core, region: string): void {
           ...(allowance === undefined ? {} : { allowance }),
         }),
       );
-    })
-    .owned('deleteBucket', async ({ who, given, req, res }) => {
-      await own(core.buckets.remove(who, given.text('bucket')));
-      send(req, res, { status: 204 });
-      return ANSWERED;
     });
 }
 

@@ -6,7 +6,7 @@ import type { Lifetime } from '../../http/lifetime.ts';
 import { refusing } from '../../http/refusing.ts';
 import { Routes } from '../../http/routes.ts';
 import type { Tokens } from '../../http/tokens.ts';
-import { buckets } from './buckets.ts';
+import { buckets, usage } from './buckets.ts';
 import { callerOf } from './credentials.ts';
 import { keys } from './keys.ts';
 import { presigning, type PresignOptions } from './presign.ts';
@@ -30,6 +30,7 @@ export interface Console {
 export function consoleApi({ core, openapi, lifetime, log, tokens, region, presign, rate }: ConsoleOptions): Console {
   const routes = new Routes(openapi, { lifetime, authenticate: (req) => callerOf(req, core, tokens) });
   buckets(routes, core, region);
+  usage(routes, core);
   keys(routes, core);
   presigning(routes, { core, presign, rate });
   routes.router.use('/api/storage', refusing(wording, log));
