@@ -65,20 +65,19 @@ export class Credentials {
     const isToken =
       bearer !== undefined && bearer.split('.').length === 3 && !(adminKey !== undefined && same(bearer, adminKey));
     if (header === undefined && isToken && tokens) return this.#byToken(req, bearer, tokens);
-    const offered = header ?? (isToken ? undefined : bearer);
+    return this.#byAdminKey(req, header ?? (isToken ? undefined : bearer));
+  }
+
+  async #byAdminKey(req: Request, offered: string | undefined): Promise<Operator> {
+    const { adminKey, tokens, attempts, namespace } = this.#options;
     if (adminKey === undefined && (!tokens || offered !== undefined))
       throw new Refusal('unavailable', 'admin api key not configured');
     if (adminKey === undefined || offered === undefined) throw unauthorized();
     // Looking at it costs nothing, so that ten wrong ones count as one.
-    await this.#options.attempts.prove({ from: sourceOf(req), subject: 'admin key', guessable: false }, async () => {
+    await attempts.prove({ from: sourceOf(req), subject: 'admin key', guessable: false }, async () => {
       if (!same(offered, adminKey)) throw unauthorized();
     });
-    return {
-      kind: 'operator',
-      namespace: this.#options.namespace,
-      credential: 'admin key',
-      roles: new Set(['platform_admin']),
-    };
+    return { kind: 'operator', namespace, credential: 'admin key', roles: new Set(['platform_admin']) };
   }
 
   /**
