@@ -50,6 +50,11 @@ export function parseDigest(algorithm: Algorithm, hex: string): Digest | undefin
   return { algorithm, hex: lower };
 }
 
+/** The hex of the sha512 among several digests. */
+export function sha512Of(digests: readonly Digest[]): string | undefined {
+  return digests.find(({ algorithm }) => algorithm === 'sha512')?.hex;
+}
+
 export function sameDigest(a: Digest, b: Digest): boolean {
   return a.algorithm === b.algorithm && a.hex === b.hex;
 }

@@ -8,7 +8,7 @@ import { plainStatuses } from '../../http/refusing.ts';
 import { nameRoute } from '../../http/request-log.ts';
 import { uploadFields, uploadLimit } from '../../http/upload-fields.ts';
 import { isId } from '../../kit/ids.ts';
-import { printDigestField } from '../../kit/digest.ts';
+import { printDigestField, sha512Of } from '../../kit/digest.ts';
 import type { About } from './about.ts';
 import { begin, enter, placeOf, type Call } from './call.ts';
 import type { Context } from './context.ts';
@@ -71,10 +71,11 @@ export class Ietf {
       ...(call.capability ? { artifact: name } : await this.#named(call.who, name)),
       digests: digestsOf(req.get('Repr-Digest'), 'Repr-Digest'),
     };
-    const length = declaredLength(req, 0, complete ?? true);
+    const whole = complete ?? true;
+    const length = declaredLength(req, 0, whole);
     const claimed = call.capability ? undefined : await claim(core, call.who, about, length);
     if (claimed) return this.#tellFinished(call, claimed, { status: 201 });
-    const expects = about.digests.find(({ algorithm }) => algorithm === 'sha512')?.hex ?? null;
+    const expects = sha512Of(about.digests) ?? null;
     const begun = await begin(core, call, { length: length ?? null, expects }, about, req.headers['content-type']);
     const place = {
       Location: placeOf(`/upload/${begun.id}`, call),
@@ -84,7 +85,7 @@ export class Ietf {
     // Whatever becomes of this request: what arrived of it lies there, and can be gone on with.
     res.setHeader('Location', place.Location);
     const upload = hasBody(req) ? await this.#take(call, begun.id, 0) : begun;
-    await this.#answer(call, upload, complete ?? true, { ...place, status: 201 });
+    await this.#answer(call, upload, whole, { ...place, status: 201 });
   }
 
   async append(req: Request, res: Response, id: string): Promise<void> {

@@ -4,6 +4,7 @@ import { Refusal } from '../../core/refusal.ts';
 import { send } from '../../http/answering.ts';
 import { hasBody } from '../../http/incoming.ts';
 import { nameRoute } from '../../http/request-log.ts';
+import { sha512Of } from '../../kit/digest.ts';
 import { aboutOf, printAbout, type About } from './about.ts';
 import { begin, enter, placeOf, type Call } from './call.ts';
 import type { Context } from './context.ts';
@@ -75,11 +76,11 @@ export class Tus {
     const length = lengthOf(req);
     const claimed = call.capability ? undefined : await claim(core, who, about, length ?? undefined);
     if (claimed) return this.#tellClaimed(call, about, claimed);
-    const promised = promisesOf(about).find(({ algorithm }) => algorithm === 'sha512');
+    const expects = sha512Of(promisesOf(about)) ?? null;
     const begun = await begin(
       core,
       call,
-      { length, expects: promised?.hex ?? null },
+      { length, expects },
       about,
       parseMetadata(about.metadata ?? '').get('filetype'),
     );

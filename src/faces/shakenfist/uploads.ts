@@ -4,6 +4,7 @@ import { watchDelivery } from '../../http/delivery.ts';
 import { bodyDigests, digestsOf } from '../../http/digest-fields.ts';
 import { ANSWERED, type OwnedCall } from '../../http/routes.ts';
 import { uploadFields } from '../../http/upload-fields.ts';
+import { sha512Of } from '../../kit/digest.ts';
 import type { Context } from './context.ts';
 import { list } from './listing.ts';
 
@@ -18,10 +19,10 @@ export function uploads(context: Context): void {
   routes
     .owned('beginUpload', async ({ who, given }) => {
       const digests = digestsOf(given.maybeText('Repr-Digest'), 'Repr-Digest');
-      const promised = digests.find(({ algorithm }) => algorithm === 'sha512');
-      if (digests.length > 0 && !promised)
+      const sha512 = sha512Of(digests);
+      if (digests.length > 0 && sha512 === undefined)
         throw new Refusal('malformed', 'Repr-Digest of a new upload has to name its sha-512');
-      const facts = { length: given.maybeInteger('Upload-Length') ?? null, expects: promised?.hex ?? null };
+      const facts = { length: given.maybeInteger('Upload-Length') ?? null, expects: sha512 ?? null };
       return views.upload(await core.uploads.begin(who, facts));
     })
     .owned('listUploads', (call) =>
