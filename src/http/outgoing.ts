@@ -84,17 +84,14 @@ export async function sendBytes(
   const reader = await what.open();
   let chunks: AsyncIterator<Uint8Array> | undefined;
   try {
-    const length = plan.to - plan.from;
     // The first bytes are read before the head goes: until then a refusal can be told as one.
     chunks =
-      req.method === 'HEAD' || length === 0 ? undefined : reader.read(plan.from, plan.to)[Symbol.asyncIterator]();
+      req.method === 'HEAD' || plan.from === plan.to
+        ? undefined
+        : reader.read(plan.from, plan.to)[Symbol.asyncIterator]();
     const first = await chunks?.next();
     setFields(res, headers);
-    if (plan.status === 200) setFields(res, what.wholeHeaders ?? {});
-    if (plan.status === 206) res.setHeader('Content-Range', `bytes ${plan.from}-${plan.to - 1}/${what.size}`);
-    // Before HTTP/1.1 there are no chunks, and the length is the only mark of the end.
-    if (what.counted || plan.status === 206 || req.method === 'HEAD' || req.httpVersion === '1.0')
-      res.setHeader('Content-Length', length);
+    setPlanFields(req, res, what, plan);
     res.writeHead(plan.status);
     if (chunks && first) await pump(res, chunks, first, options);
     else res.end();
@@ -102,6 +99,15 @@ export async function sendBytes(
     await chunks?.return?.();
     await reader.close();
   }
+}
+
+/** Says which bytes the answer has, and how many where the client is to count them. */
+function setPlanFields(req: IncomingMessage, res: ServerResponse, what: Representation, plan: Plan): void {
+  if (plan.status === 200) setFields(res, what.wholeHeaders ?? {});
+  if (plan.status === 206) res.setHeader('Content-Range', `bytes ${plan.from}-${plan.to - 1}/${what.size}`);
+  // Before HTTP/1.1 there are no chunks, and the length is the only mark of the end.
+  if (what.counted || plan.status === 206 || req.method === 'HEAD' || req.httpVersion === '1.0')
+    res.setHeader('Content-Length', plan.to - plan.from);
 }
 
 /** No range names no bytes: an empty part is a whole answer. */
