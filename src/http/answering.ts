@@ -41,11 +41,15 @@ export function send(req: IncomingMessage, res: ServerResponse, answer: Answer):
     res.writeHead(answer.status).end(body);
     return;
   }
-  const keep = !expectsLeave(req) && Number(req.headers['content-length'] ?? Number.POSITIVE_INFINITY) <= drainable;
-  if (!keep) res.setHeader('Connection', 'close');
+  if (!isDrainable(req)) res.setHeader('Connection', 'close');
   res.writeHead(answer.status);
   if (body) res.write(body);
   readAway(req, res);
+}
+
+/** Whether the rest of a body is announced to be so small that it is read away, which saves the connection. */
+function isDrainable(req: IncomingMessage): boolean {
+  return !expectsLeave(req) && Number(req.headers['content-length'] ?? Number.POSITIVE_INFINITY) <= drainable;
 }
 
 /** Reads the rest of a body and then ends the answer, which the client has in full by then; gives up after a while. */
