@@ -4,7 +4,7 @@ import { request as safeRequest } from 'node:https';
 import { isIP, type LookupFunction } from 'node:net';
 import ipaddr from 'ipaddr.js';
 import type { Body } from '../core/bytes/ingest.ts';
-import { Refusal } from '../core/refusal.ts';
+import { Refusal, type Reason } from '../core/refusal.ts';
 import { Incoming, type Pace } from '../http/incoming.ts';
 
 export interface OutboundOptions {
@@ -133,14 +133,20 @@ async function ask(url: URL, { offset, etag, signal }: Asking, options: Outbound
   });
 }
 
+/** What a status means that says more than that the bytes cannot be had now. */
+const reasons: Readonly<Record<number, Reason>> = {
+  401: 'forbidden',
+  403: 'forbidden',
+  404: 'not_found',
+  410: 'not_found',
+};
+
 function opened(answer: IncomingMessage, offset: number, options: OutboundOptions): Opened {
   const { statusCode = 0, headers } = answer;
   const partial = statusCode === 206 && startOf(headers['content-range']) === offset;
   if (statusCode !== 200 && !partial) {
     answer.destroy();
-    if (statusCode === 404 || statusCode === 410) throw new Refusal('not_found', `the URL answers ${statusCode}`);
-    if (statusCode === 401 || statusCode === 403) throw new Refusal('forbidden', `the URL answers ${statusCode}`);
-    throw new Refusal('unavailable', `the URL answers ${statusCode}`);
+    throw new Refusal(reasons[statusCode] ?? 'unavailable', `the URL answers ${statusCode}`);
   }
   const announced = headers['content-length'] === undefined ? undefined : Number(headers['content-length']);
   const total = announced === undefined ? undefined : announced + (partial ? offset : 0);
