@@ -119,13 +119,14 @@ function curl({ method, path, parameters, body, open, schemes }: BookOperation, 
     if (parameter.in === 'header' && parameter.example !== undefined)
       lines.push(`-H "${parameter.name}: ${parameter.example}"`);
   }
-  if (body?.raw) lines.push('-T piece');
-  else if (body?.example !== undefined)
-    lines.push(
-      ...(schemes.length === 0 ? [] : [`-H 'Content-Type: application/json'`]),
-      `-d '${JSON.stringify(body.example)}'`,
-    );
-  return lines.join(' \\\n  ');
+  return [...lines, ...bodyLines(body, schemes)].join(' \\\n  ');
+}
+
+function bodyLines(body: BookOperation['body'], schemes: BookOperation['schemes']): string[] {
+  if (body?.raw) return ['-T piece'];
+  if (body?.example === undefined) return [];
+  const type = schemes.length === 0 ? [] : [`-H 'Content-Type: application/json'`];
+  return [...type, `-d '${JSON.stringify(body.example)}'`];
 }
 
 function anchor(name: string): string {
