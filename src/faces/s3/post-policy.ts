@@ -49,36 +49,47 @@ function conditionsOf(list: readonly unknown[]): FormPolicy {
   const conditions: Condition[] = [];
   let [least, most] = [0, Infinity];
   for (const item of list) {
-    if (Array.isArray(item)) {
-      const [kind, name, value] = item as unknown[];
-      const word = typeof kind === 'string' ? kind.toLowerCase() : '';
-      if (word === 'content-length-range') {
-        const range = rangeOf(item as unknown[]);
-        least = Math.max(least, range.least);
-        most = Math.min(most, range.most);
-      } else {
-        if (
-          (word !== 'eq' && word !== 'starts-with') ||
-          item.length !== 3 ||
-          typeof name !== 'string' ||
-          !name.startsWith('$') ||
-          typeof value !== 'string'
-        )
-          throw invalid('A condition of the policy is malformed.');
-        conditions.push({ kind: word, field: name.slice(1).toLowerCase(), value });
-      }
-    } else if (typeof item === 'object' && item !== null) {
-      const entries = Object.entries(item);
-      if (entries.length === 0) throw invalid('A condition of the policy is empty.');
-      for (const [field, value] of entries) {
-        if (typeof value !== 'string') throw invalid('A condition of the policy is malformed.');
-        conditions.push({ kind: 'eq', field: field.toLowerCase(), value });
-      }
+    if (!Array.isArray(item)) {
+      conditions.push(...membersOf(item));
+    } else if (wordOf(item) === 'content-length-range') {
+      const range = rangeOf(item);
+      least = Math.max(least, range.least);
+      most = Math.min(most, range.most);
     } else {
-      throw invalid('A condition of the policy is malformed.');
+      conditions.push(conditionOf(item));
     }
   }
   return { conditions, least, most };
+}
+
+function wordOf([kind]: readonly unknown[]): string {
+  return typeof kind === 'string' ? kind.toLowerCase() : '';
+}
+
+/** A condition as an array: how to compare, the field, and the value. */
+function conditionOf(item: readonly unknown[]): Condition {
+  const kind = wordOf(item);
+  const [, name, value] = item;
+  if (
+    (kind !== 'eq' && kind !== 'starts-with') ||
+    item.length !== 3 ||
+    typeof name !== 'string' ||
+    !name.startsWith('$') ||
+    typeof value !== 'string'
+  )
+    throw invalid('A condition of the policy is malformed.');
+  return { kind, field: name.slice(1).toLowerCase(), value };
+}
+
+/** Conditions as an object: each member is a field and the value that it must have. */
+function membersOf(item: unknown): Condition[] {
+  if (typeof item !== 'object' || item === null) throw invalid('A condition of the policy is malformed.');
+  const entries = Object.entries(item);
+  if (entries.length === 0) throw invalid('A condition of the policy is empty.');
+  return entries.map(([field, value]) => {
+    if (typeof value !== 'string') throw invalid('A condition of the policy is malformed.');
+    return { kind: 'eq', field: field.toLowerCase(), value };
+  });
 }
 
 function rangeOf(item: readonly unknown[]): { least: number; most: number } {
