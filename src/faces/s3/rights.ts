@@ -143,6 +143,9 @@ export async function refuseEarly(call: Call, ask: () => Promise<unknown>): Prom
   if (!policyOf(bucket)) await ask();
 }
 
+/** What no policy can deny the owner of a bucket, who could not undo it then. */
+const ofPolicies: ReadonlySet<Action> = new Set(['GetBucketPolicy', 'PutBucketPolicy', 'DeleteBucketPolicy']);
+
 /** Whether an action in a bucket is allowed. */
 export function may(call: Call, action: Action, bucket: Bucket, circumstances: Circumstances): boolean {
   const { who } = call;
@@ -150,9 +153,7 @@ export function may(call: Call, action: Action, bucket: Bucket, circumstances: C
   const anonymous = who.namespace === '';
   if (!anonymous && !grants(who, rule.verb, bucket.name)) return false;
   const isOwner = who.namespace === bucket.namespace || who.namespace === SYSTEM;
-  // Nobody can lock the owner out of undoing it.
-  if (isOwner && (action === 'GetBucketPolicy' || action === 'PutBucketPolicy' || action === 'DeleteBucketPolicy'))
-    return true;
+  if (isOwner && ofPolicies.has(action)) return true;
   const policy = policyOf(bucket);
   const verdict = policy && judge(policy, questionOf(call, action, bucket, circumstances));
   if (verdict === 'deny') return false;
