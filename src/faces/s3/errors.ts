@@ -170,38 +170,50 @@ const ofReasons: Record<Reason, S3Code> = {
 /** What S3 calls a refusal of the core. */
 export function fromRefusal(refusal: Refusal): S3Error {
   const { reason, message, details } = refusal;
-  if (reason === 'not_found') return notFound(refusal);
-  if (reason === 'conflict' && details['occupied'] !== undefined)
+  switch (reason) {
+    case 'not_found':
+      return notFound(refusal);
+    case 'conflict':
+      return conflict(refusal);
+    case 'forbidden':
+      return details['locked'] === undefined
+        ? new S3Error('AccessDenied')
+        : new S3Error('AccessDenied', 'Access Denied because object protected by object lock.');
+    case 'malformed':
+      return details['what'] === 'bucket' ? new S3Error('InvalidBucketName') : new S3Error(ofReasons[reason], message);
+    case 'out_of_range':
+      return new S3Error(
+        'InvalidRange',
+        'The requested range is not satisfiable',
+        {},
+        { 'Content-Range': `bytes */${details['size'] ?? '*'}` },
+      );
+    case 'throttled':
+      return new S3Error('SlowDown', undefined, {}, { 'Retry-After': String(details['retry_after'] ?? 1) });
+    case 'precondition':
+      return new S3Error('PreconditionFailed');
+    default:
+      return new S3Error(ofReasons[reason], message);
+  }
+}
+
+function conflict({ message, details }: Refusal): S3Error {
+  if (details['occupied'] !== undefined)
     return new S3Error('BucketNotEmpty', 'The bucket you tried to delete is not empty.');
-  if (reason === 'conflict' && details['owned'] !== undefined) return new S3Error('BucketAlreadyExists');
-  if (details['locked'] !== undefined)
-    return new S3Error('AccessDenied', 'Access Denied because object protected by object lock.');
-  if (reason === 'conflict' && details['what'] === 'part') {
+  if (details['owned'] !== undefined) return new S3Error('BucketAlreadyExists');
+  if (details['what'] === 'part') {
     return new S3Error(
       'InvalidPart',
       "One or more of the specified parts could not be found. The part may not have been uploaded, or the specified entity tag may not match the part's entity tag.",
     );
   }
-  if (reason === 'conflict' && details['state'] === 'lock') {
+  if (details['state'] === 'lock') {
     return new S3Error(
       'InvalidBucketState',
       'An Object Lock configuration is present on this bucket, so the versioning state cannot be changed.',
     );
   }
-  if (reason === 'malformed' && details['what'] === 'bucket') return new S3Error('InvalidBucketName');
-  if (reason === 'forbidden') return new S3Error('AccessDenied');
-  if (reason === 'out_of_range') {
-    return new S3Error(
-      'InvalidRange',
-      'The requested range is not satisfiable',
-      {},
-      { 'Content-Range': `bytes */${details['size'] ?? '*'}` },
-    );
-  }
-  if (reason === 'throttled')
-    return new S3Error('SlowDown', undefined, {}, { 'Retry-After': String(details['retry_after'] ?? 1) });
-  if (reason === 'precondition') return new S3Error('PreconditionFailed');
-  return new S3Error(ofReasons[reason], message);
+  return new S3Error(ofReasons.conflict, message);
 }
 
 function notFound({ details }: Refusal): S3Error {
