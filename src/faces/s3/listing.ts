@@ -53,38 +53,41 @@ type Fetch<T> = (after: string | null, limit: number) => Promise<readonly ((T & 
 export async function roll<T>(
   { prefix, delimiter, max, after }: Wish,
   fetch: Fetch<T>,
-  byCatalog = delimiter === '',
+  byCatalog = false,
 ): Promise<Page<T>> {
+  // The delimiter that is left to roll up at here.
+  const mark = byCatalog ? '' : delimiter;
   const entries: Entry<T>[] = [];
-  let cursor = after !== null && !byCatalog && isRolled(after, prefix, delimiter) ? after + last : after;
-  let step = byCatalog ? chunk : 1;
+  let cursor = after !== null && isRolled(after, prefix, mark) ? after + last : after;
+  let step = mark === '' ? chunk : 1;
   while (entries.length <= max) {
     const limit = Math.min(step, chunk, max + 1 - entries.length);
     step *= 2;
     const found = await fetch(cursor, limit);
-    let jumped = false;
-    for (const one of found) {
-      cursor = one.key;
-      if ('rolled' in one) {
-        entries.push({ kind: 'prefix', key: one.key });
-        continue;
-      }
-      const common = byCatalog ? undefined : commonOf(one.key, prefix, delimiter);
-      if (common === undefined) entries.push({ kind: 'object', key: one.key, object: one });
-      else if (entries.at(-1)?.key !== common || entries.at(-1)?.kind !== 'prefix')
-        entries.push({ kind: 'prefix', key: common });
-      if (entries.length > max) break;
-      if (common === undefined) continue;
+    const at = found.findIndex(({ key }) => commonOf(key, prefix, mark) !== undefined);
+    entries.push(...(at < 0 ? found : found.slice(0, at)).map(entryOf));
+    if (at >= 0) {
+      const common = commonOf(found[at]!.key, prefix, mark)!;
+      if (!isPrefix(entries.at(-1), common)) entries.push({ kind: 'prefix', key: common });
       // Whatever else begins so says nothing new.
       cursor = common + last;
-      jumped = true;
       step = 1;
+    } else if (found.length < limit) {
       break;
+    } else {
+      cursor = found.at(-1)!.key;
     }
-    if (!jumped && found.length < limit) break;
   }
   const kept = entries.slice(0, max);
   return { entries: kept, next: entries.length > max ? kept.at(-1) : undefined };
+}
+
+function entryOf<T>(one: (T & { readonly key: string }) | Rolled): Entry<T> {
+  return 'rolled' in one ? { kind: 'prefix', key: one.key } : { kind: 'object', key: one.key, object: one };
+}
+
+function isPrefix(entry: Entry<unknown> | undefined, key: string): boolean {
+  return entry?.kind === 'prefix' && entry.key === key;
 }
 
 /** A page of entries that the catalog rolls up. */
@@ -205,25 +208,18 @@ function checksumKind(object: StoredObject): Elements {
 
 /** ListObjectVersions. */
 export async function listVersions(call: Call): Promise<void> {
-  const { core, query, bucket } = call;
+  const { query, bucket } = call;
   const { as } = await allow(call, 'ListBucketVersions');
   const keyMarker = query.get('key-marker') || null;
   const idMarker = query.get('version-id-marker') || undefined;
-  if (idMarker !== undefined && keyMarker === null)
-    throw new S3Error('InvalidArgument', 'A version-id marker cannot be specified without a key marker.');
-  const marker = idMarker === undefined ? undefined : versionNamed(idMarker);
+  const behind = idMarker === undefined ? null : await versionAt(call, keyMarker, idMarker);
   const wish = { ...wishOf(call), after: keyMarker };
-  const behind = marker && (await core.objects.peek(bucket, keyMarker!, marker));
-  const { prefix } = wish;
-  const page = await rollInCatalog(call, as, wish, {
-    versions: true,
-    behind: behind ? { key: behind.key, index: behind.index } : null,
-  });
+  const page = await rollInCatalog(call, as, wish, { versions: true, behind });
   const shown = encoderOf(call);
   const next = page.next?.kind === 'object' ? page.next.object : undefined;
   answer(call, 'ListVersionsResult', {
     Name: bucket,
-    Prefix: shown(prefix),
+    Prefix: shown(wish.prefix),
     KeyMarker: shown(keyMarker ?? ''),
     VersionIdMarker: idMarker ?? '',
     MaxKeys: wish.max,
@@ -234,6 +230,14 @@ export async function listVersions(call: Call): Promise<void> {
     NextVersionIdMarker: next && (next.versionId ?? 'null'),
     ...versionElements(page, shown),
   });
+}
+
+/** The version that two markers name; null where there is none. @throws S3Error `InvalidArgument` */
+async function versionAt({ core, bucket }: Call, key: string | null, id: string): Promise<EntriesPage['behind']> {
+  if (key === null)
+    throw new S3Error('InvalidArgument', 'A version-id marker cannot be specified without a key marker.');
+  const found = await core.objects.peek(bucket, key, versionNamed(id));
+  return found ? { key: found.key, index: found.index } : null;
 }
 
 /** Versions and marks keep the order in which they lie. */
