@@ -4,7 +4,7 @@ import { send } from '../../http/answering.ts';
 import { aclFromHeaders, person } from './acl.ts';
 import { answer, flagOf, headerOf, nothing, readDocument, readText, type Call } from './call.ts';
 import { corsRulesOf, renderCors } from './cors.ts';
-import * as documents from './documents.ts';
+import { corsConfiguration, createBucketConfiguration, readAs, versioningConfiguration } from './documents.ts';
 import { invalidArgument, S3Error } from './errors.ts';
 import { allow, denied } from './rights.ts';
 import { demandOwnership } from './settings.ts';
@@ -47,20 +47,13 @@ export async function listBuckets(call: Call): Promise<void> {
 }
 
 export async function createBucket(call: Call): Promise<void> {
-  const { core, who, bucket: name, region } = call;
+  const { core, who, bucket: name } = call;
   const space = headerOf(call, 'x-amz-bucket-namespace');
   if (space !== undefined && space !== 'global')
     throw new S3Error('NotImplemented', 'This server has one namespace of buckets.', {
       Header: 'x-amz-bucket-namespace',
     });
-  const { size, read } = documents.createBucketConfiguration;
-  const text = await readText(call, size);
-  const { LocationConstraint: place = '', Tags } =
-    text.trim() === '' ? read(empty) : documents.readAs(documents.createBucketConfiguration, text);
-  if (place !== '' && place !== region)
-    throw new S3Error('InvalidLocationConstraint', `The location constraint must be ${region}, or nothing`, {
-      LocationConstraint: place,
-    });
+  const { Tags } = await configurationFrom(call);
   if (who.namespace === '' || !grants(who, 'admin', name)) throw denied();
   const tags = Tags === undefined || Tags.Tag.length === 0 ? {} : { tags: JSON.stringify(bucketTags(Tags)) };
   const settings: Record<string, string> = { ...(await settingsFrom(call)), ...tags };
@@ -68,17 +61,25 @@ export async function createBucket(call: Call): Promise<void> {
   try {
     await core.buckets.create(who, name, { settings, versioning });
   } catch (error) {
-    // Who asks again for what is its own has it.
+    // A caller that asks again for its own bucket, with the same list of grants, has it.
     const own = error instanceof Refusal && error.reason === 'conflict' && error.details['owned'] === 'yes';
-    const there = own ? (await core.buckets.peek(name))?.settings : undefined;
-    if (
-      !there ||
-      (settings['acl'] ?? there['acl']) !== there['acl'] ||
-      (there['acl'] !== undefined && settings['acl'] === undefined)
-    )
-      throw error;
+    const there = own ? await core.buckets.peek(name) : undefined;
+    if (!there || there.settings['acl'] !== settings['acl']) throw error;
   }
   nothing(call, 200, { Location: `/${name}`, 'x-amz-bucket-arn': arnOf(name) });
+}
+
+/** What the document says of a new bucket, which must be in this server's region. */
+async function configurationFrom(call: Call): Promise<ReturnType<typeof createBucketConfiguration.read>> {
+  const { size, read } = createBucketConfiguration;
+  const text = await readText(call, size);
+  const configuration = text.trim() === '' ? read(empty) : readAs(createBucketConfiguration, text);
+  const { LocationConstraint: place = '' } = configuration;
+  if (place !== '' && place !== call.region)
+    throw new S3Error('InvalidLocationConstraint', `The location constraint must be ${call.region}, or nothing`, {
+      LocationConstraint: place,
+    });
+  return configuration;
 }
 
 /** What the headers set on a new bucket. */
@@ -138,7 +139,7 @@ export async function getVersioning(call: Call): Promise<void> {
 
 export async function putVersioning(call: Call): Promise<void> {
   const { bucket, as } = await allow(call, 'PutBucketVersioning');
-  const { Status: status } = await readDocument(call, documents.versioningConfiguration);
+  const { Status: status } = await readDocument(call, versioningConfiguration);
   if (status === 'Suspended' && bucket.settings['lock'] !== undefined)
     throw new S3Error(
       'InvalidBucketState',
@@ -159,7 +160,7 @@ export async function getCors(call: Call): Promise<void> {
 
 export async function putCors(call: Call): Promise<void> {
   const { bucket, as } = await allow(call, 'PutBucketCORS');
-  const rules = corsRulesOf(await readDocument(call, documents.corsConfiguration));
+  const rules = corsRulesOf(await readDocument(call, corsConfiguration));
   await call.core.buckets.change(as, bucket.name, { set: { cors: JSON.stringify(rules) } });
   nothing(call, 200);
 }
