@@ -10,9 +10,9 @@ import type { Lifetime } from '../../http/lifetime.ts';
 import type { Digest } from '../../kit/digest.ts';
 import { newHash } from '../../kit/hashing.ts';
 import { isOfNothing, Promised, type Checksums, type HeaderOf } from './checksums.ts';
-import { readAs, type Document } from './documents.ts';
 import { invalidArgument, S3Error } from './errors.ts';
 import type { RequestBuckets } from './known.ts';
+import { readAs, type Document } from './documents.ts';
 import { ChunkDecoder, isChunked } from './signing/chunks.ts';
 import type { Signed } from './signing/verify.ts';
 import { utf8 } from '../../kit/text.ts';
@@ -170,19 +170,9 @@ export function payloadOf(
   const { req, res, signed, lifetime } = call;
   const stated = signed?.claim.payload ?? headerOf(call, 'x-amz-content-sha256') ?? 'UNSIGNED-PAYLOAD';
   const chunked = isChunked(stated);
-  const length = Number(
-    chunked
-      ? headerOf(call, 'x-amz-decoded-content-length')
-      : (req.headers['content-length'] ?? (hasBody(req) ? undefined : 0)),
-  );
-  if (!Number.isSafeInteger(length) || length < 0)
-    throw new S3Error('MissingContentLength', 'You must provide the Content-Length HTTP header.');
-  if (length > largestBody)
-    throw new S3Error('EntityTooLarge', 'Your proposed upload exceeds the maximum allowed size', {
-      ProposedSize: String(length),
-      MaxSizeAllowed: String(largestBody),
-    });
-  if (!chunked && stated !== 'UNSIGNED-PAYLOAD' && !/^[0-9a-f]{64}$/.test(stated)) {
+  const length = lengthOf(call, chunked);
+  const sha256 = /^[0-9a-f]{64}$/.test(stated) ? stated : undefined;
+  if (!chunked && stated !== 'UNSIGNED-PAYLOAD' && sha256 === undefined) {
     throw new S3Error(
       'InvalidArgument',
       'x-amz-content-sha256 must be UNSIGNED-PAYLOAD, a way of streaming, or a valid sha256 value.',
@@ -191,19 +181,39 @@ export function payloadOf(
   if (chunked && (header('content-digest') ?? header('repr-digest')) !== undefined) {
     throw new S3Error('InvalidRequest', 'Digest fields are of the body as it is sent, which aws-chunked changes.');
   }
-  const promised = new Promised(header, /^[0-9a-f]{64}$/.test(stated) ? stated : undefined, keep);
+  const promised = new Promised(header, sha256, keep);
   if (!chunked) {
     const body = lifetime.body(req, res);
     return { body, promised, verify: (measured) => promised.verify(measured, new Map()) };
   }
-  if (!signed && stated !== 'STREAMING-UNSIGNED-PAYLOAD-TRAILER')
-    throw new S3Error('AccessDenied', 'Chunks cannot be signed where nobody signs the request.');
-  const decoder = new ChunkDecoder(
-    { date: '', scope: { date: '', region: '' }, signature: '', ...signed?.claim, payload: stated },
-    signed?.signingKey ?? Buffer.alloc(32),
-  );
+  const decoder = decoderOf(signed, stated);
   const body = new Unchunked(lifetime.body(req, res), decoder, length);
   return { body, promised, verify: (measured) => promised.verify(measured, decoder.trailers) };
+}
+
+/** Bytes of a body, without what its chunks add. @throws S3Error `MissingContentLength`, `EntityTooLarge` */
+function lengthOf(call: Call, chunked: boolean): number {
+  const { headers } = call.req;
+  const told = chunked
+    ? headerOf(call, 'x-amz-decoded-content-length')
+    : (headers['content-length'] ?? (hasBody(call.req) ? undefined : 0));
+  const length = Number(told);
+  if (!Number.isSafeInteger(length) || length < 0)
+    throw new S3Error('MissingContentLength', 'You must provide the Content-Length HTTP header.');
+  if (length > largestBody)
+    throw new S3Error('EntityTooLarge', 'Your proposed upload exceeds the maximum allowed size', {
+      ProposedSize: String(length),
+      MaxSizeAllowed: String(largestBody),
+    });
+  return length;
+}
+
+/** @throws S3Error `AccessDenied` for signed chunks of a request that is not signed. */
+function decoderOf(signed: Signed | undefined, payload: string): ChunkDecoder {
+  if (signed) return new ChunkDecoder({ ...signed.claim, payload }, signed.signingKey);
+  if (payload !== 'STREAMING-UNSIGNED-PAYLOAD-TRAILER')
+    throw new S3Error('AccessDenied', 'Chunks cannot be signed where nobody signs the request.');
+  return new ChunkDecoder({ date: '', scope: { date: '', region: '' }, signature: '', payload }, Buffer.alloc(32));
 }
 
 /** The content of a body in chunks. */
