@@ -59,28 +59,28 @@ function validRule(node: Node): LifecycleRule | undefined {
   }
 }
 
-function ruleOf({
-  ID,
-  Prefix,
-  Filter,
-  Expiration,
-  NoncurrentVersionExpiration,
-  AbortIncompleteMultipartUpload,
-}: LifecycleRule): Rule {
-  const filters = [{ Prefix }, Filter, Filter?.And].filter((one) => one !== undefined);
-  const given = <T>(values: readonly (T | undefined)[]): T[] => values.filter((one) => one !== undefined);
+function ruleOf(rule: LifecycleRule): Rule {
+  const { Expiration, NoncurrentVersionExpiration, AbortIncompleteMultipartUpload } = rule;
   return {
-    id: ID ?? '',
-    prefixes: given(filters.map((one) => one.Prefix)),
-    tags: [...given([Filter?.Tag]), ...(Filter?.And?.Tag ?? [])],
-    above: Math.max(-1, ...given([Filter?.ObjectSizeGreaterThan, Filter?.And?.ObjectSizeGreaterThan])),
-    below: Math.min(Infinity, ...given([Filter?.ObjectSizeLessThan, Filter?.And?.ObjectSizeLessThan])),
+    id: rule.ID ?? '',
+    ...conditionsOf(rule),
     days: Expiration?.Days,
     date: Expiration?.Date,
     marks: Expiration?.ExpiredObjectDeleteMarker ?? false,
     noncurrentDays: NoncurrentVersionExpiration?.NoncurrentDays,
     newerNoncurrent: NoncurrentVersionExpiration?.NewerNoncurrentVersions ?? 0,
     abortDays: AbortIncompleteMultipartUpload?.DaysAfterInitiation,
+  };
+}
+
+function conditionsOf({ Prefix, Filter }: LifecycleRule): Pick<Rule, 'prefixes' | 'tags' | 'above' | 'below'> {
+  const all = Filter?.And;
+  const given = <T>(values: readonly (T | undefined)[]): T[] => values.filter((one) => one !== undefined);
+  return {
+    prefixes: given([Prefix, Filter?.Prefix, all?.Prefix]),
+    tags: [...given([Filter?.Tag]), ...(all?.Tag ?? [])],
+    above: Math.max(-1, ...given([Filter?.ObjectSizeGreaterThan, all?.ObjectSizeGreaterThan])),
+    below: Math.min(Infinity, ...given([Filter?.ObjectSizeLessThan, all?.ObjectSizeLessThan])),
   };
 }
 
@@ -177,26 +177,20 @@ function due(
   time: Core['time'],
   day: number,
 ): StoredObject[] {
-  return versions.filter((object, at) =>
-    rules.some((rule) => {
-      const { content, createdAt, key, current } = object;
-      if (!covers(rule, key, content?.size ?? 0, content ? (aboutOf(object).tags ?? {}) : {})) return false;
+  const isOld = (since: number, days: number | undefined): boolean =>
+    days !== undefined && since <= time.ago(days * day);
+  return versions.filter((object, at) => {
+    const { content, createdAt, key, current } = object;
+    const tags = content ? (aboutOf(object).tags ?? {}) : {};
+    return rules.some((rule) => {
+      if (!covers(rule, key, content?.size ?? 0, tags)) return false;
       if (current && content)
-        return (
-          (rule.days !== undefined && createdAt <= time.ago(rule.days * day)) ||
-          (rule.date !== undefined && rule.date <= time.now())
-        );
-      if (current)
-        return (
-          versions.length === 1 && (rule.marks || (rule.days !== undefined && createdAt <= time.ago(rule.days * day)))
-        );
+        return isOld(createdAt, rule.days) || (rule.date !== undefined && rule.date <= time.now());
+      if (current) return versions.length === 1 && (rule.marks || isOld(createdAt, rule.days));
       // It is no longer the newest since the next one came.
-      const since = versions[at - 1]!.createdAt;
-      return (
-        rule.noncurrentDays !== undefined && at > rule.newerNoncurrent && since <= time.ago(rule.noncurrentDays * day)
-      );
-    }),
-  );
+      return at > rule.newerNoncurrent && isOld(versions[at - 1]!.createdAt, rule.noncurrentDays);
+    });
+  });
 }
 
 async function abortUploads(core: Core, bucket: Bucket, rules: readonly Rule[], day: number): Promise<number> {
