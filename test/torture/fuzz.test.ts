@@ -14,6 +14,8 @@ import type { Core } from '../../src/core/index.ts';
 import type { Body } from '../../src/core/bytes/ingest.ts';
 import { Refusal } from '../../src/core/refusal.ts';
 import * as documents from '../../src/faces/s3/documents.ts';
+import { lifecycleConfiguration } from '../../src/faces/s3/lifecycle-document.ts';
+import { readAs, timeOf, type Document } from '../../src/faces/s3/schema.ts';
 import { S3Error } from '../../src/faces/s3/errors.ts';
 import { isPublicPolicy, judge as judgePolicy, parsePolicy } from '../../src/faces/s3/policy.ts';
 import { checkConditions, readFormPolicy } from '../../src/faces/s3/post-policy.ts';
@@ -342,7 +344,7 @@ const parsers: readonly Parser[] = [
     name: 'S3 dates',
     corpus: ['20260101T000000Z', 'Thu, 01 Jan 2026 00:00:00 GMT', '2026-01-01T00:00:00Z'],
     parse: (text) => {
-      documents.timeOf(text);
+      timeOf(text);
       const claim = (name: string) => (): unknown => {
         const headers = ['Authorization', authorization, name, text, 'x-amz-content-sha256', 'UNSIGNED-PAYLOAD'];
         return readClaim({ method: 'GET', target: '/', headers });
@@ -384,7 +386,7 @@ const parsers: readonly Parser[] = [
     name: `XML ${name}`,
     corpus: [text],
     parse: (input) =>
-      documents.readAs((documents as unknown as Record<string, documents.Document<unknown>>)[name]!, input),
+      readAs(({ ...documents, lifecycleConfiguration } as unknown as Record<string, Document<unknown>>)[name]!, input),
   })),
 ];
 

@@ -12,7 +12,7 @@ import { newHash } from '../../kit/hashing.ts';
 import { isOfNothing, Promised, type Checksums, type HeaderOf } from './checksums.ts';
 import { invalidArgument, S3Error } from './errors.ts';
 import type { RequestBuckets } from './known.ts';
-import { readAs, type Document } from './documents.ts';
+import { readAs, type Document } from './schema.ts';
 import { ChunkDecoder, isChunked } from './signing/chunks.ts';
 import type { Signed } from './signing/verify.ts';
 import { utf8 } from '../../kit/text.ts';

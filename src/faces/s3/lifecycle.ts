@@ -4,7 +4,7 @@ import { SYSTEM, type Bucket, type Principal, type StoredObject } from '../../co
 import { isLockedRefusal } from '../../core/records.ts';
 import { ownerOf } from '../../core/names/objects.ts';
 import { aboutOf } from './about.ts';
-import { lifecycleRule, type LifecycleRule } from './documents.ts';
+import { lifecycleRule, type LifecycleRule } from './lifecycle-document.ts';
 import { S3Error } from './errors.ts';
 import { settingOf } from './rights.ts';
 import type { Node } from './xml.ts';

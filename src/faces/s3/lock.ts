@@ -7,6 +7,7 @@ import * as documents from './documents.ts';
 import { invalidArgument, S3Error } from './errors.ts';
 import { changeVersion, findObject } from './finding.ts';
 import { allow, may, refuseEarly, type Circumstances } from './rights.ts';
+import { timeOf } from './schema.ts';
 import { elements } from './xml.ts';
 
 /** The object lock that a request asks for. Without a retention, the bucket's own applies when the version is made. */
@@ -127,7 +128,7 @@ function modeOf(text: string): Retention['mode'] {
 
 /** A date in a header. */
 function dateOf(text: string): number {
-  const at = documents.timeOf(text);
+  const at = timeOf(text);
   if (at === undefined)
     throw invalidArgument(
       'The retain until date must be provided in ISO 8601 format',

@@ -22,8 +22,9 @@ import { isWrongKey, S3Error } from './errors.ts';
 import { body as ofBody, demandListed, newObject as ofObject } from './header-names.ts';
 import { newObject } from './new-object.ts';
 import { checkConditions, readFormPolicy, type FormPolicy } from './post-policy.ts';
+import { readAs } from './schema.ts';
 import { hmac, sameSignature, signingKeyOf } from './signing/verify.ts';
-import { readAs, tagging as taggingDocument } from './documents.ts';
+import { tagging as taggingDocument } from './documents.ts';
 import { objectTags } from './tags.ts';
 import { document } from './xml.ts';
 

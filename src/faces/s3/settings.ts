@@ -5,8 +5,10 @@ import { versionOf } from './conditions.ts';
 import * as documents from './documents.ts';
 import { invalidArgument, S3Error, type S3Code } from './errors.ts';
 import { changeVersion, findObject } from './finding.ts';
+import { lifecycleConfiguration } from './lifecycle-document.ts';
 import { isPublicPolicy, parsePolicy } from './policy.ts';
 import { allow, bucketAcl, denied, objectAcl, ownershipOf, policyOf, settingOf, type Action } from './rights.ts';
+import { readAs } from './schema.ts';
 import type { BucketChange } from '../../core/engine.ts';
 import type { Bucket } from '../../core/records.ts';
 import { isPublic, publicAccessBlock, publicAccessOf, type PublicAccess } from '../../core/names/public-access.ts';
@@ -96,7 +98,7 @@ async function askedAcl(call: Call, bucket: Bucket, owner: string): Promise<Acl>
   const text = await readText(call, accessControlPolicy.size);
   const fromHeaders = await aclFromHeaders(call.core, (name) => headerOf(call, name), owner, bucket.namespace);
   if (fromHeaders && text.trim() !== '') throw new S3Error('UnexpectedContent');
-  const acl = fromHeaders ?? (await aclFrom(call.core, documents.readAs(accessControlPolicy, text), owner));
+  const acl = fromHeaders ?? (await aclFrom(call.core, readAs(accessControlPolicy, text), owner));
   demandPrivate(bucket, acl);
   return acl;
 }
@@ -225,7 +227,7 @@ export async function putLifecycle(call: Call): Promise<void> {
       least,
     );
   }
-  const { Rule: rules } = await readDocument(call, documents.lifecycleConfiguration);
+  const { Rule: rules } = await readDocument(call, lifecycleConfiguration);
   const kept = rules.map(({ node, rule }, at): Node => {
     const { name, text, children } = node;
     if (rule.ID) return { name, text, children };

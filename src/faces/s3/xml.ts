@@ -1,4 +1,4 @@
-/** XML out by hand, since its forms are few and listings are long; XML in by a strict reader, into a plain tree that `documents.ts` reads. */
+/** XML out by hand, since its forms are few and listings are long; XML in by a strict reader, into a plain tree that `schema.ts` reads. */
 import { SaxesParser } from 'saxes';
 import { S3Error } from './errors.ts';
 
