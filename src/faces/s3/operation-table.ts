@@ -7,9 +7,11 @@ import { getAttributes } from './attributes.ts';
 import * as buckets from './buckets.ts';
 import type { Call } from './call.ts';
 import { body, grants, newObject } from './header-names.ts';
+import { copyObject } from './copying.ts';
 import { listObjects, listObjectsV2, listVersions } from './listing.ts';
 import * as lock from './lock.ts';
 import * as multipart from './multipart.ts';
+import { completeMultipart } from './multipart-completion.ts';
 import * as objects from './objects.ts';
 import { postObject } from './post.ts';
 import * as settings from './settings.ts';
@@ -237,7 +239,7 @@ export const table: readonly Row[] = [
       'x-amz-tagging-directive',
       'x-amz-checksum-algorithm',
     ],
-    run: objects.copyObject,
+    run: copyObject,
   }),
   row('DeleteObject', 'DELETE object', {
     takes: ['versionId'],
@@ -290,7 +292,7 @@ export const table: readonly Row[] = [
   }),
   row('CompleteMultipartUpload', 'POST object uploadId', {
     headers: [...body, ...conditional, 'x-amz-mp-object-size'],
-    run: multipart.completeMultipart,
+    run: completeMultipart,
   }),
   row('AbortMultipartUpload', 'DELETE object uploadId', {
     headers: ['x-amz-if-match-initiated-time'],

@@ -1,0 +1,213 @@
+/** The end of a multipart upload: its parts become an object. */
+import { createHash } from 'node:crypto';
+import type { Multipart, Part } from '../../core/records.ts';
+import { combineCrcs } from '../../kit/combine-crc.ts';
+import { newHash } from '../../kit/hashing.ts';
+import { printAbout, type About } from './about.ts';
+import { answer, headerOf, readDocument, type Call } from './call.ts';
+import { algorithmOf, base64Of, checksumNameOf, checksumsIn, usualChecksum, type Checksums } from './checksums.ts';
+import { conditionsOf } from './conditions.ts';
+import { completeMultipartUpload, type CompletedPart } from './documents.ts';
+import { invalidArgument, S3Error } from './errors.ts';
+import { allow } from './rights.ts';
+import { aboutPart, demandType, findMultipart, mostParts, type Begun, type PartAbout } from './multipart.ts';
+
+const leastPart = 5 * 1024 * 1024;
+
+export async function completeMultipart(call: Call): Promise<void> {
+  const { core, bucket, key, query } = call;
+  const { as } = await allow(call, 'PutObject');
+  // Checksums in the headers are of the object, not of this document.
+  const ofObject = (name: string): boolean =>
+    name.startsWith('x-amz-checksum-') || name === 'x-amz-sdk-checksum-algorithm';
+  const { Part: named } = await readDocument(call, completeMultipartUpload, (name) =>
+    ofObject(name) ? undefined : headerOf(call, name),
+  );
+  const before = await core.multipart.outcome(as, bucket, key, query.get('uploadId') ?? '');
+  // The answer was lost, and here it is again.
+  if (before !== undefined) return tellCompleted(call, JSON.parse(before) as Completed);
+  const { multipart } = await findMultipart(call, 'PutObject');
+  const begun = JSON.parse(multipart.about) as Begun;
+  demandType(call, begun, 'complete');
+  const parts = await chosenParts(call, multipart, begun, named);
+  demandSize(call, parts);
+  const etag = `${createHash('md5')
+    .update(Buffer.concat(parts.map((part) => Buffer.from(part.etag, 'hex'))))
+    .digest('hex')}-${parts.length}`;
+  const checksums = await checksumsOf(begun, parts);
+  demandWhole(call, begun, parts, checksums);
+  const { algorithm: _, retention = null, held = null, ...said } = begun;
+  const about: About = {
+    ...said,
+    checksums,
+    parts: parts.map((part) => ({ number: part.number, size: part.size, checksums: aboutPart(part).checksums })),
+  };
+  const completed = {
+    etag,
+    checksums,
+    checksumType: begun.checksumType ?? (checksums[usualChecksum] === undefined ? null : 'FULL_OBJECT'),
+  };
+  const facts = { etag, about: printAbout(about), lock: { retention, held } };
+  const told = await core.multipart.complete(
+    as,
+    multipart,
+    parts,
+    { bucket, key, conditions: conditionsOf(call) },
+    facts,
+    (versionId) => JSON.stringify({ ...completed, versionId } satisfies Completed),
+  );
+  tellCompleted(call, JSON.parse(told) as Completed);
+}
+
+/** @throws S3Error where the request says another size than the parts have. */
+function demandSize(call: Call, parts: readonly Part[]): void {
+  const asked = headerOf(call, 'x-amz-mp-object-size');
+  if (asked === undefined) return;
+  const actual = parts.reduce((sum, { size }) => sum + size, 0);
+  if (!/^\d{1,15}$/.test(asked))
+    throw invalidArgument('The object size must be a number of bytes.', 'x-amz-mp-object-size', asked);
+  if (Number(asked) !== actual) {
+    throw new S3Error(
+      'InvalidRequest',
+      `The provided 'x-amz-mp-object-size' header value ${asked} does not match what was computed: ${actual}`,
+    );
+  }
+}
+
+interface Completed {
+  readonly etag: string;
+  readonly versionId: string | null;
+  readonly checksums: Checksums;
+  readonly checksumType: string | null;
+}
+
+function tellCompleted(call: Call, { etag, versionId, checksums, checksumType }: Completed): void {
+  const { bucket, key, req } = call;
+  const [[name, value] = []] = Object.entries(checksums);
+  answer(
+    call,
+    'CompleteMultipartUploadResult',
+    {
+      Location: `http://${req.headers.host ?? ''}/${bucket}/${encodeURI(key)}`,
+      Bucket: bucket,
+      Key: key,
+      ETag: `"${etag}"`,
+      ...(name === undefined
+        ? {}
+        : { [`Checksum${name.toUpperCase()}`]: value, ChecksumType: checksumType ?? 'COMPOSITE' }),
+    },
+    versionId === null ? {} : { 'x-amz-version-id': versionId },
+  );
+}
+
+/** The parts that the request names, if they are what came. */
+async function chosenParts(
+  { core }: Call,
+  multipart: Multipart,
+  begun: Begun,
+  named: readonly CompletedPart[],
+): Promise<Part[]> {
+  const there = new Map((await core.multipart.parts(multipart, 0, mostParts)).map((part) => [part.number, part]));
+  const chosen: Part[] = [];
+  const checksummed = named.some((one) =>
+    Object.entries(one).some(([name, value]) => value !== undefined && checksumNameOf(name) !== undefined),
+  );
+  // Of a part that is named twice in a row the last word counts: it was sent again.
+  const last = named.filter((one, at) => one.PartNumber !== named[at + 1]?.PartNumber);
+  for (const one of last) {
+    const { PartNumber: number, ETag: etag } = one;
+    if (chosen.length > 0 && chosen.at(-1)!.number >= number)
+      throw new S3Error(
+        'InvalidPartOrder',
+        'The list of parts was not in ascending order. The parts list must be specified in order by part number.',
+      );
+    const part = there.get(number);
+    if (part?.etag !== etag)
+      throw new S3Error(
+        'InvalidPart',
+        "One or more of the specified parts could not be found. The part may not have been uploaded, or the specified entity tag may not match the part's entity tag.",
+      );
+    demandChecksums(one, begun, part, checksummed);
+    chosen.push(part);
+  }
+  if (chosen.slice(0, -1).some(({ size }) => size < leastPart))
+    throw new S3Error('EntityTooSmall', 'Your proposed upload is smaller than the minimum allowed size');
+  return chosen;
+}
+
+/**
+ * @param all whether the completion has a checksum of any part: then it must have one of every part that the whole's is
+ * made of. A completion without any claims nothing; the checksums that came with the parts were checked then.
+ * @throws S3Error where a part did not come with the checksum that the completion has for it, or that checksum is missing.
+ */
+function demandChecksums(wish: CompletedPart, { algorithm, checksumType }: Begun, part: Part, all: boolean): void {
+  const { checksums, usual } = aboutPart(part);
+  const known: Checksums = usual === undefined ? checksums : { [usualChecksum]: usual, ...checksums };
+  const said = new Set<string>();
+  for (const [element, value] of Object.entries(wish)) {
+    const name = checksumNameOf(element);
+    if (name === undefined || value === undefined) continue;
+    if (known[name] !== value)
+      throw new S3Error('InvalidPart', 'The checksum of a part is not the one that it came with.');
+    said.add(name);
+  }
+  if (!all || algorithm === undefined || checksumType === 'FULL_OBJECT' || said.has(algorithm)) return;
+  throw new S3Error(
+    'InvalidRequest',
+    `The upload was created using a ${algorithm} checksum. The complete request must include the checksum for each part. It was missing for part ${part.number} in the request.`,
+  );
+}
+
+/** The whole's checksum: of its parts' checksums, or, where those can be put together, of its bytes. */
+async function checksumsOf({ algorithm, checksumType }: Begun, parts: readonly Part[]): Promise<Checksums> {
+  const name = algorithm ?? usualChecksum;
+  if (algorithm === undefined || checksumType === 'FULL_OBJECT') {
+    const whole = combined(name, parts, (about) => (algorithm === undefined ? about.usual : about.checksums[name]));
+    return whole === undefined ? {} : { [name]: whole };
+  }
+  const each = parts.map((part) => aboutPart(part).checksums[name]);
+  if (each.some((one) => one === undefined)) return {};
+  const hash = await newHash(algorithmOf(name));
+  hash.update(Buffer.concat(each.map((one) => Buffer.from(one!, 'base64'))));
+  return { [name]: `${base64Of(hash.digest('hex'))}-${parts.length}` };
+}
+
+/** A CRC of the bytes of several parts, from their CRCs alone; undefined where one has none, or it is no CRC. */
+function combined(
+  name: string,
+  parts: readonly Part[],
+  crcOf: (about: PartAbout) => string | undefined,
+): string | undefined {
+  const runs = parts.flatMap((part) => {
+    const crc = crcOf(aboutPart(part));
+    return crc === undefined ? [] : [{ crc: Buffer.from(crc, 'base64').toString('hex'), size: part.size }];
+  });
+  const [first, ...others] = runs;
+  const hex = first && runs.length === parts.length ? combineCrcs(algorithmOf(name), [first, ...others]) : undefined;
+  return hex === undefined ? undefined : base64Of(hex);
+}
+
+/** @throws S3Error where the request says another checksum than the object has, or one that it cannot be held against. */
+function demandWhole(call: Call, begun: Begun, parts: readonly Part[], checksums: Checksums): void {
+  const said = checksumsIn((header) => headerOf(call, header));
+  if (said.length > 1)
+    throw new S3Error(
+      'InvalidRequest',
+      'Expecting a single x-amz-checksum- header. Multiple checksum Types are not allowed.',
+    );
+  for (const [name, value] of said) {
+    // An upload that named no algorithm may have had checksums with its parts all the same.
+    const actual =
+      checksums[name] ??
+      (begun.algorithm === undefined ? combined(name, parts, (about) => about.checksums[name]) : undefined);
+    if (actual === undefined) {
+      throw new S3Error(
+        'InvalidRequest',
+        `Checksum Type mismatch occurred, expected checksum Type: ${begun.algorithm ?? 'null'}, actual checksum Type: ${name}`,
+      );
+    }
+    if (value !== actual && value !== actual.replace(/-\d+$/, '')) {
+      throw new S3Error('BadDigest', `The ${name} you specified did not match the calculated checksum.`);
+    }
+  }
+}
