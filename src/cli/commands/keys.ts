@@ -40,15 +40,7 @@ Examples:
     .option('--write', 'put objects')
     .option('--delete', 'delete objects')
     .option('--admin', 'make, configure and delete buckets')
-    .action(async (name: string, flags: Flags) => {
-      const asked = permissions.filter((permission) => flags[permission]);
-      const made = await (
-        await context.client()
-      ).accessKeys.create(name, asked.length === 0 ? permissions : asked, flags.bucket);
-      const lines = [`AWS_ACCESS_KEY_ID=${made.id}`, `AWS_SECRET_ACCESS_KEY=${made.secret_access_key}`];
-      context.output.notice('the secret is shown only now');
-      context.output.result(made, lines.join('\n'));
-    });
+    .action((name: string, flags: Flags) => create(context, name, flags));
   command
     .command('ls')
     .description('List your keys, never with their secrets.')
@@ -70,4 +62,13 @@ Examples:
       await (await context.client()).accessKeys.revoke(id);
       context.output.result({ revoked: id }, `${printable(id)} revoked`);
     });
+}
+
+async function create(context: Context, name: string, flags: Flags): Promise<void> {
+  const asked = permissions.filter((permission) => flags[permission]);
+  const { accessKeys } = await context.client();
+  const made = await accessKeys.create(name, asked.length === 0 ? permissions : asked, flags.bucket);
+  const lines = [`AWS_ACCESS_KEY_ID=${made.id}`, `AWS_SECRET_ACCESS_KEY=${made.secret_access_key}`];
+  context.output.notice('the secret is shown only now');
+  context.output.result(made, lines.join('\n'));
 }
