@@ -104,17 +104,16 @@ port.on('message', (message: ToWorker) => {
       for (const { hash } of checks.get(check) ?? []) hash.update(bytes);
       return port.postMessage({ kind: 'block', ticket, bytes } satisfies FromWorker, [bytes.buffer]);
     }
-    case 'sum': {
-      const digests = (checks.get(message.check) ?? []).map(({ algorithm, hash }) => ({
-        algorithm,
-        hex: hash.digest(),
-      }));
-      return say({ kind: 'sum', ticket: message.ticket, digests });
-    }
+    case 'sum':
+      return say({ kind: 'sum', ticket: message.ticket, digests: digestsOf(message.check) });
     case 'checked':
       checks.delete(message.check);
   }
 });
+
+function digestsOf(check: number): { algorithm: CheckAlgorithm; hex: string }[] {
+  return (checks.get(check) ?? []).map(({ algorithm, hash }) => ({ algorithm, hex: hash.digest() }));
+}
 
 interface CheckHash {
   update(bytes: Uint8Array): unknown;
