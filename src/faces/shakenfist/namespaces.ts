@@ -15,7 +15,8 @@ interface Key {
 }
 
 /** Logging in, and the tenants with their keys and trusts. */
-export function namespaces({ core, routes, views, tokens }: Context): void {
+export function namespaces(context: Context): void {
+  const { core, routes, views, tokens } = context;
   routes
     .open('login', async ({ req, body }) => {
       const { namespace, key } = body<{ namespace: string; key: string }>();
@@ -41,7 +42,21 @@ export function namespaces({ core, routes, views, tokens }: Context): void {
       views.namespace(who, await core.namespaces.get(who, given.text('namespace'))),
     )
     .owned('deleteNamespace', async ({ who, given }) => core.namespaces.remove(who, given.text('namespace')))
-    .owned('listKeys', async ({ who, given }) => core.namespaces.keys(who, given.text('namespace')));
+    .owned('addTrust', async ({ who, given, body }) => {
+      const { external_namespace: other } = body<{ external_namespace: string }>();
+      return views.namespace(who, await core.namespaces.trust(who, given.text('namespace'), other, true));
+    })
+    .owned('removeTrust', async ({ who, given }) => {
+      return views.namespace(
+        who,
+        await core.namespaces.trust(who, given.text('namespace'), given.text('other'), false),
+      );
+    });
+  keys(context);
+}
+
+function keys({ core, routes }: Context): void {
+  routes.owned('listKeys', async ({ who, given }) => core.namespaces.keys(who, given.text('namespace')));
   for (const id of ['addKey', 'replaceKeyByBody']) {
     routes.owned(id, async ({ who, given, body }) => {
       const { key_name: name, key } = body<Key>();
@@ -56,15 +71,5 @@ export function namespaces({ core, routes, views, tokens }: Context): void {
     })
     .owned('deleteKey', async ({ who, given }) =>
       core.namespaces.dropKey(who, given.text('namespace'), given.text('key_name')),
-    )
-    .owned('addTrust', async ({ who, given, body }) => {
-      const { external_namespace: other } = body<{ external_namespace: string }>();
-      return views.namespace(who, await core.namespaces.trust(who, given.text('namespace'), other, true));
-    })
-    .owned('removeTrust', async ({ who, given }) => {
-      return views.namespace(
-        who,
-        await core.namespaces.trust(who, given.text('namespace'), given.text('other'), false),
-      );
-    });
+    );
 }
