@@ -21,7 +21,11 @@ const publishers = ['platform_admin', 'release_publisher'] as const;
 
 /** Files of releases: a place for each to be uploaded to, and what was uploaded held against what it is to be. */
 export function artifacts(context: Context): void {
-  const { core, guarded, storage, settings, baseUrl } = context;
+  uploads(context);
+  checksums(context);
+}
+
+function uploads({ core, guarded, storage, settings, baseUrl }: Context): void {
   guarded
     .operator('presignArtifact', publishers, async ({ req, res, who, given, body }) => {
       const release = given.text('release_id');
@@ -60,33 +64,37 @@ export function artifacts(context: Context): void {
         { req, res },
         { caller: who.credential, operation: 'registerArtifact', wish: [release, id, key, sha256, size, platform] },
         async (seed) => {
-          const file = await core.releaseFiles.register(
-            who,
-            await core.releases.get(who, release),
-            { id, key, sha256, size, platform },
-            seed,
+          const found = await core.releases.get(who, release);
+          return registeredView(
+            await core.releaseFiles.register(who, found, { id, key, sha256, size, platform }, seed),
           );
-          return {
-            id: file.id,
-            release_id: file.release,
-            object_key: file.key,
-            checksum: file.sha256,
-            size: file.size,
-            platform: file.platform,
-            created_at: secondsOf(file.createdAt),
-          };
         },
       );
     });
+}
+
+function checksums(context: Context): void {
   for (const [operation, algorithm] of [
     ['sha256Sums', 'sha256'],
     ['sha512Sums', 'sha512'],
   ] as const) {
-    guarded.either(operation, roles, 'releases:read', async (call) => {
+    context.guarded.either(operation, roles, 'releases:read', async (call) => {
       const release = await readable(context, call.who, call.given.text('release_id'));
       return text(call, 200, sums((await artifactsOf(context, [release]))[release.id] ?? [], algorithm));
     });
   }
+}
+
+function registeredView({ id, release, key, sha256, size, platform, createdAt }: ReleaseFile): Record<string, unknown> {
+  return {
+    id,
+    release_id: release,
+    object_key: key,
+    checksum: sha256,
+    size,
+    platform,
+    created_at: secondsOf(createdAt),
+  };
 }
 
 /** The folder for its platform, which is a name on every disk. */

@@ -12,8 +12,11 @@ import { artifactView, releaseView, type ArtifactView, type ReleaseView } from '
 
 /** Releases: made, listed, shown, published, taken back and deleted. */
 export function releases(context: Context): void {
-  const { core, guarded, releaseBucket } = context;
-  const releaseOf = (given: Parameters): string => given.text('release_id');
+  changes(context);
+  views(context);
+}
+
+function changes({ core, guarded, releaseBucket }: Context): void {
   guarded
     .operator('createRelease', ['platform_admin', 'release_publisher'], async ({ req, res, who, body }) => {
       const wish = body<{ product: string; version: string }>();
@@ -44,6 +47,10 @@ export function releases(context: Context): void {
       });
     });
   }
+}
+
+function views(context: Context): void {
+  const { core, guarded, releaseBucket } = context;
   guarded
     .either('listReleases', roles, 'releases:read', async ({ who, given }) => {
       const products = await productsOf(core, who);
@@ -66,6 +73,10 @@ export function releases(context: Context): void {
       const release = await readable(context, who, releaseOf(given));
       return (await shownWith(context, [release], true))[0];
     });
+}
+
+function releaseOf(given: Parameters): string {
+  return given.text('release_id');
 }
 
 /** Products of which a customer may see what is published; undefined for operators, who see everything. */
