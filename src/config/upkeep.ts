@@ -1,0 +1,109 @@
+/** Settings of how long things are kept, and of what the server does on its own. */
+import { bytes, cron, duration, oneOf, positiveBytes, type Settings } from './parsers.ts';
+
+export type FetchPolicy = 'off' | 'public' | 'any';
+
+export interface UpkeepConfig {
+  readonly uploadIdle: number;
+  readonly multipartIdle: number;
+  readonly blobGrace: number;
+  readonly strayAge: number;
+  readonly memoryAge: number;
+  readonly eventsAge: number;
+  readonly sweepCron: string;
+  readonly scrubCron: string;
+  readonly lifecycleCron: string;
+  readonly lifecycleDay: number;
+  readonly scrubEvery: number;
+  readonly scrubRate: number;
+  readonly fetch: FetchPolicy;
+  readonly fetchMaxSize: number;
+}
+
+export const upkeepSettings: Settings<UpkeepConfig> = {
+  uploadIdle: {
+    name: 'STOWAGE_UPLOAD_IDLE',
+    otherwise: '24h',
+    read: duration(1000),
+    sentence: 'How long an upload is kept after its last byte.',
+  },
+  multipartIdle: {
+    name: 'STOWAGE_MULTIPART_IDLE',
+    otherwise: '7d',
+    read: duration(1000),
+    sentence: 'How long a multipart upload of S3 is kept after its last part.',
+  },
+  blobGrace: {
+    name: 'STOWAGE_BLOB_GRACE',
+    otherwise: '24h',
+    read: duration(0),
+    sentence: 'How long bytes are kept that nothing refers to any more.',
+  },
+  strayAge: {
+    name: 'STOWAGE_STRAY_AGE',
+    otherwise: '24h',
+    read: duration(60_000),
+    sentence: 'Age at which a file that no record knows is put aside.',
+  },
+  memoryAge: {
+    name: 'STOWAGE_MEMORY_AGE',
+    otherwise: '7d',
+    read: duration(1000),
+    sentence: 'How long it is remembered what converted uploads became, and what deleted artifacts were.',
+  },
+  eventsAge: {
+    name: 'STOWAGE_EVENTS_AGE',
+    otherwise: '90d',
+    read: duration(1000),
+    sentence: 'How long events are kept.',
+  },
+  sweepCron: {
+    name: 'STOWAGE_SWEEP_CRON',
+    otherwise: '*/10 * * * *',
+    read: cron,
+    sentence: 'When old things are taken away, as a cron line; off for never.',
+  },
+  scrubCron: {
+    name: 'STOWAGE_SCRUB_CRON',
+    otherwise: '17 2 * * *',
+    read: cron,
+    sentence: 'When stored bytes are read again to find rot, as a cron line; off for never.',
+  },
+  lifecycleCron: {
+    name: 'STOWAGE_LIFECYCLE_CRON',
+    otherwise: '29 * * * *',
+    read: cron,
+    sentence: 'When the lifecycle rules of buckets are done, as a cron line; off for never.',
+  },
+  lifecycleDay: {
+    name: 'STOWAGE_LIFECYCLE_DAY',
+    otherwise: '1d',
+    read: duration(1000),
+    sentence: 'How long a day of a lifecycle rule lasts; less only to try rules out.',
+  },
+  scrubEvery: {
+    name: 'STOWAGE_SCRUB_EVERY',
+    otherwise: '30d',
+    read: duration(0),
+    sentence: 'Age of the last check at which bytes are due again.',
+  },
+  scrubRate: {
+    name: 'STOWAGE_SCRUB_RATE',
+    otherwise: '32MiB',
+    read: positiveBytes,
+    sentence: 'Bytes a second that a scrub reads at most.',
+  },
+  fetch: {
+    name: 'STOWAGE_FETCH',
+    otherwise: 'public',
+    read: oneOf('off', 'public', 'any'),
+    sentence:
+      'Which addresses artifacts may be fetched from: off for none, public for those outside private networks, any for all.',
+  },
+  fetchMaxSize: {
+    name: 'STOWAGE_FETCH_MAX_SIZE',
+    otherwise: '100GiB',
+    read: bytes,
+    sentence: 'The largest thing that is fetched.',
+  },
+};
