@@ -1,6 +1,5 @@
 import { open, opendir, readdir, rename, stat, statfs } from 'node:fs/promises';
 import { basename, join } from 'node:path';
-import { LRUCache } from 'lru-cache';
 import type { BlobReader, ByteStore, StageManner, StageWriter } from '../../../core/engine.ts';
 import { Refusal } from '../../../core/refusal.ts';
 import type { Algorithm, Digest } from '../../../kit/digest.ts';
@@ -24,11 +23,7 @@ import { openReader } from './reader.ts';
 import type { Scanner } from './scanner.ts';
 import { FileStageWriter } from './stage.ts';
 import { StageFiles } from './stage-files.ts';
-
-interface Part {
-  readonly stage: string;
-  readonly size: number;
-}
+import { JoinedStages, JoinedWriter, type Part } from './joined-stages.ts';
 
 type Listed = { kind: 'stage' | 'blob'; name: string; size: number; modifiedAt: number };
 
@@ -40,7 +35,7 @@ export class FolderBytes implements ByteStore {
   readonly #scanner: Scanner;
   readonly #files: StageFiles;
   readonly #crowd = new Set<string>();
-  readonly #joined = new Joined();
+  readonly #joined = new JoinedStages();
   readonly #readers = new Readers();
   readonly #paced: boolean;
 
@@ -278,57 +273,6 @@ async function printOf(path: string): Promise<string | undefined> {
   const { ino, size, mtimeNs, ctimeNs } = await stat(path, { bigint: true });
   if (BigInt(Date.now()) * 1_000_000n - ctimeNs < timeGrain) return undefined;
   return `${ino} ${size} ${mtimeNs} ${ctimeNs}`;
-}
-
-/** Nothing is written behind what was joined. */
-class JoinedWriter implements StageWriter {
-  readonly offset: number;
-
-  constructor(offset: number) {
-    this.offset = offset;
-  }
-
-  write(chunk: Uint8Array): undefined {
-    if (chunk.byteLength > 0) throw new Refusal('conflict', 'an upload that was joined of others takes no more bytes');
-  }
-
-  async sync(): Promise<number> {
-    return this.offset;
-  }
-
-  async close(): Promise<void> {
-    // Nothing is open.
-  }
-}
-
-/** Joined stages kept in mind. */
-const mostJoined = 1000;
-
-/** Of which parts stages were joined in this process. */
-class Joined {
-  readonly #parts = new LRUCache<string, readonly Part[]>({ max: mostJoined });
-
-  /** How many of the first parts a stage has already, and how many bytes they are. */
-  common(stage: string, parts: readonly Part[]): { same: number; at: number } {
-    const before = this.#parts.get(stage) ?? [];
-    let same = 0;
-    let at = 0;
-    for (
-      ;
-      same < parts.length && before[same]?.stage === parts[same]!.stage && before[same]?.size === parts[same]!.size;
-      same += 1
-    )
-      at += parts[same]!.size;
-    return { same, at };
-  }
-
-  keep(stage: string, parts: readonly Part[]): void {
-    this.#parts.set(stage, parts);
-  }
-
-  forget(stage: string): void {
-    this.#parts.delete(stage);
-  }
 }
 
 /** Blobs that are being read, by their paths. */
