@@ -50,6 +50,12 @@ export interface PutRequest {
   readonly conditions: ObjectConditions;
 }
 
+export interface PutOptions {
+  readonly measure: readonly Algorithm[];
+  /** What to keep with it, once the bytes are there; may throw, and then nothing comes of them. */
+  readonly describe: (measured: readonly Digest[]) => Facts;
+}
+
 export interface Ends extends Pick<MultipartEnd, 'id' | 'parts'> {
   readonly outcome: (versionId: string | null) => string;
 }
@@ -107,15 +113,9 @@ export class Objects {
   /**
    * Takes a whole body as the newest version of a key. A body that breaks off leaves everything as it was.
    *
-   * @param describe what to keep with it, once the bytes are there; may throw, and then nothing comes of them.
    * @throws Refusal as `Uploads.append` does; `precondition`, `not_found`, `forbidden`.
    */
-  async put(
-    who: Principal,
-    request: PutRequest,
-    body: Body,
-    { measure, describe }: { measure: readonly Algorithm[]; describe: (measured: readonly Digest[]) => Facts },
-  ): Promise<Put> {
+  async put(who: Principal, request: PutRequest, body: Body, { measure, describe }: PutOptions): Promise<Put> {
     const bucket = await this.#buckets.get(who, request.bucket, 'write');
     const kept = keptIn(bucket);
     let known: readonly Digest[] = [];
@@ -135,7 +135,7 @@ export class Objects {
     bucket: Bucket,
     request: PutRequest,
     body: Body,
-    { measure, describe }: { measure: readonly Algorithm[]; describe: (measured: readonly Digest[]) => Facts },
+    { measure, describe }: PutOptions,
   ): Promise<Put> {
     const owner = ownerOf(bucket, who);
     if (isBrief(body)) {
@@ -301,18 +301,8 @@ export class Objects {
   ): Promise<StoredObject | undefined> {
     await this.#buckets.get(who, bucket, 'delete');
     const event = this.#event(bucket, `version ${id ?? 'null'} of ${key} deleted`, who);
-    return retiredObject(
-      await this.#engine.catalog.buckets.removeVersion({
-        bucket,
-        key,
-        id,
-        conditions,
-        only,
-        bypass,
-        at: this.#clock.now(),
-        event,
-      }),
-    );
+    const removal = { bucket, key, id, conditions, only, bypass, at: this.#clock.now(), event };
+    return retiredObject(await this.#engine.catalog.buckets.removeVersion(removal));
   }
 
   /** Bytes of the object whose place a new one takes. */
