@@ -331,14 +331,6 @@ interface TotalsTable {
   open_uploads: number;
 }
 
-/** A version of a deleted artifact. */
-export interface Remembered {
-  readonly index: number;
-  readonly blob: string;
-  readonly size: number;
-  readonly createdAt: number;
-}
-
 export type UploadRow = Selectable<UploadTable>;
 export type ContentRow = Selectable<ContentTable>;
 export type ArtifactRow = Selectable<ArtifactTable>;

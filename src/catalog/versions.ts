@@ -6,7 +6,15 @@ import type { Db } from './host.ts';
 import { forgetAllObjects, forgetObjects } from './objects.ts';
 import { demandUnlocked, lockedVersions, type Ending } from './object-locks.ts';
 import { chunks } from './paging.ts';
-import type { ArtifactRow, Remembered, Tables } from './schema.ts';
+import type { ArtifactRow, Tables } from './schema.ts';
+
+/** What a deleted artifact keeps of a version. */
+interface Remembered {
+  readonly index: number;
+  readonly blob: string;
+  readonly size: number;
+  readonly createdAt: number;
+}
 
 /** Versions of all artifacts of a namespace, or those of one artifact from number `first` to `last`. */
 type Scope =
