@@ -1,44 +1,30 @@
 /** The composition root: configuration, engine, core, faces, port. */
 import { readFile } from 'node:fs/promises';
 import { resolve } from 'node:path';
-import express, { type Express, type Request, type Response } from 'express';
+import express, { type Request, type Response } from 'express';
 import { pino, type Logger } from 'pino';
 import { nodeNameOfMachine, type Config } from '../config/index.ts';
-import { openCore, type Core, type CoreOptions } from '../core/index.ts';
+import type { Core } from '../core/index.ts';
 import { derivationsWaiting } from '../core/tenants/access.ts';
 import { Refusal } from '../core/refusal.ts';
-import type { Engine } from '../core/engine.ts';
-import { openEngine } from '../engines/index.ts';
-import { consoleApi } from '../faces/console/index.ts';
-import { wording as consoleWording } from '../faces/console/refusals.ts';
-import { paths as releasyPaths, releasy } from '../faces/releasy/index.ts';
-import { wording as releasyWording } from '../faces/releasy/refusals.ts';
 import { foreignStoreOf, type S3Store } from '../faces/releasy/foreign-store.ts';
-import { isDraftRequest, resumable } from '../faces/resumable/index.ts';
-import { draftWording, wording as tusWording } from '../faces/resumable/refusals.ts';
-import { pinnedAbout, plainFacts } from '../faces/s3/about.ts';
 import { S3 } from '../faces/s3/index.ts';
 import { runLifecycle } from '../faces/s3/lifecycle.ts';
-import { presign, type Presigning } from '../faces/s3/signing/presign.ts';
-import { capabilities, shakenFist, wording } from '../faces/shakenfist/index.ts';
-import { readGuides, web } from '../faces/web/index.ts';
-import { wording as pageWording } from '../faces/web/refusals.ts';
+import { presign } from '../faces/s3/signing/presign.ts';
+import { readGuides } from '../faces/web/index.ts';
 import { OpenApi } from '../http/openapi.ts';
 import { ConnectionCap, connectionsWithin, openFileLimit } from '../http/connection-cap.ts';
-import { crossOrigin } from '../http/cors.ts';
 import { Lifetime } from '../http/lifetime.ts';
 import { listen, type Listener } from '../http/listener.ts';
 import { Metrics, type Readings } from '../http/metrics.ts';
-import { answerUnknown, refusing, type Wording } from '../http/refusing.ts';
 import { noteRequests } from '../http/request-log.ts';
-import { textGate } from '../http/target.ts';
-import { Tokens } from '../http/tokens.ts';
-import { openOutbound } from './outbound.ts';
 import { Faults } from './faults.ts';
 import { readIdentity } from './identity.ts';
 import { SystemKey } from './system-key.ts';
 import { wallClock, type Clock } from '../kit/clock.ts';
 import { Upkeep } from './upkeep.ts';
+import { openDomain, openStore } from './domain.ts';
+import { mountFaces } from './faces.ts';
 
 export { checkStore, type Checked } from './check.ts';
 export { resetSystemKey } from './system-key.ts';
@@ -125,73 +111,6 @@ export async function startServer(config: Config, overrides: Overrides = {}): Pr
   }
 }
 
-function openStore(folder: string, config: Config, log: Logger, faults: Faults): Promise<Engine> {
-  const onFault = (why: string, error: unknown): void =>
-    log.fatal({ err: error }, `the store takes no more bytes: ${why}`);
-  const onLoss = (loss: string): void =>
-    log.error(`the store is opened all the same, because of STOWAGE_ACCEPT_LOSS: ${loss}`);
-  return openEngine({
-    folder,
-    strict: config.durability === 'strict',
-    onFault,
-    onLoss: config.acceptLoss === 'yes' ? onLoss : undefined,
-    onRestart: (thread, error) =>
-      faults.note('thread', `the ${thread} thread died, and another takes its place`, error),
-    onLost: (error) => faults.fatal('thread', 'the catalog thread died and cannot be replaced', error),
-  });
-}
-
-function openDomain(
-  engine: Engine,
-  config: Config,
-  { systemKey, secret }: Pick<CoreOptions, 'systemKey'> & { secret: Uint8Array },
-  {
-    clock,
-    foreignStore,
-    faults,
-    log,
-  }: { clock: Clock; foreignStore: S3Store | undefined; faults: Faults; log: Logger },
-): Promise<Core> {
-  return openCore(engine, {
-    clock,
-    onFault: (what, error) => faults.note('background', what, error),
-    limits: { maxSize: config.maxUploadSize, headroom: config.headroom, idle: config.uploadIdle },
-    ages: {
-      multipart: config.multipartIdle,
-      grace: config.blobGrace,
-      stray: config.strayAge,
-      memory: config.memoryAge,
-      events: config.eventsAge,
-    },
-    attempts: { failures: config.loginFailures, window: config.loginWindow },
-    scrub: { every: config.scrubEvery, rate: config.scrubRate },
-    onRot: ({ content: { sha512, size }, state, finder, versions }) =>
-      log.error(
-        { sha512, size, state, finder, versions },
-        state === 'rotten' ? 'stored bytes have changed and were put aside' : 'stored bytes are gone',
-      ),
-    source:
-      config.fetch === 'off'
-        ? undefined
-        : openOutbound({
-            anywhere: config.fetch === 'any',
-            maxSize: config.fetchMaxSize,
-            pace: { rate: config.minRate, window: config.rateWindow },
-          }),
-    systemKey,
-    pepper: config.releasy.pepper,
-    releases: {
-      slotAge: Math.max(config.multipartIdle, config.releasy.presignAge),
-      pinnedAbout,
-      foreignStore: foreignStore,
-    },
-    keys: {
-      secret,
-      configured: config.s3KeyId === undefined ? undefined : { id: config.s3KeyId, secret: config.s3Secret! },
-    },
-  });
-}
-
 interface Serving {
   readonly config: Config;
   readonly log: Logger;
@@ -211,95 +130,38 @@ async function serve(
   const upkeep = new Upkeep(core, metrics, log, async () => ({
     ...(await runLifecycle(core, { day: config.lifecycleDay })),
   }));
-  const common = { openapi, lifetime, metrics, log };
-  const tokens = new Tokens(core, { secret: identity.secret, issuer: identity.node, lifetime: config.tokenLifetime });
-  const api = shakenFist(core, { ...common, node: identity.node, tokens });
-  const pages = web(core, {
-    ...common,
-    guides: await readGuides(projectFolder),
-    node: identity.node,
-    tokens,
-    metricsToken: config.metricsToken,
-    capabilities,
-    headroom: config.headroom,
-  });
-  const resuming = resumable({
-    core,
-    openapi,
-    lifetime,
-    log,
-    tokens,
-    interim: config.interim === 'on',
-    objectFacts: plainFacts,
-  });
+  const guides = await readGuides(projectFolder);
   const s3 = await listenS3(core, { config, log, metrics, lifetime, faults, connections });
-  const signedHere =
-    s3 &&
-    (({ host, ...wish }: Omit<Presigning, 'now' | 'endpoint' | 'region'> & { readonly host: string }): string =>
-      presign({
-        ...wish,
-        endpoint: config.s3Url ?? s3Endpoint(host, s3.urls[0]!),
-        region: config.s3Region,
-        now: core.clock.now(),
-      }));
-  const storage = consoleApi({
-    core,
-    openapi,
-    lifetime,
-    log,
-    tokens,
-    region: config.s3Region,
-    rate: config.presignRate,
-    presign: signedHere,
-  });
-  const releases = releasy({
-    core,
-    openapi,
-    lifetime,
-    log,
-    tokens,
-    settings: config.releasy,
-    presign: signedHere,
-    foreignStore,
-    onSent: (count) => metrics.sent(count),
-  });
-  const mounted = [...pages.mounted, ...api.mounted, ...resuming.mounted, ...storage.mounted, ...releases.mounted];
-  demandWhole(openapi, mounted);
-  const app = assemble([resuming.router, api.router, storage.router, releases.router, pages.router], {
-    openapi,
-    log,
-    metrics,
-    corsOrigins: config.corsOrigins,
-    trustedProxies: config.trustedProxies,
-  });
-  const listener = await listen({
-    host: config.host,
-    port: config.port,
-    connections,
-    handle: app,
-    onFault: noteListener(faults),
-  }).catch(async (error: unknown) => {
+  try {
+    const { app, mounted } = mountFaces(core, {
+      config,
+      log,
+      openapi,
+      identity,
+      foreignStore,
+      lifetime,
+      metrics,
+      guides,
+      s3Url: s3?.urls[0],
+    });
+    const onFault = noteListener(faults);
+    const listener = await listen({ host: config.host, port: config.port, connections, handle: app, onFault });
+    upkeep.start(config);
+    return {
+      urls: listener.urls,
+      s3Urls: s3?.urls ?? [],
+      mounted,
+      upkeep,
+      close: async () => {
+        lifetime.close(new Refusal('unavailable', 'the server is going down'));
+        await Promise.all([listener.close(patience), s3?.close(patience), upkeep.close()]);
+        metrics.close();
+      },
+    };
+  } catch (error) {
     await s3?.close(0);
     throw error;
-  });
-  upkeep.start(config);
-  return {
-    urls: listener.urls,
-    s3Urls: s3?.urls ?? [],
-    mounted,
-    upkeep,
-    close: async () => {
-      lifetime.close(new Refusal('unavailable', 'the server is going down'));
-      await Promise.all([listener.close(patience), s3?.close(patience), upkeep.close()]);
-      metrics.close();
-    },
-  };
-}
-
-/** The S3 listener as whoever reached this host would reach it. */
-function s3Endpoint(host: string, listening: string): string {
-  const { port } = new URL(listening);
-  return URL.canParse(`http://${host}`) ? `http://${new URL(`http://${host}`).hostname}:${port}` : listening;
+  }
 }
 
 /** S3 has a port of its own: its buckets are at the root of all paths. */
@@ -343,50 +205,6 @@ function mostConnections({ maxConnections }: Config, log: Logger): number {
 
 function noteListener(faults: Faults): (error: unknown) => void {
   return (error) => faults.note('listener', 'a connection could not be taken', error);
-}
-
-/** An operation of the OpenAPI description that no route answers is a fault of the program. */
-function demandWhole(openapi: OpenApi, mounted: readonly string[]): void {
-  const missing = openapi.operations
-    .filter((operation) => !mounted.includes(operation.id))
-    .map((operation) => operation.id);
-  if (missing.length > 0)
-    throw new Error(`the OpenAPI description has operations that nothing answers: ${missing.join(', ')}`);
-}
-
-function assemble(
-  routers: readonly express.Router[],
-  parts: {
-    openapi: OpenApi;
-    log: Logger;
-    metrics: Metrics;
-    corsOrigins: readonly string[];
-    trustedProxies: readonly string[];
-  },
-): Express {
-  const app = express();
-  app
-    .disable('x-powered-by')
-    .disable('etag')
-    .set('query parser', 'simple')
-    .set('case sensitive routing', true)
-    .set('env', 'production');
-  app.set('trust proxy', [...parts.trustedProxies]);
-  app.use(noteRequests(parts.log, parts.metrics));
-  app.use(crossOrigin(parts.corsOrigins));
-  app.use(textGate);
-  for (const router of routers) app.use(router);
-  app.use((req: Request, res: Response) => answerUnknown(parts.openapi, wording, req, res));
-  app.use(refusing((req) => (isDraftRequest(req) ? draftWording : wordingAt(req.path)), parts.log));
-  return app;
-}
-
-/** How the face that has a path says no, for requests that are refused before a face sees them. */
-function wordingAt(path: string): Wording {
-  if (path === '/' || /^\/(?:docs(?:\/|$)|form\/?$)/.test(path)) return pageWording;
-  if (/^\/tus(?:\/|$)/.test(path)) return tusWording;
-  if (/^\/api\/storage(?:\/|$)/.test(path)) return consoleWording;
-  return releasyPaths.some((start) => path === start || path.startsWith(`${start}/`)) ? releasyWording : wording;
 }
 
 async function readingsOf(core: Core, lifetime: Lifetime, faults: Faults): Promise<Readings> {
