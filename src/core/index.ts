@@ -101,20 +101,12 @@ export async function openCore(engine: Engine, options: CoreOptions): Promise<Co
   const uploads = new Uploads(engine, clock, options.limits);
   const integrity = new Integrity(engine, clock, options.onRot);
   const blobs = new Blobs(engine, clock, integrity);
-  const sealer = new Sealer(engine, clock, integrity);
-  const artifacts = new Artifacts(engine, clock, blobs, sealer);
-  const buckets = new Buckets(engine, clock);
+  const names = namesOver({ engine, clock, uploads, blobs, integrity });
   const usage = new Usage(engine.catalog, clock);
-  const objects = new Objects({ engine, clock, buckets, uploads, blobs, sealer });
-  const multipart = new MultipartUploads({ engine, clock, buckets, uploads, objects });
-  const releaseFiles = new ReleaseFiles(
-    { engine, clock, blobs, uploads, credentialLookup },
-    options.releases ?? { slotAge: options.ages.multipart, pinnedAbout: (about) => about, foreignStore: undefined },
-  );
+  const releases = releasesOver({ engine, clock, blobs, uploads, credentialLookup }, options);
   const idempotency = new Idempotency(engine.catalog, clock);
-  const audits = new Audits(engine.catalog, clock);
-  const customers = new Customers(engine.catalog, clock);
-  const apiKeys = new ApiKeys(engine.catalog, clock, audits, options.pepper);
+  const { artifacts, multipart } = names;
+  const { releaseFiles, apiKeys, audits } = releases;
   const fetching = new Fetching({ engine, clock, uploads, artifacts, source: options.source, onFault });
   await fetching.resume();
   return {
@@ -125,20 +117,12 @@ export async function openCore(engine: Engine, options: CoreOptions): Promise<Co
     uploads,
     blobs,
     integrity,
-    artifacts,
-    buckets,
+    ...names,
     fetching,
     recovered,
-    objects,
-    multipart,
-    audits,
-    apiKeys,
-    customers,
     usage,
-    releaseFiles,
     idempotency,
-    releases: new Releases(engine.catalog, clock, releaseFiles),
-    downloads: new Downloads({ engine, clock, credentialLookup, customers, apiKeys }, options.pepper),
+    ...releases,
     accessKeys: new AccessKeys(engine.catalog, clock, credentialLookup, options.keys),
     events: new Events(engine.catalog, clock),
     sweep: new Sweep(engine, clock, { multipart, releaseFiles, time }, { ...options.ages, idle: options.limits.idle }),
@@ -148,12 +132,46 @@ export async function openCore(engine: Engine, options: CoreOptions): Promise<Co
     space: () => engine.bytes.space(),
     close: async () => {
       await time.observe();
-      await fetching.close();
-      await uploads.close();
-      await blobs.close();
-      await usage.close();
-      await apiKeys.close();
-      await audits.close();
+      for (const service of [fetching, uploads, blobs, usage, apiKeys, audits]) await service.close();
     },
+  };
+}
+
+/** Names of bytes: artifacts, and objects in buckets. */
+function namesOver(
+  deps: Pick<Core, 'clock' | 'uploads' | 'blobs'> & { engine: Engine; integrity: Integrity },
+): Pick<Core, 'artifacts' | 'buckets' | 'objects' | 'multipart'> {
+  const { engine, clock, blobs } = deps;
+  const sealer = new Sealer(engine, clock, deps.integrity);
+  const buckets = new Buckets(engine, clock);
+  const objects = new Objects({ ...deps, buckets, sealer });
+  return {
+    artifacts: new Artifacts(engine, clock, blobs, sealer),
+    buckets,
+    objects,
+    multipart: new MultipartUploads({ ...deps, buckets, objects }),
+  };
+}
+
+/** Releases, their files, and the customers who fetch them. */
+function releasesOver(
+  deps: ConstructorParameters<typeof ReleaseFiles>[0],
+  { releases, ages, pepper }: CoreOptions,
+): Pick<Core, 'releases' | 'releaseFiles' | 'downloads' | 'customers' | 'apiKeys' | 'audits'> {
+  const { engine, clock } = deps;
+  const releaseFiles = new ReleaseFiles(
+    deps,
+    releases ?? { slotAge: ages.multipart, pinnedAbout: (about) => about, foreignStore: undefined },
+  );
+  const audits = new Audits(engine.catalog, clock);
+  const customers = new Customers(engine.catalog, clock);
+  const apiKeys = new ApiKeys(engine.catalog, clock, audits, pepper);
+  return {
+    releases: new Releases(engine.catalog, clock, releaseFiles),
+    releaseFiles,
+    downloads: new Downloads({ ...deps, customers, apiKeys }, pepper),
+    customers,
+    apiKeys,
+    audits,
   };
 }
