@@ -63,11 +63,13 @@ export default tseslint.config(
     rules: {
       // What no caller waits for has to say where its failure goes: `void` would let it become an unhandled rejection.
       '@typescript-eslint/no-floating-promises': ['error', { ignoreVoid: false }],
-      'max-lines': ['error', { max: 450, skipBlankLines: true, skipComments: true }],
-      'max-lines-per-function': ['error', { max: 120, skipBlankLines: true, skipComments: true }],
-      complexity: ['error', { max: 36, variant: 'modified' }],
+      'max-lines': ['error', { max: 300, skipBlankLines: true, skipComments: true }],
+      'max-lines-per-function': ['error', { max: 50, skipBlankLines: true, skipComments: true }],
+      complexity: ['error', { max: 15, variant: 'modified' }],
     },
   },
+  // A released migration never changes, whatever its length.
+  { files: ['src/catalog/migrations/*.ts'], rules: { 'max-lines-per-function': 'off' } },
   ...arrows,
   ...packages,
   {
