@@ -22,6 +22,8 @@ export type Work =
   | { readonly kind: 'list'; readonly keys: number; readonly page: number; readonly count: number }
   /** One download of what was uploaded before, from `from` on. */
   | { readonly kind: 'fetch'; readonly size: number; readonly from: number }
+  /** Whole downloads of what was uploaded before, which the server verifies, and beside each one of all bytes but the last. */
+  | { readonly kind: 'verify'; readonly size: number; readonly times: number }
   /** Questions to a catalog that was filled before. */
   | { readonly kind: 'catalog' };
 
@@ -44,7 +46,7 @@ export interface Report {
   readonly append?: number;
   /** Seconds that the end took. */
   readonly finish?: number;
-  /** Median milliseconds by question, where the catalog was asked. */
+  /** Median milliseconds by question, where the catalog was asked or a download verified. */
   readonly questions?: Readonly<Record<string, number>>;
   /** Bytes of content moved. */
   readonly bytes: number;
@@ -55,3 +57,10 @@ export interface Report {
   /** Cores that the rest of the machine used meanwhile: what makes a number noise. */
   readonly others: number;
 }
+
+/** What a report calls the figures of downloads that are verified and of those that are not. */
+export const verifying = {
+  first: { time: 'first verified download', processor: 'first verified download, processor' },
+  later: { time: 'later verified download', processor: 'later verified download, processor' },
+  not: { time: 'download not verified', processor: 'download not verified, processor' },
+} as const;

@@ -10,9 +10,10 @@ import { closeSync, openSync, readSync } from 'node:fs';
 import { promisify } from 'node:util';
 import { speak, type Dialect, type Digests, type Place } from './dialects.ts';
 import { fullKey } from './full.ts';
-import type { Job, Report, Work } from './job.ts';
+import { verifying, type Job, type Report, type Work } from './job.ts';
 import { askCatalog } from './operations.ts';
 import { cpuSeconds, idle, machineCpuSeconds, ownCpuSeconds } from './proc.ts';
+import { median } from './results.ts';
 import { repeated, Wire, type Body } from './wire.ts';
 
 const job = JSON.parse(process.argv[2]!) as Job;
@@ -197,6 +198,44 @@ async function fetch({ size, from }: Of<'fetch'>): Promise<Report> {
   });
 }
 
+/** The first whole download, then pairs of one that is not verified and one that is. */
+async function verify({ size, times }: Of<'verify'>): Promise<Report> {
+  const { wire, dialect } = await connected();
+  const place = await dialect.begin(wire, 'verify', size);
+  await append(wire, dialect, place, 0, fileBody(job.payload!.path, size));
+  const path = await dialect.finish(wire, place, job.payload);
+  await idle(job.pids);
+  const read = (bytes: number): Promise<Report> =>
+    measured(async () => {
+      const range: Record<string, string> = bytes < size ? { Range: `bytes=0-${bytes - 1}` } : {};
+      const [seconds, answer] = await timed(() =>
+        wire.send({ method: 'GET', path, headers: { ...dialect.reader, ...range } }, undefined, false),
+      );
+      if (answer.length !== bytes) throw new Error(`${answer.length} bytes came, ${bytes} were due`);
+      return { seconds, bytes };
+    });
+  // The pages of the file are in memory before the first counts.
+  await read(size - 1);
+  const first = await read(size);
+  const [plain, later]: [Report[], Report[]] = [[], []];
+  for (let n = 0; n < times; n += 1) {
+    plain.push(await read(size - 1));
+    later.push(await read(size));
+  }
+  const took = (reports: readonly Report[]): number => 1000 * median(reports.map(({ seconds }) => seconds));
+  const used = (reports: readonly Report[]): number => 1000 * median(reports.map(({ serverCpu }) => serverCpu));
+  const questions = {
+    [verifying.first.time]: took([first]),
+    [verifying.first.processor]: used([first]),
+    [verifying.later.time]: took(later),
+    [verifying.later.processor]: used(later),
+    [verifying.not.time]: took(plain),
+    [verifying.not.processor]: used(plain),
+  };
+  const seconds = median(later.map((report) => report.seconds));
+  return { ...later.at(-1)!, seconds, serverCpu: median(later.map((report) => report.serverCpu)), questions };
+}
+
 async function parts({ count, size, lanes }: Of<'parts'>): Promise<Report> {
   const connections = await Promise.all(Array.from({ length: lanes }, () => connected()));
   const [{ wire, dialect }] = connections as [{ wire: Wire; dialect: Dialect }];
@@ -256,6 +295,8 @@ async function run(): Promise<Report> {
       return list(work);
     case 'fetch':
       return fetch(work);
+    case 'verify':
+      return verify(work);
     case 'catalog':
       return catalog();
   }

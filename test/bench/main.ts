@@ -14,7 +14,7 @@ import { measure, measureHash, stopAll, type Sample } from './measure.ts';
 import { Results } from './results.ts';
 import { footprint, printSize, rows, type Row } from './rows.ts';
 import { catalogTable, markdown, rowTable, verdictTable } from './tables.ts';
-import { verdicts } from './targets.ts';
+import { notMeasured, verdicts } from './targets.ts';
 
 const usage = `npm run bench -- [options]
   --runs N           rounds; medians are taken over them (5)
@@ -158,7 +158,7 @@ async function bench(ground: Ground): Promise<void> {
   }
   const judged = verdicts(results);
   if (options.quick) say('\nSmall sizes: these numbers try the bench and say nothing of the servers.');
-  const measured = judged.filter(({ met, wanted }) => met !== undefined || (wanted === '' && chosen === all));
+  const measured = judged.filter((verdict) => verdict.measured !== notMeasured);
   say(
     `\n${verdictTable(measured)}\n  ${judged.length - measured.length} targets were not measured.\n\nThe rest of the machine used ${results.noise().toFixed(2)} cores meanwhile.`,
   );

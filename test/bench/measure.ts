@@ -33,7 +33,8 @@ export async function measure(
   filled?: string,
 ): Promise<Sample> {
   const folder = filled ?? ground.fresh();
-  const payload = work.kind === 'whole' || work.kind === 'fetch' ? ground.payload(work.size) : undefined;
+  const payload =
+    work.kind === 'whole' || work.kind === 'fetch' || work.kind === 'verify' ? ground.payload(work.size) : undefined;
   // What the one before left in memory to be written is not this one's to wait for.
   await execute('sync');
   const port = await freePort();

@@ -124,6 +124,12 @@ export function rows(quick: boolean): Row[] {
     settled('4G', (4 * GiB) / scale, named(4 * GiB)),
     fetch('download', 0, `download of ${named(GiB)}, whole`),
     fetch('download-from', GiB / scale / 2 + 1, `download of ${named(GiB)} from just behind its middle`),
+    {
+      name: 'verify',
+      title: `download of ${named(GiB)}, whole and verified (CRC-32)`,
+      work: { kind: 'verify', size: GiB / scale, times: 3 },
+      against: ['strict'],
+    },
   ];
 }
 
@@ -132,6 +138,7 @@ export function footprint({ work }: Row): number {
   switch (work.kind) {
     case 'whole':
     case 'fetch':
+    case 'verify':
       return 2 * work.size;
     case 'parts':
       // The parts, and the whole that some copy them into.

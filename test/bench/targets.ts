@@ -1,5 +1,6 @@
 /** What the numbers are held against, and by how much each target is met or missed. */
-import { appendSpeed, finish, peak, question, seconds, speed, type Metric, type Results } from './results.ts';
+import { verifying } from './job.ts';
+import { appendSpeed, finish, median, peak, question, seconds, speed, type Metric, type Results } from './results.ts';
 
 export interface Verdict {
   readonly target: string;
@@ -8,6 +9,9 @@ export interface Verdict {
   /** Undefined where somebody needed did not run, or where nothing was wanted but the number. */
   readonly met: boolean | undefined;
 }
+
+/** What is printed in the place of a number that there is none of. */
+export const notMeasured = 'not measured';
 
 const strict = 'stowage strict';
 const relaxed = 'stowage relaxed';
@@ -21,6 +25,19 @@ export function verdicts(results: Results): Verdict[] {
     b: string,
     bound?: { atLeast?: number; atMost?: number },
   ): Verdict => judged(target, results.ratio(row, metric, a, b), 2, '', bound);
+  /** What verification costs: both downloads are of one server, one after the other. */
+  const verified = (
+    target: string,
+    which: 'first' | 'later',
+    what: 'time' | 'processor',
+    bound?: { atLeast?: number },
+  ): Verdict => {
+    const [checked, plain] = [question(verifying[which][what]), question(verifying.not[what])];
+    const ratios = results.values('verify', strict, (sample) =>
+      what === 'time' ? plain(sample) / checked(sample) : checked(sample) / plain(sample),
+    );
+    return judged(target, median(ratios), 2, '', bound);
+  };
   return [
     ratio('1 GiB to a converted artifact, strict: time / sha512 alone', 'one', seconds, strict, 'sha512 alone', {
       atMost: 1.1,
@@ -47,6 +64,10 @@ export function verdicts(results: Results): Verdict[] {
       atLeast: 0.95,
     }),
     ratio('download from an offset: speed / nginx', 'download-from', speed, strict, 'nginx DAV'),
+    verified('download whole, verified by CRC-32: speed / not verified', 'later', 'time', { atLeast: 0.9 }),
+    verified('download whole, verified by CRC-32: processor time / not verified', 'later', 'processor'),
+    verified('download whole, the first time (SHA-512): speed / not verified', 'first', 'time'),
+    verified('download whole, the first time (SHA-512): processor time / not verified', 'first', 'processor'),
     judged('peak memory at one upload of 1 GiB, strict', results.median('one', strict, peak), 0, ' MiB', {
       atMost: 150,
     }),
@@ -86,7 +107,7 @@ function judged(
   return {
     target,
     wanted,
-    measured: !Number.isFinite(value) ? 'not measured' : `${value.toFixed(digits)}${unit}`,
+    measured: !Number.isFinite(value) ? notMeasured : `${value.toFixed(digits)}${unit}`,
     met: judge,
   };
 }

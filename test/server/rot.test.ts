@@ -17,6 +17,7 @@ import type { Integrity } from '../../src/core/bytes/integrity.ts';
 import { Disk } from '../../src/engines/embedded/disk.ts';
 import { checkStore } from '../../src/server/index.ts';
 import { s3Client } from '../support/s3.ts';
+import { Hasher } from '../../src/engines/embedded/bytes/hasher.ts';
 import { openWorld, type World } from '../support/world.ts';
 
 const MiB = 1024 * 1024;
@@ -201,4 +202,22 @@ test('folders that are synced once are not kept in mind', async () => {
     Map.prototype.set = set;
     await rm(folder, { recursive: true });
   }
+});
+
+test('a whole read right after the first one compares the CRC-32, and does not ask the sha512 again', async () => {
+  const upload = await world.upload(randomBytes(MiB));
+  await world.ask('POST', '/artifacts/upload/read-twice', { json: { upload_uuid: upload } });
+  const asked: (readonly string[])[] = [];
+  const { check } = Hasher.prototype;
+  Hasher.prototype.check = function (this: Hasher, algorithms) {
+    asked.push(algorithms);
+    return check.call(this, algorithms);
+  };
+  try {
+    for (let n = 0; n < 3; n += 1)
+      expect((await world.ask('GET', '/artifacts/read-twice/data')).bytes.byteLength).toBe(MiB);
+  } finally {
+    Hasher.prototype.check = check;
+  }
+  expect(asked).toEqual([['sha512', 'crc32']]);
 });

@@ -107,7 +107,9 @@ export class Blobs {
    * @throws Refusal `lost` when its bytes are gone or known to be wrong.
    */
   async open(blob: Blob): Promise<BlobReader> {
-    const reader = await this.#integrity.open(blob, (sum) => {
+    const newer = this.#sums.get(blob.uuid);
+    const known = newer ? { ...blob, digests: { ...blob.digests, crc32: newer.hex } } : blob;
+    const reader = await this.#integrity.open(known, (sum) => {
       this.#sums.set(blob.uuid, sum);
       this.#delayed.changed();
     });
@@ -126,10 +128,15 @@ export class Blobs {
 
   async #record(): Promise<void> {
     const used = [...this.#unrecorded];
-    const sums = [...this.#sums];
     this.#unrecorded.clear();
-    this.#sums.clear();
-    for (const [uuid, sum] of sums) await this.note(uuid, [sum]);
+    // A sum stays here until it is on record: a read that begins meanwhile compares it, and not the sha512 again.
+    for (const [uuid, sum] of [...this.#sums]) {
+      try {
+        await this.note(uuid, [sum]);
+      } finally {
+        if (this.#sums.get(uuid) === sum) this.#sums.delete(uuid);
+      }
+    }
     if (used.length > 0) await this.#engine.catalog.blobs.used(used, this.#clock.now());
   }
 }
