@@ -42,6 +42,8 @@ export interface WorldOptions {
   /** Settings by name, as in the environment. */
   readonly env?: Readonly<Record<string, string>>;
   readonly log?: Logger;
+  /** Starts another build of the server. */
+  readonly start?: typeof startServer;
 }
 
 export interface Asked {
@@ -117,7 +119,7 @@ export class World {
       STOWAGE_FETCH: 'any',
       ...this.#options.env,
     });
-    this.#server = await startServer(config, {
+    this.#server = await (this.#options.start ?? startServer)(config, {
       clock: this.clock,
       log: this.#options.log ?? pino({ level: config.logLevel }),
     });

@@ -1,6 +1,9 @@
 /**
  * Two requests that run side by side: both changes that are acknowledged are kept, a locked version never goes, and nothing answers 5xx.
- * Each race has a twin whose mechanism is broken on purpose; the same check must find that.
+ *
+ * Each race runs in random order, and once in the order that tempts most: one request has passed every check before its transaction when
+ * the other is answered. Its twin runs the same against a build whose transaction lacks the rule, or with the mechanism broken
+ * otherwise where no single rule holds it; the same check must find that.
  */
 import {
   AbortMultipartUploadCommand,
@@ -31,6 +34,7 @@ import type { Core } from '../../src/core/index.ts';
 import { runLifecycle } from '../../src/faces/s3/lifecycle.ts';
 import { adminKey, put as putInto, Releasy, type ReleaseSeen } from '../support/releases.ts';
 import { s3Client } from '../support/s3.ts';
+import { withoutRules, type Cut, type Sabotaged } from '../support/sabotage.ts';
 import { patience, randomFrom, report, rounds, seed } from '../support/torture.ts';
 import { openWorld, type World } from '../support/world.ts';
 
@@ -52,9 +56,54 @@ interface Race {
   readonly round: (ground: Ground, n: number) => Promise<void>;
   /** Needs a server of its own, since it lets days pass. */
   readonly own?: true;
-  /** Breaks the mechanism that the race is about. */
-  readonly sabotage: (core: Core, ground: Ground) => void;
+  /** What the transaction asks; the twin's build lacks it. */
+  readonly rules?: readonly Cut[];
+  /** The request that comes late to its transaction, by its place in the name, and the service that leads there. */
+  readonly late?: { readonly which: 0 | 1; readonly stop?: (core: Core) => Stop };
+  /** Breaks the mechanism that the race is about, where no single rule in a transaction holds it. */
+  readonly sabotage?: (core: Core, ground: Ground) => void;
+  /** Whether one order alone can be told from the answers. */
+  readonly unordered?: true;
 }
+
+/** Where a request waits. */
+type Stop = (gate: Gate) => void;
+
+/** Holds one call back until the other request of the race has ended. */
+class Gate {
+  readonly which: 0 | 1;
+  #armed = false;
+  #reach: () => void = () => undefined;
+  #opened: Promise<void> = Promise.resolve();
+  #open: () => void = () => undefined;
+
+  constructor(which: 0 | 1) {
+    this.which = which;
+  }
+
+  /** Resolves when a call has come to the gate. */
+  arm(): Promise<void> {
+    this.#armed = true;
+    this.#opened = new Promise((resolve) => (this.#open = resolve));
+    return new Promise((resolve) => (this.#reach = resolve));
+  }
+
+  open(): void {
+    this.#armed = false;
+    this.#open();
+  }
+
+  /** Only the first call waits. */
+  pass(): Promise<void> {
+    if (!this.#armed) return Promise.resolve();
+    this.#armed = false;
+    this.#reach();
+    return this.#opened;
+  }
+}
+
+/** The gate of the rounds in which one request comes late. */
+let gate: Gate | undefined;
 
 /** Whether a request was acknowledged; 5xx is a fault, and so is what has no status. */
 async function acknowledged({ faults }: Ground, work: Promise<unknown>): Promise<boolean> {
@@ -70,21 +119,43 @@ async function acknowledged({ faults }: Ground, work: Promise<unknown>): Promise
   }
 }
 
-/** Starts both within a few milliseconds of each other, either one first. */
+/** How often each request of the race that runs had its way: alone, or first. */
+const won: [number, number] = [0, 0];
+
+/** Starts both within a few milliseconds of each other, either one first; or one of them late, where there is a gate. */
 async function together(
   ground: Ground,
   one: () => Promise<unknown>,
   other: () => Promise<unknown>,
 ): Promise<[boolean, boolean]> {
-  const late = random() * 4;
-  const [first, second] = random() < 0.5 ? [0, late] : [late, 0];
-  const start = async (wait: number, work: () => Promise<unknown>): Promise<boolean> => {
+  if (gate) return inTempting(gate, ground, [one, other]);
+  const delay = random() * 4;
+  const [first, second] = random() < 0.5 ? [0, delay] : [delay, 0];
+  const ended: (0 | 1)[] = [];
+  const start = async (wait: number, work: () => Promise<unknown>, which: 0 | 1): Promise<boolean> => {
     if (wait > 0) await pause(wait);
-    return acknowledged(ground, work());
+    const fine = await acknowledged(ground, work());
+    if (fine) ended.push(which);
+    return fine;
   };
-  const outcome = await Promise.all([start(first, one), start(second, other)]);
+  const outcome = await Promise.all([start(first, one, 0), start(second, other, 1)]);
+  if (ended[0] !== undefined) won[ended[0]] += 1;
   for (const change of postponed.splice(0)) await change().catch(() => undefined);
   return outcome;
+}
+
+/** One request goes as far as the gate, the other to its end, then the first goes on. */
+async function inTempting(
+  at: Gate,
+  ground: Ground,
+  requests: readonly [() => Promise<unknown>, () => Promise<unknown>],
+): Promise<[boolean, boolean]> {
+  const reached = at.arm();
+  const late = acknowledged(ground, requests[at.which]());
+  await Promise.race([reached, late]);
+  const early = await acknowledged(ground, requests[1 - at.which]!());
+  at.open();
+  return at.which === 0 ? [await late, early] : [early, await late];
 }
 
 /** Changes that a broken mechanism acknowledged and has not made; they are made when both requests have ended. */
@@ -101,6 +172,32 @@ function replace<T extends object, K extends keyof T>(service: T, method: K, mak
     service[method] = before;
   });
 }
+
+/** Lets the gate hold back calls of a method. */
+function before<T extends object, K extends keyof T>(service: T, method: K): Stop {
+  return (at) =>
+    replace(
+      service,
+      method,
+      (real) =>
+        (async (...args: unknown[]) => {
+          await at.pass();
+          return (real as (...args: unknown[]) => Promise<unknown>)(...args);
+        }) as T[K],
+    );
+}
+
+/** No version that object lock protects ends. */
+const lockRules: readonly Cut[] = [{ file: 'catalog/object-locks.js', rule: 'throw locked();', instead: 'return;' }];
+/** A blob that waits for the sweep is taken back when a version names it, and the sweep removes none that has a name. */
+const sweepRules: readonly Cut[] = [
+  { file: 'catalog/publish.js', rule: 'if (blob.released)', instead: 'if (false)' },
+  {
+    file: 'catalog/blobs.js',
+    rule: ".where((eb) => eb.not(eb.exists(eb.selectFrom('versions').select('idx').whereRef('versions.blob', '=', 'blobs.uuid'))))",
+    instead: '',
+  },
+];
 
 /** Acknowledges a change that is made when the race is over. */
 function hasty<T extends object, K extends keyof T>(service: T, method: K): void {
@@ -187,7 +284,8 @@ const races: readonly Race[] = [
       if (held === deleted) ground.faults.push(held ? 'both were acknowledged' : 'both were refused');
       if (held && (await bodyOf(ground, Key, VersionId)) !== Key) ground.faults.push('a held version is gone');
     },
-    sabotage: ({ objects }) => hasty(objects, 'hold'),
+    rules: lockRules,
+    late: { which: 1, stop: ({ objects }) => before(objects, 'removeVersion') },
   },
   {
     name: 'retention beside delete',
@@ -204,7 +302,8 @@ const races: readonly Race[] = [
       if (retained === deleted) ground.faults.push(retained ? 'both were acknowledged' : 'both were refused');
       if (retained && (await bodyOf(ground, Key, VersionId)) !== Key) ground.faults.push('a retained version is gone');
     },
-    sabotage: ({ objects }) => hasty(objects, 'retain'),
+    rules: lockRules,
+    late: { which: 1, stop: ({ objects }) => before(objects, 'removeVersion') },
   },
   ...(['tagging', 'policy'] as const).map((what): Race => ({
     name: `public access block beside ${what}`,
@@ -250,13 +349,17 @@ const races: readonly Race[] = [
           : (await s3.send(new GetBucketPolicyCommand({ Bucket }))).Policy?.includes(`"n${n}"`);
       if (!kept) ground.faults.push(`the ${what} was lost`);
     },
-    // Reads all settings, and writes all of them back a moment later.
-    sabotage: ({ buckets }) =>
+    // Reads all settings, and writes all of them back once the other request has read them, too.
+    sabotage: ({ buckets }) => {
+      let first: (() => void) | undefined;
       replace(buckets, 'change', (real) => async (who, name, change) => {
         const seen = (await buckets.peek(name))?.settings;
-        await pause(5);
+        if (first) first();
+        else await new Promise<void>((resolve) => (first = resolve));
+        first = undefined;
         return real(who, name, { ...change, set: { ...seen, ...change.set }, given: {} });
-      }),
+      });
+    },
   })),
   {
     name: 'copy beside delete',
@@ -270,10 +373,12 @@ const races: readonly Race[] = [
         () => ground.s3.send(new DeleteObjectCommand({ Bucket, Key })),
       );
       if (!deleted) ground.faults.push('the deletion was refused');
+      await acknowledged(ground, ground.world.core.sweep.run());
       if ((await bodyOf(ground, `copy${n}`)) !== (copied ? Key : undefined))
         ground.faults.push('the copy is not what was acknowledged');
     },
-    sabotage: ({ objects }) => replace(objects, 'copy', () => async () => ({ versionId: null, etag: '', blob: '' })),
+    rules: sweepRules,
+    late: { which: 0, stop: ({ objects }) => before(objects, 'copy') },
   },
   {
     name: 'publish beside sweep',
@@ -288,10 +393,12 @@ const races: readonly Race[] = [
         () => put(ground, Key, Body),
         () => world.core.sweep.run(),
       );
+      await acknowledged(ground, world.core.sweep.run());
       if (!published || (await bodyOf(ground, Key)) !== Body)
         ground.faults.push('the bytes that were published are gone');
     },
-    sabotage: ({ objects }) => replace(objects, 'put', () => async () => ({ versionId: null, etag: '', blob: '' })),
+    rules: sweepRules,
+    late: { which: 1 },
   },
   {
     name: 'complete beside abort',
@@ -308,7 +415,8 @@ const races: readonly Race[] = [
       if ((await bodyOf(ground, Key)) !== (made ? `first ${Key}` : undefined))
         ground.faults.push('the object is not what was acknowledged');
     },
-    sabotage: ({ multipart: parts }) => replace(parts, 'abort', () => async () => undefined),
+    rules: [{ file: 'catalog/multipart.js', rule: 'if (row?.outcome !== null || (', instead: 'if (!row || (' }],
+    late: { which: 1, stop: ({ multipart }) => before(multipart, 'abort') },
   },
   {
     name: 'complete beside part',
@@ -316,7 +424,7 @@ const races: readonly Race[] = [
     round: async (ground, n) => {
       const Key = `k${n}`;
       const upload = await begun(ground, Key);
-      const [made] = await together(
+      const [made, taken] = await together(
         ground,
         () => complete(ground, Key, upload),
         () =>
@@ -324,15 +432,18 @@ const races: readonly Race[] = [
             new UploadPartCommand({ Bucket, Key, UploadId: upload.UploadId, PartNumber: 1, Body: `late ${Key}` }),
           ),
       );
+      if (made === taken) ground.faults.push(made ? 'both were acknowledged' : 'both were refused');
       if ((await bodyOf(ground, Key)) !== (made ? `first ${Key}` : undefined))
         ground.faults.push('the object is not what was acknowledged');
     },
-    sabotage: ({ multipart: parts }) =>
-      replace(
-        parts,
-        'complete',
-        () => async () => JSON.stringify({ etag: '', versionId: null, checksums: {}, checksumType: null }),
-      ),
+    rules: [
+      {
+        file: 'catalog/multipart.js',
+        rule: "where('outcome', 'is', null)\n        .executeTakeFirst();\n    return numUpdatedRows",
+        instead: 'executeTakeFirst();\n    return numUpdatedRows',
+      },
+    ],
+    late: { which: 1, stop: ({ multipart }) => before(multipart, 'put') },
   },
   {
     name: 'complete beside complete',
@@ -501,7 +612,8 @@ const races: readonly Race[] = [
       if (held && !(await world.core.objects.peek(mine.Bucket, mine.Key))) ground.faults.push('a held version is gone');
       s3.destroy();
     },
-    sabotage: ({ objects }) => hasty(objects, 'hold'),
+    rules: lockRules,
+    late: { which: 1, stop: ({ namespaces }) => before(namespaces, 'remove') },
   },
   {
     name: 'quota beside parallel PUTs',
@@ -531,7 +643,8 @@ const races: readonly Race[] = [
         ground.faults.push(`${made.filter(Boolean).length} fitted`);
       s3.destroy();
     },
-    sabotage: ({ usage: ledgers }) => replace(ledgers, 'setLimits', () => async (who, name) => ledgers.get(who, name)),
+    rules: [{ file: 'catalog/quota.js', rule: 'taken + more > row.quota', instead: 'false' }],
+    unordered: true,
   },
   {
     name: 'lifecycle beside hold and overwrite',
@@ -567,21 +680,57 @@ const races: readonly Race[] = [
       if (held && (await bodyOf(ground, Key, VersionId)) !== Key) ground.faults.push('a held version is gone');
       if ((await bodyOf(ground, Key)) !== 'newer') ground.faults.push('the newest version is gone');
     },
-    sabotage: ({ objects }) => hasty(objects, 'hold'),
+    rules: lockRules,
+    unordered: true,
+    late: { which: 1, stop: ({ objects }) => before(objects, 'removeVersion') },
   },
 ];
 
 /** Nothing that is released waits for its sweep. */
-const open = (): Promise<World> => openWorld({ env: { STOWAGE_BLOB_GRACE: '1ms', RELEASY_ADMIN_API_KEY: adminKey } });
+const open = (start?: Sabotaged['startServer']): Promise<World> =>
+  openWorld({ env: { STOWAGE_BLOB_GRACE: '1ms', RELEASY_ADMIN_API_KEY: adminKey }, ...(start && { start }) });
+
+/** Servers without some rules, which races that are about the same rules share. */
+const lame = new Map<readonly Cut[], { readonly world: World; readonly build: Sabotaged }>();
+
+async function lacking(rules: readonly Cut[]): Promise<World> {
+  const known = lame.get(rules);
+  if (known) return known.world;
+  const build = await withoutRules(rules);
+  const world = await open(build.startServer).catch(async (error: unknown) => {
+    await build.remove();
+    throw error;
+  });
+  lame.set(rules, { world, build });
+  return world;
+}
+
+/** Runs rounds in which one request comes to its transaction when the other has been answered. */
+async function tempt(race: Race, ground: Ground, from: number, count: number): Promise<void> {
+  if (race.late) {
+    gate = new Gate(race.late.which);
+    race.late.stop?.(ground.world.core)(gate);
+  }
+  try {
+    for (let n = from; n < from + count && ground.faults.length === 0; n += 1) await race.round(ground, n);
+  } finally {
+    gate = undefined;
+    for (const mend of mends.splice(0).reverse()) mend();
+  }
+}
 
 describe.each(races.map((race, number) => ({ ...race, number })))('$name', (race) => {
   let place: Ground;
 
-  beforeAll(async () => {
-    const world = race.own ? await open() : (shared ??= await open());
+  const settle = async (world: World): Promise<Ground> => {
     Bucket = `races-${race.number}`;
-    place = { world, s3: await s3Client(world), faults: [] };
-    await race.prepare?.(place);
+    const ground = { world, s3: await s3Client(world), faults: [] };
+    await race.prepare?.(ground);
+    return ground;
+  };
+
+  beforeAll(async () => {
+    place = await settle(race.own ? await open() : (shared ??= await open()));
   }, patience);
   afterAll(async () => {
     for (const mend of mends.splice(0).reverse()) mend();
@@ -593,23 +742,57 @@ describe.each(races.map((race, number) => ({ ...race, number })))('$name', (race
     'keeps what is acknowledged',
     async () => {
       const full = rounds(2, 1000);
+      won.fill(0);
       for (let n = 0; n < full; n += 1) await race.round(place, n);
-      report(`races: ${race.name}`, { rounds: full, faults: place.faults.length });
+      const [one, other] = won;
+      report(`races: ${race.name}`, {
+        rounds: full,
+        faults: place.faults.length,
+        ...(!race.unordered && { one, other }),
+      });
       expect({ faults: place.faults.slice(0, 5), seed }).toEqual({ faults: [], seed });
+      if (full >= 1000 && !race.unordered)
+        expect({ never: won.includes(0), won, seed }).toMatchObject({ never: false });
     },
     patience,
   );
+
+  if (race.late)
+    test(
+      'keeps it, too, where one comes to its transaction when the other has been answered',
+      async () => {
+        await tempt(race, place, 50_000, rounds(1, 100));
+        expect({ faults: place.faults, seed }).toEqual({ faults: [], seed });
+      },
+      patience,
+    );
 
   test(
     'is found when its mechanism is broken',
     async () => {
       place.faults.length = 0;
-      race.sabotage(place.world.core, place);
-      for (let n = 100_000; n < 100_200 && place.faults.length === 0; n += 1) await race.round(place, n);
-      expect(place.faults).not.toEqual([]);
+      if (race.sabotage) {
+        race.sabotage(place.world.core, place);
+        for (let n = 100_000; n < 100_200 && place.faults.length === 0; n += 1) await race.round(place, n);
+        expect(place.faults).not.toEqual([]);
+        return;
+      }
+      const twin = await settle(await lacking(race.rules!));
+      try {
+        await tempt(race, twin, 0, 1);
+        expect(twin.faults).not.toEqual([]);
+      } finally {
+        twin.s3.destroy();
+      }
     },
     patience,
   );
 });
 
-afterAll(() => shared?.close());
+afterAll(async () => {
+  await shared?.close();
+  for (const { world, build } of lame.values()) {
+    await world.close();
+    await build.remove();
+  }
+});
