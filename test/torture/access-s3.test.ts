@@ -253,46 +253,48 @@ test('a caller without credentials is told of no bucket', async () => {
   expect(await (await fetch(`${world.s3Url}/`)).text()).not.toContain('<Name>');
 });
 
-test(
-  'no operation lets in a credential that is not for it, and nothing is changed',
-  async () => {
-    const before = await state();
-    const { wrong } = await hold('operations of S3', casesOf(), 200);
-    expect(wrong).toEqual([]);
-    expect(await state()).toEqual(before);
-  },
-  patience,
-);
+describe('R7: every set of permissions may do what it is for, and nothing else', () => {
+  test(
+    'no operation lets in a credential that is not for it, and nothing is changed',
+    async () => {
+      const before = await state();
+      const { wrong } = await hold('operations of S3', casesOf(), 200);
+      expect(wrong).toEqual([]);
+      expect(await state()).toEqual(before);
+    },
+    patience,
+  );
 
-test(
-  'the same requests are good ones: keys that are for them are taken',
-  async () => {
-    const cases = (
-      await Promise.all(
-        sets.map(async (held) => {
-          const key = held.length === 0 ? undefined : await world.accessKey('owner', grant(held));
-          return names
-            .filter((name) => rows[name]!.needs.every((need) => held.includes(need)))
-            .flatMap((name) =>
-              forms.map((form): Case => ({
-                name: `${name} with ${held.join('+')}, ${form}`,
-                wanted: takenAs(name),
-                ask: async () =>
-                  sendSigned(
-                    world,
-                    key ?? ground.owner,
-                    await callOf(name, ground),
-                    name === 'PostObject' ? 'header' : form,
-                  ),
-              })),
-            );
-        }),
-      )
-    ).flat();
-    expect((await hold('operations of S3, taken', cases, 100)).wrong).toEqual([]);
-  },
-  patience,
-);
+  test(
+    'the same requests are good ones: keys that are for them are taken',
+    async () => {
+      const cases = (
+        await Promise.all(
+          sets.map(async (held) => {
+            const key = held.length === 0 ? undefined : await world.accessKey('owner', grant(held));
+            return names
+              .filter((name) => rows[name]!.needs.every((need) => held.includes(need)))
+              .flatMap((name) =>
+                forms.map((form): Case => ({
+                  name: `${name} with ${held.join('+')}, ${form}`,
+                  wanted: takenAs(name),
+                  ask: async () =>
+                    sendSigned(
+                      world,
+                      key ?? ground.owner,
+                      await callOf(name, ground),
+                      name === 'PostObject' ? 'header' : form,
+                    ),
+                })),
+              );
+          }),
+        )
+      ).flat();
+      expect((await hold('operations of S3, taken', cases, 100)).wrong).toEqual([]);
+    },
+    patience,
+  );
+});
 
 test('twin: a server that takes every right key for one of the owner is found', async () => {
   const { wrong } = await whileBroken(
