@@ -29,8 +29,16 @@ export class AccessKeys implements AccessKeyFacts {
 
   get(id: string): Promise<AccessKey | undefined> {
     return this.#host.read(async (db) => {
-      const row = await db.selectFrom('keys').selectAll().where('id', '=', id).executeTakeFirst();
-      return row && keyOf(row);
+      const found = await db
+        .selectFrom('keys')
+        .innerJoin('namespaces', 'namespaces.name', 'keys.namespace')
+        .selectAll('keys')
+        .select('namespaces.generation')
+        .where('keys.id', '=', id)
+        .executeTakeFirst();
+      if (!found) return undefined;
+      const { generation, ...row } = found;
+      return { ...keyOf(row), ...(generation === null ? {} : { generation }) };
     });
   }
 
@@ -65,6 +73,6 @@ function keyOf({ created_at, revoked_at, grants, ...row }: KeyRow): AccessKey {
   return { ...row, createdAt: created_at, revokedAt: revoked_at, grant: JSON.parse(grants) as Grant };
 }
 
-function rowOf({ createdAt, revokedAt, grant, ...key }: AccessKey): KeyRow {
+function rowOf({ createdAt, revokedAt, grant, generation: _, ...key }: AccessKey): KeyRow {
   return { ...key, created_at: createdAt, revoked_at: revokedAt, grants: JSON.stringify(grant) };
 }

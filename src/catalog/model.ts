@@ -11,6 +11,8 @@ export interface Namespace {
   readonly createdAt: number;
   /** Other namespaces that may see and use what this one owns. `system` is always among them and not listed. */
   readonly trusts: readonly string[];
+  /** Differs from that of every other namespace that had the name; absent for those of old stores, and for `system`. */
+  readonly generation?: string;
 }
 
 /** A named key of a namespace. The key itself is never kept, only what proves it. */
@@ -22,6 +24,8 @@ export interface Credential {
   /** Changes with every replacement, so that tokens minted for an older key die with it. */
   readonly nonce: string;
   readonly createdAt: number;
+  /** The namespace's, where it is read. */
+  readonly generation?: string;
 }
 
 export type UploadState = 'open' | 'sealed' | 'dropped';
@@ -216,6 +220,8 @@ export interface AccessKey {
   readonly grant: Grant;
   readonly createdAt: number;
   readonly revokedAt: number | null;
+  /** The namespace's, where it is read. */
+  readonly generation?: string;
 }
 
 export type Verb = 'read' | 'write' | 'delete' | 'admin';
@@ -377,6 +383,8 @@ export interface Principal {
   readonly credential: string;
   /** What an access key is for; absent for whoever may do all that the namespace may. */
   readonly grant?: Grant;
+  /** The namespace's; grants of others name it. */
+  readonly generation?: string;
 }
 
 /** Whoever proves nothing. No namespace has an empty name. */

@@ -18,7 +18,7 @@ export class Namespaces implements NamespaceFacts {
     return this.#host.write(async (db) => {
       const { numInsertedOrUpdatedRows: created } = await db
         .insertInto('namespaces')
-        .values({ name: namespace.name, created_at: namespace.createdAt })
+        .values({ name: namespace.name, created_at: namespace.createdAt, generation: namespace.generation ?? null })
         .onConflict((conflict) => conflict.doNothing())
         .executeTakeFirst();
       if (!created) return false;
@@ -103,13 +103,15 @@ export class Namespaces implements NamespaceFacts {
     return this.#host.read(async (db) => {
       const row = await db
         .selectFrom('credentials')
-        .selectAll()
-        .where('namespace', '=', namespace)
-        .where('name', '=', name)
+        .innerJoin('namespaces', 'namespaces.name', 'credentials.namespace')
+        .selectAll('credentials')
+        .select('namespaces.generation')
+        .where('credentials.namespace', '=', namespace)
+        .where('credentials.name', '=', name)
         .executeTakeFirst();
       if (!row) return undefined;
-      const { created_at, ...credential } = row;
-      return { ...credential, createdAt: created_at };
+      const { created_at, generation, ...credential } = row;
+      return { ...credential, createdAt: created_at, ...(generation === null ? {} : { generation }) };
     });
   }
 
@@ -188,16 +190,13 @@ async function findNamespaces(db: Db, names: readonly string[]): Promise<Namespa
   const found: Namespace[] = [];
   for (const some of chunks(names)) {
     const rows = await db.selectFrom('namespaces').selectAll().where('name', 'in', some).orderBy('name').execute();
-    const trusts = await db
-      .selectFrom('trusts')
-      .selectAll()
-      .where('namespace', 'in', some)
-      .orderBy('trusted')
-      .execute();
+    const pairs = await db.selectFrom('trusts').selectAll().where('namespace', 'in', some).orderBy('trusted').execute();
     const trusted = new Map(rows.map(({ name }) => [name, [] as string[]]));
-    for (const trust of trusts) trusted.get(trust.namespace)?.push(trust.trusted);
-    for (const { name, created_at } of rows)
-      found.push({ name, createdAt: created_at, trusts: trusted.get(name) ?? [] });
+    for (const trust of pairs) trusted.get(trust.namespace)?.push(trust.trusted);
+    for (const { name, created_at, generation } of rows) {
+      const trusts = trusted.get(name) ?? [];
+      found.push({ name, createdAt: created_at, trusts, ...(generation === null ? {} : { generation }) });
+    }
   }
   return found;
 }

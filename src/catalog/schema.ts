@@ -20,7 +20,7 @@ import type {
 type Flag = 0 | 1;
 
 export interface Tables {
-  namespaces: { name: string; created_at: number };
+  namespaces: { name: string; created_at: number; generation: string | null };
   /** `namespace` lets `trusted` see and use what it owns. */
   trusts: { namespace: string; trusted: string };
   credentials: { namespace: string; name: string; verifier: string; nonce: string; created_at: number };

@@ -10,6 +10,7 @@ import { ledgersStep } from './0004-ledgers.ts';
 import { locksStep } from './0008-object-locks.ts';
 import { smallStep } from './0005-inline-bytes.ts';
 import { digestsStep } from './0010-digests.ts';
+import { generationsStep } from './0011-generations.ts';
 import { foundation } from './0001-foundation.ts';
 import { releasesStep } from './0007-releases.ts';
 import { upkeepStep } from './0009-upkeep.ts';
@@ -26,6 +27,7 @@ export const migrations: readonly Migration[] = [
   locksStep,
   upkeepStep,
   digestsStep,
+  generationsStep,
 ];
 
 /**

@@ -111,10 +111,9 @@ export class AccessKeys {
       return { secret: configured.secret, who: { namespace: SYSTEM, credential: shown + id } };
     const key = await this.#catalog.accessKeys.get(id);
     if (!key || key.revokedAt !== null) return undefined;
-    return {
-      secret: this.#unseal(key.sealed, id),
-      who: { namespace: key.namespace, credential: shown + id, grant: key.grant },
-    };
+    const { namespace, grant, generation } = key;
+    const who = { namespace, credential: shown + id, grant, ...(generation === undefined ? {} : { generation }) };
+    return { secret: this.#unseal(key.sealed, id), who };
   }
 
   async #openLent(id: string): Promise<{ secret: string; who: Principal } | undefined> {

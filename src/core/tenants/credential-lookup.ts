@@ -29,6 +29,8 @@ export class CredentialLookup {
       return who?.namespace === namespace ? { who, nonce: id } : undefined;
     }
     const known = await this.#catalog.namespaces.credential(namespace, credential);
-    return known && { who: { namespace, credential }, nonce: known.nonce };
+    if (!known) return undefined;
+    const { nonce, generation } = known;
+    return { who: { namespace, credential, ...(generation === undefined ? {} : { generation }) }, nonce };
   }
 }

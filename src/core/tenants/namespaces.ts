@@ -2,6 +2,7 @@ import { createHmac, randomBytes } from 'node:crypto';
 import { LRUCache } from 'lru-cache';
 import type { Clock } from '../../kit/clock.ts';
 import { QueueFull } from '../../kit/fair-queue.ts';
+import { newId } from '../../kit/ids.ts';
 import {
   bySalt,
   demandSystem,
@@ -16,6 +17,7 @@ import {
 import type { LoginAttempts } from './login-attempts.ts';
 import type { Catalog, Engine, Page } from '../engine.ts';
 import { eventBy } from './events.ts';
+import { identityOf } from './identities.ts';
 import { SYSTEM, type Credential, type Event, type Namespace, type Principal } from '../../catalog/model.ts';
 import { Refusal } from '../refusal.ts';
 import { dropStages } from '../bytes/stages.ts';
@@ -69,7 +71,11 @@ export class Namespaces {
   async ensure(name: string): Promise<void> {
     if (await this.#catalog.namespaces.get(name)) return;
     const event = this.#event(name, 'namespace created by the server', { namespace: SYSTEM, credential: 'server' });
-    await this.#catalog.namespaces.create({ name, createdAt: this.#clock.now(), trusts: [] }, [], event);
+    await this.#catalog.namespaces.create(
+      { name, createdAt: this.#clock.now(), trusts: [], generation: newId() },
+      [],
+      event,
+    );
   }
 
   /**
@@ -133,9 +139,10 @@ export class Namespaces {
     return known.who;
   }
 
-  /** Whether there is a namespace of that name, for whoever names one that is its own business. */
-  async exists(name: string): Promise<boolean> {
-    return (await this.#catalog.namespaces.get(name)) !== undefined;
+  /** What a grant to a namespace keeps of it, for a caller who names one; undefined where there is none of that name. */
+  async identity(name: string): Promise<string | undefined> {
+    const found = await this.#catalog.namespaces.get(name);
+    return found && identityOf({ namespace: name, ...found });
   }
 
   list(who: Principal, page: Page): Promise<Namespace[]> {
@@ -160,7 +167,7 @@ export class Namespaces {
     }
     if (first) checkKey(first.name, first.key);
     const at = this.#clock.now();
-    const namespace: Namespace = { name, createdAt: at, trusts: [] };
+    const namespace: Namespace = { name, createdAt: at, trusts: [], generation: newId() };
     const keys = first ? [await this.#make(name, first.name, first.key)] : [];
     if (!(await this.#catalog.namespaces.create(namespace, keys, this.#event(name, 'namespace created', who)))) {
       throw new Refusal('forbidden', 'namespace exists');

@@ -1,4 +1,5 @@
 /** Access control lists, as S3 has them: who may do what, canned or named one by one. */
+import { nameOf } from '../../core/tenants/identities.ts';
 import type { Core } from '../../core/index.ts';
 import { S3Error } from './errors.ts';
 import type { accessControlPolicy } from './documents.ts';
@@ -6,7 +7,7 @@ import { elements, escape, type Elements, type Xml } from './xml.ts';
 
 export type Permission = 'READ' | 'WRITE' | 'READ_ACP' | 'WRITE_ACP' | 'FULL_CONTROL';
 
-/** Somebody by namespace, or all of a group. */
+/** A namespace by its identity, or all of a group. The owner of the bucket lives as long as the list, and may be kept by name. */
 type Grantee = { readonly kind: 'user'; readonly id: string } | { readonly kind: 'group'; readonly uri: string };
 
 export interface AclGrant {
@@ -87,7 +88,7 @@ export async function aclFrom(
   { Owner, AccessControlList }: ReturnType<typeof accessControlPolicy.read>,
   owner: string,
 ): Promise<Acl> {
-  if (Owner.ID !== owner) throw new S3Error('AccessDenied');
+  if (Owner.ID !== nameOf(owner)) throw new S3Error('AccessDenied');
   const grants: AclGrant[] = [];
   for (const {
     Grantee: { kind, value },
@@ -108,8 +109,9 @@ async function granteeOf(core: Core, kind: string, value: string): Promise<Grant
       'UnresolvableGrantByEmailAddress',
       'The email address you provided does not match any account on record.',
     );
-  if (!(await core.namespaces.exists(value))) throw new S3Error('InvalidArgument', 'Invalid id');
-  return { kind: 'user', id: value };
+  const id = await core.namespaces.identity(value);
+  if (id === undefined) throw new S3Error('InvalidArgument', 'Invalid id');
+  return { kind: 'user', id };
 }
 
 export function renderAcl({ owner, grants }: Acl): Elements {
@@ -136,22 +138,28 @@ function granteeXml(grantee: Grantee): string {
 }
 
 /** A namespace, as S3 shows people. */
-export function person(namespace: string): Xml {
-  return elements({ ID: namespace, DisplayName: namespace });
+export function person(identity: string): Xml {
+  const name = nameOf(identity);
+  return elements({ ID: name, DisplayName: name });
 }
 
-/** Whether the list lets a namespace do that; an empty name is anybody. */
-export function aclAllows({ grants }: Acl, namespace: string, permission: Permission, ignorePublic: boolean): boolean {
+/** @param names what the list may call who asks; none is anybody. */
+export function aclAllows(
+  { grants }: Acl,
+  names: readonly string[],
+  permission: Permission,
+  ignorePublic: boolean,
+): boolean {
   return grants.some(
     ({ grantee, permission: granted }) =>
-      (granted === permission || granted === 'FULL_CONTROL') && isGrantee(grantee, namespace, ignorePublic),
+      (granted === permission || granted === 'FULL_CONTROL') && isGrantee(grantee, names, ignorePublic),
   );
 }
 
-function isGrantee(grantee: Grantee, namespace: string, ignorePublic: boolean): boolean {
-  if (grantee.kind === 'user') return grantee.id === namespace && namespace !== '';
+function isGrantee(grantee: Grantee, names: readonly string[], ignorePublic: boolean): boolean {
+  if (grantee.kind === 'user') return names.includes(grantee.id);
   if (ignorePublic) return false;
-  return grantee.uri === everybody || (grantee.uri === authenticated && namespace !== '');
+  return grantee.uri === everybody || (grantee.uri === authenticated && names.length > 0);
 }
 
 /** Whether it lets people in that nobody named. */

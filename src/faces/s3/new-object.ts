@@ -1,4 +1,5 @@
 /** What is kept with an object that a request brings, and whether it may bring it. */
+import { identityOf } from '../../core/tenants/identities.ts';
 import type { Bucket, VersionLock } from '../../core/records.ts';
 import { aboutFrom, type About } from './about.ts';
 import { aclFromHeaders, type Acl } from './acl.ts';
@@ -49,7 +50,8 @@ function partsOfPut(call: Call, { tags, acl }: { tags: Tags | undefined; acl: Ac
 function ownerIn(bucket: Bucket, { who }: Call, canned: string | undefined): string {
   const ownership = ownershipOf(bucket);
   const given = ownership === 'BucketOwnerPreferred' && canned === 'bucket-owner-full-control';
-  return ownership === 'BucketOwnerEnforced' || given || who.namespace === '' ? bucket.namespace : who.namespace;
+  const isOwners = ownership === 'BucketOwnerEnforced' || given;
+  return isOwners || who.namespace === '' || who.namespace === bucket.namespace ? bucket.namespace : identityOf(who);
 }
 
 async function aclOf(

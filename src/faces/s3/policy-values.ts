@@ -1,4 +1,5 @@
 /** What a policy can ask about a request: the values of condition keys. */
+import { identityOf } from '../../core/tenants/identities.ts';
 import type { Bucket, Retention, StoredObject } from '../../core/records.ts';
 import { aboutOf } from './about.ts';
 import { headerOf, type Call } from './call.ts';
@@ -36,6 +37,7 @@ export function questionOf(call: Call, action: string, bucket: Bucket, circumsta
     action: `s3:${action}`,
     resource: `arn:aws:s3:::${bucket.name}${isOnObject ? `/${key}` : ''}`,
     namespace: call.who.namespace,
+    identity: identityOf(call.who),
     value: (name) => valueOf(name, call, bucket, circumstances),
   };
 }

@@ -17,12 +17,17 @@ export interface Question {
   readonly resource: string;
   /** Who asks; empty for anybody. */
   readonly namespace: string;
+  /** The same with its generation, where it has one. */
+  readonly identity?: string;
   /** Values of condition keys; a function, as few are ever asked for. */
   readonly value: ValueOf;
 }
 
-/** Namespaces, or everybody. */
+/** Namespaces by name, or everybody. */
 type Principals = '*' | ReadonlySet<string>;
+
+/** Identities of namespaces that a policy names, by name, as they were when it was put; others are what their name says. */
+export type Identities = Readonly<Record<string, string>>;
 
 interface Statement {
   readonly effect: 'Allow' | 'Deny';
@@ -52,7 +57,7 @@ const statementMembers = new Set([
 ]);
 
 /** @throws S3Error `MalformedPolicy` for what is not understood in every part. */
-export function parsePolicy(text: string, bucket: string): Policy {
+export function parsePolicy(text: string, bucket: string, identities: Identities = {}): Policy {
   const { document, statements } = readDocument(text);
   demandMembers(document, policyMembers, 'policy');
   const { Version: version, Id: id } = document;
@@ -60,25 +65,29 @@ export function parsePolicy(text: string, bucket: string): Policy {
     throw malformed('Policies must have the Version 2012-10-17 or 2008-10-17');
   }
   if (id !== undefined && typeof id !== 'string') throw malformed('The Id of a policy is a string');
-  return { statements: statements.map((statement) => readStatement(statement, bucket, version === '2012-10-17')) };
+  return {
+    statements: statements.map((statement) =>
+      readStatement(statement, { bucket, variables: version === '2012-10-17', identities }),
+    ),
+  };
 }
 
 /**
  * A policy that was kept, perhaps by an older version of this server. One that would not be taken today allows nothing,
  * and still denies: what is not understood of a Deny counts as met.
  */
-export function readKeptPolicy(text: string, bucket: string): Policy {
+export function readKeptPolicy(text: string, bucket: string, identities: Identities = {}): Policy {
   try {
-    return parsePolicy(text, bucket);
+    return parsePolicy(text, bucket, identities);
   } catch (error) {
     if (!(error instanceof S3Error)) throw error;
-    return { statements: denialsOf(text, bucket) };
+    return { statements: denialsOf(text, bucket, identities) };
   }
 }
 
 const everything: Statement = { effect: 'Deny', principals: '*', isOf: () => true, conditions: [] };
 
-function denialsOf(text: string, bucket: string): readonly Statement[] {
+function denialsOf(text: string, bucket: string, identities: Identities): readonly Statement[] {
   let policy: unknown;
   try {
     policy = JSON.parse(text);
@@ -89,12 +98,12 @@ function denialsOf(text: string, bucket: string): readonly Statement[] {
   const variables = policy['Version'] === '2012-10-17';
   return [policy['Statement']].flat().flatMap((statement) => {
     if (!isRecord(statement)) return [everything];
-    return statement['Effect'] === 'Allow' ? [] : [denialOf(statement, bucket, variables)];
+    return statement['Effect'] === 'Allow' ? [] : [denialOf(statement, { bucket, variables, identities })];
   });
 }
 
 /** Each part of a denial that is not understood counts as met. */
-function denialOf(statement: Record<string, unknown>, bucket: string, variables: boolean): Statement {
+function denialOf(statement: Record<string, unknown>, { bucket, variables, identities }: Context): Statement {
   const orElse = <T>(read: () => T, otherwise: T): T => {
     try {
       return read();
@@ -110,7 +119,8 @@ function denialOf(statement: Record<string, unknown>, bucket: string, variables:
   const conditions = Object.entries(block).flatMap(([operator, keys]) =>
     orElse(() => readConditions({ [operator]: keys }, variables), []),
   );
-  const isOf: Check = (question) => isAmong(principals, question) && isOfAction(question) && isOfResource(question);
+  const isOf: Check = (question) =>
+    isDenied(principals, question, identities) && isOfAction(question) && isOfResource(question);
   return { effect: 'Deny', principals: '*', isOf, conditions };
 }
 
@@ -150,7 +160,14 @@ function readDocument(text: string): { document: Record<string, unknown>; statem
   return { document, statements };
 }
 
-function readStatement(statement: unknown, bucket: string, variables: boolean): Statement {
+/** What a statement is read in. */
+interface Context {
+  readonly bucket: string;
+  readonly variables: boolean;
+  readonly identities: Identities;
+}
+
+function readStatement(statement: unknown, { bucket, variables, identities }: Context): Statement {
   if (!isRecord(statement)) throw malformed('A Statement must be an object');
   demandMembers(statement, statementMembers, 'statement');
   const { Sid: sid, Effect: effect } = statement;
@@ -160,11 +177,13 @@ function readStatement(statement: unknown, bucket: string, variables: boolean): 
   if (effect === 'Allow' && principals.negated) throw malformed('Allow with NotPrincipal is not allowed');
   const isOfAction = readActions(statement);
   const isOfResource = readResources(statement, bucket, variables);
+  const isOfPrincipal = effect === 'Deny' ? isDenied : isNamed;
   return {
     effect,
     principals: principals.listed,
     conditions: readConditions(statement['Condition'], variables),
-    isOf: (question) => isAmong(principals, question) && isOfAction(question) && isOfResource(question),
+    isOf: (question) =>
+      isOfPrincipal(principals, question, identities) && isOfAction(question) && isOfResource(question),
   };
 }
 
@@ -173,8 +192,26 @@ interface PrincipalElement {
   readonly negated: boolean;
 }
 
-function isAmong({ listed, negated }: PrincipalElement, { namespace }: Question): boolean {
-  return (listed === '*' || (namespace !== '' && listed.has(namespace))) !== negated;
+/** Whether a statement names who asks: the very namespace, and none that has its name since. */
+function isNamed(
+  { listed }: PrincipalElement,
+  { namespace, identity = namespace }: Question,
+  identities: Identities,
+): boolean {
+  if (listed === '*') return true;
+  if (namespace === '' || !listed.has(namespace)) return false;
+  return (Object.hasOwn(identities, namespace) ? identities[namespace] : namespace) === identity;
+}
+
+/** A denial is of every namespace of a name that it lists; only the very namespaces that `NotPrincipal` lists are spared. */
+function isDenied(principals: PrincipalElement, question: Question, identities: Identities): boolean {
+  if (principals.negated) return !isNamed(principals, question, identities);
+  return principals.listed === '*' || (question.namespace !== '' && principals.listed.has(question.namespace));
+}
+
+/** Names of all namespaces that a policy lists. */
+export function namesIn({ statements }: Policy): readonly string[] {
+  return [...new Set(statements.flatMap(({ principals }) => (principals === '*' ? [] : [...principals])))];
 }
 
 /** `"*"`, or lists by kind: accounts, which here are namespaces, and services of the cloud, which here nobody is. */

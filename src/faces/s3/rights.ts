@@ -1,6 +1,7 @@
 /** Whether a request may be done: the key's own grant, the bucket's policy, who owns what, and the lists, in that order. */
 import { LRUCache } from 'lru-cache';
 import { grants } from '../../core/tenants/access.ts';
+import { identityOf } from '../../core/tenants/identities.ts';
 import { SYSTEM, type Bucket, type Principal, type StoredObject, type Verb } from '../../core/records.ts';
 import { ownerOf } from '../../core/names/objects.ts';
 import { isPublic, publicAccessOf } from '../../core/names/public-access.ts';
@@ -190,13 +191,14 @@ const mostPolicies = 100;
 const policies = new LRUCache<string, Policy>({ max: mostPolicies });
 
 /** The policy of a bucket, read anew with each request as it is now understood. */
-export function policyOf({ name, settings }: Bucket): Policy | undefined {
+export function policyOf(bucket: Bucket): Policy | undefined {
+  const { name, settings } = bucket;
   const text = settings['policyText'];
   if (text === undefined) return undefined;
-  const id = `${name} ${text}`;
+  const id = `${name} ${settings['policyNames'] ?? ''} ${text}`;
   const known = policies.get(id);
   if (known) return known;
-  const policy = readKeptPolicy(text, name);
+  const policy = readKeptPolicy(text, name, settingOf<Record<string, string>>(bucket, 'policyNames'));
   policies.set(id, policy);
   return policy;
 }
@@ -212,7 +214,9 @@ function owns(
 ): boolean {
   if (who.namespace === SYSTEM) return true;
   const ofObject = list?.[0] === 'object' && object?.content;
-  return ofObject && aboutOf(object).owner !== undefined ? aboutOf(object).owner === who.namespace : isOwner;
+  return ofObject && aboutOf(object).owner !== undefined
+    ? namesOf(who, bucket).includes(aboutOf(object).owner!)
+    : isOwner;
 }
 
 function listed(who: Principal, action: Action, { list }: Rule, bucket: Bucket, { object }: Circumstances): boolean {
@@ -220,8 +224,15 @@ function listed(who: Principal, action: Action, { list }: Rule, bucket: Bucket, 
   if (!list || ownershipOf(bucket) === 'BucketOwnerEnforced') return false;
   const [kind, permission] = list;
   const ignorePublic = publicAccessOf(bucket).IgnorePublicAcls;
-  if (kind === 'bucket') return aclAllows(bucketAcl(bucket), who.namespace, permission, ignorePublic);
-  return object !== undefined && aclAllows(objectAcl(bucket, object), who.namespace, permission, ignorePublic);
+  const names = namesOf(who, bucket);
+  if (kind === 'bucket') return aclAllows(bucketAcl(bucket), names, permission, ignorePublic);
+  return object !== undefined && aclAllows(objectAcl(bucket, object), names, permission, ignorePublic);
+}
+
+/** What lists in a bucket may call a namespace: its identity, and its owner by name, as that ends with the bucket. */
+function namesOf(who: Principal, bucket: Bucket): readonly string[] {
+  if (who.namespace === '') return [];
+  return who.namespace === bucket.namespace ? [identityOf(who), who.namespace] : [identityOf(who)];
 }
 
 /** Who owns what others put here; with `BucketOwnerEnforced` there are no lists. */

@@ -1,4 +1,5 @@
 /** What is set on a bucket: lists, policy, ownership, public access, lifecycle. Also the lists of objects. */
+import { nameOf } from '../../core/tenants/identities.ts';
 import { aclFrom, aclFromHeaders, isPublicAcl, renderAcl, type Acl } from './acl.ts';
 import { answer, flagOf, headerOf, nothing, readDocument, readText, type Call } from './call.ts';
 import { versionOf } from './conditions.ts';
@@ -6,7 +7,7 @@ import * as documents from './documents.ts';
 import { invalidArgument, S3Error, type S3Code } from './errors.ts';
 import { changeVersion, findObject } from './finding.ts';
 import { lifecycleConfiguration } from './lifecycle-document.ts';
-import { isPublicPolicy, parsePolicy } from './policy.ts';
+import { isPublicPolicy, namesIn, parsePolicy } from './policy.ts';
 import { allow, bucketAcl, denied, objectAcl, ownershipOf, policyOf, settingOf, type Action } from './rights.ts';
 import { readAs } from './schema.ts';
 import type { BucketChange } from '../../core/engine.ts';
@@ -121,16 +122,20 @@ export async function putPolicy(call: Call): Promise<void> {
   flagOf(call, 'x-amz-confirm-remove-self-bucket-access');
   const text = await readText(call, largestPolicy);
   const policy = parsePolicy(text, bucket.name);
+  const identities = await Promise.all(
+    namesIn(policy).map(async (name) => [name, await call.core.namespaces.identity(name)]),
+  );
+  const policyNames = JSON.stringify(Object.fromEntries(identities));
   await decide(call, 'PutBucketPolicy', (now) => {
     if (publicAccessOf(now).BlockPublicPolicy && isPublicPolicy(policy)) throw denied();
-    return { set: { policyText: text, policy: null }, given: seen(now, 'publicAccess') };
+    return { set: { policyText: text, policyNames, policy: null }, given: seen(now, 'publicAccess') };
   });
   nothing(call, 204);
 }
 
 export async function deletePolicy(call: Call): Promise<void> {
   const { bucket, as } = await allow(call, 'DeleteBucketPolicy');
-  await call.core.buckets.change(as, bucket.name, { set: { policy: null, policyText: null } });
+  await call.core.buckets.change(as, bucket.name, { set: { policy: null, policyText: null, policyNames: null } });
   nothing(call, 204);
 }
 
@@ -188,7 +193,9 @@ export async function putOwnership(call: Call): Promise<void> {
     Rule: { ObjectOwnership: ownership },
   } = await readDocument(call, documents.ownershipControls);
   await decide(call, 'PutBucketOwnershipControls', (now) => {
-    const shared = bucketAcl(now).grants.some(({ grantee }) => grantee.kind !== 'user' || grantee.id !== now.namespace);
+    const shared = bucketAcl(now).grants.some(
+      ({ grantee }) => grantee.kind !== 'user' || nameOf(grantee.id) !== now.namespace,
+    );
     if (ownership === 'BucketOwnerEnforced' && shared)
       throw new S3Error(
         'InvalidBucketAclWithObjectOwnership',
