@@ -375,3 +375,10 @@ describe('fields that make no sense', () => {
     expect(answer.code).toBe('MalformedPOSTRequest');
   });
 });
+
+test('a form says by one name only who may read the object', async () => {
+  const parts = usual('two-lists', { acl: 'private' }, { 'x-amz-acl': 'public-read' });
+  const lists = text({ acl: 'private', 'x-amz-acl': 'public-read' });
+  expect(await post([...parts, ...lists, file('text')])).toMatchObject({ status: 400, code: 'InvalidArgument' });
+  expect(await refusal(head('two-lists'))).toBe('404');
+});

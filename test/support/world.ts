@@ -141,6 +141,8 @@ export class World {
   know(name: string): string {
     const key = `the-key-of-${name}`;
     this.#keys.set(name, key);
+    // A token of an earlier namespace of that name is good no more.
+    this.#tokens.delete(name);
     return key;
   }
 

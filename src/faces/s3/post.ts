@@ -148,6 +148,10 @@ async function push(before: Call, fields: Fields, file: Body): Promise<Posted> {
   const call: Call = { ...before, key, fields, who };
   demandKnownChecksums([...fields.keys()].filter((name) => name.startsWith('x-amz-checksum-')));
   demandFullObject(fields.get('x-amz-checksum-type'));
+  // Two names for one list: S3 documents `acl` for forms, and clients send the header's name too.
+  if (fields.has('acl') && fields.has('x-amz-acl')) {
+    throw new S3Error('InvalidArgument', 'The form has both acl and x-amz-acl, which say the same.');
+  }
   const tagging = fields.get('tagging');
   const { as, about, lock } = await newObject(
     call,
