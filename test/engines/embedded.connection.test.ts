@@ -292,6 +292,52 @@ describe('the embedded catalog on SQLite', () => {
     await old.close();
   });
 
+  /** A catalog at the step before the named one, filled with rows as they were then. */
+  async function catalogBefore(step: string, rows: readonly string[]): Promise<GroupCommit> {
+    const { migrations } = await import('../../src/catalog/migrations/index.ts');
+    const old = new GroupCommit(new Watched(join(folder, 'old.sqlite'), true), (error) => faults.push(error));
+    const until = migrations.findIndex(({ name }) => name === step);
+    await migrate(old, 1, migrations.slice(0, until));
+    await old.write(async (db) => {
+      for (const row of rows) await sql.raw(row).execute(db);
+    });
+    return old;
+  }
+
+  test('digests that an older version kept with contents are found by every blob of them after the migration', async () => {
+    const old = await catalogBefore('digests of blobs', [
+      "insert into namespaces values ('alpha', 1), ('beta', 1)",
+      "insert into contents values ('c', 1, 'c', 'good', 1, null), ('d', 1, 'd', 'good', 1, null)",
+      "insert into blobs values ('a1', 'alpha', 'c', 1, null, 'a/b', null), ('b1', 'beta', 'c', 1, null, 'a/b', null)",
+      "insert into blobs values ('a2', 'alpha', 'd', 1, null, 'a/b', null)",
+      "insert into digests values ('c', 'md5', 'aa'), ('c', 'sha256', 'bb'), ('d', 'md5', 'cc')",
+    ]);
+    await migrate(old, 2);
+    const { rows } = await old.read((db) =>
+      sql<object>`select * from blob_digests order by blob, algorithm`.execute(db),
+    );
+    expect(rows).toEqual([
+      { blob: 'a1', algorithm: 'md5', hex: 'aa' },
+      { blob: 'a1', algorithm: 'sha256', hex: 'bb' },
+      { blob: 'a2', algorithm: 'md5', hex: 'cc' },
+      { blob: 'b1', algorithm: 'md5', hex: 'aa' },
+      { blob: 'b1', algorithm: 'sha256', hex: 'bb' },
+    ]);
+    await old.close();
+  });
+
+  test('namespaces of an older version have no generation; later ones of their name have one', async () => {
+    const old = await catalogBefore('generations of namespaces', ["insert into namespaces values ('alpha', 1)"]);
+    await migrate(old, 2);
+    const { namespaces } = catalogOn(old);
+    expect(await namespaces.get('alpha')).toEqual({ name: 'alpha', createdAt: 1, trusts: [] });
+    await namespaces.remove('alpha', eventOf('namespace', 'alpha'));
+    const next = { name: 'alpha', createdAt: 1, trusts: [], generation: 'g' };
+    await namespaces.create(next, [], eventOf('namespace', 'alpha'));
+    expect(await namespaces.get('alpha')).toEqual(next);
+    await old.close();
+  });
+
   test('copies its log into the file as it goes', async () => {
     await scene.catalog.events.record(Array.from({ length: 30_000 }, () => eventOf('upload', 'x')));
     await scene.catalog.events.record([eventOf('upload', 'x')]);
