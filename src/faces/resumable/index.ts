@@ -10,7 +10,7 @@ import type { Context } from './context.ts';
 import { capabilities } from './capabilities.ts';
 import { asUpload, Ietf } from './ietf.ts';
 import { Problem } from './problems.ts';
-import { plainWording, problemWording, wording } from './refusals.ts';
+import { problemWording, wording } from './refusals.ts';
 import { Tus } from './tus.ts';
 
 export interface ResumableOptions extends Context {
@@ -85,10 +85,11 @@ function mountIetf(router: Router, ietf: Ietf): void {
     .delete((req, res, next) => ietf.drop(req, res, next, req.params.uuid));
 }
 
-/** What this face refused. Other errors are of paths that another face may have, which then words them. */
+/** What this face refuses of the draft's requests. Plain ones, and those that another face may have, are answered in the API's own form. */
 function refuseOwn(log: Logger): ErrorRequestHandler {
-  const plain = refusing((req) => (speaksDraft(req) ? problemWording : plainWording), log);
+  const draft = refusing(problemWording, log);
   return (error: unknown, req, res, next): unknown => {
+    if (!speaksDraft(req)) return next(error instanceof Problem ? error.plain() : error);
     if (error instanceof Problem)
       return send(req, res, {
         status: error.status,
@@ -96,6 +97,6 @@ function refuseOwn(log: Logger): ErrorRequestHandler {
         type: 'application/problem+json',
         text: JSON.stringify(error.body),
       });
-    return error instanceof Refusal ? plain(error, req, res, next) : next(error);
+    return error instanceof Refusal ? draft(error, req, res, next) : next(error);
   };
 }

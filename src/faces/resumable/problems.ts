@@ -1,3 +1,5 @@
+import { Refusal, type Reason } from '../../core/refusal.ts';
+
 /** The problems (RFC 9457) that resumable uploads have names for, and the one that a media type is. */
 const registry = 'https://iana.org/assignments/http-problem-types#';
 
@@ -18,6 +20,13 @@ export class Problem extends Error {
     this.status = status;
     this.body = { type: type === '' ? 'about:blank' : `${registry}${type}`, title, status, ...details };
     this.headers = headers;
+  }
+
+  /** The same for a request that is none of the draft's. */
+  plain(): Refusal {
+    const { type: _, title: __, status, ...details } = this.body;
+    const reasons: Partial<Record<number, Reason>> = { 409: 'conflict', 413: 'too_large' };
+    return new Refusal(reasons[Number(status)] ?? 'malformed', this.message, details);
   }
 
   static mismatchingOffset(expected: number, provided: number): Problem {

@@ -27,6 +27,3 @@ export const draftWording: Wording = {
 
   headers: (refused) => ({ ...plainHeaders(refused), 'Upload-Complete': '?0' }),
 };
-
-/** How the other resumable requests say no. */
-export const plainWording: Wording = { ...wording, statuses: plainStatuses };
