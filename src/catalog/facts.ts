@@ -392,7 +392,8 @@ export type Retired =
   | { readonly kind: 'absent' | 'no_bucket' | 'condition' };
 
 export interface MultipartFacts {
-  begin(multipart: Multipart): Promise<void>;
+  /** False when the namespace has no such bucket. */
+  begin(multipart: Multipart): Promise<boolean>;
   get(id: string): Promise<Multipart | undefined>;
   /** Open ones of a bucket, by key and then id, behind one. */
   list(

@@ -48,7 +48,8 @@ export async function publish(db: Db, publication: Publication): Promise<Publish
   }
   if (!(await namespaceExists(db, target.namespace))) return 'no_namespace';
   const bucket = publication.object && (await findBucket(db, publication.object.bucket));
-  if (publication.object && !bucket) return 'no_bucket';
+  // A bucket that was removed meanwhile may be the name of another namespace's by now.
+  if (publication.object && bucket?.namespace !== target.namespace) return 'no_bucket';
   const refused = publication.object && (await refuseObject(db, publication.object));
   if (refused) return refused;
   // Decided by the bucket as it is at this moment, and not by what the request saw of it.

@@ -23,9 +23,10 @@ export async function demandQuota(db: Db, namespace: string, more: number): Prom
 export async function reservedBy(db: Db, namespace: string): Promise<number> {
   const { bytes } = await db
     .selectFrom('uploads')
-    .select(sql<number | null>`sum(case when length > "offset" then length else "offset" end)`.as('bytes'))
+    // `total` is no integer, so that lengths that were only told can overflow nothing.
+    .select(sql<number>`total(case when length > "offset" then length else "offset" end)`.as('bytes'))
     .where('namespace', '=', namespace)
     .where('state', '=', 'open')
     .executeTakeFirstOrThrow();
-  return Number(bytes ?? 0);
+  return bytes;
 }

@@ -49,7 +49,7 @@ export class MultipartUploads {
       touchedAt: at,
       outcome: null,
     };
-    await this.#engine.catalog.multipart.begin(multipart);
+    if (!(await this.#engine.catalog.multipart.begin(multipart))) throw unpublished('no_bucket');
     return multipart;
   }
 

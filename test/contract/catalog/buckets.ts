@@ -151,6 +151,12 @@ export function bucketContract(scene: () => Scene): void {
       expect((await buckets().object('b', 'k'))?.content).toMatchObject({ etag: 'etag of two', size: 3 });
     });
 
+    test('are put into the bucket of their namespace only, not into the next one of its name', async () => {
+      await make(bucketOf('b', 'beta'));
+      expect(await put(bucketOf('b', 'alpha'), 'k', 'x')).toBe('no_bucket');
+      expect(await keysOf('b')).toEqual([]);
+    });
+
     test('that somebody deletes as artifacts are gone here too', async () => {
       await make(bucketOf('b'));
       await put(bucketOf('b'), 'k', 'x');
@@ -304,6 +310,19 @@ export function bucketContract(scene: () => Scene): void {
   });
 
   describe('parts', () => {
+    test('begin in a bucket that is there, and is of their namespace', async () => {
+      const { multipart: parts } = catalog();
+      await make(bucketOf('b', 'beta'));
+      const begun = { key: 'k', about: '{}', createdAt: 1, touchedAt: 1, outcome: null };
+      const begin = (bucket: string, namespace: string): Promise<boolean> =>
+        parts.begin({ ...begun, id: randomUUID(), bucket, namespace });
+      expect([await begin('none', 'alpha'), await begin('b', 'alpha'), await begin('b', 'beta')]).toEqual([
+        false,
+        false,
+        true,
+      ]);
+    });
+
     test('are put in place of each other, listed by number, and end with their whole', async () => {
       const { multipart: parts, uploads } = catalog();
       await make(bucketOf('b'));
