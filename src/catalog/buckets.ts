@@ -73,10 +73,7 @@ export class Buckets implements BucketFacts {
     return this.#host.write(async (db) => {
       const before = await findBucket(db, name);
       if (!before) return undefined;
-      for (const [setting, seen] of Object.entries(given)) {
-        if ((before.settings[setting] ?? null) !== seen)
-          throw new Refusal('conflict', 'the settings of the bucket changed meanwhile', { stale: setting });
-      }
+      demandSettings(before, given);
       if (Object.keys(set).length === 0 && open === undefined && versioning === undefined) return before;
       const { member } = this.#host.dialect;
       const settings = Object.entries(set).reduce(
@@ -203,15 +200,12 @@ export class Buckets implements BucketFacts {
 
   retire(request: Retirement): Promise<Retired> {
     return this.#host.write(async (db) => {
-      const { bucket: name, key, conditions, only, fresh, at, event } = request;
+      const { bucket: name, key, fresh, at, event } = request;
       const bucket = await findBucket(db, name);
       if (!bucket) return { kind: 'no_bucket' };
       const head = await findObject(db, name, key);
-      if (only && !isStill(head, only)) return { kind: 'absent' };
-      if (head && unmet({ ...conditions, match: head.content ? conditions.match : unlessAny(conditions.match) }, head))
-        return { kind: 'condition' };
-      // Where something must hold of what is not there, there is nothing to do, and no mark to leave.
-      if (!head && Object.values(conditions).some((condition) => condition !== undefined)) return { kind: 'absent' };
+      const refused = refuseRetirement(head, request);
+      if (refused) return { kind: refused };
       if (bucket.versioning === 'off') {
         if (!head) return { kind: 'absent' };
         await endObject(db, this.#host.dialect, head, { at, bypass: false });
@@ -243,6 +237,26 @@ export class Buckets implements BucketFacts {
       return { kind: 'gone', object: found };
     });
   }
+}
+
+/** @throws Refusal `conflict` where a setting is not as the caller saw it. */
+function demandSettings({ settings }: Bucket, seen: NonNullable<BucketChange['given']>): void {
+  for (const [setting, value] of Object.entries(seen)) {
+    if ((settings[setting] ?? null) !== value)
+      throw new Refusal('conflict', 'the settings of the bucket changed meanwhile', { stale: setting });
+  }
+}
+
+/** Why a deletion without a version does nothing; undefined where it may go on. */
+function refuseRetirement(
+  head: StoredObject | undefined,
+  { conditions, only }: Retirement,
+): 'absent' | 'condition' | undefined {
+  if (only && !isStill(head, only)) return 'absent';
+  // Where something must hold of what is not there, there is nothing to do, and no mark to leave.
+  if (!head) return Object.values(conditions).some((condition) => condition !== undefined) ? 'absent' : undefined;
+  const match = head.content ? conditions.match : unlessAny(conditions.match);
+  return unmet({ ...conditions, match }, head) && 'condition';
 }
 
 /** Whether a version, or a mark, is what the caller saw: not replaced, not described anew, and newest or not as it was. */

@@ -175,12 +175,13 @@ export function unmet(
   { match, noneMatch, modifiedAt, size }: ObjectConditions,
   version: StoredObject | undefined,
 ): 'condition' | 'condition_absent' | undefined {
-  const etag = version?.content?.etag;
-  const named = (tags: readonly string[]): boolean => etag !== undefined && (tags.includes('*') || tags.includes(etag));
-  if (match && !named(match)) return etag === undefined ? 'condition_absent' : 'condition';
+  const { content = null, createdAt = 0 } = version ?? {};
+  const named = (tags: readonly string[]): boolean =>
+    content !== null && (tags.includes('*') || tags.includes(content.etag));
+  if (match && !named(match)) return content ? 'condition' : 'condition_absent';
   if (noneMatch && named(noneMatch)) return 'condition';
-  if (modifiedAt !== undefined && Math.floor((version?.createdAt ?? 0) / 1000) !== modifiedAt) return 'condition';
-  return size === undefined || version?.content?.size === size ? undefined : 'condition';
+  if (modifiedAt !== undefined && Math.floor(createdAt / 1000) !== modifiedAt) return 'condition';
+  return size === undefined || content?.size === size ? undefined : 'condition';
 }
 
 /** An object that comes in numbered parts. Each part's bytes are an upload. */
