@@ -125,6 +125,8 @@ export interface Publication {
   readonly object?: ObjectFacts | undefined;
   /** The multipart upload that the version ends: in the same transaction, if it is open and its parts are still these. */
   readonly multipart?: MultipartEnd | undefined;
+  /** The slot of a release that the bytes came by: it must be open, or have become a file. */
+  readonly slot?: string | undefined;
   /** Ids to use for what has to be created. */
   readonly fresh: { readonly artifact: string; readonly blob: string };
   readonly at: number;
@@ -160,7 +162,8 @@ export type Unpublished =
   | 'condition'
   | 'condition_absent'
   | 'no_multipart'
-  | 'other_parts';
+  | 'other_parts'
+  | 'slot_closed';
 
 export interface Published {
   readonly artifact: Artifact;

@@ -8,6 +8,7 @@ import type { Db } from './host.ts';
 import { recordEvents } from './events.ts';
 import { demandQuota } from './quota.ts';
 import { namespaceExists } from './namespaces.ts';
+import { findFile, findSlot } from './releases/rows.ts';
 import { findObject, insertObject, nextIndex, refuseObject } from './objects.ts';
 import { endMultipart, refuseMultipart } from './multipart.ts';
 import { changeArtifact, findActive, findArtifact, rowOf } from './artifact-records.ts';
@@ -46,11 +47,8 @@ export async function publish(db: Db, publication: Publication): Promise<Publish
     if (upload?.outcome) return (await recorded(db, upload.outcome)) ?? 'no_upload';
     if (upload?.state !== 'open' || upload.offset !== source.content.size) return 'no_upload';
   }
-  if (!(await namespaceExists(db, target.namespace))) return 'no_namespace';
   const bucket = publication.object && (await findBucket(db, publication.object.bucket));
-  // A bucket that was removed meanwhile may be the name of another namespace's by now.
-  if (publication.object && bucket?.namespace !== target.namespace) return 'no_bucket';
-  const refused = publication.object && (await refuseObject(db, publication.object));
+  const refused = await refusePlace(db, publication, bucket);
   if (refused) return refused;
   // Decided by the bucket as it is at this moment, and not by what the request saw of it.
   const versionId = publication.object && bucket?.versioning === 'enabled' ? publication.object.versionId : null;
@@ -88,6 +86,19 @@ export async function publish(db: Db, publication: Publication): Promise<Publish
     healed: bytes.healed,
     ended,
   };
+}
+
+/** Why there is no such place any more, or none that takes the version. */
+async function refusePlace(
+  db: Db,
+  { target, object, slot }: Publication,
+  bucket: Bucket | undefined,
+): Promise<Unpublished | undefined> {
+  if (!(await namespaceExists(db, target.namespace))) return 'no_namespace';
+  // A bucket that was removed meanwhile may be the name of another namespace's by now.
+  if (object && bucket?.namespace !== target.namespace) return 'no_bucket';
+  if (slot !== undefined && !(await findSlot(db, slot)) && !(await findFile(db, slot))) return 'slot_closed';
+  return object && refuseObject(db, object);
 }
 
 /** What the first run answered, with the artifact as it stands; undefined when even its memory is gone. */

@@ -1,7 +1,9 @@
 /** Slots and registration: what is uploaded is what is released, or it is refused. */
 import { randomUUID } from 'node:crypto';
+import { request, type IncomingMessage } from 'node:http';
 import { assert, property, string } from 'fast-check';
 import { segment } from '../../src/core/releases/paths.ts';
+import { eventually } from '../support/raw.ts';
 import {
   openReleasy,
   put,
@@ -12,7 +14,9 @@ import {
   type ReleaseSeen,
   type SlotSeen,
 } from '../support/releases.ts';
+import { whole } from '../support/requests.ts';
 
+const who = { namespace: 'releasy', credential: 'test' };
 let releasy: Releasy;
 let release: ReleaseSeen;
 beforeAll(async () => {
@@ -138,6 +142,28 @@ describe('a slot', () => {
     await releasy.world.core.sweep.run();
     expect(said(await releasy.register(release.id, resumed, bytes))[1]).toBe('object_missing');
     releasy.world.clock.move(-week - 60_000 - 2 * 86_400_000);
+  });
+
+  test('that is closed while its bytes come takes no object', async () => {
+    const gone = await releasy.release('Short-lived');
+    const slot = await releasy.slot(gone.id);
+    // Large enough that the upload is on record while its bytes come.
+    const large = Buffer.alloc(33 * 1024 * 1024);
+    const putting = request(slot.upload_url, { method: 'PUT', headers: { 'Content-Length': large.length } });
+    const answered = new Promise<IncomingMessage>((resolve, reject) =>
+      putting.on('error', reject).on('response', resolve),
+    );
+    putting.write(large.subarray(1));
+    await eventually(async () => (await releasy.world.core.usage.get(who)).reserved >= large.length);
+    expect((await releasy.ask('DELETE', `/v1/releases/${gone.id}`)).status).toBe(204);
+    putting.end(large.subarray(0, 1));
+    const answer = await answered;
+    expect([answer.statusCode, (await whole(answer)).toString()]).toEqual([
+      403,
+      expect.stringContaining('<Code>AccessDenied</Code>'),
+    ]);
+    expect(await releasy.world.core.objects.peek('releases', slot.object_key)).toBeUndefined();
+    expect((await releasy.world.core.usage.get(who)).reserved).toBeLessThan(large.length);
   });
 
   test('without a bucket is none', async () => {

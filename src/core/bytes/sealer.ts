@@ -193,6 +193,7 @@ export class Sealer {
       object,
       source,
       multipart,
+      slot: /^slot\/(.+)$/.exec(who.credential)?.[1],
       at: this.#clock.now(),
       by: who.namespace,
       fresh: { artifact: newId(), blob: newId() },
@@ -286,6 +287,8 @@ export function unpublished(why: Unpublished): Refusal {
       return new Refusal('precondition', 'a condition of the request does not hold');
     case 'condition_absent':
       return new Refusal('not_found', 'object not found', { missing: 'object' });
+    case 'slot_closed':
+      return new Refusal('forbidden', 'the place for the file was closed meanwhile');
     case 'taken':
       return new Refusal('forbidden', 'only its owner may add versions to an artifact');
   }
