@@ -3,9 +3,9 @@ import type { ObjectFacts, Publication, Published, Unpublished } from './facts.t
 import type { Artifact, Bucket, Event, Upload } from './model.ts';
 import { defaultRetention } from './object-lock-rules.ts';
 import { findBucket } from './bucket-records.ts';
-import { adoptContent, findContent, keepSmall, smallAddress } from './contents.ts';
 import type { Db } from './host.ts';
 import { recordEvents } from './events.ts';
+import { findSource, type Publishable, type Source } from './publication-source.ts';
 import { demandQuota } from './quota.ts';
 import { namespaceExists } from './namespaces.ts';
 import { findFile, findSlot } from './releases/rows.ts';
@@ -15,22 +15,6 @@ import { changeArtifact, findActive, findArtifact, rowOf } from './artifact-reco
 import { findUpload, uploadOf } from './uploads.ts';
 import { endVersions, trimVersions } from './versions.ts';
 
-/** Bytes that the catalog holds as good, and the blob that stands for them, if the publication names one. */
-interface Source {
-  readonly sha512: string;
-  readonly size: number;
-  readonly address: string;
-  readonly replaced: string | null;
-  readonly healed: boolean;
-  readonly blob: Publishable | null;
-}
-
-/** A blob, and whether it waits for the sweep. */
-interface Publishable {
-  readonly uuid: string;
-  readonly released: boolean;
-}
-
 interface Outcome {
   readonly artifact: Artifact;
   readonly index: number;
@@ -38,54 +22,69 @@ interface Outcome {
 }
 
 export async function publish(db: Db, publication: Publication): Promise<Published | Unpublished> {
-  const { source, target, at, multipart } = publication;
-  const unended = multipart && (await refuseMultipart(db, multipart));
-  if (unended) return unended;
-  if (source.kind === 'upload') {
-    const row = await findUpload(db, source.upload);
-    const upload = row && uploadOf(row);
-    if (upload?.outcome) return (await recorded(db, upload.outcome)) ?? 'no_upload';
-    if (upload?.state !== 'open' || upload.offset !== source.content.size) return 'no_upload';
-  }
-  const bucket = publication.object && (await findBucket(db, publication.object.bucket));
+  const before = await endedBefore(db, publication);
+  if (before) return before;
+  const { target, object, at } = publication;
+  const bucket = object && (await findBucket(db, object.bucket));
   const refused = await refusePlace(db, publication, bucket);
   if (refused) return refused;
-  // Decided by the bucket as it is at this moment, and not by what the request saw of it.
-  const versionId = publication.object && bucket?.versioning === 'enabled' ? publication.object.versionId : null;
   // Before the bytes are adopted: those of a publication that comes to nothing are removed.
   if (target.createOnly && (await findActive(db, target))) return 'taken';
   const bytes = await findSource(db, publication);
   if (!bytes) return 'no_blob';
 
+  // Decided by the bucket as it is at this moment, and not by what the request saw of it.
+  const versionId = bucket?.versioning === 'enabled' ? (object?.versionId ?? null) : null;
+  const { outcome, added } = await placeVersion(db, publication, bytes, versionId);
+  if (object && bucket) await recordObject(db, object, { ...outcome, versionId, bucket }, at);
+  const ended = await endSources(db, publication, outcome, versionId);
+  const { address, replaced, healed } = bytes;
+  await recordEvents(db, eventsOf(publication, outcome, { added, healed }));
+  return { ...outcome, versionId, added, address, replaced, healed, ended };
+}
+
+/** What the uploads of a publication have come to already, or why they cannot become a version; undefined where they are ready. */
+async function endedBefore(db: Db, { source, multipart }: Publication): Promise<Published | Unpublished | undefined> {
+  const unended = multipart && (await refuseMultipart(db, multipart));
+  if (unended || source.kind !== 'upload') return unended;
+  const row = await findUpload(db, source.upload);
+  const upload = row && uploadOf(row);
+  if (upload?.outcome) return (await recorded(db, upload.outcome)) ?? 'no_upload';
+  return upload?.state === 'open' && upload.offset === source.content.size ? undefined : 'no_upload';
+}
+
+/** Adds a version of these bytes, unless the newest one of an artifact that is no object has the same. */
+async function placeVersion(
+  db: Db,
+  publication: Publication,
+  bytes: Source,
+  versionId: string | null,
+): Promise<{ outcome: Outcome; added: boolean }> {
+  const { source, target, object, at } = publication;
   const active = await findTarget(db, publication);
   if (source.kind !== 'upload')
     await demandQuota(db, target.namespace, bytes.size - (await freedBy(db, publication, versionId)));
   const newest = active && (await newestVersion(db, active.uuid));
-  const added = publication.object !== undefined || newest?.sha512 !== bytes.sha512;
+  const added = object !== undefined || newest?.sha512 !== bytes.sha512;
   const outcome =
     active && newest && !added
       ? { artifact: active, index: newest.idx, blob: newest.blob }
       : await addVersion(db, publication, bytes, active);
-  const { artifact, index, blob } = outcome;
-  const limit = { keep: artifact.maxVersions, asked: target.setMaxVersions };
-  if (artifact.lastIndex > artifact.maxVersions) await trimVersions(db, at, artifact.uuid, limit);
-  if (publication.object && bucket) await recordObject(db, publication.object, { ...outcome, versionId, bucket }, at);
+  const { uuid, lastIndex, maxVersions } = outcome.artifact;
+  if (lastIndex > maxVersions) await trimVersions(db, at, uuid, { keep: maxVersions, asked: target.setMaxVersions });
+  return { outcome, added };
+}
+
+/** Ends what a version was made of; answers the uploads whose bytes nobody needs any more. */
+async function endSources(
+  db: Db,
+  { source, multipart, at }: Publication,
+  outcome: Outcome,
+  versionId: string | null,
+): Promise<readonly string[]> {
   if (source.kind === 'upload') await endUpload(db, source.upload, at, outcome);
-  const ended = multipart
-    ? await endMultipart(db, multipart.id, multipart.outcome[versionId === null ? 'plain' : 'versioned'], at)
-    : [];
-  await recordEvents(db, eventsOf(publication, outcome, { added, healed: bytes.healed }));
-  return {
-    artifact,
-    index,
-    blob,
-    versionId,
-    added,
-    address: bytes.address,
-    replaced: bytes.replaced,
-    healed: bytes.healed,
-    ended,
-  };
+  if (!multipart) return [];
+  return endMultipart(db, multipart.id, multipart.outcome[versionId === null ? 'plain' : 'versioned'], at);
 }
 
 /** Why there is no such place any more, or none that takes the version. */
@@ -130,40 +129,6 @@ async function recorded(
     replaced: null,
     healed: false,
     ended: [],
-  };
-}
-
-/** The bytes to publish: those offered, or those of a blob; undefined when that blob cannot be had. */
-async function findSource(db: Db, { source, at }: Publication): Promise<Source | undefined> {
-  if (source.kind === 'upload' || source.kind === 'content') {
-    const { sha512, size } = source.content;
-    return { sha512, size, ...(await adoptContent(db, source.content)), blob: null };
-  }
-  if (source.kind === 'bytes') {
-    const { sha512, bytes } = source;
-    const size = bytes.byteLength;
-    const adopted = await adoptContent(db, {
-      sha512,
-      size,
-      address: smallAddress(sha512),
-      state: 'good',
-      createdAt: at,
-      scrubbedAt: null,
-    });
-    await keepSmall(db, sha512, bytes);
-    return { sha512, size, ...adopted, blob: null };
-  }
-  const blob = await db.selectFrom('blobs').selectAll().where('uuid', '=', source.blob).executeTakeFirst();
-  const content = blob && (await findContent(db, blob.sha512));
-  if (content?.state !== 'good') return undefined;
-  const { sha512, size, address } = content;
-  return {
-    sha512,
-    size,
-    address,
-    replaced: null,
-    healed: false,
-    blob: { uuid: source.blob, released: blob?.released_at !== null },
   };
 }
 

@@ -1,0 +1,54 @@
+/** Where the bytes of a publication come from. */
+import { adoptContent, findContent, keepSmall, smallAddress } from './contents.ts';
+import type { Publication } from './facts.ts';
+import type { Db } from './host.ts';
+
+/** Bytes that the catalog holds as good, and the blob that stands for them, if the publication names one. */
+export interface Source {
+  readonly sha512: string;
+  readonly size: number;
+  readonly address: string;
+  readonly replaced: string | null;
+  readonly healed: boolean;
+  readonly blob: Publishable | null;
+}
+
+/** A blob, and whether it waits for the sweep. */
+export interface Publishable {
+  readonly uuid: string;
+  readonly released: boolean;
+}
+
+/** The bytes to publish: those offered, or those of a blob; undefined when that blob cannot be had. */
+export async function findSource(db: Db, { source, at }: Publication): Promise<Source | undefined> {
+  if (source.kind === 'upload' || source.kind === 'content') {
+    const { sha512, size } = source.content;
+    return { sha512, size, ...(await adoptContent(db, source.content)), blob: null };
+  }
+  if (source.kind === 'bytes') {
+    const { sha512, bytes } = source;
+    const size = bytes.byteLength;
+    const adopted = await adoptContent(db, {
+      sha512,
+      size,
+      address: smallAddress(sha512),
+      state: 'good',
+      createdAt: at,
+      scrubbedAt: null,
+    });
+    await keepSmall(db, sha512, bytes);
+    return { sha512, size, ...adopted, blob: null };
+  }
+  const blob = await db.selectFrom('blobs').selectAll().where('uuid', '=', source.blob).executeTakeFirst();
+  const content = blob && (await findContent(db, blob.sha512));
+  if (content?.state !== 'good') return undefined;
+  const { sha512, size, address } = content;
+  return {
+    sha512,
+    size,
+    address,
+    replaced: null,
+    healed: false,
+    blob: { uuid: source.blob, released: blob?.released_at !== null },
+  };
+}
