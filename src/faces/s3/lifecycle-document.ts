@@ -26,6 +26,7 @@ const positive = (node: Node): number => {
       ArgumentName: node.name,
       ArgumentValue: String(number),
     });
+  if (number > 2 ** 31 - 1) throw malformed(`${node.name} must be an integer of 32 bits.`);
   return number;
 };
 

@@ -98,7 +98,8 @@ export function expirationHeader(
       const at =
         rule.date ??
         (rule.days === undefined ? undefined : Math.ceil((object.createdAt + rule.days * realDay) / realDay) * realDay);
-      return at === undefined ? [] : [{ id: rule.id, at }];
+      // Beyond the last day that HTTP can write, nothing is told of it.
+      return at === undefined || at >= Date.UTC(10_000, 0) ? [] : [{ id: rule.id, at }];
     });
   const first = dated.toSorted((a, b) => a.at - b.at)[0];
   return first

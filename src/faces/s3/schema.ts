@@ -147,8 +147,11 @@ export function timeOf(value: string): number | undefined {
   const at = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,9})?(?:Z|[+-]\d\d:\d\d)$/.test(value)
     ? Date.parse(value)
     : Number.NaN;
-  return Number.isNaN(at) ? undefined : at;
+  return Number.isNaN(at) || at > lastMoment ? undefined : at;
 }
+
+/** A zone can lead into the year 10000, which no answer could be written with. */
+const lastMoment = Date.UTC(10_000, 0) - 1;
 
 /** A time as HTTP or ISO 8601 writes it. */
 export const anyTime: Reader<number> = (node) => {
