@@ -1,4 +1,4 @@
-/** Numbers and times that no record or answer can hold are refused by every face, and nothing is changed by them. */
+/** Fields that take long to read, and numbers and times that no record or answer can hold are refused by every face, and nothing is changed by them. */
 import {
   CreateBucketCommand,
   HeadObjectCommand,
@@ -8,7 +8,7 @@ import {
 } from '@aws-sdk/client-s3';
 import { adminKey, env } from '../support/releasy.ts';
 import { plain, refusal, s3Client, type Plain } from '../support/s3.ts';
-import { presignByHand } from '../support/sigv4.ts';
+import { presignByHand, signHeaders } from '../support/sigv4.ts';
 import { openWorld, type World } from '../support/world.ts';
 
 const Bucket = 'numbers';
@@ -114,5 +114,23 @@ describe('a date until which an object is kept', () => {
     const until = '9999-12-31T23:59:59.999Z';
     expect((await send('PUT', `${Bucket}/${Key}?retention`, body(until))).status).toBe(200);
     expect((await send('GET', `${Bucket}/${Key}?retention`)).text).toContain(until);
+  });
+});
+
+describe('a field with much white space is read in time', () => {
+  test('as a grant', async () => {
+    const url = new URL(`${world.s3Url}/${Bucket}/${Key}?acl`);
+    const request = { key: await s3.config.credentials(), method: 'PUT', url, at: world.clock.now() };
+    const headers = signHeaders(request, { 'x-amz-grant-read': `id=${' '.repeat(10_000)}""x` });
+    expect(await plain(url, { method: 'PUT', headers })).toMatchObject({ status: 400, code: 'InvalidArgument' });
+  });
+
+  test('as the policy of a form', async () => {
+    const form = new FormData();
+    form.append('policy', `${' '.repeat(20_000)}!`);
+    form.append('x-amz-signature', 'x');
+    form.append('file', 'text');
+    const { status } = await plain(`${world.s3Url}/${Bucket}`, { method: 'POST', body: form });
+    expect(status >= 400 && status < 500).toBe(true);
   });
 });

@@ -36,7 +36,9 @@ export function readFormPolicy(encoded: string, now: number): FormPolicy {
 
 /** The JSON in a policy; its base64 may have line breaks, as some programs write it. */
 function decoded(encoded: string): unknown {
-  const text = /^[A-Za-z0-9+/\s]*[=\s]*$/.test(encoded) ? utf8(Buffer.from(encoded, 'base64')) : undefined;
+  // Without white space first: a pattern that takes it in two places takes time in proportion to the square of it.
+  const bare = encoded.replaceAll(/\s+/g, '');
+  const text = /^[A-Za-z0-9+/]*=*$/.test(bare) ? utf8(Buffer.from(bare, 'base64')) : undefined;
   if (text === undefined) throw invalid('The policy is not base64 of a text in UTF-8.');
   try {
     return parseJson(text);
