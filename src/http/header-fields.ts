@@ -26,7 +26,7 @@ export function isFieldName(name: string): boolean {
  * @throws Refusal `malformed` for control characters.
  */
 export function storedField(value: string, source: 'wire' | 'text', name: string): string {
-  const bytes = (source === 'text' ? bytesOf(value) : value).replaceAll(/^[ \t]+|[ \t]+$/g, '');
+  const bytes = (source === 'text' ? bytesOf(value) : value).replaceAll(/^[ \t]+|(?<![ \t])[ \t]+$/g, '');
   if (controls.test(bytes) || hasOtherControls(bytes)) throw new Refusal('malformed', `${name} has control characters`);
   return bytes;
 }
