@@ -11,6 +11,7 @@ import {
   GetObjectTaggingCommand,
   HeadObjectCommand,
   PutBucketAclCommand,
+  PutBucketPolicyCommand,
   PutBucketLifecycleConfigurationCommand,
   PutObjectAclCommand,
   PutObjectCommand,
@@ -178,7 +179,7 @@ test('GOVERNANCE may be bypassed by S3 with the right to, and by no other face',
   expect(await refusal(bodyOf(version))).toBe('NoSuchVersion');
 });
 
-test('a caller whom a list lets put objects may neither lock nor tag them', async () => {
+test('a caller whom a list lets put objects may not lock them, nor tag them where a policy could look at tags', async () => {
   const Bucket = await lockBucket();
   await s3.send(new PutBucketAclCommand({ Bucket, ACL: 'public-read-write' }));
   const until = { 'x-amz-object-lock-retain-until-date': new Date(world.clock.now() + day).toISOString() };
@@ -187,6 +188,12 @@ test('a caller whom a list lets put objects may neither lock nor tag them', asyn
   expect(await put({})).toBe(200);
   expect(await put({ 'x-amz-object-lock-mode': 'COMPLIANCE', ...until })).toBe(403);
   expect(await put({ 'x-amz-object-lock-legal-hold': 'ON' })).toBe(403);
+  expect(await put({ 'x-amz-tagging': 'a=b' })).toBe(200);
+  const Statement = [
+    { Effect: 'Allow', Principal: { AWS: 'other' }, Action: 's3:GetObject', Resource: `arn:aws:s3:::${Bucket}/*` },
+  ];
+  await s3.send(new PutBucketPolicyCommand({ Bucket, Policy: JSON.stringify({ Version: '2012-10-17', Statement }) }));
+  expect(await put({})).toBe(200);
   expect(await put({ 'x-amz-tagging': 'a=b' })).toBe(403);
 });
 

@@ -179,10 +179,14 @@ export function demandParts(
   if (!actions.every((action) => mayAsPart(call, action, bucket, circumstances))) throw denied();
 }
 
-/** The list of a new object is its owner's, who is the caller: a policy may deny it, and need not allow it. */
+/**
+ * The list of a new object is its owner's, who is the caller: a policy may deny it, and need not allow it. Tags decide over
+ * rights in policies alone: without one, a caller who may put an object may tag it.
+ */
 function mayAsPart(call: Call, action: Action, bucket: Bucket, circumstances: Circumstances): boolean {
-  if (action !== 'PutObjectAcl') return may(call, action, bucket, circumstances);
   const policy = policyOf(bucket);
+  if (action === 'PutObjectTagging' && policy === undefined) return true;
+  if (action !== 'PutObjectAcl') return may(call, action, bucket, circumstances);
   return policy === undefined || judge(policy, questionOf(call, action, bucket, circumstances)) !== 'deny';
 }
 
