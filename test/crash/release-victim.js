@@ -43,7 +43,7 @@ const opened = await openEngine({
 const engine = {
   catalog: counted(opened.catalog),
   bytes: counted(opened.bytes),
-  small: opened.small,
+  inlineLimit: opened.inlineLimit,
   locks: opened.locks,
   health: opened.health,
   close: () => opened.close(),
@@ -109,7 +109,7 @@ armed = false;
 const listed = await core.releases.list(who, {}, { behind: null, offset: 0, limit: 10 });
 const files = Object.values(await core.releaseFiles.list(listed)).flat();
 const pinned = await core.blobs.digest(who, files[0].blob, 'sha256');
-const { stored } = await core.ledgers.get(who);
+const { stored } = await core.usage.get(who);
 say({
   did: 'all',
   steps,

@@ -153,7 +153,7 @@ async function upload(key, pieces) {
   for (const [seed, size] of pieces) {
     if (sabotage === 'acknowledged before written') say({ did: 'append', key, offset: offset + size });
     const appended = await core.uploads.append(who, id, body(piece(seed, size)), { at: offset, digests: [] });
-    offset = appended.offset;
+    offset = appended.upload.offset;
     say({ did: 'append', key, offset });
   }
   return id;
@@ -210,18 +210,18 @@ for (const seed of [20, 21]) {
   });
   say({ did: 'put small', offset: seed });
 }
-const { id } = await core.parts.begin(who, 'bucket', 'key', '{}');
+const { id } = await core.multipart.begin(who, 'bucket', 'key', '{}');
 say({ did: 'multipart', id });
 const facts = { measure: [], describe: () => ({ etag: 'etag', about: '{}' }) };
 for (const [n, [seed, size]] of pieces.entries()) {
-  await core.parts.put(who, await core.parts.get(who, 'bucket', 'key', id), n + 1, body(piece(seed, size)), facts);
+  await core.multipart.put(who, await core.multipart.get(who, 'bucket', 'key', id), n + 1, body(piece(seed, size)), facts);
   say({ did: 'part', offset: n + 1 });
 }
-const multipart = await core.parts.get(who, 'bucket', 'key', id);
-await core.parts.complete(
+const multipart = await core.multipart.get(who, 'bucket', 'key', id);
+await core.multipart.complete(
   who,
   multipart,
-  await core.parts.parts(multipart, 0, 10),
+  await core.multipart.parts(multipart, 0, 10),
   { bucket: 'bucket', key: 'key', conditions: {} },
   { etag: 'etag', about: '{}' },
   () => 'done',
