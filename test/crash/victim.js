@@ -214,7 +214,13 @@ const { id } = await core.multipart.begin(who, 'bucket', 'key', '{}');
 say({ did: 'multipart', id });
 const facts = { measure: [], describe: () => ({ etag: 'etag', about: '{}' }) };
 for (const [n, [seed, size]] of pieces.entries()) {
-  await core.multipart.put(who, await core.multipart.get(who, 'bucket', 'key', id), n + 1, body(piece(seed, size)), facts);
+  await core.multipart.put(
+    who,
+    await core.multipart.get(who, 'bucket', 'key', id),
+    n + 1,
+    body(piece(seed, size)),
+    facts,
+  );
   say({ did: 'part', offset: n + 1 });
 }
 const multipart = await core.multipart.get(who, 'bucket', 'key', id);
