@@ -3,7 +3,7 @@ import type { AccessKey, Event, Grant } from './model.ts';
 import { Refusal } from '../core/refusal.ts';
 import type { Host } from './host.ts';
 import { recordEvents } from './events.ts';
-import { namespaceExists } from './namespaces.ts';
+import { demandNamespace } from './namespaces.ts';
 import type { KeyRow } from './schema.ts';
 
 export class AccessKeys implements AccessKeyFacts {
@@ -16,7 +16,7 @@ export class AccessKeys implements AccessKeyFacts {
   /** @throws Refusal `not_found` when the namespace is gone; `conflict` when the id is taken. */
   create(key: AccessKey, event: Event): Promise<void> {
     return this.#host.write(async (db) => {
-      if (!(await namespaceExists(db, key.namespace))) throw new Refusal('not_found', 'The namespace is gone.');
+      await demandNamespace(db, key.namespace);
       const { numInsertedOrUpdatedRows: created } = await db
         .insertInto('keys')
         .values(rowOf(key))
@@ -38,7 +38,7 @@ export class AccessKeys implements AccessKeyFacts {
         .executeTakeFirst();
       if (!found) return undefined;
       const { generation, ...row } = found;
-      return { ...keyOf(row), ...(generation === null ? {} : { generation }) };
+      return { ...keyOf(row), generation: generation ?? undefined };
     });
   }
 

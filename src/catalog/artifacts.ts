@@ -1,12 +1,11 @@
 import { sql } from 'kysely';
 import type { ArtifactFacts, Page, Publication, Published, Unpublished, Visibility } from './facts.ts';
 import type { Artifact, ArtifactType, Event, Version } from './model.ts';
-import { Refusal } from '../core/refusal.ts';
 import type { Db, Host } from './host.ts';
 import { dropMetadata, forgetAtOnce, inParts, recordEvents } from './events.ts';
 import { artifactBranches } from './artifact-listing.ts';
 import type { ArtifactFilter } from './artifact-listing.ts';
-import { namespaceExists } from './namespaces.ts';
+import { demandNamespace } from './namespaces.ts';
 import { chunks, mergedKeys } from './paging.ts';
 import { publish } from './publish.ts';
 import { demandUnpinned } from './releases/rows.ts';
@@ -28,7 +27,7 @@ export class Artifacts implements ArtifactFacts {
   /** @throws Refusal `not_found` when the namespace is gone. */
   begin(artifact: Artifact, event: Event): Promise<Artifact> {
     return this.#host.write(async (db) => {
-      if (!(await namespaceExists(db, artifact.namespace))) throw new Refusal('not_found', 'The namespace is gone.');
+      await demandNamespace(db, artifact.namespace);
       const active = await findActive(db, artifact);
       if (active) return active;
       await db.insertInto('artifacts').values(rowOf(artifact)).execute();

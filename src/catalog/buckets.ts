@@ -20,7 +20,7 @@ import type { Dialect } from './dialect.ts';
 import type { Db, Host } from './host.ts';
 import { listEntries } from './object-listing.ts';
 import { recordEvents } from './events.ts';
-import { namespaceExists } from './namespaces.ts';
+import { demandNamespace } from './namespaces.ts';
 import { findObject, insertObject, listObjects, listVersions, nextIndex, promote } from './objects.ts';
 import { lockOfRow, type Ending } from './object-locks.ts';
 import type { Tables } from './schema.ts';
@@ -38,7 +38,7 @@ export class Buckets implements BucketFacts {
 
   create(bucket: Bucket, event: Event): Promise<boolean> {
     return this.#host.write(async (db) => {
-      if (!(await namespaceExists(db, bucket.namespace))) throw new Refusal('not_found', 'The namespace is gone.');
+      await demandNamespace(db, bucket.namespace);
       const { numInsertedOrUpdatedRows: created } = await db
         .insertInto('buckets')
         .values(bucketRowOf(bucket))

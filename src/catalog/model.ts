@@ -12,7 +12,7 @@ export interface Namespace {
   /** Other namespaces that may see and use what this one owns. `system` is always among them and not listed. */
   readonly trusts: readonly string[];
   /** Differs from that of every other namespace that had the name; absent for those of old stores, and for `system`. */
-  readonly generation?: string;
+  readonly generation?: string | undefined;
 }
 
 /** A named key of a namespace. The key itself is never kept, only what proves it. */
@@ -25,7 +25,7 @@ export interface Credential {
   readonly nonce: string;
   readonly createdAt: number;
   /** The namespace's, where it is read. */
-  readonly generation?: string;
+  readonly generation?: string | undefined;
 }
 
 export type UploadState = 'open' | 'sealed' | 'dropped';
@@ -222,7 +222,7 @@ export interface AccessKey {
   readonly createdAt: number;
   readonly revokedAt: number | null;
   /** The namespace's, where it is read. */
-  readonly generation?: string;
+  readonly generation?: string | undefined;
 }
 
 export type Verb = 'read' | 'write' | 'delete' | 'admin';
@@ -385,7 +385,7 @@ export interface Principal {
   /** What an access key is for; absent for whoever may do all that the namespace may. */
   readonly grant?: Grant;
   /** The namespace's; grants of others name it. */
-  readonly generation?: string;
+  readonly generation?: string | undefined;
 }
 
 /** Whoever proves nothing. No namespace has an empty name. */

@@ -1,3 +1,4 @@
+import { Refusal } from '../core/refusal.ts';
 import { sql } from 'kysely';
 import type { NamespaceFacts, Page, Visibility } from './facts.ts';
 import type { Credential, Event, Namespace } from './model.ts';
@@ -111,7 +112,7 @@ export class Namespaces implements NamespaceFacts {
         .executeTakeFirst();
       if (!row) return undefined;
       const { created_at, generation, ...credential } = row;
-      return { ...credential, createdAt: created_at, ...(generation === null ? {} : { generation }) };
+      return { ...credential, createdAt: created_at, generation: generation ?? undefined };
     });
   }
 
@@ -185,6 +186,11 @@ export async function namespaceExists(db: Db, name: string): Promise<boolean> {
   return row !== undefined;
 }
 
+/** @throws Refusal `not_found` when the namespace is gone. */
+export async function demandNamespace(db: Db, name: string): Promise<void> {
+  if (!(await namespaceExists(db, name))) throw new Refusal('not_found', 'The namespace is gone.');
+}
+
 /** The namespaces of these names that there are, by name. */
 async function findNamespaces(db: Db, names: readonly string[]): Promise<Namespace[]> {
   const found: Namespace[] = [];
@@ -195,7 +201,7 @@ async function findNamespaces(db: Db, names: readonly string[]): Promise<Namespa
     for (const trust of pairs) trusted.get(trust.namespace)?.push(trust.trusted);
     for (const { name, created_at, generation } of rows) {
       const trusts = trusted.get(name) ?? [];
-      found.push({ name, createdAt: created_at, trusts, ...(generation === null ? {} : { generation }) });
+      found.push({ name, createdAt: created_at, trusts, generation: generation ?? undefined });
     }
   }
   return found;

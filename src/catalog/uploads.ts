@@ -5,7 +5,7 @@ import { Refusal } from '../core/refusal.ts';
 import type { Db, Host } from './host.ts';
 import { demandQuota } from './quota.ts';
 import { forgetAtOnce, inParts, recordEvents } from './events.ts';
-import { namespaceExists } from './namespaces.ts';
+import { demandNamespace } from './namespaces.ts';
 import type { Tables, UploadRow } from './schema.ts';
 
 type Move = Parameters<UploadFacts['advance']>[1];
@@ -20,7 +20,7 @@ export class Uploads implements UploadFacts {
   /** @throws Refusal `not_found` when the namespace is gone; `conflict` when the id was used before. */
   begin(upload: Upload, credit = 0): Promise<void> {
     return this.#host.write(async (db) => {
-      if (!(await namespaceExists(db, upload.namespace))) throw new Refusal('not_found', 'The namespace is gone.');
+      await demandNamespace(db, upload.namespace);
       if (upload.state === 'open') await demandQuota(db, upload.namespace, (upload.length ?? 0) - credit);
       const inserted = await db
         .insertInto('uploads')

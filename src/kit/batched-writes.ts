@@ -8,7 +8,7 @@ export class DelayedWrite {
   #writing: Promise<void> = Promise.resolve();
 
   /**
-   * @param write writes everything that is unwritten by then. A failure reaches `now` and `close` alone.
+   * @param write writes everything that is unwritten by then. A failure reaches the callers of `now` alone.
    * @param delay milliseconds from the first change to the write: a crash loses at most the changes of that time.
    */
   constructor(write: () => Promise<void>, delay: number) {

@@ -2,10 +2,9 @@ import { sql } from 'kysely';
 import type { TimePage } from '../facts.ts';
 import type { CustomerFacts, CustomerFilter } from './facts.ts';
 import type { Customer, CustomerKey, Entitlement, Event, Scope } from '../model.ts';
-import { Refusal } from '../../core/refusal.ts';
 import type { Db, Host } from '../host.ts';
 import { recordEvents } from '../events.ts';
-import { namespaceExists } from '../namespaces.ts';
+import { demandNamespace } from '../namespaces.ts';
 import type { CustomerKeyRow, CustomerRow, EntitlementRow } from '../schema.ts';
 
 export class Customers implements CustomerFacts {
@@ -17,7 +16,7 @@ export class Customers implements CustomerFacts {
 
   create(customer: Customer, event: Event): Promise<Customer> {
     return this.#host.write(async (db) => {
-      if (!(await namespaceExists(db, customer.namespace))) throw new Refusal('not_found', 'The namespace is gone.');
+      await demandNamespace(db, customer.namespace);
       const { numInsertedOrUpdatedRows: created } = await db
         .insertInto('customers')
         .values(rowOf(customer))

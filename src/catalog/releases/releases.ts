@@ -1,11 +1,10 @@
 import type { Page, TimePage, Unpublished } from '../facts.ts';
 import type { Registration, ReleaseFacts, ReleaseFilter } from './facts.ts';
 import type { Event, Release, ReleaseFile, ReleaseStatus, Slot } from '../model.ts';
-import { Refusal } from '../../core/refusal.ts';
 import { endObjects } from '../buckets.ts';
 import type { Db, Host } from '../host.ts';
 import { recordEvents } from '../events.ts';
-import { namespaceExists } from '../namespaces.ts';
+import { demandNamespace } from '../namespaces.ts';
 import { publish } from '../publish.ts';
 import {
   fileOf,
@@ -31,7 +30,7 @@ export class Releases implements ReleaseFacts {
 
   create(release: Release, event: Event): Promise<Release> {
     return this.#host.write(async (db) => {
-      if (!(await namespaceExists(db, release.namespace))) throw new Refusal('not_found', 'The namespace is gone.');
+      await demandNamespace(db, release.namespace);
       const { namespace, product, version } = release;
       const there = await db
         .selectFrom('releases')

@@ -4,6 +4,7 @@ import type { Clock } from '../../kit/clock.ts';
 import { sameDigest, type Algorithm, type Digest } from '../../kit/digest.ts';
 import { newId } from '../../kit/ids.ts';
 import { owns } from '../tenants/access.ts';
+import { slotOf } from '../tenants/credential-lookup.ts';
 import type { Engine, ObjectFacts, Publication, Published, Unpublished } from '../engine.ts';
 import { brokenOff, gather, pour, type Body } from './ingest.ts';
 import type { Integrity } from './integrity.ts';
@@ -193,7 +194,7 @@ export class Sealer {
       object,
       source,
       multipart,
-      slot: /^slot\/(.+)$/.exec(who.credential)?.[1],
+      slot: slotOf(who.credential),
       at: this.#clock.now(),
       by: who.namespace,
       fresh: { artifact: newId(), blob: newId() },

@@ -4,12 +4,13 @@ import type { Blobs } from '../bytes/blobs.ts';
 import type { Engine, Publication } from '../engine.ts';
 import type { Event, Principal, Release, ReleaseFile, Slot } from '../../catalog/model.ts';
 import { Refusal } from '../refusal.ts';
+import { eventBy } from '../tenants/events.ts';
 import { fileKey, filePrefix, required } from './paths.ts';
 import { unpublished } from '../bytes/sealer.ts';
 import { releaseSource } from '../names/source-urls.ts';
 import { pages } from '../paging.ts';
 import type { Uploads } from '../bytes/uploads.ts';
-import type { CredentialLookup } from '../tenants/credential-lookup.ts';
+import { slotCredential, type CredentialLookup } from '../tenants/credential-lookup.ts';
 
 /** What lies at the key of a slot. */
 export interface UploadedFile {
@@ -242,7 +243,7 @@ export class ReleaseFiles {
     return (
       release && {
         namespace: release.namespace,
-        credential: `slot/${id}`,
+        credential: slotCredential(id),
         grant: { buckets: [place.bucket], verbs: ['write'] },
       }
     );
@@ -261,15 +262,7 @@ export class ReleaseFiles {
   }
 
   #event(id: string, message: string, who: Principal, more: Record<string, string> = {}): Event {
-    return {
-      subject: 'release',
-      id,
-      at: this.#clock.now(),
-      type: 'audit',
-      message,
-      duration: null,
-      extra: { by: who.namespace, credential: who.credential, ...more },
-    };
+    return eventBy(who, this.#clock.now(), { subject: 'release', id, message, more });
   }
 }
 

@@ -3,6 +3,7 @@ import { isId, newId } from '../../kit/ids.ts';
 import type { Catalog, ReleaseFilter, TimePage } from '../engine.ts';
 import type { Event, Principal, Release, ReleaseStatus } from '../../catalog/model.ts';
 import { Refusal } from '../refusal.ts';
+import { eventBy } from '../tenants/events.ts';
 import type { ReleaseFiles } from './files.ts';
 import { required } from './paths.ts';
 
@@ -90,14 +91,6 @@ export class Releases {
   }
 
   #event(id: string, message: string, who: Principal, more: Record<string, string> = {}): Event {
-    return {
-      subject: 'release',
-      id,
-      at: this.#clock.now(),
-      type: 'audit',
-      message,
-      duration: null,
-      extra: { by: who.namespace, credential: who.credential, ...more },
-    };
+    return eventBy(who, this.#clock.now(), { subject: 'release', id, message, more });
   }
 }

@@ -112,7 +112,7 @@ export class AccessKeys {
     const key = await this.#catalog.accessKeys.get(id);
     if (!key || key.revokedAt !== null) return undefined;
     const { namespace, grant, generation } = key;
-    const who = { namespace, credential: shown + id, grant, ...(generation === undefined ? {} : { generation }) };
+    const who = { namespace, credential: shown + id, grant, generation };
     return { secret: this.#unseal(key.sealed, id), who };
   }
 

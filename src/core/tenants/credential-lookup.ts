@@ -7,6 +7,16 @@ export interface FoundCredential {
   readonly nonce: string;
 }
 
+/** The credential of whoever fills a release's slot. */
+export function slotCredential(slot: string): string {
+  return `slot/${slot}`;
+}
+
+/** The slot that a credential is for; undefined for other credentials. */
+export function slotOf(credential: string): string | undefined {
+  return /^slot\/(.+)$/.exec(credential)?.[1];
+}
+
 /** Finds credentials by name: keys of namespaces, and what ends with something else. Those are named `kind/id`, as no key can be. */
 export class CredentialLookup {
   readonly #catalog: Catalog;
@@ -31,6 +41,6 @@ export class CredentialLookup {
     const known = await this.#catalog.namespaces.credential(namespace, credential);
     if (!known) return undefined;
     const { nonce, generation } = known;
-    return { who: { namespace, credential, ...(generation === undefined ? {} : { generation }) }, nonce };
+    return { who: { namespace, credential, generation }, nonce };
   }
 }

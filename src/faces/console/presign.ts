@@ -1,3 +1,4 @@
+import { LRUCache } from 'lru-cache';
 import type { Core } from '../../core/index.ts';
 import { Refusal } from '../../core/refusal.ts';
 import { json } from '../../http/answering.ts';
@@ -85,7 +86,7 @@ export function presigning(routes: Routes, { core, presign, rate }: PresignOptio
 /** So many in any minute, for each of those who ask. */
 class Window {
   readonly #most: number;
-  readonly #times = new Map<string, number[]>();
+  readonly #times = new LRUCache<string, number[]>({ max: 10_000 });
 
   constructor(most: number) {
     this.#most = most;
@@ -95,8 +96,6 @@ class Window {
   take(who: string, now: number): number {
     if (this.#most === 0) return 0;
     const recent = (this.#times.get(who) ?? []).filter((time) => time > now - minute);
-    this.#times.delete(who);
-    if (this.#times.size >= 10_000) this.#times.delete(this.#times.keys().next().value!);
     this.#times.set(who, recent);
     if (recent.length >= this.#most) return recent[0]! + minute - now;
     recent.push(now);

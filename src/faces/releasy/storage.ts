@@ -2,6 +2,7 @@
 import type { Request } from 'express';
 import type { Core } from '../../core/index.ts';
 import type { Download, ReleaseFile, Slot } from '../../core/records.ts';
+import { slotCredential } from '../../core/tenants/credential-lookup.ts';
 import { Refusal } from '../../core/refusal.ts';
 import { fileName } from '../../http/disposition.ts';
 import type { Tokens } from '../../http/tokens.ts';
@@ -66,7 +67,7 @@ export class OwnStore implements ReleaseStore {
     const { id, bucket, key } = slot;
     if (isDotted(key)) return resumableUrl(this.#options.baseUrl(req), key, await this.resumable(slot));
     const url = await this.#sign(
-      `slot/${id}`,
+      slotCredential(id),
       { method: 'PUT', bucket, key, expires: Math.floor(this.#options.presignAge / 1000) },
       req,
     );
@@ -86,7 +87,7 @@ export class OwnStore implements ReleaseStore {
     };
     const lifetime = Math.max(1, Math.floor((expiresAt - core.clock.now()) / 1000));
     const token = await tokens.grantFor(
-      { namespace: releaseBucket.who.namespace, credential: `slot/${id}`, nonce: id },
+      { namespace: releaseBucket.who.namespace, credential: slotCredential(id), nonce: id },
       capability,
       lifetime,
     );
