@@ -22,7 +22,7 @@ export class AccessKeys implements AccessKeyFacts {
         .values(rowOf(key))
         .onConflict((conflict) => conflict.column('id').doNothing())
         .executeTakeFirst();
-      if (!created) throw new Refusal('conflict', 'there is an access key of that id');
+      if (!created) throw new Refusal('conflict', 'an access key with this id already exists');
       await recordEvents(db, [event]);
     });
   }

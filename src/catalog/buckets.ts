@@ -92,7 +92,7 @@ export class Buckets implements BucketFacts {
         .executeTakeFirst();
       const after = row && bucketOf(row);
       if (after?.settings['lock'] !== undefined && after.versioning !== 'enabled') {
-        throw new Refusal('conflict', 'a bucket with object lock keeps its versions', { state: 'lock' });
+        throw new Refusal('conflict', 'a bucket with object lock must keep versioning enabled', { state: 'lock' });
       }
       await recordEvents(db, [event]);
       return after;
@@ -243,7 +243,7 @@ export class Buckets implements BucketFacts {
 function demandSettings({ settings }: Bucket, seen: NonNullable<BucketChange['given']>): void {
   for (const [setting, value] of Object.entries(seen)) {
     if ((settings[setting] ?? null) !== value)
-      throw new Refusal('conflict', 'the settings of the bucket changed meanwhile', { stale: setting });
+      throw new Refusal('conflict', 'the bucket settings changed during the request', { stale: setting });
   }
 }
 

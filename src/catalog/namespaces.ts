@@ -188,7 +188,7 @@ export async function namespaceExists(db: Db, name: string): Promise<boolean> {
 
 /** @throws Refusal `not_found` when the namespace is gone. */
 export async function demandNamespace(db: Db, name: string): Promise<void> {
-  if (!(await namespaceExists(db, name))) throw new Refusal('not_found', 'The namespace is gone.');
+  if (!(await namespaceExists(db, name))) throw new Refusal('not_found', 'The namespace was deleted.');
 }
 
 /** The namespaces of these names that there are, by name. */

@@ -38,7 +38,7 @@ export function weakens(
 }
 
 export function locked(details: Refusal['details'] = {}): Refusal {
-  return new Refusal('forbidden', 'object lock protects a version that this would end or weaken', {
+  return new Refusal('forbidden', 'object lock protects a version that this request would delete or unlock', {
     ...details,
     locked: 'yes',
   });

@@ -13,7 +13,7 @@ export async function demandQuota(db: Db, namespace: string, more: number): Prom
   if (row?.quota === null || row?.quota === undefined) return;
   const taken = row.stored + (await reservedBy(db, namespace));
   if (taken + more > row.quota) {
-    throw new Refusal('over_quota', `the namespace may store ${row.quota} bytes, and has taken ${taken}`, {
+    throw new Refusal('over_quota', `the namespace has a quota of ${row.quota} bytes and uses ${taken}`, {
       quota: row.quota,
       taken,
     });

@@ -27,7 +27,8 @@ export class Uploads implements UploadFacts {
         .values(rowOf(upload))
         .onConflict((conflict) => conflict.column('id').doNothing())
         .executeTakeFirst();
-      if (inserted.numInsertedOrUpdatedRows !== 1n) throw new Refusal('conflict', 'there was an upload of that id');
+      if (inserted.numInsertedOrUpdatedRows !== 1n)
+        throw new Refusal('conflict', 'an upload with this id already exists');
     });
   }
 

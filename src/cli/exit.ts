@@ -17,15 +17,15 @@ export type Exit = (typeof exits)[keyof typeof exits];
 export const exitTable = `Exit codes:
   0    done
   1    failed, or a check found faults
-  2    the command makes no sense
+  2    wrong usage
   3    not found
   4    not authorised
-  5    conflict, a folder in use, or bytes that are not what they should be
-  6    the server is unavailable, out of room, or out of reach
-  70   the server cannot go on and is to be started again
+  5    conflict, a folder in use, or bytes with a wrong checksum
+  6    the server is unavailable, unreachable, or out of space
+  70   the server had a fatal fault; restart it
   130  interrupted`;
 
-/** Said by the command line itself: the command makes no sense. */
+/** Said by the command line itself: wrong usage. */
 export class UsageError extends Error {
   constructor(sentence: string) {
     super(sentence);

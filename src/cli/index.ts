@@ -78,7 +78,7 @@ export async function run(words: readonly string[], world: World, version: strin
 function programFor(context: Context, version: string, json: boolean): Command {
   const { stdout, stderr } = context.world;
   const program = new Command('stowage')
-    .description('Stowage: uploads that never start over, versions of named artifacts, every byte kept once.')
+    .description('Stowage: resumable uploads, versioned artifacts, every byte stored once.')
     .version(version, '-V', 'show the version')
     .option('--json', 'results and errors as JSON on standard output')
     .option('-q, --quiet', 'no progress and no notices')
@@ -87,7 +87,7 @@ function programFor(context: Context, version: string, json: boolean): Command {
     .addHelpText(
       'after',
       `
-Who you are comes from --profile, or STOWAGE_URL, STOWAGE_NAMESPACE and STOWAGE_KEY, or the profile that stowage login
+Server, namespace and key come from --profile, or STOWAGE_URL, STOWAGE_NAMESPACE and STOWAGE_KEY, or the profile that stowage login
 saved, or SHAKENFIST_API_URL, SHAKENFIST_NAMESPACE and SHAKENFIST_KEY, in this order.
 
 ${exitTable}

@@ -28,7 +28,7 @@ async function piped(world: World): Promise<string> {
   let text = '';
   for await (const piece of world.stdin) {
     text += String(piece);
-    if (text.length > 65_536) throw new UsageError('that is no key');
+    if (text.length > 65_536) throw new UsageError('the key is invalid');
   }
   return text;
 }

@@ -73,8 +73,8 @@ function sentenceOf(error: unknown): string {
 }
 
 function hintFor(error: unknown): string | undefined {
-  if (exitFor(error) === exits.notAuthorised) return 'See who you are with: stowage whoami';
+  if (exitFor(error) === exits.notAuthorised) return 'To see your server and namespace: stowage whoami';
   if (error instanceof StowageError && error.code === 'network')
-    return 'Is the server running? Another address: --url, STOWAGE_URL or stowage login URL';
+    return 'Is the server running? To set another address: --url, STOWAGE_URL or stowage login URL';
   return undefined;
 }

@@ -31,7 +31,7 @@ export const localUrl = 'http://127.0.0.1:13000';
 export async function resolveSettings(env: Environment, given: GivenOptions): Promise<Settings> {
   const { name, profile } = await findProfile(env, given);
   if (!profile && name !== defaultProfile)
-    throw new UsageError(`there is no profile '${name}'; make it with: stowage login --profile ${name} URL`);
+    throw new UsageError(`there is no profile '${name}'; create it with: stowage login --profile ${name} URL`);
   const own =
     given.profile === undefined ? fromEnvironment(env, 'STOWAGE_URL', 'STOWAGE_NAMESPACE', 'STOWAGE_KEY') : {};
   const old = profile ? {} : fromEnvironment(env, 'SHAKENFIST_API_URL', 'SHAKENFIST_NAMESPACE', 'SHAKENFIST_KEY');

@@ -8,6 +8,6 @@ export async function demandStore(folder: string): Promise<void> {
   try {
     await access(join(folder, 'node.json'));
   } catch (cause) {
-    throw new StowageError('not_found', `${folder} is no storage folder`, { cause });
+    throw new StowageError('not_found', `${folder} is not a storage folder`, { cause });
   }
 }

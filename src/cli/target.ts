@@ -22,7 +22,7 @@ export async function folderOf(given: string | undefined): Promise<string | unde
 export function fileIn(folder: string, name: string, instead: string): string {
   const own = basename(name);
   if (own === '' || own === '.' || own === '..' || own.includes('\0'))
-    throw new UsageError(`'${name}' is no name for a file: ${instead}`);
+    throw new UsageError(`'${name}' cannot be a file name: ${instead}`);
   return join(folder, own);
 }
 

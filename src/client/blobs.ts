@@ -50,7 +50,7 @@ export class Blobs {
     });
     const checksum = (found as { checksum?: unknown } | null)?.checksum;
     if (typeof checksum === 'string') return checksum;
-    throw new StowageError('protocol', 'the answer is no checksum');
+    throw new StowageError('protocol', 'the answer is not a checksum');
   }
 
   /** What would be downloaded, by blob uuid. */
@@ -83,7 +83,7 @@ export class Blobs {
       const size = answer.header('x-blob-size') ?? answer.header('content-length');
       const sha512 = /^"([0-9a-f]{128})"$/.exec(answer.header('etag') ?? '')?.[1];
       if (!uuid || !sha512 || size === undefined || !/^\d+$/.test(size)) {
-        throw new StowageError('protocol', 'the answer does not tell which bytes it stands for');
+        throw new StowageError('protocol', 'the answer does not say which bytes it has');
       }
       return {
         uuid,

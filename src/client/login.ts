@@ -60,7 +60,7 @@ export class Login {
     });
     const body = given as { readonly access_token?: unknown; readonly expires_in?: unknown } | null;
     if (typeof body?.access_token !== 'string') {
-      throw new StowageError('protocol', 'the answer is no token: is this the address of a Stowage server?');
+      throw new StowageError('protocol', 'the answer is not a token: is this the address of a Stowage server?');
     }
     const lifetime = typeof body.expires_in === 'number' ? body.expires_in * 1000 : 0;
     this.#token = { text: body.access_token, until: this.#clock.now() + Math.max(lifetime - renewAhead, lifetime / 2) };

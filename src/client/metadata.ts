@@ -14,7 +14,7 @@ export class Metadata {
   async get(ref: string): Promise<Readonly<Record<string, unknown>>> {
     const found = await this.#session.json({ method: 'GET', path: [...this.#path, ref, 'metadata'] });
     if (typeof found === 'object' && found !== null) return { ...found };
-    throw new StowageError('protocol', 'the answer is no metadata');
+    throw new StowageError('protocol', 'the answer is not metadata');
   }
 
   async set(ref: string, key: string, value: string): Promise<void> {

@@ -52,7 +52,7 @@ export class Namespaces {
   async keys(name: string): Promise<string[]> {
     const found = await this.#session.json({ method: 'GET', path: ['auth', 'namespaces', name, 'keys'] });
     if (Array.isArray(found) && found.every((item) => typeof item === 'string')) return found;
-    throw new StowageError('protocol', 'the answer is no list of key names');
+    throw new StowageError('protocol', 'the answer is not a list of key names');
   }
 
   /** Lets `other` see and use what `name` owns. */

@@ -58,7 +58,7 @@ export async function pull(
     const head = await resolve(blobs, ref, options);
     const from = options.offset ?? 0;
     if (from > head.size)
-      throw new StowageError('out_of_range', `there are only ${head.size} bytes`, { details: { size: head.size } });
+      throw new StowageError('out_of_range', `the file has only ${head.size} bytes`, { details: { size: head.size } });
     const opened: Opened = {
       size: head.size,
       sha512: head.sha512,
@@ -109,7 +109,7 @@ export async function receive(
   if (!last.right)
     throw new StowageError(
       'digest_mismatch',
-      'what was received is not what the server says it sent; it was thrown away',
+      'the received bytes do not have the checksum that the server named; they were deleted',
     );
   await sink.commit();
   return { resumedFrom: last.resumedFrom, received: last === first ? last.received : first.received + last.received };
@@ -209,12 +209,12 @@ class Receiving {
       skip -= piece.byteLength - bytes.byteLength;
       if (bytes.byteLength === 0) continue;
       if (this.#done + bytes.byteLength > wanted)
-        throw new StowageError('protocol', 'the server sends more bytes than there are');
+        throw new StowageError('protocol', 'the server sent more bytes than the file has');
       await this.#sink.write(bytes);
       this.#done += bytes.byteLength;
       this.#tell();
     }
-    if (this.#done < wanted) throw new StowageError('network', 'the answer ended before the bytes did');
+    if (this.#done < wanted) throw new StowageError('network', 'the answer ended early');
   }
 
   #tell(): void {
@@ -230,9 +230,9 @@ class Receiving {
 /** How many bytes of the answer come before byte `at`: 0 unless something on the way does not know ranges. */
 function start(status: number, range: string | undefined, etag: string | undefined, head: Opened, at: number): number {
   if (head.tag !== undefined && etag !== undefined && etag.replace(/^W\//, '') !== head.tag)
-    throw new StowageError('protocol', 'these are other bytes than before');
+    throw new StowageError('protocol', 'the content changed since the download began');
   if (status === 200) return at;
   const first = /^bytes (\d+)-\d+\/(\d+|\*)$/.exec(range ?? '')?.[1];
   if (status === 206 && Number(first) === at) return 0;
-  throw new StowageError('protocol', `asked for the bytes from ${at} on, and got others`, { status });
+  throw new StowageError('protocol', `the server sent other bytes than those requested from ${at}`, { status });
 }

@@ -88,10 +88,7 @@ export async function push(
   const claim = key && journal ? await journal.claim(key) : undefined;
   if (key && journal && !claim) {
     options.onTrouble?.(
-      new StowageError(
-        'occupied',
-        'another process pushes the same file; this push cannot be gone on with if it stops',
-      ),
+      new StowageError('occupied', 'another process pushes the same file; this push cannot resume if it stops'),
     );
   }
   const pushing = new Pushing(session.bearing(patience), patience, claim, source, name, options);
@@ -173,7 +170,7 @@ class Pushing {
   /** The upload that the caller names. */
   async #named(uuid: string): Promise<Start> {
     const { state } = await this.#uploads.get(uuid, this.#options.signal);
-    if (state !== 'created') throw new StowageError('conflict', 'that upload takes no more bytes');
+    if (state !== 'created') throw new StowageError('conflict', 'the upload accepts no more bytes');
     return { upload: uuid, sealed: false, sha512: undefined };
   }
 
@@ -253,10 +250,11 @@ class Pushing {
   /** Makes a version of an upload that has all bytes. */
   async #publish(upload: string, sealed: boolean, { size, from, bytes }: Sent, sha512: string): Promise<Pushed> {
     if (!(await this.#source.unchanged()))
-      throw new StowageError('source_changed', 'the source changed while it was sent');
+      throw new StowageError('source_changed', 'the source changed during the upload');
     this.#tell('finishing', size);
     const artifact = await this.#artifacts.publish(this.#name, { upload }, { ...this.#options, sha512, size });
-    if (sealed && artifact.state !== 'created') throw new StowageError('conflict', 'what the upload became is gone');
+    if (sealed && artifact.state !== 'created')
+      throw new StowageError('conflict', 'the artifact that the upload became was deleted');
     await this.#claim?.clear();
     return pushed(artifact, { size, sha512, deduplicated: false, resumedFrom: from, sent: bytes });
   }

@@ -79,7 +79,7 @@ export async function send(
 
 function settle(source: Source, offset: number): void {
   if (source.size !== undefined && offset > source.size) {
-    throw new StowageError('conflict', 'the upload holds more bytes than the source has', {
+    throw new StowageError('conflict', 'the upload has more bytes than the source', {
       details: { offset, size: source.size },
     });
   }

@@ -44,7 +44,7 @@ export class Session {
   constructor(options: SessionOptions, login?: Login) {
     this.#options = options;
     this.#base = options.url.replace(/\/+$/, '');
-    if (!/^https?:\/\/[^/]/.test(this.#base)) throw new TypeError(`not an http or https address: ${options.url}`);
+    if (!/^https?:\/\/[^/]/.test(this.#base)) throw new TypeError(`not an http or https URL: ${options.url}`);
     this.#login = login ?? new Login(options.credentials, options.clock);
   }
 
@@ -152,7 +152,7 @@ export class Session {
     const requestId = answer.header('x-request-id');
     const moved = answer.status < 400 ? answer.header('location') : undefined;
     // A query may hold what nobody else should see.
-    const dry = `${call.method} ${pathOf({ path: call.path })} was answered with ${answer.status}${moved === undefined ? '' : `: try ${moved}`}`;
+    const dry = `${call.method} ${pathOf({ path: call.path })} got status ${answer.status}${moved === undefined ? '' : `; try ${moved}`}`;
     const sentence = typeof error === 'string' ? error : typeof detail === 'string' ? detail : dry;
     return new StowageError(code, sentence, {
       status: answer.status,

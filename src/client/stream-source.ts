@@ -91,7 +91,7 @@ class StreamSource implements Source {
     if (this.#fault) throw this.#fault;
     const parts = this.#window.slice(from, wanted);
     if (!parts) {
-      throw new StowageError('source_spent', `the server asks for byte ${from} of a stream that is past it`, {
+      throw new StowageError('source_spent', `the server asks for byte ${from}, which the stream has already passed`, {
         details: { offset: from, kept: this.#window.base },
       });
     }

@@ -76,6 +76,6 @@ export class TusUpload {
 function offsetOf(answer: Incoming): number {
   const offset = answer.header('upload-offset');
   if (offset === undefined || !/^\d{1,16}$/.test(offset))
-    throw new StowageError('protocol', 'the answer does not tell where the upload is');
+    throw new StowageError('protocol', 'the answer does not name the upload');
   return Number(offset);
 }

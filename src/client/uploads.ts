@@ -88,5 +88,5 @@ export class Uploads {
 function wholeNumber(value: unknown): number {
   const number = typeof value === 'string' && /^\d+$/.test(value) ? Number(value) : value;
   if (typeof number === 'number' && Number.isSafeInteger(number) && number >= 0) return number;
-  throw new StowageError('protocol', 'the answer tells no offset: is this the address of a Stowage server?');
+  throw new StowageError('protocol', 'the answer has no offset: is this the address of a Stowage server?');
 }

@@ -110,10 +110,10 @@ export function view<K extends Kind>(kind: K, value: unknown): Views[K] {
     if (Object.entries(needed[kind]).every(([member, type]) => typeof record[member] === type))
       return value as Views[K];
   }
-  throw new StowageError('protocol', `the answer is no ${kind}`);
+  throw new StowageError('protocol', `the answer is not a valid ${kind}`);
 }
 
 export function views<K extends Kind>(kind: K, value: unknown): Views[K][] {
-  if (!Array.isArray(value)) throw new StowageError('protocol', `the answer is no list of ${kind}s`);
+  if (!Array.isArray(value)) throw new StowageError('protocol', `the answer is not a list of ${kind}s`);
   return value.map((item: unknown) => view(kind, item));
 }

@@ -24,7 +24,7 @@ export class ConfigError extends Error {
   readonly faults: readonly string[];
 
   constructor(faults: readonly string[]) {
-    super(`the configuration is not right:\n${faults.map((fault) => `  ${fault}`).join('\n')}`);
+    super(`the configuration is invalid:\n${faults.map((fault) => `  ${fault}`).join('\n')}`);
     this.name = 'ConfigError';
     this.faults = faults;
   }
@@ -46,7 +46,7 @@ export function readConfig(env: Readonly<Record<string, string | undefined>>): C
     faults.push(`${name} is not a setting${suggestion(name, known)}`);
   }
   if ((config.s3KeyId === undefined) !== (config.s3Secret === undefined))
-    faults.push('STOWAGE_S3_ACCESS_KEY_ID and STOWAGE_S3_SECRET_ACCESS_KEY need each other');
+    faults.push('set both STOWAGE_S3_ACCESS_KEY_ID and STOWAGE_S3_SECRET_ACCESS_KEY, or neither');
   faults.push(...faultsAmong(releasy));
   if (faults.length > 0) throw new ConfigError(faults);
   const anyPort = config.port === 0 && !env['STOWAGE_S3_PORT'] && config.s3Port !== null;

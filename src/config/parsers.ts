@@ -20,7 +20,7 @@ export interface Setting<T> {
 export type Settings<T> = { readonly [key in keyof T]-?: Setting<T[key]> };
 
 export function words(text: string): Reading<string> {
-  return text.includes('\0') ? { fault: 'must not have a NUL in it' } : { value: text };
+  return text.includes('\0') ? { fault: 'must not have a NUL character' } : { value: text };
 }
 
 export function address(text: string): Reading<string> {
@@ -40,7 +40,7 @@ export function secret(text: string): Reading<string> {
     new Set(text).size < 5 ||
     /^(?:password|changeme|change-me|secret|stowage|shakenfist|administrator)[\d!.]*$/i.test(text)
   ) {
-    return { fault: 'is a key that anybody would guess' };
+    return { fault: 'is a key that is easy to guess' };
   }
   return { value: text };
 }
@@ -55,7 +55,7 @@ export function whole(least: number, most: number): (text: string) => Reading<nu
 export function webAddress(text: string): Reading<string> {
   return URL.canParse(text) && /^https?:\/\//i.test(text)
     ? { value: text.replace(/\/+$/, '') }
-    : { fault: 'must be an address like https://www.example.org' };
+    : { fault: 'must be a URL like https://www.example.org' };
 }
 
 /** An address that others are put behind. */
@@ -64,7 +64,7 @@ export function baseAddress(text: string): Reading<string> {
   if ('fault' in reading) return reading;
   const { search, hash, username, password } = new URL(text);
   return search || hash || username || password
-    ? { fault: 'must be an address without a name, a query or a fragment' }
+    ? { fault: 'must be a URL without user name, query or fragment' }
     : reading;
 }
 
@@ -91,7 +91,7 @@ export function positiveBytes(text: string): Reading<number> {
 export function duration(least: number): (text: string) => Reading<number> {
   return (text) => {
     const value = parseDuration(text);
-    if (value === undefined) return { fault: 'must be a time like 90s, 15m, 24h or 7d' };
+    if (value === undefined) return { fault: 'must be a duration like 90s, 15m, 24h or 7d' };
     return value < least ? { fault: `must be at least ${least} ms` } : { value };
   };
 }

@@ -14,109 +14,113 @@ export const releasySettings: Settings<ReleasyConfig> = {
     name: 'STOWAGE_RELEASY_NAMESPACE',
     otherwise: 'releasy',
     read: nodeName,
-    sentence: 'The namespace that owns what the Releasy API releases.',
+    sentence: 'The namespace that owns the releases of the Releasy API.',
   },
   adminKey: {
     name: 'RELEASY_ADMIN_API_KEY',
     otherwise: undefined,
     read: token,
     sentence:
-      'The key that may do everything in the Releasy API. Without it and RELEASY_OPERATOR_JWKS_URL nobody may do anything there.',
+      'The administrator key of the Releasy API. Without it and RELEASY_OPERATOR_JWKS_URL, every administrative request is refused.',
   },
   pepper: {
     name: 'RELEASY_API_KEY_PEPPER',
     otherwise: undefined,
     read: words,
-    sentence: "A secret that customers' API keys are kept with; another one makes all of them useless.",
+    sentence: 'Secret with which the API keys of customers are hashed. Changing it invalidates all of them.',
   },
   jwksUrl: {
     name: 'RELEASY_OPERATOR_JWKS_URL',
     otherwise: undefined,
     read: webAddress,
-    sentence: "Where the public keys are that operators' JWTs are signed with (RS256, ES256).",
+    sentence: 'URL of the public keys (JWKS) that verify the JWTs of operators (RS256, ES256).',
   },
   issuer: {
     name: 'RELEASY_OPERATOR_ISSUER',
     otherwise: undefined,
     read: words,
-    sentence: 'Who must have issued such a JWT.',
+    sentence: 'The issuer that the JWTs of operators must name.',
   },
-  audience: { name: 'RELEASY_OPERATOR_AUDIENCE', otherwise: undefined, read: words, sentence: 'For whom it must be.' },
+  audience: {
+    name: 'RELEASY_OPERATOR_AUDIENCE',
+    otherwise: undefined,
+    read: words,
+    sentence: 'The audience that the JWTs of operators must name.',
+  },
   resource: {
     name: 'RELEASY_OPERATOR_RESOURCE',
     otherwise: undefined,
     read: words,
-    sentence: 'Whose roles in its resource_access count, beside those in roles and realm_access.',
+    sentence: 'The client whose roles in resource_access count, in addition to roles and realm_access.',
   },
   jwksAge: {
     name: 'RELEASY_OPERATOR_JWKS_TTL_SECONDS',
     otherwise: '300',
     read: seconds(0, week),
-    sentence: 'How long those keys are kept before they are asked for again.',
+    sentence: 'How long the public keys are cached.',
   },
   leeway: {
     name: 'RELEASY_OPERATOR_JWT_LEEWAY_SECONDS',
     otherwise: '0',
     read: seconds(0, 86_400),
-    sentence: 'How far the clock of whoever signs JWTs may be off.',
+    sentence: 'Allowed difference between the clock of the issuer of JWTs and that of the server.',
   },
   tokenAge: {
     name: 'RELEASY_DOWNLOAD_TOKEN_TTL_SECONDS',
     otherwise: '600',
     read: seconds(1, week),
-    sentence: 'How long a download token is good, at most.',
+    sentence: 'The longest validity of a download token.',
   },
   publicUrl: {
     name: 'RELEASY_PUBLIC_BASE_URL',
     otherwise: undefined,
     read: baseAddress,
-    sentence: 'Where clients find this server, for download URLs. Without it, where it listens.',
+    sentence: 'URL of this server for clients, used in download URLs. Default: the address that it listens on.',
   },
   bucket: {
     name: 'RELEASY_ARTIFACT_BUCKET',
     otherwise: 'releases',
     read: words,
     blank: null,
-    sentence:
-      'The bucket that artifacts of releases are uploaded to; made when it is first needed. Set to nothing, there are none.',
+    sentence: 'The bucket for artifacts of releases, created at first use. An empty value switches artifacts off.',
   },
   presignAge: {
     name: 'RELEASY_ARTIFACT_PRESIGN_EXPIRES_SECONDS',
     otherwise: '900',
     read: seconds(1, week),
-    sentence: 'How long a URL is good that an artifact is uploaded to.',
+    sentence: 'Validity of an upload URL for an artifact.',
   },
   downloads: {
     name: 'STOWAGE_RELEASY_DOWNLOADS',
     otherwise: 'redirect',
     read: oneOf('redirect', 'direct'),
     sentence:
-      'Whether a download token leads to a signed URL of S3, or to the bytes themselves, as they do where S3 is off.',
+      'Whether a download token redirects to a signed S3 URL. Otherwise, and where S3 is off, the answer has the bytes.',
   },
   endpoint: {
     name: 'RELEASY_ARTIFACT_ENDPOINT',
     otherwise: undefined,
     read: baseAddress,
-    sentence: 'Another S3 that keeps the artifacts, in place of this server; so do the four that follow.',
+    sentence: 'Another S3 store for the artifacts, in place of this server; see the next four settings.',
   },
   region: { name: 'RELEASY_ARTIFACT_REGION', otherwise: undefined, read: nodeName, sentence: 'Its region.' },
   accessKey: {
     name: 'RELEASY_ARTIFACT_ACCESS_KEY',
     otherwise: undefined,
     read: token,
-    sentence: 'The id of an access key of its.',
+    sentence: 'Access key id for that store.',
   },
   secretKey: {
     name: 'RELEASY_ARTIFACT_SECRET_KEY',
     otherwise: undefined,
     read: token,
-    sentence: 'The secret of that key.',
+    sentence: 'Secret of that access key.',
   },
   pathStyle: {
     name: 'RELEASY_ARTIFACT_PATH_STYLE',
     otherwise: 'false',
     read: yesOrNo,
-    sentence: 'Whether its buckets are in the path, and not in the host name.',
+    sentence: 'Whether that store has the bucket in the path, not in the host name.',
   },
 };
 
@@ -126,6 +130,6 @@ export function faultsAmong({ endpoint, region, accessKey, secretKey, bucket }: 
   if ([endpoint, ...needed].every((one) => one === undefined)) return [];
   if (needed.every((one) => one !== undefined) && bucket) return [];
   return [
-    'RELEASY_ARTIFACT_BUCKET, RELEASY_ARTIFACT_REGION, RELEASY_ARTIFACT_ACCESS_KEY and RELEASY_ARTIFACT_SECRET_KEY need each other',
+    'set all of RELEASY_ARTIFACT_BUCKET, RELEASY_ARTIFACT_REGION, RELEASY_ARTIFACT_ACCESS_KEY and RELEASY_ARTIFACT_SECRET_KEY',
   ];
 }

@@ -68,85 +68,83 @@ export const serverSettings: Settings<ServerConfig> = {
     name: 'STOWAGE_PORT',
     otherwise: '13000',
     read: whole(0, 65_535),
-    sentence: 'Port to listen on; 0 takes a free one.',
+    sentence: 'Port to listen on; 0 for any free port.',
   },
   s3Port: {
     name: 'STOWAGE_S3_PORT',
     otherwise: '13001',
     read: portOrOff,
-    sentence:
-      'Port on which S3 is spoken; 0 takes a free one, as it does by itself where STOWAGE_PORT is 0; off for none.',
+    sentence: 'Port of the S3 API; 0 for any free port (the default where STOWAGE_PORT is 0); off for none.',
   },
   s3Domain: {
     name: 'STOWAGE_S3_DOMAIN',
     otherwise: undefined,
     read: address,
-    sentence: 'Domain whose sub-domains are buckets, for clients that put the bucket into the host name.',
+    sentence: 'Domain whose subdomains are buckets, for clients that put the bucket into the host name.',
   },
   s3Region: {
     name: 'STOWAGE_S3_REGION',
     otherwise: 'us-east-1',
     read: nodeName,
-    sentence: 'The region that S3 clients are told. Requests signed for any region are taken.',
+    sentence: 'The region of the S3 API. Requests signed for any region are accepted.',
   },
   s3KeyId: {
     name: 'STOWAGE_S3_ACCESS_KEY_ID',
     otherwise: undefined,
     read: keyId,
-    sentence: 'An access key of the system namespace; others are made with stowage keys create.',
+    sentence: 'An access key of the system namespace. Create others with stowage keys create.',
   },
   s3Secret: { name: 'STOWAGE_S3_SECRET_ACCESS_KEY', otherwise: undefined, read: secret, sentence: 'Its secret.' },
   s3Window: {
     name: 'STOWAGE_S3_CLOCK_WINDOW',
     otherwise: '15m',
     read: duration(1000),
-    sentence: "How far the clock of whoever signs an S3 request may differ from the server's.",
+    sentence: 'Allowed difference between the clock of an S3 client and that of the server.',
   },
   s3Url: {
     name: 'STOWAGE_S3_URL',
     otherwise: undefined,
     read: baseAddress,
     sentence:
-      'Where S3 clients find this server, such as https://s3.example.org; for URLs that it signs itself. Without it, the host of the request and the port of S3.',
+      'URL of the S3 API for clients, such as https://s3.example.org, used in URLs that the server signs. Default: the host of the request and the S3 port.',
   },
   presignRate: {
     name: 'STOWAGE_PRESIGN_RATE',
     otherwise: '60',
     read: whole(0, 1_000_000),
-    sentence: 'URLs that one key may have signed in a minute; 0 for any number.',
+    sentence: 'Signed URLs that one key may request per minute; 0 for no limit.',
   },
   storageDir: {
     name: 'STOWAGE_STORAGE_DIR',
     otherwise: './storage',
     read: words,
-    sentence: 'Folder for everything that is kept.',
+    sentence: 'Folder for all stored data.',
   },
   systemKey: {
     name: 'STOWAGE_SYSTEM_KEY',
     otherwise: undefined,
     read: secret,
     sentence:
-      'Key of the system namespace, 12 characters or more. Without it the key stays what it was; one is made at the first start, kept in the storage folder and shown once. See stowage reset-key.',
+      'Key of the system namespace, 12 characters or more. Without it, the key does not change; the first start generates one and shows it once. See stowage reset-key.',
   },
   node: {
     name: 'STOWAGE_NODE',
     otherwise: undefined,
     read: nodeName,
-    sentence: "This server's name as clients see it. Without it, the machine's.",
+    sentence: 'Name of this server for clients. Default: the host name.',
   },
   metricsToken: {
     name: 'STOWAGE_METRICS_TOKEN',
     otherwise: undefined,
     read: secret,
     sentence:
-      'Bearer token for GET /metrics, 12 characters or more. Without it, only a token of the system namespace reads them.',
+      'Bearer token for GET /metrics, 12 characters or more. Without it, only a token of the system namespace may read them.',
   },
   durability: {
     name: 'STOWAGE_DURABILITY',
     otherwise: 'strict',
     read: oneOf('strict', 'relaxed'),
-    sentence:
-      'strict: what is acknowledged is on disk. relaxed: faster, and a power cut may take what was acknowledged.',
+    sentence: 'strict: acknowledged bytes are on disk. relaxed: faster, but a power cut may lose acknowledged bytes.',
   },
   acceptLoss: {
     name: 'STOWAGE_ACCEPT_LOSS',
@@ -159,48 +157,47 @@ export const serverSettings: Settings<ServerConfig> = {
     name: 'STOWAGE_LOG_LEVEL',
     otherwise: 'info',
     read: oneOf('silent', 'fatal', 'error', 'warn', 'info', 'debug', 'trace'),
-    sentence: 'How much is logged.',
+    sentence: 'Lowest level of log lines.',
   },
   tokenLifetime: {
     name: 'STOWAGE_TOKEN_LIFETIME',
     otherwise: '15m',
     read: duration(1000),
-    sentence: 'How long a token is good after login.',
+    sentence: 'Validity of a token after login.',
   },
   interim: {
     name: 'STOWAGE_SEND_104',
     otherwise: 'on',
     read: oneOf('on', 'off'),
     sentence:
-      'Whether clients that ask for it are told where their upload is while they still send; off where a proxy does not pass such answers on.',
+      'Whether 104 responses tell clients the URL and progress of their upload during a request. Switch it off where a proxy does not pass them on.',
   },
   corsOrigins: {
     name: 'STOWAGE_CORS_ORIGINS',
     otherwise: '*',
     read: origins,
     sentence:
-      'Origins whose pages may use the API, with commas between; * for any, off for none. A page still needs a token.',
+      'Origins whose pages may use the API, separated by commas; * for any, off for none. A page still needs a token.',
   },
   maxConnections: {
     name: 'STOWAGE_MAX_CONNECTIONS',
     otherwise: '4096',
     read: whole(1, 1_000_000),
     sentence:
-      'Connections taken at once, on all ports together; fewer where the limit of open files (ulimit -n) has no room for them.',
+      'Most connections at once, on all ports together; lowered where the limit of open files (ulimit -n) is too low.',
   },
   connectionShare: {
     name: 'STOWAGE_CONNECTION_SHARE',
     otherwise: '75',
     read: whole(1, 100),
-    sentence:
-      'Percent of these connections that one address may hold, of IPv6 one /64; 100 for all of them. Trusted proxies may hold all.',
+    sentence: 'Percentage of these connections for one address (IPv6: one /64). Trusted proxies have no such limit.',
   },
   trustedProxies: {
     name: 'STOWAGE_TRUSTED_PROXIES',
     otherwise: 'off',
     read: networks,
     sentence:
-      'Addresses and networks of proxies whose X-Forwarded-For says where a request comes from, with commas between.',
+      'Addresses and networks of trusted proxies, separated by commas. Their X-Forwarded-For names the address of the client.',
   },
   loginFailures: {
     name: 'STOWAGE_LOGIN_FAILURES',
@@ -214,32 +211,37 @@ export const serverSettings: Settings<ServerConfig> = {
     name: 'STOWAGE_LOGIN_WINDOW',
     otherwise: '1m',
     read: duration(1000),
-    sentence: 'Time over which wrong keys are counted.',
+    sentence: 'Window in which wrong keys are counted.',
   },
   minRate: {
     name: 'STOWAGE_MIN_RATE',
     otherwise: '1KiB',
     read: bytes,
     sentence:
-      'Bytes a second that a request body must bring on average, or it is cut; 0 never cuts. A slow honest upload is never cut by a total time.',
+      'Lowest average rate of a request body, in bytes per second; a slower one is cut. 0 never cuts. There is no limit on total time.',
   },
   rateWindow: {
     name: 'STOWAGE_RATE_WINDOW',
     otherwise: '60s',
     read: duration(10),
-    sentence: 'Time over which that average is taken.',
+    sentence: 'Window of that average.',
   },
   stall: {
     name: 'STOWAGE_STALL',
     otherwise: '60s',
     read: duration(10),
-    sentence: 'How long a client that downloads may take nothing before it is cut.',
+    sentence: 'How long a downloading client may stall before it is cut.',
   },
-  maxUploadSize: { name: 'STOWAGE_MAX_UPLOAD_SIZE', otherwise: '5TiB', read: bytes, sentence: 'The largest upload.' },
+  maxUploadSize: {
+    name: 'STOWAGE_MAX_UPLOAD_SIZE',
+    otherwise: '5TiB',
+    read: bytes,
+    sentence: 'Size of the largest upload.',
+  },
   headroom: {
     name: 'STOWAGE_HEADROOM',
     otherwise: '256MiB',
     read: bytes,
-    sentence: 'Free space on the disk that uploads must leave.',
+    sentence: 'Free disk space that uploads must leave.',
   },
 };

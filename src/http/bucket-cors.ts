@@ -25,6 +25,6 @@ export function faultOf({ origins, methods, headers, exposed, age }: CorsRule): 
     return 'an AllowedOrigin or AllowedHeader has printable ASCII characters only';
   const unnamed = exposed.find((name) => !isFieldName(name));
   if (unnamed !== undefined) return `ExposeHeader "${unnamed}" contains invalid character.`;
-  if (age !== undefined && !(Number.isSafeInteger(age) && age >= 0)) return 'the time must be a number of seconds';
+  if (age !== undefined && !(Number.isSafeInteger(age) && age >= 0)) return 'MaxAgeSeconds must be a number of seconds';
   return undefined;
 }

@@ -52,7 +52,7 @@ const names: Readonly<Record<string, string>> = {
 
 /** One fault as a sentence. */
 function sentence(error: ErrorObject | undefined, whole: string): string {
-  if (!error) return `${whole} is not as it should be`;
+  if (!error) return `${whole} is invalid`;
   const where = error.instancePath === '' ? whole : error.instancePath.slice(1).replaceAll('/', '.');
   const told = error.params as Record<string, unknown>;
   switch (error.keyword) {
@@ -77,7 +77,7 @@ function sentence(error: ErrorObject | undefined, whole: string): string {
     case oneLine:
       return `${where} must have one line, without control characters`;
     default:
-      return `${where} is not as it should be`;
+      return `${where} is invalid`;
   }
 }
 

@@ -16,7 +16,7 @@ export function digestsOf(field: string | undefined, name: string): readonly Dig
   const digests = parseDigestField(field);
   if (!digests) throw new Refusal('malformed', `${name} is not a list of digests like sha-512=:...:`);
   if (digests.length === 0)
-    throw new Refusal('malformed', `${name} has no digest of an algorithm that is known here, such as sha-512`);
+    throw new Refusal('malformed', `${name} has no digest of a supported algorithm, such as sha-512`);
   return digests;
 }
 
@@ -42,7 +42,7 @@ export function bodyDigests(req: IncomingMessage): BodyDigests {
     digests,
     late: () => {
       const field = req.trailers['content-digest'];
-      if (field === undefined) throw new Refusal('malformed', 'the Content-Digest that was announced did not come');
+      if (field === undefined) throw new Refusal('malformed', 'the announced Content-Digest trailer is missing');
       return digestsOf(field, 'Content-Digest');
     },
   };

@@ -23,7 +23,7 @@ export function boundaryOf(type: string | undefined): string {
     [];
   const boundary = quoted ?? bare;
   if (boundary === undefined || !/^[\u0020-\u007e]*[\u0021-\u007e]$/.test(boundary))
-    throw malformed('the request is no form with a boundary');
+    throw malformed('the request is not a multipart form with a boundary');
   return boundary;
 }
 
@@ -73,7 +73,7 @@ export class FormParts {
       const at = await this.#delimiterAt();
       if (at.found) return void (this.#rest = this.#rest.subarray(at.from + this.#delimiter.length));
       passed += at.from;
-      if (passed > longestPreamble) throw malformed('there is no part at the beginning of the form');
+      if (passed > longestPreamble) throw malformed('the form does not begin with a part');
       this.#rest = this.#rest.subarray(at.from);
       if (!(await this.#more())) throw this.#brokenOff();
     }
@@ -181,15 +181,15 @@ function readHead(head: string): { name: string; filename: string | undefined } 
   const fields = new Map<string, string>();
   for (const line of head.split('\r\n').filter((one) => one !== '')) {
     const [, name, value] = /^([!#$%&'*+.^_`|~0-9A-Za-z-]+):(.*)$/s.exec(line) ?? [];
-    if (name === undefined || fields.has(name.toLowerCase())) throw malformed('a part has headers that cannot be read');
+    if (name === undefined || fields.has(name.toLowerCase())) throw malformed('a part has malformed headers');
     fields.set(name.toLowerCase(), value!.trim());
   }
   const encoding = fields.get('content-transfer-encoding')?.toLowerCase() ?? 'binary';
   if (!['binary', '8bit', '7bit'].includes(encoding))
-    throw malformed('a part has a transfer encoding, which forms have no more');
+    throw malformed('a part has a Content-Transfer-Encoding, which forms must not have');
   const said = parametersOf(fields.get('content-disposition') ?? '');
   const name = said?.get('name');
-  if (name === undefined) throw malformed('a part is no form-data with a name');
+  if (name === undefined) throw malformed('a part has no Content-Disposition: form-data with a name');
   const filename = said?.get('filename');
   return { name, filename: filename?.split(/[/\\]/).at(-1) };
 }

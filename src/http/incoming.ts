@@ -73,7 +73,7 @@ export class Incoming implements Body {
     return {
       next: () => this.#next(),
       return: async () => {
-        this.stop(new Refusal('interrupted', 'the rest of the body was not wanted'));
+        this.stop(new Refusal('interrupted', 'the server stopped reading the body'));
         this.#queue.length = 0;
         return { value: undefined, done: true };
       },
@@ -97,7 +97,7 @@ export class Incoming implements Body {
     if (this.#started || this.#ended) return;
     this.#started = true;
     if (this.#req.destroyed && !this.#req.complete) {
-      this.stop(new Refusal('interrupted', 'the connection ended before the body was read'));
+      this.stop(new Refusal('interrupted', 'the connection closed before the body was read'));
       return;
     }
     this.#options.onStart?.();
@@ -126,7 +126,7 @@ export class Incoming implements Body {
   readonly #onClose = (): void => {
     this.#drain();
     this.#finish(
-      this.#req.complete ? undefined : new Refusal('interrupted', 'the connection ended before the body did'),
+      this.#req.complete ? undefined : new Refusal('interrupted', 'the connection closed before the end of the body'),
     );
   };
 
@@ -183,7 +183,7 @@ export class Incoming implements Body {
       const ours = this.#paused || waited;
       waited = this.#paused;
       if (ours || brought * 1000 >= rate * window) return;
-      this.stop(new Refusal('interrupted', `the body came slower than ${rate} bytes a second`));
+      this.stop(new Refusal('interrupted', `the body was slower than ${rate} bytes per second`));
     }, window).unref();
   }
 }

@@ -27,7 +27,7 @@ export class Lifetime {
     this.#pace = options.pace;
   }
 
-  /** Whether the server is going down. */
+  /** Whether the server is shutting down. */
   get closing(): boolean {
     return this.#closing !== undefined;
   }

@@ -23,7 +23,7 @@ export interface Readings {
   readonly throttled: number;
   /** Addresses, namespaces and pairs of both that the limits of logins remember. */
   readonly throttledNames: number;
-  /** Logins that wait for their key to be derived. */
+  /** Logins that wait for key derivation. */
   readonly loginsWaiting: number;
 }
 
@@ -53,27 +53,27 @@ export class Metrics {
   );
   readonly #swept = new Counter({
     name: 'stowage_swept_total',
-    help: 'Things that sweeps took away.',
+    help: 'Items that sweeps removed.',
     labelNames: ['kind'],
     registers: [this.#registry],
   });
-  readonly #sweptBytes = this.#counter('stowage_swept_bytes_total', 'Bytes of blobs that sweeps took away.');
-  readonly #scrubbed = this.#counter('stowage_scrubbed_bytes_total', 'Bytes that scrubs read again.');
+  readonly #sweptBytes = this.#counter('stowage_swept_bytes_total', 'Bytes of blobs that sweeps removed.');
+  readonly #scrubbed = this.#counter('stowage_scrubbed_bytes_total', 'Bytes that scrubs read.');
   readonly #scrubResults = new Counter({
     name: 'stowage_scrubbed_blobs_total',
-    help: 'Blobs that scrubs read again, by what they found.',
+    help: 'Blobs that scrubs read, by result.',
     labelNames: ['result'],
     registers: [this.#registry],
   });
   readonly #rot = new Counter({
     name: 'stowage_rot_total',
-    help: 'Stored bytes found changed or gone, by what found it.',
+    help: 'Stored blobs found damaged or missing, by detector.',
     labelNames: ['found_by'],
     registers: [this.#registry],
   });
   readonly #unreadable = this.#counter(
     'stowage_unreadable_total',
-    'Times that stored bytes could not be read, which tells nothing of them.',
+    'Failed reads of stored bytes that were not judged as damage.',
   );
   readonly #runs = new Gauge({
     name: 'stowage_last_run_timestamp_seconds',
@@ -82,13 +82,10 @@ export class Metrics {
     registers: [this.#registry],
   });
 
-  readonly #throttled = this.#counter(
-    'stowage_throttled_total',
-    'Requests refused since too many wrong secrets were shown.',
-  );
+  readonly #throttled = this.#counter('stowage_throttled_total', 'Requests refused after too many wrong secrets.');
   readonly #faults = new Counter({
     name: 'stowage_faults_total',
-    help: 'Faults that no request answers for.',
+    help: 'Faults outside of any request.',
     labelNames: ['kind'],
     registers: [this.#registry],
   });
@@ -171,7 +168,7 @@ export class Metrics {
     const registers = [this.#registry];
     new Gauge({
       name: 'stowage_event_loop_lag_seconds',
-      help: 'How late the event loop was, 99th percentile since the last look.',
+      help: 'Event loop delay, 99th percentile since the last scrape.',
       registers,
       collect() {
         const lag = delay.percentile(99) / 1e9;
@@ -192,23 +189,20 @@ export class Metrics {
   #gauges(): (readonly [Gauge, (now: Readings) => number])[] {
     const gauge = (name: string, help: string): Gauge => new Gauge({ name, help, registers: [this.#registry] });
     return [
-      [gauge('stowage_reading_bodies', 'Request bodies being received now.'), (now) => now.reading],
-      [gauge('stowage_open_uploads', 'Uploads not yet converted or dropped.'), (now) => now.openUploads],
-      [gauge('stowage_stored_bytes', 'Bytes of blobs on disk, each once.'), (now) => now.storedBytes],
+      [gauge('stowage_reading_bodies', 'Request bodies in progress.'), (now) => now.reading],
+      [gauge('stowage_open_uploads', 'Open uploads.'), (now) => now.openUploads],
+      [gauge('stowage_stored_bytes', 'Bytes of stored contents, each counted once.'), (now) => now.storedBytes],
       [
-        gauge('stowage_dedup_saved_bytes', 'Bytes that versions name beyond those on disk.'),
+        gauge('stowage_dedup_saved_bytes', 'Bytes of versions minus bytes of contents: what deduplication saved.'),
         (now) => Math.max(0, now.namedBytes - now.storedBytes),
       ],
-      [gauge('stowage_blobs', 'Blobs on record.'), (now) => now.blobs],
+      [gauge('stowage_blobs', 'Blobs.'), (now) => now.blobs],
       [gauge('stowage_artifacts', 'Active artifacts.'), (now) => now.artifacts],
       [gauge('stowage_versions', 'Versions of artifacts.'), (now) => now.versions],
       [gauge('stowage_free_bytes', 'Free bytes on the disk.'), (now) => now.freeBytes],
-      [
-        gauge('stowage_throttle_names', 'Names that the limits of wrong secrets remember.'),
-        (now) => now.throttledNames,
-      ],
-      [gauge('stowage_logins_waiting', 'Logins that wait for their key to be derived.'), (now) => now.loginsWaiting],
-      [gauge('stowage_writable', '1 while the store trusts its disk.'), (now) => (now.writable ? 1 : 0)],
+      [gauge('stowage_throttle_names', 'Entries in the limits of wrong secrets.'), (now) => now.throttledNames],
+      [gauge('stowage_logins_waiting', 'Logins that wait for key derivation.'), (now) => now.loginsWaiting],
+      [gauge('stowage_writable', '1 while the store accepts writes, else 0.'), (now) => (now.writable ? 1 : 0)],
     ];
   }
 }

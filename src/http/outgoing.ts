@@ -69,7 +69,7 @@ export async function sendBytes(
 ): Promise<void> {
   const conditions = options.conditions ?? req.headers;
   const verdict = judge(conditions, what);
-  if (verdict === 'failed') throw new Refusal('precondition', 'a condition of the request does not hold');
+  if (verdict === 'failed') throw new Refusal('precondition', 'a precondition of the request failed');
   const headers = {
     ...what.headers,
     ETag: what.etag,
@@ -120,7 +120,7 @@ function planOf(headers: IncomingHttpHeaders, what: Representation, window: Wind
   const windowed = window.offset > 0 || window.limit > 0;
   if (field !== undefined && !windowed && rangeCounts(headers, what)) {
     const range = parseRange(field, what.size);
-    if (range === 'unsatisfiable') throw new Refusal('out_of_range', 'no byte lies in that range', { size: what.size });
+    if (range === 'unsatisfiable') throw new Refusal('out_of_range', 'the range has no bytes', { size: what.size });
     if (range) return { status: 206, from: range.first, to: range.last + 1 };
   }
   const from = Math.min(window.offset, what.size);

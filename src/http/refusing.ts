@@ -108,7 +108,7 @@ export function answerUnknown(openapi: OpenApi, wording: Wording, req: Request, 
   const allowed = openapi.methodsAt(req.baseUrl + req.path);
   if (allowed.length === 0) {
     say(wording, req, res, {
-      sentence: 'there is nothing at this path',
+      sentence: 'no such path',
       status: wording.statuses.not_found,
       code: 'not_found',
       details: {},
@@ -116,7 +116,7 @@ export function answerUnknown(openapi: OpenApi, wording: Wording, req: Request, 
     return;
   }
   const refused = {
-    sentence: 'this path does not take that method',
+    sentence: 'this path does not support that method',
     status: 405,
     code: 'method_not_allowed',
     details: {},
@@ -144,7 +144,7 @@ function fromFramework(error: unknown): Refusal | undefined {
   if (typeof error !== 'object' || error === null || !('status' in error)) return undefined;
   if (error.status === 413) return new Refusal('too_large', 'the request body is too long');
   if (typeof error.status === 'number' && error.status >= 400 && error.status < 500)
-    return new Refusal('malformed', 'the request cannot be read');
+    return new Refusal('malformed', 'the request is malformed');
   return undefined;
 }
 

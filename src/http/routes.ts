@@ -84,7 +84,7 @@ export class Routes {
   /** Mounts an operation for those who prove who they are; that is settled before anything else is looked at. */
   owned(id: string, answer: (call: OwnedCall) => Promise<unknown>): this {
     const { authenticate } = this.#options;
-    if (!authenticate) throw new Error(`nobody can tell who asks for ${id}`);
+    if (!authenticate) throw new Error(`the route ${id} has no way to authenticate`);
     return this.guarded(id, authenticate, answer);
   }
 
@@ -181,7 +181,7 @@ async function readJson(req: Request, body: Body, limit: number): Promise<unknow
   if (body.cut)
     throw body.cut instanceof Refusal
       ? body.cut
-      : new Refusal('interrupted', 'the connection ended before the body did');
+      : new Refusal('interrupted', 'the connection closed before the end of the body');
   const bytes = Buffer.concat(chunks);
   await demandDigests(promised, bytes);
   const text = utf8(bytes);

@@ -25,7 +25,7 @@ function check(what: string, encoded: string): void {
   try {
     text = decodeURIComponent(encoded);
   } catch {
-    throw refusal('the request cannot be read');
+    throw refusal('the request is malformed');
   }
   const fault = textFault(text);
   if (fault !== undefined) throw refusal(`the ${what} has ${fault}`);

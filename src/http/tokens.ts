@@ -111,7 +111,7 @@ export class Tokens {
    */
   async principal(req: Request): Promise<Principal> {
     const claims = await this.#claims(req, bearerOf(req));
-    if (claims.capability) throw new Refusal('unauthenticated', 'a capability is for one upload, and for nothing else');
+    if (claims.capability) throw new Refusal('unauthenticated', 'a capability is valid only for one upload');
     return this.#recall(claims);
   }
 
@@ -125,7 +125,7 @@ export class Tokens {
     if (presented === undefined) return { who: await this.principal(req), capability: undefined };
     const claims = await this.#claims(req, typeof presented === 'string' ? presented : undefined);
     if (!claims.capability)
-      throw new Refusal('unauthenticated', 'that is no capability; a token goes into the Authorization header');
+      throw new Refusal('unauthenticated', 'not a capability; send a token in the Authorization header');
     return { who: await this.#recall(claims), capability: claims.capability };
   }
 
@@ -151,7 +151,7 @@ export class Tokens {
 
   async #claims(req: Request, token: string | undefined): Promise<Claims> {
     if (token === undefined || token.length > longest)
-      throw new Refusal('unauthenticated', 'a token is needed; log in at /auth');
+      throw new Refusal('unauthenticated', 'a token is required; log in at /auth');
     const claims = this.#verified.get(token) ?? (await this.#verify(req, token));
     if (claims.expires <= this.#keeper.clock.now() / 1000) throw expired();
     return claims;
@@ -209,5 +209,5 @@ function expired(): Refusal {
 }
 
 function bad(): Refusal {
-  return new Refusal('unauthenticated', 'the token is not one of ours');
+  return new Refusal('unauthenticated', 'the token is invalid');
 }

@@ -10,7 +10,7 @@ const controlInLines = /[^\P{Cc}\t\n\r]/u;
  * @param lines whether the text may have several lines.
  */
 export function textFault(text: string, lines = false): string | undefined {
-  if (!text.isWellFormed()) return 'half of a surrogate pair, which is no character';
+  if (!text.isWellFormed()) return 'half of a surrogate pair, which is not a character';
   const found = (lines ? controlInLines : control).exec(text)?.[0];
   return found === undefined
     ? undefined

@@ -11,17 +11,15 @@ import type { Faults } from './faults.ts';
 import type { Clock } from '../kit/clock.ts';
 
 export function openStore(folder: string, config: Config, log: Logger, faults: Faults): Promise<Engine> {
-  const onFault = (why: string, error: unknown): void =>
-    log.fatal({ err: error }, `the store takes no more bytes: ${why}`);
+  const onFault = (why: string, error: unknown): void => log.fatal({ err: error }, `the store is read-only: ${why}`);
   const onLoss = (loss: string): void =>
-    log.error(`the store is opened all the same, because of STOWAGE_ACCEPT_LOSS: ${loss}`);
+    log.error(`STOWAGE_ACCEPT_LOSS is set, so the store opens in spite of this: ${loss}`);
   return openEngine({
     folder,
     strict: config.durability === 'strict',
     onFault,
     onLoss: config.acceptLoss === 'yes' ? onLoss : undefined,
-    onRestart: (thread, error) =>
-      faults.note('thread', `the ${thread} thread died, and another takes its place`, error),
+    onRestart: (thread, error) => faults.note('thread', `the ${thread} thread died and was replaced`, error),
     onLost: (error) => faults.fatal('thread', 'the catalog thread died and cannot be replaced', error),
   });
 }
@@ -53,7 +51,7 @@ export function openDomain(
     onRot: ({ content: { sha512, size }, state, finder, versions }) =>
       log.error(
         { sha512, size, state, finder, versions },
-        state === 'rotten' ? 'stored bytes have changed and were put aside' : 'stored bytes are gone',
+        state === 'rotten' ? 'stored bytes changed and were moved to quarantine' : 'stored bytes are missing',
       ),
     source:
       config.fetch === 'off'

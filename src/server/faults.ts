@@ -57,7 +57,7 @@ export class Faults {
       this.note('unhandled_rejection', 'a rejection was not handled', error),
     );
     process.on('uncaughtException', (error: unknown) => {
-      if (isOfConnection(error)) this.note('uncaught_exception', 'a connection broke where nothing listened', error);
+      if (isOfConnection(error)) this.note('uncaught_exception', 'a connection failed without a handler', error);
       else this.fatal('uncaught_exception', 'an exception was not caught', error);
     });
   }

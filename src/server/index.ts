@@ -54,7 +54,7 @@ export interface RunningServer {
   /** Ids of the OpenAPI description's operations that are answered. */
   readonly mounted: readonly string[];
   readonly upkeep: Upkeep;
-  /** Faults that no request answers for. */
+  /** Faults outside of any request. */
   readonly faults: Faults;
   /** Ends within ten seconds, with everything kept that was acknowledged. Asked again, it waits for the same end. */
   close(): Promise<void>;
@@ -95,7 +95,7 @@ export async function startServer(config: Config, overrides: Overrides = {}): Pr
       { clock, foreignStore, faults, log },
     );
     if (core.recovered.damaged.length > 0)
-      log.error({ damaged: core.recovered.damaged }, 'acknowledged bytes are gone');
+      log.error({ damaged: core.recovered.damaged }, 'acknowledged bytes are missing');
     const running = await serve(core, { config, log, openapi, identity, foreignStore, faults, connections });
     const end = async (): Promise<void> => {
       await running.close();
@@ -153,7 +153,7 @@ async function serve(
       mounted,
       upkeep,
       close: async () => {
-        lifetime.close(new Refusal('unavailable', 'the server is going down'));
+        lifetime.close(new Refusal('unavailable', 'the server is shutting down'));
         await Promise.all([listener.close(patience), s3?.close(patience), upkeep.close()]);
         metrics.close();
       },
@@ -204,7 +204,7 @@ function mostConnections({ maxConnections }: Config, log: Logger): number {
 }
 
 function noteListener(faults: Faults): (error: unknown) => void {
-  return (error) => faults.note('listener', 'a connection could not be taken', error);
+  return (error) => faults.note('listener', 'a connection could not be accepted', error);
 }
 
 async function readingsOf(core: Core, lifetime: Lifetime, faults: Faults): Promise<Readings> {

@@ -59,7 +59,7 @@ export function openOutbound(options: OutboundOptions): Outbound {
 
 /** @throws Refusal for a URL that is never asked, whatever its name resolves to. */
 function checked(text: string, options: OutboundOptions): URL {
-  if (!URL.canParse(text)) throw new Refusal('malformed', 'that is not a URL');
+  if (!URL.canParse(text)) throw new Refusal('malformed', 'not a valid URL');
   const url = new URL(text);
   if (url.protocol !== 'http:' && url.protocol !== 'https:')
     throw new Refusal('malformed', 'only http and https URLs are fetched');
@@ -76,7 +76,7 @@ function hostOf(url: URL): string {
 
 function demandPublic(address: string, options: OutboundOptions): void {
   if (options.anywhere || isPublic(address)) return;
-  throw new Refusal('forbidden', 'the URL leads to an address that is not fetched from');
+  throw new Refusal('forbidden', 'the URL leads to an address that the server does not fetch from');
 }
 
 /** Plain unicast only: not private, loopback, link-local, shared, mapped, translated, tunnelled or reserved. */
@@ -119,7 +119,10 @@ async function ask(url: URL, { offset, etag, signal }: Asking, options: Outbound
     url.protocol === 'https:' ? safeRequest : plainRequest;
   return new Promise((resolve, reject) => {
     const request = send(url, { lookup, headers, signal, agent: false });
-    const slow = setTimeout(() => request.destroy(new Error('no answer in time')), answerTime);
+    const slow = setTimeout(
+      () => request.destroy(new Error('the server at the URL did not answer in time')),
+      answerTime,
+    );
     request.once('response', (answer) => {
       clearTimeout(slow);
       resolve(answer);
@@ -152,7 +155,7 @@ function opened(answer: IncomingMessage, offset: number, options: OutboundOption
   const total = announced === undefined ? undefined : announced + (partial ? offset : 0);
   if (total !== undefined && total > options.maxSize) {
     answer.destroy();
-    throw new Refusal('too_large', 'what the URL has is larger than this server fetches');
+    throw new Refusal('too_large', 'the content of the URL is larger than the limit for fetches');
   }
   const { etag } = headers;
   return {
@@ -171,7 +174,7 @@ function bounded(answer: IncomingMessage, before: number, options: OutboundOptio
     onBytes: (count) => {
       size += count;
       if (size > options.maxSize)
-        body.stop(new Refusal('too_large', 'what the URL has is larger than this server fetches'));
+        body.stop(new Refusal('too_large', 'the content of the URL is larger than the limit for fetches'));
     },
     onEnd: (ended) => void (ended.cut && answer.destroy()),
   });

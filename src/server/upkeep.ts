@@ -52,7 +52,7 @@ export class Upkeep {
 
   /** Does what the lifecycle rules of buckets say. */
   lifecycle(): Promise<void> {
-    return this.#once('lifecycle', async () => this.#log.info(await this.#lifecycle(), 'lifecycle rules done'));
+    return this.#once('lifecycle', async () => this.#log.info(await this.#lifecycle(), 'lifecycle rules applied'));
   }
 
   /** Starts nothing more, and waits for what runs. */

@@ -240,7 +240,7 @@ describe('sent from here', () => {
     const beyond = await fetch(url, { headers: { Range: `bytes=${bytes.length}-` } });
     expect([beyond.status, await beyond.json()]).toEqual([
       416,
-      { error: { code: 'range_not_satisfiable', message: 'no byte lies in that range' } },
+      { error: { code: 'range_not_satisfiable', message: 'the range has no bytes' } },
     ]);
     expect((await fetch(url, { headers: { 'If-None-Match': `"${sha256Of(bytes)}"` } })).status).toBe(304);
   });

@@ -341,13 +341,11 @@ describe('a request', () => {
   });
 
   test('for what there is not, or by another method, is refused in the same words', async () => {
-    expect(told(await releasy.ask('GET', '/v1/nothing'))).toEqual(
-      refusal(404, 'not_found', 'there is nothing at this path'),
-    );
-    expect(told(await releasy.ask('GET', '/v1'))).toEqual(refusal(404, 'not_found', 'there is nothing at this path'));
+    expect(told(await releasy.ask('GET', '/v1/nothing'))).toEqual(refusal(404, 'not_found', 'no such path'));
+    expect(told(await releasy.ask('GET', '/v1'))).toEqual(refusal(404, 'not_found', 'no such path'));
     const wrong = await releasy.ask('DELETE', customers);
     expect([told(wrong), wrong.headers.get('allow')]).toEqual([
-      refusal(405, 'method_not_allowed', 'this path does not take that method'),
+      refusal(405, 'method_not_allowed', 'this path does not support that method'),
       'GET, POST, HEAD',
     ]);
     expect(

@@ -40,12 +40,12 @@ describe('the OpenAPI description', () => {
     expect(answer.status).toBe(405);
     expect(answer.headers.get('allow')).toBe('GET, POST, HEAD');
     expect(answer.json()).toEqual({
-      error: 'this path does not take that method',
+      error: 'this path does not support that method',
       status: 405,
       code: 'method_not_allowed',
     });
     expect((await world.ask('GET', '/no/such/path')).json()).toEqual({
-      error: 'there is nothing at this path',
+      error: 'no such path',
       status: 404,
       code: 'not_found',
     });

@@ -72,7 +72,7 @@ test('all faults are told at once, with the slips of the pen, and no secret amon
     'STOWAGE_SCRUB_RATE must be more than 0',
     'STOWAGE_SWEEP_CRON must be a cron line like */10 * * * *, or off',
     'STOWAGE_SYSTEM_KEY must have 12 to 1,024 characters',
-    'STOWAGE_UPLOAD_IDLE must be a time like 90s, 15m, 24h or 7d',
+    'STOWAGE_UPLOAD_IDLE must be a duration like 90s, 15m, 24h or 7d',
   ]);
 });
 
@@ -86,10 +86,10 @@ test.each(['0 0-9007199254740993 * * *', '*/100 * * * *', '100 * * * *'])(
 );
 
 test.each(['password1234', 'changeme2024!', 'aaaaaaaaaaaaaaaa', 'abababababababab', 'shakenfist123'])(
-  '%s is a key that anybody would guess',
+  '%s is a key that is easy to guess',
   (key) => {
     const [fault] = faultsOf({ STOWAGE_SYSTEM_KEY: key });
-    expect(fault).toBe('STOWAGE_SYSTEM_KEY is a key that anybody would guess');
+    expect(fault).toBe('STOWAGE_SYSTEM_KEY is a key that is easy to guess');
     expect(fault).not.toContain(key);
   },
 );
@@ -143,7 +143,7 @@ describe('the settings of the Releasy API', () => {
     });
     const { RELEASY_ARTIFACT_SECRET_KEY: _, ...half } = outside;
     expect(faultsOf(half)).toEqual([
-      'RELEASY_ARTIFACT_BUCKET, RELEASY_ARTIFACT_REGION, RELEASY_ARTIFACT_ACCESS_KEY and RELEASY_ARTIFACT_SECRET_KEY need each other',
+      'set all of RELEASY_ARTIFACT_BUCKET, RELEASY_ARTIFACT_REGION, RELEASY_ARTIFACT_ACCESS_KEY and RELEASY_ARTIFACT_SECRET_KEY',
     ]);
     expect(faultsOf({ RELEASY_ARTIFACT_ENDPOINT: 'https://s3.example.com' })).toHaveLength(1);
   });
@@ -164,10 +164,10 @@ describe('the settings of the Releasy API', () => {
       'STOWAGE_PORT must be a whole number from 0 to 65535',
       'STOWAGE_RELEASY_NAMESPACE must be 1 to 63 letters, digits, dots and dashes',
       'RELEASY_ADMIN_API_KEY must be at most 1,024 visible characters',
-      'RELEASY_OPERATOR_JWKS_URL must be an address like https://www.example.org',
+      'RELEASY_OPERATOR_JWKS_URL must be a URL like https://www.example.org',
       'RELEASY_OPERATOR_JWKS_TTL_SECONDS must be 0 to 604800 seconds',
       'RELEASY_DOWNLOAD_TOKEN_TTL_SECONDS must be 1 to 604800 seconds',
-      'RELEASY_PUBLIC_BASE_URL must be an address like https://www.example.org',
+      'RELEASY_PUBLIC_BASE_URL must be a URL like https://www.example.org',
       'RELEASY_ARTIFACT_PRESIGN_EXPIRES_SECONDS must be 1 to 604800 seconds',
     ]);
   });

@@ -40,7 +40,7 @@ describe.each([5000, 700_000])('an upload of %i bytes', (size) => {
     expect((await world.ask('GET', '/artifacts/thing')).status).toBe(404);
     lines.length = 0;
     await world.restart();
-    const said = lines.find((line) => line.includes('acknowledged bytes are gone'))!;
+    const said = lines.find((line) => line.includes('acknowledged bytes are missing'))!;
     expect(JSON.parse(said)).toMatchObject({ damaged: [{ id: uuid, recorded: size, found: size - 1 }] });
     expect(await offset(uuid)).toBe(size - 1);
     await world.get('POST', `/upload/${uuid}`, {

@@ -314,7 +314,7 @@ test('an artifact is fetched from a URL in the background', async () => {
 
 test('by default nothing inside is fetched, and with fetching off nothing at all', async () => {
   for (const [policy, error] of [
-    ['public', 'the URL leads to an address that is not fetched from'],
+    ['public', 'the URL leads to an address that the server does not fetch from'],
     ['off', 'this server does not fetch from URLs'],
   ]) {
     const world = await openWorld({ env: { STOWAGE_FETCH: policy! } });

@@ -144,7 +144,7 @@ class Outages {
   }
 
   #note({ lost, late, wrong, acknowledged, acknowledgedLate }: Verdict, { from, to }: Outage): void {
-    const damaged = this.#machine.served.log.filter((line) => line.includes('acknowledged bytes are gone'));
+    const damaged = this.#machine.served.log.filter((line) => line.includes('acknowledged bytes are missing'));
     const cut = (this.figures.cuts += 1);
     this.figures.acknowledged += acknowledged;
     this.figures.acknowledgedLate += acknowledgedLate;

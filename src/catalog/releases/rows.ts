@@ -113,7 +113,7 @@ export async function demandUnpinned(db: Db, artifact: string): Promise<void> {
     .where('id', '=', artifact)
     .where('blob', 'is not', null)
     .executeTakeFirst();
-  if (file) throw new Refusal('conflict', 'a release holds this artifact, which changes with the release alone');
+  if (file) throw new Refusal('conflict', 'a release has this artifact pinned; only the release can change it');
 }
 
 /** Whether files or slots of releases are kept in the bucket. */

@@ -10,10 +10,10 @@ export function check(program: Command, context: Context): void {
   program
     .command('check')
     .summary('verify a storage folder')
-    .description('Holds the records of a storage folder against the bytes in it. The server must not be running on it.')
+    .description('Compares the records of a storage folder with the bytes on disk. Stop the server first.')
     .argument('<folder>', 'the storage folder')
-    .option('--read-data', 'also read every blob and compare its sha512')
-    .option('--repair', 'put bytes back from quarantine whose sha512 is right')
+    .option('--read-data', 'also read every blob and verify its sha512')
+    .option('--repair', 'restore quarantined bytes whose sha512 is right')
     .addHelpText(
       'after',
       `

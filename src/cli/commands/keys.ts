@@ -28,22 +28,22 @@ Examples:
     );
   command
     .command('create')
-    .description('Make a key. Its secret is shown once. Without flags it may do everything, in every bucket.')
-    .argument('<name>', 'what you call it')
+    .description('Create a key. Its secret is shown once. Without flags, the key has every permission in every bucket.')
+    .argument('<name>', 'a name for the key')
     .option(
       '--bucket <bucket>',
-      'for this bucket only; may be repeated',
+      'limit the key to this bucket; may be repeated',
       (bucket: string, before: readonly string[]) => [...before, bucket],
       [],
     )
     .option('--read', 'list buckets and objects, and get objects')
     .option('--write', 'put objects')
     .option('--delete', 'delete objects')
-    .option('--admin', 'make, configure and delete buckets')
+    .option('--admin', 'create, configure and delete buckets')
     .action((name: string, flags: Flags) => create(context, name, flags));
   command
     .command('ls')
-    .description('List your keys, never with their secrets.')
+    .description('List your keys, without their secrets.')
     .action(async () => {
       const found = await (await context.client()).accessKeys.list();
       const rows = found.map((key) => [
@@ -56,7 +56,7 @@ Examples:
     });
   command
     .command('rm')
-    .description('Revoke a key, and every URL that it signed.')
+    .description('Revoke a key and every URL that it signed.')
     .argument('<id>')
     .action(async (id: string) => {
       await (await context.client()).accessKeys.revoke(id);
@@ -69,6 +69,6 @@ async function create(context: Context, name: string, flags: Flags): Promise<voi
   const { accessKeys } = await context.client();
   const made = await accessKeys.create(name, asked.length === 0 ? permissions : asked, flags.bucket);
   const lines = [`AWS_ACCESS_KEY_ID=${made.id}`, `AWS_SECRET_ACCESS_KEY=${made.secret_access_key}`];
-  context.output.notice('the secret is shown only now');
+  context.output.notice('the secret is not shown again');
   context.output.result(made, lines.join('\n'));
 }

@@ -10,7 +10,7 @@ export function label(program: Command, context: Context): void {
     .command('label')
     .summary('point a label at a blob')
     .description(
-      "Points the label NAME at BLOB: a blob's uuid, or an artifact, whose newest blob is taken. A label has versions like any artifact.",
+      'Points the label NAME at BLOB: the uuid of a blob, or an artifact, which stands for its newest blob. A label has versions like any artifact.',
     )
     .argument('<name>', 'the label, or namespace/label')
     .argument('<blob>', 'uuid of a blob, or name or uuid of an artifact')

@@ -18,11 +18,11 @@ export function login(program: Command, context: Context): void {
     .command('login')
     .summary('save a server, a namespace and its key')
     .description(
-      'Asks for the key, proves it to the server at URL, and saves all three as a profile that only you can read.\n' +
-        'The key is never an argument: it is asked for, or read from standard input or a file.',
+      'Asks for the key, logs in at URL, and saves URL, namespace and key as a profile that only you can read.\n' +
+        'The key is never an argument. It is typed at a prompt, or read from standard input or a file.',
     )
     .argument('[url]', `the server's address; ${localUrl} unless given`)
-    .option('--namespace <namespace>', 'who you are there', 'system')
+    .option('--namespace <namespace>', 'the namespace to log in to', 'system')
     .option('--key-file <file>', 'read the key from a file; - for standard input')
     .option('--list', 'list the profiles')
     .option('--forget', 'remove the profile')

@@ -15,11 +15,11 @@ export function ls(program: Command, context: Context): void {
     .command('ls')
     .summary('list artifacts')
     .description(
-      'Lists the artifacts that you may see: your own, shared ones, and those of namespaces that trust yours.',
+      'Lists the artifacts that you may read: your own, shared ones, and those of namespaces that trust yours.',
     )
-    .option('--name <name>', 'only those of this name')
-    .option('--type <type>', 'only image, snapshot, label or other')
-    .option('--namespace <namespace>', 'only those of this namespace')
+    .option('--name <name>', 'only artifacts with this name')
+    .option('--type <type>', 'only artifacts of this type: image, snapshot, label or other')
+    .option('--namespace <namespace>', 'only artifacts of this namespace')
     .addHelpText(
       'after',
       `

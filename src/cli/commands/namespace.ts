@@ -7,8 +7,8 @@ import { newKey, readKey } from '../key-prompt.ts';
 export function namespace(program: Command, context: Context): void {
   const command = program
     .command('namespace')
-    .summary('namespaces: their keys, and whom they trust')
-    .description('Namespaces own artifacts. Only the system namespace may make and remove them.')
+    .summary('namespaces, their keys and trusts')
+    .description('Namespaces own artifacts. Only the system namespace may create and remove them.')
     .addHelpText(
       'after',
       `
@@ -26,7 +26,7 @@ Examples:
 function listing(command: Command, context: Context): void {
   command
     .command('ls')
-    .description('List the namespaces that you may see.')
+    .description('List the namespaces that you may read.')
     .action(async () => {
       const found = await (await context.client()).namespaces.list();
       const rows = found.map((seen) => [seen.name, seen.state, seen.keys.join(', '), seen.trust.full.join(', ')]);
@@ -34,7 +34,7 @@ function listing(command: Command, context: Context): void {
     });
   command
     .command('show')
-    .description("Show a namespace: its keys' names, and whom it trusts.")
+    .description('Show a namespace: the names of its keys, and the namespaces that it trusts.')
     .argument('<namespace>')
     .action(async (name: string) => {
       const found = await (await context.client()).namespaces.get(name);
@@ -45,7 +45,7 @@ function listing(command: Command, context: Context): void {
 function making(command: Command, context: Context): void {
   command
     .command('create')
-    .description('Make a namespace with a first key, which is shown once unless it was given.')
+    .description('Create a namespace with a first key. A generated key is shown once.')
     .argument('<namespace>')
     .option('--key-name <name>', 'name of the first key', 'main')
     .option('--key-file <file>', 'take the key from a file; - for standard input')
@@ -68,7 +68,7 @@ Examples:
     });
   command
     .command('rm')
-    .description('Remove a namespace, with everything that it owns.')
+    .description('Remove a namespace and everything that it owns.')
     .argument('<namespace>')
     .action(async (name: string) => {
       await (await context.client()).namespaces.remove(name);
@@ -79,7 +79,7 @@ Examples:
 function keys(command: Command, context: Context): void {
   command
     .command('add-key')
-    .description('Add a key to a namespace, or replace the one of that name. It is shown once unless it was given.')
+    .description('Add a key to a namespace, or replace the key with this name. A generated key is shown once.')
     .argument('<namespace>')
     .argument('<key-name>')
     .option('--key-file <file>', 'take the key from a file; - for standard input')
@@ -95,14 +95,14 @@ function keys(command: Command, context: Context): void {
     });
   command
     .command('rm-key')
-    .description('Remove a key; whoever used it is out at once.')
+    .description('Remove a key. Its tokens stop working at once.')
     .argument('<namespace>')
     .argument('<key-name>')
     .action(async (name: string, keyName: string) => {
       await (await context.client()).namespaces.removeKey(name, keyName);
       context.output.result(
         { namespace: name, removed: keyName },
-        `${printable(name)} has no key ${printable(keyName)} any more`,
+        `${printable(name)}: key ${printable(keyName)} removed`,
       );
     });
 }
@@ -110,7 +110,7 @@ function keys(command: Command, context: Context): void {
 function trusting(command: Command, context: Context): void {
   command
     .command('trust')
-    .description('Let OTHER see and use what NAMESPACE owns.')
+    .description('Give OTHER full access to everything that NAMESPACE owns.')
     .argument('<namespace>')
     .argument('<other>')
     .action(async (name: string, other: string) => {
@@ -138,5 +138,5 @@ function facts(found: NamespaceView): string {
 }
 
 function keyLines(name: string, key: string | undefined): string[] {
-  return key === undefined ? [] : [`key ${printable(name)}, shown only now: ${key}`];
+  return key === undefined ? [] : [`key ${printable(name)} (not shown again): ${key}`];
 }

@@ -19,12 +19,15 @@ export function pull(program: Command, context: Context): void {
     .summary('download an artifact, or a blob')
     .description(
       'Downloads the newest version of the artifact REF (name or uuid), or the blob REF, to FILE, or standard output for -.\n' +
-        'The bytes lie in FILE.part until their sha512 has been checked. Interrupted, the same command goes on where it was.',
+        'FILE.part holds the bytes until their sha512 is verified. After an interruption, run the same command again to resume.',
     )
     .argument('<ref>', 'name or uuid of an artifact, or uuid of a blob')
-    .argument('[file]', "where to; a folder, a file, or - for standard output. Unless given: the artifact's name, here")
+    .argument(
+      '[file]',
+      'a folder, a file, or - for standard output (default: the name of the artifact, in the current folder)',
+    )
     .option('--version <number>', 'an older version', wholeNumber)
-    .option('--offset <bytes>', 'only the bytes from there on; their sha512 cannot be checked', byteCount)
+    .option('--offset <bytes>', 'start at this byte; the sha512 is then not verified', byteCount)
     .addHelpText(
       'after',
       `
@@ -57,7 +60,9 @@ async function run(context: Context, ref: string, given: string | undefined, fla
   } catch (error) {
     progress.clear();
     if (file !== '-' && error instanceof StowageError && (error.retryable || error.code === 'aborted')) {
-      context.output.notice(`what has arrived is kept in ${printable(file)}.part; the same command goes on from there`);
+      context.output.notice(
+        `${printable(file)}.part keeps the bytes received so far; run the same command again to resume`,
+      );
     }
     throw error;
   }
@@ -81,7 +86,7 @@ function shown(file: string, pulled: Pulled): Record<string, unknown> {
 }
 
 function sentence(file: string, pulled: Pulled, ms: number): string {
-  const resumed = pulled.resumedFrom > 0 ? `, gone on from ${printBytes(pulled.resumedFrom)}` : '';
-  const checked = pulled.verified ? 'sha512 is right' : 'not checked: it is only a part';
+  const resumed = pulled.resumedFrom > 0 ? `, resumed at ${printBytes(pulled.resumedFrom)}` : '';
+  const checked = pulled.verified ? 'sha512 is right' : 'not verified, because only a part was downloaded';
   return `${printable(file)}: ${printBytes(pulled.resumedFrom + pulled.received)} in ${formatTook(ms)}${resumed} (${checked})`;
 }

@@ -25,18 +25,18 @@ export function push(program: Command, context: Context): void {
     .command('push')
     .summary('upload a file as the newest version of an artifact')
     .description(
-      "Uploads FILE, or standard input for -, as the newest version of the artifact NAME (unless given: the file's own name).\n" +
-        'What the server has already is not sent. Interrupted, the same command goes on where it was.',
+      'Uploads FILE, or standard input for -, as the newest version of the artifact NAME (default: the name of the file).\n' +
+        'Content that the server already has is not sent. After an interruption, run the same command again to resume.',
     )
     .argument('<file>', 'the file, or - for standard input')
-    .argument('[name]', 'name of the artifact; one that is also a file here needs --name, or -- before the two')
+    .argument('[name]', 'name of the artifact; use --name, or -- before both arguments, if a file has the same name')
     .argument('[others...]')
-    .option('--name <name>', 'name of the artifact, whatever files are here')
-    .option('--no-dedup', 'do not ask first whether the server has the bytes; starts sending at once')
-    .option('--upload <uuid>', 'go on with this open upload, whoever began it (see stowage uploads)')
+    .option('--name <name>', 'name of the artifact, also if a file has the same name')
+    .option('--no-dedup', 'send at once, without asking whether the server already has the content')
+    .option('--upload <uuid>', 'resume this open upload, also one of another machine (see stowage uploads)')
     .option('--type <type>', 'image or other')
-    .option('--shared', 'let every namespace see it (for the system namespace)')
-    .option('--namespace <namespace>', 'whose the artifact shall be; it must trust yours')
+    .option('--shared', 'share it with every namespace (system namespace only)')
+    .option('--namespace <namespace>', 'the namespace that owns the artifact; it must trust yours')
     .option('--max-versions <count>', 'how many versions to keep; 0 keeps all', wholeNumber)
     .addHelpText(
       'after',
@@ -79,7 +79,7 @@ function nameOf([, ...words]: readonly string[], { name }: Flags, raw: readonly 
   }
   if (second === undefined || raw.includes('--') || !existsSync(second)) return name ?? second;
   throw new UsageError(
-    `there is a ${quoted(second)} here, which may be meant to be pushed, and push takes one file; as a name: --name ${quoted(second)}`,
+    `${quoted(second)} is a file here, and push takes one file; to use it as a name: --name ${quoted(second)}`,
   );
 }
 
@@ -113,7 +113,9 @@ async function run(context: Context, file: string, given: string | undefined, fl
     if (file === '-' || !sent || !(error instanceof StowageError) || !(error.retryable || error.code === 'aborted'))
       throw error;
     const share = `${printBytes(sent.done)}${sent.total === undefined ? '' : ` of ${printBytes(sent.total)}`}`;
-    context.output.notice(`${share} were sent, and what arrived is kept; to go on:\n  ${again(file, given, flags)}`);
+    context.output.notice(
+      `${share} were sent, and the server keeps the bytes received so far; to resume:\n  ${again(file, given, flags)}`,
+    );
     throw error;
   }
 }
@@ -135,8 +137,10 @@ function shown(pushed: Pushed): Record<string, unknown> {
 
 function sentence(name: string, pushed: Pushed, ms: number): string {
   const what = `${printable(name)}: version ${pushed.version}, ${printBytes(pushed.size)}`;
-  const resumed = pushed.resumedFrom > 0 ? `, gone on from ${printBytes(pushed.resumedFrom)}` : '';
-  const how = pushed.deduplicated ? 'the server had it, nothing sent' : `sent in ${formatTook(ms)}${resumed}`;
+  const resumed = pushed.resumedFrom > 0 ? `, resumed at ${printBytes(pushed.resumedFrom)}` : '';
+  const how = pushed.deduplicated
+    ? 'the server already had it; nothing was sent'
+    : `sent in ${formatTook(ms)}${resumed}`;
   return `${what} (${how})\n  sha512 ${pushed.sha512}\n  blob   ${pushed.blob}`;
 }
 

@@ -22,8 +22,8 @@ export function release(program: Command, context: Context): void {
     .command('release')
     .summary('releases of products, and their artifacts')
     .description(
-      'A RELEASE is PRODUCT@VERSION, or its id. Those who publish set RELEASY_ADMIN_API_KEY or RELEASY_OPERATOR_TOKEN (a JWT),\n' +
-        'customers RELEASY_API_KEY; the server is --url, RELEASY_BASE_URL, or the one that the other commands use.',
+      'A RELEASE is PRODUCT@VERSION, or its id. Publishers set RELEASY_ADMIN_API_KEY or RELEASY_OPERATOR_TOKEN (a JWT),\n' +
+        'customers set RELEASY_API_KEY. The server is --url, RELEASY_BASE_URL, or the server of the other commands.',
     )
     .addHelpText(
       'after',
@@ -41,13 +41,13 @@ Examples:
 function create(command: Command, context: Context): void {
   command
     .command('create')
-    .description('Make a release, which customers see once it is published. One that is there already stays as it is.')
+    .description('Create a release. Customers see it when it is published. An existing release is not changed.')
     .argument('<product>')
     .argument('<version>')
     .action(async (product: string, version: string) => {
       const made = await (await context.releases('operator')).create(product, version, context.world.signal);
       if (!made.created)
-        context.output.notice(`it was there already, ${made.status === 'draft' ? 'as a draft' : 'and is published'}`);
+        context.output.notice(`it already existed, ${made.status === 'draft' ? 'as a draft' : 'and is published'}`);
       context.output.result(made, `${titleOf(made)}: ${made.id}`);
     });
 }
@@ -56,12 +56,12 @@ function upload(command: Command, context: Context): void {
   command
     .command('upload')
     .description(
-      'Upload FILE as an artifact of a release, and register it. Interrupted, the same command goes on where it was, on any machine.',
+      'Upload FILE as an artifact of a release, and register it. After an interruption, run the same command again to resume, on any machine.',
     )
     .argument('<release>')
     .argument('<file>')
-    .requiredOption('--platform <platform>', 'what it is for, such as linux-x86_64')
-    .option('--name <name>', "what it is called when it is downloaded; unless given, the file's own name")
+    .requiredOption('--platform <platform>', 'the platform, such as linux-x86_64')
+    .option('--name <name>', 'file name for downloads (default: the name of the file)')
     .action(async (ref: string, file: string, flags: { readonly platform: string; readonly name?: string }) => {
       const releases = await context.releases('operator');
       const found = await lookUp(releases, ref, context);
@@ -80,7 +80,7 @@ function upload(command: Command, context: Context): void {
       } catch (error) {
         progress.clear();
         if (error instanceof StowageError && (error.retryable || error.code === 'aborted'))
-          context.output.notice('what arrived is kept; the same command goes on from there');
+          context.output.notice('the server keeps the bytes received so far; run the same command again to resume');
         throw error;
       }
     });
@@ -89,7 +89,7 @@ function upload(command: Command, context: Context): void {
 function publish(command: Command, context: Context): void {
   command
     .command('publish')
-    .description('Let customers have a release. One that is published already stays so.')
+    .description('Publish a release to customers. A published release is not changed.')
     .argument('<release>')
     .action(async (ref: string) => {
       const releases = await context.releases('operator');
@@ -101,8 +101,10 @@ function publish(command: Command, context: Context): void {
 function list(command: Command, context: Context): void {
   command
     .command('ls')
-    .description('List releases with their artifacts, newest first: all of them, or what a customer may have.')
-    .option('--product <product>', 'only those of this product')
+    .description(
+      'List releases with their artifacts, newest first: all of them, or those that the customer is entitled to.',
+    )
+    .option('--product <product>', 'only releases of this product')
     .option('--version <version>', 'only this version')
     .option('--status <status>', 'only draft or published')
     .action(async (flags: { readonly product?: string; readonly version?: string; readonly status?: string }) => {
@@ -121,14 +123,17 @@ function download(command: Command, context: Context): void {
   command
     .command('download')
     .description(
-      "Download an artifact of a release, with a customer's key. The bytes lie in FILE.part until their checksum has been found right.\n" +
-        'Interrupted, the same command goes on where it was.',
+      "Download an artifact of a release, with a customer's key. FILE.part holds the bytes until their checksum is verified.\n" +
+        'After an interruption, run the same command again to resume.',
     )
     .argument('<release>')
-    .argument('[file]', 'where to; a folder, a file, or - for standard output. Unless given: its own name, here')
-    .option('--platform <platform>', 'the one for this platform')
-    .option('--name <name>', 'the one of this name')
-    .option('--artifact <id>', 'the one of this id')
+    .argument(
+      '[file]',
+      'a folder, a file, or - for standard output (default: the name of the artifact, in the current folder)',
+    )
+    .option('--platform <platform>', 'the artifact for this platform')
+    .option('--name <name>', 'the artifact with this name')
+    .option('--artifact <id>', 'the artifact with this id')
     .action(
       async (ref: string, given: string | undefined, flags: DownloadFlags) => await fetchTo(context, ref, given, flags),
     );
@@ -152,7 +157,7 @@ async function fetchTo(context: Context, ref: string, given: string | undefined,
     });
     progress.clear();
     if (file === '-') return;
-    const how = `${printBytes(artifact.size)} in ${formatTook(performance.now() - began)}${resumedFrom > 0 ? `, gone on from ${printBytes(resumedFrom)}` : ''}`;
+    const how = `${printBytes(artifact.size)} in ${formatTook(performance.now() - began)}${resumedFrom > 0 ? `, resumed at ${printBytes(resumedFrom)}` : ''}`;
     context.output.result(
       {
         file,
@@ -167,7 +172,9 @@ async function fetchTo(context: Context, ref: string, given: string | undefined,
   } catch (error) {
     progress.clear();
     if (file !== '-' && error instanceof StowageError && (error.retryable || error.code === 'aborted')) {
-      context.output.notice(`what has arrived is kept in ${printable(file)}.part; the same command goes on from there`);
+      context.output.notice(
+        `${printable(file)}.part keeps the bytes received so far; run the same command again to resume`,
+      );
     }
     throw error;
   }
@@ -177,7 +184,8 @@ async function fetchTo(context: Context, ref: string, given: string | undefined,
 async function lookUp(releases: Releases, ref: string, { world }: Context): Promise<ReleaseView> {
   if (isId.test(ref)) return await releases.get(ref, world.signal);
   const at = ref.lastIndexOf('@');
-  if (at < 1 || at === ref.length - 1) throw new UsageError(`'${ref}' is no release: PRODUCT@VERSION, or an id`);
+  if (at < 1 || at === ref.length - 1)
+    throw new UsageError(`'${ref}' is not a release; give PRODUCT@VERSION, or an id`);
   const found = await releases.find(ref.slice(0, at), ref.slice(at + 1), world.signal);
   if (!found) throw new StowageError('not_found', `there is no release ${ref}`);
   return found;
@@ -202,7 +210,7 @@ function choose(
   if (!another) return artifact;
   const lines = [...fitting.values()].map((one) => `  ${one.id}  ${one.platform}  ${artifactName(one)}`);
   throw new UsageError(
-    `${titleOf(about)} has several such artifacts; say which with --platform, --name or --artifact:\n${lines.join('\n')}`,
+    `${titleOf(about)} has several such artifacts; choose one with --platform, --name or --artifact:\n${lines.join('\n')}`,
   );
 }
 
@@ -229,8 +237,8 @@ function shown({ id }: ReleaseView, { artifact, there, resumedFrom, sent }: Rele
 }
 
 function uploaded(found: ReleaseView, { artifact, there, resumedFrom }: Released, ms: number): string {
-  const resumed = resumedFrom > 0 ? `, gone on from ${printBytes(resumedFrom)}` : '';
-  const how = there ? 'it was there already, nothing sent' : `sent in ${formatTook(ms)}${resumed}`;
+  const resumed = resumedFrom > 0 ? `, resumed at ${printBytes(resumedFrom)}` : '';
+  const how = there ? 'it already existed; nothing was sent' : `sent in ${formatTook(ms)}${resumed}`;
   return `${titleOf(found)}: ${printable(artifactName(artifact))} for ${printable(artifact.platform)}, ${printBytes(artifact.size)} (${how})\n  sha256 ${artifact.checksum}\n  id     ${artifact.id}`;
 }
 

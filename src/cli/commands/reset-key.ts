@@ -9,13 +9,13 @@ export function resetKey(program: Command, context: Context): void {
     .command('reset-key')
     .summary('replace the key of the namespace system')
     .description(
-      'Replaces the key of the namespace system in a storage folder, for those who lost it. The server must not be running\n' +
-        'on the folder. Tokens of the old key end. A server started with STOWAGE_SYSTEM_KEY sets that key again.',
+      'Replaces a lost key of the namespace system in a storage folder. Stop the server first.\n' +
+        'Tokens of the old key stop working. A server started with STOWAGE_SYSTEM_KEY sets that key again.',
     )
     .argument('<folder>', 'the storage folder')
     .option(
       '--key-file <file>',
-      'read the new key from a file; - for standard input. Without it, one is made and shown',
+      'read the new key from a file; - for standard input (default: generate a key and show it)',
     )
     .addHelpText(
       'after',
@@ -31,6 +31,6 @@ Examples:
       const { resetSystemKey } = await import('../../server/index.ts');
       const key = await resetSystemKey(folder, given);
       if (given === undefined) context.output.result({ namespace: 'system', key }, key);
-      else context.output.result({ namespace: 'system' }, 'the key of the namespace system is replaced');
+      else context.output.result({ namespace: 'system' }, 'the key of the namespace system was replaced');
     });
 }

@@ -8,7 +8,7 @@ export function rm(program: Command, context: Context): void {
     .command('rm')
     .summary('delete an artifact, or one version of it')
     .description(
-      'Deletes the artifact REF with all its versions, or only one version. Bytes that nothing else names go later.',
+      'Deletes the artifact REF with all its versions, or one version. A later sweep removes bytes that no version refers to.',
     )
     .argument('<ref>', 'name or uuid of an artifact')
     .option('--version <number>', 'only this version', wholeNumber)
@@ -27,7 +27,7 @@ Examples:
         return;
       }
       const artifact = await client.artifacts.removeVersion(ref, flags.version);
-      const rest = artifact.state === 'deleted' ? '; it was the last, so the artifact is deleted' : '';
+      const rest = artifact.state === 'deleted' ? '; it was the last version, so the artifact is deleted' : '';
       context.output.result(
         { deleted: ref, version: flags.version, artifact },
         `${printable(ref)}: version ${flags.version} deleted${rest}`,

@@ -15,14 +15,11 @@ export function serve(program: Command, context: Context): void {
   program
     .command('serve')
     .summary('run the server')
-    .description('Runs the server until it is asked to stop. Its settings are environment variables:')
+    .description('Runs the server until SIGTERM or SIGINT. Its settings are environment variables:')
     .option('--host <address>', 'as STOWAGE_HOST')
     .option('--port <port>', 'as STOWAGE_PORT')
     .option('--storage <folder>', 'as STOWAGE_STORAGE_DIR')
-    .option(
-      '--accept-loss',
-      'as STOWAGE_ACCEPT_LOSS=yes: start without the catalog, or with one that is not the newest',
-    )
+    .option('--accept-loss', 'like STOWAGE_ACCEPT_LOSS=yes: start without a catalog, or with an old one')
     .addHelpText(
       'after',
       () => `
@@ -72,7 +69,7 @@ function announce(
     return;
   }
   for (const each of urls) output.notice(`listening on ${each}; the API is described at ${each}/docs`);
-  for (const each of s3Urls) output.notice(`S3 is spoken on ${each}`);
+  for (const each of s3Urls) output.notice(`the S3 API listens on ${each}`);
   if (!first) return;
   const { namespace, key } = first;
   // Said even where only results are asked for: it is never said again.

@@ -6,7 +6,7 @@ export function share(program: Command, context: Context): void {
   program
     .command('share')
     .summary('let every namespace see an artifact')
-    .description('Lets every namespace see and download the artifact REF. For artifacts of the system namespace.')
+    .description('Lets every namespace read and download the artifact REF, which the system namespace must own.')
     .argument('<ref>', 'name or uuid of an artifact')
     .addHelpText(
       'after',
@@ -24,7 +24,7 @@ export function unshare(program: Command, context: Context): void {
   program
     .command('unshare')
     .summary('end the sharing of an artifact')
-    .description('Lets only its owner, and those whom that trusts, see the artifact REF.')
+    .description('Limits the artifact REF to its owner and to the namespaces that the owner trusts.')
     .argument('<ref>', 'name or uuid of an artifact')
     .addHelpText(
       'after',
@@ -34,6 +34,6 @@ Examples:
     )
     .action(async (ref: string) => {
       const client = await context.client();
-      context.output.result(await client.artifacts.unshare(ref), `${printable(ref)} is not shared any more`);
+      context.output.result(await client.artifacts.unshare(ref), `${printable(ref)} is no longer shared`);
     });
 }

@@ -43,7 +43,7 @@ async function absent<T>(found: Promise<T>): Promise<T | undefined> {
 async function blobOf(client: StowageClient, ref: string): Promise<BlobView> {
   const blob = isId(ref) ? await absent(client.blobs.get(ref)) : undefined;
   if (!blob)
-    throw new StowageError('not_found', `there is no artifact or blob '${ref}', or it is not for you to see`, {
+    throw new StowageError('not_found', `there is no artifact or blob '${ref}' that you may read`, {
       status: 404,
     });
   return blob;

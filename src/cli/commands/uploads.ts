@@ -7,8 +7,8 @@ import { formatTable, formatTime } from '../format.ts';
 export function uploads(program: Command, context: Context): void {
   const command = program
     .command('uploads')
-    .summary('list open uploads, or give some up')
-    .description('Lists uploads that have not become a version yet, and which files here they can be gone on with.')
+    .summary('list or remove open uploads')
+    .description('Lists uploads that are not converted to a version, and the local files that can resume them.')
     .addHelpText(
       'after',
       `
@@ -22,7 +22,7 @@ Examples:
     .action(async () => await list(context));
   command
     .command('rm')
-    .description('Give uploads up, with their bytes.')
+    .description('Remove open uploads and their bytes.')
     .argument('<uuid...>', 'uploads')
     .addHelpText(
       'after',

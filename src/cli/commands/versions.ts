@@ -7,10 +7,14 @@ import { wholeNumber } from '../words.ts';
 export function versions(program: Command, context: Context): void {
   program
     .command('versions')
-    .summary('list the versions of an artifact, or set how many are kept')
+    .summary('list the versions of an artifact, or limit their number')
     .description('Lists the versions of the artifact REF, oldest first.')
     .argument('<ref>', 'name or uuid of an artifact')
-    .option('--keep <count>', 'keep at most so many from now on; 0 keeps all. The oldest go at once', wholeNumber)
+    .option(
+      '--keep <count>',
+      'keep at most this many versions; 0 keeps all. The oldest are removed at once',
+      wholeNumber,
+    )
     .addHelpText(
       'after',
       `

@@ -5,8 +5,8 @@ import { formatFacts } from '../format.ts';
 export function whoami(program: Command, context: Context): void {
   program
     .command('whoami')
-    .summary('show the server, the namespace, and where the key is from')
-    .description('Proves the key to the server, and shows who that makes you.')
+    .summary('show the server, the namespace, and the source of the key')
+    .description('Logs in and shows the namespace of the key.')
     .addHelpText(
       'after',
       `

@@ -61,7 +61,7 @@ function once(request: Outgoing, pools: Pools, reuse = true): Promise<Incoming> 
     const explain = (error: unknown): StowageError => {
       if (error instanceof StowageError) return error;
       if (signal?.aborted) return abortedError(signal);
-      if (silent) return new StowageError('timeout', `nothing moved for ${idle / 1000} s`, { cause: error });
+      if (silent) return new StowageError('timeout', `no bytes moved for ${idle / 1000} s`, { cause: error });
       return new StowageError('network', `${url.host}: ${sentenceOf(error)}`, { cause: error });
     };
     const onAbort = (): void => void out.destroy(new Error('aborted'));
@@ -166,21 +166,21 @@ async function* bodyOf(
   } catch (error) {
     throw explain(error);
   }
-  if (!message.complete) throw new StowageError('network', 'the line was cut in the middle of the answer');
+  if (!message.complete) throw new StowageError('network', 'the connection broke during the answer');
 }
 
 function sentenceOf(error: unknown): string {
   const code = (error as NodeJS.ErrnoException).code;
   switch (code) {
     case 'ECONNREFUSED':
-      return 'nothing listens there (connection refused)';
+      return 'connection refused: no server listens at this address';
     case 'ECONNRESET':
     case 'EPIPE':
-      return 'the line was cut (connection reset)';
+      return 'the connection broke (connection reset)';
     case 'ENOTFOUND':
       return 'no such host';
     case 'EAI_AGAIN':
-      return 'the host name cannot be looked up now';
+      return 'the host name cannot be resolved now';
     case 'ETIMEDOUT':
       return 'the host does not answer';
     default:

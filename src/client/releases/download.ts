@@ -58,7 +58,7 @@ async function openAt(
     json: { artifact_id: artifact },
     signal,
   })) as { readonly download_url?: unknown } | null;
-  if (typeof token?.download_url !== 'string') throw new StowageError('protocol', 'the answer is no download');
+  if (typeof token?.download_url !== 'string') throw new StowageError('protocol', 'the answer is not a download');
   let url = token.download_url;
   for (let hops = 0; hops < 5; hops += 1) {
     // The key stays at home: whoever has the URL needs none.
@@ -75,12 +75,12 @@ async function openAt(
     if (next === undefined)
       throw new StowageError(
         answer.status === 404 ? 'not_found' : answer.status >= 500 ? 'unavailable' : 'protocol',
-        `the download was answered with ${answer.status}`,
+        `the download got status ${answer.status}`,
         { status: answer.status },
       );
     url = new URL(next, url).href;
   }
-  throw new StowageError('protocol', 'the download leads round and round');
+  throw new StowageError('protocol', 'the download has too many redirects');
 }
 
 /** A sink that is held against a sha256. */

@@ -94,7 +94,7 @@ export class Releases {
         readonly releases?: unknown;
         readonly next_cursor?: unknown;
       } | null;
-      if (!Array.isArray(page?.releases)) throw new StowageError('protocol', 'the answer is no list of releases');
+      if (!Array.isArray(page?.releases)) throw new StowageError('protocol', 'the answer is not a list of releases');
       for (const release of page.releases) yield releaseOf(release);
       if (typeof page.next_cursor !== 'string') return;
       cursor = page.next_cursor;

@@ -94,7 +94,7 @@ export class Uploading {
     const slot = await this.#place(word);
     const sent = await this.#send(word, slot, size);
     if (!(await this.#parts.source.unchanged()))
-      throw new StowageError('source_changed', 'the file changed while it was sent');
+      throw new StowageError('source_changed', 'the file changed during the upload');
     this.#tell('finishing', size, sent.from);
     return {
       artifact: await this.#register(word, slot, sha256, size),
@@ -111,7 +111,7 @@ export class Uploading {
     let done = 0;
     while (done < size) {
       const payload = await source.piece(done, stride, options.signal);
-      if (!payload) throw new StowageError('source_changed', 'the file became shorter while it was read');
+      if (!payload) throw new StowageError('source_changed', 'the file became shorter during the upload');
       for await (const piece of payload.pieces()) {
         options.signal?.throwIfAborted();
         hash.update(piece);
@@ -138,7 +138,7 @@ export class Uploading {
       typeof slot.upload_url === 'string'
     )
       return slot as Slot;
-    throw new StowageError('protocol', 'the answer is no place for an artifact');
+    throw new StowageError('protocol', 'the answer is not an upload URL');
   }
 
   async #send(word: string, slot: Slot, size: number): Promise<Sent> {
@@ -169,7 +169,7 @@ export class Uploading {
     let bytes = 0;
     for (let slot = first; ; slot = await this.#place(word)) {
       const payload = await source.piece(0, size, signal);
-      if (!payload) throw new StowageError('source_changed', 'the file became shorter while it was read');
+      if (!payload) throw new StowageError('source_changed', 'the file became shorter during the upload');
       const before = bytes;
       const onSent = (count: number): void => this.#tell('sending', (bytes = before + count) - before, 0);
       try {
@@ -251,11 +251,8 @@ export class Uploading {
 /** @throws StowageError `malformed` for a source that cannot be released. */
 function sizeOf({ size, rereadable }: Source): number {
   if (size === undefined || !rereadable)
-    throw new StowageError(
-      'malformed',
-      'what is released must be a file, since its checksum is told before it is sent',
-    );
-  if (size === 0) throw new StowageError('malformed', 'what is released must not be empty');
+    throw new StowageError('malformed', 'a release artifact must be a file, because its checksum is sent first');
+  if (size === 0) throw new StowageError('malformed', 'a release artifact must not be empty');
   return size;
 }
 

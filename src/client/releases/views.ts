@@ -54,5 +54,5 @@ export function nameOf({ filename, object_key: key }: ReleaseArtifactView): stri
 function demand<T>(value: unknown, kind: string, needed: Readonly<Record<string, string>>): T {
   const record = (typeof value === 'object' ? value : null) as Record<string, unknown> | null;
   if (record && Object.entries(needed).every(([member, type]) => typeof record[member] === type)) return value as T;
-  throw new StowageError('protocol', `the answer is no ${kind}`);
+  throw new StowageError('protocol', `the answer is not a valid ${kind}`);
 }

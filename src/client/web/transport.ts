@@ -112,9 +112,13 @@ class Watch {
     if (error instanceof StowageError) return error;
     if (this.#request.signal?.aborted) return abortedError(this.#request.signal);
     if (this.#silent)
-      return new StowageError('timeout', `nothing moved for ${this.#request.idle / 1000} s`, { cause: error });
-    return new StowageError('network', `${new URL(this.#request.url).host} cannot be reached, or the line was cut`, {
-      cause: error,
-    });
+      return new StowageError('timeout', `no bytes moved for ${this.#request.idle / 1000} s`, { cause: error });
+    return new StowageError(
+      'network',
+      `${new URL(this.#request.url).host} cannot be reached, or the connection broke`,
+      {
+        cause: error,
+      },
+    );
   }
 }

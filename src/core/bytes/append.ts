@@ -127,7 +127,7 @@ export class Append {
       this.#inDoubt = !(error instanceof Refusal) || error.reason === 'unavailable';
       throw error;
     });
-    if (!recorded) throw new Refusal('conflict', 'the upload changed while this append ran');
+    if (!recorded) throw new Refusal('conflict', 'the upload changed during this append');
     this.#recorded = recorded;
   }
 }

@@ -43,8 +43,7 @@ export class Blobs {
   /** Like `get`, for callers who mean to change what is noted on it. */
   async getOwn(who: Principal, uuid: string): Promise<Blob> {
     const found = await this.get(who, uuid);
-    if (!owns(who, found.namespace))
-      throw new Refusal('forbidden', 'only the owner of a blob may change what is noted on it');
+    if (!owns(who, found.namespace)) throw new Refusal('forbidden', 'only the owner of a blob may change its metadata');
     return found;
   }
 

@@ -109,7 +109,7 @@ export class Fetching {
       if (!artifact) return;
       const run = background(
         () => this.#fetch(artifact),
-        (error) => this.#onFault('a fetch could not be ended', error),
+        (error) => this.#onFault('a fetch could not be recorded as ended', error),
       ).then(() => {
         this.#running.delete(artifact.uuid);
         this.#turn();
@@ -169,7 +169,7 @@ export class Fetching {
           return;
         } finally {
           // An append that is refused before it reads would leave the connection open.
-          opened.body.stop(new Refusal('interrupted', 'the rest of the body was not wanted'));
+          opened.body.stop(new Refusal('interrupted', 'the server stopped reading the body'));
         }
       } catch (error) {
         offset = (await this.#uploads.look(who, upload.id)).offset;

@@ -36,7 +36,7 @@ export interface Bounds {
 const stride = 32 * 1024 * 1024;
 
 /** Why a body that the gate is done with brings nothing more. Made once: a stack for each append would cost more than a small append. */
-const unread = new Refusal('interrupted', 'nothing more is read from this body');
+const unread = new Refusal('interrupted', 'the server stopped reading the body');
 
 export interface Poured {
   /** Bytes handed to the writer. */
@@ -61,14 +61,14 @@ export async function pour(body: Body, writer: StageWriter, bounds: Bounds): Pro
   const meters = await Promise.all(
     (bounds.measure ?? []).map(async (algorithm) => ({ algorithm, hash: await newHash(algorithm) })),
   );
-  const letGo = (): void => body.stop(new Refusal('superseded', 'a newer request took this upload over'));
+  const letGo = (): void => body.stop(new Refusal('superseded', 'a newer request took over this upload'));
   bounds.asked?.addEventListener('abort', letGo, { once: true });
   if (bounds.asked?.aborted) letGo();
   const checkpoints = new Checkpoints(bounds.checkpoint ?? (() => Promise.resolve()));
   try {
     for await (const chunk of body) {
       if (writer.offset - start + chunk.byteLength > bounds.room) {
-        throw new Refusal('too_large', 'the body is longer than the upload has room for', { room: bounds.room });
+        throw new Refusal('too_large', 'the body is longer than the rest of the upload', { room: bounds.room });
       }
       for (const { hash } of hashes) hash.update(chunk);
       for (const { hash } of meters) hash.update(chunk);
@@ -119,17 +119,14 @@ export async function gather(
 /** @throws Refusal `digest_mismatch` unless `hash` ends as expected. */
 export function demandDigest(expected: Digest, hash: RunningHash): void {
   if (!sameDigest(expected, { algorithm: expected.algorithm, hex: hash.digest('hex') })) {
-    throw new Refusal(
-      'digest_mismatch',
-      `the bytes that arrived do not have the ${expected.algorithm} that the request names`,
-    );
+    throw new Refusal('digest_mismatch', `the received bytes do not have the ${expected.algorithm} of the request`);
   }
 }
 
 /** Why a body was not whole, in the core's terms, with the offset that holds now. */
 export function brokenOff(cut: Error, offset: number): Refusal {
   if (cut instanceof Refusal) return new Refusal(cut.reason, cut.message, { ...cut.details, offset }, cut);
-  return new Refusal('interrupted', 'the connection ended before the body did', { offset }, cut);
+  return new Refusal('interrupted', 'the connection closed before the end of the body', { offset }, cut);
 }
 
 /** Starts a checkpoint each stride, one at a time, beside the writing; a failed one surfaces at the next pass. */

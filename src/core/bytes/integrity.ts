@@ -225,7 +225,8 @@ export class Integrity {
   }
 
   #event({ sha512 }: Content, state: Rot['state']): Event {
-    const message = state === 'rotten' ? 'bytes changed on disk and were put aside' : 'bytes are gone from the disk';
+    const message =
+      state === 'rotten' ? 'bytes changed on disk and were moved to quarantine' : 'bytes are missing on disk';
     return {
       subject: 'blob',
       id: sha512,
@@ -266,7 +267,7 @@ export async function inspect(
 export function lost(): Refusal {
   return new Refusal(
     'lost',
-    'the bytes of this blob are missing or damaged; uploading the same content again heals it',
+    'the bytes of this blob are missing or damaged; upload the same content again to repair it',
   );
 }
 

@@ -173,7 +173,7 @@ export class Sealer {
     object: ObjectFacts,
   ): Promise<Published> {
     const health = this.#engine.health();
-    if (!health.writable) throw new Refusal('unavailable', `the store takes no more bytes: ${health.why}`);
+    if (!health.writable) throw new Refusal('unavailable', `the store is read-only: ${health.why}`);
     const sha512 = createHash('sha512').update(bytes).digest('hex');
     const source = { kind: 'bytes', bytes, sha512, mediaType: mediaTypeOf(target) } as const;
     const published = await this.#engine.catalog.artifacts.publish(this.#publication(who, target, object, source));
@@ -263,7 +263,7 @@ function wrongSize(actual: number, expected: number): Refusal {
 
 function demandSame(actual: Digest, expected: Digest): void {
   if (!sameDigest(actual, expected)) {
-    throw new Refusal('digest_mismatch', `the bytes do not have the ${expected.algorithm} that the request names`, {
+    throw new Refusal('digest_mismatch', `the bytes do not have the ${expected.algorithm} of the request`, {
       actual: actual.hex,
     });
   }
@@ -277,20 +277,20 @@ export function unpublished(why: Unpublished): Refusal {
     case 'no_blob':
       return new Refusal('not_found', 'blob not found');
     case 'no_upload':
-      return new Refusal('conflict', 'the upload changed meanwhile');
+      return new Refusal('conflict', 'the upload changed during the request');
     case 'no_bucket':
       return new Refusal('not_found', 'bucket not found', { missing: 'bucket' });
     case 'no_multipart':
-      return new Refusal('not_found', 'there is no such multipart upload', { missing: 'upload' });
+      return new Refusal('not_found', 'multipart upload not found', { missing: 'upload' });
     case 'other_parts':
-      return new Refusal('conflict', 'a part was replaced meanwhile', { what: 'part' });
+      return new Refusal('conflict', 'a part was replaced during the request', { what: 'part' });
     case 'condition':
-      return new Refusal('precondition', 'a condition of the request does not hold');
+      return new Refusal('precondition', 'a precondition of the request failed');
     case 'condition_absent':
       return new Refusal('not_found', 'object not found', { missing: 'object' });
     case 'slot_closed':
-      return new Refusal('forbidden', 'the place for the file was closed meanwhile');
+      return new Refusal('forbidden', 'the upload slot was closed during the request');
     case 'taken':
-      return new Refusal('forbidden', 'only its owner may add versions to an artifact');
+      return new Refusal('forbidden', 'only the owner may add versions to an artifact');
   }
 }

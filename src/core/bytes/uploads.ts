@@ -157,7 +157,7 @@ export class Uploads {
         length,
         at: this.#clock.now(),
       });
-      if (!advanced) throw new Refusal('conflict', 'the upload changed meanwhile');
+      if (!advanced) throw new Refusal('conflict', 'the upload changed during the request');
       return advanced;
     });
   }
@@ -215,7 +215,7 @@ export class Uploads {
       const room = (length ?? most) - upload.offset;
       if (body.length !== undefined) {
         if (body.length > room)
-          throw new Refusal('too_large', 'the body is longer than the upload has room for', { room });
+          throw new Refusal('too_large', 'the body is longer than the rest of the upload', { room });
         await this.demandRoom(body.length);
       }
       const append = await Append.open(this.#engine, this.#clock, upload, {
@@ -240,10 +240,10 @@ export class Uploads {
     return this.#holding(who, id, async (upload) => {
       demandOpen(upload);
       if (size > upload.offset)
-        throw new Refusal('malformed', 'offset is beyond the end of the upload', { offset: upload.offset });
+        throw new Refusal('malformed', 'the offset is beyond the end of the upload', { offset: upload.offset });
       const move = { from: upload.offset, to: size, lastStart: null, length: null, at: this.#clock.now() };
       if (!(await this.#engine.catalog.uploads.advance(id, move)))
-        throw new Refusal('conflict', 'the upload changed meanwhile');
+        throw new Refusal('conflict', 'the upload changed during the request');
       await this.#engine.bytes.cut(id, size);
     });
   }
@@ -349,8 +349,7 @@ export class Uploads {
         max: this.limits.maxSize,
       });
     const free = await this.#freeBytes();
-    if (bytes + this.limits.headroom > free)
-      throw new Refusal('full', 'there is no room on the disk for that many bytes');
+    if (bytes + this.limits.headroom > free) throw new Refusal('full', 'the disk has no room for that many bytes');
   }
 }
 

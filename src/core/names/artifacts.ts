@@ -279,13 +279,13 @@ function checkName(name: string): void {
   if (isId(name))
     throw new Refusal(
       'malformed',
-      'a uuid cannot be an artifact name, since a uuid always means the artifact that has it',
+      'a uuid cannot be an artifact name, because it would hide the artifact with that uuid',
     );
 }
 
 /** The last segment of a URL's path, or its host when the path has none. */
 function nameFromUrl(url: string): string {
-  if (!URL.canParse(url)) throw new Refusal('malformed', 'that is not a URL');
+  if (!URL.canParse(url)) throw new Refusal('malformed', 'not a valid URL');
   const { pathname, hostname } = new URL(url);
   const last = pathname.split('/').findLast((segment) => segment !== '');
   return last ?? hostname;

@@ -32,11 +32,10 @@ export class Buckets {
     if (!isBucketName(name))
       throw new Refusal(
         'malformed',
-        'a bucket name is 3 to 63 small letters, digits, dots and dashes, between letters or digits',
+        'a bucket name has 3 to 63 lower-case letters, digits, dots and hyphens, and starts and ends with a letter or digit',
         { what: 'bucket' },
       );
-    if (who.namespace === '' || !grants(who, 'admin', name))
-      throw new Refusal('forbidden', 'that is not for you to do');
+    if (who.namespace === '' || !grants(who, 'admin', name)) throw new Refusal('forbidden', 'permission denied');
     const bucket: Bucket = {
       name,
       namespace: who.namespace,
@@ -59,7 +58,7 @@ export class Buckets {
     const bucket = await this.#catalog.buckets.get(name);
     if (!bucket) throw new Refusal('not_found', 'bucket not found', { missing: 'bucket' });
     if (!mayInBucket(who, action, bucket))
-      throw new Refusal('forbidden', 'that is not for you to do', owns(who, bucket.namespace) ? { own: 'yes' } : {});
+      throw new Refusal('forbidden', 'permission denied', owns(who, bucket.namespace) ? { own: 'yes' } : {});
     return bucket;
   }
 
@@ -80,7 +79,7 @@ export class Buckets {
   async change(who: Principal, name: string, change: BucketChange): Promise<Bucket> {
     const bucket = await this.get(who, name, 'admin');
     if (change.open && !bucket.open && !mayBeMadePublic(bucket)) {
-      throw new Refusal('forbidden', 'the public access block of this bucket forbids making it public', { own: 'yes' });
+      throw new Refusal('forbidden', 'the public access block of this bucket forbids public access', { own: 'yes' });
     }
     // The catalog changes it only if the block is still the one that was asked here.
     const given = change.open

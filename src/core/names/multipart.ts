@@ -173,7 +173,7 @@ export class MultipartUploads {
       if (error instanceof Refusal && error.reason === 'forbidden') return this.#engine.catalog.buckets.get(bucket);
       throw error;
     });
-    if (!found || !mayInBucket(who, 'write', found)) throw new Refusal('forbidden', 'that is not for you to do');
+    if (!found || !mayInBucket(who, 'write', found)) throw new Refusal('forbidden', 'permission denied');
     const multipart = isId(id) ? await this.#engine.catalog.multipart.get(id) : undefined;
     if (multipart?.bucket !== bucket || multipart.key !== key) throw missing();
     return multipart;
@@ -241,5 +241,5 @@ export class MultipartUploads {
 }
 
 function missing(): Refusal {
-  return new Refusal('not_found', 'there is no such multipart upload', { missing: 'upload' });
+  return new Refusal('not_found', 'multipart upload not found', { missing: 'upload' });
 }

@@ -368,6 +368,6 @@ function retiredObject(retired: Retired): StoredObject | undefined {
     case 'no_bucket':
       throw new Refusal('not_found', 'bucket not found', { missing: 'bucket' });
     case 'condition':
-      throw new Refusal('precondition', 'a condition of the request does not hold');
+      throw new Refusal('precondition', 'a precondition of the request failed');
   }
 }

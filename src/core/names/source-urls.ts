@@ -49,7 +49,6 @@ export function isPinned({ sourceUrl }: Pick<Artifact, 'sourceUrl'>): boolean {
 export function clientSource(named: string | null, artifact: Parameters<typeof ownSource>[0]): string {
   const own = ownSource(artifact);
   if (named === null || named === own) return own;
-  if (reserved.test(named))
-    throw new Refusal('malformed', 'source_url begins with a scheme that the server keeps for itself');
+  if (reserved.test(named)) throw new Refusal('malformed', 'source_url has a scheme that is reserved for the server');
   return named;
 }

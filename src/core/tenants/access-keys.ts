@@ -45,7 +45,7 @@ export class AccessKeys {
     for (const bucket of grant.buckets ?? [null]) {
       for (const verb of grant.verbs) {
         if (!grants(who, 'admin', bucket) || !grants(who, verb, bucket))
-          throw new Refusal('forbidden', 'a key cannot give what its maker may not do');
+          throw new Refusal('forbidden', 'a key cannot have permissions that its creator does not have');
       }
       const known = bucket === null ? undefined : await this.#catalog.buckets.get(bucket);
       if (bucket !== null && (!known || !owns(who, known.namespace)))
@@ -98,7 +98,7 @@ export class AccessKeys {
       if (opened) return { id, secret: opened.secret };
     }
     const known = await this.#credentialLookup.find(namespace, credential);
-    if (!known) throw new Refusal('unauthenticated', 'the key of this token is gone; log in again');
+    if (!known) throw new Refusal('unauthenticated', 'the key of this token was removed; log in again');
     const id = `${lent}${Buffer.from(JSON.stringify([namespace, credential, known.nonce])).toString('base64url')}`;
     return { id, secret: this.#secretOf(id) };
   }
@@ -146,7 +146,7 @@ export class AccessKeys {
     } catch (error) {
       throw new Refusal(
         'unavailable',
-        'the secret of this access key cannot be read: was node.json replaced?',
+        'the secret of this access key cannot be decrypted: was node.json replaced?',
         {},
         error,
       );

@@ -68,7 +68,7 @@ export function grants({ grant }: Principal, action: BucketAction, bucket: strin
 
 /** @throws Refusal `forbidden` unless what the caller showed is for that in every bucket of its namespace. */
 export function demandGrant(who: Principal, action: BucketAction): void {
-  if (!grants(who, action, null)) throw new Refusal('forbidden', 'that is not what this access key is for');
+  if (!grants(who, action, null)) throw new Refusal('forbidden', 'this access key does not permit that');
 }
 
 /** @throws Refusal `unauthenticated` unless the caller is the system; the words are those that old clients know. */

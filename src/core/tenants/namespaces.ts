@@ -135,7 +135,7 @@ export class Namespaces {
    */
   async recall(namespace: string, credential: string, nonce: string): Promise<Principal> {
     const known = await this.#credentialLookup.find(namespace, credential);
-    if (known?.nonce !== nonce) throw new Refusal('unauthenticated', 'the key of this token is gone; log in again');
+    if (known?.nonce !== nonce) throw new Refusal('unauthenticated', 'the key of this token was removed; log in again');
     return known.who;
   }
 
@@ -276,7 +276,7 @@ class ProvedKeys {
 
 function checkKey(name: string, key: string): void {
   if (reservedKeyName.test(name))
-    throw new Refusal('forbidden', 'key names that start with _service_key are kept for services');
+    throw new Refusal('forbidden', 'key names that start with _service_key are reserved for services');
   if (!lawfulName.test(name)) throw new Refusal('forbidden', 'illegal key name');
   if (key.length === 0 || key.length > 1024) throw new Refusal('malformed', 'a key has 1 to 1,024 characters');
 }

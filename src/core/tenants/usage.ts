@@ -55,7 +55,7 @@ export class Usage {
     if (!ledger || ledger.allowance === null || ledger.sent < ledger.allowance) return;
     throw new Refusal(
       'over_quota',
-      `the namespace may have ${ledger.allowance} bytes sent in a month, and has had them`,
+      `the namespace has used its transfer quota of ${ledger.allowance} bytes for this month`,
       { allowance: ledger.allowance, sent: ledger.sent },
     );
   }

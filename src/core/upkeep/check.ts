@@ -77,7 +77,7 @@ class Check {
     for await (const item of this.#engine.bytes.list()) {
       if (item.kind === 'stage') await this.#stage(item);
       else if (!this.#addresses.has(item.name))
-        this.#notes.push(`the bytes at ${item.name} belong to no record; a sweep will put them aside`);
+        this.#notes.push(`the bytes at ${item.name} have no record; a sweep will move them to quarantine`);
     }
   }
 
@@ -92,15 +92,13 @@ class Check {
       (state !== 'good' || content.state !== 'good') &&
       (await this.#repair(content, state))
     ) {
-      this.#notes.push(`${named} were put right`);
+      this.#notes.push(`${named} were repaired`);
     } else if (state === 'unreadable') {
-      this.#faults.push(`${named} could not be read, which tells nothing of them`);
+      this.#faults.push(`${named} could not be read and were not verified`);
     } else if (state !== 'good') {
       this.#faults.push(`${named} are ${state}`);
     } else if (content.state !== 'good') {
-      this.#notes.push(
-        `${named} are on record as ${content.state}, and look good; check --repair says so on the record`,
-      );
+      this.#notes.push(`${named} are recorded as ${content.state}, but are good; check --repair corrects the record`);
     }
     this.#blobs += 1;
     this.#bytes += content.size;
@@ -115,7 +113,7 @@ class Check {
       id: content.sha512,
       at: Date.now(),
       type: 'status',
-      message: 'good bytes put back',
+      message: 'good bytes restored',
       duration: null,
       extra: { sha512: content.sha512 },
     };
@@ -128,7 +126,7 @@ class Check {
     const upload = await this.#engine.catalog.uploads.get(item.name);
     this.#uploads += 1;
     if (upload?.state !== 'open')
-      this.#notes.push(`the bytes of upload ${item.name} belong to no open upload; a sweep will remove them`);
+      this.#notes.push(`the bytes of upload ${item.name} have no open upload; a sweep will remove them`);
     else if (item.size < upload.offset)
       this.#faults.push(`upload ${item.name} has ${item.size} of the ${upload.offset} bytes acknowledged`);
   }

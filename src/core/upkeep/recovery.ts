@@ -39,7 +39,7 @@ function lossOf(upload: Upload, found: number, clock: Clock): Event {
     id: upload.id,
     at: clock.now(),
     type: 'status',
-    message: 'acknowledged bytes are gone',
+    message: 'acknowledged bytes are missing',
     duration: null,
     extra: { namespace: upload.namespace, recorded: upload.offset, found },
   };

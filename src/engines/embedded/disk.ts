@@ -30,7 +30,7 @@ export class Disk {
 
   /** @throws Refusal `unavailable` once the disk is no longer trusted. */
   demandTrust(): void {
-    if (!this.#health.writable) throw new Refusal('unavailable', `the store takes no more bytes: ${this.#health.why}`);
+    if (!this.#health.writable) throw new Refusal('unavailable', `the store is read-only: ${this.#health.why}`);
   }
 
   /** Ends trust for good; only a restart, which recovers from the disk, begins anew. */
@@ -58,8 +58,8 @@ export class Disk {
       this.#demandRunning();
     } catch (error) {
       this.#failedSyncs += 1;
-      if (this.#failedSyncs > 1) this.distrust('the disk failed to keep bytes twice', error);
-      else this.#onFault('the disk failed to keep bytes; the append that brought them was refused', error);
+      if (this.#failedSyncs > 1) this.distrust('syncing bytes to disk failed twice', error);
+      else this.#onFault('syncing bytes to disk failed; the append was refused', error);
       throw asRefusal(error);
     }
   }
@@ -88,7 +88,7 @@ export class Disk {
       await folder.sync();
       this.#demandRunning();
     } catch (error) {
-      this.distrust('the disk failed to keep a file name', error);
+      this.distrust('syncing a folder to disk failed', error);
       throw error;
     } finally {
       await folder.close();
@@ -111,7 +111,7 @@ export function asRefusal(error: unknown): unknown {
     case 'ENOSPC':
     case 'EDQUOT':
     case 'EFBIG':
-      return new Refusal('full', 'there is no room on the disk for these bytes', {}, error);
+      return new Refusal('full', 'the disk is full', {}, error);
     case 'EIO':
     case 'EROFS':
     case 'EMFILE':
@@ -119,7 +119,7 @@ export function asRefusal(error: unknown): unknown {
     case 'ENOMEM':
     case 'EACCES':
     case 'EPERM':
-      return new Refusal('unavailable', 'the disk did not take these bytes', {}, error);
+      return new Refusal('unavailable', 'the disk could not write the bytes', {}, error);
     default:
       return error;
   }
@@ -132,8 +132,8 @@ export function asRefusal(error: unknown): unknown {
 export function asReadRefusal(error: unknown): unknown {
   const code = codeOf(error);
   if (code === undefined || error instanceof Refusal) return error;
-  if (code === 'ENOENT') return new Refusal('lost', 'the bytes are gone from the disk', {}, error);
-  return new Refusal('unavailable', 'the bytes cannot be read from the disk now', {}, error);
+  if (code === 'ENOENT') return new Refusal('lost', 'the bytes are missing on disk', {}, error);
+  return new Refusal('unavailable', 'the bytes cannot be read from disk now', {}, error);
 }
 
 /** The operating system's name for what went wrong: `ENOENT`. */

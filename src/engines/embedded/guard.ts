@@ -16,7 +16,7 @@ export class Guard {
       connection.exec('PRAGMA busy_timeout = 0; PRAGMA locking_mode = EXCLUSIVE; BEGIN EXCLUSIVE;');
     } catch {
       connection.close();
-      const sentence = `the storage folder ${layout.root} is in use by ${await whoHas(layout)}; one process at a time may open it`;
+      const sentence = `the storage folder ${layout.root} is in use by ${await whoHas(layout)}; only one process may open it`;
       throw Object.assign(new Error(sentence), { code: 'EBUSY' });
     }
     await writeFile(

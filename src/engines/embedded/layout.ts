@@ -47,7 +47,7 @@ const address = /^[0-9a-f]{128}\.[0-9a-f]{8}$/;
 
 /** @throws TypeError for anything but a uuid: no other text may become part of a path. */
 export function stagePath(layout: Layout, stage: string): string {
-  if (!uuid.test(stage)) throw new TypeError('a stage is named by a uuid');
+  if (!uuid.test(stage)) throw new TypeError('the name of a stage must be a uuid');
   return join(layout.uploads, stage);
 }
 

@@ -45,12 +45,12 @@ export function advance(connection: SqliteConnection, known: CatalogMark | undef
 export function lossBetween(here: CatalogMark | undefined, known: CatalogMark | undefined): string | undefined {
   if (!known) return undefined;
   if (here && here.id !== known.id) {
-    return `the catalog is of another store (${here.id}) than node.json says (${known.id})`;
+    return `the catalog belongs to store ${here.id}, and node.json to store ${known.id}`;
   }
   const generation = here?.generation ?? 0;
   if (generation >= known.generation || known.relaxed) return undefined;
   return (
-    `the catalog is older than the store: it is of generation ${generation}, and node.json has seen ${known.generation}. ` +
+    `the catalog is older than the store: it has generation ${generation}, and node.json has recorded ${known.generation}. ` +
     'It comes from a backup, or its log (catalog.sqlite-wal) is missing'
   );
 }
@@ -66,9 +66,9 @@ export async function lossOfAll(layout: Layout, facts: NodeFacts | undefined): P
 export function refusalOf(loss: string, catalog: string): Refusal {
   const advice = [
     `${loss}.`,
-    `To restore the store, put its newest catalog at ${catalog}, together with the catalog.sqlite-wal that lay beside it.`,
-    'To go on without what only that catalog knew, start the server once with --accept-loss (STOWAGE_ACCEPT_LOSS=yes);',
-    'stored bytes that no record names then stay where they are.',
+    `To restore the store, put its newest catalog at ${catalog}, together with the catalog.sqlite-wal of the same copy.`,
+    'To continue without the records of that catalog, start the server once with --accept-loss (STOWAGE_ACCEPT_LOSS=yes);',
+    'stored bytes without a record then stay where they are.',
   ];
   return new Refusal('lost', advice.join(' '), { missing: 'catalog' });
 }

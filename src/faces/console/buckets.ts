@@ -13,7 +13,8 @@ export function buckets(routes: Routes, core: Core, region: string): void {
   routes
     .owned('createBucket', async ({ who, body, req, res }) => {
       const { name, public: open = false } = body<{ name: string; public?: boolean }>();
-      if (name.includes('.')) throw new Refusal('malformed', 'a bucket name made here has no dots', { what: 'bucket' });
+      if (name.includes('.'))
+        throw new Refusal('malformed', 'this API does not create bucket names with dots', { what: 'bucket' });
       const asking = { caller: `${who.namespace} ${who.credential}`, operation: 'createBucket', wish: [name, open] };
       const made = await once(core.idempotency, { req, res }, asking, async (_, again) => {
         // Whoever died over it may have made it, and no more.
@@ -128,7 +129,7 @@ function ruleOf(wish: CorsWish): CorsRule {
     faultOf(rule) ??
     (origins.every((origin) => /^(?:\*|https?:\/\/(?:\*\.)?[^*/]+)$/.test(origin))
       ? undefined
-      : 'an origin is *, or like https://app.example or https://*.example');
+      : 'an origin must be *, or like https://app.example or https://*.example');
   if (fault !== undefined) throw new Refusal('malformed', fault);
   return rule;
 }

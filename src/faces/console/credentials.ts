@@ -19,6 +19,6 @@ export async function callerOf(req: Request, core: Core, tokens: Tokens): Promis
   return core.loginAttempts.prove({ from: sourceOf(req), subject: id, guessable: false }, async () => {
     const opened = await core.accessKeys.open(id);
     if (opened && sameSecret(opened.secret, secret.join(':'))) return opened.who;
-    throw new Refusal('unauthenticated', 'there is no such access key, or its secret is another one');
+    throw new Refusal('unauthenticated', 'the access key does not exist, or the secret is wrong');
   });
 }

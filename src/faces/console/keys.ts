@@ -17,10 +17,7 @@ interface Wish {
 export function keys(routes: Routes, core: Core): void {
   routes
     .owned('createAccessKey', async ({ who, body, req, res }) => {
-      refuseKey(
-        req,
-        'an access key is told once, so that making one cannot be repeated: Idempotency-Key is not supported here',
-      );
+      refuseKey(req, 'Idempotency-Key is not supported here, because an access key is shown only once');
       const { name, buckets = [], permissions } = body<Wish>();
       const granted = verbs.filter((verb) => permissions[verb]);
       if (granted.length === 0)

@@ -42,7 +42,7 @@ export function presigning(routes: Routes, { core, presign, rate }: PresignOptio
   routes.owned('presignObject', async ({ who, given, body, req, res }) => {
     const { key, operation, expires_in_seconds: expires = usualExpiry, content_type: contentType } = body<Wish>();
     const { name } = await own(core.buckets.get(who, given.text('bucket'), operation === 'get' ? 'read' : 'write'));
-    if (!presign) throw new Refusal('unavailable', 'S3 is switched off here');
+    if (!presign) throw new Refusal('unavailable', 'the S3 API is switched off');
     if (Buffer.byteLength(key) > longestKey) throw new Refusal('malformed', `a key has at most ${longestKey} bytes`);
     const wait = window.take(`${who.namespace} ${who.credential}`, core.clock.now());
     if (wait > 0) {
@@ -50,7 +50,7 @@ export function presigning(routes: Routes, { core, presign, rate }: PresignOptio
         req,
         res,
         429,
-        { detail: 'too many URLs were asked for; wait a little', code: 'too_many' },
+        { detail: 'too many signed URLs; try again later', code: 'too_many' },
         { 'Retry-After': Math.ceil(wait / 1000) },
       );
       return ANSWERED;

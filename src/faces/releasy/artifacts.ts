@@ -115,8 +115,7 @@ function sums(listed: Listed, algorithm: 'sha256' | 'sha512'): string {
   const names = namings.map((nameOf) => listed.map(({ file }) => nameOf(file)));
   const lines = listed.map(({ file, view }) => {
     const hex = algorithm === 'sha256' ? view.checksum : view.sha512;
-    if (hex === undefined)
-      throw new Refusal('not_found', 'another store has these artifacts, and tells no sha512 of them');
+    if (hex === undefined) throw new Refusal('not_found', 'another store keeps these artifacts and gives no sha512');
     const nameOf = namings.find((one, index) => names[index]!.filter((name) => name === one(file)).length === 1)!;
     return `${hex}  ${nameOf(file)}\n`;
   });

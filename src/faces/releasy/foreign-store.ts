@@ -62,7 +62,7 @@ export class S3Store implements ReleaseStore, ForeignStore {
   async downloadUrl(file: ReleaseFile, { expiresAt }: Download, req: Request): Promise<string> {
     const { key, versionId, etag } = file;
     const lying = await this.find(key, versionId);
-    if (lying?.etag !== etag) throw new Refusal('lost', 'the artifact is not what was registered any more');
+    if (lying?.etag !== etag) throw new Refusal('lost', 'the artifact changed since it was registered');
     const expires = Math.max(1, Math.floor((expiresAt - this.#options.clock.now()) / 1000));
     return this.#sign(methodOf(req), key, expires, {
       ...versionOf(versionId),

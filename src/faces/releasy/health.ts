@@ -5,7 +5,7 @@ import type { Context } from './context.ts';
 export function health({ core, guarded, openapi, lifetime }: Context): void {
   const fine = { status: 'ok' };
   const demand = async (): Promise<typeof fine> => {
-    if (lifetime.closing) throw new Refusal('unavailable', 'the server is going down');
+    if (lifetime.closing) throw new Refusal('unavailable', 'the server is shutting down');
     const fault = await core.totals().then(
       () => undefined,
       (error: unknown) => error,

@@ -111,14 +111,14 @@ export class OperatorTokens {
   async #askOnce(signal: AbortSignal): Promise<JSONWebKeySet> {
     const answer = await fetch(this.#options.url, { signal, headers: { Accept: 'application/json' } }).catch(
       (error: unknown) => {
-        throw new Passing('the keys cannot be reached', { cause: error });
+        throw new Passing('the key server cannot be reached', { cause: error });
       },
     );
     if (!answer.ok) {
       await answer.body?.cancel();
       throw answer.status >= 500
-        ? new Passing(`the keys were answered with ${answer.status}`)
-        : new Error(`the keys were answered with ${answer.status}`);
+        ? new Passing(`the key server answered ${answer.status}`)
+        : new Error(`the key server answered ${answer.status}`);
     }
     const keys = (await answer.json()) as JSONWebKeySet;
     createLocalJWKSet(keys);

@@ -17,7 +17,7 @@ export function checksumsOf(req: IncomingMessage): BodyDigests {
     digests: plain.digests,
     late: () => {
       const trailer = req.trailers['upload-checksum'];
-      if (trailer === undefined) throw new Refusal('malformed', 'the checksum that was announced did not come');
+      if (trailer === undefined) throw new Refusal('malformed', 'the announced checksum trailer is missing');
       return [parseChecksum(trailer), ...(plain.late?.() ?? [])];
     },
   };
@@ -25,8 +25,7 @@ export function checksumsOf(req: IncomingMessage): BodyDigests {
 
 /** @throws Refusal `malformed` for a checksum in a request that brings no bytes which it could be of. */
 export function refuseChecksum(req: IncomingMessage): void {
-  if (req.headers['upload-checksum'] !== undefined)
-    throw new Refusal('malformed', 'Upload-Checksum is of a body, and there is none');
+  if (req.headers['upload-checksum'] !== undefined) throw new Refusal('malformed', 'Upload-Checksum needs a body');
 }
 
 function parseChecksum(field: string): Digest {
@@ -35,6 +34,6 @@ function parseChecksum(field: string): Digest {
   if (name !== undefined && !algorithm)
     throw new Refusal('malformed', `checksums are ${checksums.join(', ')}, not ${name}`);
   const digest = algorithm && parseBase64Digest(algorithm, value!);
-  if (!digest) throw new Refusal('malformed', 'Upload-Checksum is an algorithm and a checksum in base64');
+  if (!digest) throw new Refusal('malformed', 'Upload-Checksum must be an algorithm and a checksum in base64');
   return digest;
 }

@@ -18,7 +18,7 @@ export class Concatenation {
   async begin(who: Principal, about: About): Promise<Upload> {
     for (const id of partsOf(about)) {
       const part = await this.#core.uploads.look(who, id);
-      if (aboutOf(part).concat !== 'partial') throw new Refusal('malformed', `${part.id} is no partial upload`);
+      if (aboutOf(part).concat !== 'partial') throw new Refusal('malformed', `${part.id} is not a partial upload`);
     }
     return this.#core.uploads.begin(who, { about: printAbout(about) });
   }
@@ -72,7 +72,8 @@ function partsOf({ concat = '' }: About): string[] {
     .split(/\s+/)
     .map((url) => {
       const [, id] = /\/tus\/([0-9a-f-]{36})\/?$/.exec(url) ?? [];
-      if (id === undefined) throw new Refusal('malformed', 'Upload-Concat names what is no upload of this server');
+      if (id === undefined)
+        throw new Refusal('malformed', 'Upload-Concat names a URL that is not an upload of this server');
       return id;
     });
 }

@@ -31,7 +31,7 @@ export class Problem extends Error {
 
   static mismatchingOffset(expected: number, provided: number): Problem {
     const details = { 'expected-offset': expected, 'provided-offset': provided };
-    return new Problem(409, 'mismatching-upload-offset', 'the offset is not where the upload ends', details, {
+    return new Problem(409, 'mismatching-upload-offset', 'the offset is not the end of the upload', details, {
       'Upload-Offset': expected,
       'Upload-Complete': '?0',
     });
@@ -39,10 +39,10 @@ export class Problem extends Error {
 
   /** @param status 413 where more bytes came than were declared. */
   static inconsistentLength(status: 400 | 413 = 400): Problem {
-    return new Problem(status, 'inconsistent-upload-length', "what is said of the upload's length does not agree");
+    return new Problem(status, 'inconsistent-upload-length', 'the request contradicts the length of the upload');
   }
 
   static wrongType(wanted: string): Problem {
-    return new Problem(415, '', `bytes of an upload come as ${wanted}`, {}, { 'Accept-Patch': wanted });
+    return new Problem(415, '', `the Content-Type must be ${wanted}`, {}, { 'Accept-Patch': wanted });
   }
 }

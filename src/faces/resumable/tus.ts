@@ -40,7 +40,7 @@ export class Tus {
       res.setHeader('Tus-Version', version);
       throw new Refusal(
         'precondition',
-        `this server speaks tus ${version}; Tus-Resumable says another version, or nothing`,
+        `this server supports tus ${version}; Tus-Resumable names another version, or is missing`,
       );
     }
     if (id === undefined && method === 'POST') return this.#create(call);
@@ -111,9 +111,9 @@ export class Tus {
   }
 
   async #concatenate({ req, res, who, capability }: Call, about: About): Promise<void> {
-    if (capability) throw new Refusal('forbidden', 'a capability is for one upload, not for joining several');
+    if (capability) throw new Refusal('forbidden', 'a capability cannot join uploads');
     if (req.headers['upload-length'] !== undefined)
-      throw new Refusal('malformed', 'the length of a final upload is that of its parts');
+      throw new Refusal('malformed', 'a final upload must not have Upload-Length');
     const begun = await this.#concatenation.begin(who, about);
     const upload = await this.#concatenation.join(who, begun);
     const finished = await finish(this.#context, who, upload);
@@ -147,8 +147,7 @@ export class Tus {
     const at = whole(req, 'upload-offset');
     if (at === undefined) throw new Refusal('malformed', 'Upload-Offset is missing');
     const before = await this.#context.core.uploads.look(who, id);
-    if (aboutOf(before).concat?.startsWith('final'))
-      throw new Refusal('forbidden', 'a final upload takes no bytes of its own');
+    if (aboutOf(before).concat?.startsWith('final')) throw new Refusal('forbidden', 'a final upload accepts no bytes');
     const again = before.state === 'sealed' && at === before.offset && !hasBody(req);
     const upload = again ? before : await this.#take(call, id, { at, length: whole(req, 'upload-length') });
     const finished = await this.#finish(call, upload);
@@ -207,7 +206,7 @@ function isChunk(req: Request): boolean {
 }
 
 function refuseType(req: Request, res: Response): void {
-  send(req, res, { status: 415, type: 'text/plain; charset=utf-8', text: `bytes of an upload come as ${chunkType}\n` });
+  send(req, res, { status: 415, type: 'text/plain; charset=utf-8', text: `the Content-Type must be ${chunkType}\n` });
 }
 
 /** A header that is a whole number. @throws Refusal `malformed` for anything else. */
@@ -223,9 +222,9 @@ function whole(req: Request, name: string): number | undefined {
 function lengthOf(req: Request): number | null {
   const length = whole(req, 'upload-length');
   const defer = req.headers['upload-defer-length'];
-  if (defer !== undefined && defer !== '1') throw new Refusal('malformed', 'Upload-Defer-Length can only be 1');
+  if (defer !== undefined && defer !== '1') throw new Refusal('malformed', 'Upload-Defer-Length must be 1');
   if ((length === undefined) === (defer === undefined))
-    throw new Refusal('malformed', 'an upload needs Upload-Length or Upload-Defer-Length, and not both');
+    throw new Refusal('malformed', 'an upload needs either Upload-Length or Upload-Defer-Length');
   return length ?? null;
 }
 
@@ -234,6 +233,6 @@ function readAbout(req: Request): About {
   const concat = req.headers['upload-concat'];
   if (typeof metadata === 'string') parseMetadata(metadata);
   if (typeof concat === 'string' && concat !== 'partial' && !/^final;\s*\S/.test(concat))
-    throw new Refusal('malformed', 'Upload-Concat is partial, or final; and the parts');
+    throw new Refusal('malformed', 'Upload-Concat must be partial, or final; and the URLs of the parts');
   return { ...(typeof metadata === 'string' ? { metadata } : {}), ...(typeof concat === 'string' ? { concat } : {}) };
 }

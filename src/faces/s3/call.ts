@@ -129,8 +129,7 @@ export function keptHeaders(call: Call, prefix: string): Record<string, string> 
   return Object.fromEntries(
     headerNames(call, prefix).map((name) => {
       const rest = name.slice(prefix.length);
-      if (!isFieldName(rest))
-        throw new S3Error('InvalidArgument', `${prefix} is followed by a name that no header can have.`);
+      if (!isFieldName(rest)) throw new S3Error('InvalidArgument', `${prefix} is followed by an invalid header name.`);
       return [rest, keptHeader(call, name)!] as const;
     }),
   );
@@ -179,7 +178,7 @@ export function payloadOf(
     );
   }
   if (chunked && (header('content-digest') ?? header('repr-digest')) !== undefined) {
-    throw new S3Error('InvalidRequest', 'Digest fields are of the body as it is sent, which aws-chunked changes.');
+    throw new S3Error('InvalidRequest', 'Digest fields cannot be combined with aws-chunked.');
   }
   const promised = new Promised(header, sha256, keep);
   if (!chunked) {
@@ -212,7 +211,7 @@ function lengthOf(call: Call, chunked: boolean): number {
 function decoderOf(signed: Signed | undefined, payload: string): ChunkDecoder {
   if (signed) return new ChunkDecoder({ ...signed.claim, payload }, signed.signingKey);
   if (payload !== 'STREAMING-UNSIGNED-PAYLOAD-TRAILER')
-    throw new S3Error('AccessDenied', 'Chunks cannot be signed where nobody signs the request.');
+    throw new S3Error('AccessDenied', 'An unsigned request cannot have signed chunks.');
   return new ChunkDecoder({ date: '', scope: { date: '', region: '' }, signature: '', payload }, Buffer.alloc(32));
 }
 

@@ -70,7 +70,7 @@ export function demandKnownChecksums(headers: readonly string[]): void {
 /** @throws S3Error for checksums in a request that brings no bytes, unless they are of no bytes. */
 export function refuseChecksums(header: HeaderOf): void {
   const named = checksumsIn(header).find(([name, value]) => !isOfNothing(`${prefix}${name}`, value));
-  if (named) throw new S3Error('InvalidRequest', `${prefix}${named[0]} is of a body, and this request has none.`);
+  if (named) throw new S3Error('InvalidRequest', `${prefix}${named[0]} needs a body, and this request has none.`);
 }
 
 /** The checksums that headers bring, by name. */
@@ -148,7 +148,7 @@ export class Promised {
     for (const [name, value] of this.#checksums) {
       const actual = base64Of(hexOf(measured, algorithmOf(name)));
       const said = value ?? trailers.get(`${prefix}${name}`);
-      if (said === undefined) throw new S3Error('MalformedTrailerError', `The trailer ${prefix}${name} did not come.`);
+      if (said === undefined) throw new S3Error('MalformedTrailerError', `The trailer ${prefix}${name} is missing.`);
       if (!isChecksum(name, said)) throw malformed(name);
       if (said !== actual)
         throw new S3Error(

@@ -108,7 +108,7 @@ export async function sourceOf(call: Call): Promise<Source> {
     throw new S3Error('InvalidArgument', 'Copy Source must mention the source bucket and key: sourcebucket/sourcekey');
   const id = /^versionId=(.*)$/.exec(query.join('?'))?.[1];
   if (query.length > 0 && id === undefined)
-    throw invalidArgument('A copy source has no parameter but versionId.', 'x-amz-copy-source', field);
+    throw invalidArgument('The only parameter of a copy source is versionId.', 'x-amz-copy-source', field);
   const version = id === undefined ? undefined : versionNamed(id);
   const [, bucket = '', key = ''] = match;
   const owner = headerOf(call, 'x-amz-source-expected-bucket-owner');

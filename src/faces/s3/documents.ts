@@ -95,7 +95,7 @@ export const retention = documentOf(
     },
     ({ Mode, RetainUntilDate }) => {
       if ((Mode === undefined) !== (RetainUntilDate === undefined))
-        throw malformed('Mode and RetainUntilDate belong together.');
+        throw malformed('Mode and RetainUntilDate must both be supplied.');
     },
   ),
 );

@@ -148,7 +148,7 @@ function demandChecksums(wish: CompletedPart, { algorithm, checksumType }: Begun
     const name = checksumNameOf(element);
     if (name === undefined || value === undefined) continue;
     if (known[name] !== value)
-      throw new S3Error('InvalidPart', 'The checksum of a part is not the one that it came with.');
+      throw new S3Error('InvalidPart', 'The checksum of a part is not the one that it was uploaded with.');
     said.add(name);
   }
   if (!all || algorithm === undefined || checksumType === 'FULL_OBJECT' || said.has(algorithm)) return;

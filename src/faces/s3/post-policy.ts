@@ -22,7 +22,7 @@ const exempt = new Set(['awsaccesskeyid', 'signature', 'x-amz-signature', 'polic
 /** @throws S3Error `InvalidPolicyDocument`, and `AccessDenied` once it has expired. */
 export function readFormPolicy(encoded: string, now: number): FormPolicy {
   const document = decoded(encoded);
-  if (typeof document !== 'object' || document === null) throw invalid('The policy is no object.');
+  if (typeof document !== 'object' || document === null) throw invalid('The policy is not an object.');
   const { expiration, conditions } = document as Record<string, unknown>;
   const expires =
     typeof expiration === 'string' && /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?Z$/.test(expiration)
@@ -39,7 +39,7 @@ function decoded(encoded: string): unknown {
   // Without white space first: a pattern that takes it in two places takes time in proportion to the square of it.
   const bare = encoded.replaceAll(/\s+/g, '');
   const text = /^[A-Za-z0-9+/]*=*$/.test(bare) ? utf8(Buffer.from(bare, 'base64')) : undefined;
-  if (text === undefined) throw invalid('The policy is not base64 of a text in UTF-8.');
+  if (text === undefined) throw invalid('The policy is not base64 of UTF-8 text.');
   try {
     return parseJson(text);
   } catch (error) {

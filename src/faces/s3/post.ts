@@ -77,7 +77,7 @@ function formBoundary({ req }: Call): string {
   const ofForm = (name: string): string | undefined =>
     Array.isArray(req.headers[name]) ? undefined : req.headers[name];
   if (ofForm('content-md5') !== undefined || ofForm('content-digest') !== undefined || checksumsIn(ofForm).length > 0) {
-    throw new S3Error('InvalidRequest', 'The checksum of a file that is posted comes as a field of its form.');
+    throw new S3Error('InvalidRequest', 'The checksum of a posted file must be a field of the form.');
   }
   try {
     return boundaryOf(req.headers['content-type']);
@@ -125,7 +125,7 @@ async function read({ body }: FormPart): Promise<string> {
   if (body.cut) throw body.cut instanceof Refusal && body.cut.reason === 'malformed' ? unreadable() : body.cut;
   const text = utf8(Buffer.concat(chunks));
   if (text === undefined || !isStorable(text))
-    throw new S3Error('InvalidArgument', 'A field of the form is no text in UTF-8.');
+    throw new S3Error('InvalidArgument', 'A field of the form is not UTF-8.');
   return text;
 }
 
@@ -150,7 +150,7 @@ async function push(before: Call, fields: Fields, file: Body): Promise<Posted> {
   demandFullObject(fields.get('x-amz-checksum-type'));
   // Two names for one list: S3 documents `acl` for forms, and clients send the header's name too.
   if (fields.has('acl') && fields.has('x-amz-acl')) {
-    throw new S3Error('InvalidArgument', 'The form has both acl and x-amz-acl, which say the same.');
+    throw new S3Error('InvalidArgument', 'The form has both acl and x-amz-acl.');
   }
   const tagging = fields.get('tagging');
   const { as, about, lock } = await newObject(

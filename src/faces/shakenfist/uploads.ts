@@ -21,7 +21,7 @@ export function uploads(context: Context): void {
       const digests = digestsOf(given.maybeText('Repr-Digest'), 'Repr-Digest');
       const sha512 = sha512Of(digests);
       if (digests.length > 0 && sha512 === undefined)
-        throw new Refusal('malformed', 'Repr-Digest of a new upload has to name its sha-512');
+        throw new Refusal('malformed', 'the Repr-Digest of a new upload must have its sha-512');
       const facts = { length: given.maybeInteger('Upload-Length') ?? null, expects: sha512 ?? null };
       return views.upload(await core.uploads.begin(who, facts));
     })

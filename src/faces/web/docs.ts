@@ -75,7 +75,7 @@ ${body?.properties.length ? html`<h3>Body</h3>${renderProperties(body.properties
 <tr><th>${response.status}</th><td>${prose(response.description)}${response.example === undefined ? undefined : html`<pre><code>${JSON.stringify(response.example, null, 2)}</code></pre>`}</td></tr>`,
   )}
 </table>
-${open ? html`<p>Anybody may ask.</p>` : undefined}
+${open ? html`<p>No token is needed.</p>` : undefined}
 </div>
 </details>`;
 }

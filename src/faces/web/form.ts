@@ -94,7 +94,7 @@ class Door implements StorageEngine {
     // What comes behind the file is no field of it, though it lands in the same record.
     const [namespace, key, named] = [text(fields, 'namespace'), text(fields, 'key'), text(fields, 'name')];
     if (!namespace || !key)
-      throw new Refusal('malformed', 'namespace and key are needed, and have to come before the file');
+      throw new Refusal('malformed', 'namespace and key are required, and must come before the file');
     const who = await this.#login(namespace, key, from);
     const name = named || demandPlain('file name', file.originalname);
     const upload = await this.#core.uploads.begin(who);
@@ -112,7 +112,7 @@ class Door implements StorageEngine {
       return { namespace, credential: name };
     } catch (error) {
       if (error instanceof Refusal && error.reason === 'unauthenticated')
-        throw new Refusal('unauthenticated', 'that key does not open this namespace');
+        throw new Refusal('unauthenticated', 'the key is wrong, or the namespace does not exist');
       throw error;
     }
   }

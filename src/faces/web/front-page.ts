@@ -16,8 +16,8 @@ function front({ node, capabilities }: Context, base: string): ReturnType<typeof
     'Stowage',
     html`
 <main>
-<h1>Large files in, without ever starting over</h1>
-<p class="lead">This server keeps every byte once, gives it a name and a version number, and hands it out again from any offset.</p>
+<h1>Resumable uploads for large files</h1>
+<p class="lead">This server stores identical content once, under names with numbered versions. Downloads can start at any byte.</p>
 
 <h2>From this page</h2>
 <form method="post" action="/form" enctype="multipart/form-data">

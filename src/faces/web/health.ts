@@ -20,7 +20,7 @@ export function health({ core, metrics, lifetime, headroom, routes, tokens, metr
   const fault = async (): Promise<string | undefined> => {
     const state = core.health();
     if (!state.writable) return state.why;
-    if (lifetime.closing) return 'the server is going down';
+    if (lifetime.closing) return 'the server is shutting down';
     return (await core.space()).free < headroom ? 'the disk is nearly full' : undefined;
   };
   routes

@@ -9,12 +9,12 @@ export const wording: Wording = {
   print: ({ sentence, details }) => ({
     type: 'text/html; charset=utf-8',
     text: page(
-      'Stowage: that did not work',
+      'Stowage: error',
       html`
 <main>
-<h1>That did not work</h1>
+<h1>The request failed</h1>
 <p class="lead">${sentence.charAt(0).toUpperCase()}${sentence.slice(1)}.</p>
-${details['request_id'] === undefined ? undefined : html`<p>The server's log has more, under the id <code>${details['request_id']}</code>.</p>`}
+${details['request_id'] === undefined ? undefined : html`<p>Details are in the server's log, under the id <code>${details['request_id']}</code>.</p>`}
 <p><a href="/">Back to the front page</a></p>
 </main>`,
     ).text,

@@ -101,7 +101,7 @@ export class Hasher {
         return await this.#thread(stage).digest(stage, path, size);
       } catch (error) {
         if (!(error instanceof ThreadDied)) throw error;
-        if (attempt === 2) throw new Refusal('unavailable', 'the thread that hashes died; try again', {}, error);
+        if (attempt === 2) throw new Refusal('unavailable', 'the hash thread died; try again', {}, error);
       }
     }
   }
@@ -242,7 +242,7 @@ class Thread {
 
 /** A download cannot be hashed from its middle on. */
 function diedOver(error: unknown): never {
-  throw new Refusal('unavailable', 'the thread that hashes died; try again', {}, error);
+  throw new Refusal('unavailable', 'the hash thread died; try again', {}, error);
 }
 
 function wrong(answer: FromWorker): never {

@@ -17,7 +17,7 @@ export function withInline(rest: ByteStore, find: Find): ByteStore {
     address.startsWith(prefix) ? address.slice(prefix.length) : undefined;
   const read = async (sha512: string): Promise<Uint8Array> => {
     const bytes = await find(sha512);
-    if (!bytes) throw new Refusal('lost', 'the bytes are gone from the catalog');
+    if (!bytes) throw new Refusal('lost', 'the bytes are missing in the catalog');
     return bytes;
   };
   return {

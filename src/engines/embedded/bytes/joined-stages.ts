@@ -17,7 +17,7 @@ export class JoinedWriter implements StageWriter {
   }
 
   write(chunk: Uint8Array): undefined {
-    if (chunk.byteLength > 0) throw new Refusal('conflict', 'an upload that was joined of others takes no more bytes');
+    if (chunk.byteLength > 0) throw new Refusal('conflict', 'a joined upload accepts no more bytes');
   }
 
   async sync(): Promise<number> {

@@ -95,8 +95,7 @@ export async function linkAt(path: string, place: string): Promise<void> {
   try {
     await link(path, place);
   } catch (error) {
-    if (codeOf(error) === 'ENOENT')
-      throw new Refusal('lost', 'the bytes of the upload are gone from the disk', {}, error);
+    if (codeOf(error) === 'ENOENT') throw new Refusal('lost', 'the bytes of the upload are missing on disk', {}, error);
     if (codeOf(error) !== 'EEXIST' || !(await sameFile(path, place))) throw asRefusal(error);
   }
 }

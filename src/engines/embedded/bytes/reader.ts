@@ -25,7 +25,7 @@ export async function openReader(path: string): Promise<RawReader> {
   if (file) return file;
   const pieces = await piecesAt(path);
   if (pieces) return new PiecesReader(pieces);
-  throw new Refusal('lost', 'the bytes are gone from the disk');
+  throw new Refusal('lost', 'the bytes are missing on disk');
 }
 
 /** Reads pieces as one, each open only while it is read. */

@@ -81,7 +81,7 @@ class Lane {
         return await this.#ask(request);
       } catch (error) {
         if (attempt === 2 || this.#closed)
-          throw new Refusal('unavailable', 'the thread that reads the disk died; try again', {}, error);
+          throw new Refusal('unavailable', 'the scan thread died; try again', {}, error);
       }
     }
   }

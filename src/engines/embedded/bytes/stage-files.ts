@@ -27,7 +27,7 @@ export class StageFiles {
     const file = kept ?? (await openFile(path, offset));
     try {
       const { size, nlink } = await file.stat();
-      if (nlink > 0 && size < offset) throw new Refusal('lost', 'the upload is shorter on disk than on record');
+      if (nlink > 0 && size < offset) throw new Refusal('lost', 'the upload has fewer bytes on disk than on record');
       if (nlink === 1 && size > offset) await file.truncate(offset);
       if (nlink === 1 || (nlink > 1 && size === offset)) return file;
       // Somebody removed it beneath us, or others stand on its bytes.
@@ -98,7 +98,7 @@ async function openFile(path: string, offset: number): Promise<FileHandle> {
     return await open(path, 'r+');
   } catch (error) {
     if (codeOf(error) !== 'ENOENT') throw asRefusal(error);
-    if (offset > 0) throw new Refusal('lost', 'the bytes of the upload are gone from the disk', {}, error);
+    if (offset > 0) throw new Refusal('lost', 'the bytes of the upload are missing on disk', {}, error);
   }
   return open(path, 'wx+', 0o600).catch((error: unknown) => Promise.reject(asRefusal(error)));
 }

@@ -189,7 +189,7 @@ export class FileStageWriter implements StageWriter {
     const after = (error: Error | null, wrote: number): void => {
       if (error) return done(error);
       if (wrote === size) return done(undefined);
-      if (wrote === 0) return done(new Error('the disk took no bytes'));
+      if (wrote === 0) return done(new Error('the disk wrote no bytes'));
       this.#writeAll(skip(chunks, wrote), offset + wrote, done);
     };
     if (chunks.length === 1) write(this.#file.fd, chunks[0]!, 0, size, offset, after);

@@ -58,7 +58,7 @@ export class SqliteConnection implements DatabaseConnection {
     const { journalMode, synchronous, foreignKeys } = this.settings;
     if (journalMode !== 'wal' || synchronous !== (strict ? 2 : 0) || foreignKeys !== 1) {
       this.close();
-      throw new Refusal('unavailable', `SQLite did not take its settings: ${JSON.stringify(this.settings)}`);
+      throw new Refusal('unavailable', `SQLite did not accept its settings: ${JSON.stringify(this.settings)}`);
     }
   }
 
@@ -178,7 +178,7 @@ export function kyselyOn(connection: SqliteConnection): Db {
 }
 
 function refuseTransaction(): Promise<void> {
-  return Promise.reject(new TypeError('a host, not a fact, begins and ends transactions'));
+  return Promise.reject(new TypeError('only the host begins and ends transactions'));
 }
 
 /** What an error of SQLite means for whoever asked, and whether the catalog can go on after it. */
@@ -258,7 +258,7 @@ function distrusted(cause: unknown): Refusal {
 }
 
 function full(cause: unknown): Refusal {
-  return new Refusal('full', 'there is no room on the disk for the catalog', {}, cause);
+  return new Refusal('full', 'the disk has no room for the catalog', {}, cause);
 }
 
 function firstValue(row: unknown): unknown {

@@ -85,7 +85,7 @@ export function canonicalRequest(
   const headers = signed.map((name) => {
     const values = valuesOf(request.headers, name);
     if (values.length === 0)
-      throw new S3Error('SignatureDoesNotMatch', `The header ${name} is said to be signed, and is not there.`);
+      throw new S3Error('SignatureDoesNotMatch', `SignedHeaders names ${name}, which the request does not have.`);
     return `${name}:${values.map((value) => value.trim().replaceAll(/\s+/g, ' ')).join(',')}\n`;
   });
   return [

@@ -49,7 +49,7 @@ export class ChunkDecoder {
     signingKey: Buffer,
   ) {
     if (!isChunked(payload))
-      throw new S3Error('InvalidArgument', 'x-amz-content-sha256 names no way of sending a body that there is.');
+      throw new S3Error('InvalidArgument', 'x-amz-content-sha256 names an unknown payload type.');
     this.#mode = modes[payload]!;
     this.#claim = { date, scope };
     this.#key = signingKey;
@@ -72,7 +72,7 @@ export class ChunkDecoder {
         yield piece;
         continue;
       }
-      if (this.#state === 'done') throw incomplete('There is something behind the end of the body.');
+      if (this.#state === 'done') throw incomplete('There are bytes behind the end of the body.');
       const byte = bytes[at]!;
       at += 1;
       if (byte === LF && this.#line.endsWith('\r')) this.#takeLine(this.#line.slice(0, -1));
@@ -168,7 +168,7 @@ export class ChunkDecoder {
 }
 
 function malformed(): S3Error {
-  return new S3Error('IncompleteBody', 'The body is not made of chunks as aws-chunked has them.');
+  return new S3Error('IncompleteBody', 'The body is not valid aws-chunked.');
 }
 
 function incomplete(message: string): S3Error {
