@@ -191,7 +191,7 @@ export class Metrics {
     return [
       [gauge('stowage_reading_bodies', 'Request bodies in progress.'), (now) => now.reading],
       [gauge('stowage_open_uploads', 'Open uploads.'), (now) => now.openUploads],
-      [gauge('stowage_stored_bytes', 'Bytes of stored contents, each counted once.'), (now) => now.storedBytes],
+      [gauge('stowage_stored_bytes', 'Bytes of stored contents, each once.'), (now) => now.storedBytes],
       [
         gauge('stowage_dedup_saved_bytes', 'Bytes of versions minus bytes of contents: what deduplication saved.'),
         (now) => Math.max(0, now.namedBytes - now.storedBytes),

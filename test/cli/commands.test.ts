@@ -338,7 +338,7 @@ describe('how it ends', () => {
     expect(ran.err).toContain(`stowage push ${path} stopped --no-dedup --max-versions 4\n`);
     expect(await json('uploads')).toMatchObject([{ file: path, name: 'stopped' }]);
     expect((await stowage('push', path, 'stopped', '--no-dedup', '--max-versions', '4')).out).toMatch(
-      /gone on from \d/,
+      /resumed at \d/,
     );
   });
 

@@ -70,7 +70,7 @@ describe('push', () => {
     const ran = await running.done;
     expect(ran.exit).toBe(130);
     expect(ran.err).toContain(`stowage push '${path}' interrupted --no-dedup\n`);
-    expect((await start(['push', path, 'interrupted', '--no-dedup'], slow).done).out).toMatch(/gone on from \d/);
+    expect((await start(['push', path, 'interrupted', '--no-dedup'], slow).done).out).toMatch(/resumed at \d/);
   }, 60_000);
 
   test('of standard input, interrupted, leaves nothing behind', async () => {

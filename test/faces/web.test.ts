@@ -159,10 +159,10 @@ describe('the form', () => {
       'a wrong key',
       401,
       form({ ...good, key: 'wrong' }, { name: 'x', bytes }),
-      'That key does not open this namespace',
+      'The key is wrong, or the namespace does not exist',
     ],
     ['an unknown namespace', 404, form({ ...good, namespace: 'none' }, { name: 'x', bytes }), 'Namespace not found'],
-    ['no key', 400, form({ namespace: 'system' }, { name: 'x', bytes }), 'Namespace and key are needed'],
+    ['no key', 400, form({ namespace: 'system' }, { name: 'x', bytes }), 'Namespace and key are required'],
     ['no file', 400, form(good), 'Choose a file first'],
     [
       'a uuid as name',

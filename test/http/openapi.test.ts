@@ -136,7 +136,7 @@ describe('what a request that is not as the OpenAPI description has it is told',
     [events, { limit: '1' }, 'fine'],
     [events, { limit: 1 }, 'fine'],
     [events, { limit: 0 }, 'limit must be at least 1'],
-    [events, { limit: 'many' }, 'limit is not as it should be'],
+    [events, { limit: 'many' }, 'limit is invalid'],
     [
       events,
       { event_type: 'nonsense' },

@@ -164,7 +164,7 @@ test('the catalog of another store', async () => {
   await closedStore();
   await closedStore(join(base, 'other'));
   await copyFile(join(base, 'other', 'catalog.sqlite'), join(folder, 'catalog.sqlite'));
-  await demandRefused(/of another store/);
+  await demandRefused(/belongs to store/);
 });
 
 test('the right catalog, put back, opens the store as if nothing had been', async () => {
