@@ -337,9 +337,7 @@ describe('how it ends', () => {
     expect(ran.exit).toBe(130);
     expect(ran.err).toContain(`stowage push ${path} stopped --no-dedup --max-versions 4\n`);
     expect(await json('uploads')).toMatchObject([{ file: path, name: 'stopped' }]);
-    expect((await stowage('push', path, 'stopped', '--no-dedup', '--max-versions', '4')).out).toMatch(
-      /resumed at \d/,
-    );
+    expect((await stowage('push', path, 'stopped', '--no-dedup', '--max-versions', '4')).out).toMatch(/resumed at \d/);
   });
 
   test('every command has help with examples', async () => {

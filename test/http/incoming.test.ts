@@ -169,7 +169,10 @@ describe('the pace', () => {
     connection.head('POST', '/', { 'Content-Length': 1000 }).send('0123456789');
     const { bytes, body } = await result;
     expect(bytes.toString()).toBe('0123456789');
-    expect(body.cut).toMatchObject({ reason: 'interrupted', message: 'the body was slower than 1000 bytes per second' });
+    expect(body.cut).toMatchObject({
+      reason: 'interrupted',
+      message: 'the body was slower than 1000 bytes per second',
+    });
   });
 
   test('a slow body that keeps the pace is not, however long it takes', async () => {
