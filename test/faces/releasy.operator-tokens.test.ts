@@ -12,8 +12,15 @@ beforeEach(async () => {
   issuer = await Issuer.open();
   await issuer.add('first');
   clock = new MovableClock();
+  clock.freeze();
+  // The library's key set knows no other clock.
+  Date.now = () => clock.now();
 });
-afterEach(() => issuer.close());
+const { now: wallNow } = Date;
+afterEach(() => {
+  Date.now = wallNow;
+  return issuer.close();
+});
 
 const tokens = (more: Partial<ForeignTokenOptions> = {}): OperatorTokens =>
   new OperatorTokens(clock, {
@@ -116,11 +123,14 @@ describe('keys', () => {
     expect(issuer.asked).toBe(2);
   });
 
-  test('that are new are found at once; those that are not there are not looked for again and again', async () => {
+  test('a key that is not among them is looked for ten seconds after the last answer, and not sooner', async () => {
     const one = tokens();
     await one.claims(await issuer.mint({}));
-    clock.move(1000);
     await issuer.add('second', 'ES256', { alone: true });
+    clock.move(9_999);
+    await expect(one.claims(await issuer.mint({}, { kid: 'second' }))).rejects.toMatchObject(refused);
+    expect(issuer.asked).toBe(1);
+    clock.move(1);
     await one.claims(await issuer.mint({}, { kid: 'second' }));
     expect(issuer.asked).toBe(2);
     await expect(one.claims(await issuer.mint({}))).rejects.toMatchObject(refused);
@@ -162,6 +172,28 @@ describe('keys', () => {
       reason: 'unavailable',
       message: 'operator jwks request timed out',
     });
+  });
+
+  test('that cannot be had when one of them is missing make it unavailable: the token may be right', async () => {
+    const one = tokens();
+    await one.claims(await issuer.mint({}));
+    clock.move(10_000);
+    issuer.faults.push(404);
+    await expect(one.claims(await issuer.mint({}, { header: { kid: 'other' } }))).rejects.toMatchObject({
+      reason: 'unavailable',
+    });
+    await one.claims(await issuer.mint({}));
+  });
+
+  test('that are larger than a mebibyte are refused', async () => {
+    const server = createServer((_, res) => res.end(JSON.stringify({ keys: [], more: ' '.repeat(1024 * 1024) })));
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+    const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+    await expect(tokens({ url }).claims(await issuer.mint({}))).rejects.toMatchObject({
+      reason: 'unavailable',
+      message: 'operator jwks unavailable',
+    });
+    await new Promise((resolve) => server.close(resolve));
   });
 
   test('that are no keys, or behind a port where nobody listens', async () => {
