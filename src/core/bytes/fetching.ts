@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { background } from '../../kit/background.ts';
 import type { Clock } from '../../kit/clock.ts';
 import { SYSTEM, type Artifact, type Event, type Principal, type Upload } from '../../catalog/model.ts';
@@ -176,7 +177,7 @@ export class Fetching {
         attempt = offset > began ? 1 : attempt + 1;
         const hopeless = error instanceof Refusal && error.reason !== 'interrupted' && error.reason !== 'unavailable';
         if (hopeless || attempt > tries || this.#stop.signal.aborted) throw error;
-        await this.#pause(firstWait * 2 ** (attempt - 1));
+        await sleep(firstWait * 2 ** (attempt - 1), undefined, { signal: this.#stop.signal }).catch(() => undefined);
       }
     }
   }
@@ -193,18 +194,5 @@ export class Fetching {
       extra: {},
     };
     await this.#engine.catalog.artifacts.fail(artifact.uuid, fault, event);
-  }
-
-  #pause(ms: number): Promise<void> {
-    return new Promise((resolve) => {
-      const timer = setTimeout(done, ms);
-      const { signal } = this.#stop;
-      signal.addEventListener('abort', done, { once: true });
-      function done(): void {
-        clearTimeout(timer);
-        signal.removeEventListener('abort', done);
-        resolve();
-      }
-    });
   }
 }
