@@ -17,6 +17,8 @@ export interface LifetimeOptions {
  */
 export class Lifetime {
   readonly stall: number;
+  /** Bytes of stored things sent so far. */
+  sent = 0;
   readonly #pace: Pace;
   readonly #bodies = new Set<Incoming>();
   #closing: Error | undefined;

@@ -4,6 +4,7 @@ import { Counter, Gauge, Histogram, Registry } from 'prom-client';
 /** Numbers that are asked for when somebody looks. */
 export interface Readings {
   readonly received: number;
+  readonly sent: number;
   readonly reading: number;
   readonly openUploads: number;
   readonly storedBytes: number;
@@ -108,6 +109,7 @@ export class Metrics {
     const now = await this.#read();
     for (const [gauge, value] of this.#readings) gauge.set(value(now));
     set(this.#received, now.received);
+    set(this.#sent, now.sent);
     set(this.#throttled, now.throttled);
     this.#faults.reset();
     for (const [kind, count] of now.faults) this.#faults.inc({ kind }, count);
@@ -122,10 +124,6 @@ export class Metrics {
   request(method: string, route: string, status: number, seconds: number): void {
     this.#requests.inc({ method, route, status });
     this.#seconds.observe({ method, route }, seconds);
-  }
-
-  sent(bytes: number): void {
-    this.#sent.inc(bytes);
   }
 
   replayed(): void {

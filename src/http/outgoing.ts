@@ -1,9 +1,11 @@
 import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from 'node:http';
+import type { Core } from '../core/index.ts';
 import { Refusal } from '../core/refusal.ts';
 import { parseRange } from '../kit/range.ts';
 import { send } from './answering.ts';
 import { judge, rangeCounts, type Validators } from './conditions.ts';
 import { setFields } from './header-fields.ts';
+import type { Lifetime } from './lifetime.ts';
 
 /** Opened bytes. */
 export interface Bytes {
@@ -39,9 +41,10 @@ export interface NumberedPart {
 }
 
 export interface SendingOptions {
-  /** Milliseconds for which the client may take nothing. */
-  readonly stall: number;
-  readonly onBytes: (count: number) => void;
+  readonly core: Pick<Core, 'usage'>;
+  readonly lifetime: Lifetime;
+  /** On whose account they are sent. */
+  readonly namespace: string;
   /** The conditions of the request, where the face reads them in a way of its own. */
   readonly conditions?: IncomingHttpHeaders;
 }
@@ -58,7 +61,7 @@ interface Plan {
  * Whole answers are chunked unless they must be counted: only then can every client tell a cut connection from the end.
  * For the same reason an error of the disk, and bytes that are not the right ones, end the connection and never the answer.
  *
- * @throws Refusal `precondition` or `out_of_range`, and what `open` throws; nothing was sent then.
+ * @throws Refusal `over_quota`, `precondition` or `out_of_range`, and what `open` throws; nothing was sent then.
  */
 export async function sendBytes(
   req: IncomingMessage,
@@ -67,6 +70,7 @@ export async function sendBytes(
   window: Window | NumberedPart,
   options: SendingOptions,
 ): Promise<void> {
+  if (req.method === 'GET') await options.core.usage.demandTransfer(options.namespace);
   const conditions = options.conditions ?? req.headers;
   const verdict = judge(conditions, what);
   if (verdict === 'failed') throw new Refusal('precondition', 'a precondition of the request failed');
@@ -133,16 +137,17 @@ async function pump(
   res: ServerResponse,
   chunks: AsyncIterator<Uint8Array>,
   first: IteratorResult<Uint8Array>,
-  options: SendingOptions,
+  { core, lifetime, namespace }: SendingOptions,
 ): Promise<void> {
   const valve = new Valve(res);
   // Node ends a connection whose timer runs out, and holds the timer back while the system takes bytes of a write: only
   // a client that takes none is cut. The end of the answer puts the timer for the next request in its place.
-  res.socket?.setTimeout(options.stall);
+  res.socket?.setTimeout(lifetime.stall);
   try {
     for (let next = first; next.done !== true; next = await chunks.next()) {
       if (valve.gone) return;
-      options.onBytes(next.value.byteLength);
+      lifetime.sent += next.value.byteLength;
+      core.usage.sent(namespace, next.value.byteLength);
       if (!res.write(next.value)) await valve.ready();
     }
     if (!valve.gone) res.end();

@@ -51,8 +51,7 @@ export function mountFaces(
   const pages = web(core, { ...common, metrics, node, guides, metricsToken, headroom, capabilities });
   const resuming = resumable({ core, ...common, interim: config.interim === 'on', objectFacts: plainFacts });
   const storage = consoleApi({ core, ...common, region: config.s3Region, rate: config.presignRate, presign });
-  const onSent = (count: number): void => metrics.sent(count);
-  const releases = releasy({ core, ...common, settings: config.releasy, presign, foreignStore, onSent });
+  const releases = releasy({ core, ...common, settings: config.releasy, presign, foreignStore });
   const mounted = [pages, api, resuming, storage, releases].flatMap((face) => face.mounted);
   demandWhole(openapi, mounted);
   const routers = [resuming, api, storage, releases, pages].map(({ router }) => router);

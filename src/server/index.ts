@@ -184,7 +184,6 @@ async function listenS3(
     region: config.s3Region,
     domain: config.s3Domain,
     window: config.s3Window,
-    onSent: (count) => metrics.sent(count),
   });
   const app = express();
   app.disable('x-powered-by').disable('etag').set('query parser', 'simple').set('env', 'production');
@@ -211,6 +210,7 @@ async function readingsOf(core: Core, lifetime: Lifetime, faults: Faults): Promi
   const [totals, space] = await Promise.all([core.totals(), core.space()]);
   return {
     received: lifetime.received,
+    sent: lifetime.sent,
     reading: lifetime.reading,
     openUploads: totals.openUploads,
     storedBytes: totals.bytes,

@@ -20,8 +20,6 @@ export interface ReleasyOptions {
   readonly presign: ((wish: SigningWish & { readonly host: string }) => string) | undefined;
   /** The other store that keeps the artifacts, where one does. */
   readonly foreignStore: ReleaseStore | undefined;
-  /** Told how many bytes were sent. */
-  readonly onSent: (bytes: number) => void;
 }
 
 /** What every part of this face works with. */

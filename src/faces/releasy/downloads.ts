@@ -62,12 +62,11 @@ async function resolve(context: Context, call: Call): Promise<typeof ANSWERED> {
 
 /** Sends the bytes from here, for those whose clients would show their keys to wherever they are sent. */
 async function give(
-  { core, releaseBucket, lifetime, onSent }: Context,
+  { core, releaseBucket, lifetime }: Context,
   { req, res }: Call,
   file: Parameters<typeof dispositionOf>[0],
 ): Promise<typeof ANSWERED> {
   const blob = await core.blobs.get(releaseBucket.who, file.blob!);
-  if (req.method === 'GET') await core.usage.demandTransfer(blob.namespace);
   const what = {
     size: blob.size,
     etag: `"${file.sha256}"`,
@@ -82,18 +81,6 @@ async function give(
     },
     open: () => core.blobs.open(blob),
   };
-  await sendBytes(
-    req,
-    res,
-    what,
-    { offset: 0, limit: 0 },
-    {
-      stall: lifetime.stall,
-      onBytes: (count) => {
-        onSent(count);
-        core.usage.sent(blob.namespace, count);
-      },
-    },
-  );
+  await sendBytes(req, res, what, { offset: 0, limit: 0 }, { core, lifetime, namespace: blob.namespace });
   return ANSWERED;
 }

@@ -23,7 +23,6 @@ export interface Context {
   readonly core: Core;
   readonly lifetime: Lifetime;
   readonly region: string;
-  readonly onSent: (bytes: number) => void;
 }
 
 /** Bytes that one body may bring. */

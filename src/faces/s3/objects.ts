@@ -68,7 +68,6 @@ export async function getObject(call: Call): Promise<void> {
   const version = versionOf(call);
   const { object, bucket } = await findObject(call, 'GetObject', version);
   const blob = await core.objects.blob(object);
-  if (req.method === 'GET') await core.usage.demandTransfer(bucket.namespace);
   const number = query.get('partNumber');
   const part = number === undefined ? undefined : partOf(call, object, number);
   const what = {
@@ -89,12 +88,10 @@ export async function getObject(call: Call): Promise<void> {
     open: () => core.objects.open(blob),
   };
   await sendBytes(req, res, what, part ?? { offset: 0, limit: 0 }, {
-    stall: lifetime.stall,
+    core,
+    lifetime,
+    namespace: bucket.namespace,
     conditions: conditionsOfRead(req.headers),
-    onBytes: (count) => {
-      call.onSent(count);
-      core.usage.sent(bucket.namespace, count);
-    },
   });
 }
 

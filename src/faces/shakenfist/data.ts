@@ -31,7 +31,7 @@ export function data(context: Context): void {
 
 /** Sends a blob that the caller was found to be allowed to read. */
 async function give(
-  { core, lifetime, metrics }: Context,
+  { core, lifetime }: Context,
   { req, res, given }: OwnedCall,
   blob: Blob,
   name: string,
@@ -54,15 +54,8 @@ async function give(
     },
     open: () => core.blobs.open(blob),
   };
-  if (req.method === 'GET') await core.usage.demandTransfer(blob.namespace);
   const window = { offset: given.integer('offset'), limit: given.integer('limit') };
-  await sendBytes(req, res, what, window, {
-    stall: lifetime.stall,
-    onBytes: (count) => {
-      metrics.sent(count);
-      core.usage.sent(blob.namespace, count);
-    },
-  });
+  await sendBytes(req, res, what, window, { core, lifetime, namespace: blob.namespace });
   return ANSWERED;
 }
 
