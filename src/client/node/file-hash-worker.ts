@@ -2,15 +2,23 @@
 import { createHash } from 'node:crypto';
 import { open, type FileHandle } from 'node:fs/promises';
 import { parentPort, workerData } from 'node:worker_threads';
+import type { Answer } from '../../kit/thread.ts';
 
-/** How far to hash; with `last`, that the digest is wanted there. */
+/** How far to hash; with `id`, that the digest is wanted there. */
 export interface HashOrder {
   readonly limit: number;
-  readonly last: boolean;
+  readonly id?: number;
 }
 
-export type HashAnswer =
-  { readonly done: number } | { readonly digest: string } | { readonly failure: string; readonly short: boolean };
+/** How far hashing is. */
+export interface HashProgress {
+  readonly done: number;
+}
+
+/** Why there is no digest; undefined where the file is shorter. */
+export interface HashFailure {
+  readonly message: string | undefined;
+}
 
 const block = 1024 * 1024;
 /** Bytes between two reports. */
@@ -19,7 +27,7 @@ const reportEvery = 16 * block;
 const hash = createHash('sha512');
 // Two, so that the next block is read while this one is hashed.
 const buffers = [Buffer.allocUnsafeSlow(block), Buffer.allocUnsafeSlow(block)] as const;
-let order: HashOrder = { limit: 0, last: false };
+let order: HashOrder = { limit: 0 };
 let position = 0;
 let running = false;
 
@@ -27,19 +35,17 @@ parentPort?.on('message', (next: HashOrder) => {
   order = next;
   if (running) return;
   running = true;
-  work().then(tell, (error: unknown) =>
-    tell({ failure: error instanceof Error ? error.message : String(error), short: false }),
-  );
+  work().then(answer, (error: unknown) => fail(error instanceof Error ? error.message : String(error)));
 });
 
-/** Answers what there is to tell once it is up with the orders. */
-async function work(): Promise<HashAnswer> {
+/** Hashes until it is up with the orders; false when the file ends before. */
+async function work(): Promise<boolean> {
   try {
     // Orders also come while a file is closed.
     while (position < order.limit) {
       const file = await open(workerData as string, 'r');
       try {
-        if (!(await follow(file))) return { failure: 'short', short: true };
+        if (!(await follow(file))) return false;
       } finally {
         await file.close();
       }
@@ -47,7 +53,7 @@ async function work(): Promise<HashAnswer> {
   } finally {
     running = false;
   }
-  return order.last ? { digest: hash.digest('hex') } : { done: position };
+  return true;
 }
 
 /** Hashes up to the limit, wherever that moves in the meantime; false when the file ends before. */
@@ -67,8 +73,7 @@ async function follow(file: FileHandle): Promise<boolean> {
     turn ^= 1;
     const next = read(file, turn, position + size);
     hash.update(buffer.subarray(0, size));
-    if (Math.floor((position + size) / reportEvery) > Math.floor(position / reportEvery))
-      tell({ done: position + size });
+    if (Math.floor((position + size) / reportEvery) > Math.floor(position / reportEvery)) tell(position + size);
     position += size;
     pending = next;
   }
@@ -80,6 +85,17 @@ function read(file: FileHandle, turn: number, at: number): Promise<{ bytesRead: 
   return file.read(buffers[turn % 2]!, 0, block, at);
 }
 
-function tell(answer: HashAnswer): void {
-  parentPort?.postMessage(answer);
+function answer(whole: boolean): void {
+  if (!whole) fail(undefined);
+  else if (order.id === undefined) tell(position);
+  else parentPort?.postMessage([[order.id, hash.digest('hex')] satisfies Answer]);
+}
+
+function fail(message: string | undefined): void {
+  if (order.id !== undefined)
+    parentPort?.postMessage([[order.id, undefined, { message } satisfies HashFailure] satisfies Answer]);
+}
+
+function tell(done: number): void {
+  parentPort?.postMessage({ done } satisfies HashProgress);
 }

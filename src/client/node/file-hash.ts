@@ -2,10 +2,11 @@
 import { createHash } from 'node:crypto';
 import { open } from 'node:fs/promises';
 import { Worker } from 'node:worker_threads';
+import { Thread, ThreadGone } from '../../kit/thread.ts';
 import { workerUrl } from '../../kit/worker-url.ts';
 import { StowageError, abortedError } from '../error.ts';
 import type { Hash } from '../hash.ts';
-import type { HashAnswer, HashOrder } from './file-hash-worker.ts';
+import type { HashFailure, HashOrder, HashProgress } from './file-hash-worker.ts';
 
 export async function nodeHash(algorithm: 'sha256' | 'sha512' = 'sha512'): Promise<Hash> {
   const hash = createHash(algorithm);
@@ -19,8 +20,8 @@ const threadFrom = 8 * 1024 * 1024;
 export class FileHash {
   readonly #path: string;
   readonly #worker: Worker | undefined;
-  /** The thread is gone; the file can still be hashed here. */
-  #dead = false;
+  readonly #thread: Thread<HashProgress> | undefined;
+  #onProgress: ((bytes: number) => void) | undefined;
 
   /** @param expected roughly how large the file will be, in bytes. */
   constructor(path: string, expected: number) {
@@ -28,13 +29,18 @@ export class FileHash {
     if (expected < threadFrom) return;
     this.#worker = new Worker(workerUrl(import.meta.url, './file-hash-worker'), { workerData: path });
     this.#worker.unref();
-    this.#worker.on('error', () => (this.#dead = true));
-    this.#worker.on('exit', () => (this.#dead = true));
+    this.#thread = new Thread(this.#worker, {
+      onTold: ({ done }) => this.#onProgress?.(done),
+      errorOf: (failure) => {
+        const { message } = failure as HashFailure;
+        return message === undefined ? shorter(path) : new Error(message);
+      },
+    });
   }
 
   /** The file's first `limit` bytes have their final value: hashing may go as far. */
   advance(limit: number): void {
-    this.#worker?.postMessage({ limit, last: false } satisfies HashOrder);
+    this.#thread?.tell({ limit } satisfies HashOrder);
   }
 
   /**
@@ -43,29 +49,28 @@ export class FileHash {
    * @throws StowageError source_changed when the file is shorter.
    */
   async digest(size: number, onProgress: (bytes: number) => void, signal?: AbortSignal): Promise<string> {
-    const worker = this.#worker;
-    if (!worker || this.#dead) return await hashHere(this.#path, size);
-    worker.ref();
-    const digest = await new Promise<string | undefined>((resolve, reject) => {
-      const dead = (): void => resolve(undefined);
-      const onAbort = (): void => reject(abortedError(signal));
-      if (signal?.aborted) return onAbort();
-      signal?.addEventListener('abort', onAbort, { once: true });
-      worker.on('error', dead);
-      worker.on('exit', dead);
-      worker.on('message', (answer: HashAnswer) => {
-        if ('done' in answer) return onProgress(answer.done);
-        signal?.removeEventListener('abort', onAbort);
-        if ('digest' in answer) resolve(answer.digest);
-        else reject(answer.short ? shorter(this.#path) : new Error(answer.failure));
-      });
-      worker.postMessage({ limit: size, last: true } satisfies HashOrder);
-    }).finally(() => this.close());
-    return digest ?? (await hashHere(this.#path, size));
+    const thread = this.#thread;
+    // The file can still be hashed here when the thread is gone.
+    if (!thread || thread.gone) return await hashHere(this.#path, size);
+    const stop = (): void => void thread.close().catch(() => undefined);
+    this.#worker?.ref();
+    this.#onProgress = onProgress;
+    signal?.addEventListener('abort', stop, { once: true });
+    try {
+      if (signal?.aborted) throw abortedError(signal);
+      return await thread.ask<string>((id) => thread.tell({ limit: size, id } satisfies HashOrder));
+    } catch (error) {
+      if (signal?.aborted) throw abortedError(signal);
+      if (error instanceof ThreadGone) return await hashHere(this.#path, size);
+      throw error;
+    } finally {
+      signal?.removeEventListener('abort', stop);
+      await this.close();
+    }
   }
 
   async close(): Promise<void> {
-    await this.#worker?.terminate();
+    await this.#thread?.close();
   }
 }
 

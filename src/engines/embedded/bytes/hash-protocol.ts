@@ -1,6 +1,5 @@
 /** What the event loop and a hash worker say to each other. Messages about one stage, or one check, are obeyed in order. */
 import type { CheckAlgorithm } from '../../../core/engine.ts';
-import type { Digest } from '../../../kit/digest.ts';
 
 export const slotSize = 1024 * 1024;
 
@@ -43,10 +42,7 @@ export type ToWorker =
   | { readonly kind: 'sum'; readonly check: number; readonly ticket: number }
   | { readonly kind: 'checked'; readonly check: number };
 
-export type FromWorker =
-  /** The slot may be filled again, as far as hashing goes. */
-  | { readonly kind: 'free'; readonly slot: number }
-  | { readonly kind: 'digest'; readonly ticket: number; readonly hex: string }
-  | { readonly kind: 'block'; readonly ticket: number; readonly bytes: Uint8Array<ArrayBuffer> }
-  | { readonly kind: 'sum'; readonly ticket: number; readonly digests: readonly Digest[] }
-  | { readonly kind: 'failed'; readonly ticket: number; readonly message: string };
+/** What is told beside answers: the slot may be filled again, as far as hashing goes. */
+export interface FreeSlot {
+  readonly slot: number;
+}

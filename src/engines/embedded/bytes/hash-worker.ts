@@ -9,7 +9,8 @@ import { basename } from 'node:path';
 import { parentPort, workerData } from 'node:worker_threads';
 import { crc32 } from 'node:zlib';
 import type { CheckAlgorithm } from '../../../core/engine.ts';
-import { slotSize, type FromWorker, type ToWorker, type WorkerSetup } from './hash-protocol.ts';
+import type { Answer } from '../../../kit/thread.ts';
+import { slotSize, type FreeSlot, type ToWorker, type WorkerSetup } from './hash-protocol.ts';
 import { RunFile } from './run-file.ts';
 
 /** Hash states kept of earlier points of a stage, for appends that are taken back. */
@@ -102,10 +103,10 @@ port.on('message', (message: ToWorker) => {
     case 'block': {
       const { check, ticket, bytes } = message;
       for (const { hash } of checks.get(check) ?? []) hash.update(bytes);
-      return port.postMessage({ kind: 'block', ticket, bytes } satisfies FromWorker, [bytes.buffer]);
+      return port.postMessage([[ticket, bytes] satisfies Answer], [bytes.buffer]);
     }
     case 'sum':
-      return say({ kind: 'sum', ticket: message.ticket, digests: digestsOf(message.check) });
+      return answerWith(message.ticket, digestsOf(message.check));
     case 'checked':
       checks.delete(message.check);
   }
@@ -138,8 +139,12 @@ function goBehind(): void {
   }
 }
 
-function say(message: FromWorker): void {
-  port.postMessage(message);
+function answerWith(...answer: Answer): void {
+  port.postMessage([answer]);
+}
+
+function free(slot: number): void {
+  port.postMessage({ slot } satisfies FreeSlot);
 }
 
 function find(stage: string, path: string): Running {
@@ -186,7 +191,7 @@ function takePieces(running: Running): void {
       running.position += piece.size;
     }
     running.pieces.shift();
-    say({ kind: 'free', slot: piece.slot });
+    free(piece.slot);
   }
 }
 
@@ -232,8 +237,7 @@ function answer(running: Running): void {
   for (const want of running.wants.filter((one) => one.size < running.position)) rewind(running, want.size);
   if (!running.wants.some((want) => want.size === running.position)) return;
   const hex = running.hash.copy().digest('hex');
-  for (const want of running.wants)
-    if (want.size === running.position) say({ kind: 'digest', ticket: want.ticket, hex });
+  for (const want of running.wants) if (want.size === running.position) answerWith(want.ticket, hex);
   running.wants = running.wants.filter((want) => want.size !== running.position);
 }
 
@@ -246,7 +250,7 @@ function mark(running: Running): void {
 /** Goes back to `size` or to the nearest state before it. */
 function rewind(running: Running, size: number): void {
   running.written = Math.min(running.written, size);
-  for (const piece of running.pieces) if (piece.offset >= size) say({ kind: 'free', slot: piece.slot });
+  for (const piece of running.pieces) if (piece.offset >= size) free(piece.slot);
   running.pieces = running.pieces.filter((piece) => piece.offset < size);
   if (running.position <= size) return;
   running.marks = running.marks.filter((one) => one.offset <= size);
@@ -257,14 +261,14 @@ function rewind(running: Running, size: number): void {
 
 function fail(stage: string, running: Running, error: unknown): void {
   const message = error instanceof Error ? error.message : String(error);
-  for (const want of running.wants) say({ kind: 'failed', ticket: want.ticket, message });
+  for (const want of running.wants) answerWith(want.ticket, undefined, message);
   release(running);
   stages.delete(stage);
 }
 
 /** Gives back what a stage holds. */
 function release(running: Running): void {
-  for (const piece of running.pieces) say({ kind: 'free', slot: piece.slot });
+  for (const piece of running.pieces) free(piece.slot);
   running.pieces = [];
   closeFile(running);
 }

@@ -4,7 +4,8 @@ import { Worker } from 'node:worker_threads';
 import type { CheckAlgorithm } from '../../../core/engine.ts';
 import { Refusal } from '../../../core/refusal.ts';
 import type { Digest } from '../../../kit/digest.ts';
-import type { FromWorker, ToWorker, WorkerSetup } from './hash-protocol.ts';
+import { Thread, ThreadGone } from '../../../kit/thread.ts';
+import type { FreeSlot, ToWorker, WorkerSetup } from './hash-protocol.ts';
 import { openReader } from './reader.ts';
 import { SharedBlocks, type SharedBlock } from './shared-blocks.ts';
 import { workerUrl } from '../../../kit/worker-url.ts';
@@ -24,14 +25,6 @@ export interface HasherOptions {
 const startWorker = (setup: WorkerSetup): Worker =>
   new Worker(workerUrl(import.meta.url, './hash-worker'), { workerData: setup });
 
-/** The thread died before it answered. */
-class ThreadDied extends Error {}
-
-interface Pending {
-  readonly resolve: (answer: FromWorker) => void;
-  readonly reject: (error: unknown) => void;
-}
-
 /** Digests of a blob that are computed in a thread while its blocks are sent. */
 export interface Check {
   /** Hashes a block, whose memory is handed over meanwhile; answers it in memory of the same size. */
@@ -44,8 +37,8 @@ export interface Check {
 /** sha512 of stages, computed in threads along with the appends; and digests of blobs, computed along with their downloads. */
 export class Hasher {
   readonly slots = new SharedBlocks();
-  readonly #threads = new Set<Thread>();
-  readonly #threadOf = new Map<string, Thread>();
+  readonly #threads = new Set<HashThread>();
+  readonly #threadOf = new Map<string, HashThread>();
   readonly #options: HasherOptions;
   readonly #width = Math.max(1, Math.min(4, availableParallelism() - 1));
 
@@ -100,7 +93,7 @@ export class Hasher {
       try {
         return await this.#thread(stage).digest(stage, path, size);
       } catch (error) {
-        if (!(error instanceof ThreadDied)) throw error;
+        if (!(error instanceof ThreadGone)) throw error;
         if (attempt === 2) throw new Refusal('unavailable', 'the hash thread died; try again', {}, error);
       }
     }
@@ -116,7 +109,7 @@ export class Hasher {
   }
 
   /** The thread that has the stage's running hash, or the one with the fewest stages. */
-  #thread(stage: string): Thread {
+  #thread(stage: string): HashThread {
     const known = this.#threadOf.get(stage);
     if (known) return known;
     const idlest = this.#idlest();
@@ -125,75 +118,73 @@ export class Hasher {
     return idlest;
   }
 
-  #start(): Thread {
+  #start(): HashThread {
     const { gentle, start = startWorker } = this.#options;
-    return new Thread(start({ slots: this.slots.memory, gentle }), (broken, error) => this.#replace(broken, error));
+    return new HashThread(start({ slots: this.slots.memory, gentle }), (broken, error) => this.#replace(broken, error));
   }
 
-  #idlest(): Thread {
+  #idlest(): HashThread {
     if (this.#threads.size < this.#width) this.#threads.add(this.#start());
     return [...this.#threads].reduce((best, one) => (one.stages + one.checks < best.stages + best.checks ? one : best));
   }
 
   /** What a thread knew is computed anew by the next one, from the files. */
-  #replace(broken: Thread, error: Error): void {
+  #replace(broken: HashThread, error: Error): void {
     this.#threads.delete(broken);
     for (const [stage, thread] of this.#threadOf) if (thread === broken) this.#threadOf.delete(stage);
     this.#options.onRestart?.(error);
   }
 }
 
-class Thread {
+class HashThread {
   /** Stages assigned to it. */
   stages = 0;
   /** Checks under way in it. */
   checks = 0;
-  readonly #onBroken: (thread: Thread, error: Error) => void;
-  readonly #worker: Worker;
-  readonly #pending = new Map<number, Pending>();
+  readonly #thread: Thread<FreeSlot>;
   readonly #hashing = new Map<number, SharedBlock>();
-  #tickets = 0;
-  #fault: Error | undefined;
+  #lastCheck = 0;
 
-  constructor(worker: Worker, onBroken: (thread: Thread, error: Error) => void) {
-    this.#onBroken = onBroken;
-    this.#worker = worker;
-    this.#worker.on('message', (message: FromWorker) => this.#hear(message));
-    this.#worker.on('error', (error) => this.#break(new ThreadDied('the hash thread died', { cause: error })));
-    this.#worker.on('exit', () => this.#break(new ThreadDied('the hash thread ended')));
+  constructor(worker: Worker, onBroken: (thread: HashThread, error: Error) => void) {
+    this.#thread = new Thread(worker, {
+      onTold: ({ slot }) => this.#free(slot),
+      errorOf: (failure) => new Refusal('lost', 'the bytes of the upload could not be read back', {}, failure),
+      onDeath: (error) => {
+        onBroken(this, error);
+        this.#freeAll();
+      },
+    });
   }
 
   tell(message: ToWorker): void {
-    this.#worker.postMessage(message);
+    this.#thread.tell(message);
   }
 
   hash(slot: SharedBlock, message: ToWorker): void {
-    if (this.#fault) return slot.done();
+    if (this.#thread.gone) return slot.done();
     this.#hashing.set(slot.index, slot);
     this.tell(message);
   }
 
-  async digest(stage: string, path: string, size: number): Promise<string> {
-    const answer = await this.#ask((ticket) => this.tell({ kind: 'digest', stage, path, size, ticket }));
-    return answer.kind === 'digest' ? answer.hex : wrong(answer);
+  digest(stage: string, path: string, size: number): Promise<string> {
+    return this.#thread.ask((ticket) => this.tell({ kind: 'digest', stage, path, size, ticket }));
   }
 
   check(algorithms: readonly CheckAlgorithm[]): Check {
-    const check = ++this.#tickets;
+    const check = ++this.#lastCheck;
+    const thread = this.#thread;
     this.checks += 1;
     this.tell({ kind: 'check', check, algorithms });
     return {
-      block: async (bytes) => {
-        const answer = await this.#ask((ticket) =>
-          this.#worker.postMessage({ kind: 'block', check, ticket, bytes } satisfies ToWorker, [bytes.buffer]),
-        ).catch(diedOver);
-        if (answer.kind !== 'block') return wrong(answer);
-        return Buffer.from(answer.bytes.buffer, answer.bytes.byteOffset, answer.bytes.byteLength);
+      block: async (block) => {
+        const { buffer, byteOffset, byteLength } = await thread
+          .ask<Uint8Array<ArrayBuffer>>((ticket) =>
+            thread.tell({ kind: 'block', check, ticket, bytes: block } satisfies ToWorker, [block.buffer]),
+          )
+          .catch(diedOver);
+        return Buffer.from(buffer, byteOffset, byteLength);
       },
-      sum: async () => {
-        const answer = await this.#ask((ticket) => this.tell({ kind: 'sum', check, ticket })).catch(diedOver);
-        return answer.kind === 'sum' ? answer.digests : wrong(answer);
-      },
+      sum: () => thread.ask<readonly Digest[]>((ticket) => this.tell({ kind: 'sum', check, ticket })).catch(diedOver),
       close: () => {
         this.checks -= 1;
         this.tell({ kind: 'checked', check });
@@ -202,49 +193,23 @@ class Thread {
   }
 
   async close(): Promise<void> {
-    this.#worker.removeAllListeners('exit');
-    this.#break(new Error('the hash threads are closed'), false);
-    await this.#worker.terminate();
+    await this.#thread.close();
+    this.#freeAll();
   }
 
-  #ask(send: (ticket: number) => void): Promise<FromWorker> {
-    if (this.#fault) return Promise.reject(this.#fault);
-    const ticket = ++this.#tickets;
-    return new Promise((resolve, reject) => {
-      this.#pending.set(ticket, { resolve, reject });
-      send(ticket);
-    });
+  #free(index: number): void {
+    const slot = this.#hashing.get(index);
+    this.#hashing.delete(index);
+    slot?.done();
   }
 
-  #hear(message: FromWorker): void {
-    if (message.kind === 'free') {
-      const slot = this.#hashing.get(message.slot);
-      this.#hashing.delete(message.slot);
-      return slot?.done();
-    }
-    const pending = this.#pending.get(message.ticket);
-    this.#pending.delete(message.ticket);
-    if (message.kind !== 'failed') return pending?.resolve(message);
-    pending?.reject(new Refusal('lost', 'the bytes of the upload could not be read back', {}, message));
-  }
-
-  /** Nothing waits for ever for a thread that is gone: appends go on without it, digests fail and can be asked for again. */
-  #break(error: Error, unforeseen = true): void {
-    if (this.#fault) return;
-    this.#fault = error;
-    if (unforeseen) this.#onBroken(this, error);
-    for (const slot of this.#hashing.values()) slot.done();
-    for (const pending of this.#pending.values()) pending.reject(error);
-    this.#hashing.clear();
-    this.#pending.clear();
+  /** Appends go on without a thread that is gone. */
+  #freeAll(): void {
+    for (const index of [...this.#hashing.keys()]) this.#free(index);
   }
 }
 
 /** A download cannot be hashed from its middle on. */
 function diedOver(error: unknown): never {
   throw new Refusal('unavailable', 'the hash thread died; try again', {}, error);
-}
-
-function wrong(answer: FromWorker): never {
-  throw new TypeError(`the hash thread answers with ${answer.kind}`);
 }

@@ -2,10 +2,12 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parentPort } from 'node:worker_threads';
 import type { Algorithm, Digest } from '../../../kit/digest.ts';
+import type { Answer } from '../../../kit/thread.ts';
 import { newHash } from '../../../kit/hashing.ts';
 import { RunFile } from './run-file.ts';
 
 export interface ScanRequest {
+  readonly id: number;
   readonly path: string;
   readonly algorithms: readonly Algorithm[];
   /** Reads this many bytes from the start at most; the whole file unless given. */
@@ -16,20 +18,21 @@ export interface ScanRequest {
   readonly stop: Int32Array;
 }
 
-export type ScanAnswer =
-  { readonly digests: Digest[] } | { readonly failure: string; readonly code: string | undefined };
+export interface ScanFailure {
+  readonly message: string;
+  readonly code: string | undefined;
+}
 
 const block = Buffer.allocUnsafeSlow(1024 * 1024);
 
 parentPort!.on('message', (request: ScanRequest) => {
-  scan(request).then(
-    (digests) => parentPort!.postMessage({ digests } satisfies ScanAnswer),
-    (error: unknown) => {
-      const failure = error instanceof Error ? error.message : String(error);
-      const code = error instanceof Error && 'code' in error ? String(error.code) : undefined;
-      parentPort!.postMessage({ failure, code } satisfies ScanAnswer);
-    },
-  );
+  const answer = (...told: [value: unknown, failure?: ScanFailure]): void =>
+    parentPort!.postMessage([[request.id, ...told] satisfies Answer]);
+  scan(request).then(answer, (error: unknown) => {
+    const message = error instanceof Error ? error.message : String(error);
+    const code = error instanceof Error && 'code' in error ? String(error.code) : undefined;
+    answer(undefined, { message, code });
+  });
 });
 
 async function scan({ path, algorithms, size = Infinity, rate, stop }: ScanRequest): Promise<Digest[]> {

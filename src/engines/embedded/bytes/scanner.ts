@@ -3,7 +3,8 @@ import type { Algorithm, Digest } from '../../../kit/digest.ts';
 import { Refusal } from '../../../core/refusal.ts';
 import { Gate } from '../../../kit/gate.ts';
 import { asReadRefusal } from '../disk.ts';
-import type { ScanAnswer, ScanRequest } from './scan-worker.ts';
+import { Thread, ThreadGone } from '../../../kit/thread.ts';
+import type { ScanFailure, ScanRequest } from './scan-worker.ts';
 import { workerUrl } from '../../../kit/worker-url.ts';
 
 /** Reads sealed bytes again for digests that somebody asked for. Scans at a bounded rate keep no other waiting. */
@@ -37,9 +38,8 @@ export class Scanner {
 
 /** A thread that starts with the first request. */
 class Lane {
-  #worker: Worker | undefined;
+  #thread: Thread | undefined;
   #closed = false;
-  #waiting: { readonly resolve: (answer: ScanAnswer) => void; readonly reject: (error: Error) => void } | undefined;
   /** Scans take turns: the disk is there for people first. */
   readonly #turns = new Gate(1);
   readonly #onRestart: ((error: unknown) => void) | undefined;
@@ -50,62 +50,52 @@ class Lane {
     this.#startWorker = startWorker;
   }
 
-  digests(request: Omit<ScanRequest, 'stop'>, signal?: AbortSignal): Promise<Digest[]> {
+  digests(request: Omit<ScanRequest, 'id' | 'stop'>, signal?: AbortSignal): Promise<Digest[]> {
     return this.#turns.through(async () => {
       signal?.throwIfAborted();
       const stop = new Int32Array(new SharedArrayBuffer(4));
       const halt = (): void => void Atomics.store(stop, 0, 1);
       signal?.addEventListener('abort', halt, { once: true });
       try {
-        const answer = await this.#askTwice({ ...request, stop });
-        signal?.throwIfAborted();
-        if ('failure' in answer)
-          throw asReadRefusal(Object.assign(new Error(answer.failure), { code: answer.code ?? 'UNKNOWN' }));
-        return answer.digests;
+        return await this.#askTwice({ ...request, stop });
       } finally {
         signal?.removeEventListener('abort', halt);
+        signal?.throwIfAborted();
       }
     });
   }
 
   async close(): Promise<void> {
     this.#closed = true;
-    await this.#worker?.terminate();
-    this.#worker = undefined;
+    await this.#thread?.close();
+    this.#thread = undefined;
   }
 
   /** Asks another thread when one dies over the request. */
-  async #askTwice(request: ScanRequest): Promise<ScanAnswer> {
+  async #askTwice(request: Omit<ScanRequest, 'id'>): Promise<Digest[]> {
     for (let attempt = 1; ; attempt += 1) {
+      const thread = (this.#thread ??= this.#start());
       try {
-        return await this.#ask(request);
+        return await thread.ask<Digest[]>((id) => thread.tell({ ...request, id } satisfies ScanRequest));
       } catch (error) {
+        if (!(error instanceof ThreadGone)) throw error;
         if (attempt === 2 || this.#closed)
           throw new Refusal('unavailable', 'the scan thread died; try again', {}, error);
       }
     }
   }
 
-  #ask(request: ScanRequest): Promise<ScanAnswer> {
-    const worker = (this.#worker ??= this.#start());
-    return new Promise((resolve, reject) => {
-      this.#waiting = { resolve, reject };
-      worker.postMessage(request);
+  #start(): Thread {
+    const thread: Thread = new Thread(this.#startWorker(), {
+      errorOf: (failure) => {
+        const { message, code = 'UNKNOWN' } = failure as ScanFailure;
+        return asReadRefusal(Object.assign(new Error(message), { code }));
+      },
+      onDeath: (error) => {
+        this.#thread = undefined;
+        this.#onRestart?.(error);
+      },
     });
-  }
-
-  #start(): Worker {
-    const worker = this.#startWorker();
-    const broken = (error: Error): void => {
-      // Its exit follows its error, when another may be at work already.
-      if (this.#worker !== worker) return;
-      this.#worker = undefined;
-      if (!this.#closed) this.#onRestart?.(error);
-      this.#waiting?.reject(error);
-    };
-    worker.on('message', (answer: ScanAnswer) => this.#waiting?.resolve(answer));
-    worker.on('error', broken);
-    worker.on('exit', () => broken(new Error('the scan thread ended')));
-    return worker;
+    return thread;
   }
 }

@@ -3,7 +3,8 @@ import { parentPort, workerData } from 'node:worker_threads';
 import type { MessagePort } from 'node:worker_threads';
 import { catalogOn, migrate, type Catalog } from '../../../catalog/index.ts';
 import { failureOf } from './protocol.ts';
-import type { Answer, Call, CatalogSetup, FromCatalog, ToCatalog } from './protocol.ts';
+import type { Answer } from '../../../kit/thread.ts';
+import type { Call, CatalogSetup, FromCatalog, ToCatalog } from './protocol.ts';
 import { GroupCommit } from './group-commit.ts';
 import { advance, lossBetween, markOf, refusalOf } from '../lineage.ts';
 import type { CatalogMark } from '../node-file.ts';
@@ -88,7 +89,7 @@ class CatalogServer {
     this.#answers = [];
     if (answers.length === 0) return;
     try {
-      this.#tell({ kind: 'answers', answers });
+      this.#port.postMessage(answers);
     } catch {
       // One that cannot be sent between threads fails alone.
       for (const answer of answers) this.#tellOne(answer);
@@ -97,9 +98,9 @@ class CatalogServer {
 
   #tellOne(answer: Answer): void {
     try {
-      this.#tell({ kind: 'answers', answers: [answer] });
+      this.#port.postMessage([answer]);
     } catch (error) {
-      this.#tell({ kind: 'answers', answers: [[answer[0], undefined, failureOf(error)]] });
+      this.#port.postMessage([[answer[0], undefined, failureOf(error)] satisfies Answer]);
     }
   }
 

@@ -34,7 +34,6 @@ export function catalogOf(make: (fact: string) => Fact): Catalog {
 
 /** `fact` is a noun and a method: `uploads.get`. */
 export type Call = readonly [id: number, fact: string, args: readonly unknown[]];
-export type Answer = readonly [id: number, value: unknown, failure?: Failure];
 
 export type ToCatalog =
   | { readonly kind: 'calls'; readonly calls: readonly Call[] }
@@ -43,6 +42,7 @@ export type ToCatalog =
   | { readonly kind: 'noted' }
   | { readonly kind: 'close' };
 
+/** What the thread tells beside its answers. */
 export type FromCatalog =
   | { readonly kind: 'ready'; readonly settings: SqliteSettings }
   /** The catalog is of another generation now; it takes no writes until that is noted. */
@@ -50,7 +50,6 @@ export type FromCatalog =
   /** A loss that was accepted. */
   | { readonly kind: 'loss'; readonly loss: string }
   | { readonly kind: 'refused'; readonly failure: Failure }
-  | { readonly kind: 'answers'; readonly answers: readonly Answer[] }
   | { readonly kind: 'fault'; readonly failure: Failure };
 
 /** What `stats` answers. */

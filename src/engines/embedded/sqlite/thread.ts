@@ -3,7 +3,8 @@ import { Worker } from 'node:worker_threads';
 import type { Catalog } from '../../../core/engine.ts';
 import { Refusal } from '../../../core/refusal.ts';
 import { catalogOf, errorOf } from './protocol.ts';
-import type { Call, CatalogSetup, CatalogStats, FromCatalog, ToCatalog } from './protocol.ts';
+import { Thread } from '../../../kit/thread.ts';
+import type { Call, CatalogSetup, CatalogStats, Failure, FromCatalog, ToCatalog } from './protocol.ts';
 import { cached } from './cache.ts';
 import type { CatalogMark } from '../node-file.ts';
 import type { SqliteSettings } from './connection.ts';
@@ -165,11 +166,6 @@ class LastingLine {
 
 const notOpened = 'the catalog could not be opened';
 
-interface Pending {
-  resolve(value: unknown): void;
-  reject(error: unknown): void;
-}
-
 interface LineListeners {
   readonly onFault: (error: unknown) => void;
   /** Told once the thread is gone, and with it its connection, after it had been ready and unless it was closed. */
@@ -179,33 +175,34 @@ interface LineListeners {
 
 class CatalogLine {
   readonly ready: Promise<SqliteSettings>;
-  readonly #worker: Worker;
+  readonly #thread: Thread<FromCatalog>;
+  readonly #exit: Promise<void>;
   readonly #told: LineListeners;
-  readonly #pending = new Map<number, Pending>();
   #calls: Call[] = [];
-  #lastId = 0;
   #start: { resolve(settings: SqliteSettings): void; reject(error: unknown): void } | undefined;
   #closing: Promise<void> | undefined;
-  /** Why nothing can be asked any more. */
-  #gone: Refusal | undefined;
 
   constructor(worker: Worker, told: LineListeners) {
-    this.#worker = worker;
     this.#told = told;
     this.ready = new Promise((resolve, reject) => {
       this.#start = { resolve, reject };
     });
-    worker.on('message', (message: FromCatalog) => this.#hear(message));
-    worker.on('error', (error) => this.#lose(error));
-    worker.on('exit', () => {
-      const died = !this.#start && !this.#closing && this.#gone?.message !== notOpened;
-      this.#lose(undefined);
-      if (died) told.onDeath(this.#gone);
+    this.#thread = new Thread(worker, {
+      onTold: (message) => this.#hear(message),
+      errorOf: (failure) => errorOf(failure as Failure),
+      // Whoever waits cannot know whether what they asked has happened.
+      goneError: (cause) =>
+        new Refusal('unavailable', this.#closing ? 'the catalog is closed' : 'the catalog stopped', {}, cause),
+      onDeath: (error) => this.#start?.reject(error),
+    });
+    this.#exit = new Promise((resolve) => worker.once('exit', () => resolve()));
+    worker.once('exit', () => {
+      if (!this.#start && !this.#closing && this.#thread.gone?.message !== notOpened) told.onDeath(this.#thread.gone);
     });
   }
 
   ask(fact: string, args: readonly unknown[]): Promise<unknown> {
-    return this.#expect((id) => {
+    return this.#ask((id) => {
       // Calls of one turn travel together.
       if (this.#calls.length === 0) process.nextTick(() => this.#flush());
       this.#calls.push([id, fact, args]);
@@ -213,7 +210,7 @@ class CatalogLine {
   }
 
   stats(): Promise<CatalogStats> {
-    return this.#expect((id) => this.#tell({ kind: 'stats', id })) as Promise<CatalogStats>;
+    return this.#ask((id) => this.#tell({ kind: 'stats', id }));
   }
 
   close(): Promise<void> {
@@ -222,21 +219,15 @@ class CatalogLine {
   }
 
   async #close(): Promise<void> {
-    if (this.#gone) return;
-    if (this.#calls.length > 0) this.#flush();
-    const exit = new Promise((resolve) => this.#worker.once('exit', resolve));
+    if (this.#thread.gone) return;
+    this.#flush();
     this.#tell({ kind: 'close' });
-    await exit;
+    await this.#exit;
   }
 
-  #expect(send: (id: number) => void): Promise<unknown> {
-    if (this.#gone) return Promise.reject(this.#gone);
-    if (this.#closing) return Promise.reject(new Refusal('unavailable', 'the catalog is closed'));
-    return new Promise((resolve, reject) => {
-      this.#lastId += 1;
-      this.#pending.set(this.#lastId, { resolve, reject });
-      send(this.#lastId);
-    });
+  #ask<T>(send: (id: number) => void): Promise<T> {
+    if (this.#closing && !this.#thread.gone) return Promise.reject(new Refusal('unavailable', 'the catalog is closed'));
+    return this.#thread.ask(send);
   }
 
   #flush(): void {
@@ -255,12 +246,12 @@ class CatalogLine {
     try {
       this.#tell({ kind: 'calls', calls: [call] });
     } catch (error) {
-      this.#settle(call[0], undefined, error instanceof Error ? error : new Error(String(error)));
+      this.#thread.settle(call[0], undefined, error);
     }
   }
 
   #tell(message: ToCatalog): void {
-    this.#worker.postMessage(message);
+    this.#thread.tell(message);
   }
 
   #hear(message: FromCatalog): void {
@@ -280,9 +271,6 @@ class CatalogLine {
         break;
       case 'fault':
         this.#told.onFault(errorOf(message.failure));
-        break;
-      case 'answers':
-        for (const [id, value, failure] of message.answers) this.#settle(id, value, failure && errorOf(failure));
     }
   }
 
@@ -292,29 +280,13 @@ class CatalogLine {
     } catch (error) {
       // Later on the next mark says what this one was to say. The first one has to be there before anything is written.
       this.#start?.reject(error);
-      if (this.#start) return void this.#worker.terminate();
+      if (this.#start) return this.#thread.close();
     }
     this.#tell({ kind: 'noted' });
   }
 
   #refuse(error: Error): void {
-    this.#gone = new Refusal('unavailable', notOpened, {}, error);
+    this.#thread.lose(new Refusal('unavailable', notOpened, {}, error));
     this.#start?.reject(error);
-  }
-
-  #settle(id: number, value: unknown, error: Error | undefined): void {
-    const pending = this.#pending.get(id);
-    this.#pending.delete(id);
-    if (error) pending?.reject(error);
-    else pending?.resolve(value);
-  }
-
-  /** The thread is gone. Whoever waits must not wait for ever, and cannot know whether what they asked has happened. */
-  #lose(cause: unknown): void {
-    if (this.#gone) return;
-    this.#gone = new Refusal('unavailable', this.#closing ? 'the catalog is closed' : 'the catalog stopped', {}, cause);
-    for (const pending of this.#pending.values()) pending.reject(this.#gone);
-    this.#pending.clear();
-    this.#start?.reject(this.#gone);
   }
 }
