@@ -71,12 +71,15 @@ export interface NamespaceFacts {
 export interface UploadFacts {
   /**
    * @param credit bytes that will be freed when the upload becomes what it is for.
+   * @param parts the uploads that it is to be joined of, by each of which it is found.
    * @throws Refusal `not_found` when the namespace is gone; `conflict` when the id was used before; `over_quota`.
    */
-  begin(upload: Upload, credit?: number): Promise<void>;
+  begin(upload: Upload, credit?: number, parts?: readonly string[]): Promise<void>;
   get(id: string): Promise<Upload | undefined>;
   /** Open uploads, by id; of one namespace, or of all; with `expects`, only those of which that sha512 was promised. */
   list(namespace: string | null, page: Page, expects?: string | null): Promise<Upload[]>;
+  /** Of those, the ones that are to be joined of `part` and others. */
+  waiting(namespace: string | null, part: string, page: Page): Promise<Upload[]>;
   /** Open uploads not touched since `before`, by id. */
   idle(before: number, page: Page): Promise<Upload[]>;
   /**

@@ -25,6 +25,8 @@ export interface Tables {
   trusts: { namespace: string; trusted: string };
   credentials: { namespace: string; name: string; verifier: string; nonce: string; created_at: number };
   uploads: UploadTable;
+  /** Of which others uploads are to be joined. */
+  joined_parts: { part: string; upload: string };
   contents: ContentTable;
   /** The bytes of contents that lie here. */
   small_contents: { sha512: string; bytes: Uint8Array };

@@ -18,7 +18,7 @@ export class Uploads implements UploadFacts {
   }
 
   /** @throws Refusal `not_found` when the namespace is gone; `conflict` when the id was used before. */
-  begin(upload: Upload, credit = 0): Promise<void> {
+  begin(upload: Upload, credit = 0, parts: readonly string[] = []): Promise<void> {
     return this.#host.write(async (db) => {
       await demandNamespace(db, upload.namespace);
       if (upload.state === 'open') await demandQuota(db, upload.namespace, (upload.length ?? 0) - credit);
@@ -29,6 +29,8 @@ export class Uploads implements UploadFacts {
         .executeTakeFirst();
       if (inserted.numInsertedOrUpdatedRows !== 1n)
         throw new Refusal('conflict', 'an upload with this id already exists');
+      for (const part of new Set(parts))
+        await db.insertInto('joined_parts').values({ part, upload: upload.id }).execute();
     });
   }
 
@@ -45,6 +47,22 @@ export class Uploads implements UploadFacts {
       if (namespace !== null) open = open.where('namespace', '=', namespace);
       if (expects !== null) open = open.where('expects', '=', expects);
       return (await open.execute()).map(uploadOf);
+    });
+  }
+
+  waiting(namespace: string | null, part: string, page: Page): Promise<Upload[]> {
+    return this.#host.read(async (db) => {
+      let waiting = db
+        .selectFrom('joined_parts')
+        .innerJoin('uploads', 'uploads.id', 'joined_parts.upload')
+        .selectAll('uploads')
+        .where('part', '=', part)
+        .where('state', '=', 'open')
+        .orderBy('upload')
+        .limit(page.limit);
+      if (namespace !== null) waiting = waiting.where('namespace', '=', namespace);
+      if (page.after !== null) waiting = waiting.where('upload', '>', page.after);
+      return (await waiting.execute()).map(uploadOf);
     });
   }
 

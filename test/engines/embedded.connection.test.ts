@@ -1,4 +1,5 @@
 /** The catalog on its connection, without the thread: what it asks of SQLite, and what it does when SQLite fails. */
+import { randomUUID } from 'node:crypto';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -212,6 +213,35 @@ describe('the embedded catalog on SQLite', () => {
     });
   });
 
+  test('final uploads that an older version began are found by their parts after the migration', async () => {
+    const { migrations } = await import('../../src/catalog/migrations/index.ts');
+    const old = new GroupCommit(new Watched(join(folder, 'old.sqlite'), true), (error) => faults.push(error));
+    const step = migrations.findIndex(({ name }) => name === 'uploads that wait for others');
+    await migrate(old, 1, migrations.slice(0, step));
+    const [one, two] = [randomUUID(), randomUUID()];
+    await old.write(async (db) => {
+      await sql.raw("insert into namespaces (name, created_at) values ('alpha', 1)").execute(db);
+      const begun = (id: string, state: 'open' | 'dropped', concat: string) =>
+        db
+          .insertInto('uploads')
+          .values({
+            ...{ id, namespace: 'alpha', state, offset: 0, length: null, last_start: null, last_answered: 0 },
+            ...{ created_at: 1, touched_at: 1, ended_at: state === 'open' ? null : 1, expects: null },
+            ...{ outcome_artifact: null, outcome_index: null, outcome_blob: null },
+            about: JSON.stringify({ metadata: `filename ${two}`, concat }),
+          })
+          .execute();
+      await begun('waits', 'open', `final;/tus/${one} http://host/tus/${two}/ /tus/${one}`);
+      await begun('ended', 'dropped', `final;/tus/${one}`);
+      await begun(one, 'open', 'partial');
+    });
+    await migrate(old, 2);
+    const page = { after: null, limit: 10 };
+    for (const part of [one, two])
+      expect((await catalogOn(old).uploads.waiting(null, part, page)).map(({ id }) => id)).toEqual(['waits']);
+    await old.close();
+  });
+
   test('locks that an older version kept in what S3 says of a version hold after the migration', async () => {
     const { migrations } = await import('../../src/catalog/migrations/index.ts');
     const old = new GroupCommit(new Watched(join(folder, 'old.sqlite'), true), (error) => faults.push(error));
@@ -379,6 +409,8 @@ async function askEverything({ catalog, ...rest }: Scene): Promise<void> {
     await uploads.list(null, page);
     await uploads.list('alpha', page);
     await uploads.idle(5, page);
+    await uploads.waiting(null, upload, page);
+    await uploads.waiting('alpha', upload, page);
     await artifacts.pending(page);
     await contents.list(page);
     for (const visibility of ['everything', alpha] as const) {

@@ -294,6 +294,23 @@ describe('concatenation', () => {
     expect([await offsetOf(final), (await head(final)).headers.get('upload-length')]).toEqual(['6', '6']);
   });
 
+  test('a partial upload asks for the uploads that wait for it, however many others are open', async () => {
+    const who = { namespace: 'system', credential: 'test' };
+    const others = await Promise.all(Array.from({ length: 2500 }, () => world.core.uploads.begin(who)));
+    const path = await begin(3, { 'Upload-Concat': 'partial' });
+    const final = (await create({ 'Upload-Concat': `final;${path}` })).headers.get('location')!;
+    const { list } = world.core.uploads;
+    world.core.uploads.list = () => Promise.reject(new Error('open uploads were listed'));
+    try {
+      expect((await patch(path, 0, 'abc')).status).toBe(204);
+    } finally {
+      world.core.uploads.list = list;
+    }
+    const waiting = await world.core.uploads.waiting(who, path.split('/').at(-1)!, { after: null, limit: 10 });
+    expect(waiting.map(({ id, offset }) => [`/tus/${id}`, offset])).toEqual([[final, 3]]);
+    await Promise.all(others.map(({ id }) => world.core.uploads.drop(who, id)));
+  });
+
   test('waits for an upload that another face gave bytes of its own', async () => {
     const parts: string[] = [];
     for (const text of ['abc', '', 'defg']) {

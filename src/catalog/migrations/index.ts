@@ -11,6 +11,7 @@ import { locksStep } from './0008-object-locks.ts';
 import { smallStep } from './0005-inline-bytes.ts';
 import { digestsStep } from './0010-digests.ts';
 import { generationsStep } from './0011-generations.ts';
+import { joinedStep } from './0012-joined-uploads.ts';
 import { foundation } from './0001-foundation.ts';
 import { releasesStep } from './0007-releases.ts';
 import { upkeepStep } from './0009-upkeep.ts';
@@ -28,6 +29,7 @@ export const migrations: readonly Migration[] = [
   upkeepStep,
   digestsStep,
   generationsStep,
+  joinedStep,
 ];
 
 /**

@@ -45,6 +45,8 @@ export type Beginning = Partial<Pick<Upload, 'id' | 'length' | 'about' | 'expect
   readonly credit?: number;
   /** It will be joined of others, so it needs no room of its own. */
   readonly joined?: boolean;
+  /** The others, where it is to be found by each of them. */
+  readonly parts?: readonly string[];
 };
 
 export interface Appended {
@@ -75,7 +77,15 @@ export class Uploads {
 
   async begin(
     who: Principal,
-    { id = newId(), length = null, about = null, expects = null, credit = 0, joined = false }: Beginning = {},
+    {
+      id = newId(),
+      length = null,
+      about = null,
+      expects = null,
+      credit = 0,
+      joined = false,
+      parts = [],
+    }: Beginning = {},
   ): Promise<Upload> {
     if (length !== null && !joined) await this.demandRoom(length);
     const at = this.#clock.now();
@@ -93,7 +103,7 @@ export class Uploads {
       expects,
       outcome: null,
     };
-    await this.#engine.catalog.uploads.begin(upload, credit);
+    await this.#engine.catalog.uploads.begin(upload, credit, parts);
     return upload;
   }
 
@@ -165,6 +175,11 @@ export class Uploads {
   /** Open uploads of the caller, of everyone for the system; with `expects`, those that were promised to have that sha512. */
   list(who: Principal, page: Page, expects: string | null = null): Promise<Upload[]> {
     return this.#engine.catalog.uploads.list(isSystem(who) ? null : who.namespace, page, expects);
+  }
+
+  /** Of those, the ones that were begun to be joined of `part` and others. */
+  waiting(who: Principal, part: string, page: Page): Promise<Upload[]> {
+    return this.#engine.catalog.uploads.waiting(isSystem(who) ? null : who.namespace, part, page);
   }
 
   /**

@@ -1,6 +1,6 @@
 import type { Core } from '../../core/index.ts';
 import type { Principal, Upload } from '../../core/records.ts';
-import { pages } from '../../core/paging.ts';
+import { everything } from '../../core/paging.ts';
 import { Refusal } from '../../core/refusal.ts';
 import { aboutOf, printAbout, type About } from './about.ts';
 
@@ -16,11 +16,12 @@ export class Concatenation {
 
   /** @throws Refusal `malformed`, `not_found` where the parts are no parts. */
   async begin(who: Principal, about: About): Promise<Upload> {
-    for (const id of partsOf(about)) {
+    const parts = partsOf(about);
+    for (const id of parts) {
       const part = await this.#core.uploads.look(who, id);
       if (aboutOf(part).concat !== 'partial') throw new Refusal('malformed', `${part.id} is not a partial upload`);
     }
-    return this.#core.uploads.begin(who, { about: printAbout(about) });
+    return this.#core.uploads.begin(who, { about: printAbout(about), parts });
   }
 
   /** Gives a final upload its bytes, if all parts have theirs. Begun again after a crash, it goes on with what is missing. */
@@ -32,14 +33,11 @@ export class Concatenation {
 
   /** Final uploads that lack this part's bytes. */
   async waitingFor(who: Principal, part: Upload): Promise<Upload[]> {
-    const waiting: Upload[] = [];
-    for await (const upload of pages(
-      (page) => this.#core.uploads.list(who, page),
+    const waiting = await everything(
+      (page) => this.#core.uploads.waiting(who, part.id, page),
       ({ id }) => id,
-    )) {
-      if (isUnfinished(upload) && partsOf(aboutOf(upload)).includes(part.id)) waiting.push(upload);
-    }
-    return waiting;
+    );
+    return waiting.filter(isUnfinished);
   }
 
   async #join(who: Principal, final: Upload): Promise<Upload> {

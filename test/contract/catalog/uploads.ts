@@ -44,6 +44,30 @@ export function uploadContract(scene: () => Scene): void {
       expect((await uploads().get(id))?.offset).toBe(won[0]);
     });
 
+    test('that wait to be joined of others are found by each of them, page by page, while they are open', async () => {
+      const [one, two] = [randomUUID(), randomUUID()];
+      const waits = async (...parts: string[]): Promise<string> => {
+        const upload = { ...(await uploads().get(await scene().upload('alpha', 0)))!, id: randomUUID() };
+        await uploads().begin(upload, 0, parts);
+        return upload.id;
+      };
+      const found = async (part: string, page = everything): Promise<string[]> =>
+        (await uploads().waiting('alpha', part, page)).map(({ id }) => id);
+      const both = await waits(one, two, one);
+      const other = await waits(two);
+      expect(await found(one)).toEqual([both]);
+      expect(await found(two)).toEqual([both, other].sort());
+      expect(await uploads().waiting('beta', two, everything)).toEqual([]);
+      expect(await uploads().waiting(null, two, everything)).toHaveLength(2);
+      const [first, second] = await found(two);
+      expect(await found(two, { after: null, limit: 1 })).toEqual([first]);
+      expect(await found(two, { after: first!, limit: 1 })).toEqual([second]);
+      await uploads().drop(both, eventOf('upload', both));
+      expect(await found(one)).toEqual([]);
+      expect(await uploads().forget(Number.MAX_SAFE_INTEGER)).toBe(1);
+      expect(await found(two)).toEqual([other]);
+    });
+
     test('take a length once', async () => {
       const id = await scene().upload('alpha', 0);
       expect(await uploads().advance(id, move(0, 5, 10))).toBeDefined();

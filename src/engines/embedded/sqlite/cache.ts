@@ -13,6 +13,7 @@ const looks: ReadonlySet<string> = new Set([
   'get',
   'list',
   'idle',
+  'waiting',
   'credential',
   'credentials',
   'pending',
