@@ -56,6 +56,15 @@ function circles(graph: Graph): string[][] {
   return found;
 }
 
+/** Files of `http` that a single face imports, and nothing else. */
+function misplaced(graph: Graph): string[] {
+  const importers = (file: string): string[] => [...graph].filter(([, to]) => to.includes(file)).map(([from]) => from);
+  return [...graph.keys()].filter((file) => {
+    const users = new Set(importers(file).map((from) => roomOf(from)));
+    return within(file, 'http') && users.size === 1 && [...users][0]!.startsWith('faces/');
+  });
+}
+
 const graph = readGraph();
 
 test('every file is in a room, and imports only from rooms that the plan names', () => {
@@ -65,6 +74,21 @@ test('every file is in a room, and imports only from rooms that the plan names',
 
 test('no files import each other in a circle', () => {
   expect(circles(graph)).toEqual([]);
+});
+
+test('what only one face uses lies in that face, not in http', () => {
+  expect(misplaced(graph)).toEqual([]);
+});
+
+test('sabotaged: a file of http that only one face uses is found', () => {
+  const planted = new Map([
+    ['http/forms.ts', []],
+    ['http/shared.ts', []],
+    ['faces/web/form.ts', ['http/forms.ts', 'http/shared.ts']],
+    ['faces/web/index.ts', ['http/forms.ts']],
+    ['faces/s3/post.ts', ['http/shared.ts']],
+  ]);
+  expect(misplaced(planted)).toEqual(['http/forms.ts']);
 });
 
 test.each([

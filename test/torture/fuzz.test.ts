@@ -32,7 +32,7 @@ import type { Context } from '../../src/faces/web/context.ts';
 import { judge, rangeCounts } from '../../src/http/conditions.ts';
 import { digestsOf } from '../../src/http/digest-fields.ts';
 import { fileName, showing } from '../../src/http/disposition.ts';
-import { boundaryOf, FormParts } from '../../src/http/form-parts.ts';
+import { boundaryOf, FormParts } from '../../src/faces/s3/form-parts.ts';
 import type { Call } from '../../src/http/routes.ts';
 import { maskedPath } from '../../src/http/masked.ts';
 import { demandText } from '../../src/http/target.ts';

@@ -5,7 +5,7 @@ import { ANYBODY, type Principal } from '../../core/records.ts';
 import { Refusal } from '../../core/refusal.ts';
 import { send } from '../../http/answering.ts';
 import { sourceOf } from '../../http/client-address.ts';
-import { boundaryOf, FormParts, type FormPart } from '../../http/form-parts.ts';
+import { boundaryOf, FormParts, type FormPart } from './form-parts.ts';
 import { isStorable, utf8 } from '../../kit/text.ts';
 import { printAbout } from './about.ts';
 import { demandKey, headerOf, type Call } from './call.ts';

@@ -5,7 +5,7 @@ import type { Core } from '../../core/index.ts';
 import type { Artifact, Principal } from '../../core/records.ts';
 import { Refusal } from '../../core/refusal.ts';
 import { sourceOf } from '../../http/client-address.ts';
-import { feed, PartBody } from '../../http/forms.ts';
+import { feed, PartBody } from './form-body.ts';
 import { ANSWERED, type Call } from '../../http/routes.ts';
 import { printBytes } from '../../kit/bytes.ts';
 import { textFault } from '../../kit/text.ts';

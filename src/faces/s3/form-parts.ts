@@ -1,7 +1,7 @@
 /** `multipart/form-data` (RFC 7578), read part by part: nothing of a part is read before the caller has done with the one before it. */
-import type { Body } from '../core/bytes/ingest.ts';
-import { Refusal } from '../core/refusal.ts';
-import { utf8 } from '../kit/text.ts';
+import type { Body } from '../../core/bytes/ingest.ts';
+import { Refusal } from '../../core/refusal.ts';
+import { utf8 } from '../../kit/text.ts';
 
 /** Bytes that the headers of one part may have. */
 const longestHead = 8192;

@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import fc from 'fast-check';
 import type { Body } from '../../src/core/bytes/ingest.ts';
 import { Refusal } from '../../src/core/refusal.ts';
-import { boundaryOf, FormParts } from '../../src/http/form-parts.ts';
+import { boundaryOf, FormParts } from '../../src/faces/s3/form-parts.ts';
 
 const boundary = 'a-boundary';
 

@@ -1,6 +1,6 @@
-/** Forms from browsers, whose parts are bodies like any other. */
+/** The parts of a browser form as request bodies. */
 import type { Readable, Writable } from 'node:stream';
-import type { Incoming } from './incoming.ts';
+import type { Incoming } from '../../http/incoming.ts';
 
 /** Gives a request's body to whatever takes forms apart, as fast as that takes it. */
 export async function feed(body: Incoming, parser: Writable): Promise<void> {
