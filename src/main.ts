@@ -1,9 +1,9 @@
 #!/usr/bin/env -S node --max-semi-space-size=2
-/** The process: arguments, environment and signals in, an exit code out. */
+/** Process entry point: passes arguments, environment and signals to the command line and sets the exit code. */
 import { readFileSync } from 'node:fs';
 import { run } from './cli/index.ts';
 
-/** Milliseconds in which a command must have ended once it was asked to. */
+/** Milliseconds that a command has to stop after the first signal. */
 const grace = 10_000;
 
 const stop = new AbortController();
@@ -11,7 +11,7 @@ let asked = 0;
 
 function onSignal(signal: NodeJS.Signals): void {
   asked += 1;
-  // Whoever asks a second time means it; nothing that was acknowledged is lost by leaving at once.
+  // A second signal exits at once. This loses nothing: acknowledged bytes are already on disk.
   if (asked > 1) process.exit(130);
   stop.abort(new Error(signal));
   setTimeout(() => process.exit(1), grace).unref();
@@ -20,7 +20,7 @@ function onSignal(signal: NodeJS.Signals): void {
 process.on('SIGINT', onSignal);
 process.on('SIGTERM', onSignal);
 
-// Whoever reads along may have had enough, as `head` has.
+// The reader of a pipe may close it early, as `head` does.
 process.stdout.on('error', (error: NodeJS.ErrnoException) => process.exit(error.code === 'EPIPE' ? 0 : 1));
 
 const { version } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as {

@@ -1,4 +1,4 @@
-/** What every command is given. */
+/** The state that every command shares. */
 import { Releases, StowageClient, nodePlatform, type StowageError } from '../client/node.ts';
 import { UsageError } from './exit.ts';
 import { printable } from './format.ts';
@@ -14,7 +14,7 @@ import {
 } from './settings.ts';
 import type { World } from './world.ts';
 
-/** Options that every command takes. */
+/** Options that every command accepts. */
 export interface Globals extends GivenOptions {
   readonly json?: boolean;
   readonly quiet?: boolean;
@@ -30,7 +30,7 @@ export class Context {
     this.output = new Output(world);
   }
 
-  /** Told once the command line has been read. */
+  /** Set after the command line is parsed. */
   set globals(globals: Globals) {
     this.#globals = globals;
     this.output.json = globals.json ?? false;
@@ -75,7 +75,7 @@ export class Context {
     return new Progress(this.output.quiet ? undefined : this.world.stderr);
   }
 
-  /** Says what a transfer bears, each kind of trouble once until there is another. */
+  /** Returns a handler that prints each transfer error, but not the same message twice in a row. */
   troubles(progress: Progress): (error: StowageError) => void {
     let last = '';
     return (error) => {

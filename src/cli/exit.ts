@@ -1,4 +1,4 @@
-/** How the command line ends. */
+/** The exit codes of the command line and the errors that map to them. */
 import { StowageError, type StowageCode } from '../client/node.ts';
 
 export const exits = {
@@ -25,7 +25,7 @@ export const exitTable = `Exit codes:
   70   the server had a fatal fault; restart it
   130  interrupted`;
 
-/** Said by the command line itself: wrong usage. */
+/** The command line is used wrongly. */
 export class UsageError extends Error {
   constructor(sentence: string) {
     super(sentence);
@@ -33,7 +33,7 @@ export class UsageError extends Error {
   }
 }
 
-/** A command that told everything already and has only its exit code left to say. */
+/** Ends a command that has already printed its result, with this exit code. */
 export class Ended extends Error {
   readonly exit: Exit;
 

@@ -1,4 +1,4 @@
-/** The command line: reads it, runs the command, and says how it ended. */
+/** Parses the command line, runs the command and returns the exit code. */
 import { Command, CommanderError } from 'commander';
 import { StowageError } from '../client/node.ts';
 import { check } from './commands/check.ts';
@@ -24,7 +24,7 @@ import type { World } from './world.ts';
 
 export type { World } from './world.ts';
 
-/** Every command, in the order of the help. */
+/** All commands, in the order of `--help`. */
 const commands = [
   serve,
   push,
@@ -46,13 +46,13 @@ const commands = [
   resetKey,
 ] as const;
 
-/** Runs the command line `words` (without node and the script) and answers the exit code. */
+/** Runs the command line `words` (without node and the script). @returns the exit code */
 export async function run(words: readonly string[], world: World, version: string): Promise<number> {
   const context = new Context(world);
   const json = words.includes('--json');
   const program = programFor(context, version, json);
   try {
-    // Some commands have a --version of their own, so that the program cannot.
+    // Some commands have their own `--version` option, so the program's option is `-V`.
     await program.parseAsync(words.length === 1 && words[0] === '--version' ? ['-V'] : [...words], { from: 'user' });
     return exits.ok;
   } catch (error) {

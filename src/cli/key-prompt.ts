@@ -1,4 +1,4 @@
-/** Keys, which are never arguments: others on the machine can read those. */
+/** Reads keys. Keys are never command-line arguments, because other users of the machine can list those. */
 import { randomBytes } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { createInterface } from 'node:readline';
@@ -7,7 +7,7 @@ import { StowageError } from '../client/node.ts';
 import { UsageError } from './exit.ts';
 import type { World } from './world.ts';
 
-/** The key in `file`, on standard input for `-` or when that is no terminal, or typed unseen. */
+/** Reads a key from `file`, from standard input (`-`, or no terminal), or from a prompt that does not echo. */
 export async function readKey(world: World, file: string | undefined, prompt: string): Promise<string> {
   const key = (await keyText(world, file, prompt)).trim();
   if (key === '') throw new UsageError('the key is empty');
@@ -19,7 +19,7 @@ async function keyText(world: World, file: string | undefined, prompt: string): 
   return world.stdin.isTTY && file === undefined ? await typed(world, prompt) : await piped(world);
 }
 
-/** A key that nobody can guess. */
+/** A random key of 24 bytes. */
 export function newKey(): string {
   return randomBytes(24).toString('base64url');
 }

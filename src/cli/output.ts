@@ -1,4 +1,4 @@
-/** What a command says: for people, or as JSON. */
+/** Prints results, notices and errors, as text or as JSON. */
 import { once } from 'node:events';
 import { StowageError } from '../client/node.ts';
 import { exitFor, exits, UsageError } from './exit.ts';
@@ -7,25 +7,25 @@ import type { World } from './world.ts';
 
 export class Output {
   readonly #world: World;
-  /** Whether results and errors are JSON. */
+  /** Whether results and errors are printed as JSON. */
   json = false;
-  /** Whether only results and errors are said. */
+  /** Whether notices are suppressed. */
   quiet = false;
-  /** Set where standard output carries bytes, so that nothing else may. */
+  /** Set when standard output carries file bytes; results then go to standard error. */
   stdoutTaken = false;
 
   constructor(world: World) {
     this.#world = world;
   }
 
-  /** A result: `value` as JSON, or `human` for people. */
+  /** Prints a result: `value` as JSON, or `human` as text. */
   result(value: unknown, human: string): void {
     const out = this.stdoutTaken ? this.#world.stderr : this.#world.stdout;
     if (this.json) out.write(JSON.stringify(value, null, 2) + '\n');
     else if (!this.stdoutTaken || !this.quiet) out.write(human + '\n');
   }
 
-  /** A long result, said while it comes. As JSON it is an array of its own. */
+  /** Prints a long result. As JSON it is written as it arrives, as one array. */
   async stream<T>(items: AsyncIterable<T>, human: (items: readonly T[]) => string): Promise<void> {
     const { stdout } = this.#world;
     if (!this.json) {
@@ -43,12 +43,12 @@ export class Output {
     stdout.write(first ? '[]\n' : '\n]\n');
   }
 
-  /** Something worth knowing that is no result. */
+  /** Prints a message that is not part of the result. */
   notice(sentence: string): void {
     if (!this.quiet) this.#world.stderr.write(`stowage: ${sentence}\n`);
   }
 
-  /** Why the command failed. */
+  /** Prints why the command failed. */
   error(error: unknown): void {
     if (this.json) {
       const out = this.stdoutTaken ? this.#world.stderr : this.#world.stdout;

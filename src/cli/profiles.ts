@@ -1,4 +1,4 @@
-/** Servers and keys that were saved by `login`, in a file that nobody else may read. */
+/** Server URLs and keys saved by `login`, in a file that only its owner can read. */
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { Low } from 'lowdb';
@@ -19,7 +19,7 @@ export function profilesPath(env: Environment): string {
   return join(env['XDG_CONFIG_HOME'] || join(homeOf(env), '.config'), 'stowage', 'profiles.json');
 }
 
-/** Where the journal of pushes lies. */
+/** The folder of the push journal. */
 export function statePath(env: Environment): string {
   return join(env['XDG_STATE_HOME'] || join(homeOf(env), '.local', 'state'), 'stowage');
 }
@@ -36,7 +36,7 @@ export async function saveProfile(env: Environment, name: string, profile: Profi
   });
 }
 
-/** False when there was none of that name. */
+/** Returns false if no profile has that name. */
 export async function removeProfile(env: Environment, name: string): Promise<boolean> {
   const db = await open(env);
   if (!Object.hasOwn(db.data.profiles, name)) return false;

@@ -3,23 +3,23 @@ import { printBytes } from '../kit/bytes.ts';
 import { formatSpan } from './format.ts';
 import type { Terminal } from './world.ts';
 
-/** Milliseconds over which the rate is taken, and between two drawings. */
+/** Milliseconds: the window for the rate, and the interval between two redraws. */
 const rateSpan = 5_000;
 const drawEvery = 100;
 
-/** How fast something grows, over the last seconds. */
+/** Transfer rate over the last seconds. */
 export class Rate {
   #marks: { readonly at: number; readonly done: number }[] = [];
 
-  /** @param at milliseconds on any clock that only goes forward. */
+  /** @param at milliseconds on a monotonic clock */
   mark(at: number, done: number): void {
-    // What went back was cut; what it took before says nothing any more.
+    // The offset moved back after a cut, so earlier marks no longer apply.
     if (this.#marks.length > 0 && done < this.#marks.at(-1)!.done) this.#marks = [];
     this.#marks.push({ at, done });
     while (this.#marks.length > 2 && this.#marks[1]!.at < at - rateSpan) this.#marks.shift();
   }
 
-  /** A second; undefined while it is too early to tell. */
+  /** Units a second; undefined before there are 200 ms of data. */
   get perSecond(): number | undefined {
     const first = this.#marks[0];
     const last = this.#marks.at(-1);
@@ -35,12 +35,12 @@ export class Progress {
   #drawnAt = -Infinity;
   #shown = false;
 
-  /** @param terminal where to draw; nowhere when it is no terminal. */
+  /** @param terminal the progress bar is drawn here, if this is a terminal */
   constructor(terminal: Terminal | undefined) {
     this.#terminal = terminal?.isTTY ? terminal : undefined;
   }
 
-  /** Shows how far `phase` is, in bytes. */
+  /** Shows that `done` of `total` bytes of `phase` are transferred. */
   show(phase: string, done: number, total: number | undefined): void {
     if (!this.#terminal) return;
     const now = performance.now();
@@ -52,11 +52,11 @@ export class Progress {
     if (now - this.#drawnAt < drawEvery && done !== total) return;
     this.#rate.mark(now, done);
     this.#drawnAt = now;
-    // Terminals that do not know their width say 0.
+    // Terminals that do not know their width report 0.
     this.#draw(drawLine(phase, done, total, this.#rate.perSecond, this.#terminal.columns || 80));
   }
 
-  /** Takes the bar away, so that something else can be said. */
+  /** Removes the bar so that a message can be printed. */
   clear(): void {
     if (this.#shown) this.#terminal?.write('\r\u001b[K');
     this.#shown = false;
@@ -69,7 +69,7 @@ export class Progress {
   }
 }
 
-/** One line, no wider than `columns`. */
+/** The bar as one line of at most `columns` characters. */
 export function drawLine(
   phase: string,
   done: number,

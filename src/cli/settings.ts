@@ -1,4 +1,4 @@
-/** Which server, and who asks: flags, then the environment, then profiles, then what Shaken Fist's client would take. */
+/** Resolves server and credentials: flags, environment, profiles, variables of Shaken Fist's client, in this order. */
 import type { ReleaseCredentials } from '../client/node.ts';
 import { UsageError } from './exit.ts';
 import { defaultProfile, readProfiles, type Profile } from './profiles.ts';
@@ -8,7 +8,7 @@ export interface Settings {
   readonly url: string;
   readonly namespace: string;
   readonly key: string;
-  /** Where the key is from, for people. */
+  /** Where the key was found, for messages. */
   readonly origin: string;
 }
 
@@ -17,16 +17,16 @@ export interface GivenOptions {
   readonly profile?: string | undefined;
 }
 
-/** Where `stowage serve` listens unless told otherwise. */
+/** The URL of `stowage serve` with default settings. */
 export const localUrl = 'http://127.0.0.1:13000';
 
 /**
- * The settings to use.
+ * Resolves the settings of a command.
  *
- * A profile that was asked for by name counts as a whole; only `--url` changes it. Otherwise each of STOWAGE_URL,
- * STOWAGE_NAMESPACE and STOWAGE_KEY goes before the default profile, and that before the SHAKENFIST_ variables.
+ * A profile named by `--profile` is used as a whole; only `--url` overrides it. Otherwise STOWAGE_URL,
+ * STOWAGE_NAMESPACE and STOWAGE_KEY override the default profile, which overrides the SHAKENFIST_ variables.
  *
- * @throws UsageError when there is no key to be found.
+ * @throws UsageError if there is no key
  */
 export async function resolveSettings(env: Environment, given: GivenOptions): Promise<Settings> {
   const { name, profile } = await findProfile(env, given);
@@ -46,13 +46,13 @@ export async function resolveSettings(env: Environment, given: GivenOptions): Pr
   return { url: given.url ?? found.url ?? localUrl, namespace, key, origin };
 }
 
-/** Who asks for releases: those who publish them, those who fetch them, or whoever there is. */
+/** Who calls the release API: publishers, downloaders, or either. */
 export type ReleaseRole = 'operator' | 'customer' | 'anybody';
 
 /**
- * Server and credentials for releases. Their keys come from the environment alone, by the names that Releasy's own scripts use.
+ * Server and credentials of the release commands. The keys come only from the variables that Releasy's own scripts use.
  *
- * @throws UsageError when there is none that will do.
+ * @throws UsageError if no variable for `role` is set
  */
 export async function resolveReleaseSettings(
   env: Environment,
@@ -74,7 +74,7 @@ export async function resolveReleaseSettings(
   throw new UsageError(`set ${wanted[role]}`);
 }
 
-/** The profile asked for by name, or else the default one; `profile` is undefined where none has that name. */
+/** The profile that was named, or the default one; `profile` is undefined if it does not exist. */
 async function findProfile(
   env: Environment,
   given: GivenOptions,

@@ -1,9 +1,9 @@
-/** Storage folders that commands open without a server. */
+/** Checks for commands that open a storage folder without a server. */
 import { access } from 'node:fs/promises';
 import { join } from 'node:path';
 import { StowageError } from '../client/node.ts';
 
-/** @throws StowageError `not_found` for a folder that is no store; opening it would make one there. */
+/** @throws StowageError `not_found` if the folder is not a store, because opening it would create one */
 export async function demandStore(folder: string): Promise<void> {
   try {
     await access(join(folder, 'node.json'));

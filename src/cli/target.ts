@@ -1,4 +1,4 @@
-/** Where downloads go. */
+/** Resolves the target of a download. */
 import { once } from 'node:events';
 import { stat } from 'node:fs/promises';
 import { basename, join } from 'node:path';
@@ -6,7 +6,7 @@ import { nodeHash, streamSink, type Sink } from '../client/node.ts';
 import type { Context } from './context.ts';
 import { UsageError } from './exit.ts';
 
-/** The folder that `given` names, which a file's own name has to complete; undefined where it names a file. */
+/** The folder to write into; undefined if `given` names a file. */
 export async function folderOf(given: string | undefined): Promise<string | undefined> {
   if (given === undefined) return '.';
   return given.endsWith('/') ||
@@ -18,7 +18,7 @@ export async function folderOf(given: string | undefined): Promise<string | unde
     : undefined;
 }
 
-/** A file in a folder, by a name that others have chosen. @throws UsageError for one that would lead elsewhere. */
+/** The path of a file whose name comes from another user. @throws UsageError if the name is not a plain file name */
 export function fileIn(folder: string, name: string, instead: string): string {
   const own = basename(name);
   if (own === '' || own === '.' || own === '..' || own.includes('\0'))

@@ -1,9 +1,9 @@
-/** What the command line sees of the process; a test gives its own. */
+/** What the command line uses of the process; tests pass their own. */
 import type { Readable, Writable } from 'node:stream';
 
 export type Environment = Readonly<Record<string, string | undefined>>;
 
-/** Where text goes; `isTTY` and `columns` as streams of terminals have them. */
+/** An output stream; `isTTY` and `columns` are set if it is a terminal. */
 export type Terminal = Writable & { readonly isTTY?: boolean; readonly columns?: number };
 
 export interface World {
@@ -11,6 +11,6 @@ export interface World {
   readonly stdin: Readable & { readonly isTTY?: boolean };
   readonly stdout: Terminal;
   readonly stderr: Terminal;
-  /** Fires when the process is asked to stop. */
+  /** Fires when the process must stop. */
   readonly signal: AbortSignal;
 }

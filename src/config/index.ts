@@ -1,4 +1,4 @@
-/** Every setting: its name, default, form and meaning, in tables. All faults are reported at once. */
+/** Reads every setting from its table (name, default, parser, meaning) and reports all errors at once. */
 import { hostname } from 'node:os';
 import type { Setting, Settings } from './parsers.ts';
 import { faultsAmong, releasySettings, type ReleasyConfig } from './releasy.ts';
@@ -9,17 +9,17 @@ export interface Config extends ServerConfig, UpkeepConfig {
   readonly releasy: ReleasyConfig;
 }
 
-/** Names that the command line reads, which may well be set where a server is started. */
+/** Variables of the command line; they may be set where a server is started. */
 const clientNames = ['STOWAGE_URL', 'STOWAGE_NAMESPACE', 'STOWAGE_KEY', 'STOWAGE_PROFILE'];
 
-/** Every setting, in the order of `serve --help` and of `docs/settings.md`. */
+/** All settings, in the order of `serve --help` and `docs/settings.md`. */
 export const table = [
   ...Object.values(serverSettings),
   ...Object.values(upkeepSettings),
   ...Object.values(releasySettings),
 ] as Setting<unknown>[];
 
-/** What is wrong with the environment: every fault, one a line. */
+/** The environment is invalid. Lists every error, one a line. */
 export class ConfigError extends Error {
   readonly faults: readonly string[];
 
@@ -33,7 +33,7 @@ export class ConfigError extends Error {
 /**
  * Reads the settings from an environment.
  *
- * @throws ConfigError that names every fault, and every `STOWAGE_` name that is no setting.
+ * @throws ConfigError listing every error, including `STOWAGE_` names that are not settings
  */
 export function readConfig(env: Readonly<Record<string, string | undefined>>): Config {
   const faults: string[] = [];
@@ -53,7 +53,7 @@ export function readConfig(env: Readonly<Record<string, string | undefined>>): C
   return { ...config, ...(anyPort ? { s3Port: 0 } : {}), releasy };
 }
 
-/** A value for each setting; what is wrong is added to `faults`, and is then undefined like what is not set. */
+/** Parses each setting. An invalid one is added to `faults`, and its value is undefined like that of an unset one. */
 function readAll<T>(settings: Settings<T>, env: Readonly<Record<string, string | undefined>>, faults: string[]): T {
   const entries = Object.entries<Setting<unknown>>(settings).map(([key, setting]) => {
     const set = env[setting.name]?.trim();
@@ -68,7 +68,7 @@ function readAll<T>(settings: Settings<T>, env: Readonly<Record<string, string |
   return Object.fromEntries(entries) as T;
 }
 
-/** The table as people read it. */
+/** The settings table for `serve --help`. */
 export function describeConfig(): string {
   return table
     .map(
@@ -77,7 +77,7 @@ export function describeConfig(): string {
     .join('\n');
 }
 
-/** A node's name made of the machine's. */
+/** A node name derived from the host name. */
 export function nodeNameOfMachine(): string {
   return (
     hostname()
@@ -91,7 +91,7 @@ function suggestion(name: string, known: ReadonlySet<string>): string {
   return near ? `; did you mean ${near}?` : '';
 }
 
-/** How many letters differ. */
+/** Levenshtein distance of two names. */
 function distance(a: string, b: string): number {
   let row = Array.from({ length: b.length + 1 }, (_, index) => index);
   for (let i = 1; i <= a.length; i += 1) {

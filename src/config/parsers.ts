@@ -1,4 +1,4 @@
-/** What the text of a setting means, or what is wrong with it. */
+/** The parsed value of a setting, or why its text is invalid. */
 import ipaddr from 'ipaddr.js';
 import { validate } from 'node-cron';
 import { parseBytes } from '../kit/bytes.ts';
@@ -8,15 +8,15 @@ export type Reading<T> = { readonly value: T } | { readonly fault: string };
 
 export interface Setting<T> {
   readonly name: string;
-  /** As text; undefined means none, and then so is the value. */
+  /** The default, as text; undefined if the setting has none. */
   readonly otherwise: string | undefined;
   readonly read: (text: string) => Reading<T>;
   readonly sentence: string;
-  /** What it means to set it to nothing, where that is something else than not to set it. */
+  /** The value of an empty setting, if that differs from an unset one. */
   readonly blank?: T;
 }
 
-/** Settings by the key that they have in the configuration. */
+/** Settings by their key in the configuration. */
 export type Settings<T> = { readonly [key in keyof T]-?: Setting<T[key]> };
 
 export function words(text: string): Reading<string> {
@@ -33,7 +33,7 @@ export function nodeName(text: string): Reading<string> {
     : { fault: 'must be 1 to 63 letters, digits, dots and dashes' };
 }
 
-/** The value is never repeated in a fault. */
+/** The error does not repeat the value, because it is a secret. */
 export function secret(text: string): Reading<string> {
   if (text.length < 12 || text.length > 1024) return { fault: 'must have 12 to 1,024 characters' };
   if (
@@ -58,7 +58,7 @@ export function webAddress(text: string): Reading<string> {
     : { fault: 'must be a URL like https://www.example.org' };
 }
 
-/** An address that others are put behind. */
+/** A URL that paths are appended to. */
 export function baseAddress(text: string): Reading<string> {
   const reading = webAddress(text);
   if ('fault' in reading) return reading;
@@ -110,7 +110,7 @@ export function origins(text: string): Reading<readonly string[]> {
   return listed.every(lawful) ? { value: listed } : { fault: 'must be origins like https://ci.example.org, * or off' };
 }
 
-/** Addresses and networks, with commas between; `off` for none. */
+/** Addresses and networks, separated by commas; `off` for none. */
 export function networks(text: string): Reading<readonly string[]> {
   if (text === 'off') return { value: [] };
   const listed = text.split(',').map((one) => one.trim());
@@ -121,13 +121,13 @@ export function networks(text: string): Reading<readonly string[]> {
 }
 
 export function cron(text: string): Reading<string> {
-  // node-cron writes a range out before it looks at its ends, which 0-9007199254740993 makes fatal for the process; no number of a cron line has three digits.
+  // node-cron expands a range before it checks the bounds; 0-9007199254740993 would be fatal.
   return text === 'off' || (!/\d{3}/.test(text) && validate(text))
     ? { value: text }
     : { fault: 'must be a cron line like */10 * * * *, or off' };
 }
 
-/** Anything that a header can carry; what others have chosen already is not ours to judge. */
+/** Any value that a header can carry; the token was chosen by another system, so its strength is not checked. */
 export function token(text: string): Reading<string> {
   return /^[\x21-\x7e]{1,1024}$/.test(text) ? { value: text } : { fault: 'must be at most 1,024 visible characters' };
 }

@@ -1,9 +1,9 @@
-/** The settings of the Releasy face. Their names are those that Releasy has, so that its operators keep what they have set. */
+/** Settings of the Releasy face. Their names are Releasy's own, so that operators keep their configuration. */
 import type { ReleasySettings } from '../faces/releasy/settings.ts';
 import { baseAddress, nodeName, oneOf, seconds, token, webAddress, words, yesOrNo, type Settings } from './parsers.ts';
 
 export interface ReleasyConfig extends ReleasySettings {
-  /** Goes into the verifiers of API keys and download tokens. */
+  /** Mixed into the stored verifiers of API keys and download tokens. */
   readonly pepper: string | undefined;
 }
 
@@ -124,7 +124,7 @@ export const releasySettings: Settings<ReleasyConfig> = {
   },
 };
 
-/** What is wrong with settings that are each right. */
+/** Errors in the combination of settings that are valid each. */
 export function faultsAmong({ endpoint, region, accessKey, secretKey, bucket }: Partial<ReleasyConfig>): string[] {
   const needed = [region, accessKey, secretKey];
   if ([endpoint, ...needed].every((one) => one === undefined)) return [];

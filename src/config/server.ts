@@ -1,4 +1,4 @@
-/** Settings of how the server is reached, whom it trusts, and what it takes. */
+/** Settings of the listeners, credentials and limits. */
 import {
   address,
   baseAddress,
@@ -21,29 +21,29 @@ export type LogLevel = 'silent' | 'fatal' | 'error' | 'warn' | 'info' | 'debug' 
 export interface ServerConfig {
   readonly host: string;
   readonly port: number;
-  /** Where S3 is spoken; null for nowhere. */
+  /** Port of the S3 listener; null if S3 is off. */
   readonly s3Port: number | null;
-  /** Whose sub-domains are buckets. */
+  /** Domain for virtual-hosted buckets (`bucket.domain`). */
   readonly s3Domain: string | undefined;
   readonly s3Region: string;
   readonly s3KeyId: string | undefined;
   readonly s3Secret: string | undefined;
   readonly s3Window: number;
-  /** Where S3 clients find the server, if not at the host of the API and the port of S3. */
+  /** URL of the S3 listener for clients. Default: host of the API and port of S3. */
   readonly s3Url: string | undefined;
   readonly presignRate: number;
   readonly storageDir: string;
-  /** Undefined: the key stays what it was; one is made at the first start and kept in the storage folder. */
+  /** If undefined, the key stays unchanged; the first start creates one and keeps it in the storage folder. */
   readonly systemKey: string | undefined;
   readonly node: string | undefined;
-  /** What a scraper shows to read the metrics, beside tokens of the system namespace. */
+  /** Bearer token for the metrics. Tokens of the system namespace are accepted as well. */
   readonly metricsToken: string | undefined;
   readonly durability: 'strict' | 'relaxed';
   readonly acceptLoss: 'no' | 'yes';
   readonly logLevel: LogLevel;
   readonly tokenLifetime: number;
   readonly interim: 'on' | 'off';
-  /** `*` among them means any. */
+  /** `*` allows any origin. */
   readonly corsOrigins: readonly string[];
   readonly maxConnections: number;
   readonly connectionShare: number;

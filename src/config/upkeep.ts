@@ -1,4 +1,4 @@
-/** Settings of how long things are kept, and of what the server does on its own. */
+/** Settings of retention and of scheduled tasks. */
 import { bytes, cron, duration, oneOf, positiveBytes, type Settings } from './parsers.ts';
 
 export type FetchPolicy = 'off' | 'public' | 'any';

@@ -1,6 +1,6 @@
 /**
- * Starts work that no caller waits for. Its failure is told to `onFault` and never becomes an unhandled rejection, also
- * when `work` throws before it returns a promise.
+ * Starts work that no caller awaits. A failure goes to `onFault` and never becomes an unhandled rejection, even if
+ * `work` throws synchronously.
  */
 export function background(work: () => Promise<unknown>, onFault: (error: unknown) => void): Promise<void> {
   return Promise.resolve()

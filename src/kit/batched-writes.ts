@@ -1,6 +1,6 @@
-/** Facts that may be written a little later, so that many of them cost one write. */
+/** Delays writes so that many changes cost one write. */
 
-/** Calls `write` some time after the first change, once for all changes until then; one write at a time. */
+/** Calls `write` a fixed time after the first change, once for all changes until then. Writes never overlap. */
 export class DelayedWrite {
   readonly #write: () => Promise<void>;
   readonly #delay: number;
@@ -8,22 +8,22 @@ export class DelayedWrite {
   #writing: Promise<void> = Promise.resolve();
 
   /**
-   * @param write writes everything that is unwritten by then. A failure reaches the callers of `now` alone.
-   * @param delay milliseconds from the first change to the write: a crash loses at most the changes of that time.
+   * @param write writes all pending changes; only callers of `now` see its errors
+   * @param delay milliseconds from the first change to the write; a crash loses at most the changes of that time
    */
   constructor(write: () => Promise<void>, delay: number) {
     this.#write = write;
     this.#delay = delay;
   }
 
-  /** Notes that there is something to write. */
+  /** Schedules a write. */
   changed(): void {
     this.#timer ??= setTimeout(() => {
       this.now().catch(() => undefined);
     }, this.#delay).unref();
   }
 
-  /** Writes now, after a write that is under way. */
+  /** Writes now, after a write that is in progress. */
   now(): Promise<void> {
     clearTimeout(this.#timer);
     this.#timer = undefined;
@@ -32,10 +32,10 @@ export class DelayedWrite {
   }
 }
 
-/** Items that are written at once, however little time has passed. */
+/** Number of pending items that triggers a write at once. */
 const enough = 500;
 
-/** Collects items and writes them together. Items that cannot be written are dropped. */
+/** Collects items and writes them together. If a write fails, its items are dropped. */
 export class BatchedWrites<T> {
   readonly #delayed: DelayedWrite;
   #items: T[] = [];
@@ -54,7 +54,7 @@ export class BatchedWrites<T> {
     else this.#delayed.changed();
   }
 
-  /** Writes every item that was added before. */
+  /** Writes all items that were added before the call. */
   flush(): Promise<void> {
     return this.#delayed.now();
   }

@@ -1,4 +1,4 @@
-/** Amounts of bytes as people write and read them. */
+/** Parses and formats amounts of bytes. */
 
 const units: ReadonlyMap<string, number> = new Map([
   ['', 1],
@@ -17,7 +17,7 @@ const units: ReadonlyMap<string, number> = new Map([
   ['tb', 1000 ** 4],
 ]);
 
-/** Bytes of `10 GiB`, `1.5G`, `500kB` or `4096`; undefined when it is none of these, or not a safe whole number of bytes. */
+/** Parses `10 GiB`, `1.5G`, `500kB` or `4096`; undefined if the text is invalid or not a safe integer of bytes. */
 export function parseBytes(text: string): number | undefined {
   const match = /^(\d{1,16}(?:\.\d{1,6})?) ?([a-z]{0,3})$/i.exec(text);
   const unit = match && units.get(match[2]!.toLowerCase());
@@ -28,13 +28,13 @@ export function parseBytes(text: string): number | undefined {
 
 const names = ['KiB', 'MiB', 'GiB', 'TiB', 'PiB'];
 
-/** `4096` as `4.0 KiB`. */
+/** Formats `4096` as `4.0 KiB`. */
 export function printBytes(bytes: number): string {
   if (bytes < 1024) return `${bytes} B`;
   let value = bytes;
   let name = 'B';
   for (const next of names) {
-    // What would be printed as 1024 is one of the next.
+    // A value that would round to 1024 uses the next unit.
     if (value < 1023.5) break;
     value /= 1024;
     name = next;

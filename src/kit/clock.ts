@@ -1,8 +1,8 @@
-/** Where the time comes from, so that a test can move it. */
+/** The source of time; tests pass their own. */
 export interface Clock {
   /** Milliseconds since the epoch. */
   now(): number;
-  /** Milliseconds by a clock that nobody sets; only differences mean anything. */
+  /** Milliseconds on a monotonic clock; only differences are meaningful. */
   elapsed?(): number;
 }
 

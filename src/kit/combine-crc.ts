@@ -1,4 +1,4 @@
-/** CRCs of runs of bytes made into the CRC of all of them, without the bytes: by arithmetic of polynomials, as zlib does it. */
+/** Computes the CRC of concatenated byte ranges from their CRCs alone, by polynomial arithmetic as in zlib. */
 
 interface CrcKind {
   readonly width: 32 | 64;
@@ -6,26 +6,26 @@ interface CrcKind {
   readonly polynomial: bigint;
 }
 
-/** Those that are reflected, and begin and end inverted. */
+/** CRCs with reflected bits and inverted initial and final values. */
 const crcs: Readonly<Record<string, CrcKind>> = {
   crc32: { width: 32, polynomial: 0xedb88320n },
   crc32c: { width: 32, polynomial: 0x82f63b78n },
   crc64nvme: { width: 64, polynomial: 0x9a6c9329ac4bc9b5n },
 };
 
-/** A run of bytes of which only this is known. */
+/** A byte range. */
 export interface Run {
-  /** Hexadecimal. */
+  /** CRC in hexadecimal. */
   readonly crc: string;
-  /** Bytes. */
+  /** Length in bytes. */
   readonly size: number;
 }
 
-/** The CRC of one run or more, in order, in hexadecimal; undefined for an algorithm whose digests cannot be combined. */
+/** The CRC of the concatenated ranges in hexadecimal; undefined if digests of the algorithm cannot be combined. */
 export function combineCrcs(algorithm: string, [first, ...others]: readonly [Run, ...Run[]]): string | undefined {
   const kind = crcs[algorithm];
   if (!kind) return undefined;
-  // Runs mostly have one size, and the power is what takes time.
+  // The power is the expensive part, and most ranges have the same size.
   const powers = new Map<number, bigint>();
   const crc = others.reduce((before, run) => {
     const power = powers.get(run.size) ?? powerOf(kind, run.size);
@@ -39,7 +39,7 @@ function numberOf({ crc }: Run): bigint {
   return BigInt(`0x${crc}`);
 }
 
-/** x to as many as `size` bytes have bits: what so many zeros behind the bytes do to a CRC. */
+/** x^(8 * size) modulo the polynomial: the factor by which `size` zero bytes multiply a CRC. */
 function powerOf(kind: CrcKind, size: number): bigint {
   let result = 1n << BigInt(kind.width - 1);
   let square = 1n << BigInt(kind.width - 9);
@@ -50,7 +50,7 @@ function powerOf(kind: CrcKind, size: number): bigint {
   return result;
 }
 
-/** The product of two polynomials, modulo that of the CRC. */
+/** Product of two polynomials modulo the polynomial of the CRC. */
 function product({ width, polynomial }: CrcKind, one: bigint, other: bigint): bigint {
   let sum = 0n;
   let shifted = other;

@@ -1,6 +1,6 @@
-/** Digests as values: an algorithm and lower-case hex, with the header forms of RFC 9530 and RFC 9651. */
+/** Digests (algorithm and lower-case hex) and their header forms of RFC 9530 and RFC 9651. */
 
-/** Bytes of each digest that Stowage knows, by its own name. */
+/** Length in bytes of each supported digest. */
 const lengths = {
   md5: 16,
   sha1: 20,
@@ -22,12 +22,12 @@ export interface Digest {
   readonly hex: string;
 }
 
-/** The names that RFC 9530 registers for what Stowage sends. */
+/** Names of RFC 9530 for the algorithms that Stowage sends. */
 const fieldNames: ReadonlyMap<string, Algorithm> = new Map([
   ['sha-512', 'sha512'],
   ['sha-256', 'sha256'],
 ]);
-/** What it checks: also the registered names that are too weak to be sent. */
+/** Names of the algorithms that Stowage checks, including registered ones that are too weak to send. */
 const checkedNames: ReadonlyMap<string, Algorithm> = new Map([
   ...fieldNames,
   ['sha', 'sha1'],
@@ -35,22 +35,22 @@ const checkedNames: ReadonlyMap<string, Algorithm> = new Map([
   ['crc32c', 'crc32c'],
 ]);
 
-/** A digest from an algorithm and base64; undefined when that is not one of the algorithm's length. */
+/** Parses base64; undefined if it is not a digest of the algorithm's length. */
 export function parseBase64Digest(algorithm: Algorithm, base64: string): Digest | undefined {
   if (!/^[A-Za-z0-9+/]+={0,2}$/.test(base64) || base64.length % 4 !== 0) return undefined;
   const hex = hexFromBase64(base64);
-  // Bits that the last character has too many must be zero: one digest has one spelling.
+  // Unused bits of the last character must be zero, so that each digest has one spelling.
   return base64FromHex(hex) === base64 ? parseDigest(algorithm, hex) : undefined;
 }
 
-/** A digest from an algorithm and hex of any case; undefined when the hex is not of that algorithm's length. */
+/** Parses hex of any case; undefined if it is not a digest of the algorithm's length. */
 export function parseDigest(algorithm: Algorithm, hex: string): Digest | undefined {
   const lower = hex.toLowerCase();
   if (lower.length !== lengths[algorithm] * 2 || !/^[0-9a-f]+$/.test(lower)) return undefined;
   return { algorithm, hex: lower };
 }
 
-/** The hex of the sha512 among several digests. */
+/** The sha512 among the digests, in hex. */
 export function sha512Of(digests: readonly Digest[]): string | undefined {
   return digests.find(({ algorithm }) => algorithm === 'sha512')?.hex;
 }
@@ -60,10 +60,10 @@ export function sameDigest(a: Digest, b: Digest): boolean {
 }
 
 /**
- * Reads a `Content-Digest` or `Repr-Digest` field: a dictionary of byte sequences (RFC 9530 section 2).
+ * Parses a `Content-Digest` or `Repr-Digest` field: a dictionary of byte sequences (RFC 9530 section 2).
  *
- * @returns the digests that Stowage can check, in field order; algorithms that it does not know are left out,
- *   as the RFC asks; undefined when the field is not such a dictionary or a known digest has the wrong length.
+ * @returns the digests that Stowage can check, in field order; other algorithms are left out, as the RFC requires;
+ *   undefined if the field is malformed or a known digest has the wrong length
  */
 export function parseDigestField(field: string): Digest[] | undefined {
   const found: Digest[] = [];
@@ -79,7 +79,7 @@ export function parseDigestField(field: string): Digest[] | undefined {
   return found;
 }
 
-/** The member of a digest field for `digest`: `sha-512=:...:`. Only for algorithms that RFC 9530 registers. */
+/** Formats a digest as a member of a digest field: `sha-512=:...:`. Only for algorithms that RFC 9530 registers. */
 export function printDigestField(digest: Digest): string {
   for (const [name, algorithm] of fieldNames) {
     if (algorithm === digest.algorithm) return `${name}=:${base64FromHex(digest.hex)}:`;
@@ -87,7 +87,7 @@ export function printDigestField(digest: Digest): string {
   throw new TypeError(`${digest.algorithm} has no registered digest field`);
 }
 
-/** The first acceptable algorithm of a `Want-Repr-Digest` field by its weight (RFC 9530 section 4). */
+/** The first supported algorithm with the highest weight in a `Want-Repr-Digest` field (RFC 9530 section 4). */
 export function wantedDigest(field: string): Algorithm | undefined {
   let best: { algorithm: Algorithm; weight: number } | undefined;
   for (const member of field.split(',')) {

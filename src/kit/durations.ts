@@ -1,4 +1,4 @@
-/** Lengths of time as people write and read them. */
+/** Parses and formats durations. */
 
 const units: ReadonlyMap<string, number> = new Map([
   ['ms', 1],
@@ -8,7 +8,7 @@ const units: ReadonlyMap<string, number> = new Map([
   ['d', 86_400_000],
 ]);
 
-/** Milliseconds of `24h`, `90 s`, `1h30m` or `250ms`; undefined when it is none of these. A bare number is refused, since nobody could tell of what. */
+/** Parses `24h`, `90 s`, `1h30m` or `250ms` to milliseconds; undefined if invalid or without a unit. */
 export function parseDuration(text: string): number | undefined {
   if (!/^(?:\d{1,9} ?(?:ms|s|m|h|d) ?)+$/.test(text)) return undefined;
   let total = 0;
@@ -16,7 +16,7 @@ export function parseDuration(text: string): number | undefined {
   return Number.isSafeInteger(total) ? total : undefined;
 }
 
-/** `5400000` as `1h30m`. */
+/** Formats `5400000` as `1h30m`. */
 export function printDuration(ms: number): string {
   if (ms === 0) return '0s';
   let rest = ms;

@@ -1,4 +1,4 @@
-/** There is no room to wait: too many wait already. */
+/** The queue is full. */
 export class QueueFull extends Error {}
 
 interface Waiting {
@@ -7,8 +7,8 @@ interface Waiting {
 }
 
 /**
- * A queue in which groups take turns, so that one that asks a thousand times waits for itself alone. It is bounded: where
- * it is full, the group that waits most gives up its newest place.
+ * A queue that serves groups in turn (round-robin), so that a group with many requests delays only itself. The queue is
+ * bounded: when it is full, the group with the most waiting requests loses its newest one.
  */
 export class FairQueue {
   readonly #width: number;
@@ -18,15 +18,15 @@ export class FairQueue {
   #waiting = 0;
 
   /**
-   * @param options.width how many run at once.
-   * @param options.most how many may wait.
+   * @param options.width maximum number of running calls
+   * @param options.most maximum number of waiting calls
    */
   constructor({ width, most }: { readonly width: number; readonly most: number }) {
     this.#width = width;
     this.#most = most;
   }
 
-  /** How many wait. */
+  /** Number of waiting calls. */
   get waiting(): number {
     return this.#waiting;
   }
@@ -57,7 +57,7 @@ export class FairQueue {
     return new Promise((resolve, reject) => own.push({ enter: resolve, refuse: reject }));
   }
 
-  /** Lets the first of the next group in; the group then stands behind all others. */
+  /** Starts the first call of the next group and moves that group to the end. */
   #next(): void {
     for (const [group, line] of this.#groups) {
       this.#groups.delete(group);

@@ -1,4 +1,4 @@
-/** A gate that lets `width` callers through at a time, in the order in which they came. */
+/** A semaphore: at most `width` calls run at a time, in order of arrival. */
 export class Gate {
   #free: number;
   readonly #waiting: (() => void)[] = [];
@@ -7,7 +7,7 @@ export class Gate {
     this.#free = width;
   }
 
-  /** Runs `work` when it is this caller's turn. */
+  /** Runs `work` when a slot is free. */
   async through<T>(work: () => Promise<T>): Promise<T> {
     if (this.#free > 0) this.#free -= 1;
     else await new Promise<void>((resolve) => this.#waiting.push(resolve));
@@ -22,10 +22,10 @@ export class Gate {
 }
 
 /**
- * Runs `work` so that everyone who asks while a run is under way shares the one run that starts after it.
+ * Coalesces calls: every call during a run shares the one run that starts after it.
  *
- * Made for folder syncs: a run that began before a caller's change cannot vouch for it; the next one can, and
- * vouches for all who waited.
+ * Made for folder syncs: a run that began before a change does not cover that change; the next run covers all callers
+ * that wait.
  */
 export class Shared {
   readonly #work: () => Promise<void>;
@@ -36,7 +36,7 @@ export class Shared {
     this.#work = work;
   }
 
-  /** Whether nothing runs, and nobody waits for a run. */
+  /** Whether no run is active or pending. */
   get idle(): boolean {
     return this.#running === undefined && this.#next === undefined;
   }

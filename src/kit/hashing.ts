@@ -1,4 +1,4 @@
-/** Running hashes: one factory for every algorithm that a client may name. */
+/** Incremental hashes for every algorithm that a client may name. */
 import { createHash } from 'node:crypto';
 import { crc32 } from 'node:zlib';
 import { createCRC32, createCRC64, createXXHash128, createXXHash3, createXXHash64, type IHasher } from 'hash-wasm';
@@ -6,11 +6,11 @@ import type { Algorithm } from './digest.ts';
 
 export interface RunningHash {
   update(bytes: Uint8Array): unknown;
-  /** Ends the hash. CRCs are big-endian, as every protocol prints them. */
+  /** Ends the hash. CRCs are big-endian, as all protocols print them. */
   digest(encoding: 'hex'): string;
 }
 
-/** Polynomials are reflected: CRC-32C (RFC 3720 appendix B.4) and CRC-64/NVME (NVM Express base specification). */
+/** Reflected polynomials: CRC-32C (RFC 3720 appendix B.4) and CRC-64/NVME (NVM Express base specification). */
 const assembled: ReadonlyMap<Algorithm, () => Promise<IHasher>> = new Map([
   ['crc32c', () => createCRC32(0x82f63b78)],
   ['crc64nvme', () => createCRC64('9a6c9329ac4bc9b5')],
@@ -38,10 +38,10 @@ class Crc32 implements RunningHash {
   }
 }
 
-/** Instances of one algorithm that wait for their next use: making one costs as much as hashing some hundred kilobytes. */
+/** Maximum number of idle instances of an algorithm. Creating one costs as much as hashing some hundred kilobytes. */
 const mostIdle = 16;
 
-/** A hash in WebAssembly, whose instance is used again once it has ended. */
+/** A WebAssembly hash whose instance returns to the pool when it ends. */
 class PooledHash implements RunningHash {
   static readonly #idle = new Map<Algorithm, IHasher[]>();
   readonly #algorithm: Algorithm;

@@ -1,10 +1,10 @@
-/** JSON from strangers: what two readers could take for two different things is refused. */
+/** A strict JSON parser for untrusted input: it refuses documents that two parsers may read differently. */
 import { textFault } from './text.ts';
 
-/** Why a text is not taken as JSON: a predicate, whose subject is the text. */
+/** Why a text is refused. The message is a predicate whose subject is the text. */
 export class JsonFault extends Error {
   override readonly name = 'JsonFault';
-  /** Whether a string in it has a character that is not taken. */
+  /** Whether the fault is a forbidden character in a string. */
   readonly ofText: boolean;
 
   constructor(sentence: string, ofText = false) {
@@ -13,17 +13,17 @@ export class JsonFault extends Error {
   }
 }
 
-/** Lists and objects inside one another. */
+/** Maximum nesting depth. */
 const deepest = 32;
-/** White space, a mark, or a number or word. */
+/** White space, punctuation, or a number or literal. */
 const token = /[ \t\n\r]+|[{}[\]:,]|[^ \t\n\r"{}[\]:,]+/y;
 
 /**
- * Reads one JSON document (RFC 8259).
+ * Parses one JSON document (RFC 8259).
  *
- * Refused beside what is no JSON: a member named twice, a member named `__proto__`, more than 32 levels, a whole number
- * beyond 2^53, a number beyond what a double holds, half of a surrogate pair, and control characters other than tab, line
- * feed and carriage return in strings, and any in names.
+ * Also refuses duplicate names, the name `__proto__`, more than 32 levels, integers beyond 2^53, numbers beyond a
+ * double, lone surrogates, all control characters in names, and in strings those other than tab, line feed and carriage
+ * return.
  *
  * @throws JsonFault
  */
@@ -41,9 +41,9 @@ function parse(text: string): unknown {
   }
 }
 
-/** What `JSON.parse` passes over, in a text that it took. */
+/** Checks what `JSON.parse` accepts but this parser refuses. The text is valid JSON. */
 function checkTokens(text: string): void {
-  /** For each open level the names so far; undefined for a list. */
+  /** The names seen in each open object; undefined for an array. */
   const open: (Set<string> | undefined)[] = [];
   let before = '';
   for (let at = 0; at < text.length;) {
@@ -60,7 +60,7 @@ function checkTokens(text: string): void {
   }
 }
 
-/** Strings are read by a loop: a regular expression that repeats a choice runs out of stack on a long one. */
+/** A loop scans strings: a regular expression with a repeated alternative overflows the stack on long ones. */
 function tokenAt(text: string, at: number): string {
   if (text.charAt(at) === '"') {
     let end = at + 1;
@@ -71,7 +71,7 @@ function tokenAt(text: string, at: number): string {
   return token.exec(text)![0];
 }
 
-/** @param names of the object that this string names a member of; undefined for a value. */
+/** @param names the names of the enclosing object if the string is a member name; undefined for a value */
 function checkString(text: string, names: Set<string> | undefined): void {
   const fault = textFault(text, names === undefined);
   if (fault !== undefined) throw new JsonFault(`has a ${names ? 'name' : 'string'} with ${fault}`, true);

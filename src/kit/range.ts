@@ -1,16 +1,16 @@
-/** The `Range` field of a request (RFC 9110 section 14.2), for one range of bytes. */
+/** The `Range` header (RFC 9110 section 14.2) for a single byte range. */
 
-/** Bytes `first` to `last`, both included. */
+/** Bytes `first` to `last`, both inclusive. */
 export interface ByteRange {
   readonly first: number;
   readonly last: number;
 }
 
 /**
- * The one range that the field asks of a thing of `size` bytes.
+ * Parses the range that a request asks of a representation of `size` bytes.
  *
- * @returns undefined where the field is to be ignored: another unit, several ranges, or nonsense; `unsatisfiable`
- *   when it makes sense and no byte of the thing lies in it.
+ * @returns undefined if the header must be ignored (another unit, several ranges, bad syntax); `unsatisfiable` if the
+ *   range is valid but contains no byte
  */
 export function parseRange(field: string, size: number): ByteRange | 'unsatisfiable' | undefined {
   const match = /^bytes[ \t]*=[ \t]*(\d*)-(\d*)[ \t]*$/i.exec(field);
@@ -26,7 +26,7 @@ export function parseRange(field: string, size: number): ByteRange | 'unsatisfia
 
 function suffix(length: number, size: number): ByteRange | 'unsatisfiable' | undefined {
   if (length === 0) return 'unsatisfiable';
-  // The last bytes of nothing are all of it, and no range can name them (RFC 9110 section 14.1.2).
+  // A suffix range covers all of an empty representation, yet has no first byte (RFC 9110 section 14.1.2).
   if (size === 0) return undefined;
   return { first: Math.max(0, size - length), last: size - 1 };
 }

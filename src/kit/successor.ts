@@ -1,6 +1,6 @@
 /**
- * The first text, in the order of UTF-8 bytes, that is behind every text that begins with `prefix`; undefined where there
- * is none.
+ * The smallest text, in UTF-8 byte order, that sorts after every text with the given prefix; undefined if there is
+ * none.
  */
 export function successor(prefix: string): string | undefined {
   const points = [...prefix];
@@ -8,7 +8,7 @@ export function successor(prefix: string): string | undefined {
     const last = points.pop()?.codePointAt(0);
     if (last === undefined) return undefined;
     if (last === 0x10ffff) continue;
-    // Surrogates are no characters.
+    // Surrogates are not characters.
     const next = last === 0xd7ff ? 0xe000 : last + 1;
     return points.join('') + String.fromCodePoint(next);
   }

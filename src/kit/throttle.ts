@@ -1,30 +1,30 @@
-/** How often each name may do something: at most `burst` times at once, and that many in `window` milliseconds. */
+/** Rate limit by name: a burst of `burst`, refilled over `window` milliseconds. */
 export class Throttle {
   readonly burst: number;
   readonly #window: number;
   readonly #most: number;
-  /** For each name, when what it has used up will all have come back. The least recently used first. */
+  /** The time at which each name's budget is full again, least recently used first. */
   readonly #until = new Map<string, number>();
 
-  /** @param most names remembered; beyond it the least recently used is forgotten, and begins anew. */
+  /** @param most maximum number of names; beyond it the least recently used is dropped, with its count */
   constructor({ burst, window, most }: { readonly burst: number; readonly window: number; readonly most: number }) {
     this.burst = burst;
     this.#window = window;
     this.#most = most;
   }
 
-  /** Names remembered. */
+  /** Number of names. */
   get size(): number {
     return this.#until.size;
   }
 
-  /** Milliseconds until the name may do it `times` more; 0 when it may now. */
+  /** Milliseconds until the name has budget for `times` more; 0 if it has it now. */
   wait(name: string, now: number, times = 1): number {
-    // Sums of fractions differ in their last digits: no one waits for less than a hundredth of one time.
+    // Sums of fractions differ in their last digits, so waits below a hundredth of one unit count as zero.
     return Math.max(0, this.#used(name, now) + ((times - 0.01) * this.#window) / this.burst - this.#window);
   }
 
-  /** Counts `times` more of it. */
+  /** Consumes `times` of the budget. */
   take(name: string, now: number, times = 1): void {
     const used = Math.min(this.#used(name, now) + (times * this.#window) / this.burst, this.#window);
     this.#until.delete(name);
@@ -32,14 +32,14 @@ export class Throttle {
     this.#until.set(name, now + used);
   }
 
-  /** Counts `times` less of it. */
+  /** Returns `times` of the budget. */
   give(name: string, now: number, times = 1): void {
     const used = this.#used(name, now) - (times * this.#window) / this.burst;
     if (used <= 0) this.#until.delete(name);
     else this.#until.set(name, now + used);
   }
 
-  /** How much of its window the name has used up. More than a window means that the clock was set back: it begins anew. */
+  /** Milliseconds of the window used. More than a window means that the clock was set back: start over. */
   #used(name: string, now: number): number {
     const left = (this.#until.get(name) ?? 0) - now;
     return left > this.#window + 1 ? 0 : Math.min(Math.max(0, left), this.#window);

@@ -7,9 +7,9 @@ import { openEngine } from '../engines/index.ts';
 export type { Checked };
 
 /**
- * Checks a store that no server has open. Changes nothing unless it is to repair.
+ * Checks a store that no server has open. Changes it only if `options.repair` is set.
  *
- * @throws Error when a process has the folder.
+ * @throws Error if another process has the folder open
  */
 export async function checkStore(folder: string, options: CheckOptions): Promise<Checked> {
   const engine = await openEngine({
@@ -21,7 +21,7 @@ export async function checkStore(folder: string, options: CheckOptions): Promise
     if (error instanceof Refusal && error.reason === 'lost') return error.message;
     throw error;
   });
-  // Without the newest catalog nothing else can be said: each byte would seem to belong to no record.
+  // Without the newest catalog every byte would appear to belong to no record, so this is the only result.
   if (typeof engine === 'string') return { blobs: 0, bytes: 0, uploads: 0, repaired: 0, faults: [engine], notes: [] };
   try {
     return await check(engine, options);

@@ -1,4 +1,4 @@
-/** The store and the core over it, as the configuration has them. */
+/** Opens the store and the core with the options of the configuration. */
 import type { Logger } from 'pino';
 import type { Config } from '../config/index.ts';
 import { openCore, type Core, type CoreOptions } from '../core/index.ts';

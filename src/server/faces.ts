@@ -1,4 +1,4 @@
-/** The faces, and the one application that they are mounted in. */
+/** Creates the faces and the one application that mounts them. */
 import express, { type Express, type Request, type Response } from 'express';
 import type { Logger } from 'pino';
 import type { Config } from '../config/index.ts';
@@ -33,11 +33,11 @@ export interface FaceDeps {
   readonly lifetime: Lifetime;
   readonly metrics: Metrics;
   readonly guides: Awaited<ReturnType<typeof readGuides>>;
-  /** Where S3 listens; undefined where it is not spoken. */
+  /** URL of the S3 listener; undefined if S3 is off. */
   readonly s3Url: string | undefined;
 }
 
-/** All faces but S3 in one application, and the ids of the operations that they answer. */
+/** Mounts all faces except S3 in one application. Returns it with the ids of the operations that have a route. */
 export function mountFaces(
   core: Core,
   { config, log, openapi, identity, foreignStore, lifetime, metrics, guides, s3Url }: FaceDeps,
@@ -58,7 +58,7 @@ export function mountFaces(
   return { app: assemble(routers, { config, openapi, log, metrics }), mounted };
 }
 
-/** Signs URLs of S3 with the host by which the server was asked, unless the configuration names another. */
+/** Signs S3 URLs for the host of the request, unless the configuration sets a URL. */
 function signerOf(core: Core, { s3Url, s3Region }: Config, listening: string) {
   return ({ host, ...wish }: Omit<Presigning, 'now' | 'endpoint' | 'region'> & { readonly host: string }): string =>
     presign({
@@ -69,13 +69,13 @@ function signerOf(core: Core, { s3Url, s3Region }: Config, listening: string) {
     });
 }
 
-/** The S3 listener as whoever reached this host would reach it. */
+/** The URL of the S3 listener on the host that the client used. */
 function s3Endpoint(host: string, listening: string): string {
   const { port } = new URL(listening);
   return URL.canParse(`http://${host}`) ? `http://${new URL(`http://${host}`).hostname}:${port}` : listening;
 }
 
-/** An operation of the OpenAPI description that no route answers is a fault of the program. */
+/** @throws Error if an operation of the OpenAPI description has no route, which is a bug */
 function demandWhole(openapi: OpenApi, mounted: readonly string[]): void {
   const missing = openapi.operations
     .filter((operation) => !mounted.includes(operation.id))
@@ -105,7 +105,7 @@ function assemble(
   return app;
 }
 
-/** How the face that has a path says no, for requests that are refused before a face sees them. */
+/** The error format for a path, used for requests that are refused before they reach a face. */
 function wordingAt(path: string): Wording {
   if (path === '/' || /^\/(?:docs(?:\/|$)|form\/?$)/.test(path)) return pageWording;
   if (/^\/tus(?:\/|$)/.test(path)) return tusWording;

@@ -1,13 +1,13 @@
-/** Faults that no request answers for: each is logged and counted, and the process ends where going on would be worse. */
+/** Faults outside of any request. Each is logged and counted; a fatal one ends the process. */
 import type { Logger } from 'pino';
 
-/** Where a fault showed. Labels of a metric: a closed list. */
+/** Where a fault occurred. These are metric labels, so the list is closed. */
 export type FaultKind = 'background' | 'thread' | 'listener' | 'unhandled_rejection' | 'uncaught_exception';
 
-/** The exit code of a process that cannot go on. A supervisor starts it again, and recovery keeps what was acknowledged. */
+/** Exit code after a fatal fault. A supervisor restarts the process, and recovery keeps what was acknowledged. */
 export const fatalExit = 70;
 
-/** Errors of a connection that broke: they concern that connection alone, also where no listener took them. */
+/** Errors of a broken connection. They affect only that connection, even if no listener handled them. */
 const ofConnections: ReadonlySet<unknown> = new Set([
   'ECONNRESET',
   'EPIPE',
@@ -24,24 +24,24 @@ export class Faults {
   readonly #end: ((code: number) => void) | undefined;
   readonly #counts = new Map<FaultKind, number>();
 
-  /** @param end ends the process; without it a fatal fault is only logged and counted, and the caller has to act. */
+  /** @param end ends the process; without it a fatal fault is only logged and counted, and the caller must act */
   constructor(log: Logger, end?: (code: number) => void) {
     this.#log = log;
     this.#end = end;
   }
 
-  /** Faults by kind since the start. */
+  /** Number of faults by kind since the start. */
   get counts(): ReadonlyMap<FaultKind, number> {
     return this.#counts;
   }
 
-  /** Something failed that no caller waits for; the process goes on. */
+  /** Records a failure that no caller awaits; the process continues. */
   note(kind: FaultKind, what: string, error: unknown): void {
     this.#count(kind);
     this.#log.error({ err: error, fault: kind }, what);
   }
 
-  /** Something is gone that the process needs: it ends at once. */
+  /** Records the loss of something that the process needs, and ends the process. */
   fatal(kind: FaultKind, what: string, error: unknown): void {
     this.#count(kind);
     this.#log.fatal({ err: error, fault: kind, exit: fatalExit }, `${what}; the process ends`);
@@ -49,8 +49,8 @@ export class Faults {
   }
 
   /**
-   * Takes what reaches the process itself. A rejection leaves one piece of work undone; an exception may have left any
-   * state half changed, so the process ends, unless it is a connection's.
+   * Handles unhandled rejections and exceptions. A rejection only leaves one task undone. An exception may leave state
+   * half changed, so it ends the process, unless it is the error of a connection.
    */
   guard(process: NodeJS.EventEmitter): void {
     process.on('unhandledRejection', (error: unknown) =>

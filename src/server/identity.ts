@@ -1,16 +1,16 @@
-/** Who this server is: its name and its secrets, in `node.json` of its storage folder. */
+/** The name and secret of this server, in `node.json` of the storage folder. */
 import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
 import { NodeFile } from '../engines/embedded/node-file.ts';
 
 export interface Identity {
-  /** The name that clients see. */
+  /** The node name that clients see. */
   readonly node: string;
-  /** Signs tokens. */
+  /** Key that signs tokens. */
   readonly secret: Uint8Array;
 }
 
-/** Reads who the server is, and makes up what is missing. A configured name wins, and is not written down. */
+/** Reads the identity and creates missing parts. A configured name overrides the stored one and is not stored. */
 export async function readIdentity(
   folder: string,
   configured: { readonly node: string | undefined },

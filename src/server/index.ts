@@ -1,4 +1,4 @@
-/** The composition root: configuration, engine, core, faces, port. */
+/** Composition root: configuration, engine, core, faces, listeners. */
 import { readFile } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import express, { type Request, type Response } from 'express';
@@ -32,45 +32,45 @@ export { resetSystemKey } from './system-key.ts';
 export interface Overrides {
   readonly clock?: Clock;
   readonly log?: Logger;
-  /** Ends the process where it cannot go on; without it, what stopped answers 503. */
+  /** Ends the process after a fatal fault; without it, failed operations answer 503. */
   readonly end?: (code: number) => void;
 }
 
 export interface FirstStart {
   readonly namespace: string;
-  /** Shown this once; it stays in the storage folder. */
+  /** Shown only once; it is kept in the storage folder. */
   readonly key: string;
 }
 
 export interface RunningServer {
-  /** Where it listens, without a slash at the end. */
+  /** URLs that the server listens on, without a trailing slash. */
   readonly urls: readonly string[];
-  /** Where S3 is spoken; empty where it is not. */
+  /** URLs of the S3 listener; empty if S3 is off. */
   readonly s3Urls: readonly string[];
-  /** What a person has to be told when the server runs for the first time. */
+  /** Set if this start created the system key, so that the caller can print it. */
   readonly firstStart: FirstStart | undefined;
   readonly core: Core;
   readonly openapi: OpenApi;
-  /** Ids of the OpenAPI description's operations that are answered. */
+  /** Ids of the operations in the OpenAPI description that have a route. */
   readonly mounted: readonly string[];
   readonly upkeep: Upkeep;
   /** Faults outside of any request. */
   readonly faults: Faults;
-  /** Ends within ten seconds, with everything kept that was acknowledged. Asked again, it waits for the same end. */
+  /** Stops within ten seconds. Acknowledged data is kept. Repeated calls return the same promise. */
   close(): Promise<void>;
 }
 
-/** Milliseconds that requests have to end when the server closes; the rest of ten seconds is for the store. */
+/** Milliseconds that open requests have to finish on close; the rest of the ten seconds is for the store. */
 const patience = 7000;
 
-/** The project's folder: `openapi.yaml` and `docs/` are beside `src` and `dist` alike. */
+/** The project folder: `openapi.yaml` and `docs/` are beside both `src` and `dist`. */
 const projectFolder = new URL('../../', import.meta.url);
 
 /**
- * Opens the store and the port.
+ * Opens the store and the listeners.
  *
- * @throws Error when another process has the storage folder, or the port is taken; Refusal `lost` when the catalog is
- *   missing or is not the newest one, unless the configuration accepts that.
+ * @throws Error if another process has the storage folder open or the port is in use; Refusal `lost` if the catalog is
+ *   missing or is not the newest one, unless the configuration accepts that
  */
 export async function startServer(config: Config, overrides: Overrides = {}): Promise<RunningServer> {
   const log = overrides.log ?? pino({ level: config.logLevel });
@@ -164,7 +164,7 @@ async function serve(
   }
 }
 
-/** S3 has a port of its own: its buckets are at the root of all paths. */
+/** S3 needs its own port, because its buckets are the first segment of every path. */
 async function listenS3(
   core: Core,
   {
@@ -193,7 +193,7 @@ async function listenS3(
   return listen({ host: config.host, port: config.s3Port, connections, handle: app, onFault: noteListener(faults) });
 }
 
-/** As many connections as are configured, or fewer where open files would not suffice for them and the store. */
+/** The configured connection limit, lowered if the limit of open files does not suffice for connections and store. */
 function mostConnections({ maxConnections }: Config, log: Logger): number {
   const openFiles = openFileLimit();
   const most = connectionsWithin(maxConnections, openFiles);

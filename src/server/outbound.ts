@@ -8,9 +8,9 @@ import { Refusal, type Reason } from '../core/refusal.ts';
 import { Incoming, type Pace } from '../http/incoming.ts';
 
 export interface OutboundOptions {
-  /** Whether addresses of private networks may be asked too. */
+  /** Whether addresses of private networks are allowed. */
   readonly anywhere: boolean;
-  /** Bytes of the largest thing fetched. */
+  /** Largest download in bytes. */
   readonly maxSize: number;
   readonly pace: Pace;
 }
@@ -27,14 +27,14 @@ export interface Outbound {
   open(url: string, offset: number, etag: string | undefined, signal: AbortSignal): Promise<Opened>;
 }
 
-/** Redirects followed at most. */
+/** Maximum number of redirects. */
 const hops = 5;
-/** Milliseconds for an answer to begin. */
+/** Milliseconds until the response must begin. */
 const answerTime = 30_000;
 
 /**
- * Fetches from URLs that strangers name. Each name is resolved once, every address it has must be a public one, and
- * the connection goes to exactly the address that was looked at; redirects are looked at anew.
+ * Fetches URLs that users supply. The host name is resolved once, every address must be public, and the connection goes
+ * to exactly the checked address, so that DNS cannot change in between. Each redirect is checked again.
  */
 export function openOutbound(options: OutboundOptions): Outbound {
   return {
@@ -57,7 +57,7 @@ export function openOutbound(options: OutboundOptions): Outbound {
   };
 }
 
-/** @throws Refusal for a URL that is never asked, whatever its name resolves to. */
+/** @throws Refusal if the URL is invalid or not allowed, before its name is resolved */
 function checked(text: string, options: OutboundOptions): URL {
   if (!URL.canParse(text)) throw new Refusal('malformed', 'not a valid URL');
   const url = new URL(text);
@@ -79,16 +79,16 @@ function demandPublic(address: string, options: OutboundOptions): void {
   throw new Refusal('forbidden', 'the URL leads to an address that the server does not fetch from');
 }
 
-/** Plain unicast only: not private, loopback, link-local, shared, mapped, translated, tunnelled or reserved. */
+/** Accepts plain unicast only: not private, loopback, link-local, shared, mapped, translated, tunnelled or reserved. */
 function isPublic(address: string): boolean {
   if (!ipaddr.isValid(address)) return false;
   const parsed = ipaddr.process(address);
   if (parsed.range() !== 'unicast') return false;
-  // Of IPv6, only this eighth is given out; the library takes all that it has no name for as unicast.
+  // Only 2000::/3 of IPv6 is allocated; ipaddr.js reports every unnamed range as unicast.
   return parsed instanceof ipaddr.IPv4 || parsed.match(ipaddr.IPv6.parse('2000::'), 3);
 }
 
-/** The one address to connect to. Where any address of a name is not public, none is used. */
+/** The address to connect to. One address that is not public rejects the whole name. */
 async function addressOf(host: string, options: OutboundOptions): Promise<{ address: string; family: number }> {
   const family = isIP(host);
   const found =
@@ -127,7 +127,7 @@ async function ask(url: URL, { offset, etag, signal }: Asking, options: Outbound
       clearTimeout(slow);
       resolve(answer);
     });
-    // Not once: a connection may break again after its answer began, and an error that nothing listens for ends the process.
+    // `on`, not `once`: a connection may fail twice, and an unhandled `error` event ends the process.
     request.on('error', (error) => {
       clearTimeout(slow);
       reject(error);
@@ -136,7 +136,7 @@ async function ask(url: URL, { offset, etag, signal }: Asking, options: Outbound
   });
 }
 
-/** What a status means that says more than that the bytes cannot be had now. */
+/** Reasons for statuses that mean more than a temporary failure. */
 const reasons: Readonly<Record<number, Reason>> = {
   401: 'forbidden',
   403: 'forbidden',
@@ -166,7 +166,7 @@ function opened(answer: IncomingMessage, offset: number, options: OutboundOption
   };
 }
 
-/** The answer's body, which ends with a refusal when it grows too long without having said so. */
+/** The response body. It is stopped with `too_large` when it exceeds the limit without having declared its length. */
 function bounded(answer: IncomingMessage, before: number, options: OutboundOptions): Body {
   let size = before;
   const body: Incoming = new Incoming(answer, {

@@ -1,4 +1,4 @@
-/** The key of the `system` namespace, where no configuration names one. */
+/** The key of the `system` namespace if the configuration sets none. */
 import { randomBytes } from 'node:crypto';
 import { join, resolve } from 'node:path';
 import { ensureSystem } from '../core/tenants/namespaces.ts';
@@ -14,12 +14,12 @@ export class SystemKey {
     this.#file = new NodeFile(join(folder, 'node.json'));
   }
 
-  /** The key that was made here, of which somebody has to be told. */
+  /** The key that `make` created, for the caller to print. */
   get made(): string | undefined {
     return this.#made;
   }
 
-  /** Makes a key, and keeps it in `node.json`; one that is kept there already and opens nothing yet is as good. */
+  /** Creates a key in `node.json`. Reuses one that a start left there before the catalog had it. */
   async make(): Promise<string> {
     const { systemKey } = await this.#file.change(
       (facts) => void (facts.systemKey ??= randomBytes(24).toString('base64url')),
@@ -27,18 +27,18 @@ export class SystemKey {
     return (this.#made = systemKey!);
   }
 
-  /** Takes a key out of `node.json` that another one replaces. */
+  /** Removes the stored key after it was replaced. */
   async forget(): Promise<void> {
     await this.#file.change((facts) => void delete facts.systemKey);
   }
 }
 
 /**
- * Replaces the key of the `system` namespace in a store that no server has open. Tokens of the old key end.
+ * Replaces the key of the `system` namespace in a store that no server has open. Tokens of the old key become invalid.
  *
- * @param key the new key; without it one is made, and kept in `node.json`.
- * @returns the new key.
- * @throws Error when a process has the folder; Refusal `lost` when the catalog is missing or is not the newest one.
+ * @param key the new key; if omitted, one is created and stored in `node.json`
+ * @returns the new key
+ * @throws Error if another process has the folder open; Refusal `lost` if the catalog is missing or not the newest one
  */
 export async function resetSystemKey(folder: string, key?: string): Promise<string> {
   const path = resolve(folder);

@@ -1,4 +1,4 @@
-/** What the server does by the clock on the wall. */
+/** Scheduled tasks: sweep, scrub, lifecycle. */
 import { schedule, type ScheduledTask } from 'node-cron';
 import type { Logger } from 'pino';
 import type { Core } from '../core/index.ts';
@@ -11,7 +11,7 @@ export interface UpkeepOptions {
   readonly lifecycleCron: string;
 }
 
-/** Sweeps and scrubs. Neither ever runs beside itself. */
+/** Runs each task on its schedule. A task never runs twice at the same time. */
 export class Upkeep {
   readonly #core: Core;
   readonly #metrics: Metrics;
@@ -50,12 +50,12 @@ export class Upkeep {
     });
   }
 
-  /** Does what the lifecycle rules of buckets say. */
+  /** Applies the lifecycle rules of all buckets. */
   lifecycle(): Promise<void> {
     return this.#once('lifecycle', async () => this.#log.info(await this.#lifecycle(), 'lifecycle rules applied'));
   }
 
-  /** Starts nothing more, and waits for what runs. */
+  /** Cancels the schedules and waits for running tasks. */
   async close(): Promise<void> {
     for (const task of this.#tasks) await task.destroy();
     this.#stop.abort();
@@ -67,7 +67,7 @@ export class Upkeep {
       this.#tasks.push(schedule(line, work, { noOverlap: true, unref: true, suppressMissedWarning: true }));
   }
 
-  /** Whoever asks while a run is under way shares it. */
+  /** A call during a run returns the promise of that run. */
   #once(task: string, work: () => Promise<void>): Promise<void> {
     const running = this.#running.get(task);
     if (running) return running;

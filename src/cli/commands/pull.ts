@@ -68,12 +68,12 @@ async function run(context: Context, ref: string, given: string | undefined, fla
   }
 }
 
-/** Where the bytes go: a folder is completed by the artifact's own name. */
+/** Path of the file to write. If `given` is a folder, the artifact's name is appended. */
 async function fileFor(client: StowageClient, ref: string, given: string | undefined): Promise<string> {
   const folder = await folderOf(given);
   if (folder === undefined) return given!;
   const { name } = await client.artifacts.get(ref).catch((error: unknown) => {
-    // A blob has no name of its own.
+    // The reference is a blob, which has no name.
     if (error instanceof StowageError && error.code === 'not_found') return { name: ref };
     throw error;
   });

@@ -59,16 +59,16 @@ Examples:
     );
 }
 
-/** The words of the command line as they were given; `--` is not among what a command is handed. */
+/** The raw arguments. Commander removes `--` from those that it passes to a command. */
 function rawWords(command: Command): readonly string[] {
   return (command.parent as { readonly rawArgs?: readonly string[] } | null)?.rawArgs ?? [];
 }
 
 /**
- * The name that was given, if one was.
+ * The artifact name from the arguments, if any.
  *
- * @throws UsageError where the words look like several files, as a pattern of the shell makes them: the bytes of the first
- *   would be stored under the name of the second.
+ * @throws UsageError if the arguments look like several files, for example an expanded shell pattern: push would store
+ *   the first file under the name of the second.
  */
 function nameOf([, ...words]: readonly string[], { name }: Flags, raw: readonly string[]): string | undefined {
   const [second] = words;
@@ -144,7 +144,7 @@ function sentence(name: string, pushed: Pushed, ms: number): string {
   return `${what} (${how})\n  sha512 ${pushed.sha512}\n  blob   ${pushed.blob}`;
 }
 
-/** The command that goes on with this one. */
+/** The command that resumes this push. */
 function again(file: string, name: string | undefined, flags: Flags): string {
   const plain = flags.name === undefined && name !== undefined && !existsSync(name);
   const words = ['stowage', 'push', file, ...(name === undefined ? [] : plain ? [name] : ['--name', name])];

@@ -180,7 +180,7 @@ async function fetchTo(context: Context, ref: string, given: string | undefined,
   }
 }
 
-/** The release that is meant. @throws StowageError not_found */
+/** Finds a release by id or by `PRODUCT@VERSION`. @throws StowageError not_found */
 async function lookUp(releases: Releases, ref: string, { world }: Context): Promise<ReleaseView> {
   if (isId.test(ref)) return await releases.get(ref, world.signal);
   const at = ref.lastIndexOf('@');
@@ -191,7 +191,7 @@ async function lookUp(releases: Releases, ref: string, { world }: Context): Prom
   return found;
 }
 
-/** The artifact that is meant. Where the same bytes were registered several times, any of them is. */
+/** Selects one artifact of the release. Artifacts with equal platform, name and checksum are interchangeable. */
 function choose(
   { artifacts, ...about }: ReleaseView,
   { artifact: id, platform, name }: DownloadFlags,

@@ -43,11 +43,11 @@ async function run(context: Context, flags: Flags): Promise<void> {
     ...(flags.storage === undefined ? {} : { STOWAGE_STORAGE_DIR: flags.storage }),
     ...(flags.acceptLoss ? { STOWAGE_ACCEPT_LOSS: 'yes' } : {}),
   });
-  // What the server keeps is its own business: whatever it makes from here on, others can neither read nor enter.
+  // Files that the server creates are private to its user.
   process.umask(0o077);
-  // Bodies pass through memory outside the small heap, and V8 by default answers every few of them with a collection of all of it.
+  // Request bodies are off the small V8 heap; V8's default growth runs a full collection after every few of them.
   setFlagsFromString('--heap-growing-percent=400');
-  // Loaded here, because no other command needs a server's weight.
+  // Imported lazily: no other command needs the server's modules.
   const { startServer } = await import('../../server/index.ts');
   const server = await startServer(config, { end: (code) => process.exit(code) });
   server.faults.guard(process);
@@ -57,7 +57,7 @@ async function run(context: Context, flags: Flags): Promise<void> {
   await server.close();
 }
 
-/** Where the server is; and how to use it, when nobody could know yet. */
+/** Prints the URLs and, on the first start, the system key and how to use it. */
 function announce(
   { output, world }: Context,
   { urls, s3Urls }: { readonly urls: readonly string[]; readonly s3Urls: readonly string[] },
@@ -72,7 +72,7 @@ function announce(
   for (const each of s3Urls) output.notice(`the S3 API listens on ${each}`);
   if (!first) return;
   const { namespace, key } = first;
-  // Said even where only results are asked for: it is never said again.
+  // Printed even with `--quiet`: the key is not shown again.
   world.stderr.write(`
 This is the first start. The key of the namespace ${namespace}, shown only now:
 

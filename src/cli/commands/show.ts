@@ -32,7 +32,7 @@ Examples:
     });
 }
 
-/** What was found; undefined when it is not there. */
+/** Resolves to undefined if the server answers `not_found`. */
 async function absent<T>(found: Promise<T>): Promise<T | undefined> {
   return await found.catch((error: unknown) => {
     if (error instanceof StowageError && error.code === 'not_found') return undefined;
@@ -49,7 +49,7 @@ async function blobOf(client: StowageClient, ref: string): Promise<BlobView> {
   return blob;
 }
 
-/** Metadata are for owners; others see the rest. */
+/** Only owners may read metadata; for everyone else this returns none. */
 async function metadataOf(
   found: Promise<Readonly<Record<string, unknown>>>,
 ): Promise<Readonly<Record<string, unknown>>> {
