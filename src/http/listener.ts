@@ -11,6 +11,8 @@ export interface ListenerOptions {
   readonly connections: ConnectionCap;
   /** Milliseconds in which a request's head must have come. */
   readonly headTime?: number;
+  /** Milliseconds for which a connection is kept that waits for a next request. */
+  readonly idleTime?: number;
   readonly handle: RequestListener;
   /** Told when a connection cannot be taken, as when descriptors are used up. */
   readonly onFault?: (error: unknown) => void;
@@ -28,12 +30,12 @@ const mostHeaders = 200;
 
 /** Opens the port. Heads have a time to come in; bodies have none in total, since a slow honest upload takes what it takes. */
 export async function listen(options: ListenerOptions): Promise<Listener> {
-  const { headTime = 15_000 } = options;
+  const { headTime = 15_000, idleTime = 75_000 } = options;
   const server = createServer({
     headersTimeout: headTime,
     requestTimeout: 0,
     connectionsCheckingInterval: Math.min(2000, headTime / 2),
-    keepAliveTimeout: 75_000,
+    keepAliveTimeout: idleTime,
     noDelay: true,
   });
   server.maxHeadersCount = 0;

@@ -44,6 +44,28 @@ test('one that keeps quiet between two requests is not', async () => {
   connection.close();
 });
 
+test('one that is kept for a next request is closed when none comes, which its answers tell', async () => {
+  const short = await listen({
+    host: '127.0.0.1',
+    port: 0,
+    connections: new ConnectionCap(10),
+    idleTime: 100,
+    handle: (_req, res) => void res.end('ok'),
+  });
+  const closed: string[] = [];
+  const [usual, idle] = await Promise.all([listener, short].map(({ urls }) => RawConnection.open(urls[0]!)));
+  for (const [name, connection] of Object.entries({ usual: usual!, idle: idle! })) {
+    connection.socket.on('close', () => closed.push(name));
+    connection.head('GET', '/');
+  }
+  expect((await usual!.answer()).headers).toMatchObject({ 'keep-alive': 'timeout=75' });
+  expect((await idle!.answer()).status).toBe(200);
+  await idle!.end();
+  expect(closed).toEqual(['idle']);
+  usual!.close();
+  await short.close(0);
+});
+
 test('the end waits for what is under way, and no longer than it is told', async () => {
   let answer = (): void => undefined;
   const slow = await listen({
