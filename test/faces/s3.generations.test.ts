@@ -123,6 +123,57 @@ test('whom a policy spares from a denial is the namespace that had the name', as
   expect(await read(await nextFriend())).toBe('AccessDenied');
 });
 
+describe('a condition that names a namespace', () => {
+  const account = { 'aws:PrincipalAccount': 'friend' };
+  const arn = { 'aws:PrincipalArn': 'arn:aws:iam::friend:root' };
+
+  test.each([
+    ['StringEquals', account],
+    ['StringEqualsIgnoreCase', { 'aws:PrincipalAccount': 'FRIEND' }],
+    ['ForAnyValue:StringLike', { 'aws:userid': 'friend' }],
+    ['StringEqualsIfExists', { 'aws:username': ['other', 'friend'] }],
+    ['ArnLike', { 'aws:PrincipalArn': 'arn:aws:iam::friend:*' }],
+    ['StringEquals', arn],
+  ])('allows no other one of its name until it is put again: %s %j', async (operator, keys) => {
+    const allow = policy({ Effect: 'Allow', Principal: '*', Condition: { [operator]: keys } });
+    await owner.send(allow);
+    expect(await read(friend)).toBeUndefined();
+    const next = await nextFriend();
+    expect(await read(next)).toBe('AccessDenied');
+    await owner.send(allow);
+    expect(await read(next)).toBeUndefined();
+  });
+
+  test.each([
+    ['StringNotEquals', { 'aws:PrincipalAccount': ['friend', 'owner'] }],
+    ['ArnNotLike', { 'aws:PrincipalArn': ['arn:aws:iam::friend:root', 'arn:aws:iam::owner:root'] }],
+  ])('spares no other one of its name from a denial: %s', async (operator, keys) => {
+    const deny = { Effect: 'Deny', Principal: '*', Condition: { [operator]: keys } };
+    await owner.send(policy({ Effect: 'Allow', Principal: '*' }, deny));
+    expect(await read(friend)).toBeUndefined();
+    expect(await read(owner)).toBeUndefined();
+    expect(await read(await nextFriend())).toBe('AccessDenied');
+  });
+
+  test.each([
+    ['Deny', 'StringEquals', account],
+    ['Deny', 'ArnEquals', arn],
+    ['Allow', 'StringNotEquals', account],
+  ])('denies every namespace of its name: %s %s', async (Effect, operator, keys) => {
+    const statements = [{ Effect, Principal: '*', Condition: { [operator]: keys } }];
+    if (Effect === 'Deny') statements.push({ Effect: 'Allow', Principal: '*' } as (typeof statements)[number]);
+    await owner.send(policy(...statements));
+    expect(await read(friend)).toBe('AccessDenied');
+    expect(await read(await nextFriend())).toBe('AccessDenied');
+  });
+
+  test('is a pattern where it has wildcards, and fits every namespace of such a name', async () => {
+    const like = { StringLike: { 'aws:PrincipalAccount': 'fri*' } };
+    await owner.send(policy({ Effect: 'Allow', Principal: '*', Condition: like }));
+    expect(await read(await nextFriend())).toBeUndefined();
+  });
+});
+
 test('a token and a trust end with the namespace', async () => {
   await world.get('POST', '/auth/namespaces/owner/trust', { as: 'owner', json: { external_namespace: 'friend' } });
   expect((await world.ask('GET', '/auth/namespaces/owner', { as: 'friend' })).status).toBe(200);

@@ -4,9 +4,27 @@ import { isConditionKey, isVariableKey } from './policy-names.ts';
 import { compilePattern, type Pattern, type ValueOf } from './policy-patterns.ts';
 
 export interface Condition {
-  readonly holds: (valueOf: ValueOf) => boolean;
+  /** @param identity the caller's; `anonymous` for whoever proves nothing. */
+  readonly holds: (valueOf: ValueOf, identity: string) => boolean;
   /** Which part of all callers it may let in at the most, from 0 to 1: see `shareOf`. */
   readonly share: number;
+  /** Namespaces to which it gives something. */
+  readonly names: readonly string[];
+}
+
+/** What a condition is read in. */
+export interface Reading {
+  /** Whether policy variables are filled in. */
+  readonly variables: boolean;
+  readonly effect: 'Allow' | 'Deny';
+  readonly identities: Identities;
+}
+
+/** Identities of namespaces that a policy names, by name, as they were when it was put; others are what their name says. */
+export type Identities = Readonly<Record<string, string>>;
+
+export function identityIn(identities: Identities, name: string): string {
+  return Object.hasOwn(identities, name) ? identities[name]! : name;
 }
 
 /** Whether a value of the request fits the one value that it was compiled from. */
@@ -78,14 +96,16 @@ const operators: Readonly<Record<string, Operator>> = {
 };
 
 /**
- * @param variables whether policy variables are filled in.
+ * A namespace that a condition names by its whole name gets what a match gives only if it is the one that had the name when the policy was
+ * put: what an Allow gives, and what spares from a Deny. What a match takes away it takes from every namespace of that name.
+ *
  * @returns undefined for an operator or a key that there is not, and for values that the operator cannot be used with.
  */
 export function compileCondition(
   name: string,
   key: string,
   wanted: readonly string[],
-  variables: boolean,
+  { variables, effect, identities }: Reading,
 ): Condition | undefined {
   const lowerKey = key.toLowerCase();
   if (!isConditionKey(lowerKey) || wanted.length === 0) return undefined;
@@ -95,27 +115,43 @@ export function compileCondition(
   if (!operator) return undefined;
   const tests = wanted.map((text) => operator.compile(text, variables));
   if (!tests.every((test) => test !== undefined)) return undefined;
-  const fitsOne = (value: string, valueOf: ValueOf): boolean =>
-    tests.some((test) => test(value, valueOf)) !== operator.negated;
-  const holds = (valueOf: ValueOf): boolean => {
+  const isGift = operator.negated === (effect === 'Deny');
+  const named = wanted.map((text) => (isGift ? namesOf(lowerKey, text, bare) : undefined));
+  const holds = (valueOf: ValueOf, identity: string): boolean => {
+    const fits = (value: string): boolean =>
+      tests.some((test, at) => {
+        const names = named[at];
+        const isSame = names?.some((name) => identityIn(identities, name) === identity) ?? true;
+        return isSame && test(value, valueOf);
+      });
+    const fitsOne = (value: string): boolean => fits(value) !== operator.negated;
     const values = valueOf(lowerKey);
     if (values === undefined && ifExists !== undefined) return true;
     // An empty value counts as none here.
-    if (qualifier === 'ForAllValues') return (values ?? []).every((value) => value === '' || fitsOne(value, valueOf));
-    if (qualifier === 'ForAnyValue') return (values ?? []).some((value) => fitsOne(value, valueOf));
-    const fits = (values ?? []).some((value) => tests.some((test) => test(value, valueOf)));
-    return fits !== operator.negated;
+    if (qualifier === 'ForAllValues') return (values ?? []).every((value) => value === '' || fitsOne(value));
+    if (qualifier === 'ForAnyValue') return (values ?? []).some(fitsOne);
+    return (values ?? []).some(fits) !== operator.negated;
   };
   // Both of these hold, too, where the request has no such key.
   const narrows = qualifier !== 'ForAllValues' && ifExists === undefined;
-  return { holds, share: narrows ? shareOf(bare, lowerKey, wanted) : 1 };
+  const names = named.flatMap((some) => some ?? []);
+  return { holds, share: narrows ? shareOf(bare, lowerKey, wanted) : 1, names };
+}
+
+const callerNames = new Set(['aws:principalaccount', 'aws:userid', 'aws:username']);
+
+/** The namespace that a value names as a whole; undefined for a pattern, which is of names, and for what is of something else. */
+function namesOf(key: string, text: string, operator: string): readonly string[] | undefined {
+  const name = key === 'aws:principalarn' ? arnParts(text)?.[4] : callerNames.has(key) ? text : undefined;
+  if (name === undefined || /[*?]|\$\{/.test(name)) return undefined;
+  return operator.endsWith('IgnoreCase') ? [name, name.toLowerCase()] : [name];
 }
 
 /** Whether the key is absent. */
 function compileNull(key: string, wanted: readonly string[]): Condition | undefined {
   const flags = wanted.map(readBool);
   if (flags.includes(undefined)) return undefined;
-  return { holds: (valueOf) => flags.includes(!valueOf(key)?.length), share: 1 };
+  return { holds: (valueOf) => flags.includes(!valueOf(key)?.length), share: 1, names: [] };
 }
 
 /** Keys that tell who asks, or for whom a service asks. A caller cannot choose their values. */

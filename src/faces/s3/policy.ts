@@ -5,7 +5,7 @@
  */
 import { parseJson } from '../../kit/json.ts';
 import { S3Error } from './errors.ts';
-import { compileCondition, type Condition } from './policy-conditions.ts';
+import { compileCondition, identityIn, type Condition, type Identities, type Reading } from './policy-conditions.ts';
 import { isVariableKey, knownActions } from './policy-names.ts';
 import { compilePattern, type Pattern, type ValueOf } from './policy-patterns.ts';
 
@@ -25,9 +25,6 @@ export interface Question {
 
 /** Namespaces by name, or everybody. */
 type Principals = '*' | ReadonlySet<string>;
-
-/** Identities of namespaces that a policy names, by name, as they were when it was put; others are what their name says. */
-export type Identities = Readonly<Record<string, string>>;
 
 interface Statement {
   readonly effect: 'Allow' | 'Deny';
@@ -117,7 +114,7 @@ function denialOf(statement: Record<string, unknown>, { bucket, variables, ident
   const isOfResource = orElse(() => readResources(statement, bucket, variables), anything);
   const block = isRecord(statement['Condition']) ? statement['Condition'] : {};
   const conditions = Object.entries(block).flatMap(([operator, keys]) =>
-    orElse(() => readConditions({ [operator]: keys }, variables), []),
+    orElse(() => readConditions({ [operator]: keys }, { variables, effect: 'Deny', identities }), []),
   );
   const isOf: Check = (question) =>
     isDenied(principals, question, identities) && isOfAction(question) && isOfResource(question);
@@ -126,9 +123,11 @@ function denialOf(statement: Record<string, unknown>, { bucket, variables, ident
 
 /** Deny wins; undefined where no statement is of the question. */
 export function judge({ statements }: Policy, question: Question): 'allow' | 'deny' | undefined {
+  const { value, namespace, identity = namespace } = question;
+  const caller = identity === '' ? 'anonymous' : identity;
   let verdict: 'allow' | undefined;
   for (const { effect, isOf, conditions } of statements) {
-    if (!isOf(question) || !conditions.every(({ holds }) => holds(question.value))) continue;
+    if (!isOf(question) || !conditions.every(({ holds }) => holds(value, caller))) continue;
     if (effect === 'Deny') return 'deny';
     verdict = 'allow';
   }
@@ -181,7 +180,7 @@ function readStatement(statement: unknown, { bucket, variables, identities }: Co
   return {
     effect,
     principals: principals.listed,
-    conditions: readConditions(statement['Condition'], variables),
+    conditions: readConditions(statement['Condition'], { variables, effect, identities }),
     isOf: (question) =>
       isOfPrincipal(principals, question, identities) && isOfAction(question) && isOfResource(question),
   };
@@ -200,7 +199,7 @@ function isNamed(
 ): boolean {
   if (listed === '*') return true;
   if (namespace === '' || !listed.has(namespace)) return false;
-  return (Object.hasOwn(identities, namespace) ? identities[namespace] : namespace) === identity;
+  return identityIn(identities, namespace) === identity;
 }
 
 /** A denial is of every namespace of a name that it lists; only the very namespaces that `NotPrincipal` lists are spared. */
@@ -209,9 +208,13 @@ function isDenied(principals: PrincipalElement, question: Question, identities: 
   return principals.listed === '*' || (question.namespace !== '' && principals.listed.has(question.namespace));
 }
 
-/** Names of all namespaces that a policy lists. */
+/** Names of all namespaces that a policy lists, as principals or in conditions. */
 export function namesIn({ statements }: Policy): readonly string[] {
-  return [...new Set(statements.flatMap(({ principals }) => (principals === '*' ? [] : [...principals])))];
+  const names = statements.flatMap(({ principals, conditions }) => [
+    ...(principals === '*' ? [] : principals),
+    ...conditions.flatMap((condition) => condition.names),
+  ]);
+  return [...new Set(names)];
 }
 
 /** `"*"`, or lists by kind: accounts, which here are namespaces, and services of the cloud, which here nobody is. */
@@ -277,13 +280,13 @@ function resourcePattern(text: string, bucket: string, variables: boolean): Patt
   return compilePattern(text, { wildcards: true, isVariable: variables ? isVariableKey : undefined });
 }
 
-function readConditions(block: unknown, variables: boolean): readonly Condition[] {
+function readConditions(block: unknown, reading: Reading): readonly Condition[] {
   if (block === undefined) return [];
   if (!isRecord(block)) throw malformed('Policy has an invalid condition');
   return Object.entries(block).flatMap(([operator, keys]) => {
     if (!isRecord(keys) || Object.keys(keys).length === 0) throw malformed('Policy has an invalid condition');
     return Object.entries(keys).map(([key, wanted]) => {
-      const condition = compileCondition(operator, key, texts(wanted, 'condition', true), variables);
+      const condition = compileCondition(operator, key, texts(wanted, 'condition', true), reading);
       if (!condition) throw malformed(`Policy has an invalid condition: ${operator} of ${key}`);
       return condition;
     });
