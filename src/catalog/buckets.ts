@@ -24,7 +24,8 @@ import { demandNamespace } from './namespaces.ts';
 import { findObject, insertObject, listObjects, listVersions, nextIndex, promote } from './objects.ts';
 import { lockOfRow, type Ending } from './object-locks.ts';
 import type { Tables } from './schema.ts';
-import { dropUploads, uploadsWithin } from './multipart.ts';
+import { endAllMultiparts } from './multipart.ts';
+import { demandQuota, isFull, withinQuota } from './quota.ts';
 import { findArtifact } from './artifact-records.ts';
 import { findPinned, keepsReleases } from './releases/rows.ts';
 import { deleteArtifacts, endVersions } from './versions.ts';
@@ -45,6 +46,7 @@ export class Buckets implements BucketFacts {
         .onConflict((conflict) => conflict.column('name').doNothing())
         .executeTakeFirst();
       if (!created) return false;
+      await demandQuota(db, bucket.namespace);
       await recordEvents(db, [event]);
       return true;
     });
@@ -80,16 +82,18 @@ export class Buckets implements BucketFacts {
         (column, [setting, value]) => member(column, setting, value === null ? null : JSON.stringify(value)),
         sql<string>`settings`,
       );
-      const row = await db
-        .updateTable('buckets')
-        .set({
-          ...(Object.keys(set).length > 0 && { settings }),
-          ...(open !== undefined && { open: open ? 1 : 0 }),
-          ...(versioning && { versioning }),
-        })
-        .where('name', '=', name)
-        .returningAll()
-        .executeTakeFirst();
+      const row = await withinQuota(db, before.namespace, () =>
+        db
+          .updateTable('buckets')
+          .set({
+            ...(Object.keys(set).length > 0 && { settings }),
+            ...(open !== undefined && { open: open ? 1 : 0 }),
+            ...(versioning && { versioning }),
+          })
+          .where('name', '=', name)
+          .returningAll()
+          .executeTakeFirst(),
+      );
       const after = row && bucketOf(row);
       if (after?.settings['lock'] !== undefined && after.versioning !== 'enabled') {
         throw new Refusal('conflict', 'a bucket with object lock must keep versioning enabled', { state: 'lock' });
@@ -104,8 +108,7 @@ export class Buckets implements BucketFacts {
       if (await db.selectFrom('objects').select('idx').where('bucket', '=', name).limit(1).executeTakeFirst())
         return 'occupied';
       if (await keepsReleases(db, name)) return 'occupied';
-      const uploads = await uploadsWithin(db, { name });
-      await dropUploads(db, uploads, event.at);
+      const uploads = await endAllMultiparts(db, name, event.at);
       const { numDeletedRows } = await db.deleteFrom('buckets').where('name', '=', name).executeTakeFirst();
       if (numDeletedRows === 0n) return 'none';
       await recordEvents(db, [event]);
@@ -185,15 +188,16 @@ export class Buckets implements BucketFacts {
     change: UpdateObject<Tables, 'objects'>,
   ): Promise<boolean> {
     return this.#host.write(async (db) => {
-      const { numUpdatedRows } = await db
+      const update = db
         .updateTable('objects')
         .set(change)
         .where('bucket', '=', bucket)
         .where('key', '=', key)
         .where('idx', '=', index)
         .where('artifact', '=', artifact)
-        .where('marker', '=', 0)
-        .executeTakeFirst();
+        .where('marker', '=', 0);
+      const owner = (await findBucket(db, bucket))?.namespace ?? '';
+      const { numUpdatedRows } = await withinQuota(db, owner, () => update.executeTakeFirst());
       return numUpdatedRows > 0n;
     });
   }
@@ -212,6 +216,9 @@ export class Buckets implements BucketFacts {
         await recordEvents(db, [event]);
         return { kind: 'gone', object: head };
       }
+      // A deletion is never refused for the quota. Where it would hide nothing, a full namespace gets no further mark.
+      if (!head?.content && (await isFull(db, bucket.namespace)))
+        return head ? { kind: 'marked', object: head } : { kind: 'absent' };
       const versionId = bucket.versioning === 'enabled' ? fresh.version : null;
       // Of versions whose id is null there is one; the mark takes its place.
       const replaced = versionId === null ? await findObject(db, name, key, { id: null }) : undefined;

@@ -17,6 +17,7 @@ export interface Dialect {
   member(column: RawBuilder<string>, name: string, json: string | null): RawBuilder<string>;
   /** Statements that make a trigger. */
   trigger(rule: TriggerRule): readonly string[];
+  dropTrigger(name: string, table: string): string;
 }
 
 /** Runs `action` after each row that `event` touches in `table`, where `condition` holds for `old` and `new`. */
@@ -43,4 +44,5 @@ export const sqliteDialect: Dialect = {
   trigger: ({ name, table, event, condition, action }) => [
     `create trigger ${name} after ${event} on ${table} when ${condition} begin ${action}; end`,
   ],
+  dropTrigger: (name) => `drop trigger ${name}`,
 };

@@ -2,7 +2,7 @@ import type { Event, EventType, Subject } from './model.ts';
 import type { ClockGap, EventFacts } from './facts.ts';
 import type { Db, Host } from './host.ts';
 import { chunks, mergedKeys } from './paging.ts';
-import { demandQuota } from './quota.ts';
+import { withinQuota } from './quota.ts';
 
 /** Every type, so that a missing one is a compile error. */
 const eventTypes = Object.keys({
@@ -87,22 +87,14 @@ export class Events implements EventFacts {
         await dropMetadata(db, subject, [id], key);
         return true;
       }
-      const size = Buffer.byteLength(key) + Buffer.byteLength(value);
-      const before = await db
-        .selectFrom('metadata')
-        .select('size')
-        .where('subject', '=', subject)
-        .where('subject_id', '=', id)
-        .where('key', '=', key)
-        .executeTakeFirst();
-      const row = { subject, subject_id: id, key, value, namespace, size };
-      await db
-        .insertInto('metadata')
-        .values(row)
-        .onConflict((conflict) => conflict.columns(['subject', 'subject_id', 'key']).doUpdateSet(row))
-        .execute();
-      // Counted already; a refusal takes it off the record again.
-      if (size > (before?.size ?? 0)) await demandQuota(db, namespace, 0);
+      const row = { subject, subject_id: id, key, value, namespace };
+      await withinQuota(db, namespace, () =>
+        db
+          .insertInto('metadata')
+          .values(row)
+          .onConflict((conflict) => conflict.columns(['subject', 'subject_id', 'key']).doUpdateSet(row))
+          .execute(),
+      );
       return true;
     });
   }

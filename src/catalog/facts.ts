@@ -425,11 +425,19 @@ export interface MultipartFacts {
   forget(before: number): Promise<void>;
 }
 
+/** What a ledger says, and what it should. */
+export interface Miscounted extends Pick<Ledger, 'namespace' | 'stored' | 'records'> {
+  readonly rightStored: number;
+  readonly rightRecords: number;
+}
+
 export interface UsageFacts {
   /** Undefined when there is no such namespace. */
   get(namespace: string): Promise<Ledger | undefined>;
   /** Sets the limits that are named, and no other. */
   setLimits(namespace: string, limits: Partial<Pick<Ledger, 'quota' | 'allowance'>>, event: Event): Promise<boolean>;
+  /** Counts the rows of every namespace again: ledgers that say something else, which `mend` sets right. */
+  miscounted(mend: boolean): Promise<Miscounted[]>;
   /** Adds bytes that were sent; a new month begins at 0. */
   spend(month: string, sent: readonly (readonly [namespace: string, bytes: number])[]): Promise<void>;
 }

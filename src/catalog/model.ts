@@ -236,8 +236,10 @@ export interface Grant {
 /** What a namespace stores and has sent, and how much of that it may. */
 export interface Ledger {
   readonly namespace: string;
-  /** Bytes of versions, as often as they are named, and of what is noted on things. */
+  /** Bytes of versions, as often as they are named. */
   readonly stored: number;
+  /** What its rows in the catalog count: their texts, and 512 bytes each. */
+  readonly records: number;
   /** Bytes of open uploads, those included that are declared and still to come. */
   readonly reserved: number;
   /** Null for any number. */

@@ -5,6 +5,7 @@ import type { Multipart, Part } from './model.ts';
 import { findBucket } from './bucket-records.ts';
 import type { Db, Host } from './host.ts';
 import { chunks } from './paging.ts';
+import { demandQuota } from './quota.ts';
 import type { MultipartRow } from './schema.ts';
 
 export class MultipartUploads implements MultipartFacts {
@@ -23,6 +24,7 @@ export class MultipartUploads implements MultipartFacts {
         .insertInto('multiparts')
         .values({ ...row, created_at: createdAt, touched_at: touchedAt })
         .execute();
+      await demandQuota(db, multipart.namespace);
       return true;
     });
   }
@@ -54,7 +56,8 @@ export class MultipartUploads implements MultipartFacts {
 
   put(id: string, { at, ...part }: Part): Promise<{ replaced: string | null } | undefined> {
     return this.#host.write(async (db) => {
-      if (!(await touch(db, id, at))) return undefined;
+      const namespace = await touch(db, id, at);
+      if (namespace === undefined) return undefined;
       const before = await db
         .selectFrom('parts')
         .select('upload')
@@ -67,6 +70,7 @@ export class MultipartUploads implements MultipartFacts {
         .values(row)
         .onConflict((conflict) => conflict.columns(['multipart', 'number']).doUpdateSet(row))
         .execute();
+      await demandQuota(db, namespace);
       return { replaced: before?.upload ?? null };
     });
   }
@@ -158,8 +162,19 @@ export async function endMultipart(db: Db, id: string, outcome: string | null, a
   return uploads;
 }
 
+/** Ends what is open in a bucket; answers its uploads. Parts go first, while it can be told of whom they are. */
+export async function endAllMultiparts(db: Db, bucket: string, at: number): Promise<string[]> {
+  const uploads = await uploadsWithin(db, { name: bucket });
+  await db
+    .deleteFrom('parts')
+    .where('multipart', 'in', (eb) => eb.selectFrom('multiparts').select('id').where('bucket', '=', bucket))
+    .execute();
+  await dropUploads(db, uploads, at);
+  return uploads;
+}
+
 /** Ends those of these uploads that are open. */
-export async function dropUploads(db: Db, uploads: readonly string[], at: number): Promise<void> {
+async function dropUploads(db: Db, uploads: readonly string[], at: number): Promise<void> {
   for (const some of chunks(uploads)) {
     await db
       .updateTable('uploads')
@@ -182,15 +197,16 @@ export async function refuseMultipart(
   return parts.every(({ number, upload }) => uploads.get(number) === upload) ? undefined : 'other_parts';
 }
 
-/** Whether it is open; then it counts as touched. */
-async function touch(db: Db, id: string, at: number): Promise<boolean> {
-  const { numUpdatedRows } = await db
+/** The namespace of one that is open, which counts as touched then. */
+async function touch(db: Db, id: string, at: number): Promise<string | undefined> {
+  const row = await db
     .updateTable('multiparts')
     .set({ touched_at: at })
     .where('id', '=', id)
     .where('outcome', 'is', null)
+    .returning('namespace')
     .executeTakeFirst();
-  return numUpdatedRows > 0n;
+  return row?.namespace;
 }
 
 function multipartOf({ created_at, touched_at, ...row }: MultipartRow): Multipart {

@@ -5,6 +5,7 @@ import type { Credential, Event, Namespace } from './model.ts';
 import type { Db, Host } from './host.ts';
 import { dropMetadata, recordEvents } from './events.ts';
 import { chunks, mergedKeys } from './paging.ts';
+import { withinQuota } from './quota.ts';
 import { uploadsWithin } from './multipart.ts';
 import { deleteArtifacts } from './versions.ts';
 
@@ -119,7 +120,7 @@ export class Namespaces implements NamespaceFacts {
   putCredential(credential: Credential, event: Event): Promise<boolean> {
     return this.#host.write(async (db) => {
       if (!(await namespaceExists(db, credential.namespace))) return false;
-      await saveCredential(db, credential);
+      await withinQuota(db, credential.namespace, () => saveCredential(db, credential));
       await recordEvents(db, [event]);
       return true;
     });

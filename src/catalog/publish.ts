@@ -35,8 +35,10 @@ export async function publish(db: Db, publication: Publication): Promise<Publish
 
   // Decided by the bucket as it is at this moment, and not by what the request saw of it.
   const versionId = bucket?.versioning === 'enabled' ? (object?.versionId ?? null) : null;
-  const { outcome, added } = await placeVersion(db, publication, bytes, versionId);
+  const { outcome, added } = await placeVersion(db, publication, bytes);
   if (object && bucket) await recordObject(db, object, { ...outcome, versionId, bucket }, at);
+  // What came by an upload was let in when the upload began.
+  if (publication.source.kind !== 'upload') await demandQuota(db, target.namespace);
   const ended = await endSources(db, publication, outcome, versionId);
   const { address, replaced, healed } = bytes;
   await recordEvents(db, eventsOf(publication, outcome, { added, healed }));
@@ -58,12 +60,9 @@ async function placeVersion(
   db: Db,
   publication: Publication,
   bytes: Source,
-  versionId: string | null,
 ): Promise<{ outcome: Outcome; added: boolean }> {
-  const { source, target, object, at } = publication;
+  const { target, object, at } = publication;
   const active = await findTarget(db, publication);
-  if (source.kind !== 'upload')
-    await demandQuota(db, target.namespace, bytes.size - (await freedBy(db, publication, versionId)));
   const newest = active && (await newestVersion(db, active.uuid));
   const added = object !== undefined || newest?.sha512 !== bytes.sha512;
   const outcome =
@@ -137,12 +136,6 @@ async function findTarget(db: Db, { target }: Publication): Promise<Artifact | u
   const active = await findActive(db, target);
   if (!active || !target.setMaxVersions || active.maxVersions === target.maxVersions) return active;
   return changeArtifact(db, active.uuid, { max_versions: target.maxVersions });
-}
-
-/** Bytes of the version whose place a copy takes. */
-async function freedBy(db: Db, { object }: Publication, versionId: string | null): Promise<number> {
-  if (!object || versionId !== null) return 0;
-  return (await findObject(db, object.bucket, object.key, { id: null }))?.content?.size ?? 0;
 }
 
 function newestVersion(db: Db, artifact: string) {

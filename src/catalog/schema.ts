@@ -51,15 +51,8 @@ export interface Tables {
   entitlements: EntitlementTable;
   customer_keys: CustomerKeyTable;
   audits: AuditTable;
-  /** `size` is what counts as stored by `namespace`, which owns the thing. */
-  metadata: {
-    subject: Subject;
-    subject_id: string;
-    key: string;
-    value: string;
-    namespace: string | null;
-    size: number;
-  };
+  /** `namespace` owns the thing. */
+  metadata: { subject: Subject; subject_id: string; key: string; value: string; namespace: string | null };
   /** Jumps of the wall clock, and time in which no server ran: when each ended, and how long it was. */
   clock_gaps: { ends: number; length: number };
   /** One row, once there is one: how far the wall clock was when it was last looked at. */
@@ -198,8 +191,9 @@ interface PartTable {
 
 interface LedgerTable {
   namespace: string;
-  /** Kept by triggers. */
+  /** Kept by triggers, as is `records`. */
   stored: number;
+  records: number;
   quota: number | null;
   month: string;
   sent: number;

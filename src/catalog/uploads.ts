@@ -21,7 +21,6 @@ export class Uploads implements UploadFacts {
   begin(upload: Upload, credit = 0, parts: readonly string[] = []): Promise<void> {
     return this.#host.write(async (db) => {
       await demandNamespace(db, upload.namespace);
-      if (upload.state === 'open') await demandQuota(db, upload.namespace, (upload.length ?? 0) - credit);
       const inserted = await db
         .insertInto('uploads')
         .values(rowOf(upload))
@@ -31,6 +30,8 @@ export class Uploads implements UploadFacts {
         throw new Refusal('conflict', 'an upload with this id already exists');
       for (const part of new Set(parts))
         await db.insertInto('joined_parts').values({ part, upload: upload.id }).execute();
+      // Its length and its row are counted by now.
+      if (upload.state === 'open') await demandQuota(db, upload.namespace, -credit);
     });
   }
 
@@ -95,7 +96,7 @@ export class Uploads implements UploadFacts {
       const row = await update.returningAll().executeTakeFirst();
       // What was declared before is reserved already; this counts what came or is declared now, and a refusal takes it off the record again.
       if (row && before?.length === null && (move.to > move.from || move.length !== null))
-        await demandQuota(db, row.namespace, 0);
+        await demandQuota(db, row.namespace);
       return row && uploadOf(row);
     });
   }

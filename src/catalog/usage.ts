@@ -1,7 +1,9 @@
-import type { UsageFacts } from './facts.ts';
+import { sql } from 'kysely';
+import type { Miscounted, UsageFacts } from './facts.ts';
 import type { Event, Ledger } from './model.ts';
-import type { Host } from './host.ts';
+import type { Db, Host } from './host.ts';
 import { recordEvents } from './events.ts';
+import { recount } from './migrations/0013-records.ts';
 import { reservedBy } from './quota.ts';
 
 export class Usage implements UsageFacts {
@@ -29,6 +31,25 @@ export class Usage implements UsageFacts {
       if (numUpdatedRows === 0n) return false;
       await recordEvents(db, [event]);
       return true;
+    });
+  }
+
+  miscounted(mend: boolean): Promise<Miscounted[]> {
+    const count = async (db: Db): Promise<Miscounted[]> => {
+      const counted = sql.raw(recount);
+      const { rows } = await sql<Miscounted>`select ledgers.namespace, ledgers.stored, ledgers.records,
+          coalesce(counted.stored, 0) as "rightStored", coalesce(counted.records, 0) as "rightRecords"
+        from ledgers left join (${counted}) as counted on counted.namespace = ledgers.namespace
+        where ledgers.stored <> coalesce(counted.stored, 0) or ledgers.records <> coalesce(counted.records, 0)
+        order by ledgers.namespace`.execute(db);
+      return rows;
+    };
+    if (!mend) return this.#host.read(count);
+    return this.#host.write(async (db) => {
+      const found = await count(db);
+      for (const { namespace, rightStored: stored, rightRecords: records } of found)
+        await db.updateTable('ledgers').set({ stored, records }).where('namespace', '=', namespace).execute();
+      return found;
     });
   }
 

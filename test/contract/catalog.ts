@@ -4,6 +4,7 @@ import { artifactContract } from './catalog/artifacts.ts';
 import { bucketContract } from './catalog/buckets.ts';
 import { customerContract } from './catalog/customers.ts';
 import { journalContract } from './catalog/events.ts';
+import { ledgerContract } from './catalog/ledgers.ts';
 import { modelContract } from './catalog/model.ts';
 import { namespaceContract } from './catalog/namespaces.ts';
 import { publishContract } from './catalog/publish.ts';
@@ -30,7 +31,12 @@ export function catalogContract(name: string, open: () => Promise<OpenedCatalog>
       await scene.namespace('alpha');
       await scene.namespace('beta');
     });
-    afterEach(() => opened.close());
+    afterEach(async () => {
+      // Whatever a test did, ledgers say what there is.
+      const wrong = await opened.catalog.usage.miscounted(false);
+      await opened.close();
+      expect(wrong).toEqual([]);
+    });
 
     const current = (): Scene => scene;
     namespaceContract(current);
@@ -43,6 +49,7 @@ export function catalogContract(name: string, open: () => Promise<OpenedCatalog>
     bucketContract(current);
     releaseContract(current);
     customerContract(current);
+    ledgerContract(current);
     modelContract(current);
 
     test('what was acknowledged is there after it was opened again', async () => {

@@ -368,6 +368,50 @@ describe('the embedded catalog on SQLite', () => {
     await old.close();
   });
 
+  test('ledgers of an older version count every row after the migration', async () => {
+    const old = await catalogBefore('records in ledgers', [
+      "insert into namespaces values ('alpha', 1, null), ('beta', 1, null)",
+      "insert into buckets values ('b', 'alpha', 1, 'enabled', 0, '{}')",
+      "insert into contents values ('c', 7, 'c', 'good', 1, null)",
+      "insert into blobs values ('x', 'alpha', 'c', 1, null, 'a/b', null)",
+      `insert into artifacts values
+        ('a', 'alpha', 'other', 'é', 's', 'created', null, 0, 0, 1, 1, null, null),
+        ('d', 'alpha', 'other', 'k', 's', 'deleted', null, 0, 0, 1, 1, 2, '[]')`,
+      "insert into versions values ('a', 1, 'x', 7, 1, 'alpha', 0)",
+      `insert into objects values
+        ('b', 'k', 1, 'a', 'v', 0, 0, 'e', 'ab', 1, null, null, null), ('b', 'k', 2, 'a', 'w', 1, 1, '', '', 1, null, null, null)`,
+      "insert into metadata values ('artifact', 'a', 'k', 'é', 'alpha', 2)",
+    ]);
+    await migrate(old, 2);
+    const { usage } = catalogOn(old);
+    // Bucket, artifact, version, object, marker and note; a deleted artifact does not count.
+    const records = 6 * 512 + Buffer.byteLength('b{}' + 'és' + 'keab' + 'k' + 'ké');
+    expect(await usage.get('alpha')).toMatchObject({ stored: 7, records });
+    expect(await usage.get('beta')).toMatchObject({ stored: 0, records: 0 });
+    expect(await usage.miscounted(false)).toEqual([]);
+    await catalogOn(old).namespaces.create(
+      { name: 'gamma', createdAt: 1, trusts: [] },
+      [],
+      eventOf('namespace', 'gamma'),
+    );
+    expect(await usage.get('gamma')).toMatchObject({ stored: 0, records: 0, quota: null });
+    await old.close();
+  });
+
+  test('a ledger that is wrong is found, and put right where that is asked for', async () => {
+    await scene.version('alpha', 'a', '12345');
+    const { usage } = scene.catalog;
+    const right = (await usage.get('alpha'))!;
+    await host.write((db) =>
+      sql`update ledgers set stored = stored + 7, records = records - 1 where namespace = 'alpha'`.execute(db),
+    );
+    const [stored, records] = [right.stored + 7, right.records - 1];
+    const wrong = { namespace: 'alpha', stored, records, rightStored: right.stored, rightRecords: right.records };
+    expect(await usage.miscounted(false)).toEqual([wrong]);
+    expect(await usage.miscounted(true)).toEqual([wrong]);
+    expect([await usage.get('alpha'), await usage.miscounted(false)]).toEqual([right, []]);
+  });
+
   test('copies its log into the file as it goes', async () => {
     await scene.catalog.events.record(Array.from({ length: 30_000 }, () => eventOf('upload', 'x')));
     await scene.catalog.events.record([eventOf('upload', 'x')]);

@@ -14,6 +14,7 @@ import { generationsStep } from './0011-generations.ts';
 import { joinedStep } from './0012-joined-uploads.ts';
 import { foundation } from './0001-foundation.ts';
 import { releasesStep } from './0007-releases.ts';
+import { recordsStep } from './0013-records.ts';
 import { upkeepStep } from './0009-upkeep.ts';
 
 /** In order; the first is number 1. */
@@ -30,6 +31,7 @@ export const migrations: readonly Migration[] = [
   digestsStep,
   generationsStep,
   joinedStep,
+  recordsStep,
 ];
 
 /**

@@ -5,6 +5,7 @@ import type { Customer, CustomerKey, Entitlement, Event, Scope } from '../model.
 import type { Db, Host } from '../host.ts';
 import { recordEvents } from '../events.ts';
 import { demandNamespace } from '../namespaces.ts';
+import { demandQuota, withinQuota } from '../quota.ts';
 import type { CustomerKeyRow, CustomerRow, EntitlementRow } from '../schema.ts';
 
 export class Customers implements CustomerFacts {
@@ -22,7 +23,10 @@ export class Customers implements CustomerFacts {
         .values(rowOf(customer))
         .onConflict((conflict) => conflict.column('id').doNothing())
         .executeTakeFirst();
-      if (created) await recordEvents(db, [event]);
+      if (created) {
+        await demandQuota(db, customer.namespace);
+        await recordEvents(db, [event]);
+      }
       return (await find(db, customer.id))!;
     });
   }
@@ -60,7 +64,9 @@ export class Customers implements CustomerFacts {
       const found = await find(db, id);
       if (!found) return undefined;
       const changed = { ...found, ...change };
-      await db.updateTable('customers').set(rowOf(changed)).where('id', '=', id).execute();
+      await withinQuota(db, found.namespace, () =>
+        db.updateTable('customers').set(rowOf(changed)).where('id', '=', id).execute(),
+      );
       await recordEvents(db, [event]);
       return changed;
     });
@@ -68,14 +74,18 @@ export class Customers implements CustomerFacts {
 
   entitle(entitlement: Entitlement, event: Event): Promise<Entitlement | undefined> {
     return this.#host.write(async (db) => {
-      if (!(await find(db, entitlement.customer))) return undefined;
+      const customer = await find(db, entitlement.customer);
+      if (!customer) return undefined;
       const { startsAt: starts_at, endsAt: ends_at, ...rest } = entitlement;
       const { numInsertedOrUpdatedRows: created } = await db
         .insertInto('entitlements')
         .values({ ...rest, starts_at, ends_at })
         .onConflict((conflict) => conflict.column('id').doNothing())
         .executeTakeFirst();
-      if (created) await recordEvents(db, [event]);
+      if (created) {
+        await demandQuota(db, customer.namespace);
+        await recordEvents(db, [event]);
+      }
       return findEntitlement(db, entitlement.customer, entitlement.id);
     });
   }
@@ -105,11 +115,10 @@ export class Customers implements CustomerFacts {
       const changed = { ...found, ...change };
       if (changed.endsAt !== null && changed.endsAt < changed.startsAt) return 'ends_too_early';
       const { product, startsAt: starts_at, endsAt: ends_at, metadata } = changed;
-      await db
-        .updateTable('entitlements')
-        .set({ product, starts_at, ends_at, metadata })
-        .where('id', '=', id)
-        .execute();
+      const { namespace } = (await find(db, customer))!;
+      await withinQuota(db, namespace, () =>
+        db.updateTable('entitlements').set({ product, starts_at, ends_at, metadata }).where('id', '=', id).execute(),
+      );
       await recordEvents(db, [event]);
       return changed;
     });
@@ -158,6 +167,7 @@ export class Customers implements CustomerFacts {
         .insertInto('customer_keys')
         .values({ ...rest, scopes: JSON.stringify(scopes), expires_at, created_at, revoked_at, last_used_at })
         .execute();
+      await demandQuota(db, namespace);
       await recordEvents(db, [event]);
       return true;
     });

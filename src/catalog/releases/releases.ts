@@ -6,6 +6,7 @@ import type { Db, Host } from '../host.ts';
 import { recordEvents } from '../events.ts';
 import { demandNamespace } from '../namespaces.ts';
 import { publish } from '../publish.ts';
+import { demandQuota } from '../quota.ts';
 import {
   fileOf,
   fileRowOf,
@@ -41,6 +42,7 @@ export class Releases implements ReleaseFacts {
         .executeTakeFirst();
       if (there) return releaseOf(there);
       await db.insertInto('releases').values(releaseRowOf(release)).execute();
+      await demandQuota(db, namespace);
       await recordEvents(db, [event]);
       return release;
     });
@@ -93,7 +95,9 @@ export class Releases implements ReleaseFacts {
       if (!(await findRelease(db, id))) return undefined;
       const files = (await findFiles(db, [id]))[id] ?? [];
       const slots = (await db.selectFrom('slots').selectAll().where('release', '=', id).execute()).map(slotOf);
-      // Files, slots and tokens go along with the row; what held the bytes does not.
+      // While it can be told of whom they are. Tokens go along with them; what held the bytes does not.
+      await db.deleteFrom('release_files').where('release', '=', id).execute();
+      await db.deleteFrom('slots').where('release', '=', id).execute();
       await db.deleteFrom('releases').where('id', '=', id).execute();
       for (const place of [...files, ...slots]) await this.#clear(db, place, at);
       for (const file of files) await deleteArtifacts(db, this.#host.dialect, at, { uuid: file.id });
@@ -104,12 +108,14 @@ export class Releases implements ReleaseFacts {
 
   open(slot: Slot): Promise<Slot | undefined> {
     return this.#host.write(async (db) => {
-      if (!(await findRelease(db, slot.release))) return undefined;
+      const release = await findRelease(db, slot.release);
+      if (!release) return undefined;
       await db
         .insertInto('slots')
         .values(slotRowOf(slot))
         .onConflict((conflict) => conflict.column('id').doNothing())
         .execute();
+      await demandQuota(db, release.namespace);
       return findSlot(db, slot.id);
     });
   }
@@ -154,6 +160,7 @@ export class Releases implements ReleaseFacts {
       const row = fileRowOf(published ? { ...file, blob: published.blob } : file);
       await db.insertInto('release_files').values(row).execute();
       await db.deleteFrom('slots').where('id', '=', file.id).execute();
+      await demandQuota(db, (await findRelease(db, file.release))!.namespace);
       await recordEvents(db, [event]);
       return fileOf(row);
     });

@@ -216,7 +216,8 @@ export class MultipartUploads {
     // Other parts than last time: what was joined then is of no use.
     if (there && !same) await this.#uploads.drop(owner, id);
     const length = parts.reduce((sum, { size }) => sum + size, 0);
-    const wish = { about, length, credit: length, joined: true };
+    // Its parts were let in, and go with it.
+    const wish = { about, length, credit: Number.MAX_SAFE_INTEGER, joined: true };
     const whole = same
       ? there
       : await this.#uploads.begin(owner, { ...wish, id }).catch((error: unknown) => {

@@ -29,6 +29,7 @@ export interface CheckOptions {
 export async function check(engine: Engine, options: CheckOptions): Promise<Checked> {
   const run = new Check(engine, options);
   await run.contents();
+  await run.ledgers();
   await run.files();
   return run.result;
 }
@@ -69,6 +70,19 @@ class Check {
       ({ sha512 }) => sha512,
     )) {
       await this.#content(content);
+    }
+  }
+
+  /** Every namespace is charged for what it has. */
+  async ledgers(): Promise<void> {
+    for (const wrong of await this.#engine.catalog.usage.miscounted(this.#options.repair === true)) {
+      const { namespace, stored, records, rightStored, rightRecords } = wrong;
+      const told = `the ledger of ${namespace} says ${stored} bytes stored and ${records} of records`;
+      const right = `there are ${rightStored} and ${rightRecords}`;
+      if (this.#options.repair) {
+        this.#notes.push(`${told}, and was put right: ${right}`);
+        this.#repaired += 1;
+      } else this.#faults.push(`${told}; ${right}`);
     }
   }
 

@@ -96,9 +96,10 @@ export function usage(routes: Routes, core: Core): void {
     });
 }
 
-function account({ stored, reserved, quota, month, sent, allowance }: Ledger): Record<string, unknown> {
+function account({ stored, records, reserved, quota, month, sent, allowance }: Ledger): Record<string, unknown> {
   return {
     stored_bytes: stored,
+    record_bytes: records,
     reserved_bytes: reserved,
     quota_bytes: quota,
     month,

@@ -1,0 +1,127 @@
+import { sql } from 'kysely';
+import type { TriggerRule } from '../dialect.ts';
+import type { Migration } from './migration.ts';
+
+/** A row that counts toward the quota of the namespace that it belongs to. */
+interface Charge {
+  readonly table: string;
+  /** Columns whose text is as long as a client makes it. */
+  readonly texts: readonly string[];
+  /** The namespace, where the row does not name it: the table, its key, and the column of the row that has that key. */
+  readonly of?: readonly [table: string, key: string, column: string];
+  /** A column, and what holds of it while the row counts. What has ended is kept for a limited time and does not count. */
+  readonly while?: readonly [column: string, condition: string];
+}
+
+const charges: readonly Charge[] = [
+  { table: 'versions', texts: [] },
+  { table: 'artifacts', texts: ['name', 'source_url'], while: ['deleted_at', 'is null'] },
+  { table: 'objects', texts: ['key', 'etag', 'about'], of: ['buckets', 'name', 'bucket'] },
+  { table: 'buckets', texts: ['name', 'settings'] },
+  { table: 'uploads', texts: ['about'], while: ['state', "= 'open'"] },
+  { table: 'multiparts', texts: ['key', 'about'], while: ['outcome', 'is null'] },
+  { table: 'parts', texts: ['etag', 'about'], of: ['multiparts', 'id', 'multipart'] },
+  { table: 'metadata', texts: ['key', 'value'] },
+  { table: 'credentials', texts: ['name'] },
+  { table: 'keys', texts: ['name', 'grants'] },
+  { table: 'releases', texts: ['product', 'version'] },
+  { table: 'slots', texts: ['key', 'platform', 'file_name'], of: ['releases', 'id', 'release'] },
+  {
+    table: 'release_files',
+    texts: ['key', 'platform', 'file_name', 'etag', 'about', 'request', 'version_id'],
+    of: ['releases', 'id', 'release'],
+  },
+  { table: 'customers', texts: ['name', 'plan', 'folded_name', 'folded_plan'] },
+  { table: 'entitlements', texts: ['product', 'metadata'], of: ['customers', 'id', 'customer'] },
+  { table: 'customer_keys', texts: ['name', 'scopes'], of: ['customers', 'id', 'customer'] },
+];
+
+/** What every row counts beside its texts: its other columns, and its places in indexes. */
+const perRow = 512;
+
+function ownerOf({ of }: Charge, row: string): string {
+  return of
+    ? `(select owners.namespace from ${of[0]} as owners where owners.${of[1]} = ${row}.${of[2]})`
+    : `${row}.namespace`;
+}
+
+function amountOf({ texts, while: condition }: Charge, row: string): string {
+  const amount = [perRow, ...texts.map((text) => `coalesce(octet_length(${row}.${text}), 0)`)].join(' + ');
+  return condition ? `case when ${row}.${condition[0]} ${condition[1]} then ${amount} else 0 end` : `(${amount})`;
+}
+
+/** SQL for what the rows of every namespace come to: `namespace`, `stored`, `records`. */
+export const recount = `select namespace, sum(stored) as stored, sum(records) as records from (
+  ${charges
+    .map(
+      (charge) =>
+        `select ${ownerOf(charge, 'r')} as namespace, ${charge.table === 'versions' ? 'r.size' : '0'} as stored,
+          ${amountOf(charge, 'r')} as records from ${charge.table} as r`,
+    )
+    .join(' union all ')}
+) as counted group by namespace`;
+
+/** Rows count beside bytes, so that a namespace cannot fill the disk with what has none. */
+export const recordsStep: Migration = {
+  name: 'records in ledgers',
+  async up(db, dialect) {
+    const replaced = [
+      ['ledger_opened', 'namespaces'],
+      ['ledger_more', 'versions'],
+      ['ledger_less', 'versions'],
+      ['notes_more', 'metadata'],
+      ['notes_less', 'metadata'],
+      ['notes_changed', 'metadata'],
+    ] as const;
+    const statements = [
+      ...replaced.map(([name, table]) => dialect.dropTrigger(name, table)),
+      'alter table ledgers add column records bigint not null default 0',
+      'alter table metadata drop column size',
+      `update ledgers set stored = 0`,
+      `update ledgers set stored = counted.stored, records = counted.records
+        from (${recount}) as counted where counted.namespace = ledgers.namespace`,
+      // With a trigger on buckets, SQLite looks for multipart uploads of each new one.
+      'create index multiparts_of_bucket on multiparts (bucket)',
+      ...rules().flatMap((rule) => dialect.trigger(rule)),
+    ];
+    for (const statement of statements) await sql.raw(statement).execute(db);
+  },
+};
+
+function rules(): TriggerRule[] {
+  const opened = "insert into ledgers (namespace, stored, records, month, sent) values (new.name, 0, 0, '', 0)";
+  return [
+    { name: 'ledger_opened', table: 'namespaces', event: 'insert', condition: '1 = 1', action: opened },
+    ...charges.flatMap((charge) => rulesOf(charge)),
+  ];
+}
+
+function rulesOf(charge: Charge): TriggerRule[] {
+  const { table, texts, while: condition } = charge;
+  const columns = [...texts, ...(condition ? [condition[0]] : [])];
+  const added = amountOf(charge, 'new');
+  const gone = amountOf(charge, 'old');
+  const book = (row: string, sign: string, amount: string): string => {
+    const stored = table === 'versions' ? `stored = stored ${sign} ${row}.size, ` : '';
+    return `update ledgers set ${stored}records = records ${sign} ${amount} where namespace = ${ownerOf(charge, row)}`;
+  };
+  const rule = (kind: string, event: string, when: string, action: string): TriggerRule => ({
+    name: `${table}_${kind}`,
+    table,
+    event,
+    condition: when,
+    action,
+  });
+  const counts = (row: string): string => (condition ? `${row}.${condition[0]} ${condition[1]}` : '1 = 1');
+  const changed = rule(
+    'charge_changed',
+    `update of ${columns.join(', ')}`,
+    `${added} <> ${gone}`,
+    book('new', '+', `(${added} - ${gone})`),
+  );
+  return [
+    rule('charged', 'insert', counts('new'), book('new', '+', added)),
+    rule('given_back', 'delete', counts('old'), book('old', '-', gone)),
+    ...(columns.length > 0 ? [changed] : []),
+  ];
+}
