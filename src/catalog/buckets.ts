@@ -216,9 +216,8 @@ export class Buckets implements BucketFacts {
         await recordEvents(db, [event]);
         return { kind: 'gone', object: head };
       }
-      // A deletion is never refused for the quota. Where it would hide nothing, a full namespace gets no further mark.
-      if (!head?.content && (await isFull(db, bucket.namespace)))
-        return head ? { kind: 'marked', object: head } : { kind: 'absent' };
+      const unmarked = await leaveNoMark(db, bucket, head);
+      if (unmarked) return unmarked;
       const versionId = bucket.versioning === 'enabled' ? fresh.version : null;
       // Of versions whose id is null there is one; the mark takes its place.
       const replaced = versionId === null ? await findObject(db, name, key, { id: null }) : undefined;
@@ -264,6 +263,16 @@ function refuseRetirement(
   if (!head) return Object.values(conditions).some((condition) => condition !== undefined) ? 'absent' : undefined;
   const match = head.content ? conditions.match : unlessAny(conditions.match);
   return unmet({ ...conditions, match }, head) && 'condition';
+}
+
+/** A deletion is never refused for the quota. Where it would hide nothing, a full namespace gets no further mark. */
+async function leaveNoMark(
+  db: Db,
+  { namespace }: Bucket,
+  head: StoredObject | undefined,
+): Promise<Retired | undefined> {
+  if (head?.content || !(await isFull(db, namespace))) return undefined;
+  return head ? { kind: 'marked', object: head } : { kind: 'absent' };
 }
 
 /** Whether a version, or a mark, is what the caller saw: not replaced, not described anew, and newest or not as it was. */
