@@ -1,4 +1,4 @@
-/** Access keys: pairs of id and secret that sign S3 requests for the caller's namespace. */
+/** Access keys: id and secret pairs that sign S3 requests for the caller's namespace. */
 import type { Session } from './session.ts';
 import { readText } from './transport.ts';
 import { view, views, type AccessKeyView } from './views.ts';
@@ -12,7 +12,7 @@ export class AccessKeys {
     this.#session = session;
   }
 
-  /** A new key, with its secret, which is told this once; without buckets it is for all of them. */
+  /** Creates a key. The secret is returned only here. Without `buckets` the key covers all buckets. */
   async create(
     name: string,
     permissions: readonly Permission[],
@@ -37,7 +37,7 @@ export class AccessKeys {
     return views('accessKey', keys);
   }
 
-  /** Ends a key, and every URL that it signed. */
+  /** Revokes a key and every URL signed with it. */
   async revoke(id: string): Promise<void> {
     await this.#session.ask({ method: 'DELETE', path: ['api', 'storage', 'keys', id] }, readText);
   }

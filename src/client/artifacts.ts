@@ -1,4 +1,4 @@
-/** Artifacts: names, and their numbered versions. */
+/** Artifacts: names with numbered versions. */
 import { printDigestField, parseDigest } from '../kit/digest.ts';
 import { listed } from './listing.ts';
 import { Metadata } from './metadata.ts';
@@ -11,19 +11,19 @@ export interface ArtifactFilter {
   readonly namespace?: string | undefined;
 }
 
-/** What becomes a version: an upload, or a blob that the server has already. */
+/** The content of a version: an upload, or a blob that the server has. */
 export type Content = { readonly upload: string } | { readonly blob: string };
 
 export interface PublishOptions {
-  /** image (the default) or other. */
+  /** `image` (the default) or `other`. */
   readonly type?: string | undefined;
   readonly shared?: boolean | undefined;
-  /** Whose the artifact shall be; that namespace must trust the caller's. */
+  /** Namespace that will own the artifact; it must trust the caller's. */
   readonly namespace?: string | undefined;
-  /** How many versions to keep; 0 keeps all. */
+  /** Number of versions to keep; 0 keeps all. */
   readonly maxVersions?: number | undefined;
   readonly sourceUrl?: string | undefined;
-  /** What the bytes must be; the server refuses others and leaves the upload as it was. */
+  /** Expected size and digest; on a mismatch the server refuses and leaves the upload unchanged. */
   readonly size?: number | undefined;
   readonly sha512?: string | undefined;
   readonly signal?: AbortSignal | undefined;
@@ -38,25 +38,25 @@ export class Artifacts {
     this.metadata = new Metadata(session, ['artifacts']);
   }
 
-  /** What the caller may see. */
+  /** Artifacts that the caller may see. */
   list(filter: ArtifactFilter = {}, signal?: AbortSignal): AsyncIterable<ArtifactView> {
     return listed(this.#session, 'artifact', ['artifacts'], { ...filter }, signal);
   }
 
-  /** @param ref name or uuid. */
+  /** @param ref name or uuid */
   async get(ref: string, signal?: AbortSignal): Promise<ArtifactView> {
     return view('artifact', await this.#session.json({ method: 'GET', path: ['artifacts', ref], signal }));
   }
 
-  /** Oldest first. */
+  /** Versions, oldest first. */
   async versions(ref: string, signal?: AbortSignal): Promise<VersionView[]> {
     return views('version', await this.#session.json({ method: 'GET', path: ['artifacts', ref, 'versions'], signal }));
   }
 
   /**
-   * Makes `content` the newest version of the artifact `name`. May be repeated: a lost answer is simply given again.
+   * Makes `content` the newest version of the artifact `name`. Idempotent: repeating it returns the same version.
    *
-   * @throws StowageError digest_mismatch or conflict where the bytes are not those promised.
+   * @throws StowageError digest_mismatch or conflict if the bytes differ from `size` or `sha512`
    */
   async publish(name: string, content: Content, options: PublishOptions = {}): Promise<ArtifactView> {
     const { type, shared, namespace, maxVersions, sourceUrl, size, sha512, signal } = options;
@@ -95,7 +95,7 @@ export class Artifacts {
     return view('artifact', await this.#session.json({ method: 'POST', path: ['label', ...name.split('/')], json }));
   }
 
-  /** Has the server fetch `url` in the background. */
+  /** Asks the server to fetch `url` in the background. */
   async fetch(
     url: string,
     options: { readonly shared?: boolean; readonly namespace?: string } = {},
@@ -115,7 +115,7 @@ export class Artifacts {
     );
   }
 
-  /** Keeps at most `count` versions from now on, at once; 0 keeps all. */
+  /** Keeps at most `count` versions; older ones are removed at once. 0 keeps all. */
   async setMaxVersions(ref: string, count: number): Promise<void> {
     await this.#session.json({ method: 'POST', path: ['artifacts', ref, 'versions'], json: { max_versions: count } });
   }
@@ -128,7 +128,7 @@ export class Artifacts {
     return view('artifact', await this.#session.json({ method: 'POST', path: ['artifacts', ref, 'unshare'] }));
   }
 
-  /** Newest first. */
+  /** Events, newest first. */
   async events(ref: string, options: { readonly type?: string; readonly limit?: number } = {}): Promise<EventView[]> {
     const query = { event_type: options.type, limit: options.limit };
     return views('event', await this.#session.json({ method: 'GET', path: ['artifacts', ref, 'events'], query }));

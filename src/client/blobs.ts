@@ -7,7 +7,7 @@ import { thinking, type Session } from './session.ts';
 import { readText, type Incoming } from './transport.ts';
 import { view, type BlobView } from './views.ts';
 
-/** What the headers of a download tell about the bytes. */
+/** The metadata in the headers of a download. */
 export interface BlobHead {
   readonly uuid: string;
   /** Bytes. */
@@ -26,7 +26,7 @@ export class Blobs {
     this.metadata = new Metadata(session, ['blobs']);
   }
 
-  /** Every blob; for the system namespace only. */
+  /** Every blob; only for the system namespace. */
   list(signal?: AbortSignal): AsyncIterable<BlobView> {
     return listed(this.#session, 'blob', ['blobs'], {}, signal);
   }
@@ -35,13 +35,13 @@ export class Blobs {
     return view('blob', await this.#session.json({ method: 'GET', path: ['blobs', uuid], signal }));
   }
 
-  /** A blob with this digest that the caller may see; undefined when there is none. */
+  /** A blob with this digest that the caller may see. */
   async find(algorithm: Algorithm, hex: string, signal?: AbortSignal): Promise<BlobView | undefined> {
     const found = await this.#session.json({ method: 'GET', path: ['blob_checksums', algorithm, hex], signal });
     return found === null ? undefined : view('blob', found);
   }
 
-  /** A digest of the blob, which the server computes when it is first asked for. */
+  /** A digest of the blob in hex. The server computes it on the first request. */
   async checksum(uuid: string, algorithm: Algorithm): Promise<string> {
     const found = await this.#session.json({
       method: 'GET',
@@ -53,12 +53,12 @@ export class Blobs {
     throw new StowageError('protocol', 'the answer is not a checksum');
   }
 
-  /** What would be downloaded, by blob uuid. */
+  /** Headers of the download of a blob. */
   async head(uuid: string, signal?: AbortSignal): Promise<BlobHead> {
     return await this.#head(['blobs', uuid, 'data'], signal);
   }
 
-  /** What would be downloaded, by an artifact's name or uuid: the newest version, or a numbered one. */
+  /** Headers of the download of an artifact by name or uuid: the newest version, or version `version`. */
   async headOf(ref: string, version: number | undefined, signal?: AbortSignal): Promise<BlobHead> {
     return await this.#head(
       ['artifacts', ref, ...(version === undefined ? [] : ['versions', version]), 'data'],
@@ -67,9 +67,9 @@ export class Blobs {
   }
 
   /**
-   * The bytes from `from` on. One try only: the caller knows how far it came.
+   * Downloads from byte `from` on. Does not retry: the caller knows how far it came.
    *
-   * @returns the answer: 206 from `from`, or 200 from the start where something on the way does not know ranges.
+   * @returns status 206 from `from`, or 200 from the start if a proxy ignores ranges
    */
   async open(head: BlobHead, from: number, signal?: AbortSignal): Promise<Incoming> {
     const headers = { range: `bytes=${from}-`, 'if-range': `"${head.sha512}"` };

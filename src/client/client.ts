@@ -1,4 +1,4 @@
-/** The client: a server, seen by one who may. */
+/** The client of one server with one set of credentials. */
 import { wallClock, type Clock } from '../kit/clock.ts';
 import { AccessKeys } from './access-keys.ts';
 import { Artifacts } from './artifacts.ts';
@@ -15,18 +15,18 @@ import { memorySink, type Sink } from './sink.ts';
 import { Uploads } from './uploads.ts';
 
 export interface StowageClientOptions {
-  /** Where the server is, such as `http://127.0.0.1:13000`; a path prefix is kept. */
+  /** Base URL of the server, such as `http://127.0.0.1:13000`; a path prefix is kept. */
   readonly url: string;
-  /** Who asks, with `key`. */
+  /** Namespace and its key. */
   readonly namespace?: string;
   readonly key?: string;
-  /** A token, instead of namespace and key; it cannot be renewed. */
+  /** A token instead of namespace and key; it cannot be renewed. */
   readonly token?: string;
-  /** Used instead of the platform's own way to send requests. */
+  /** Replaces the platform's transport. */
   readonly fetch?: typeof globalThis.fetch;
   readonly clock?: Clock;
   readonly platform?: Platform;
-  /** How long single questions are repeated, and how long transfers are. */
+  /** Retry limits of single requests and of transfers. */
   readonly patience?: { readonly calls?: Patience; readonly transfers?: Patience };
 }
 
@@ -40,7 +40,7 @@ export class StowageClient {
   readonly #platform: Platform;
   readonly #patience: Patience;
 
-  /** @throws TypeError when the options name no server or nobody who asks. */
+  /** @throws TypeError if the options lack a server or credentials */
   constructor(options: StowageClientOptions) {
     this.#platform = options.platform ?? webPlatform(options.fetch);
     this.#patience = options.patience?.transfers ?? patiently;
@@ -62,25 +62,25 @@ export class StowageClient {
     return this.#session.url;
   }
 
-  /** The namespace that asks; undefined with a bare token. */
+  /** The caller's namespace; undefined with a bare token. */
   get namespace(): string | undefined {
     return this.#session.namespace;
   }
 
-  /** The pushes that could be gone on with. */
+  /** Pushes that can be resumed. */
   get journal(): Journal | undefined {
     return this.#platform.journal;
   }
 
-  /** Proves namespace and key now, not with the first call. @throws StowageError unauthenticated. */
+  /** Checks the credentials now instead of on the first request. @throws StowageError unauthenticated */
   async login(signal?: AbortSignal): Promise<void> {
     await this.#session.login(signal);
   }
 
   /**
-   * Makes `what` the newest version of the artifact `name`, without sending anything that the server has.
+   * Makes `what` the newest version of the artifact `name`. Sends nothing that the server already has.
    *
-   * Interrupted and begun again with the same file, even by another process, it goes on where it was.
+   * Repeating an interrupted push of the same file resumes it, also from another process.
    */
   async push(what: Pushable, name: string, options: PushOptions = {}): Promise<Pushed> {
     const source = await sourceOf(this.#platform, what);

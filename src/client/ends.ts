@@ -1,13 +1,13 @@
-/** What bytes come from and go to, as callers name it. */
+/** Converts what callers pass to `push` and `pull` into a source or sink. */
 import { StowageError } from './error.ts';
 import type { Platform } from './platform.ts';
 import { streamSink, type Sink } from './sink.ts';
 import { blobSource, bytesSource, type Source } from './source.ts';
 import { streamSource } from './stream-source.ts';
 
-/** A path where there are files, a Blob or File, bytes, or a stream that is read once. */
+/** A path (if the platform has files), a Blob or File, bytes, or a stream, which is read once. */
 export type Pushable = string | Blob | Uint8Array | AsyncIterable<Uint8Array> | ReadableStream<Uint8Array>;
-/** A path where there are files, or a stream, which stays open. */
+/** A path (if the platform has files), or a stream, which stays open. */
 export type Pullable = string | WritableStream<Uint8Array> | Sink;
 
 export async function sourceOf({ newHash, openFile }: Platform, what: Pushable): Promise<Source> {
@@ -18,7 +18,7 @@ export async function sourceOf({ newHash, openFile }: Platform, what: Pushable):
   return await openFile(what);
 }
 
-/** Lets `fill` put bytes where they shall go. */
+/** Opens a sink for `to` and passes it to `fill`. */
 export async function into<T>(
   { newHash, createFile }: Platform,
   to: Pullable,
@@ -31,7 +31,7 @@ export async function into<T>(
   if (!('getWriter' in to)) return await fill(to);
   const writer = to.getWriter();
   try {
-    // A write that fails makes the next `ready` fail.
+    // A failed write rejects the next `ready`.
     const write = (bytes: Uint8Array): Promise<void> =>
       writer.ready.then(() => void writer.write(bytes).catch(() => {}));
     return await fill(streamSink(write, newHash));

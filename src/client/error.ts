@@ -1,6 +1,6 @@
-/** The one error of the client library. */
+/** The error type of the client library. */
 
-/** What the server says, in its own words: the `code` member of its error bodies. */
+/** Values of `code` in the server's error bodies. */
 const serverCodes = [
   'malformed',
   'unauthenticated',
@@ -26,21 +26,21 @@ type ServerCode = (typeof serverCodes)[number];
 
 export type StowageCode =
   | ServerCode
-  /** The server failed and did not say how. */
+  /** The server failed without a code. */
   | 'internal'
-  /** The server could not be reached, or the connection was cut. */
+  /** The server is unreachable, or the connection was cut. */
   | 'network'
-  /** Nothing moved for too long. */
+  /** No bytes moved for too long. */
   | 'timeout'
-  /** The caller's signal said stop. */
+  /** The caller's signal fired. */
   | 'aborted'
-  /** The answer is not one that a Stowage server gives. */
+  /** The response is not one of a Stowage server. */
   | 'protocol'
-  /** The source is no longer what it was when its upload began. */
+  /** The source changed since its upload began. */
   | 'source_changed'
-  /** The server asks for bytes of a stream that are gone on this side. */
+  /** The server needs bytes of a stream that are no longer buffered. */
   | 'source_spent'
-  /** Another process of this machine is busy with the same file. */
+  /** Another process on this machine uses the same file. */
   | 'occupied';
 
 const passing: ReadonlySet<StowageCode> = new Set([
@@ -54,7 +54,7 @@ const passing: ReadonlySet<StowageCode> = new Set([
   'internal',
 ]);
 
-/** For answers without a known code, as a proxy on the way gives them. */
+/** Codes for responses without a known code, such as those of a proxy. */
 const byStatus: ReadonlyMap<number, StowageCode> = new Map([
   [400, 'malformed'],
   [401, 'unauthenticated'],
@@ -77,14 +77,14 @@ const byStatus: ReadonlyMap<number, StowageCode> = new Map([
 ]);
 
 export interface StowageErrorOptions {
-  /** HTTP status, where there was an answer. */
+  /** HTTP status, if there was a response. */
   readonly status?: number;
   readonly details?: Readonly<Record<string, unknown>>;
   /** Milliseconds that the server asks to wait before the next try. */
   readonly retryAfter?: number;
-  /** The server's id of the request, for its logs. */
+  /** The server's request id, for its logs. */
   readonly requestId?: string;
-  /** Whether the server itself gave the code; a proxy's status line alone is a guess. */
+  /** Whether the server itself set the code. Otherwise it is derived from the status, perhaps a proxy's. */
   readonly spoken?: boolean;
   readonly cause?: unknown;
 }
@@ -92,7 +92,7 @@ export interface StowageErrorOptions {
 export class StowageError extends Error {
   readonly code: StowageCode;
   readonly status: number | undefined;
-  /** Facts beside the sentence, such as `offset` of an `offset_mismatch`. */
+  /** Additional facts, such as `offset` of an `offset_mismatch`. */
   readonly details: Readonly<Record<string, unknown>>;
   readonly retryAfter: number | undefined;
   readonly requestId: string | undefined;
@@ -109,12 +109,12 @@ export class StowageError extends Error {
     this.spoken = options.spoken ?? false;
   }
 
-  /** Whether the same request may succeed later, with nothing changed on this side. */
+  /** Whether the same request may succeed later without a change. */
   get retryable(): boolean {
     return passing.has(this.code) || (this.code === 'full' && this.retryAfter !== undefined);
   }
 
-  /** What `--json` and logs show. */
+  /** The form for `--json` and logs. */
   toJSON(): Record<string, unknown> {
     return {
       error: this.message,
@@ -126,14 +126,14 @@ export class StowageError extends Error {
   }
 }
 
-/** The code for an answer: the server's own word where it is a known one, else what the status stands for. */
+/** The server's code if it is a known one, else a code for the status. */
 export function codeOf(status: number, word: unknown): { readonly code: StowageCode; readonly spoken: boolean } {
   const spoken = serverCodes.find((code) => code === word);
   if (spoken) return { code: spoken, spoken: true };
   return { code: byStatus.get(status) ?? (status >= 500 ? 'internal' : 'protocol'), spoken: false };
 }
 
-/** The error for a signal that fired. */
+/** The error for a fired signal. */
 export function abortedError(signal?: AbortSignal): StowageError {
   return new StowageError('aborted', 'stopped on request', { cause: signal?.reason });
 }

@@ -1,16 +1,16 @@
-/** sha512 and sha256, however the platform has them. */
+/** sha512 and sha256 on the platform's implementation. */
 
-/** A running hash. */
+/** An incremental hash. */
 export interface Hash {
   update(bytes: Uint8Array): void;
-  /** Lower-case hex; ends the hash. */
+  /** Ends the hash. Lower-case hex. */
   digest(): string;
 }
 
-/** sha512 unless told. */
+/** The default is sha512. */
 export type NewHash = (algorithm?: 'sha256' | 'sha512') => Promise<Hash>;
 
-/** sha512 of everything that `pieces` gives. */
+/** sha512 of all pieces. */
 export async function hashAll(
   newHash: NewHash,
   pieces: AsyncIterable<Uint8Array>,

@@ -1,4 +1,4 @@
-/** The client library, for browsers and everywhere else. In Node take `./node.ts`, which adds files and speed. */
+/** The client library for browsers and other platforms. For Node, `./node.ts` adds files and a faster transport. */
 export { StowageClient, type StowageClientOptions } from './client.ts';
 export type { Pullable, Pushable } from './ends.ts';
 export { StowageError, type StowageCode, type StowageErrorOptions } from './error.ts';

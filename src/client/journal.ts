@@ -1,42 +1,42 @@
-/** What a process must leave behind so that the next one can go on with an upload. */
+/** A record of a push that a later process can resume. */
 
 export interface JournalEntry {
   readonly server: string;
   readonly namespace: string;
   readonly name: string;
-  /** Where the source is: an absolute path, or what a browser knows of a file. */
+  /** The source: an absolute path, or the browser's description of a file. */
   readonly place: string;
-  /** What the source looked like; another look is another file. */
+  /** Size and times of the source; a different stamp means a changed file. */
   readonly stamp: string;
   readonly size: number;
   readonly upload: string;
-  /** Hex, once it is known. */
+  /** Hex, once it is computed. */
   readonly sha512?: string;
   /** Milliseconds since the epoch. */
   readonly begunAt: number;
 }
 
-/** One entry, and nobody else on this machine has it now. */
+/** Exclusive access to one entry on this machine. */
 export interface Claim {
-  /** What an earlier process left; undefined when there is nothing, or it cannot be read. */
+  /** The entry of an earlier process; undefined if there is none or it is unreadable. */
   readonly entry: JournalEntry | undefined;
   write(entry: JournalEntry): Promise<void>;
   clear(): Promise<void>;
-  /** Lets another process have the entry; it stays where it was not cleared. */
+  /** Releases the entry to other processes; it persists unless it was cleared. */
   release(): Promise<void>;
 }
 
 export interface Journal {
-  /** Takes the entry of `key`; undefined when another process has it. */
+  /** Locks the entry of `key`; undefined if another process has it. */
   claim(key: readonly string[]): Promise<Claim | undefined>;
-  /** What could be gone on with. */
+  /** Pushes that can be resumed. */
   list(): Promise<JournalEntry[]>;
 }
 
-/** Entries older than this are of uploads that any server has long dropped. */
+/** Milliseconds after which every server has dropped an idle upload. */
 export const staleAfter = 14 * 24 * 3600_000;
 
-/** What was read as an entry; undefined where it is none, as after a version that wrote another form. */
+/** Parses an entry; undefined if it has another form, such as one of a different version. */
 export function parseEntry(value: unknown): JournalEntry | undefined {
   if (typeof value !== 'object' || value === null) return undefined;
   const entry = value as Partial<Record<keyof JournalEntry, unknown>>;

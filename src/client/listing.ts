@@ -1,11 +1,11 @@
-/** Listings, page by page. */
+/** Paged listings. */
 import { readJson, type Call, type Session } from './session.ts';
 import { views, type Kind, type view } from './views.ts';
 
-/** Records asked for in one request. */
+/** Records in one page. */
 const pageSize = 500;
 
-/** Everything in the listing at `path`, fetched a page at a time as it is wanted. */
+/** All records of the listing at `path`. Fetches each page on demand. */
 export async function* listed<K extends Kind>(
   session: Session,
   kind: K,

@@ -1,14 +1,14 @@
-/** Who asks, and the token that proves it for a while. */
+/** Credentials and the token obtained with them. */
 import type { Clock } from '../kit/clock.ts';
 import { StowageError } from './error.ts';
 
-/** A namespace with one of its keys, a token that somebody else fetched, or headers that need neither. */
+/** A namespace with one of its keys, an existing token, or fixed headers without a token. */
 export type Credentials =
   | { readonly namespace: string; readonly key: string }
   | { readonly token: string }
   | { readonly headers: Readonly<Record<string, string>> };
 
-/** A token is renewed this long before its end, in milliseconds, so that no large body is sent in vain. */
+/** Milliseconds before expiry at which a token is renewed, so that a large body is not refused. */
 const renewAhead = 60_000;
 
 export class Login {
@@ -26,15 +26,15 @@ export class Login {
     return 'namespace' in this.#credentials ? this.#credentials.namespace : undefined;
   }
 
-  /** Headers that every request has. */
+  /** Headers of every request. */
   get headers(): Readonly<Record<string, string>> {
     return 'headers' in this.#credentials ? this.#credentials.headers : {};
   }
 
   /**
-   * A token that should be good, where one is needed; everyone who asks while one is fetched waits for that one.
+   * A valid token, if the credentials use one. Concurrent callers share one request for it.
    *
-   * @param fetch asks the server, with this JSON, and gives its answer's JSON.
+   * @param fetch sends this JSON to the server and returns the JSON of the response
    */
   async token(fetch: (json: { namespace: string; key: string }) => Promise<unknown>): Promise<string | undefined> {
     const credentials = this.#credentials;
@@ -47,7 +47,7 @@ export class Login {
     return await this.#fetching;
   }
 
-  /** Drops the token that was refused; false when there is no way to another one. */
+  /** Drops a refused token; false if it cannot be renewed. */
   forget(token: string | undefined): boolean {
     if (!('key' in this.#credentials)) return false;
     if (this.#token?.text === token) this.#token = undefined;
@@ -68,7 +68,7 @@ export class Login {
   }
 }
 
-/** An unknown namespace is answered with 404, which here means what a wrong key means. */
+/** The server answers 404 for an unknown namespace; to a caller this means the same as a wrong key. */
 function asRefusal(error: unknown): unknown {
   if (!(error instanceof StowageError) || error.code !== 'not_found' || !error.spoken) return error;
   return new StowageError('unauthenticated', error.message, { status: 404, spoken: true, details: error.details });

@@ -1,4 +1,4 @@
-/** Namespaces: the tenants, their keys and whom they trust. */
+/** Namespaces: the tenants, their keys and their trust. */
 import { StowageError } from './error.ts';
 import { Metadata } from './metadata.ts';
 import type { Session } from './session.ts';
@@ -13,7 +13,7 @@ export class Namespaces {
     this.metadata = new Metadata(session, ['auth', 'namespaces']);
   }
 
-  /** The caller's own, and those that trust it. */
+  /** The caller's namespace and those that trust it. */
   async list(): Promise<NamespaceView[]> {
     return views('namespace', await this.#session.json({ method: 'GET', path: ['auth', 'namespaces'] }));
   }
@@ -22,7 +22,7 @@ export class Namespaces {
     return view('namespace', await this.#session.json({ method: 'GET', path: ['auth', 'namespaces', name] }));
   }
 
-  /** A new namespace, with a first key where one is given. For the system namespace only. */
+  /** Creates a namespace, optionally with a first key. Only for the system namespace. */
   async create(name: string, first?: { readonly keyName: string; readonly key: string }): Promise<NamespaceView> {
     const json = { namespace: name, ...(first ? { key_name: first.keyName, key: first.key } : {}) };
     return view(
@@ -31,7 +31,7 @@ export class Namespaces {
     );
   }
 
-  /** Removes the namespace and everything that it owns. For the system namespace only. */
+  /** Removes the namespace and everything that it owns. Only for the system namespace. */
   async remove(name: string): Promise<void> {
     await this.#session.json({ method: 'DELETE', path: ['auth', 'namespaces', name] });
   }
@@ -44,7 +44,7 @@ export class Namespaces {
     });
   }
 
-  /** Removes a key; tokens that were made with it die at once. */
+  /** Removes a key and invalidates its tokens. */
   async removeKey(name: string, keyName: string): Promise<void> {
     await this.#session.json({ method: 'DELETE', path: ['auth', 'namespaces', name, 'keys', keyName] });
   }
@@ -55,7 +55,7 @@ export class Namespaces {
     throw new StowageError('protocol', 'the answer is not a list of key names');
   }
 
-  /** Lets `other` see and use what `name` owns. */
+  /** Lets `other` read and use what `name` owns. */
   async trust(name: string, other: string): Promise<NamespaceView> {
     const json = { external_namespace: other };
     return view(

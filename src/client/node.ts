@@ -1,4 +1,4 @@
-/** The client library for Node: everything that `./index.ts` has, with files, a journal on disk and faster requests. */
+/** The client library for Node: `./index.ts` with files, a journal on disk and a faster transport. */
 import { createHash } from 'node:crypto';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
@@ -15,7 +15,7 @@ export { nodeHash } from './node/file-hash.ts';
 export { PrivateFile } from './node/private-file.ts';
 
 export interface NodePlatformOptions {
-  /** The folder of the journal and the locks; `~/.local/state/stowage` unless told. */
+  /** Folder of the journal and the locks. Default: `~/.local/state/stowage`. */
   readonly stateFolder?: string;
 }
 

@@ -1,21 +1,21 @@
-/** How much to send in one request. */
+/** Chooses how much to send in one request. */
 
 export interface PaceOptions {
   /** Bytes of the first request. */
   readonly first?: number;
   readonly least?: number;
   readonly most?: number;
-  /** Milliseconds that one request should take. */
+  /** Target duration of a request in milliseconds. */
   readonly aim?: number;
 }
 
 const MiB = 1024 * 1024;
 
 /**
- * A chunk size that follows the line: large where it is fast, so that requests do not count; small where it breaks.
+ * A chunk size that adapts to the connection: large on a fast one to save requests, small on one that breaks.
  *
- * Servers keep what arrived of a broken request, but something on the way may hold a whole body back until it is complete;
- * then a chunk is what one cut costs.
+ * Servers keep the received part of a broken request, but a proxy may buffer a body until it is complete; then a cut
+ * costs a whole chunk.
  */
 export class Pace {
   readonly #least: number;
@@ -35,19 +35,19 @@ export class Pace {
     return this.#next;
   }
 
-  /** A request of `bytes` went well in `ms`. */
+  /** Records that a request of `bytes` succeeded in `ms`. */
   took(bytes: number, ms: number): void {
     if (bytes < this.#next) return;
     const ideal = (bytes / Math.max(ms, 1)) * this.#aim;
     this.#next = this.#within(Math.min(ideal, bytes * 4));
   }
 
-  /** A request failed. */
+  /** Records a failed request. */
   failed(): void {
     this.#next = this.#within(this.#next / 2);
   }
 
-  /** Something on the way takes no body of this size, now or later; false when none could be smaller. */
+  /** Records that a proxy refuses bodies of this size; false if the size cannot be reduced. */
   refused(): boolean {
     if (this.#next === this.#least) return false;
     this.#most = Math.max(this.#least, this.#next / 2);

@@ -1,4 +1,4 @@
-/** What the library needs from where it runs. */
+/** What the library needs from its runtime. */
 import type { NewHash } from './hash.ts';
 import type { Journal } from './journal.ts';
 import type { Sink } from './sink.ts';
@@ -11,15 +11,15 @@ import { fetchTransport } from './web/transport.ts';
 export interface Platform {
   readonly transport: Transport;
   readonly newHash: NewHash;
-  /** Where pushes that may have to be gone on with are written down; without one they begin anew. */
+  /** Records pushes so that they can be resumed; without it they start over. */
   readonly journal: Journal | undefined;
-  /** A file as a source, where there are files. */
+  /** Opens a file as a source, if the platform has files. */
   readonly openFile?: (path: string) => Promise<Source>;
-  /** A file as a sink, where there are files. */
+  /** Opens a file as a sink, if the platform has files. */
   readonly createFile?: (path: string) => Promise<Sink>;
 }
 
-/** fetch, WebAssembly and localStorage: runs wherever those are. */
+/** A platform on fetch, WebAssembly and localStorage. */
 export function webPlatform(fetch?: typeof globalThis.fetch): Platform {
   return { transport: fetchTransport(fetch), newHash: wasmHash, journal: webJournal() };
 }

@@ -1,4 +1,4 @@
-/** The whole way of a download: which bytes, the bytes through whatever the line does, and whether they are the right ones. */
+/** Downloads: resolves the blob, receives its bytes with retries, and checks them. */
 import { Blobs, type BlobHead } from './blobs.ts';
 import { StowageError, throwIfAborted } from './error.ts';
 import { Backoff, type Patience } from './retry.ts';
@@ -8,21 +8,21 @@ import type { Incoming } from './transport.ts';
 
 export interface PullProgress {
   readonly phase: 'receiving' | 'checking';
-  /** Bytes of the sink. */
+  /** Bytes in the sink. */
   readonly done: number;
   readonly total: number;
-  /** Bytes that were there from an earlier run. */
+  /** Bytes that an earlier run had received. */
   readonly resumedFrom: number;
 }
 
 export interface PullOptions {
-  /** Which version; the newest unless told. */
+  /** The version; default: the newest. */
   readonly version?: number | undefined;
-  /** The first byte wanted; 0 unless told. With another one the sha512 cannot be checked. */
+  /** First byte to download; default 0. With another offset the sha512 cannot be checked. */
   readonly offset?: number | undefined;
   readonly signal?: AbortSignal | undefined;
   readonly onProgress?: (progress: PullProgress) => void;
-  /** Told of each fault that is borne. */
+  /** Called with each error that is retried. */
   readonly onTrouble?: (error: StowageError) => void;
 }
 
@@ -30,21 +30,21 @@ export interface Pulled {
   readonly blob: string;
   /** Bytes of the whole blob. */
   readonly size: number;
-  /** Hex; of the whole blob, as the server says. */
+  /** sha512 of the whole blob in hex, as reported by the server. */
   readonly sha512: string;
-  /** Whether what was received has that sha512; false only with an offset. */
+  /** Whether the received bytes have that sha512; false only with an offset. */
   readonly verified: boolean;
-  /** Bytes that were there from an earlier run. */
+  /** Bytes that an earlier run had received. */
   readonly resumedFrom: number;
-  /** Bytes that came over the line. */
+  /** Bytes that this run received. */
   readonly received: number;
   readonly mediaType: string;
 }
 
 /**
- * Downloads the artifact `ref` (name or uuid), or the blob of that uuid, into `sink`.
+ * Downloads the artifact `ref` (name or uuid), or the blob with that uuid, into `sink`.
  *
- * @throws StowageError digest_mismatch when the bytes are not what the server says they are; what was written is then gone.
+ * @throws StowageError digest_mismatch if the bytes do not match the server's digest; what was written is discarded
  */
 export async function pull(
   session: Session,
@@ -79,19 +79,19 @@ export async function pull(
   }
 }
 
-/** Bytes that can be had from any offset. */
+/** A content that can be read from any offset. */
 export interface Opened {
   readonly size: number;
   /** Hex. */
   readonly sha512: string;
-  /** What every answer must have for an ETag; undefined where that is not known. */
+  /** ETag that every response must have; undefined if it is unknown. */
   readonly tag: string | undefined;
-  /** The bytes from `at` on. One try only. */
+  /** Opens the bytes from `at` on. Does not retry. */
   open(at: number, signal?: AbortSignal): Promise<Incoming>;
 }
 
 /**
- * Receives into `sink`, and gives the bytes their name once they are found to be right.
+ * Receives into `sink`, and commits it if the bytes are correct.
  *
  * @throws StowageError digest_mismatch
  */
@@ -104,7 +104,7 @@ export async function receive(
 ): Promise<Pick<Pulled, 'resumedFrom' | 'received'>> {
   const fetch = (): Promise<Fetched> => fetchInto(sink, opened, from, patience, options);
   const first = await fetch();
-  // What an earlier run left was not what it seemed, as after a power cut: once more, from the start.
+  // The bytes of the earlier run were corrupt, for example after a power cut: start over once.
   const last = !first.right && first.resumedFrom > 0 ? await fetch() : first;
   if (!last.right)
     throw new StowageError(
@@ -118,7 +118,7 @@ export async function receive(
 interface Fetched {
   readonly resumedFrom: number;
   readonly received: number;
-  /** Whether the bytes are right, as far as that can be told. */
+  /** Whether the digest matches; true if it cannot be checked. */
   readonly right: boolean;
 }
 
@@ -150,7 +150,7 @@ async function resolve(blobs: Blobs, ref: string, { version, signal }: PullOptio
   }
 }
 
-/** Fills the sink. */
+/** Fills the sink, with retries. */
 class Receiving {
   readonly #head: Opened;
   readonly #from: number;
@@ -171,7 +171,7 @@ class Receiving {
     this.#done = resumedFrom;
   }
 
-  /** Answers how many bytes came over the line. */
+  /** @returns the number of bytes received */
   async run(): Promise<number> {
     const { signal } = this.#options;
     const wanted = this.#head.size - this.#from;
@@ -227,7 +227,7 @@ class Receiving {
   }
 }
 
-/** How many bytes of the answer come before byte `at`: 0 unless something on the way does not know ranges. */
+/** Number of bytes to skip in the response before byte `at`: 0, unless a proxy ignored the range. */
 function start(status: number, range: string | undefined, etag: string | undefined, head: Opened, at: number): number {
   if (head.tag !== undefined && etag !== undefined && etag.replace(/^W\//, '') !== head.tag)
     throw new StowageError('protocol', 'the content changed since the download began');

@@ -1,4 +1,4 @@
-/** The whole way of a source: look-up, upload, version. Begun again, it goes on where it was. */
+/** Pushes a source: look-up by digest, upload, publication. A repeated push resumes. */
 import { Artifacts, type PublishOptions } from './artifacts.ts';
 import { Blobs } from './blobs.ts';
 import { StowageError, type StowageCode } from './error.ts';
@@ -15,9 +15,9 @@ export interface PushProgress {
   readonly phase: 'hashing' | 'sending' | 'finishing';
   /** Bytes. */
   readonly done: number;
-  /** Bytes; undefined while only the end of a stream will tell. */
+  /** Bytes; undefined for a stream of unknown size. */
   readonly total: number | undefined;
-  /** Bytes that were there already when sending began. */
+  /** Bytes that the server had when sending began. */
   readonly resumedFrom: number;
 }
 
@@ -25,17 +25,17 @@ export interface PushOptions extends Pick<
   PublishOptions,
   'type' | 'shared' | 'namespace' | 'maxVersions' | 'sourceUrl'
 > {
-  /** Whether to ask by sha512 first whether the server has the bytes already; true unless told. Needs a source that can be read twice. */
+  /** Whether to send nothing if the server knows the sha512; default true. Needs a source that can be read twice. */
   readonly dedup?: boolean;
-  /** An open upload to go on with, whoever began it: what it holds must be the beginning of the source. */
+  /** An open upload to resume. Its bytes must be a prefix of the source. */
   readonly upload?: string | undefined;
-  /** Stops as soon as possible; what has arrived stays, and the same push later goes on from there. */
+  /** Stops as soon as possible. Received bytes are kept, and a repeated push resumes. */
   readonly signal?: AbortSignal | undefined;
   readonly onProgress?: (progress: PushProgress) => void;
-  /** Told of each fault that is borne. */
+  /** Called with each error that is retried. */
   readonly onTrouble?: (error: StowageError) => void;
   readonly pace?: PaceOptions;
-  /** Milliseconds of silence after which a line is taken for dead. */
+  /** Milliseconds without traffic after which a connection counts as dead. */
   readonly idle?: number;
 }
 
@@ -48,16 +48,16 @@ export interface Pushed {
   readonly sha512: string;
   /** Whether the server had the bytes, so that none were sent. */
   readonly deduplicated: boolean;
-  /** Bytes that were there from an earlier push. */
+  /** Bytes that an earlier push had sent. */
   readonly resumedFrom: number;
-  /** Bytes that were sent, those that had to be sent twice counted twice. */
+  /** Bytes sent, including repeats. */
   readonly sent: number;
 }
 
-/** Milliseconds for which nobody must have touched an upload before it counts as left behind. */
+/** Milliseconds without a change after which an upload counts as abandoned. */
 const leftBehind = 10_000;
 
-/** An upload to go on with. */
+/** An upload to resume. */
 interface Start {
   readonly upload: string;
   readonly sealed: boolean;
@@ -67,7 +67,8 @@ interface Start {
 /**
  * Pushes `source` as the newest version of the artifact `name`.
  *
- * @throws StowageError source_changed when the source changed on the way; digest_mismatch when the server's bytes are not the source's, twice.
+ * @throws StowageError source_changed if the source changed; digest_mismatch if the uploaded bytes differ from it,
+ *   twice
  */
 export async function push(
   session: Session,
@@ -150,12 +151,12 @@ class Pushing {
       return await this.#upload(start, sha512);
     } catch (error) {
       if (!this.#source.rereadable || !(await this.#worthAnother(error, start))) throw error;
-      // What the journal told was wrong, or the upload is gone: once more, trusting nothing.
+      // The journal was wrong, or the upload is gone: retry once without it.
       return await this.#upload(undefined, undefined);
     }
   }
 
-  /** What an earlier push left on the server, if the source is still the same. */
+  /** Looks up the upload of an earlier push, if the source is unchanged. */
   async #recall(entry: JournalEntry | undefined): Promise<Start | undefined> {
     if (!entry) return undefined;
     if (entry.stamp !== this.#source.mark?.stamp || entry.size !== this.#source.size) {
@@ -167,14 +168,14 @@ class Pushing {
     return { upload: upload.uuid, sealed: upload.state === 'sealed', sha512: entry.sha512 };
   }
 
-  /** The upload that the caller names. */
+  /** The upload that the caller named. */
   async #named(uuid: string): Promise<Start> {
     const { state } = await this.#uploads.get(uuid, this.#options.signal);
     if (state !== 'created') throw new StowageError('conflict', 'the upload accepts no more bytes');
     return { upload: uuid, sealed: false, sha512: undefined };
   }
 
-  /** An upload of the same bytes that somebody left behind, on another machine perhaps. */
+  /** Finds an abandoned upload of the same bytes, perhaps of another machine. */
   async #join(sha512: string): Promise<string | undefined> {
     for await (const { uuid, receiving, length, touched_at: touched } of this.#uploads.promised(
       sha512,
@@ -191,7 +192,7 @@ class Pushing {
     return await this.#source.sha512((done) => this.#tell('hashing', done), this.#options.signal);
   }
 
-  /** Points the name at bytes that the server has; undefined when it has none that the caller may see. */
+  /** Publishes a blob with this digest; undefined if the caller sees none. */
   async #attach(sha512: string): Promise<Pushed | undefined> {
     const blobs = new Blobs(this.#session);
     const blob = await blobs.find('sha512', sha512, this.#options.signal);
@@ -205,7 +206,7 @@ class Pushing {
       );
       return pushed(artifact, { size: blob.size, sha512, deduplicated: true, resumedFrom: 0, sent: 0 });
     } catch (error) {
-      // It may have gone away in between, or been found rotten; any other refusal would meet an upload too.
+      // The blob may have been deleted or quarantined meanwhile. Any other refusal would apply to an upload too.
       if (!isCode(error, 'not_found', 'lost')) throw error;
       if (isCode(error, 'not_found') && (await blobs.find('sha512', sha512, this.#options.signal))) throw error;
       return undefined;
@@ -214,7 +215,7 @@ class Pushing {
 
   async #upload(start: Start | undefined, known: string | undefined): Promise<Pushed> {
     const { signal } = this.#options;
-    // Without a look-up the hash is computed beside the sending, and wanted at its end.
+    // Without a look-up, the hash is computed during the upload.
     const stop = new AbortController();
     const hashing =
       known === undefined
@@ -240,14 +241,14 @@ class Pushing {
     }
   }
 
-  /** An upload of the same bytes that was left behind, or else a new one. */
+  /** Resumes an abandoned upload of the same bytes, or begins a new one. */
   async #joinOrBegin(sha512: string | undefined): Promise<string> {
     const found = sha512 === undefined ? undefined : await this.#join(sha512);
     this.#joined = found !== undefined;
     return found ?? (await this.#uploads.begin(this.#source.size, sha512, this.#options.signal)).uuid;
   }
 
-  /** Makes a version of an upload that has all bytes. */
+  /** Publishes a complete upload as a version. */
   async #publish(upload: string, sealed: boolean, { size, from, bytes }: Sent, sha512: string): Promise<Pushed> {
     if (!(await this.#source.unchanged()))
       throw new StowageError('source_changed', 'the source changed during the upload');
@@ -277,7 +278,7 @@ class Pushing {
     });
   }
 
-  /** Whether a fresh upload may do what this one could not. */
+  /** Whether a new upload may succeed where this one failed. */
   async #worthAnother(error: unknown, start: Start | undefined): Promise<boolean> {
     if (this.#options.upload !== undefined) return false;
     if (isCode(error, 'digest_mismatch')) return await this.#source.unchanged();
@@ -313,7 +314,7 @@ class Pushing {
     });
   }
 
-  /** Gives up an upload that nobody will go on with. If it cannot be told now, the server forgets it by itself. */
+  /** Drops an upload that will not be resumed. If the request fails, the server expires it. */
   async #forget(upload: string | undefined): Promise<void> {
     await this.#claim?.clear();
     if (upload === undefined) return;
@@ -326,7 +327,7 @@ class Pushing {
   }
 }
 
-/** An upload that was whole, and sealed already. */
+/** The result of an upload that is already sealed. */
 function nothingMore(size: number): Sent {
   return { from: size, size, bytes: 0 };
 }
@@ -339,7 +340,7 @@ function isCode(error: unknown, ...codes: readonly StowageCode[]): boolean {
   return error instanceof StowageError && codes.includes(error.code);
 }
 
-/** A signal that fires with whichever fires first. */
+/** A signal that fires when either does. */
 function either(one: AbortSignal | undefined, other: AbortSignal): AbortSignal {
   return one ? AbortSignal.any([one, other]) : other;
 }

@@ -1,23 +1,23 @@
-/** How long to keep trying: exponential back-off with jitter, and a count that every step forward sets back. */
+/** Exponential back-off with jitter. Progress resets the failure count. */
 import { StowageError, abortedError } from './error.ts';
 
 export interface Patience {
-  /** Tries in a row without a step forward before giving up. */
+  /** Consecutive failures without progress before giving up. */
   readonly attempts: number;
-  /** Milliseconds of the first wait, before jitter. */
+  /** Milliseconds of the first delay, before jitter. */
   readonly first: number;
-  /** Milliseconds of the longest wait. */
+  /** Milliseconds of the longest delay. */
   readonly most: number;
 }
 
-/** For single questions: about two seconds in all. */
+/** For single requests: about two seconds in all. */
 export const briefly: Patience = { attempts: 4, first: 100, most: 2_000 };
-/** For transfers, which should outlive a server's restart: about two minutes without a byte of progress. */
+/** For transfers, which must survive a server restart: about two minutes without progress. */
 export const patiently: Patience = { attempts: 13, first: 100, most: 30_000 };
 
-/** Nobody is made to wait longer than this by a Retry-After. */
+/** Milliseconds: the longest Retry-After that is honoured. */
 const longestAsked = 5 * 60_000;
-/** Tries where there is no room: it may come soon, and may as well never come. */
+/** Tries when the server is full; space may never become free. */
 const triesForRoom = 3;
 
 export class Backoff {
@@ -30,12 +30,12 @@ export class Backoff {
     this.#random = random;
   }
 
-  /** Failures since the last step forward. */
+  /** Failures since the last progress. */
   get failures(): number {
     return this.#failures;
   }
 
-  /** There was progress: the count starts over. */
+  /** Resets the count after progress. */
   reset(): void {
     this.#failures = 0;
   }
@@ -43,7 +43,7 @@ export class Backoff {
   /**
    * Waits until the next try is due.
    *
-   * @throws the error itself when it will not pass or patience is at its end.
+   * @throws the error itself if it is not retryable or the tries are used up
    */
   async wait(error: unknown, signal?: AbortSignal): Promise<void> {
     if (!(error instanceof StowageError) || !error.retryable) throw error;
@@ -60,7 +60,7 @@ export class Backoff {
   }
 }
 
-/** @throws StowageError aborted. */
+/** @throws StowageError aborted */
 export function sleep(ms: number, signal?: AbortSignal): Promise<void> {
   return new Promise((resolve, reject) => {
     if (signal?.aborted) return reject(abortedError(signal));
@@ -76,7 +76,7 @@ export function sleep(ms: number, signal?: AbortSignal): Promise<void> {
   });
 }
 
-/** Milliseconds that a `Retry-After` header asks for, in either of its forms; undefined when it is neither. */
+/** Milliseconds of a `Retry-After` header, as seconds or a date; undefined if it is neither. */
 export function parseRetryAfter(value: string | undefined, now: number): number | undefined {
   if (value === undefined) return undefined;
   if (/^\d+$/.test(value.trim())) return Number(value) * 1000;

@@ -1,4 +1,4 @@
-/** Sends what is left of a source into an upload, through whatever the line does. */
+/** Sends the rest of a source into an upload, with retries. */
 import { StowageError, throwIfAborted } from './error.ts';
 import type { Pace } from './pace.ts';
 import { Backoff, type Patience } from './retry.ts';
@@ -9,31 +9,31 @@ export interface SendOptions {
   readonly pace: Pace;
   readonly patience: Patience;
   readonly signal?: AbortSignal | undefined;
-  /** Milliseconds of silence to bear. */
+  /** Milliseconds without traffic after which a connection counts as dead. */
   readonly idle: number;
-  /** Told the offset that was reached, as far as bytes have left; goes back after a cut. */
+  /** Called with the offset of the bytes sent so far; it decreases after a cut. */
   readonly onProgress: (offset: number) => void;
-  /** Told of each fault that is borne. */
+  /** Called with each error that is retried. */
   readonly onTrouble?: ((error: StowageError) => void) | undefined;
 }
 
-/** How a source was sent. */
+/** The result of sending a source. */
 export interface Sent {
-  /** Where it began. */
+  /** Offset at which sending began. */
   readonly from: number;
   /** Size of the upload, which then holds the whole source. */
   readonly size: number;
-  /** Bytes that left for it, those that had to leave twice counted twice. */
+  /** Bytes sent, including repeats. */
   readonly bytes: number;
 }
 
 /**
  * Sends the bytes that the upload lacks.
  *
- * @param from the upload's offset where that is certain, as for a new one; else the server is asked, which also makes
- *   whoever still writes let go, such as a process that died without the server's knowing.
+ * @param from the upload's offset if it is certain, as for a new one; otherwise the server is asked, which also fences
+ *   any request that still writes, such as one of a dead process
  *
- * After every fault the server is asked for the true offset, so that nothing is sent twice that has arrived.
+ * After every error the server is asked for the offset, so that no stored byte is sent again.
  */
 export async function send(
   uploads: Pick<Uploads, 'offset' | 'append'>,
@@ -86,7 +86,7 @@ function settle(source: Source, offset: number): void {
   source.settle(offset);
 }
 
-/** The fault, where another try may help. @throws it where not. */
+/** Returns the error if a retry may help. @throws it otherwise */
 function borne(error: unknown, pace: Pace): StowageError {
   if (!(error instanceof StowageError)) throw error;
   if (error.retryable) {
@@ -94,17 +94,17 @@ function borne(error: unknown, pace: Pace): StowageError {
     return error;
   }
   if (error.code === 'offset_mismatch') return passing(error);
-  // Not the server's limit but one on the way: a smaller body may pass.
+  // The limit is a proxy's, not the server's: a smaller body may pass.
   if (error.code === 'too_large' && !error.spoken && pace.refused()) return passing(error);
   throw error;
 }
 
-/** Mismatches and bodies too large are borne like a busy server: they too must end some time. */
+/** Makes mismatches and refused sizes retryable errors, so that they count as failed tries. */
 function passing(fault: StowageError): StowageError {
   return new StowageError('unavailable', fault.message, { details: fault.details, cause: fault });
 }
 
-/** The offset that a mismatch tells. */
+/** The offset in a mismatch. */
 function offsetIn(fault: StowageError): number | undefined {
   const offset = fault.details['offset'];
   return typeof offset === 'number' && Number.isSafeInteger(offset) && offset >= 0 ? offset : undefined;

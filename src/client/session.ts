@@ -1,4 +1,4 @@
-/** Requests in somebody's name: the token is sent and renewed here, and answers become values or errors. */
+/** Sends authenticated requests, renews the token, and turns responses into values or errors. */
 import type { Clock } from '../kit/clock.ts';
 import { StowageError, codeOf } from './error.ts';
 import { Login, type Credentials } from './login.ts';
@@ -6,12 +6,12 @@ import { Backoff, parseRetryAfter, type Patience } from './retry.ts';
 import { readText, type Incoming, type Payload, type Transport } from './transport.ts';
 
 export interface SessionOptions {
-  /** Where the server is; a path prefix is kept. */
+  /** Base URL of the server; a path prefix is kept. */
   readonly url: string;
   readonly credentials: Credentials;
   readonly transport: Transport;
   readonly clock: Clock;
-  /** How long requests are repeated. */
+  /** Retry limits. */
   readonly patience: Patience;
 }
 
@@ -24,16 +24,16 @@ export interface Call {
   readonly json?: unknown;
   readonly payload?: Payload;
   readonly signal?: AbortSignal | undefined;
-  /** Milliseconds of silence to bear; `quiet` unless told. */
+  /** Milliseconds without traffic; default `quiet`. */
   readonly idle?: number;
   readonly onSent?: (bytes: number) => void;
-  /** Set where asking again after a lost answer would do something else than the first time. */
+  /** Set if the request is not idempotent, so that it is not repeated after a lost response. */
   readonly once?: boolean;
 }
 
-/** Milliseconds of silence after which a line is taken for dead. */
+/** Milliseconds without traffic after which a connection counts as dead. */
 export const quiet = 30_000;
-/** The same where the server may have to think first, as when it hashes what it had no time for before. */
+/** The same for requests that may make the server hash a whole file first. */
 export const thinking = 15 * 60_000;
 
 export class Session {
@@ -52,27 +52,27 @@ export class Session {
     return this.#base;
   }
 
-  /** The namespace that asks; undefined with a bare token, which only the server can read. */
+  /** The caller's namespace; undefined with a bare token, which only the server can decode. */
   get namespace(): string | undefined {
     return this.#login.namespace;
   }
 
-  /** The same session, as long-suffering as told. */
+  /** The same session with other retry limits. */
   bearing(patience: Patience): Session {
     return new Session({ ...this.#options, patience }, this.#login);
   }
 
-  /** The same server, asked as nobody: what is asked for proves itself. */
+  /** The same server without credentials, for URLs that carry their own. */
   without(): Session {
     return new Session({ ...this.#options, credentials: { headers: {} } });
   }
 
-  /** Proves the credentials now, not with the first call. */
+  /** Checks the credentials now instead of on the first request. */
   async login(signal?: AbortSignal): Promise<void> {
     await this.persist(signal, async () => void (await this.#bearer(signal)));
   }
 
-  /** One try; the answer is a success. @throws StowageError. */
+  /** Sends once; returns a successful response. @throws StowageError */
   async attempt(call: Call): Promise<Incoming> {
     const token = await this.#bearer(call.signal);
     const answer = await this.#send(call, token);
@@ -84,17 +84,17 @@ export class Session {
     throw await this.#fault(call, again);
   }
 
-  /** Asks until an answer was read to its end, as long as faults may pass. What is read is a success. */
+  /** Sends and reads a successful response to its end, with retries. */
   async ask<T>(call: Call, read: (answer: Incoming) => Promise<T>): Promise<T> {
     return await this.persist(call.signal, async () => await read(await this.attempt(call)), call.once);
   }
 
-  /** Asks, and reads the answer's JSON. */
+  /** Sends and parses the JSON of the response. */
   async json(call: Call): Promise<unknown> {
     return await this.ask(call, readJson);
   }
 
-  /** Repeats what may succeed later, as long as this session is to bear it. */
+  /** Repeats `work` while its error is retryable, within the session's limits. */
   async persist<T>(signal: AbortSignal | undefined, work: () => Promise<T>, once = false): Promise<T> {
     const backoff = new Backoff(this.#options.patience);
     for (;;) {
@@ -138,11 +138,11 @@ export class Session {
 
   async #fault(call: Call, answer: Incoming): Promise<StowageError> {
     const { error, detail, status: _status, code: word, ...details } = flattened(await errorBody(answer));
-    // Somebody else asks for the same thing right now. What they are given time for is much more than they should need.
+    // A request with the same idempotency key is running. Its `Retry-After` is for the worst case; ignore it.
     const busy = details['word'] === 'idempotency_in_progress';
     const { code, spoken } = busy ? { code: 'not_ready' as const, spoken: true } : codeOf(answer.status, word);
     const offset = answer.header('upload-offset');
-    // tus tells the true offset in a header, and no word.
+    // tus reports the offset in a header and has no error code.
     if (code === 'conflict' && !spoken && offset !== undefined)
       return new StowageError('offset_mismatch', typeof error === 'string' ? error : 'the upload has another offset', {
         status: answer.status,
@@ -151,7 +151,7 @@ export class Session {
     const retryAfter = busy ? undefined : parseRetryAfter(answer.header('retry-after'), this.#options.clock.now());
     const requestId = answer.header('x-request-id');
     const moved = answer.status < 400 ? answer.header('location') : undefined;
-    // A query may hold what nobody else should see.
+    // The query is left out because it may hold secrets.
     const dry = `${call.method} ${pathOf({ path: call.path })} got status ${answer.status}${moved === undefined ? '' : `; try ${moved}`}`;
     const sentence = typeof error === 'string' ? error : typeof detail === 'string' ? detail : dry;
     return new StowageError(code, sentence, {
@@ -164,7 +164,7 @@ export class Session {
   }
 }
 
-/** The members of an error body, or one line as it is; empty where a proxy answered with a page. */
+/** The members of a JSON error body, or a line of plain text; empty for a proxy's page. */
 async function errorBody(answer: Incoming): Promise<Record<string, unknown>> {
   try {
     const text = await readText(answer);
@@ -177,14 +177,14 @@ async function errorBody(answer: Incoming): Promise<Record<string, unknown>> {
   }
 }
 
-/** Some doors say `{"error": {"code", "message"}}`; their words are not ours, and go with the details. */
+/** Some faces answer `{"error": {"code", "message"}}`; their codes are not StowageCodes and go into the details. */
 function flattened({ error, ...body }: Record<string, unknown>): Record<string, unknown> {
   if (typeof error !== 'object' || error === null) return { error, ...body };
   const { message, ...inner } = error as Record<string, unknown>;
   return { ...body, error: message, word: inner['code'], ...inner, code: undefined };
 }
 
-/** The answer's body as JSON. @throws StowageError protocol where it is none. */
+/** Parses the body as JSON. @throws StowageError protocol */
 export async function readJson(answer: Incoming): Promise<unknown> {
   const text = await readText(answer);
   try {
@@ -198,7 +198,7 @@ export async function readJson(answer: Incoming): Promise<unknown> {
 }
 
 function pathOf(call: Pick<Call, 'path' | 'query'>): string {
-  // Whatever its encoding, a dot segment would lead to another path.
+  // URL parsers resolve dot segments even if they are encoded, so they would change the path.
   const dots = call.path.find((part) => part === '.' || part === '..' || part === '');
   if (dots !== undefined) throw new StowageError('malformed', `'${dots}' cannot be a name`);
   const path = call.path.map((part) => '/' + encodeURIComponent(part)).join('');

@@ -1,39 +1,39 @@
-/** Where a download goes. */
+/** The destination of a download. */
 import type { Hash, NewHash } from './hash.ts';
 
-/** What is downloaded. Offsets of a sink count from the first byte that it shall hold. */
+/** What is downloaded. A sink's offsets count from its first byte. */
 export interface Target {
-  /** Hex; of the whole blob. */
+  /** sha512 of the whole blob in hex. */
   readonly sha512: string;
   /** Bytes of the whole blob. */
   readonly size: number;
-  /** The blob's byte that is the sink's first. */
+  /** The blob's offset of the sink's first byte. */
   readonly from: number;
 }
 
 export interface Sink {
-  /** Gets ready for `target`; answers how many of its bytes are there from an earlier run. */
+  /** Prepares for `target`; returns how many of its bytes an earlier run left. */
   begin(target: Target): Promise<number>;
-  /** Takes the next bytes, which must not be touched afterwards. */
+  /** Takes the next bytes, which the caller must not change afterwards. */
   write(bytes: Uint8Array): Promise<void> | undefined;
-  /** How many bytes are safe from a fault of this process; asked after one, when writing goes on from there. */
+  /** Number of bytes that a retry need not receive again; called after an error. */
   written(): Promise<number>;
-  /** sha512 of all that was written, hex. Ends the writing. */
+  /** sha512 of everything written, hex. Ends the writing. */
   sha512(onProgress: (bytes: number) => void): Promise<string>;
-  /** The bytes are right: gives them their name. */
+  /** The bytes are correct: publishes them. */
   commit(): Promise<void>;
   /** The bytes are wrong: removes them. */
   discard(): Promise<void>;
-  /** Lets go; what was not committed stays for a later run where that is possible. */
+  /** Closes the sink; uncommitted bytes are kept for a later run if possible. */
   close(): Promise<void>;
 }
 
-/** A sink into a stream, such as standard output: what was passed on cannot be taken back. */
+/** A sink into a stream, such as standard output, which cannot be discarded. */
 export function streamSink(write: (bytes: Uint8Array) => Promise<void> | undefined, newHash: NewHash): Sink {
   return new PassingSink(write, newHash);
 }
 
-/** A sink into memory; `blob` is what was downloaded, once that has ended. */
+/** A sink into memory; `blob` returns the download after its end. */
 export function memorySink(newHash: NewHash): Sink & { readonly blob: () => Blob } {
   const parts: Uint8Array<ArrayBuffer>[] = [];
   const sink = new PassingSink((bytes) => void parts.push(new Uint8Array(bytes)), newHash);

@@ -1,37 +1,37 @@
-/** What can be pushed. */
+/** The source of a push. */
 import { hashAll, type NewHash } from './hash.ts';
 import type { Payload } from './transport.ts';
 
 export interface Source {
-  /** Bytes; undefined when only the end will tell. */
+  /** Bytes; undefined if only the end will tell. */
   readonly size: number | undefined;
-  /** Whether bytes can be had again, in this process or the next. */
+  /** Whether the bytes can be read again, in this process or another. */
   readonly rereadable: boolean;
-  /** Where the source is and what it looks like now; undefined when no later process could find it again. */
+  /** Identity and state of the source; undefined if a later process cannot find it again. */
   readonly mark: { readonly place: string; readonly stamp: string } | undefined;
   /**
-   * Some bytes at `from`, at most `most` of them; undefined at the end.
+   * Reads at most `most` bytes at `from`; undefined at the end.
    *
-   * @throws StowageError source_spent when those bytes are gone; source_changed when the source is not what it was.
+   * @throws StowageError source_spent if those bytes are no longer buffered; source_changed if the source changed
    */
   piece(from: number, most: number, signal: AbortSignal | undefined): Promise<Payload | undefined>;
-  /** Everything before `offset` has arrived for good and will not be asked for again. */
+  /** Everything before `offset` is stored and will not be read again. */
   settle(offset: number): void;
   /**
-   * sha512 of the whole, hex. A source that cannot be read again hashes what passes, and knows at its end.
+   * sha512 of the whole source, hex. A source that is read once hashes in passing and resolves at its end.
    *
-   * @throws StowageError source_changed.
+   * @throws StowageError source_changed
    */
   sha512(onProgress: (bytes: number) => void, signal: AbortSignal | undefined): Promise<string>;
-  /** Whether it still looks as it did when it was opened. */
+  /** Whether the source looks as it did when it was opened. */
   unchanged(): Promise<boolean>;
   close(): Promise<void>;
 }
 
-/** Bytes read at a time where the platform leaves the choice. */
+/** Default bytes of one read. */
 const stride = 1024 * 1024;
 
-/** A Blob or a File. A File can be found again by a later page: by its name, size and time. */
+/** A source for a Blob or a File. A later page can identify a File by name, size and time. */
 export function blobSource(blob: Blob, newHash: NewHash): Source {
   const file = typeof File !== 'undefined' && blob instanceof File ? blob : undefined;
   return {
@@ -57,7 +57,7 @@ function blobPayload(blob: Blob): Payload {
   };
 }
 
-/** Bytes in memory, which must stay as they are until the push has ended. */
+/** A source for bytes in memory, which must not change until the push ends. */
 export function bytesSource(bytes: Uint8Array, newHash: NewHash): Source {
   return {
     size: bytes.byteLength,

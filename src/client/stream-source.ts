@@ -1,4 +1,4 @@
-/** A stream as a source: it is read once, so what is under way is kept until it has arrived. */
+/** A source that is read once and buffers bytes until they are stored. */
 import { StowageError, abortedError, throwIfAborted } from './error.ts';
 import type { NewHash } from './hash.ts';
 import type { Source } from './source.ts';
@@ -6,15 +6,15 @@ import type { Payload } from './transport.ts';
 import { Window } from './window.ts';
 
 export interface StreamOptions {
-  /** Bytes held at most; half of it goes in one request, so that reading goes on while that is sent. */
+  /** Maximum bytes buffered; a request takes half, so that reading continues while it is sent. */
   readonly window?: number;
-  /** Milliseconds after which what is there is sent, however little. */
+  /** Milliseconds after which buffered bytes are sent, however few. */
   readonly linger?: number;
 }
 
 const windowSize = 32 * 1024 * 1024;
 
-/** A source over bytes that come once, such as standard input. */
+/** A source for a stream such as standard input. */
 export function streamSource(
   stream: AsyncIterable<Uint8Array> | ReadableStream<Uint8Array>,
   newHash: NewHash,
@@ -23,10 +23,10 @@ export function streamSource(
   return new StreamSource(originOf(stream), newHash, options);
 }
 
-/** Where the bytes come from. */
+/** The input of the source. */
 interface Origin {
   next(): Promise<Uint8Array | undefined>;
-  /** Ends it, also while it is being waited for. */
+  /** Ends the input, also during a pending `next`. */
   stop(): void;
 }
 
@@ -36,7 +36,7 @@ function originOf(stream: AsyncIterable<Uint8Array> | ReadableStream<Uint8Array>
     return { next: async () => (await reader.read()).value, stop: () => void reader.cancel().catch(() => {}) };
   }
   const iterator = stream[Symbol.asyncIterator]();
-  // An iterator over a Node stream would only be returned from once the read under way is answered.
+  // `return` on the iterator of a Node stream waits for the pending read; `destroy` does not.
   const stop = isDestroyable(stream)
     ? () => void stream.destroy()
     : () => void Promise.resolve(iterator.return?.()).catch(() => {});
@@ -126,7 +126,7 @@ class StreamSource implements Source {
     if (!this.#ended) this.#origin.stop();
   }
 
-  /** Reads to the end, as far ahead as the window allows; answers the sha512 of everything. */
+  /** Reads to the end, limited by the window. @returns the sha512 of everything */
   async #read(newHash: NewHash): Promise<string> {
     const hash = await newHash();
     for (;;) {
@@ -143,7 +143,7 @@ class StreamSource implements Source {
     return hash.digest();
   }
 
-  /** Resolves when the window changed, the time is over, or the signal fired. */
+  /** Resolves when the window changes, the time is over, or the signal fires. */
   #change(signal?: AbortSignal, ms?: number): Promise<void> {
     return new Promise((resolve) => {
       const timer = ms === undefined ? undefined : setTimeout(() => done(), ms);

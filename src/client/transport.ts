@@ -1,20 +1,20 @@
-/** How requests travel: the smallest thing that both a browser's fetch and node:http can be. */
+/** The request interface that both browser fetch and node:http can implement. */
 
-/** Bytes to send. */
+/** A request body. */
 export interface Payload {
   /** Bytes. */
   readonly size: number;
   /**
-   * The bytes, in order; may be asked for again when a request is repeated.
+   * The bytes, in order; called again when the request is repeated.
    *
-   * A piece may be overwritten once {@link KEPT} further pieces have been asked for, so that a file is read into few buffers.
+   * A piece may be overwritten once {@link KEPT} further pieces were requested, so that few buffers suffice.
    */
   pieces(): AsyncIterable<Uint8Array>;
-  /** The same bytes as one thing that the platform sends by itself, where there is such a thing. */
+  /** The same bytes as one object that the platform can send directly, if there is one. */
   readonly whole?: Blob | Uint8Array<ArrayBuffer>;
 }
 
-/** How many pieces of a payload stay untouched behind the newest one. */
+/** Number of pieces before the newest that stay unchanged. */
 export const KEPT = 2;
 
 export interface Outgoing {
@@ -23,9 +23,9 @@ export interface Outgoing {
   readonly headers: Readonly<Record<string, string>>;
   readonly body?: string | Payload;
   readonly signal?: AbortSignal;
-  /** Milliseconds without a byte in either direction after which the request is given up. */
+  /** Milliseconds without traffic in either direction after which the request fails. */
   readonly idle: number;
-  /** Told how many bytes of the body have left so far; not what has arrived. */
+  /** Called with the number of body bytes sent so far; they may not have arrived. */
   readonly onSent?: (bytes: number) => void;
 }
 
@@ -33,16 +33,16 @@ export interface Incoming {
   readonly status: number;
   /** A header's value by lower-case name. */
   header(name: string): string | undefined;
-  /** The answer's body. Throws StowageError `network` where the connection is cut before its end. */
+  /** The response body. Throws StowageError `network` if the connection is cut. */
   readonly body: AsyncIterable<Uint8Array>;
-  /** Lets go of the rest of the body. */
+  /** Drops the rest of the body. */
   discard(): void;
 }
 
-/** Sends one request and gives its answer, whatever the status. @throws StowageError network, timeout or aborted. */
+/** Sends one request and returns its response, whatever the status. @throws StowageError network, timeout or aborted */
 export type Transport = (request: Outgoing) => Promise<Incoming>;
 
-/** No JSON answer of a Stowage server is larger; anything that is comes from elsewhere. */
+/** Maximum bytes of a text response; Stowage's JSON is never larger. */
 const textLimit = 64 * 1024 * 1024;
 
 /** The whole body as text. */

@@ -1,4 +1,4 @@
-/** An upload by tus 1.0, for which a URL stands that somebody else was given. */
+/** A tus 1.0 upload through a capability URL. */
 import { StowageError } from './error.ts';
 import { quiet, type Call, type Session } from './session.ts';
 import { readText, type Incoming, type Payload } from './transport.ts';
@@ -6,13 +6,13 @@ import type { AppendOptions } from './uploads.ts';
 
 const version = { 'tus-resumable': '1.0.0' };
 
-/** What `send` fills. It is begun when it is first looked at. */
+/** The uploads interface of `send`. The upload is created when its offset is first read. */
 export class TusUpload {
   readonly #session: Session;
   readonly #capability: string;
   readonly #length: number;
 
-  /** @param url the one that it is made by; its capability counts, and the server is where the session has it. */
+  /** @param url the creation URL; only its capability is used, at the session's server */
   constructor(session: Session, url: string, length: number) {
     this.#session = session;
     this.#capability = new URL(url).searchParams.get('capability') ?? '';
@@ -65,7 +65,7 @@ export class TusUpload {
     try {
       return await this.#session.attempt({ ...call, query: { capability: this.#capability } });
     } catch (error) {
-      // Somebody else writes to the same upload, or has just ended it: whoever looks again sees where it is.
+      // Another client writes to this upload or has just finished it; a retry reads the offset again.
       if (error instanceof StowageError && error.code === 'conflict')
         throw new StowageError('superseded', error.message, { cause: error });
       throw error;

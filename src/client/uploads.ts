@@ -1,4 +1,4 @@
-/** Uploads: bytes that arrive. */
+/** Uploads: incoming bytes. */
 import { printDigestField } from '../kit/digest.ts';
 import { StowageError } from './error.ts';
 import { listed } from './listing.ts';
@@ -8,9 +8,9 @@ import { view, type UploadView } from './views.ts';
 
 export interface AppendOptions {
   readonly signal?: AbortSignal | undefined;
-  /** Milliseconds of silence to bear. */
+  /** Milliseconds without traffic after which a connection counts as dead. */
   readonly idle?: number;
-  /** Told how many bytes of this append have left. */
+  /** Called with the number of bytes of this append that were sent. */
   readonly onSent?: (bytes: number) => void;
 }
 
@@ -21,7 +21,7 @@ export class Uploads {
     this.#session = session;
   }
 
-  /** A new upload, of `length` bytes and that sha512 where they are known. One that was begun in vain expires by itself. */
+  /** Begins an upload, with length and sha512 if they are known. An unused upload expires. */
   async begin(length?: number, sha512?: string, signal?: AbortSignal): Promise<UploadView> {
     const headers = {
       ...(length === undefined ? {} : { 'upload-length': String(length) }),
@@ -35,20 +35,20 @@ export class Uploads {
     return listed(this.#session, 'upload', ['upload'], {}, signal);
   }
 
-  /** The caller's open uploads of bytes that were promised to have that sha512. */
+  /** The caller's open uploads that declared this sha512. */
   promised(sha512: string, signal?: AbortSignal): AsyncIterable<UploadView> {
     return listed(this.#session, 'upload', ['upload'], { sha512 }, signal);
   }
 
-  /** Only looks: whoever is writing goes on. */
+  /** Reads the upload without fencing a running append. */
   async get(uuid: string, signal?: AbortSignal): Promise<UploadView> {
     return view('upload', await this.#session.json({ method: 'GET', path: ['upload', uuid], signal }));
   }
 
   /**
-   * The offset that the next append must name. Whoever is still writing is made to let go first, so the answer holds.
+   * The offset of the next append. The server fences a running append first, so the offset is final.
    *
-   * One try only: the caller counts its tries.
+   * Does not retry: the caller counts its tries.
    */
   async offset(uuid: string, signal?: AbortSignal): Promise<number> {
     const answer = await this.#session.attempt({ method: 'HEAD', path: ['upload', uuid], signal });
@@ -57,10 +57,10 @@ export class Uploads {
   }
 
   /**
-   * Appends at `offset`; what arrives before a cut is kept. One try only.
+   * Appends at `offset`; the server keeps what arrives before a cut. Does not retry.
    *
-   * @returns the size on the server's disk afterwards.
-   * @throws StowageError offset_mismatch, with the true offset in `details.offset`.
+   * @returns the durable size afterwards
+   * @throws StowageError offset_mismatch, with the true offset in `details.offset`
    */
   async append(uuid: string, offset: number, payload: Payload, options: AppendOptions = {}): Promise<number> {
     const answer = await this.#session.attempt({
@@ -79,7 +79,7 @@ export class Uploads {
     await this.#session.json({ method: 'POST', path: ['upload', uuid, 'truncate', size], signal });
   }
 
-  /** Gives the upload up, with its bytes. */
+  /** Drops the upload and its bytes. */
   async drop(uuid: string, signal?: AbortSignal): Promise<void> {
     await this.#session.json({ method: 'DELETE', path: ['upload', uuid], signal });
   }

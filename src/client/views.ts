@@ -1,19 +1,19 @@
-/** The records as the server shows them: its own JSON, names and all. Times are seconds since the epoch, sizes bytes. */
+/** Records as the server represents them in JSON. Times are seconds since the epoch, sizes bytes. */
 import { StowageError } from './error.ts';
 
 export interface UploadView {
   readonly uuid: string;
   readonly state: 'created' | 'sealed' | 'dropped';
   readonly namespace: string;
-  /** Bytes that are on the server's disk for good. */
+  /** Durable bytes. */
   readonly size: number;
   readonly length: number | null;
   readonly created_at: number;
   readonly touched_at: number;
   readonly expires_at: number | null;
-  /** Whether some request is writing to it now. */
+  /** Whether a request is writing to it now. */
   readonly receiving: boolean;
-  /** What it became, once sealed. */
+  /** The version that it became when it was sealed. */
   readonly outcome: { readonly artifact_uuid: string; readonly index: number; readonly blob_uuid: string } | null;
 }
 
@@ -26,11 +26,11 @@ export interface ArtifactView {
   readonly source_url: string;
   readonly max_versions: number;
   readonly shared: boolean;
-  /** The newest version's number; 0 when there is none. */
+  /** Number of the newest version; 0 if there is none. */
   readonly index: number;
   readonly blob_uuid?: string;
   readonly sha512?: string;
-  /** By version number. */
+  /** Keyed by version number. */
   readonly blobs: Readonly<
     Record<string, { readonly uuid: string; readonly size: number; readonly reference_count: number }>
   >;
@@ -49,7 +49,7 @@ export interface BlobView {
   readonly 'mime-type'?: string;
 }
 
-/** A version of an artifact: its blob, and its number. */
+/** A version of an artifact: its blob and its number. */
 export interface VersionView extends BlobView {
   readonly index: number;
 }
@@ -61,12 +61,12 @@ export interface NamespaceView {
   readonly trust: { readonly full: readonly string[] };
 }
 
-/** A pair of id and secret that signs S3 requests; the secret is never shown again. */
+/** An id and secret pair that signs S3 requests; the secret is never shown again. */
 export interface AccessKeyView {
   readonly id: string;
   readonly name: string;
   readonly namespace: string;
-  /** None means all. */
+  /** Empty means all buckets. */
   readonly buckets: readonly string[];
   readonly permissions: Readonly<Record<string, boolean>>;
   readonly created_at: string;
@@ -80,7 +80,7 @@ export interface EventView {
   readonly extra: Readonly<Record<string, unknown>>;
 }
 
-/** The members that the library relies on; an answer without them is from some other server. */
+/** Members that the library relies on; a response without them is not from a Stowage server. */
 const needed = {
   upload: { uuid: 'string', state: 'string' },
   artifact: { uuid: 'string', state: 'string', index: 'number', blobs: 'object' },
@@ -103,7 +103,7 @@ interface Views {
 
 export type Kind = keyof Views;
 
-/** The answer as a record of `kind`. @throws StowageError protocol where it is none. */
+/** Checks that a response is a record of `kind`. @throws StowageError protocol */
 export function view<K extends Kind>(kind: K, value: unknown): Views[K] {
   if (typeof value === 'object' && value !== null) {
     const record = value as Record<string, unknown>;

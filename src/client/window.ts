@@ -1,15 +1,15 @@
-/** The bytes of a stream that have been read and are not known to have arrived. */
+/** The bytes of a stream that were read and may not be stored yet. */
 export class Window {
   #base = 0;
   #end = 0;
   #pieces: Uint8Array[] = [];
 
-  /** Offset of the first byte that is still here. */
+  /** Offset of the first buffered byte. */
   get base(): number {
     return this.#base;
   }
 
-  /** Offset behind the last byte that was read. */
+  /** Offset after the last byte read. */
   get end(): number {
     return this.#end;
   }
@@ -20,7 +20,7 @@ export class Window {
     this.#end += piece.byteLength;
   }
 
-  /** Lets go of everything before `offset`, which must not lie beyond the end. */
+  /** Drops everything before `offset`, which must not exceed `end`. */
   settle(offset: number): void {
     if (offset > this.#end) throw new RangeError(`offset ${offset} is beyond ${this.#end}`);
     let dropped = 0;
@@ -37,7 +37,7 @@ export class Window {
     }
   }
 
-  /** At most `most` bytes from `from` on, uncopied; undefined when `from` is not in the window. */
+  /** At most `most` bytes from `from` on, without a copy; undefined if `from` is not buffered. */
   slice(from: number, most: number): Uint8Array[] | undefined {
     if (from < this.#base || from > this.#end) return undefined;
     const found: Uint8Array[] = [];

@@ -1,4 +1,4 @@
-/** A thread that hashes one file as far as it may. */
+/** Worker thread that hashes a file while it grows. */
 import { createHash } from 'node:crypto';
 import { open, type FileHandle } from 'node:fs/promises';
 import { parentPort, workerData } from 'node:worker_threads';
@@ -21,11 +21,11 @@ export interface HashFailure {
 }
 
 const block = 1024 * 1024;
-/** Bytes between two reports. */
+/** Bytes between two progress reports. */
 const reportEvery = 16 * block;
 
 const hash = createHash('sha512');
-// Two, so that the next block is read while this one is hashed.
+// Two buffers: the next block is read while this one is hashed.
 const buffers = [Buffer.allocUnsafeSlow(block), Buffer.allocUnsafeSlow(block)] as const;
 let order: HashOrder = { limit: 0 };
 let position = 0;
@@ -41,7 +41,7 @@ parentPort?.on('message', (next: HashOrder) => {
 /** Hashes until it is up with the orders; false when the file ends before. */
 async function work(): Promise<boolean> {
   try {
-    // Orders also come while a file is closed.
+    // A new order may arrive while the file is being closed.
     while (position < order.limit) {
       const file = await open(workerData as string, 'r');
       try {
@@ -56,13 +56,13 @@ async function work(): Promise<boolean> {
   return true;
 }
 
-/** Hashes up to the limit, wherever that moves in the meantime; false when the file ends before. */
+/** Hashes up to the limit, which may move meanwhile; false if the file is shorter. */
 async function follow(file: FileHandle): Promise<boolean> {
   let turn = 0;
   let pending = read(file, turn, position);
   while (position < order.limit) {
     const { bytesRead, buffer } = await pending;
-    // A read ahead may have met the end that was, before the file grew.
+    // The read ahead may have returned less because the file has grown since.
     const size = Math.min(bytesRead, order.limit - position);
     if (size === 0) {
       const again = await read(file, turn, position);

@@ -1,4 +1,4 @@
-/** sha512 of a file, also of one that is still growing, computed in a thread of its own where that pays. */
+/** sha512 of a file that may still be growing; large files are hashed in a thread. */
 import { createHash } from 'node:crypto';
 import { open } from 'node:fs/promises';
 import { Worker } from 'node:worker_threads';
@@ -13,17 +13,17 @@ export async function nodeHash(algorithm: 'sha256' | 'sha512' = 'sha512'): Promi
   return { update: (bytes) => void hash.update(bytes), digest: () => hash.digest('hex') };
 }
 
-/** Files below this many bytes are hashed before a thread would have started. */
+/** Smaller files, in bytes, are hashed faster than a thread starts. */
 const threadFrom = 8 * 1024 * 1024;
 
-/** The sha512 of a file's first bytes. */
+/** The sha512 of the first bytes of a file. */
 export class FileHash {
   readonly #path: string;
   readonly #worker: Worker | undefined;
   readonly #thread: Thread<HashProgress> | undefined;
   #onProgress: ((bytes: number) => void) | undefined;
 
-  /** @param expected roughly how large the file will be, in bytes. */
+  /** @param expected approximate final size in bytes */
   constructor(path: string, expected: number) {
     this.#path = path;
     if (expected < threadFrom) return;
@@ -38,7 +38,7 @@ export class FileHash {
     });
   }
 
-  /** The file's first `limit` bytes have their final value: hashing may go as far. */
+  /** The first `limit` bytes are final and can be hashed. */
   advance(limit: number): void {
     this.#thread?.tell({ limit } satisfies HashOrder);
   }
@@ -46,7 +46,7 @@ export class FileHash {
   /**
    * sha512 of the first `size` bytes, hex. Ends the hash.
    *
-   * @throws StowageError source_changed when the file is shorter.
+   * @throws StowageError source_changed if the file is shorter
    */
   async digest(size: number, onProgress: (bytes: number) => void, signal?: AbortSignal): Promise<string> {
     const thread = this.#thread;

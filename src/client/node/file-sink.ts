@@ -1,6 +1,6 @@
 /**
- * A file as a sink. Until its bytes have been checked they lie beside it, as `<name>.part`, with a `<name>.part.json`
- * that tells what they are, so that a later run can go on with them.
+ * A sink that writes a file. Until the bytes are checked they are in `<name>.part`. `<name>.part.json` identifies them,
+ * so that a later run can resume.
  */
 import { open, rename, rm, stat, type FileHandle } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
@@ -11,15 +11,15 @@ import { FileHash, nodeHash } from './file-hash.ts';
 import type { Lock } from './lock.ts';
 import { PrivateFile } from './private-file.ts';
 
-/** Bytes gathered for one write, and bytes that may wait for the disk. */
+/** Bytes collected for one write, and the most bytes that may wait for the disk. */
 const batch = 1024 * 1024;
 const backlog = 4 * batch;
 
 /**
- * The file at `path`, which is replaced when the download is whole and right.
+ * A sink for the file at `path`, which is replaced when the download is complete and correct.
  *
- * @param lock takes a lock in the path's name; undefined when another process has it.
- * @throws StowageError malformed for a folder; occupied when another process downloads to it.
+ * @param lock locks the path; undefined if another process holds the lock
+ * @throws StowageError malformed for a folder; occupied if another process downloads to it
  */
 export async function fileSink(path: string, lock: (path: string) => Promise<Lock | undefined>): Promise<Sink> {
   const place = resolve(path);
@@ -31,7 +31,7 @@ export async function fileSink(path: string, lock: (path: string) => Promise<Loc
   return new FileSink(place, held);
 }
 
-/** Pipes and devices take bytes as they come. */
+/** Pipes and devices are written directly. */
 async function deviceSink(place: string): Promise<Sink> {
   const file = await open(place, 'w');
   const sink = streamSink(async (bytes) => void (await file.write(bytes)), nodeHash);
@@ -71,7 +71,7 @@ class FileSink implements Sink {
       this.#file = await open(this.#part, 'r+');
       this.#position = there.size;
     } else {
-      // The old bytes go before the new note comes, so that the note never speaks of other bytes.
+      // Truncate before the note is written, so that the note never describes other bytes.
       this.#file = await open(this.#part, 'w');
       this.#position = 0;
       this.#note.data = target;
@@ -119,7 +119,7 @@ class FileSink implements Sink {
   }
 
   async close(): Promise<void> {
-    // After a fault of the disk the bytes that it took are still worth keeping.
+    // After a disk error, the bytes already written remain useful.
     await this.written().catch(() => {});
     await this.#shut();
     await this.#lock.release();
@@ -132,7 +132,7 @@ class FileSink implements Sink {
     this.#file = undefined;
   }
 
-  /** Writes what was gathered; one at a time. Never rejects into the void: the fault is thrown to who writes or asks next. */
+  /** Writes the collected bytes, one write at a time. An error is thrown by the next `write` or `written`. */
   #flush(): Promise<void> {
     const writing = this.#write().finally(() => {
       this.#writing = undefined;
@@ -161,7 +161,7 @@ class FileSink implements Sink {
   }
 }
 
-/** Writes every byte at `position`, however little the system takes at a time. */
+/** Writes all bytes at `position`, with as many calls as the system needs. */
 async function writeAll(file: FileHandle | undefined, parts: Uint8Array[], position: number): Promise<void> {
   if (!file) throw new Error('the file is closed');
   let rest = parts;
@@ -182,6 +182,6 @@ async function syncFolder(path: string): Promise<void> {
     const folder = await open(path, 'r');
     await folder.sync().finally(() => folder.close());
   } catch {
-    // Some systems cannot sync a folder; the file is there all the same.
+    // Some systems cannot sync a folder; the file is complete anyway.
   }
 }

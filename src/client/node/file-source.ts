@@ -1,4 +1,4 @@
-/** A file as a source. */
+/** A source that reads a file. */
 import { open, stat, type FileHandle } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import type { BigIntStats } from 'node:fs';
@@ -12,9 +12,9 @@ import { FileHash, nodeHash } from './file-hash.ts';
 const block = 1024 * 1024;
 
 /**
- * The file at `path`; what is no file of its own, such as a pipe, is read once like any stream.
+ * A source for the file at `path`; a pipe or device is read once, like a stream.
  *
- * @throws StowageError malformed for a folder; what the file system says.
+ * @throws StowageError malformed for a folder; errors of the file system
  */
 export async function fileSource(path: string): Promise<Source> {
   const file = await open(path, 'r');
@@ -61,7 +61,7 @@ class FileSource implements Source {
     await this.#file.close();
   }
 
-  /** Reads into as few buffers as the contract of a payload allows, with one read ahead of what is asked for. */
+  /** Reads into the fewest buffers that the contract of `Payload` allows, with one read ahead. */
   async *#read(from: number, to: number): AsyncGenerator<Uint8Array> {
     const stride = Math.min(block, to - from);
     const ring = Array.from({ length: Math.min(KEPT + 2, Math.ceil((to - from) / stride)) }, () =>

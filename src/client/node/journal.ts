@@ -1,4 +1,4 @@
-/** The journal in files: one an entry, named by a hash of its key, so that processes never write the same one. */
+/** A journal in files. The hash of an entry's key names its file, so processes write different files. */
 import { createHash } from 'node:crypto';
 import { chmod, mkdir, readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -7,7 +7,7 @@ import { parseEntry, staleAfter, type Claim, type Journal, type JournalEntry } f
 import { takeLock } from './lock.ts';
 import { PrivateFile } from './private-file.ts';
 
-/** A journal in `folder`, which is made when it is first needed. */
+/** A journal in `folder`, which is created on first use. */
 export function fileJournal(folder: string): Journal {
   return {
     claim: async (key) => {
@@ -26,10 +26,10 @@ export function fileJournal(folder: string): Journal {
   };
 }
 
-/** Entries hold addresses of uploads, which are others' business in no folder. */
+/** Entries name uploads, so only their owner may read the folder. */
 async function keepPrivate(folder: string): Promise<void> {
   await mkdir(folder, { recursive: true, mode: 0o700 });
-  // One that is another user's stays as it is; the entries themselves are readable by their owner only.
+  // This fails for a folder of another user; the entries themselves are private anyway.
   await chmod(folder, 0o700).catch(() => undefined);
 }
 

@@ -1,4 +1,4 @@
-/** Locks between the processes of one machine, as files that say who holds them. */
+/** Lock files between the processes of one machine. A lock file names its holder. */
 import { randomUUID } from 'node:crypto';
 import { link, mkdir, open, readFile, rename, rm, stat, utimes } from 'node:fs/promises';
 import { hostname } from 'node:os';
@@ -8,15 +8,15 @@ export interface Lock {
   release(): Promise<void>;
 }
 
-/** Milliseconds between two signs of life of a holder, and without one before it is taken for dead. */
+/** Milliseconds between two heartbeats, and without one until the holder counts as dead. */
 const beat = 10_000;
 const deadAfter = 60_000;
 
 /**
- * Takes the lock at `path`; undefined when a process that seems alive holds it.
+ * Takes the lock at `path`; undefined if a live process holds it.
  *
- * Holders that died leave the lock to the next. Two who find a dead one in the very same moment could both get it: use
- * it to keep processes out of each other's way, not for what must never happen twice.
+ * The lock of a dead holder is taken over. Two processes that do so at the same moment may both get it, so use it only
+ * to avoid conflicts, not where a second holder would do harm.
  */
 export async function takeLock(path: string): Promise<Lock | undefined> {
   await mkdir(dirname(path), { recursive: true, mode: 0o700 });
@@ -32,7 +32,7 @@ export async function takeLock(path: string): Promise<Lock | undefined> {
 }
 
 async function create(path: string, text: string): Promise<boolean> {
-  // Linked into place, so that nobody ever reads half of it.
+  // The file is linked into place, so that readers never see a partial one.
   const fresh = `${path}.${randomUUID()}`;
   const file = await open(fresh, 'wx', 0o600);
   try {
@@ -78,7 +78,7 @@ async function alive(path: string, text: string): Promise<boolean> {
   }
 }
 
-/** Removes a dead holder's lock, but not one that somebody took in the meantime. */
+/** Removes the lock of a dead holder, unless another process took it meanwhile. */
 async function setAside(path: string, dead: string): Promise<void> {
   const aside = `${path}.${randomUUID()}`;
   try {

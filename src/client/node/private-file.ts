@@ -1,9 +1,9 @@
-/** Small JSON files that nobody else may read, as lowdb keeps them. */
+/** lowdb storage in private JSON files. */
 import { chmod, mkdir, open, readFile, rename, rm } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import type { Adapter } from 'lowdb';
 
-/** A lowdb adapter for a file of mode 0600 that is replaced whole or not at all. What cannot be parsed reads as nothing. */
+/** A lowdb adapter for a file of mode 0600 that is replaced atomically. A file that cannot be parsed reads as null. */
 export class PrivateFile<T> implements Adapter<T> {
   readonly #path: string;
 

@@ -1,15 +1,15 @@
 /**
- * Requests by node:http and node:https, with connections kept alive.
+ * The transport over node:http and node:https, with keep-alive.
  *
- * Not fetch: over loopback it sends a file at a third of the speed and with three times the processor time of node:http,
- * and cannot tell how much has left.
+ * Not fetch: over loopback, fetch sends a file at a third of the speed with three times the CPU time, and cannot report
+ * how much was sent.
  */
 import { Agent, request as plain, type ClientRequest, type IncomingMessage } from 'node:http';
 import { Agent as SecureAgent, request as secure } from 'node:https';
 import { StowageError, abortedError } from '../error.ts';
 import { KEPT, type Incoming, type Outgoing, type Payload, type Transport } from '../transport.ts';
 
-/** A transport with its own pool of connections. They do not keep the process alive. */
+/** A transport with its own connection pool, which does not keep the process alive. */
 export function nodeTransport(): Transport {
   const pools = {
     http: new Agent({ keepAlive: true, scheduling: 'lifo' }),
@@ -19,7 +19,7 @@ export function nodeTransport(): Transport {
     try {
       return await once(request, pools);
     } catch (error) {
-      // The server closed a kept connection just as this request took it: nothing was heard, so a fresh one may try.
+      // The server closed an idle connection as this request took it: retry on a new connection.
       if (error instanceof Stale)
         return await once(request, pools, false).catch((second: unknown) => {
           throw unwrap(second);
@@ -34,7 +34,7 @@ interface Pools {
   readonly https: SecureAgent;
 }
 
-/** A kept connection turned out to be dead. */
+/** A reused connection was dead. */
 class Stale extends Error {
   readonly fault: StowageError;
 
@@ -73,14 +73,14 @@ function once(request: Outgoing, pools: Pools, reuse = true): Promise<Incoming> 
     out.on('close', () => signal?.removeEventListener('abort', onAbort));
     out.on('error', (error: NodeJS.ErrnoException) => {
       const fault = explain(error);
-      // With a body, bytes may have been taken in; the caller asks for the offset then.
+      // A request with a body may have been processed in part; the caller then asks for the offset.
       const stale =
         reuse && out.reusedSocket && error.code === 'ECONNRESET' && !hasPayload(request) && fault.code === 'network';
       if (!answered) reject(stale ? new Stale(fault) : fault);
     });
     out.on('response', (message) => {
       answered = true;
-      // An answer that came before the body's end refuses the rest; once it is read there is nobody to finish the body for.
+      // A response before the end of the body refuses the rest, so the request is closed after the response is read.
       message.once('end', () => {
         if (!out.writableEnded) out.destroy();
       });
@@ -115,7 +115,7 @@ async function write(out: ClientRequest, request: Outgoing, answered: () => bool
   if (sent === body.size && !out.destroyed) out.end();
 }
 
-/** Writes the payload, with at most {@link KEPT} pieces on their way to the kernel; answers how many bytes were taken. */
+/** Writes the payload with at most {@link KEPT} pieces in flight. @returns the number of bytes written */
 async function writePayload(
   out: ClientRequest,
   payload: Payload,

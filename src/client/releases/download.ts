@@ -1,4 +1,4 @@
-/** An artifact's whole way out of a release. */
+/** Downloads an artifact of a release. */
 import { StowageError } from '../error.ts';
 import type { Hash, NewHash } from '../hash.ts';
 import { receive, type Pulled, type PullOptions } from '../pull.ts';
@@ -22,7 +22,7 @@ interface Parts {
   readonly options: ReleaseDownloadOptions;
 }
 
-/** @throws StowageError digest_mismatch when the bytes are not those of the artifact; what was written is then gone. */
+/** @throws StowageError digest_mismatch if the bytes do not match the artifact; what was written is discarded */
 export async function fetchArtifact({
   session,
   transport,
@@ -37,7 +37,7 @@ export async function fetchArtifact({
     openAt({ session, transport }, artifact.id, at, signal);
   try {
     if (sha512 !== undefined) return await receive(sink, { size, sha512, tag: undefined, open }, 0, patience, options);
-    // Another store tells no sha512: the sha256 of what passes has to do, of which an earlier run has left nothing.
+    // A foreign store reports no sha512, so the sha256 is computed in passing, which cannot resume an earlier run.
     const measured = await Measured.over(sink, newHash, checksum);
     return await receive(measured, { size, sha512: checksum, tag: undefined, open }, 0, patience, options);
   } finally {
@@ -45,7 +45,7 @@ export async function fetchArtifact({
   }
 }
 
-/** The bytes from `at` on, by a token of their own: an older one may have ended. */
+/** Opens the bytes from `at` on with a new download token, because an older one may have expired. */
 async function openAt(
   { session, transport }: Pick<Parts, 'session' | 'transport'>,
   artifact: string,
@@ -61,7 +61,7 @@ async function openAt(
   if (typeof token?.download_url !== 'string') throw new StowageError('protocol', 'the answer is not a download');
   let url = token.download_url;
   for (let hops = 0; hops < 5; hops += 1) {
-    // The key stays at home: whoever has the URL needs none.
+    // The URL carries its own credential, so the API key is not sent.
     const answer = await transport({
       method: 'GET',
       url,
@@ -83,7 +83,7 @@ async function openAt(
   throw new StowageError('protocol', 'the download has too many redirects');
 }
 
-/** A sink that is held against a sha256. */
+/** A sink that checks a sha256. */
 class Measured implements Sink {
   readonly #sink: Sink;
   readonly #newHash: NewHash;
@@ -123,7 +123,7 @@ class Measured implements Sink {
     return this.#written;
   }
 
-  /** What stands for the right bytes, where they are. */
+  /** Returns the expected checksum if the bytes match, else the empty string. */
   async sha512(): Promise<string> {
     const found = this.#hash.digest();
     return found === this.#checksum ? this.#checksum : '';
@@ -138,6 +138,6 @@ class Measured implements Sink {
   }
 
   async close(): Promise<void> {
-    // Whoever made the sink closes it.
+    // The caller that made the inner sink closes it.
   }
 }

@@ -1,4 +1,4 @@
-/** Releases: versions of products and their artifacts, for those who publish them and those who fetch them. */
+/** Releases: versions of products and their artifacts, for publishers and downloaders. */
 import { wallClock, type Clock } from '../../kit/clock.ts';
 import { into, sourceOf, type Pullable, type Pushable } from '../ends.ts';
 import { StowageError } from '../error.ts';
@@ -18,12 +18,12 @@ export type ReleaseCredentials =
   { readonly adminKey: string } | { readonly token: string } | { readonly apiKey: string };
 
 export interface ReleasesOptions {
-  /** Where the server is. */
+  /** Base URL of the server. */
   readonly url: string;
   readonly credentials: ReleaseCredentials;
   readonly clock?: Clock;
   readonly platform?: Platform;
-  /** How long single questions are repeated, and how long transfers are. */
+  /** Retry limits of single requests and of transfers. */
   readonly patience?: { readonly calls?: Patience; readonly transfers?: Patience };
 }
 
@@ -38,7 +38,7 @@ export class Releases {
   readonly #platform: Platform;
   readonly #patience: Patience;
 
-  /** @throws TypeError when the address is none. */
+  /** @throws TypeError if the URL is invalid */
   constructor({ url, credentials, clock = wallClock, platform = webPlatform(), patience = {} }: ReleasesOptions) {
     this.#platform = platform;
     this.#patience = patience.transfers ?? patiently;
@@ -51,7 +51,7 @@ export class Releases {
     });
   }
 
-  /** Makes a release, which is a draft. One that is there already is answered as it is. */
+  /** Creates a draft release. Returns the existing release if there is one. */
   async create(
     product: string,
     version: string,
@@ -74,18 +74,18 @@ export class Releases {
     }
   }
 
-  /** A release with its artifacts, by its id. */
+  /** A release with its artifacts, by id. */
   async get(id: string, signal?: AbortSignal): Promise<ReleaseView> {
     return releaseOf(await this.#session.json({ method: 'GET', path: ['v1', 'releases', id], signal }));
   }
 
-  /** A release with its artifacts; undefined where there is none that the caller may see. */
+  /** A release with its artifacts; undefined if the caller sees none. */
   async find(product: string, version: string, signal?: AbortSignal): Promise<ReleaseView | undefined> {
     for await (const release of this.list({ product, version }, signal)) return release;
     return undefined;
   }
 
-  /** Those that the caller may see, with their artifacts; newest first. */
+  /** Releases that the caller may see, with artifacts, newest first. */
   async *list(filter: ReleaseFilter = {}, signal?: AbortSignal): AsyncIterable<ReleaseView> {
     const { product, version, status } = filter;
     for (let cursor: string | undefined; ;) {
@@ -101,14 +101,14 @@ export class Releases {
     }
   }
 
-  /** Lets customers have the release; one that they may have already is answered as it is. */
+  /** Publishes the release to customers. Returns a published release unchanged. */
   async publish(id: string, signal?: AbortSignal): Promise<ReleaseView> {
     try {
       return releaseOf(
         await this.#session.json({ method: 'POST', path: ['v1', 'releases', id, 'publish'], headers: once(), signal }),
       );
     } catch (error) {
-      // Another publisher was faster, or our answer was lost.
+      // Another publisher was faster, or the response to this request was lost.
       const seen =
         error instanceof StowageError && (error.status === 400 || error.status === 409)
           ? await this.get(id, signal)
@@ -119,10 +119,10 @@ export class Releases {
   }
 
   /**
-   * Makes a file an artifact of a release: uploads it, going on where an earlier try was cut off, and registers it. The server has
-   * then found that it has exactly these bytes.
+   * Uploads a file as an artifact of a release and registers it. Resumes an interrupted upload. The server verifies
+   * size and checksum.
    *
-   * @throws StowageError source_changed, digest_mismatch; malformed for what is empty, or can be read only once.
+   * @throws StowageError source_changed, digest_mismatch; malformed if the source is empty or can be read only once
    */
   async upload(release: string, what: Pushable, options: ReleaseUploadOptions): Promise<Released> {
     const source = await sourceOf(this.#platform, what);
@@ -140,7 +140,7 @@ export class Releases {
     }
   }
 
-  /** Fetches an artifact with a customer's key, going on where an earlier try was cut off, and checks its bytes. */
+  /** Downloads an artifact with a customer's key and checks its bytes. Resumes an interrupted download. */
   async download(artifact: ReleaseArtifactView, to: Pullable, options: ReleaseDownloadOptions = {}): Promise<Fetched> {
     const { transport, newHash } = this.#platform;
     return await into(this.#platform, to, (sink) =>
@@ -164,7 +164,7 @@ function headersOf(credentials: ReleaseCredentials): Record<string, string> {
     : { 'x-releasy-api-key': credentials.apiKey };
 }
 
-/** A lost answer may be asked for again. */
+/** An idempotency key, so that the request can be retried after a lost response. */
 function once(): Record<string, string> {
   return { 'idempotency-key': crypto.randomUUID() };
 }

@@ -1,4 +1,4 @@
-/** A file's whole way into a release: its place, its bytes through whatever the line does, and its registration. */
+/** Uploads a file into a release: reserves a slot, sends the bytes with retries, and registers the artifact. */
 import { StowageError } from '../error.ts';
 import { Pace, type PaceOptions } from '../pace.ts';
 import type { Platform } from '../platform.ts';
@@ -13,32 +13,32 @@ import type { PushProgress } from '../push.ts';
 
 export interface ReleaseUploadOptions {
   readonly platform: string;
-  /** The name that it is downloaded under. */
+  /** File name of downloads. */
   readonly filename: string;
-  /** Stops as soon as possible; the same upload later goes on from there. */
+  /** Stops as soon as possible; a repeated upload resumes. */
   readonly signal?: AbortSignal | undefined;
   readonly onProgress?: (progress: PushProgress) => void;
-  /** Told of each fault that is borne. */
+  /** Called with each error that is retried. */
   readonly onTrouble?: (error: StowageError) => void;
   readonly pace?: PaceOptions;
 }
 
 export interface Released {
   readonly artifact: ReleaseArtifactView;
-  /** Whether the release had it already, so that nothing was sent. */
+  /** Whether the release had the artifact, so that nothing was sent. */
   readonly there: boolean;
-  /** Bytes that were there from an earlier try. */
+  /** Bytes that an earlier try had sent. */
   readonly resumedFrom: number;
-  /** Bytes that were sent, those that had to be sent twice counted twice. */
+  /** Bytes sent, including repeats. */
   readonly sent: number;
 }
 
-/** Where an artifact is uploaded to. */
+/** The upload target of an artifact. */
 interface Slot {
   readonly artifact_id: string;
   readonly object_key: string;
   readonly upload_url: string;
-  /** Absent where another store has the artifacts, as is the next. */
+  /** Absent if a foreign store has the artifacts; `upload_uuid` likewise. */
   readonly tus_url?: string;
   readonly upload_uuid?: string;
 }
@@ -52,7 +52,7 @@ export interface UploadingParts {
   readonly options: ReleaseUploadOptions;
 }
 
-/** Tries where somebody else is at the same place at the same time. */
+/** Retries when another client uploads to the same slot. */
 const attempts = 2;
 /** Bytes hashed at a time. */
 const stride = 64 * 1024 * 1024;
@@ -69,7 +69,7 @@ export class Uploading {
     const sha256 = await this.#hash(size);
     const there = this.#among(this.#parts.release, sha256, size);
     if (there) return there;
-    // Whoever tries again with the same file finds the same place, from any machine.
+    // The same file gets the same idempotency key, and so the same slot, from every machine.
     const word = await this.#word(sha256);
     let turn = word;
     for (let left = attempts; ; left -= 1) {
@@ -84,7 +84,7 @@ export class Uploading {
         this.#parts.options.onTrouble?.(error);
         const since = this.#among(await this.#look(), sha256, size);
         if (since) return since;
-        // Somebody else may just have ended the upload there. What is not as it should be needs another place.
+        // On a conflict another client may just have finished, so look again. A spoilt slot needs a new one.
         turn = spoilt || left === 1 ? crypto.randomUUID() : word;
       }
     }
@@ -121,7 +121,7 @@ export class Uploading {
     return hash.digest();
   }
 
-  /** What the requests for these bytes in this place are known by. */
+  /** Idempotency key of the requests for these bytes in this release. */
   async #word(sha256: string): Promise<string> {
     const { release, options, platform } = this.#parts;
     const hash = await platform.newHash('sha256');
@@ -156,12 +156,12 @@ export class Uploading {
       onProgress,
       onTrouble: options.onTrouble,
     });
-    // Whoever looks at a whole upload finds that it has become what it was for, also where another's request brought the last byte.
+    // Reading the offset lets the server seal a complete upload, also if another request sent the last byte.
     await session.bearing(patience).persist(options.signal, () => tus.offset(upload, options.signal));
     return sent;
   }
 
-  /** Sends everything in one request, again and again from the start: another store may know no other way. */
+  /** Sends everything in one request and restarts on failure: a foreign store may not support resuming. */
   async #put(word: string, first: Slot, size: number): Promise<Sent> {
     const { platform, source, patience, options } = this.#parts;
     const { signal, onTrouble } = options;
@@ -206,7 +206,7 @@ export class Uploading {
     try {
       await this.#ask(undefined, `register ${word}`, { artifact_id: id, object_key: key, checksum, size, platform });
     } catch (error) {
-      // It was registered before, by a request that we know nothing of.
+      // An earlier request already registered it.
       if (!(error instanceof StowageError) || error.status !== 409) throw error;
       const since = this.#among(await this.#look(), checksum, size);
       if (since?.artifact.id !== id) throw error;
@@ -234,7 +234,7 @@ export class Uploading {
     );
   }
 
-  /** What the release has already. */
+  /** The artifact with this content, if the release has it. */
   #among({ artifacts }: ReleaseView, sha256: string, size: number): Released | undefined {
     const { platform, filename } = this.#parts.options;
     const artifact = artifacts?.find(
@@ -248,7 +248,7 @@ export class Uploading {
   }
 }
 
-/** @throws StowageError `malformed` for a source that cannot be released. */
+/** @throws StowageError `malformed` if the source cannot be a release artifact */
 function sizeOf({ size, rereadable }: Source): number {
   if (size === undefined || !rereadable)
     throw new StowageError('malformed', 'a release artifact must be a file, because its checksum is sent first');

@@ -1,4 +1,4 @@
-/** Releases as the server shows them. Times are seconds since the epoch, sizes bytes. */
+/** Releases as the server represents them. Times are seconds since the epoch, sizes bytes. */
 import { StowageError } from '../error.ts';
 
 export interface ReleaseView {
@@ -8,7 +8,7 @@ export interface ReleaseView {
   readonly status: 'draft' | 'published';
   readonly created_at: number;
   readonly published_at: number | null;
-  /** Null where they were not asked for. */
+  /** Null if they were not requested. */
   readonly artifacts: readonly ReleaseArtifactView[] | null;
 }
 
@@ -19,9 +19,9 @@ export interface ReleaseArtifactView {
   /** SHA-256 in hex. */
   readonly checksum: string;
   readonly size: number;
-  /** Absent on servers that do not tell it. */
+  /** Absent on servers that do not report it. */
   readonly filename?: string;
-  /** Hex; absent where another store has the bytes. */
+  /** Hex; absent if a foreign store has the bytes. */
   readonly sha512?: string;
 }
 
@@ -46,7 +46,7 @@ export function artifactOf(value: unknown): ReleaseArtifactView {
   });
 }
 
-/** The name that an artifact was uploaded by. */
+/** File name of an artifact; servers that do not report it have it at the end of the object key. */
 export function nameOf({ filename, object_key: key }: ReleaseArtifactView): string {
   return filename ?? key.slice(key.lastIndexOf('/') + 1);
 }

@@ -1,11 +1,11 @@
-/** The journal in a browser: one key of localStorage an entry, taken with a web lock where there are any. */
+/** A journal in localStorage: one item an entry, locked with a web lock if the browser has them. */
 import { LowSync } from 'lowdb';
 import { LocalStorage } from 'lowdb/browser';
 import { parseEntry, staleAfter, type Claim, type Journal, type JournalEntry } from '../journal.ts';
 
 const prefix = 'stowage-upload:';
 
-/** A journal in this origin's localStorage; undefined where there is none, as in private modes. */
+/** A journal in this origin's localStorage; undefined without one, as in private modes. */
 export function webJournal(): Journal | undefined {
   let storage: Storage;
   try {
@@ -31,7 +31,7 @@ function claimOf(name: string, release: () => void): Claim {
     db.read();
     entry = parseEntry(db.data);
   } catch {
-    // Not ours any more, or torn: as good as none.
+    // Another form, or corrupt: treated as no entry.
   }
   return {
     entry,
@@ -55,7 +55,7 @@ function entriesOf(storage: Storage): JournalEntry[] {
   return found;
 }
 
-/** Takes the web lock `name`, which dies with the page; undefined when another page has it. */
+/** Takes the web lock `name`, which ends with the page; undefined if another page has it. */
 async function lock(name: string): Promise<(() => void) | undefined> {
   const locks = globalThis.navigator?.locks as LockManager | undefined;
   if (!locks) return () => {};

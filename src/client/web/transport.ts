@@ -1,12 +1,12 @@
-/** Requests by fetch: for browsers, and for any other place that has it. */
+/** The transport over fetch, for browsers and other platforms. */
 import { StowageError, abortedError } from '../error.ts';
 import type { Incoming, Outgoing, Payload, Transport } from '../transport.ts';
 
 /**
  * A transport over `fetch`.
  *
- * Fetch cannot tell how much of a body has left, and streams one only over HTTP/2; so a body goes as one Blob or array,
- * and `idle` bounds the time to the first byte of the answer as well as each silence after it.
+ * Fetch cannot report how much was sent, and streams a body only over HTTP/2. So a body is one Blob or array, and
+ * `idle` limits the time to the first byte of the response and each pause after it.
  */
 export function fetchTransport(fetch: typeof globalThis.fetch = globalThis.fetch.bind(globalThis)): Transport {
   return async (request) => {
@@ -72,7 +72,7 @@ async function* bodyOf(answer: Response, watch: Watch): AsyncGenerator<Uint8Arra
   }
 }
 
-/** The caller's signal and the silence of the line, as one signal. */
+/** Combines the caller's signal and the idle timeout into one signal. */
 class Watch {
   readonly #stopper = new AbortController();
   readonly #request: Outgoing;
