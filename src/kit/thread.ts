@@ -1,20 +1,20 @@
-/** A thread that is asked. Each question has a number, by which its answer is known; nobody waits for a thread that is gone. */
+/** Request and response over a worker thread, matched by id. When the thread dies, pending questions fail. */
 import type { TransferListItem, Worker } from 'node:worker_threads';
 
-/** What a thread answers: lists of these, so that answers that become ready together travel together. */
+/** Answers of a thread, sent as lists so that answers that are ready together share a message. */
 export type Answer = readonly [id: number, value: unknown, failure?: unknown];
 
 /** The thread died, or was closed, before it answered. */
 export class ThreadGone extends Error {}
 
 export interface ThreadOptions<Told> {
-  /** Hears what is no list of answers. */
+  /** Receives messages that are not lists of answers. */
   readonly onTold?: (message: Told) => void;
-  /** What a failure that the thread tells is on this side. */
+  /** Converts a failure that the thread reports into an error. */
   readonly errorOf: (failure: unknown) => unknown;
-  /** What whoever asks is told once the thread is gone; a ThreadGone unless told. */
+  /** The error of pending and later questions after the thread died; default: ThreadGone. */
   readonly goneError?: (cause: unknown) => Error;
-  /** Told once, before whoever waits, when the thread is gone and was not closed. */
+  /** Called once, before pending questions fail, if the thread died without being closed. */
   readonly onDeath?: (error: Error) => void;
 }
 
@@ -42,7 +42,7 @@ export class Thread<Told = never> {
     worker.on('exit', () => this.#die(undefined));
   }
 
-  /** Why nothing can be asked any more. */
+  /** Why the thread accepts no more questions; undefined while it runs. */
   get gone(): Error | undefined {
     return this.#gone;
   }
@@ -51,7 +51,7 @@ export class Thread<Told = never> {
     this.#worker.postMessage(message, transfer);
   }
 
-  /** Asks by `send`, which tells the thread a question with this number. */
+  /** Asks a question; `send` posts it with the given id. */
   ask<T>(send: (id: number) => void): Promise<T> {
     if (this.#gone) return Promise.reject(this.#gone);
     const id = ++this.#lastId;
@@ -68,7 +68,7 @@ export class Thread<Told = never> {
     else pending?.reject(error);
   }
 
-  /** Refuses what was asked, and what will be. */
+  /** Fails all pending and later questions. */
   lose(why: Error): void {
     this.#gone ??= why;
     for (const pending of this.#pending.values()) pending.reject(this.#gone);

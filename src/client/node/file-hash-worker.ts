@@ -4,18 +4,18 @@ import { open, type FileHandle } from 'node:fs/promises';
 import { parentPort, workerData } from 'node:worker_threads';
 import type { Answer } from '../../kit/thread.ts';
 
-/** How far to hash; with `id`, that the digest is wanted there. */
+/** Offset up to which the file may be hashed; with `id`, the digest there is requested. */
 export interface HashOrder {
   readonly limit: number;
   readonly id?: number;
 }
 
-/** How far hashing is. */
+/** Bytes hashed so far. */
 export interface HashProgress {
   readonly done: number;
 }
 
-/** Why there is no digest; undefined where the file is shorter. */
+/** Why there is no digest; `message` is undefined if the file is shorter. */
 export interface HashFailure {
   readonly message: string | undefined;
 }
@@ -38,7 +38,7 @@ parentPort?.on('message', (next: HashOrder) => {
   work().then(answer, (error: unknown) => fail(error instanceof Error ? error.message : String(error)));
 });
 
-/** Hashes until it is up with the orders; false when the file ends before. */
+/** Hashes until the current order is done; false if the file is shorter. */
 async function work(): Promise<boolean> {
   try {
     // A new order may arrive while the file is being closed.

@@ -50,7 +50,7 @@ export class FileHash {
    */
   async digest(size: number, onProgress: (bytes: number) => void, signal?: AbortSignal): Promise<string> {
     const thread = this.#thread;
-    // The file can still be hashed here when the thread is gone.
+    // If the thread died, the file is hashed on this thread.
     if (!thread || thread.gone) return await hashHere(this.#path, size);
     const stop = (): void => void thread.close().catch(() => undefined);
     this.#worker?.ref();
