@@ -2,9 +2,9 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { setFields } from './header-fields.ts';
 import { expectsLeave, hasBody } from './incoming.ts';
 
-/** Bytes of an unread body that are read and thrown away so that the connection can be used again. */
+/** Bytes of an unread body that are read and discarded to keep the connection. */
 const drainable = 4 * 1024 * 1024;
-/** Milliseconds that reading on may take. Closing at once would reset the connection, and the client might never see the answer. */
+/** Milliseconds for that. Closing at once would reset the connection, and the client might not see the response. */
 const patience = 2000;
 
 export interface Answer {
@@ -14,7 +14,7 @@ export interface Answer {
   readonly text?: string;
 }
 
-/** Answers with JSON; undefined is `null`, since old clients parse every answer. */
+/** Responds with JSON. Undefined becomes `null`, because old clients parse every response. */
 export function json(
   req: IncomingMessage,
   res: ServerResponse,
@@ -25,7 +25,7 @@ export function json(
   send(req, res, { status, headers, type: 'application/json; charset=utf-8', text: JSON.stringify(value ?? null) });
 }
 
-/** Answers at once and whole. What is left of the request's body is dealt with afterwards, never left to hang. */
+/** Responds at once with a whole body, then disposes of the unread request body. */
 export function send(req: IncomingMessage, res: ServerResponse, answer: Answer): void {
   if (res.headersSent || res.destroyed) {
     res.destroy();
@@ -47,12 +47,12 @@ export function send(req: IncomingMessage, res: ServerResponse, answer: Answer):
   readAway(req, res);
 }
 
-/** Whether the rest of a body is announced to be so small that it is read away, which saves the connection. */
+/** Whether the rest of the body is declared small enough to be read and discarded, which saves the connection. */
 function isDrainable(req: IncomingMessage): boolean {
   return !expectsLeave(req) && Number(req.headers['content-length'] ?? Number.POSITIVE_INFINITY) <= drainable;
 }
 
-/** Reads the rest of a body and then ends the answer, which the client has in full by then; gives up after a while. */
+/** Discards the rest of the body, then ends the response, which the client has in full. Gives up after `patience`. */
 function readAway(req: IncomingMessage, res: ServerResponse): void {
   if (expectsLeave(req) || req.destroyed) {
     res.end();

@@ -1,4 +1,4 @@
-/** Rules for pages of other origins, as a bucket keeps them; two faces set them, each in its own words. */
+/** CORS rules as buckets store them; the S3 and console faces set them. */
 import { isFieldName } from './header-fields.ts';
 
 export interface CorsRule {
@@ -6,15 +6,15 @@ export interface CorsRule {
   readonly origins: readonly string[];
   readonly methods: readonly string[];
   readonly headers: readonly string[];
-  /** Headers of answers that a page may read. */
+  /** Response headers that a page may read. */
   readonly exposed: readonly string[];
-  /** Seconds for which a browser need not ask again. */
+  /** Seconds that a browser may cache a preflight. */
   readonly age?: number;
 }
 
 const known = ['GET', 'PUT', 'POST', 'DELETE', 'HEAD'];
 
-/** What is wrong with a rule; undefined where nothing is. */
+/** Describes what is wrong with a rule; undefined if it is valid. */
 export function faultOf({ origins, methods, headers, exposed, age }: CorsRule): string | undefined {
   const odd = methods.find((method) => !known.includes(method));
   if (odd !== undefined) return `Found unsupported HTTP method in CORS config. Unsupported method is ${odd}`;

@@ -2,13 +2,13 @@ import { Ajv2020, type ErrorObject, type ValidateFunction } from 'ajv/dist/2020.
 import { Refusal } from '../core/refusal.ts';
 import { textFault } from '../kit/text.ts';
 
-/** @throws Refusal `malformed`, in our own words, when the value is not as the OpenAPI description has it. `where` names the whole value. */
+/** @throws Refusal `malformed` if the value does not match its OpenAPI schema; `where` names the value */
 export type Check = (value: unknown, where: string) => void;
 
-/** The keyword of a string that has one line only. */
+/** Keyword of a single-line string. */
 const oneLine = 'oneLine';
 
-/** What checks the OpenAPI description's schemas. */
+/** The validator for the OpenAPI schemas. */
 export function newAjv(): Ajv2020 {
   const ajv = new Ajv2020({ strict: false, validateFormats: false, allErrors: false });
   const validate = (_: unknown, text: string): boolean => textFault(text) === undefined;
@@ -17,8 +17,8 @@ export function newAjv(): Ajv2020 {
 }
 
 /**
- * A copy of a schema or of anything that holds some, in which every string has one line and no control characters, unless it
- * says `x-lines: true`: so that a schema has to ask for what is rarely meant.
+ * Copies a schema so that every string must be a single line without control characters, unless it has `x-lines: true`.
+ * Multi-line text is the exception and must be requested.
  */
 export function withOneLine(schema: unknown): unknown {
   if (Array.isArray(schema)) return schema.map(withOneLine);
@@ -29,7 +29,7 @@ export function withOneLine(schema: unknown): unknown {
   return ofText && !('x-lines' in copy) ? { ...copy, [oneLine]: true } : copy;
 }
 
-/** A check of the schema that `reference` names; it is compiled when first needed. */
+/** A check for the schema at `reference`, compiled on first use. */
 export function check(ajv: Ajv2020, reference: string): Check {
   let validate: ValidateFunction | undefined;
   return (value, where) => {
@@ -50,7 +50,7 @@ const names: Readonly<Record<string, string>> = {
   null: 'null',
 };
 
-/** One fault as a sentence. */
+/** A validation error as a sentence. */
 function sentence(error: ErrorObject | undefined, whole: string): string {
   if (!error) return `${whole} is invalid`;
   const where = error.instancePath === '' ? whole : error.instancePath.slice(1).replaceAll('/', '.');

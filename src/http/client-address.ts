@@ -1,14 +1,14 @@
-/** Whose request it is, as far as its connection and the proxies that are trusted can tell. */
+/** The client's address, from the connection and from trusted proxies. */
 import type { Request } from 'express';
 import ipaddr from 'ipaddr.js';
 
-/** The client's address: behind a trusted proxy, the one that it names. Express decides by its setting `trust proxy`. */
+/** The client's address. Express applies its `trust proxy` setting. */
 export function addressOf(req: Request): string {
   const address = req.ip ?? req.socket.remoteAddress ?? '';
   return address.replace(/^::ffff:(?=\d+\.)/i, '');
 }
 
-/** The address as limits count it: of IPv6 the first 64 bits, as each customer of a provider has at least those. */
+/** The address for rate limits: for IPv6 the /64 prefix, because a customer of a provider has at least that. */
 export function sourceOf(req: Request): string {
   return sourceOfAddress(addressOf(req));
 }
@@ -23,7 +23,7 @@ export function sourceOfAddress(address: string): string {
     .join(':')}::/64`;
 }
 
-/** Tells whether an address is one of these, or lies in one of these networks. */
+/** Returns a test for whether an address is in the list or in one of its networks. */
 export function within(networks: readonly string[]): (address: string) => boolean {
   const ranges = networks.map((one) => (ipaddr.isValidCIDR(one) ? ipaddr.parseCIDR(one) : hostRange(one)));
   return (address) => {

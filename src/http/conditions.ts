@@ -1,9 +1,9 @@
 /** Conditional requests, in the order of RFC 9110 section 13.2.2. */
 import type { IncomingHttpHeaders } from 'node:http';
 
-/** What a condition is held against. */
+/** The validators of a representation. */
 export interface Validators {
-  /** A strong entity tag, quotes included. */
+  /** A strong entity tag, including quotes. */
   readonly etag: string;
   /** Milliseconds since the epoch. */
   readonly modifiedAt: number;
@@ -11,7 +11,7 @@ export interface Validators {
 
 export type Verdict = 'go' | 'not_modified' | 'failed';
 
-/** What the conditions of a GET or HEAD say. */
+/** Evaluates the conditions of a GET or HEAD. */
 export function judge(headers: IncomingHttpHeaders, validators: Validators): Verdict {
   const match = headers['if-match'];
   if (match !== undefined) {
@@ -26,7 +26,7 @@ export function judge(headers: IncomingHttpHeaders, validators: Validators): Ver
   return since !== undefined && seconds(validators.modifiedAt) <= since ? 'not_modified' : 'go';
 }
 
-/** Whether a `Range` counts: always without `If-Range`, else only if what that names is what is here now. */
+/** Whether `Range` applies: always without `If-Range`, else only if its validator matches. */
 export function rangeCounts(headers: IncomingHttpHeaders, validators: Validators): boolean {
   const field = headers['if-range'];
   if (field === undefined) return true;
@@ -42,7 +42,7 @@ function names(list: string, etag: string, comparison: 'strong' | 'weak'): boole
   });
 }
 
-/** Seconds of an HTTP date; undefined for anything else, which is then ignored as the RFC asks. */
+/** Seconds of an HTTP date; undefined for anything else, which must be ignored. */
 function dateOf(field: string | undefined): number | undefined {
   if (field === undefined || !/^[A-Z][a-z]{2,8}[, ]/.test(field)) return undefined;
   const ms = Date.parse(field);

@@ -1,19 +1,19 @@
-/** How many connections are taken at once, over all ports, and how many the limit of open files has room for. */
+/** Limits the connections of all ports together, within the limit of open files. */
 import { readFileSync } from 'node:fs';
 import type { Socket } from 'node:net';
 import { sourceOfAddress, within } from './client-address.ts';
 
 /**
- * Open files that the server needs beside its connections: its threads, the catalog, the ports, 64 uploads whose files stay open
- * between appends, a sweep, a scrub, and fetches.
+ * Open files needed besides connections: threads, catalog, ports, 64 stage files kept open, a sweep, a scrub, and
+ * fetches.
  */
 const reserved = 176;
-/** Open files of a connection at work: its socket, the file that it reads or writes, and that file in the thread that hashes it. */
+/** Open files of an active connection: its socket, its file, and that file in the hash thread. */
 const each = 3;
-/** With fewer, not even the program is sure to load: the files of its modules are opened many at a time. */
+/** With fewer, even loading the program may fail, because Node opens many module files at a time. */
 const leastOpenFiles = 512;
 
-/** @throws Error when the limit of open files leaves no room to work. */
+/** @throws Error if the limit of open files is too low */
 export function connectionsWithin(wanted: number, openFiles: number | undefined): number {
   if (openFiles === undefined) return wanted;
   if (openFiles < leastOpenFiles) {
@@ -23,7 +23,7 @@ export function connectionsWithin(wanted: number, openFiles: number | undefined)
   return Math.min(wanted, Math.floor((openFiles - reserved) / each));
 }
 
-/** The limit of files that this process may have open; undefined where the system does not tell. */
+/** The soft limit of open files of this process; undefined if the system does not report it. */
 export function openFileLimit(): number | undefined {
   try {
     const soft = /^Max open files\s+(\d+)/m.exec(readFileSync('/proc/self/limits', 'utf8'))?.[1];
@@ -33,7 +33,7 @@ export function openFileLimit(): number | undefined {
   }
 }
 
-/** Counts the connections of several ports together, in all and by address. */
+/** Counts the connections of several ports together, in total and by address. */
 export class ConnectionCap {
   readonly #most: number;
   readonly #mostOfOne: number;
@@ -42,9 +42,9 @@ export class ConnectionCap {
   #open = 0;
 
   /**
-   * @param options.share percent of them that one address may hold, so that no stranger's idle connections keep all others out;
-   *   of IPv6 an address is its /64.
-   * @param options.proxies addresses and networks that many clients share: they may hold all.
+   * @param options.share percent of the limit that one address (IPv6: /64) may hold, so that one client cannot block
+   *   all others
+   * @param options.proxies addresses and networks shared by many clients; the share does not apply to them
    */
   constructor(
     most: number,
@@ -55,7 +55,7 @@ export class ConnectionCap {
     this.#isProxy = within(proxies);
   }
 
-  /** Keeps a new connection until it closes, or closes it at once where there are too many. */
+  /** Counts a new connection until it closes, or closes it at once if it exceeds a limit. */
   admit(socket: Socket): void {
     const address = socket.remoteAddress ?? '';
     const source = sourceOfAddress(address);

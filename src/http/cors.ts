@@ -1,6 +1,6 @@
 import type { RequestHandler } from 'express';
 
-/** What a page may read of an answer, beside what every page may. */
+/** Response headers that a page may read besides the CORS-safelisted ones. */
 const exposed = [
   'Accept-Ranges',
   'Content-Digest',
@@ -32,14 +32,14 @@ const exposed = [
   'X-Request-ID',
 ].join(', ');
 const methods = 'GET, HEAD, POST, PUT, PATCH, DELETE';
-/** Seconds for which a browser need not ask again; none keeps it for longer. */
+/** Seconds that a browser may cache a preflight; browsers cap it at this or less. */
 const memory = 7200;
 const fieldNames = /^[\w!#$%&'*+.^`|~-]+(?: ?, ?[\w!#$%&'*+.^`|~-]+)*$/;
 
 /**
- * Lets pages of these origins use the API; `*` means any.
+ * Allows pages of these origins to use the API; `*` means any.
  *
- * Who asks is told by a token that the page must have, never by a cookie, so that a page of any origin can do no more
+ * Requests are authenticated by a token that the page must have, never by a cookie, so that any page can do no more
  * than any other client.
  */
 export function crossOrigin(origins: readonly string[]): RequestHandler {

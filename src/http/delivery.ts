@@ -1,15 +1,15 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 
-/** For each connection, what to forget of the answer before once a newer request shows that it arrived. */
+/** For each connection, a callback that settles the previous response when a newer request arrives. */
 const watched = new WeakMap<Socket, () => void>();
 
 /**
- * Tells whether an answer reached its client, as far as the connection can tell: it did when the system took it all
- * and the connection did not break before the next request on it.
+ * Detects whether a response reached its client: the system accepted all of it, and the connection did not break before
+ * the next request.
  *
- * @param keepsOpen whether this client is known never to close a connection between two requests. For any other an
- *   orderly end after the answer says nothing.
+ * @param keepsOpen whether this client never closes a connection between requests; for any other, an orderly close
+ *   after the response proves nothing
  */
 export function watchDelivery(res: ServerResponse, keepsOpen: boolean, settle: (arrived: boolean) => void): void {
   const { socket } = res;
@@ -36,7 +36,7 @@ export function watchDelivery(res: ServerResponse, keepsOpen: boolean, settle: (
   });
 }
 
-/** To be told of every request: it proves that the answer before it on the same connection arrived. */
+/** Must be called for every request: it proves that the previous response on the connection arrived. */
 export function noteNextRequest(req: IncomingMessage): void {
   watched.get(req.socket)?.();
 }

@@ -1,4 +1,4 @@
-/** What a request promises of its body by digest fields, old and new. */
+/** Digests that a request declares for its body, in current and older header fields. */
 import type { IncomingMessage } from 'node:http';
 import { demandDigest } from '../core/bytes/ingest.ts';
 import { Refusal } from '../core/refusal.ts';
@@ -6,10 +6,10 @@ import { parseBase64Digest, parseDigestField, type Digest } from '../kit/digest.
 import { newHash } from '../kit/hashing.ts';
 
 /**
- * What a digest field (RFC 9530) promises; nothing where there is none.
+ * The digests of a digest field (RFC 9530); empty if the field is absent.
  *
- * @throws Refusal `malformed` where it is not such a field, or where nothing that it promises can be checked: a digest
- *   that is passed over would protect nothing.
+ * @throws Refusal `malformed` if the field is invalid or has no digest that can be checked, because an ignored digest
+ *   would protect nothing
  */
 export function digestsOf(field: string | undefined, name: string): readonly Digest[] {
   if (field === undefined) return [];
@@ -20,15 +20,15 @@ export function digestsOf(field: string | undefined, name: string): readonly Dig
   return digests;
 }
 
-/** The digests of one body: those that its headers bring, and those that come behind it. */
+/** The digests of a body, from headers and trailers. */
 export interface BodyDigests {
   readonly digests: readonly Digest[];
-  /** To be asked once the body is whole. */
+  /** Returns the digests of the trailer; call it after the body. */
   readonly late?: () => readonly Digest[];
 }
 
 /**
- * What a request promises of its body: `Content-Digest`, as a header or a trailer, and `Content-MD5`.
+ * The digests that a request declares for its body: `Content-Digest` as header or trailer, and `Content-MD5`.
  *
  * @throws Refusal `malformed`
  */
@@ -48,7 +48,7 @@ export function bodyDigests(req: IncomingMessage): BodyDigests {
   };
 }
 
-/** Holds a body at hand against what its request promises. @throws Refusal `digest_mismatch`, `malformed` */
+/** Checks a buffered body against its declared digests. @throws Refusal `digest_mismatch`, `malformed` */
 export async function demandDigests({ digests, late }: BodyDigests, bytes: Uint8Array): Promise<void> {
   for (const expected of [...digests, ...(late?.() ?? [])]) {
     const hash = await newHash(expected.algorithm);
@@ -57,7 +57,7 @@ export async function demandDigests({ digests, late }: BodyDigests, bytes: Uint8
   }
 }
 
-/** Whether `Trailer` says that the field comes behind the body. */
+/** Whether `Trailer` announces the field. */
 export function announces(req: IncomingMessage, name: string): boolean {
   return (req.headers.trailer ?? '')
     .toLowerCase()

@@ -1,6 +1,6 @@
-/** How stored bytes may be shown: they come from strangers, and must never run on this origin. */
+/** Response headers that keep stored bytes from running as active content on this origin. */
 
-/** Types that a browser shows without ever running anything of them; all else is for saving. */
+/** Types that browsers display without running code; all others are downloaded. */
 const harmless: ReadonlySet<string> = new Set([
   'text/plain',
   'image/png',
@@ -28,7 +28,7 @@ export interface Showing {
   readonly disposition: string;
 }
 
-/** The headers for bytes of a stored media type under a name. */
+/** The headers for bytes of a media type with a file name. */
 export function showing(mediaType: string, name: string): Showing {
   const bare = mediaType.split(';', 1)[0]!.trim().toLowerCase();
   const inline = harmless.has(bare);
@@ -38,9 +38,9 @@ export function showing(mediaType: string, name: string): Showing {
   };
 }
 
-/** A `filename` parameter by RFC 6266: a plain one for all, and an exact one where the plain one lost something. */
+/** A `filename` parameter (RFC 6266): in ASCII, plus the exact name if that differs. */
 export function fileName(name: string): string {
-  // Folders, controls and characters that turn the reading direction around have no place in a file's name.
+  // Path separators, control characters and bidirectional controls are replaced.
   const clean =
     name
       .toWellFormed()

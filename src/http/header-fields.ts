@@ -1,29 +1,29 @@
 /**
- * Header fields that are stored now and sent with later answers: metadata, media types, dispositions, names of files.
+ * Header fields that are stored and sent with later responses: metadata, media types, dispositions, file names.
  *
- * A value is stored as the bytes that go over the wire, one character a byte, which is also how Node hands out the
- * headers of a request. So what came in a header is sent again as it came, and what came as text (a form, a query, a
- * JSON document) is sent in the UTF-8 that a header would have brought.
+ * A value is stored as its bytes on the wire, one character a byte, as Node reports request headers. So a value from a
+ * header is returned unchanged, and a value from text (a form, a query, JSON) is sent as UTF-8, as a header would have
+ * carried it.
  */
 import type { ServerResponse } from 'node:http';
 import { Refusal } from '../core/refusal.ts';
 
 const token = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/;
-/** C0 controls but the tab, and DEL. */
+/** C0 controls except tab, and DEL. */
 const controls = /[\u0000-\u0008\u000a-\u001f\u007f]/;
 
-/** Whether `name` can be the name of a header field (RFC 9110 section 5.1). */
+/** Whether `name` is a valid header field name (RFC 9110 section 5.1). */
 export function isFieldName(name: string): boolean {
   return token.test(name);
 }
 
 /**
- * A value as it is stored.
+ * Converts a value for storage.
  *
- * @param value what a client sent.
- * @param source `wire` for a value in the bytes of a header, `text` for decoded characters.
- * @param name what the refusal calls it.
- * @throws Refusal `malformed` for control characters.
+ * @param value as the client sent it
+ * @param source `wire` for the bytes of a header, `text` for decoded characters
+ * @param name of the value in the refusal
+ * @throws Refusal `malformed` for control characters
  */
 export function storedField(value: string, source: 'wire' | 'text', name: string): string {
   const bytes = (source === 'text' ? bytesOf(value) : value).replaceAll(/^[ \t]+|(?<![ \t])[ \t]+$/g, '');
@@ -31,7 +31,7 @@ export function storedField(value: string, source: 'wire' | 'text', name: string
   return bytes;
 }
 
-/** Whether the bytes are UTF-8 that has controls beyond ASCII. */
+/** Whether the bytes are UTF-8 with C1 control characters. */
 function hasOtherControls(bytes: string): boolean {
   return (
     /\u00c2[\u0080-\u009f]/.test(bytes) &&
@@ -44,12 +44,12 @@ function bytesOf(text: string): string {
   return Buffer.from(text.toWellFormed(), 'utf8').toString('latin1');
 }
 
-/** A stored value that can be sent, whatever an older version stored: text becomes UTF-8, a control becomes a space. */
+/** Makes any stored value sendable, also one of an older version: text to UTF-8, controls to spaces. */
 function sendable(value: string): string {
   return (/[^\u0000-\u00ff]/.test(value) ? bytesOf(value) : value).replaceAll(new RegExp(controls, 'g'), ' ');
 }
 
-/** Puts fields on an answer. It never throws for what is stored; a field whose name is no name is left out. */
+/** Sets stored fields on a response. Never throws; a field with an invalid name is left out. */
 export function setFields(res: ServerResponse, fields: Readonly<Record<string, string | number>>): void {
   for (const [name, value] of Object.entries(fields)) {
     if (isFieldName(name)) res.setHeader(name, typeof value === 'string' ? sendable(value) : value);

@@ -3,7 +3,7 @@ import type { Asking, Outcome } from '../core/tenants/idempotency.ts';
 import { Refusal } from '../core/refusal.ts';
 import { newId } from '../kit/ids.ts';
 
-/** Sees to it that a request happens once. */
+/** Runs a request at most once. */
 export interface KeyedAnswers {
   once<T>(asking: Asking, work: (seed: string, again: boolean) => Promise<T>): Promise<Outcome<T>>;
 }
@@ -11,11 +11,11 @@ export interface KeyedAnswers {
 const longest = 128;
 
 /**
- * Does what a request asks for; where it has an `Idempotency-Key`, once, however often it is sent.
+ * Runs a request; with an `Idempotency-Key`, at most once for the key.
  *
- * @param work makes something plain and without secrets, which is kept; what must not be kept is added to it by the caller.
- *   It is told whether somebody may have begun before.
- * @throws Refusal `malformed` for a key that is none; as `Idempotency.once` does.
+ * @param work returns a serializable result without secrets, which is stored; the caller adds what must not be stored.
+ *   `again` is true if an earlier attempt may have started.
+ * @throws Refusal `malformed` for an invalid key; refusals of `Idempotency.once`
  */
 export async function once<T>(
   keeper: KeyedAnswers,
@@ -30,7 +30,7 @@ export async function once<T>(
   return value;
 }
 
-/** @throws Refusal `malformed` where a request has the header, because its answer holds a secret that is not kept. */
+/** @throws Refusal `malformed` if the header is present, because the response contains a secret that is not stored */
 export function refuseKey(req: IncomingMessage, sentence: string): void {
   if (req.headers['idempotency-key'] !== undefined) throw new Refusal('malformed', sentence);
 }

@@ -2,10 +2,10 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Body } from '../core/bytes/ingest.ts';
 import { Refusal } from '../core/refusal.ts';
 
-/** Enough to keep both sides busy. */
+/** Default buffer in bytes; enough to keep both sides busy. */
 export const usualRoom = 512 * 1024;
 
-/** A body must bring `rate` bytes a second on average over each `window` milliseconds; rate 0 asks nothing. */
+/** A body must bring `rate` bytes a second on average in each `window` milliseconds; 0 disables the check. */
 export interface Pace {
   readonly rate: number;
   readonly window: number;
@@ -13,22 +13,22 @@ export interface Pace {
 
 export interface IncomingOptions {
   readonly pace: Pace;
-  /** Bytes kept between the socket and whoever reads; 512 KiB unless told. */
+  /** Bytes buffered between socket and reader; default 512 KiB. */
   readonly room?: () => number;
-  /** Told once, before anything is read. */
+  /** Called once, before the first read. */
   readonly onStart?: () => void;
-  /** Told of every run of bytes that arrives. */
+  /** Called with the size of every chunk that arrives. */
   readonly onBytes?: (count: number) => void;
-  /** Told once, when nothing more is read. */
+  /** Called once, after the last read. */
   readonly onEnd?: (body: Incoming) => void;
 }
 
 /**
- * The body of a message. A cut connection is an end of input, not an exception: what arrived before it is handed out, then
- * the iteration ends, and `cut` says why.
+ * The body of a message. A cut connection ends the input and is not an exception: the received bytes are delivered, the
+ * iteration ends, and `cut` holds the cause.
  *
- * Bytes are taken with 'data' events into a queue of our own. Every further stream stage would be a place where bytes
- * that had arrived are lost at a reset.
+ * Bytes go from 'data' events into a queue of this class, because each further stream stage could lose received bytes
+ * when the connection is reset.
  */
 export class Incoming implements Body {
   readonly length: number | undefined;
@@ -57,7 +57,7 @@ export class Incoming implements Body {
     return this.#cut;
   }
 
-  /** Bytes that have arrived so far. */
+  /** Bytes received so far. */
   get arrived(): number {
     return this.#arrived;
   }
@@ -138,7 +138,7 @@ export class Incoming implements Body {
     this.#wake?.();
   }
 
-  /** What had arrived and still lies in the request's own buffer is not lost. */
+  /** Takes the bytes that are already in the request's buffer, so that they are not lost. */
   #drain(): void {
     if (!this.#started || this.#ended) return;
     this.#req.off('data', this.#onData);
@@ -171,7 +171,7 @@ export class Incoming implements Body {
     onEnd?.(this);
   }
 
-  /** Ends a body that brings too little; time in which we ourselves did not read is not held against it. */
+  /** Stops a body that is too slow. Windows in which this side paused reading do not count. */
   #watchPace(): void {
     const { rate, window } = this.#options.pace;
     if (rate === 0) return;
@@ -188,7 +188,7 @@ export class Incoming implements Body {
   }
 }
 
-/** Whether the request announces a body at all. */
+/** Whether the request declares a body. */
 export function hasBody(req: IncomingMessage): boolean {
   const { 'content-length': length, 'transfer-encoding': coding } = req.headers;
   return coding !== undefined || (length !== undefined && length !== '0');
@@ -196,17 +196,17 @@ export function hasBody(req: IncomingMessage): boolean {
 
 const expecting = new WeakSet<IncomingMessage>();
 
-/** Notes that the client waits for leave to send its body. */
+/** Records that the client waits for `100 Continue`. */
 export function noteExpectation(req: IncomingMessage): void {
   expecting.add(req);
 }
 
-/** Whether the client still waits for leave to send its body. */
+/** Whether the client still waits for `100 Continue`. */
 export function expectsLeave(req: IncomingMessage): boolean {
   return expecting.has(req);
 }
 
-/** Gives that leave, where it is waited for. */
+/** Sends `100 Continue` if the client waits for it. */
 export function giveLeave(req: IncomingMessage, res: ServerResponse): void {
   if (expecting.delete(req)) res.writeContinue();
 }

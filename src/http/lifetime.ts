@@ -1,23 +1,23 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { giveLeave, Incoming, usualRoom, type Pace } from './incoming.ts';
 
-/** Bytes kept between sockets and whoever reads, for all bodies together; and for one body at least. */
+/** Buffered bytes of all bodies together, and the minimum for one body. */
 const budget = 16 * 1024 * 1024;
 const least = 64 * 1024;
 
 export interface LifetimeOptions {
   readonly pace: Pace;
-  /** Milliseconds for which a reader may take nothing before its download is given up. */
+  /** Milliseconds without progress after which a download is cut. */
   readonly stall: number;
 }
 
 /**
- * How long requests may live. No total time: an honest slow upload takes as long as it takes. What brings or takes
- * nothing is cut, and a server that goes down makes every body end with what has arrived.
+ * Limits the lifetime of requests. There is no total time, because a slow upload is legitimate. A request without
+ * progress is cut, and at shutdown every body ends with what has arrived.
  */
 export class Lifetime {
   readonly stall: number;
-  /** Bytes of stored things sent so far. */
+  /** Blob bytes sent so far. */
   sent = 0;
   readonly #pace: Pace;
   readonly #bodies = new Set<Incoming>();
@@ -34,12 +34,12 @@ export class Lifetime {
     return this.#closing !== undefined;
   }
 
-  /** Bytes of bodies received so far. */
+  /** Body bytes received so far. */
   get received(): number {
     return this.#received;
   }
 
-  /** Bodies being read now. */
+  /** Number of bodies being read. */
   get reading(): number {
     return this.#bodies.size;
   }
@@ -59,7 +59,7 @@ export class Lifetime {
     return body;
   }
 
-  /** Ends every body, now and from now on, with what has arrived. */
+  /** Ends all current and later bodies with what has arrived. */
   close(reason: Error): void {
     this.#closing = reason;
     for (const body of this.#bodies) body.stop(reason);

@@ -7,28 +7,28 @@ import { noteExpectation } from './incoming.ts';
 export interface ListenerOptions {
   readonly host: string;
   readonly port: number;
-  /** Counts the connections of all ports that share it. */
+  /** Limits the connections of all ports that share it. */
   readonly connections: ConnectionCap;
-  /** Milliseconds in which a request's head must have come. */
+  /** Milliseconds within which a request's headers must arrive. */
   readonly headTime?: number;
   /** Milliseconds for which a connection is kept that waits for a next request. */
   readonly idleTime?: number;
   readonly handle: RequestListener;
-  /** Told when a connection cannot be taken, as when descriptors are used up. */
+  /** Called when a connection cannot be accepted, for example without free descriptors. */
   readonly onFault?: (error: unknown) => void;
 }
 
 export interface Listener {
-  /** Where it can be reached, without a slash at the end. */
+  /** URLs of the listener, without a trailing slash. */
   readonly urls: readonly string[];
-  /** Takes no more connections, waits for what is under way, and at the deadline ends that too. */
+  /** Accepts no more connections, waits for running requests, and closes them after `deadline` milliseconds. */
   close(deadline: number): Promise<void>;
 }
 
-/** Node passes over header lines beyond a count without a word; we count ourselves and refuse. */
+/** Node silently drops headers beyond its limit, so the limit is checked here and the request refused. */
 const mostHeaders = 200;
 
-/** Opens the port. Heads have a time to come in; bodies have none in total, since a slow honest upload takes what it takes. */
+/** Opens the port. Headers have a time limit; bodies do not, because a slow upload is legitimate. */
 export async function listen(options: ListenerOptions): Promise<Listener> {
   const { headTime = 15_000, idleTime = 75_000 } = options;
   const server = createServer({
@@ -49,18 +49,18 @@ export async function listen(options: ListenerOptions): Promise<Listener> {
     options.handle(req, res);
   };
   server.on('request', handle);
-  // Whether to let the body come is decided by whoever reads it, so that a refusal costs the client nothing.
+  // The reader of the body sends `100 Continue`, so that a refused request costs the client no upload.
   server.on('checkContinue', (req, res) => {
     noteExpectation(req);
     handle(req, res);
   });
-  // Whatever else somebody expects: they will see what they get.
+  // Other expectations are ignored.
   server.on('checkExpectation', handle);
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject);
     server.listen(options.port, options.host, () => {
       server.off('error', reject);
-      // An error that nothing listens for ends the process.
+      // An unhandled `error` event would end the process.
       server.on('error', (error) => options.onFault?.(error));
       resolve();
     });
@@ -76,7 +76,7 @@ function urlsOf(server: Server, host: string): string[] {
 }
 
 async function close(server: Server, deadline: number): Promise<void> {
-  // Connections kept open for a next request are idle by turns; each turn takes those that are idle then.
+  // Keep-alive connections become idle at different times, so close the idle ones repeatedly.
   const idle = setInterval(() => server.closeIdleConnections(), 50);
   const end = setTimeout(() => server.closeAllConnections(), deadline);
   try {

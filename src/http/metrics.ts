@@ -1,7 +1,7 @@
 import { monitorEventLoopDelay, type IntervalHistogram } from 'node:perf_hooks';
 import { Counter, Gauge, Histogram, Registry } from 'prom-client';
 
-/** Numbers that are asked for when somebody looks. */
+/** Values that are read at each scrape. */
 export interface Readings {
   readonly received: number;
   readonly sent: number;
@@ -14,21 +14,21 @@ export interface Readings {
   readonly versions: number;
   readonly freeBytes: number;
   readonly writable: boolean;
-  /** Faults that no request answers for, by kind. */
+  /** Faults outside of requests, by kind. */
   readonly faults: ReadonlyMap<string, number>;
-  /** How often stored bytes were found changed or gone, by what found it. */
+  /** Corrupt or missing contents found, by what found them. */
   readonly rot: Readonly<Record<string, number>>;
-  /** How often stored bytes could not be read, which tells nothing of them. */
+  /** Failed reads of stored bytes; they do not mean corruption. */
   readonly unreadable: number;
-  /** Logins refused since too many wrong secrets were shown. */
+  /** Logins refused after too many failures. */
   readonly throttled: number;
-  /** Addresses, namespaces and pairs of both that the limits of logins remember. */
+  /** Entries (addresses, namespaces and pairs) in the login limits. */
   readonly throttledNames: number;
-  /** Logins that wait for key derivation. */
+  /** Logins waiting for key derivation. */
   readonly loginsWaiting: number;
 }
 
-/** What the server counts, in Prometheus' words. Nothing here names a tenant, an artifact or a file. */
+/** Prometheus metrics. Labels never contain a tenant, artifact or file. */
 export class Metrics {
   readonly #registry = new Registry();
   readonly #delay: IntervalHistogram = monitorEventLoopDelay({ resolution: 20 });
@@ -104,7 +104,7 @@ export class Metrics {
     return this.#registry.contentType;
   }
 
-  /** Everything in Prometheus' text form; one reading serves all gauges. */
+  /** All metrics in Prometheus' text format, from one reading. */
   async print(): Promise<string> {
     const now = await this.#read();
     for (const [gauge, value] of this.#readings) gauge.set(value(now));
@@ -205,7 +205,7 @@ export class Metrics {
   }
 }
 
-/** Brings a counter to what somebody else counted. */
+/** Sets a counter to a total that is kept elsewhere. */
 function set(counter: Counter, value: number): void {
   counter.reset();
   counter.inc(value);

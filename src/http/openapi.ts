@@ -6,22 +6,22 @@ import { Parameters, type Parameter } from './parameters.ts';
 export const methods = ['get', 'head', 'post', 'put', 'patch', 'delete', 'options'] as const;
 export type Method = (typeof methods)[number];
 
-/** What a request's body is: nothing that anyone reads, JSON of a certain shape, or bytes that are nobody's business. */
+/** The request body of an operation: none, JSON with a schema, or raw bytes. */
 export type BodyRule =
   { readonly kind: 'none' } | { readonly kind: 'raw' } | { readonly kind: 'json'; readonly check: Check };
 
-/** One thing that the OpenAPI description says can be asked. */
+/** An operation of the OpenAPI description. */
 export interface Operation {
   readonly id: string;
   readonly method: Method;
-  /** As the OpenAPI description has it: `/upload/{uuid}`. */
+  /** The template in the description: `/upload/{uuid}`. */
   readonly path: string;
   readonly tag: string;
   readonly summary: string;
-  /** Whether anybody may ask, without proving who. */
+  /** Whether the operation needs no authentication. */
   readonly open: boolean;
   readonly body: BodyRule;
-  /** @throws Refusal `malformed` where a parameter is missing, doubled, unknown or not as described. */
+  /** @throws Refusal `malformed` if a parameter is missing, repeated, unknown or invalid */
   given(req: IncomingMessage & { readonly params: unknown; readonly query: unknown }, lenient?: boolean): Parameters;
 }
 
@@ -43,12 +43,12 @@ interface RawDocument {
   readonly paths: Readonly<Record<string, RawPath>>;
 }
 
-/** The OpenAPI description: what every request and answer looks like. It is what people read, and what requests are checked against. */
+/** The OpenAPI description. It documents all requests and responses, and requests are validated against it. */
 export class OpenApi {
-  /** As it was written. */
+  /** The source text. */
   readonly text: string;
   readonly operations: readonly Operation[];
-  /** As data. */
+  /** The parsed document. */
   readonly content: unknown;
   readonly #ajv = newAjv();
   readonly #byId: ReadonlyMap<string, Operation>;
@@ -66,14 +66,14 @@ export class OpenApi {
       throw new Error('two operations of the OpenAPI description have the same id');
   }
 
-  /** @throws Error when the OpenAPI description has no such operation: a route that nobody can read about must not be served. */
+  /** @throws Error if the OpenAPI description lacks the operation: undocumented routes must not be served */
   operation(id: string): Operation {
     const found = this.#byId.get(id);
     if (!found) throw new Error(`the OpenAPI description has no operation ${id}`);
     return found;
   }
 
-  /** Methods that the OpenAPI description has for a path as requested, whatever its parameters. */
+  /** Methods that the description has for a request path. */
   methodsAt(path: string): string[] {
     const found = this.operations
       .filter((operation) => patternOf(operation.path).test(path))
@@ -81,7 +81,7 @@ export class OpenApi {
     return [...new Set(found.includes('GET') ? [...found, 'HEAD'] : found)];
   }
 
-  /** A checker of the schema at a JSON pointer such as `/components/schemas/Upload`. */
+  /** A validator for the schema at a JSON pointer such as `/components/schemas/Upload`. */
   schema(pointer: string): Check {
     return check(this.#ajv, `book#${pointer.split('/').map(encodeURIComponent).join('/')}`);
   }
@@ -91,7 +91,7 @@ export class OpenApi {
     const raw = item[method]!;
     const id = raw.operationId;
     if (!id) throw new Error(`${method} ${path} has no operationId in the OpenAPI description`);
-    // Links to a page carry parameters of other sites.
+    // Links to a page may carry query parameters of other sites.
     const page = method === 'get' && raw.responses?.['200']?.content?.['text/html'] !== undefined;
     const open = (raw.security ?? content.security ?? []).length === 0;
     const parameters = [
@@ -143,7 +143,7 @@ function refOf(entry: unknown): string | undefined {
   return typeof entry === 'object' && entry !== null && '$ref' in entry ? String(entry.$ref).slice(1) : undefined;
 }
 
-/** A path as one segment of a JSON pointer. */
+/** Escapes a path as one segment of a JSON pointer. */
 function escape(segment: string): string {
   return segment.replaceAll('~', '~0').replaceAll('/', '~1');
 }

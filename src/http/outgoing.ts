@@ -7,34 +7,34 @@ import { judge, rangeCounts, type Validators } from './conditions.ts';
 import { setFields } from './header-fields.ts';
 import type { Lifetime } from './lifetime.ts';
 
-/** Opened bytes. */
+/** Opened content. */
 export interface Bytes {
-  /** Bytes `from` up to `to`; throws when there are fewer. */
+  /** Reads bytes `from` up to `to` (exclusive); throws if there are fewer. */
   read(from: number, to: number): AsyncIterable<Uint8Array>;
   close(): Promise<void>;
 }
 
-/** What is to be sent, before any byte of it is read. */
+/** Content to send; no byte of it is read yet. */
 export interface Representation extends Validators {
   readonly size: number;
-  /** Headers of every answer about it, with or without bytes. */
+  /** Headers of every response about it, with or without bytes. */
   readonly headers: Readonly<Record<string, string | number>>;
-  /** Headers of answers that have all of it. */
+  /** Headers of responses with all of it. */
   readonly wholeHeaders?: Readonly<Record<string, string>>;
-  /** Whether a whole answer tells its length, as some clients need it. */
+  /** Whether whole responses need a `Content-Length`, as some clients require. */
   readonly counted?: boolean;
-  /** Opens the bytes. */
+  /** Opens the content. */
   open(): Promise<Bytes>;
 }
 
-/** Which bytes of it are asked for in the query, beside any `Range`. */
+/** The range in the query, besides any `Range` header. */
 export interface Window {
   readonly offset: number;
-  /** How many at most; 0 means all. */
+  /** Maximum number of bytes; 0 means all. */
   readonly limit: number;
 }
 
-/** Bytes `from` up to `to`, which the request names by a number that they have: they are sent as a range is. */
+/** Bytes `from` up to `to` of a part that the request names by number; sent like a range. */
 export interface NumberedPart {
   readonly from: number;
   readonly to: number;
@@ -43,9 +43,9 @@ export interface NumberedPart {
 export interface SendingOptions {
   readonly core: Pick<Core, 'usage'>;
   readonly lifetime: Lifetime;
-  /** On whose account they are sent. */
+  /** Namespace that the traffic is accounted to. */
   readonly namespace: string;
-  /** The conditions of the request, where the face reads them in a way of its own. */
+  /** The conditions of the request, if the face parses them itself. */
   readonly conditions?: IncomingHttpHeaders;
 }
 
@@ -56,12 +56,12 @@ interface Plan {
 }
 
 /**
- * Sends bytes, or what the request's conditions ask for instead.
+ * Sends content, or what the request's conditions require instead.
  *
- * Whole answers are chunked unless they must be counted: only then can every client tell a cut connection from the end.
- * For the same reason an error of the disk, and bytes that are not the right ones, end the connection and never the answer.
+ * Whole bodies are sent chunked unless `counted`: some clients do not notice a body shorter than its Content-Length.
+ * For the same reason a disk error or a wrong digest breaks the connection instead of ending the response.
  *
- * @throws Refusal `over_quota`, `precondition` or `out_of_range`, and what `open` throws; nothing was sent then.
+ * @throws Refusal `over_quota`, `precondition` or `out_of_range`, and errors of `open`; nothing was sent then
  */
 export async function sendBytes(
   req: IncomingMessage,
@@ -88,7 +88,7 @@ export async function sendBytes(
   const reader = await what.open();
   let chunks: AsyncIterator<Uint8Array> | undefined;
   try {
-    // The first bytes are read before the head goes: until then a refusal can be told as one.
+    // The first bytes are read before the headers are sent, so that a refusal still gets its own response.
     chunks =
       req.method === 'HEAD' || plan.from === plan.to
         ? undefined
@@ -105,16 +105,16 @@ export async function sendBytes(
   }
 }
 
-/** Says which bytes the answer has, and how many where the client is to count them. */
+/** Sets the headers for the selected bytes. */
 function setPlanFields(req: IncomingMessage, res: ServerResponse, what: Representation, plan: Plan): void {
   if (plan.status === 200) setFields(res, what.wholeHeaders ?? {});
   if (plan.status === 206) res.setHeader('Content-Range', `bytes ${plan.from}-${plan.to - 1}/${what.size}`);
-  // Before HTTP/1.1 there are no chunks, and the length is the only mark of the end.
+  // HTTP/1.0 has no chunked coding, so only the length marks the end.
   if (what.counted || plan.status === 206 || req.method === 'HEAD' || req.httpVersion === '1.0')
     res.setHeader('Content-Length', plan.to - plan.from);
 }
 
-/** No range names no bytes: an empty part is a whole answer. */
+/** A range cannot be empty, so an empty part is a whole response. */
 function partPlan({ from, to }: NumberedPart): Plan {
   return { status: to > from ? 206 : 200, from, to };
 }
@@ -132,7 +132,7 @@ function planOf(headers: IncomingHttpHeaders, what: Representation, window: Wind
   return { status: 200, from, to };
 }
 
-/** Writes as fast as the client takes it. Resolves when the answer ended or the client is gone. */
+/** Writes at the client's pace. Resolves when the response has ended or the client is gone. */
 async function pump(
   res: ServerResponse,
   chunks: AsyncIterator<Uint8Array>,
@@ -140,8 +140,8 @@ async function pump(
   { core, lifetime, namespace }: SendingOptions,
 ): Promise<void> {
   const valve = new Valve(res);
-  // Node ends a connection whose timer runs out, and holds the timer back while the system takes bytes of a write: only
-  // a client that takes none is cut. The end of the answer puts the timer for the next request in its place.
+  // Node does not fire this timer while the system accepts bytes of a write, so that only a client that reads nothing
+  // is cut. The end of the response replaces it by the keep-alive timer.
   res.socket?.setTimeout(lifetime.stall);
   try {
     for (let next = first; next.done !== true; next = await chunks.next()) {
@@ -160,7 +160,7 @@ async function pump(
   }
 }
 
-/** Waits for a response to take more, or for its client to be gone. */
+/** Waits until a response accepts more bytes or its client is gone. */
 class Valve {
   readonly #res: ServerResponse;
   #gone = false;

@@ -2,7 +2,7 @@ import type { IncomingMessage } from 'node:http';
 import { Refusal } from '../core/refusal.ts';
 import type { Check } from './checking.ts';
 
-/** A parameter as the OpenAPI description describes it. */
+/** A parameter of the OpenAPI description. */
 export interface Parameter {
   readonly name: string;
   readonly in: 'path' | 'query' | 'header';
@@ -11,7 +11,7 @@ export interface Parameter {
   readonly check: Check;
 }
 
-/** The parameters that a request gave, once they are found to be as the OpenAPI description describes them. */
+/** The validated parameters of a request. */
 export class Parameters {
   readonly #values: ReadonlyMap<string, string | number>;
 
@@ -19,7 +19,7 @@ export class Parameters {
     this.#values = values;
   }
 
-  /** `lenient` passes over query parameters that the OpenAPI description does not know; elsewhere they are slips of the pen. */
+  /** @param options.lenient ignores unknown query parameters instead of refusing them */
   static read(
     req: IncomingMessage & { readonly params: unknown; readonly query: unknown },
     parameters: readonly Parameter[],

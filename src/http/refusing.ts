@@ -5,7 +5,7 @@ import { send } from './answering.ts';
 import type { OpenApi } from './openapi.ts';
 import { requestId } from './request-log.ts';
 
-/** A refusal as a face is to word it. `code` is the reason, or a word for what is no refusal of the core. */
+/** A refusal for a face to format. `code` is the reason, or a code for an error outside of the core. */
 export interface Refused {
   readonly sentence: string;
   readonly status: number;
@@ -13,7 +13,7 @@ export interface Refused {
   readonly details: Readonly<Record<string, string | number>>;
 }
 
-/** The status that says each reason plainly; a face whose clients know other ones brings a table of its own. */
+/** The standard status of each reason; a face whose clients expect others has its own table. */
 export const plainStatuses: Record<Reason, number> = {
   malformed: 400,
   unauthenticated: 401,
@@ -35,7 +35,7 @@ export const plainStatuses: Record<Reason, number> = {
   lost: 500,
 };
 
-/** Headers that say more of a refusal, whatever the form of the answer. */
+/** Headers that supplement a refusal in any format. */
 export function plainHeaders({ code, details }: Refused): Record<string, string | number> {
   switch (code) {
     case 'unauthenticated':
@@ -55,22 +55,22 @@ export function plainHeaders({ code, details }: Refused): Record<string, string 
   }
 }
 
-/** How a face says no: a status for every reason, forgetting none, and the form of the answer. */
+/** The error format of a face: a status for every reason, and the body. */
 export interface Wording {
   readonly statuses: Readonly<Record<Reason, number>>;
-  /** Another status where the reason alone does not tell. */
+  /** A more specific status for some refusals. */
   finer?(refusal: Refusal): number | undefined;
   print(refused: Refused): { readonly type: string; readonly text: string };
-  /** Headers beside the body. */
+  /** Headers besides the body. */
   headers(refused: Refused): Record<string, string | number>;
 }
 
-/** Reasons after which the connection cannot be told from one that is still sending an old request. */
+/** Reasons after which the connection is closed, because the client may still be sending an old body on it. */
 const partings: ReadonlySet<Reason> = new Set(['superseded', 'interrupted', 'unavailable']);
 
-/** Turns what was thrown into an answer. What is not a refusal is logged, and the caller learns only its request's id. */
+/** Turns errors into responses. An error that is not a Refusal is logged; the client gets the request id. */
 export function refusing(how: Wording | ((req: Request) => Wording), log: Logger): ErrorRequestHandler {
-  // Express tells an error handler by its four parameters.
+  // Express recognizes an error handler by its four parameters.
   return (error: unknown, req: Request, res: Response, _next: unknown): void => {
     const wording = typeof how === 'function' ? how(req) : how;
     const refusal = error instanceof Refusal ? error : fromFramework(error);
@@ -103,7 +103,7 @@ function refuse(wording: Wording, req: Request, res: Response, refusal: Refusal)
   );
 }
 
-/** Says that nothing answers at a path of the OpenAPI description, or nothing by that method. */
+/** Answers 404 if the description lacks the path, or 405 if the path lacks the method. */
 export function answerUnknown(openapi: OpenApi, wording: Wording, req: Request, res: Response): void {
   const allowed = openapi.methodsAt(req.baseUrl + req.path);
   if (allowed.length === 0) {
@@ -124,7 +124,7 @@ export function answerUnknown(openapi: OpenApi, wording: Wording, req: Request, 
   say(wording, req, res, refused, { Allow: allowed.join(', ') });
 }
 
-/** Answers with a refusal in the words of a face. */
+/** Responds with a refusal in the format of a face. */
 export function say(
   wording: Wording,
   req: Request,
@@ -139,7 +139,7 @@ export function say(
   });
 }
 
-/** Express and its router speak of bad requests by a `status` on the error; their words are not for callers. */
+/** Errors of Express and its router carry a `status`; their messages are not sent to clients. */
 function fromFramework(error: unknown): Refusal | undefined {
   if (typeof error !== 'object' || error === null || !('status' in error)) return undefined;
   if (error.status === 413) return new Refusal('too_large', 'the request body is too long');
@@ -148,7 +148,7 @@ function fromFramework(error: unknown): Refusal | undefined {
   return undefined;
 }
 
-/** The client went away while it was being answered: no fault of ours. */
+/** The client disconnected during the response, which is not an error here. */
 function isHangUp(error: unknown): boolean {
   const code = typeof error === 'object' && error !== null && 'code' in error ? error.code : undefined;
   return code === 'ECONNRESET' || code === 'EPIPE' || code === 'ERR_STREAM_PREMATURE_CLOSE';

@@ -1,4 +1,4 @@
-/** What every request gets: an id, and a line in the log when it is done. */
+/** Request ids and the request log. */
 import type { RequestHandler, Request, Response } from 'express';
 import type { Logger } from 'pino';
 import { newId } from '../kit/ids.ts';
@@ -9,22 +9,22 @@ import type { Metrics } from './metrics.ts';
 const header = 'X-Request-ID';
 const sane = /^[A-Za-z0-9._:@/+=-]{1,128}$/;
 
-/** The id that the request was given, or brought along. */
+/** The id that the request has or was given. */
 export function requestId(res: Response): string {
   return String(res.getHeader(header) ?? '');
 }
 
-/** Names the operation that answers the request, for logs and metrics: never the path itself, which holds names. */
+/** Sets the route template for logs and metrics. The path itself is not used, because it contains names. */
 export function nameRoute(res: Response, template: string): void {
   res.locals['route'] = template;
 }
 
-/** Names who asks, for the log. */
+/** Sets the caller's namespace for the log. */
 export function nameCaller(res: Response, namespace: string): void {
   res.locals['namespace'] = namespace;
 }
 
-/** Gives ids, counts and logs. Headers, bodies and queries are never logged, nor are tokens in paths: secrets travel there. */
+/** Assigns ids, counts, logs. Headers, bodies, queries and tokens are never logged: they contain secrets. */
 export function noteRequests(log: Logger, metrics: Metrics): RequestHandler {
   return (req, res, next) => {
     const began = performance.now();

@@ -14,15 +14,15 @@ import { hasBody, type Incoming } from './incoming.ts';
 import type { Lifetime } from './lifetime.ts';
 import { nameCaller, nameRoute } from './request-log.ts';
 
-/** Says that a handler has answered by itself. Anything else that it returns is answered as JSON. */
+/** Returned by a handler that has responded itself. Any other value is sent as JSON. */
 export const ANSWERED = Symbol('answered');
 
-/** A request, read as the OpenAPI description has it. */
+/** A request, validated against the OpenAPI description. */
 export interface Call {
   readonly req: Request;
   readonly res: Response;
   readonly given: Parameters;
-  /** The JSON body; it was found to have the shape that the caller names. */
+  /** The JSON body, validated; the caller names its type. */
   body<T>(): T;
   /** The raw body, for operations that take one. */
   raw(): Incoming;
@@ -32,37 +32,37 @@ export interface OwnedCall<Who = Principal> extends Call {
   readonly who: Who;
 }
 
-/** Proves who asks, by what the request carries. */
+/** Authenticates a request. */
 type Proof<Who> = (req: Request) => Promise<Who>;
 
 export interface RoutesOptions {
   readonly lifetime: Lifetime;
   /**
-   * Tells who asks; faces without it own no guarded operation.
+   * Authenticates the caller; without it a face cannot have guarded operations.
    *
    * @throws Refusal `unauthenticated`
    */
   readonly authenticate?: Proof<Principal>;
-  /** How JSON bodies are taken; unless told, of any type, since old clients and plain curl differ there, and of 100 KiB at most. */
+  /** How JSON bodies are read. Default: any Content-Type, because old clients and curl differ, and at most 100 KiB. */
   readonly bodies?: BodyManners;
-  /** Whether query parameters are passed over that the OpenAPI description does not know. */
+  /** Whether unknown query parameters are ignored. */
   readonly lenient?: boolean;
 }
 
 export interface BodyManners {
   /** Bytes. */
   readonly limit: number;
-  /** Whether a body must be there and say that it is JSON. Refusals then tell in `details.what` whether it is the type or the shape that is wrong. */
+  /** Whether a JSON body is required. `details.what` of a refusal is then `type` or `shape`. */
   readonly typed: boolean;
 }
 
-/** JSON bodies are small; bytes go elsewhere. */
+/** For operations with JSON bodies; file content uses raw bodies. */
 const usualManners: BodyManners = { limit: 100 * 1024, typed: false };
 
-/** The routes of a face. Each is an operation of the OpenAPI description, and is mounted, guarded and checked as the OpenAPI description says. */
+/** The routes of a face. The OpenAPI description determines path, authentication and checks of each. */
 export class Routes {
   readonly router: Router = Router({ caseSensitive: true });
-  /** Ids of the operations mounted. */
+  /** Ids of the mounted operations. */
   readonly mounted: string[] = [];
   readonly #openapi: OpenApi;
   readonly #options: RoutesOptions;
@@ -72,7 +72,7 @@ export class Routes {
     this.#options = options;
   }
 
-  /** Mounts an operation that anybody may ask for. */
+  /** Mounts an operation without authentication. */
   open(id: string, answer: (call: Call) => unknown): this {
     const operation = this.#find(id, true);
     return this.#mount(operation, async (req, res) => {
@@ -81,14 +81,14 @@ export class Routes {
     });
   }
 
-  /** Mounts an operation for those who prove who they are; that is settled before anything else is looked at. */
+  /** Mounts an operation that requires authentication, which runs before anything else is checked. */
   owned(id: string, answer: (call: OwnedCall) => Promise<unknown>): this {
     const { authenticate } = this.#options;
     if (!authenticate) throw new Error(`the route ${id} has no way to authenticate`);
     return this.guarded(id, authenticate, answer);
   }
 
-  /** The same, for an operation with a proof of its own. */
+  /** Mounts an operation with its own authentication. */
   guarded<Who extends { readonly namespace: string }>(
     id: string,
     proof: Proof<Who>,
@@ -138,14 +138,14 @@ export class Routes {
   }
 }
 
-/** @throws Refusal `malformed` for a body that does not say that it is JSON, or that is not there. */
+/** @throws Refusal `malformed` if the body is missing or not declared as JSON */
 function demandJson(req: Request): void {
   if (!/^application\/(?:[\w.+-]+\+)?json *(?:;|$)/i.test(req.headers['content-type'] ?? ''))
     throw new Refusal('malformed', 'the Content-Type must be application/json', { what: 'type' });
   if (!hasBody(req)) throw new Refusal('malformed', 'a request body is needed');
 }
 
-/** Clients that send JSON with every request send an empty object or null where they have nothing to say. */
+/** Some clients send an empty object or null with every request, so these count as no body. */
 async function demandNothing(req: Request, body: Body): Promise<void> {
   const sent = await readJson(req, body, usualManners.limit).catch((error: unknown) => {
     if (error instanceof Refusal && error.reason === 'malformed') return undefined;
@@ -164,7 +164,7 @@ function demandShape(check: Check, body: unknown, { typed }: BodyManners): void 
   }
 }
 
-/** The JSON of a request, whatever type it says it has. */
+/** Reads the JSON body, whatever its Content-Type. */
 async function readJson(req: Request, body: Body, limit: number): Promise<unknown> {
   const coding = req.headers['content-encoding'];
   if (coding !== undefined && coding !== 'identity')
@@ -202,7 +202,7 @@ function tooLong(limit: number): Refusal {
   return new Refusal('too_large', `a JSON body has at most ${limit} bytes`);
 }
 
-/** Answers with a text. */
+/** Responds with a text. */
 export function text(
   call: Call,
   status: number,

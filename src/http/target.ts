@@ -1,11 +1,11 @@
-/** The gate for what a request line brings: percent-encoded UTF-8 without control characters. */
+/** Validates request targets: percent-encoded UTF-8 without control characters. */
 import type { Request, Response, NextFunction } from 'express';
 import { Refusal } from '../core/refusal.ts';
 import { textFault } from '../kit/text.ts';
 
 /**
- * @throws Refusal `malformed` where the path or the query is not percent-encoded UTF-8, or has a control character.
- *   `details.what` is `text`, since some faces word this in another way than other faults.
+ * @throws Refusal `malformed` if the path or query is not percent-encoded UTF-8, or has a control character.
+ *   `details.what` is `text`, because some faces have a separate error for it
  */
 export function demandText(target: string): void {
   if (/[^\x21-\x7e]/.test(target)) throw refusal('the URL has a character that must be percent-encoded');
@@ -14,7 +14,7 @@ export function demandText(target: string): void {
   if (cut >= 0) check('query', target.slice(cut + 1));
 }
 
-/** Refuses a request before any face sees it. */
+/** Refuses an invalid target before a face sees the request. */
 export function textGate(req: Request, _res: Response, next: NextFunction): void {
   demandText(req.originalUrl);
   next();

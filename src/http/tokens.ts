@@ -10,35 +10,35 @@ import { newId } from '../kit/ids.ts';
 export interface TokenOptions {
   /** At least 32 random bytes. */
   readonly secret: Uint8Array;
-  /** Who says so: the node's name. */
+  /** The node's name. */
   readonly issuer: string;
-  /** Milliseconds for which a token is good. */
+  /** Validity of a token in milliseconds. */
   readonly lifetime: number;
 }
 
-/** The right to make one upload, and nothing else. It goes into a URL, so that a page needs no key. */
+/** The right to make one upload. It is part of a URL, so that a page needs no key. */
 export interface Capability {
-  /** The id that the upload has, or will have. */
+  /** Id of the upload, which may not exist yet. */
   readonly upload: string;
-  /** What it becomes a version of. */
+  /** Artifact that the upload becomes a version of. */
   readonly artifact: string;
-  /** Whose artifact; null for the granter's own. */
+  /** Owner of the artifact; null for the issuer's namespace. */
   readonly namespace: string | null;
   /** Bytes. */
   readonly maxSize: number;
-  /** A media type, or its first half and a star; null for any. */
+  /** A media type, or a type with `/*`; null for any. */
   readonly type: string | null;
-  /** The object that it becomes, where it becomes none of an artifact's versions but one. */
+  /** The object that the upload becomes, if it is not for an artifact. */
   readonly object?: { readonly bucket: string; readonly key: string };
 }
 
-/** Who sends a request, and whether for one upload only. */
+/** The caller, and the capability if the request has only that. */
 export interface TokenHolder {
   readonly who: Principal;
   readonly capability: Capability | undefined;
 }
 
-/** What a token says, once its signature was found to be ours. */
+/** The claims of a verified token. */
 interface Claims {
   readonly namespace: string;
   readonly credential: string;
@@ -48,24 +48,24 @@ interface Claims {
   readonly capability: Capability | undefined;
 }
 
-/** Whom a token's claims are held against. */
+/** What tokens are checked against. */
 export interface TokenDeps {
   readonly clock: Clock;
   readonly loginAttempts: {
-    /** Counts a token that is not ours. @throws Refusal `throttled` where there were too many, else the error. */
+    /** Counts an invalid token. @throws Refusal `throttled` after too many, else the error */
     wrong(from: string, error: unknown): Promise<never>;
   };
   readonly namespaces: {
-    /** @throws Refusal `unauthenticated` when the key is gone. */
+    /** @throws Refusal `unauthenticated` if the key no longer exists */
     recall(namespace: string, credential: string, nonce: string): Promise<Principal>;
   };
 }
 
-/** Signatures remembered: a client sends the same token with every chunk. Everything else about it is asked anew each time. */
+/** Verified signatures cached: a client sends its token with every chunk. Other checks are repeated. */
 const memory = 1000;
 const longest = 4096;
 
-/** Tokens: what a login gives, and what every other request is asked for. */
+/** Issues and verifies tokens. */
 export class Tokens {
   readonly #keeper: TokenDeps;
   readonly #options: TokenOptions;
@@ -77,7 +77,7 @@ export class Tokens {
     this.#options = options;
   }
 
-  /** Seconds for which a new token is good. */
+  /** Validity of a new token in seconds. */
   get lifetime(): number {
     return Math.floor(this.#options.lifetime / 1000);
   }
@@ -87,15 +87,15 @@ export class Tokens {
   }
 
   /**
-   * Passes on the right to make one upload, for some seconds. It ends with the key of whoever sends the request, too.
+   * Issues a capability for `lifetime` seconds. It also becomes invalid with the caller's key.
    *
-   * @throws Refusal as `principal` does.
+   * @throws Refusal as `principal` does
    */
   async grant(req: Request, capability: Capability, lifetime: number): Promise<string> {
     return this.#sign(await this.#claims(req, bearerOf(req)), lifetime, capability);
   }
 
-  /** Gives the right to make one upload to whoever is told the token, on account of a credential. */
+  /** Issues a capability on behalf of a credential. */
   grantFor(
     { namespace, credential, nonce }: Pick<Claims, 'namespace' | 'credential' | 'nonce'>,
     capability: Capability,
@@ -105,9 +105,9 @@ export class Tokens {
   }
 
   /**
-   * Who sends the request.
+   * Authenticates the caller.
    *
-   * @throws Refusal `unauthenticated` for no token, a bad or expired one, or one whose key is gone.
+   * @throws Refusal `unauthenticated` if the token is missing, invalid or expired, or its key no longer exists
    */
   async principal(req: Request): Promise<Principal> {
     const claims = await this.#claims(req, bearerOf(req));
@@ -116,9 +116,9 @@ export class Tokens {
   }
 
   /**
-   * Who sends the request, where a capability in the query will do.
+   * Authenticates the caller, or accepts a capability in the query.
    *
-   * @throws Refusal as `principal` does.
+   * @throws Refusal as `principal` does
    */
   async holder(req: Request): Promise<TokenHolder> {
     const presented = req.query['capability'];
@@ -139,7 +139,7 @@ export class Tokens {
     capability?: Capability,
   ): Promise<string> {
     const now = Math.floor(this.#keeper.clock.now() / 1000);
-    // The subject is a pair, as old servers have it; the library knows only text there.
+    // The subject is a pair, as in Shaken Fist's tokens; jose's types only allow text.
     const subject = [namespace, credential] as unknown as string;
     return new SignJWT({ sub: subject, nonce, jti: newId(), ...(capability && { capability }) })
       .setProtectedHeader({ alg: 'HS256', typ: 'JWT' })
@@ -186,7 +186,7 @@ function claimsOf(payload: JWTPayload): Claims {
     throw bad();
   const [namespace, credential] = subject as unknown[];
   if (typeof namespace !== 'string' || typeof credential !== 'string') throw bad();
-  // Its shape needs no look: the signature says that it is ours.
+  // The signature proves that this server made it, so its shape is not checked.
   return {
     namespace,
     credential,

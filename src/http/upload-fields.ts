@@ -1,8 +1,8 @@
-/** How an upload stands, in the header fields of resumable uploads (draft-ietf-httpbis-resumable-upload). */
+/** The state of an upload in the header fields of draft-ietf-httpbis-resumable-upload. */
 import type { Core } from '../core/index.ts';
 import type { Upload } from '../core/records.ts';
 
-/** All that there is to tell. Complete is what has become a version: until then the last word is still to be said. */
+/** The fields of an upload. Only a sealed upload is complete: until then it can still be refused. */
 export function uploadFields(core: Core, upload: Upload, most?: number): Record<string, string | number> {
   return {
     'Upload-Offset': upload.offset,
@@ -14,9 +14,9 @@ export function uploadFields(core: Core, upload: Upload, most?: number): Record<
 }
 
 /**
- * What bounds uploads, and for how many seconds this one will lie there if nobody touches it.
+ * `Upload-Limit`: the size limits and the seconds until this upload expires if it stays idle.
  *
- * @param most bytes that the caller's capability allows, where there is one.
+ * @param most maximum bytes of the caller's capability, if there is one
  */
 export function uploadLimit(core: Core, upload?: Upload, most = Infinity): string {
   const until = upload ? core.uploads.expiresAt(upload) : null;

@@ -5,11 +5,11 @@ import { Shared } from '../../kit/gate.ts';
 import { ShutdownProbe } from './shutdown.ts';
 
 /**
- * What the engine knows of its disk: whether to sync, and whether it can still be trusted.
+ * Syncs files and folders, and tracks whether the disk can be trusted.
  *
- * A sync that failed is never tried again on the same bytes: the kernel has dropped them and would say yes. The first
- * failure costs the append that met it; the second, one of a folder, or one while a record is written makes the store
- * read-only. Nothing else does: where a file could not even be opened, nothing was written that could be in doubt.
+ * A failed sync is never retried on the same bytes: the kernel has dropped them and would report success. The first
+ * failure fails one append. The second, one of a folder, or one during a catalog write makes the store read-only. Other
+ * errors do not: if a file could not even be opened, nothing was written.
  */
 export class Disk {
   readonly #strict: boolean;
@@ -28,19 +28,19 @@ export class Disk {
     return this.#health;
   }
 
-  /** @throws Refusal `unavailable` once the disk is no longer trusted. */
+  /** @throws Refusal `unavailable` if the disk is no longer trusted */
   demandTrust(): void {
     if (!this.#health.writable) throw new Refusal('unavailable', `the store is read-only: ${this.#health.why}`);
   }
 
-  /** Ends trust for good; only a restart, which recovers from the disk, begins anew. */
+  /** Makes the store read-only until a restart, which recovers from the disk. */
   distrust(why: string, error: unknown): void {
     if (!this.#health.writable) return;
     this.#health = { writable: false, why };
     this.#onFault(why, error);
   }
 
-  /** From now on each sync is followed by a check that the file system of the file at `path` still runs. */
+  /** From now on, each sync also checks that the file system of the file at `path` still runs. */
   probe(path: string): void {
     if (this.#strict) this.#probe = new ShutdownProbe(path);
   }
@@ -64,7 +64,7 @@ export class Disk {
     }
   }
 
-  /** Makes a folder's entries durable; callers at the same time share a sync that began after each of them. */
+  /** Makes a folder's entries durable. Concurrent callers share a sync that began after each call. */
   async syncFolder(path: string): Promise<void> {
     if (!this.#strict) return;
     let shared = this.#folders.get(path);
@@ -77,7 +77,7 @@ export class Disk {
     } catch (error) {
       throw asRefusal(error);
     } finally {
-      // Every joined blob has a folder of its own: those that nobody syncs are forgotten.
+      // Every joined blob has its own folder, so idle entries are removed.
       if (shared.idle && this.#folders.get(path) === shared) this.#folders.delete(path);
     }
   }
@@ -105,7 +105,7 @@ export class Disk {
   }
 }
 
-/** What the operating system says, as far as the core has a word for it. */
+/** Maps errors of the operating system to refusals where one fits. */
 export function asRefusal(error: unknown): unknown {
   switch (codeOf(error)) {
     case 'ENOSPC':
@@ -126,8 +126,8 @@ export function asRefusal(error: unknown): unknown {
 }
 
 /**
- * Why bytes could not be read. Only a path with nothing at it is a loss; whatever else the system says (no descriptors left, no memory, no
- * permission, a sector that fails) tells nothing of the bytes, and may be over soon.
+ * Maps read errors to refusals. Only a missing path means lost bytes; any other error (descriptors, memory, permission,
+ * a bad sector) says nothing about the bytes and may be temporary.
  */
 export function asReadRefusal(error: unknown): unknown {
   const code = codeOf(error);
@@ -136,7 +136,7 @@ export function asReadRefusal(error: unknown): unknown {
   return new Refusal('unavailable', 'the bytes cannot be read from disk now', {}, error);
 }
 
-/** The operating system's name for what went wrong: `ENOENT`. */
+/** The error code of the operating system, such as `ENOENT`. */
 export function codeOf(error: unknown): string | undefined {
   return typeof error === 'object' && error !== null && 'code' in error && typeof error.code === 'string'
     ? error.code

@@ -4,11 +4,11 @@ import { hostname } from 'node:os';
 import type { Layout } from './layout.ts';
 import { makePrivateFile } from './privacy.ts';
 
-/** Keeps a second process away from the folder. The lock is the kernel's: it goes with the process, however that ends. */
+/** Excludes a second process from the folder. The kernel releases the lock when the process ends. */
 export class Guard {
   readonly #connection: DatabaseSyncInstance;
 
-  /** @throws Error with the code `EBUSY` that names the process which has the folder. */
+  /** @throws Error with code `EBUSY` that names the process using the folder */
   static async enter(layout: Layout): Promise<Guard> {
     await makePrivateFile(layout.guard);
     const connection = new DatabaseSync(layout.guard);
@@ -42,7 +42,7 @@ async function whoHas(layout: Layout): Promise<string> {
     if (typeof note === 'object' && note !== null && 'pid' in note && 'host' in note)
       return `process ${String(note.pid)} on ${String(note.host)}`;
   } catch {
-    // The note is for people; the lock is what counts.
+    // The note is only for the message; the lock is authoritative.
   }
   return 'another process';
 }

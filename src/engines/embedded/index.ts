@@ -15,27 +15,27 @@ import { Scanner } from './bytes/scanner.ts';
 import { inlineLimit, withInline } from './bytes/inline.ts';
 
 export interface EmbeddedOptions {
-  /** The storage folder; made if it is not there. */
+  /** The storage folder; created if missing. */
   readonly folder: string;
-  /** Whether acknowledged means on disk. Without it nothing is synced, and a power cut may take what was acknowledged. */
+  /** Whether acknowledged data is on disk. Without it nothing is synced, and a power cut may lose acknowledged data. */
   readonly strict: boolean;
-  /** Told when the disk fails. */
+  /** Called when the disk fails. */
   readonly onFault: (why: string, error: unknown) => void;
-  /** Told when a thread died and another took its place. */
+  /** Called when a thread died and was replaced. */
   readonly onRestart?: (thread: string, error: unknown) => void;
-  /** Told when the catalog's thread is gone for good: nothing can be answered any more. */
+  /** Called when the catalog thread is gone for good; all further requests fail. */
   readonly onLost?: (error: unknown) => void;
-  /** Told what is missing of a store that is opened all the same; without it, such a store is refused. */
+  /** Called with what is missing if the store opens with a loss; without it, such a store is refused. */
   readonly onLoss?: ((loss: string) => void) | undefined;
-  /** Opens the store for a process that only looks: how far the catalog is stays as it was noted. */
+  /** Opens the store without advancing the catalog's generation, for read-only commands. */
   readonly looking?: boolean;
 }
 
 /**
- * Opens the engine of one machine and one folder.
+ * Opens the engine for one machine and one folder.
  *
- * @throws Error when another process has the folder; Refusal `lost` when the catalog is missing, or is not the newest
- *   one of the store.
+ * @throws Error if another process has the folder; Refusal `lost` if the catalog is missing or is not the newest of the
+ *   store
  */
 export async function openEmbedded(options: EmbeddedOptions): Promise<Engine> {
   const layout = layoutOf(options.folder);
@@ -70,7 +70,7 @@ export async function openEmbedded(options: EmbeddedOptions): Promise<Engine> {
   }
 }
 
-/** Opens the catalog that `node.json` knows, and keeps noting there how far it is. */
+/** Opens the catalog that `node.json` names and records its generation there. */
 async function openKnown(
   layout: Layout,
   options: EmbeddedOptions,
@@ -114,7 +114,7 @@ async function openKnown(
   return { catalog, sparedUntil };
 }
 
-/** Every folder there will ever be, made and made durable at once, so that no write has to wait for one. */
+/** Creates all folders durably at startup, so that no write has to. */
 async function makeFolders(layout: Layout, disk: Disk): Promise<void> {
   const made = await mkdir(layout.root, { recursive: true, mode: 0o700 });
   for (const folder of [layout.uploads, layout.blobs, layout.quarantine])

@@ -1,16 +1,16 @@
 /**
- * Every path below the storage folder, drawn once:
+ * All paths below the storage folder:
  *
  *     storage/
- *       node.json                        who this node is, its secrets, and how far the catalog was
- *       in-use.sqlite, in-use.json       locked while a process uses the folder, and which one
- *       catalog.sqlite (-wal, -shm)      the facts
+ *       node.json                        node name, secrets, and the mark of the newest catalog
+ *       in-use.sqlite, in-use.json       the lock of the process that uses the folder, and a note that names it
+ *       catalog.sqlite (-wal, -shm)      the catalog
  *       uploads/<uuid>                   stages: bytes that are not sealed yet
- *       blobs/<aa>/<sha512>.<tag>        sealed bytes; <aa> is how the sha512 begins, <tag> tells apart copies of the same bytes
- *       .../<from>-<size>                a stage or blob that was joined of others is a folder of their files (see pieces.ts)
- *       quarantine/<name>.<time>         bytes that no record wants or that rotted, for a person to look at
+ *       blobs/<aa>/<sha512>.<tag>        sealed bytes; <aa> is the start of the sha512, <tag> distinguishes copies
+ *       .../<from>-<size>                a joined stage or blob is a folder of links to files (see bytes/joined.ts)
+ *       quarantine/<name>.<time>         bytes that are corrupt or have no record, kept for inspection
  *
- * A path is only ever made of uuids and hex digests that the server made itself.
+ * Every path consists of UUIDs and hex digests that the server generated.
  */
 import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
@@ -39,29 +39,29 @@ export function layoutOf(root: string): Layout {
   };
 }
 
-/** The folders that hold blobs: `00` to `ff`. */
+/** The folders of blobs: `00` to `ff`. */
 export const fans: readonly string[] = Array.from({ length: 256 }, (_, n) => n.toString(16).padStart(2, '0'));
 
 const uuid = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/;
 const address = /^[0-9a-f]{128}\.[0-9a-f]{8}$/;
 
-/** @throws TypeError for anything but a uuid: no other text may become part of a path. */
+/** @throws TypeError unless the stage is a UUID, because it becomes part of a path */
 export function stagePath(layout: Layout, stage: string): string {
   if (!uuid.test(stage)) throw new TypeError('the name of a stage must be a uuid');
   return join(layout.uploads, stage);
 }
 
-/** The address that a stage gets first: always the same one, so that a seal that a crash broke off is found again. */
+/** The first address for a stage: deterministic, so that a repeated seal finds the file of an interrupted one. */
 export function addressFor(stage: string, sha512: string): string {
   return `${sha512}.${stage.slice(0, 8)}`;
 }
 
-/** Another address for the same bytes, where other files lie at the first one. No removal can ever hit another copy. */
+/** Another address for the same bytes, if the first is taken. Removing one copy never affects another. */
 export function otherAddress(sha512: string): string {
   return `${sha512}.${randomBytes(4).toString('hex')}`;
 }
 
-/** @throws TypeError for anything that is not an address. */
+/** @throws TypeError if this is not an address */
 export function blobPath(layout: Layout, blob: string): string {
   if (!address.test(blob)) throw new TypeError('not an address');
   return join(fanPath(layout, blob), blob);

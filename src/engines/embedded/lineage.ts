@@ -1,10 +1,9 @@
 /**
- * How a store knows its catalog again.
+ * Detects a catalog that is not the newest.
  *
- * The catalog holds an id and a generation, and `node.json` holds the same pair. The generation grows each time the
- * catalog is opened or closed, each time its log is copied into the database file, and each minute in which facts were
- * written; it is on disk in both places before anything more is written. So a catalog of a lower generation than
- * `node.json` names is not the newest: it comes from a backup, or lost its log.
+ * The catalog and `node.json` hold the same id and generation. The generation grows when the catalog is opened or
+ * closed, at each checkpoint, and after each minute with writes; it is durable in both places before the next write. So
+ * a catalog with a lower generation than `node.json` is not the newest: it comes from a backup, or its log is missing.
  */
 import { opendir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -17,14 +16,14 @@ import type { SqliteConnection } from './sqlite/connection.ts';
 const table = `create table if not exists lineage (
   one integer primary key check (one = 1), id text not null, generation integer not null)`;
 
-/** The mark that a catalog carries; undefined where it has none. */
+/** The mark of a catalog; undefined if it has none. */
 export function markOf(connection: SqliteConnection): CatalogMark | undefined {
   const known = connection.rows("select 1 from sqlite_master where type = 'table' and name = 'lineage'");
   const [row] = known.length > 0 ? connection.rows('select id, generation from lineage') : [];
   return row && { id: String(row['id']), generation: Number(row['generation']) };
 }
 
-/** Writes the next generation into the catalog; answers what `node.json` must hold then. */
+/** Writes the next generation into the catalog. @returns the mark for `node.json` */
 export function advance(connection: SqliteConnection, known: CatalogMark | undefined): CatalogMark {
   connection.run('begin immediate');
   try {
@@ -41,7 +40,7 @@ export function advance(connection: SqliteConnection, known: CatalogMark | undef
   }
 }
 
-/** What is wrong with a catalog that carries `here` beside a `node.json` that names `known`; undefined when nothing is. */
+/** Describes the mismatch between the catalog's mark and that of `node.json`; undefined if they agree. */
 export function lossBetween(here: CatalogMark | undefined, known: CatalogMark | undefined): string | undefined {
   if (!known) return undefined;
   if (here && here.id !== known.id) {
@@ -55,14 +54,14 @@ export function lossBetween(here: CatalogMark | undefined, known: CatalogMark | 
   );
 }
 
-/** What is wrong where no catalog is; undefined in a folder that never had one. */
+/** Describes the loss if the catalog is missing; undefined in a new folder. */
 export async function lossOfAll(layout: Layout, facts: NodeFacts | undefined): Promise<string | undefined> {
   if (await hasCatalog(layout)) return undefined;
   const signs = facts ? 'node.json' : (await hasBytes(layout)) ? 'stored bytes' : undefined;
   return signs && `the catalog is missing: there is ${signs}, and no catalog.sqlite`;
 }
 
-/** Why a store is not opened, and what to do about it. */
+/** The refusal for a store with a loss, with advice. */
 export function refusalOf(loss: string, catalog: string): Refusal {
   const advice = [
     `${loss}.`,

@@ -1,7 +1,7 @@
 import type { Hold, Locks } from '../../core/engine.ts';
 import { Refusal } from '../../core/refusal.ts';
 
-/** Milliseconds that a newcomer waits for a holder to finish the write in hand. */
+/** Milliseconds that the holder has to finish its current write. */
 const patience = 10_000;
 
 interface Waiting {
@@ -14,7 +14,7 @@ interface Line {
   readonly waiting: Waiting[];
 }
 
-/** Locks of one process: each newcomer asks the holder to let go, and gets the key when it has. */
+/** Locks within one process. A new request asks the holder to yield and takes the lock when it does. */
 export class ProcessLocks implements Locks {
   readonly #lines = new Map<string, Line>();
 
@@ -61,7 +61,7 @@ export class ProcessLocks implements Locks {
       return;
     }
     line.holder = next.seat;
-    // Somebody newer already waits behind the one whose turn it is.
+    // Another request is already queued, so ask the new holder to yield at once.
     if (line.waiting.length > 0) next.seat.ask();
     next.enter();
   }

@@ -1,19 +1,19 @@
 import { open, readFile, rename } from 'node:fs/promises';
 import { dirname } from 'node:path';
 
-/** What `node.json` holds: who this node is, its secrets, and how far its catalog was. */
+/** The content of `node.json`: node name, secrets, and the mark of the catalog. */
 export interface NodeFacts {
   node?: string;
   /** Base64. */
   secret?: string;
-  /** Only where none was configured. */
+  /** Absent if the key is configured. */
   systemKey?: string;
   catalog?: CatalogMark;
-  /** Bytes from before this time, in milliseconds, whose record was given up on purpose; no sweep touches them. */
+  /** Milliseconds: the sweep keeps older bytes without a record, after an accepted loss of the catalog. */
   sparedUntil?: number;
 }
 
-/** Which catalog it is, and how far: the number grows along with what is written to it. */
+/** Identity and generation of a catalog; the generation grows with writes. */
 export interface CatalogMark {
   readonly id: string;
   readonly generation: number;
@@ -21,10 +21,10 @@ export interface CatalogMark {
   readonly relaxed?: boolean;
 }
 
-/** Changes under way, by path: of one file, each waits for the one before. */
+/** Changes in progress, by path. Changes of one file run one after another. */
 const changes = new Map<string, Promise<unknown>>();
 
-/** A JSON file of mode 0600 that a crash or a power cut leaves as it was before a change or after it. */
+/** A JSON file of mode 0600 that is replaced atomically and durably. */
 export class NodeFile {
   readonly #path: string;
 
@@ -32,7 +32,7 @@ export class NodeFile {
     this.#path = path;
   }
 
-  /** @throws Error when the file is no JSON object. */
+  /** @throws Error if the file is not a JSON object */
   async read(): Promise<NodeFacts | undefined> {
     const text = await readFile(this.#path, 'utf8').catch((error: NodeJS.ErrnoException) => {
       if (error.code === 'ENOENT') return undefined;
@@ -45,7 +45,7 @@ export class NodeFile {
     return facts;
   }
 
-  /** Applies a change to what the file holds then, and writes it where that made a difference. */
+  /** Applies a change to the current content and writes it if it differs. */
   change(apply: (facts: NodeFacts) => void): Promise<NodeFacts> {
     const turn = (changes.get(this.#path) ?? Promise.resolve()).then(() => this.#change(apply));
     const done = turn
@@ -76,7 +76,7 @@ export class NodeFile {
       await file.close();
     }
     await rename(fresh, this.#path);
-    // Without a sync of the folder a power cut brings the old file back, or none.
+    // Without a sync of the folder, a power cut could restore the old file or none.
     const folder = await open(dirname(this.#path), 'r');
     try {
       await folder.sync();

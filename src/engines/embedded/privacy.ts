@@ -3,9 +3,9 @@ import { codeOf } from './disk.ts';
 import type { Layout } from './layout.ts';
 
 /**
- * Makes an empty file of mode 0600 where none is, for SQLite, which takes the modes of its side files from it.
+ * Creates an empty file of mode 0600 if it is missing. SQLite copies the mode to its side files.
  *
- * One that is there is not opened: to close it would end the locks that this process has on it.
+ * An existing file is not opened, because closing it would release this process's locks on it.
  */
 export async function makePrivateFile(path: string): Promise<void> {
   try {
@@ -15,7 +15,7 @@ export async function makePrivateFile(path: string): Promise<void> {
   }
 }
 
-/** Takes every right of others from a store that is there already: its folders, and the files that SQLite or an older version made. */
+/** Removes the permissions of group and others from the folders and files of an existing store. */
 export async function mendModes(layout: Layout): Promise<void> {
   const { root, uploads, blobs, quarantine, node, guard, guardNote, catalog } = layout;
   for (const folder of [root, uploads, blobs, quarantine]) await restrict(folder, 0o700);
@@ -27,7 +27,7 @@ async function restrict(path: string, mode: number): Promise<void> {
   try {
     await chmod(path, mode);
   } catch (error) {
-    // Where the folder is another user's, its modes are that user's business.
+    // The folder belongs to another user, who decides about its modes.
     if (codeOf(error) !== 'ENOENT' && codeOf(error) !== 'EPERM') throw error;
   }
 }

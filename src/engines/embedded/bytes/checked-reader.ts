@@ -3,13 +3,13 @@ import type { BlobReader, CheckAlgorithm } from '../../../core/engine.ts';
 import type { Check, Hasher } from './hasher.ts';
 import type { RawReader } from './reader.ts';
 
-/** Blocks that a thread hashes while earlier ones are sent. */
+/** Blocks that may be in hashing while earlier ones are sent. */
 const ahead = 3;
 
 /**
- * A reader whose whole reads are hashed on the way: in a hash thread, or, for a CRC-32 alone, in this one.
+ * A reader that hashes a whole read: in a hash thread, or on this thread if only a CRC-32 is needed.
  *
- * @param onClose called once, when nothing more is read.
+ * @param onClose called once, after the last read
  */
 export function checkedReader(raw: RawReader, hasher: Hasher, onClose: () => Promise<void>): BlobReader {
   return {
@@ -24,7 +24,7 @@ export function checkedReader(raw: RawReader, hasher: Hasher, onClose: () => Pro
       try {
         for await (const bytes of raw.read(0, raw.size)) {
           const hashed = check.block(bytes);
-          // It is heard when its turn comes, which may be never.
+          // The rejection is handled when the block is awaited, which may never happen.
           hashed.catch(() => undefined);
           hashing.push(hashed);
           if (hashing.length > lead) yield await hashing.shift()!;
@@ -44,7 +44,7 @@ function isCrcAlone(algorithms: readonly CheckAlgorithm[]): boolean {
   return algorithms.every((algorithm) => algorithm === 'crc32');
 }
 
-/** A CRC-32 of a block takes less of a processor than handing the block to a thread and back. */
+/** Computing a CRC-32 here costs less CPU than passing the block to a thread and back. */
 function crcCheck(): Check {
   let crc = 0;
   return {

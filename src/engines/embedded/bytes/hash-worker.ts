@@ -1,6 +1,6 @@
 /**
- * A thread that hashes stages along with their appends: from shared memory while it keeps up, from the file (which
- * the page cache still has) where it fell behind, after a restart, or after a cut.
+ * Worker thread that hashes stages during their appends: from shared memory while it keeps up, else from the file
+ * (still in the page cache), as after a restart or a truncation.
  */
 import { createHash, type Hash } from 'node:crypto';
 import { readlinkSync } from 'node:fs';
@@ -13,11 +13,11 @@ import type { Answer } from '../../../kit/thread.ts';
 import { slotSize, type FreeSlot, type ToWorker, type WorkerSetup } from './hash-protocol.ts';
 import { RunFile } from './run-file.ts';
 
-/** Hash states kept of earlier points of a stage, for appends that are taken back. */
+/** Earlier hash states kept for each stage, so that an append can be rolled back. */
 const marksKept = 6;
-/** Stages whose running hash is kept; one that was not touched for longest is hashed anew when asked for. */
+/** Stages whose hash state is kept; the least recently used one is hashed again from the file. */
 const stagesKept = 4096;
-/** About a tenth of a contended processor. */
+/** Leaves about a tenth of a contended CPU. */
 const niceness = 10;
 
 interface Mark {
@@ -25,7 +25,7 @@ interface Mark {
   readonly hash: Hash;
 }
 
-/** Bytes in a slot that hashing has not come to yet. */
+/** A filled slot that is not hashed yet. */
 interface Piece {
   readonly offset: number;
   readonly size: number;
@@ -41,15 +41,15 @@ interface Running {
   hash: Hash;
   /** Bytes hashed. */
   position: number;
-  /** Bytes that the file is known to have. */
+  /** Bytes known to be in the file. */
   written: number;
   marks: Mark[];
   pieces: Piece[];
   wants: Want[];
-  /** The file, open while there is something to read from it. */
+  /** Open while there are bytes to read. */
   file: RunFile | undefined;
   path: string;
-  /** A turn at the file is due. */
+  /** Whether a read is scheduled. */
   reading: boolean;
 }
 
@@ -57,7 +57,7 @@ const { slots, gentle } = workerData as WorkerSetup;
 const memory = Buffer.from(slots);
 const block = Buffer.allocUnsafeSlow(slotSize);
 const stages = new Map<string, Running>();
-/** Running digests of blobs that are being sent. */
+/** Hash states of blobs that are being sent. */
 const checks = new Map<number, readonly { readonly algorithm: CheckAlgorithm; readonly hash: CheckHash }[]>();
 const port = parentPort!;
 
@@ -81,7 +81,7 @@ port.on('message', (message: ToWorker) => {
       const running = stages.get(message.stage);
       if (!running) return;
       rewind(running, message.size);
-      // Something else may lie there now.
+      // The path may have a different file now.
       return closeFile(running);
     }
     case 'digest': {
@@ -130,12 +130,12 @@ function newCheckHash(algorithm: CheckAlgorithm): CheckHash {
   return { update: (bytes) => (crc = crc32(bytes, crc)), digest: () => crc.toString(16).padStart(8, '0') };
 }
 
-/** Lets other threads go first. Only Linux has priorities of threads; elsewhere this one competes as an equal. */
+/** Lowers the priority of this thread. Only Linux has thread priorities. */
 function goBehind(): void {
   try {
     setPriority(Number(basename(readlinkSync('/proc/thread-self'))), niceness);
   } catch {
-    // No such thing here.
+    // Not Linux.
   }
 }
 
@@ -182,7 +182,7 @@ function takeSlot({ stage, path, written, ...piece }: Extract<ToWorker, { kind: 
   catchUp(stage, running);
 }
 
-/** Hashes the pieces that follow on what is hashed; one behind a gap waits until the gap is read from the file. */
+/** Hashes the contiguous pieces. A piece after a gap waits until the gap is read from the file. */
 function takePieces(running: Running): void {
   for (let piece = running.pieces[0]; piece && piece.offset <= running.position; piece = running.pieces[0]) {
     if (piece.offset === running.position) {
@@ -195,7 +195,7 @@ function takePieces(running: Running): void {
   }
 }
 
-/** Answers what can be answered, and reads on in small turns, so that other stages get theirs. */
+/** Answers what it can, and reads one block a turn so that other stages make progress. */
 function catchUp(stage: string, running: Running): void {
   takePieces(running);
   answer(running);
@@ -228,7 +228,7 @@ function readBlock(running: Running, goal: number): void {
   running.position += got;
 }
 
-/** Reading pauses where a digest is wanted. */
+/** Reading stops at each offset whose digest is wanted. */
 function nextStop(running: Running, goal: number): number {
   return running.wants.reduce((stop, want) => (want.size > running.position ? Math.min(stop, want.size) : stop), goal);
 }
@@ -247,7 +247,7 @@ function mark(running: Running): void {
   if (running.marks.length > marksKept) running.marks.shift();
 }
 
-/** Goes back to `size` or to the nearest state before it. */
+/** Restores the state at `size`, or the nearest one before it. */
 function rewind(running: Running, size: number): void {
   running.written = Math.min(running.written, size);
   for (const piece of running.pieces) if (piece.offset >= size) free(piece.slot);
@@ -266,7 +266,7 @@ function fail(stage: string, running: Running, error: unknown): void {
   stages.delete(stage);
 }
 
-/** Gives back what a stage holds. */
+/** Frees the slots and the file of a stage. */
 function release(running: Running): void {
   for (const piece of running.pieces) free(piece.slot);
   running.pieces = [];

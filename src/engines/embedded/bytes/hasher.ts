@@ -10,31 +10,31 @@ import { openReader } from './reader.ts';
 import { SharedBlocks, type SharedBlock } from './shared-blocks.ts';
 import { workerUrl } from '../../../kit/worker-url.ts';
 
-/** Stages up to this size are hashed here when their digest is wanted: cheaper than telling a thread about them. */
+/** Stages up to this size are hashed on this thread, which is cheaper than messages to a worker. */
 export const hashInlineLimit = 256 * 1024;
 
 export interface HasherOptions {
-  /** Whether hashing takes only what the processor has left. */
+  /** Whether hash threads run at a lower priority. */
   readonly gentle: boolean;
-  /** Told when a thread died; the next one computes anew, from the files, what it knew. */
+  /** Called when a thread died. Its replacement recomputes its hashes from the files. */
   readonly onRestart?: (error: unknown) => void;
-  /** Starts a thread. */
+  /** Starts a worker; tests pass their own. */
   readonly start?: (setup: WorkerSetup) => Worker;
 }
 
 const startWorker = (setup: WorkerSetup): Worker =>
   new Worker(workerUrl(import.meta.url, './hash-worker'), { workerData: setup });
 
-/** Digests of a blob that are computed in a thread while its blocks are sent. */
+/** Computes digests of a blob in a thread while its blocks are sent. */
 export interface Check {
-  /** Hashes a block, whose memory is handed over meanwhile; answers it in memory of the same size. */
+  /** Hashes a block. Its memory is transferred meanwhile and returned. */
   block(bytes: Buffer<ArrayBuffer>): Promise<Buffer>;
   sum(): Promise<readonly Digest[]>;
-  /** Must be called at the end, whatever happened. */
+  /** Must always be called at the end. */
   close(): void;
 }
 
-/** sha512 of stages, computed in threads along with the appends; and digests of blobs, computed along with their downloads. */
+/** Computes the sha512 of stages during their appends and digests of blobs during their downloads, in threads. */
 export class Hasher {
   readonly slots = new SharedBlocks();
   readonly #threads = new Set<HashThread>();
@@ -46,13 +46,13 @@ export class Hasher {
     this.#options = options;
   }
 
-  /** Hands over bytes that lie in a slot; hashing gives the slot back when it is done. */
+  /** Passes bytes in a slot to the thread, which frees the slot when it has hashed them. */
   slot(stage: string, path: string, piece: { offset: number; size: number; slot: SharedBlock; written: number }): void {
     piece.slot.use();
     this.#thread(stage).hash(piece.slot, { kind: 'slot', stage, path, ...piece, slot: piece.slot.index });
   }
 
-  /** Says that the file has the bytes below `size`, so that hashing may follow there. */
+  /** Reports that the file holds the bytes below `size`, so that they can be hashed. */
   grown(stage: string, path: string, size: number): void {
     if (size > hashInlineLimit) this.#thread(stage).tell({ kind: 'grown', stage, path, size });
   }
@@ -73,7 +73,7 @@ export class Hasher {
     this.#threadOf.delete(stage);
   }
 
-  /** @returns sha512 in hex of the first `size` bytes, all of which the file has. */
+  /** @returns sha512 in hex of the first `size` bytes, which must be in the file */
   async digest(stage: string, path: string, size: number): Promise<string> {
     if (size === 0) return createHash('sha512').digest('hex');
     if (size > hashInlineLimit || this.#threadOf.has(stage)) return this.#digestInThread(stage, path, size);
@@ -87,7 +87,7 @@ export class Hasher {
     return hash.digest('hex');
   }
 
-  /** A thread that dies over it is replaced, and the question asked once more. */
+  /** Retries once if the thread dies. */
   async #digestInThread(stage: string, path: string, size: number): Promise<string> {
     for (let attempt = 1; ; attempt += 1) {
       try {
@@ -99,7 +99,7 @@ export class Hasher {
     }
   }
 
-  /** Begins a check, in the thread that has the least to do. */
+  /** Begins a check in the least busy thread. */
   check(algorithms: readonly CheckAlgorithm[]): Check {
     return this.#idlest().check(algorithms);
   }
@@ -108,7 +108,7 @@ export class Hasher {
     await Promise.all([...this.#threads].map((thread) => thread.close()));
   }
 
-  /** The thread that has the stage's running hash, or the one with the fewest stages. */
+  /** The thread with the hash state of the stage, else the least busy one. */
   #thread(stage: string): HashThread {
     const known = this.#threadOf.get(stage);
     if (known) return known;
@@ -128,7 +128,7 @@ export class Hasher {
     return [...this.#threads].reduce((best, one) => (one.stages + one.checks < best.stages + best.checks ? one : best));
   }
 
-  /** What a thread knew is computed anew by the next one, from the files. */
+  /** Drops a dead thread; its stages are hashed again from the files. */
   #replace(broken: HashThread, error: Error): void {
     this.#threads.delete(broken);
     for (const [stage, thread] of this.#threadOf) if (thread === broken) this.#threadOf.delete(stage);
@@ -137,9 +137,9 @@ export class Hasher {
 }
 
 class HashThread {
-  /** Stages assigned to it. */
+  /** Stages assigned to the thread. */
   stages = 0;
-  /** Checks under way in it. */
+  /** Running checks. */
   checks = 0;
   readonly #thread: Thread<FreeSlot>;
   readonly #hashing = new Map<number, SharedBlock>();
@@ -203,13 +203,13 @@ class HashThread {
     slot?.done();
   }
 
-  /** Appends go on without a thread that is gone. */
+  /** Frees the slots of a dead thread, so that appends continue. */
   #freeAll(): void {
     for (const index of [...this.#hashing.keys()]) this.#free(index);
   }
 }
 
-/** A download cannot be hashed from its middle on. */
+/** A check cannot move to another thread, because the earlier blocks are gone. */
 function diedOver(error: unknown): never {
   throw new Refusal('unavailable', 'the hash thread died; try again', {}, error);
 }

@@ -4,14 +4,14 @@ import type { Algorithm, Digest } from '../../../kit/digest.ts';
 import { newHash } from '../../../kit/hashing.ts';
 import { smallAddress } from '../../../catalog/index.ts';
 
-/** Up to this size, bytes lie in the catalog: a file each would cost more than they do. */
+/** Contents up to this size are stored in the catalog, because a file each would cost more. */
 export const inlineLimit = 32 * 1024;
 
 const prefix = smallAddress('');
 
 type Find = ContentFacts['bytes'];
 
-/** The byte store that finds what lies in the catalog, too. What goes from there goes with its record. */
+/** Wraps a byte store to also read content stored in the catalog. Such content is removed with its record. */
 export function withInline(rest: ByteStore, find: Find): ByteStore {
   const inCatalog = (address: string): string | undefined =>
     address.startsWith(prefix) ? address.slice(prefix.length) : undefined;

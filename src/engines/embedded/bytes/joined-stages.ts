@@ -1,4 +1,4 @@
-/** Stages that were joined of others: what is known of them, and how they are written to. */
+/** Joined stages: their parts and their writer. */
 import { LRUCache } from 'lru-cache';
 import type { StageWriter } from '../../../core/engine.ts';
 import { Refusal } from '../../../core/refusal.ts';
@@ -8,7 +8,7 @@ export interface Part {
   readonly size: number;
 }
 
-/** Nothing is written behind what was joined. */
+/** A joined stage accepts no bytes. */
 export class JoinedWriter implements StageWriter {
   readonly offset: number;
 
@@ -29,14 +29,14 @@ export class JoinedWriter implements StageWriter {
   }
 }
 
-/** Joined stages kept in mind. */
+/** Maximum number of stages remembered. */
 const mostJoined = 1000;
 
-/** Of which parts stages were joined in this process. */
+/** The parts of the stages that this process joined. */
 export class JoinedStages {
   readonly #parts = new LRUCache<string, readonly Part[]>({ max: mostJoined });
 
-  /** How many of the first parts a stage has already, and how many bytes they are. */
+  /** The number of leading parts that the stage already has, and their bytes. */
   common(stage: string, parts: readonly Part[]): { same: number; at: number } {
     const before = this.#parts.get(stage) ?? [];
     let same = 0;

@@ -1,16 +1,16 @@
 /**
- * Bytes that were joined of several stages lie in a folder of hard links, each named by where it begins and how many
- * of its bytes count: no byte moves, and what a stage becomes afterwards does not touch them.
+ * A joined upload is stored as a directory of hard links. A link's name gives its offset in the whole and the number of
+ * bytes used. No bytes are copied, and later changes of the parts do not affect it.
  */
 import { link, mkdir, readdir, rename, rm, rmdir, stat, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Refusal } from '../../../core/refusal.ts';
 import { asRefusal, codeOf } from '../disk.ts';
 
-/** A run of bytes in a file, from the file's start. */
+/** The first `size` bytes of a file. */
 export interface Piece {
   readonly path: string;
-  /** Where in the whole it begins. */
+  /** Offset in the whole. */
   readonly from: number;
   readonly size: number;
 }
@@ -18,7 +18,7 @@ export interface Piece {
 const digits = 16;
 const form = /^(\d{16})-([1-9]\d{0,15})$/;
 
-/** The pieces that lie in a folder with these entries, as far as one follows on the other. */
+/** The contiguous pieces among the entries of a folder. */
 export function piecesIn(folder: string, names: readonly string[]): Piece[] {
   const pieces: Piece[] = [];
   for (const name of [...names].sort()) {
@@ -34,7 +34,7 @@ export function endOf(pieces: readonly Piece[]): number {
   return last ? last.from + last.size : 0;
 }
 
-/** The pieces that lie at a path; undefined where one file does, or nothing. */
+/** The pieces at a path; undefined if it is a file or missing. */
 export async function piecesAt(path: string): Promise<Piece[] | undefined> {
   try {
     return piecesIn(path, await readdir(path));
@@ -44,7 +44,7 @@ export async function piecesAt(path: string): Promise<Piece[] | undefined> {
   }
 }
 
-/** How many bytes lie at a path, from the first on, without a gap; undefined where nothing does. */
+/** The number of contiguous bytes at a path; undefined if it is missing. */
 export async function sizeAt(path: string): Promise<number | undefined> {
   try {
     const facts = await stat(path);
@@ -62,7 +62,7 @@ export async function sizeAt(path: string): Promise<number | undefined> {
   }
 }
 
-/** Whether a place is free for a file or for pieces: nothing lies there, or nothing but these very files. */
+/** Whether a path is free for a file or for pieces: it is missing, or holds only these same files. */
 export async function isFreeFor(place: string, wanted: string | readonly Piece[]): Promise<boolean> {
   try {
     const lies = (await stat(place)).isDirectory() ? await readdir(place) : undefined;
@@ -84,13 +84,13 @@ function nameOf({ from, size }: Pick<Piece, 'from' | 'size'>): string {
   return `${String(from).padStart(digits, '0')}-${size}`;
 }
 
-/** Puts links to these pieces into a folder, which is made where there is none; those that are there already may stay. */
+/** Links the pieces into a folder, which is created if missing. Existing links are kept. */
 export async function layPieces(folder: string, pieces: readonly Piece[]): Promise<void> {
   await mkdir(folder, { recursive: true, mode: 0o700 });
   for (const piece of pieces) await linkAt(piece.path, join(folder, nameOf(piece)));
 }
 
-/** Links a file to another place, too; that it is there already is no fault. */
+/** Links a file to `place`. Succeeds if the same file is already there. */
 export async function linkAt(path: string, place: string): Promise<void> {
   try {
     await link(path, place);
@@ -100,7 +100,7 @@ export async function linkAt(path: string, place: string): Promise<void> {
   }
 }
 
-/** Shortens a folder of pieces to `size` bytes, the last piece first. */
+/** Truncates a folder of pieces to `size` bytes, last piece first. */
 export async function cutPieces(folder: string, size: number): Promise<void> {
   const names = await readdir(folder);
   const stay = new Set(
@@ -118,7 +118,7 @@ export async function cutPieces(folder: string, size: number): Promise<void> {
   if (size === 0) await rmdir(folder);
 }
 
-/** Removes the file or the folder at a path; nothing there is no fault. */
+/** Removes a file or folder; a missing one is ignored. */
 export async function removeAt(path: string): Promise<void> {
   try {
     await unlink(path);

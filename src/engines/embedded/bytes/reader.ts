@@ -4,21 +4,21 @@ import { Refusal } from '../../../core/refusal.ts';
 import { asReadRefusal } from '../disk.ts';
 import { endOf, piecesAt, type Piece } from './joined.ts';
 
-/** Reads what lies at a path, unchecked. */
+/** Reads a stored file or its pieces without checking digests. */
 export interface RawReader {
   readonly size: number;
-  /** Each block has memory of its own. */
+  /** Each block has its own memory. */
   read(from: number, to: number): AsyncIterable<Buffer<ArrayBuffer>>;
   close(): Promise<void>;
 }
 
-/** Bytes read at once: large enough to cost few trips to the thread pool, small enough that many readers fit in memory. */
+/** Bytes of one read: large enough for few round trips to the thread pool, small enough for many readers. */
 const block = 512 * 1024;
 
 /**
- * Reads what lies at a path, file or pieces.
+ * Opens a file or its pieces.
  *
- * @throws Refusal `lost` when nothing does.
+ * @throws Refusal `lost` if the path is missing
  */
 export async function openReader(path: string): Promise<RawReader> {
   const file = await FileReader.open(path);
@@ -28,7 +28,7 @@ export async function openReader(path: string): Promise<RawReader> {
   throw new Refusal('lost', 'the bytes are missing on disk');
 }
 
-/** Reads pieces as one, each open only while it is read. */
+/** Reads pieces as one; each is open only while it is read. */
 class PiecesReader implements RawReader {
   readonly size: number;
   readonly #pieces: readonly Piece[];
@@ -58,14 +58,14 @@ class PiecesReader implements RawReader {
   }
 }
 
-/** Reads a file by ranges, one block ahead of whoever takes the bytes. */
+/** Reads ranges of a file, one block ahead of the consumer. */
 class FileReader implements RawReader {
   readonly size: number;
   readonly #file: FileHandle;
-  /** The reads under way: the file must not be closed, and its number given to another, beneath them. */
+  /** Pending reads. The file must not be closed before they end, because its descriptor could be reused. */
   readonly #underWay = new Set<Promise<Buffer<ArrayBuffer>>>();
 
-  /** Undefined where a folder lies. */
+  /** Undefined if the path is a folder. */
   static async open(path: string): Promise<FileReader | undefined> {
     let file: FileHandle | undefined;
     try {
@@ -92,7 +92,7 @@ class FileReader implements RawReader {
       const bytes = await ahead;
       position += bytes.length;
       ahead = position < to ? this.#block(position, to) : undefined;
-      // Nobody may be listening when the block ahead fails; it is heard at the next turn.
+      // A failed read ahead is reported when it is awaited.
       ahead?.catch(() => undefined);
       yield bytes;
     }

@@ -1,13 +1,13 @@
 import { closeSync, fstatSync, openSync, readdirSync, readSync } from 'node:fs';
 import { piecesIn, type Piece } from './joined.ts';
 
-/** What lies at a path, file or pieces, open in a thread that may wait for the disk. */
+/** Synchronous access to a stored file or its pieces, for a worker thread. */
 export class RunFile {
   readonly #path: string;
-  /** Undefined where one file lies there. */
+  /** Undefined if the path is one file. */
   #pieces: readonly Piece[] | undefined;
   #file: number;
-  /** The piece that is open. */
+  /** The open piece. */
   #open: Piece | undefined;
 
   constructor(path: string) {
@@ -16,7 +16,7 @@ export class RunFile {
     if (fstatSync(this.#file).isDirectory()) this.#pieces = this.#list();
   }
 
-  /** Reads at most `size` bytes from `position` on; answers how many, 0 at the end. */
+  /** Reads at most `size` bytes at `position`. @returns the number of bytes; 0 at the end */
   read(into: Uint8Array, size: number, position: number): number {
     if (!this.#pieces) return readSync(this.#file, into, 0, size, position);
     const piece = this.#at(position);
@@ -39,7 +39,7 @@ export class RunFile {
     if (this.#open && holds(this.#open, position)) return this.#open;
     const known = this.#pieces!.find((piece) => holds(piece, position));
     if (known) return known;
-    // More may have come since.
+    // Pieces may have been added since.
     this.#pieces = this.#list();
     return this.#pieces.find((piece) => holds(piece, position));
   }

@@ -1,4 +1,4 @@
-/** A thread that reads one file at a time and computes digests of it, at a bounded rate. */
+/** Worker thread that computes digests of one file at a time, at a limited rate. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parentPort } from 'node:worker_threads';
 import type { Algorithm, Digest } from '../../../kit/digest.ts';
@@ -10,11 +10,11 @@ export interface ScanRequest {
   readonly id: number;
   readonly path: string;
   readonly algorithms: readonly Algorithm[];
-  /** Reads this many bytes from the start at most; the whole file unless given. */
+  /** Number of bytes to read from the start; default: the whole file. */
   readonly size?: number | undefined;
-  /** Bytes a second at most; 0 for as fast as it goes. */
+  /** Maximum bytes a second; 0 for no limit. */
   readonly rate: number;
-  /** Becomes 1 when nobody wants the answer any more. */
+  /** Set to 1 when the request is cancelled. */
   readonly stop: Int32Array;
 }
 

@@ -7,12 +7,12 @@ import { Thread, ThreadGone } from '../../../kit/thread.ts';
 import type { ScanFailure, ScanRequest } from './scan-worker.ts';
 import { workerUrl } from '../../../kit/worker-url.ts';
 
-/** Reads sealed bytes again for digests that somebody asked for. Scans at a bounded rate keep no other waiting. */
+/** Computes digests of stored files on request. Rate-limited scans do not delay other scans. */
 export class Scanner {
   readonly #prompt: Lane;
   readonly #paced: Lane;
 
-  /** @param onRestart told when a thread died; the next scan starts another. */
+  /** @param onRestart called when a thread died; the next scan starts another */
   constructor(
     onRestart?: (error: unknown) => void,
     startWorker = () => new Worker(workerUrl(import.meta.url, './scan-worker')),
@@ -21,12 +21,12 @@ export class Scanner {
     this.#paced = new Lane(onRestart, startWorker);
   }
 
-  /** @throws Refusal `lost` when nothing is there, `unavailable` when it cannot be read; the signal's reason when it was aborted. */
+  /** @throws Refusal `lost` if the file is missing, `unavailable` if it is unreadable; the signal's reason */
   digests(path: string, algorithms: readonly Algorithm[], rate?: number, signal?: AbortSignal): Promise<Digest[]> {
     return (rate === undefined ? this.#prompt : this.#paced).digests({ path, algorithms, rate: rate ?? 0 }, signal);
   }
 
-  /** The same of the first `size` bytes, at once. */
+  /** Digests of the first `size` bytes, without a rate limit. */
   digestsUpTo(size: number, path: string, algorithms: readonly Algorithm[]): Promise<Digest[]> {
     return this.#prompt.digests({ path, algorithms, size, rate: 0 });
   }
@@ -40,7 +40,7 @@ export class Scanner {
 class Lane {
   #thread: Thread | undefined;
   #closed = false;
-  /** Scans take turns: the disk is there for people first. */
+  /** One scan at a time, to leave disk bandwidth for clients. */
   readonly #turns = new Gate(1);
   readonly #onRestart: ((error: unknown) => void) | undefined;
   readonly #startWorker: () => Worker;
@@ -71,7 +71,7 @@ class Lane {
     this.#thread = undefined;
   }
 
-  /** Asks another thread when one dies over the request. */
+  /** Retries once if the thread dies. */
   async #askTwice(request: Omit<ScanRequest, 'id'>): Promise<Digest[]> {
     for (let attempt = 1; ; attempt += 1) {
       const thread = (this.#thread ??= this.#start());

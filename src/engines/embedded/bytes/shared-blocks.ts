@@ -1,9 +1,9 @@
 import { slotSize } from './hash-protocol.ts';
 
-/** Memory for bytes on their way to the disk and through the hash: 24 MiB for all uploads together. */
+/** Number of slots: 24 MiB for all uploads together. */
 const count = 24;
 
-/** Pieces of shared memory, each written to a file and hashed at the same time. */
+/** Slots of shared memory, each written to a file and hashed at the same time. */
 export class SharedBlocks {
   readonly memory = new SharedArrayBuffer(count * slotSize);
   readonly #free: SharedBlock[] = [];
@@ -13,7 +13,7 @@ export class SharedBlocks {
       this.#free.push(new SharedBlock(this.memory, index, (slot) => this.#free.push(slot)));
   }
 
-  /** A slot with one use, or undefined when all are taken: then bytes take the way without one. */
+  /** Takes a slot with one use; undefined if all are taken, and then bytes are written without a slot. */
   take(): SharedBlock | undefined {
     const slot = this.#free.pop();
     slot?.use();
@@ -21,7 +21,7 @@ export class SharedBlocks {
   }
 }
 
-/** One piece. It is free again when every use is done. */
+/** A slot. It is free when all its uses are done. */
 export class SharedBlock {
   readonly index: number;
   readonly bytes: Buffer;
@@ -48,7 +48,7 @@ export class SharedBlock {
     onFree?.();
   }
 
-  /** To be told, once, when the last use of this time is done. */
+  /** Sets a callback for when the slot becomes free; called once. */
   onFree(told: () => void): void {
     this.#onFree = told;
   }

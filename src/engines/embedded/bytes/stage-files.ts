@@ -7,7 +7,7 @@ import { asRefusal, codeOf, type Disk } from '../disk.ts';
 /** Files kept open between appends. */
 const limit = 64;
 
-/** The files of stages, left open from one append to the next: opening and closing one costs as much as a small append. */
+/** Keeps stage files open between appends: opening and closing one costs as much as a small append. */
 export class StageFiles {
   readonly #disk: Disk;
   readonly #kept = new Map<string, FileHandle>();
@@ -17,9 +17,9 @@ export class StageFiles {
   }
 
   /**
-   * Opens the file of a stage for writing at `offset`, where it ends then. Whoever takes it has it alone, until it is kept or closed.
+   * Opens the file of a stage and truncates it to `offset`. The caller has it exclusively until it is kept or closed.
    *
-   * @throws Refusal `lost` when it is shorter.
+   * @throws Refusal `lost` if the file is shorter
    */
   async take(stage: string, path: string, offset: number): Promise<FileHandle> {
     const kept = this.#kept.get(stage);
@@ -30,7 +30,7 @@ export class StageFiles {
       if (nlink > 0 && size < offset) throw new Refusal('lost', 'the upload has fewer bytes on disk than on record');
       if (nlink === 1 && size > offset) await file.truncate(offset);
       if (nlink === 1 || (nlink > 1 && size === offset)) return file;
-      // Somebody removed it beneath us, or others stand on its bytes.
+      // The file was removed meanwhile, or a joined upload links to its bytes.
       if (nlink > 1) await this.#disown(path, offset);
     } catch (error) {
       await file.close();
@@ -40,7 +40,7 @@ export class StageFiles {
     return this.take(stage, path, offset);
   }
 
-  /** Whether the stage's file is open here, so that the stage is one file and not joined of several. */
+  /** Whether the stage's file is open here; a joined stage never is. */
   has(stage: string): boolean {
     return this.#kept.has(stage);
   }
@@ -53,7 +53,7 @@ export class StageFiles {
     }
   }
 
-  /** Cuts the file of a stage to `size`, durably. */
+  /** Truncates the file of a stage to `size`, durably. */
   async cut(stage: string, path: string, size: number): Promise<void> {
     const file = await this.take(stage, path, size);
     try {
@@ -63,11 +63,11 @@ export class StageFiles {
     }
   }
 
-  /** Closes the stage's file; its bytes take room on the disk until then. */
+  /** Closes the stage's file, which frees the space of a removed one. */
   async forget(stage: string): Promise<void> {
     const file = this.#kept.get(stage);
     this.#kept.delete(stage);
-    // What a file that is closed has to say concerns nobody: every append synced what it promised.
+    // Errors of `close` do not matter: every append synced what it acknowledged.
     await file?.close().catch(() => undefined);
   }
 
@@ -75,9 +75,9 @@ export class StageFiles {
     await Promise.all([...this.#kept.keys()].map((stage) => this.forget(stage)));
   }
 
-  /** Gives the stage a file of its own, of `size` bytes, and leaves the one at hand to those that were joined of it. */
+  /** Replaces the stage's file by a copy of `size` bytes; joined uploads keep the original. */
   async #disown(path: string, size: number): Promise<void> {
-    // Named as a stage that no record knows: the sweep takes what a crash leaves of it.
+    // The copy has the name of an unknown stage, so that the sweep removes it after a crash.
     const copy = join(dirname(path), newId());
     await copyFile(path, copy, constants.COPYFILE_FICLONE);
     const file = await open(copy, 'r+');
@@ -92,7 +92,7 @@ export class StageFiles {
   }
 }
 
-/** Without O_APPEND: writes go where they belong, not wherever the end is. */
+/** Without O_APPEND, because writes use explicit positions. */
 async function openFile(path: string, offset: number): Promise<FileHandle> {
   try {
     return await open(path, 'r+');

@@ -7,11 +7,11 @@ import { slotSize } from './hash-protocol.ts';
 import type { SharedBlock } from './shared-blocks.ts';
 import type { StageFiles } from './stage-files.ts';
 
-/** Bytes on their way to the disk at most, before their senders have to wait: of all uploads together, and of one. */
+/** Maximum unwritten bytes before senders wait: of all uploads together, and of one. */
 const budget = 16 * slotSize;
 const most = 4 * slotSize;
 const least = slotSize / 4;
-/** Writes of one upload under way at once. */
+/** Concurrent writes of one upload. */
 const depth = 3;
 /** Slots that one upload may hold while its hash falls behind. */
 const share = 8;
@@ -25,29 +25,29 @@ export interface StageParts {
   readonly files: StageFiles;
   /** The stages being written now. */
   readonly crowd: Set<string>;
-  /** Whether bytes wait for the hash, or run ahead of it when it falls behind. */
+  /** Whether writes wait for the hash when it falls behind, instead of bypassing it. */
   readonly paced: boolean;
-  /** Whether the sha512 is computed along. */
+  /** Whether the sha512 is computed during the append. */
   readonly hashed: boolean;
-  /** Whether its name must last before it is sealed. */
+  /** Whether the directory entry must be durable before the stage is sealed. */
   readonly lasting: boolean;
 }
 
-/** Writes at positions, never at the end of whatever the file is: a repeat lands where it landed before. */
+/** Writes at explicit positions, so that a repeated write lands where the first did. */
 export class FileStageWriter implements StageWriter {
   readonly #parts: StageParts;
   readonly #file: FileHandle;
-  /** The folder may not know the file yet. */
+  /** Whether the directory entry may not be durable yet. */
   #fresh: boolean;
-  /** Arrived and not yet being written. */
+  /** Received bytes that are not being written yet. */
   #gathered: Uint8Array[] = [];
   #gatheredSize = 0;
   #issued: number;
   #writing = 0;
   #slotsHeld = 0;
-  /** Below this, bytes went to the file that the hash has to read from there. */
+  /** Offset below which the hash thread must read from the file, because those bytes bypassed shared memory. */
   #slotless: number;
-  /** Ends of pieces written, beyond the first one that is not. */
+  /** Ends of completed writes after the first incomplete one. */
   readonly #ends = new Map<number, number>();
   #written: number;
   #fault: { readonly error: unknown } | undefined;
@@ -85,7 +85,7 @@ export class FileStageWriter implements StageWriter {
     return this.#until(() => this.#mayGoOn());
   }
 
-  /** However many upload at once, what waits in memory stays about the same. */
+  /** Limits the unwritten bytes, so that total memory is independent of the number of uploads. */
   #mayGoOn(): boolean {
     const patience = Math.max(least, Math.min(most, budget / this.#parts.crowd.size));
     return this.offset - this.#written < patience;
@@ -110,7 +110,7 @@ export class FileStageWriter implements StageWriter {
   async #finish(): Promise<void> {
     const sound = !this.#fault;
     this.#parts.crowd.delete(this.#parts.stage);
-    // What was not synced was promised to nobody; only the writes under way must not outlive the lock.
+    // Unsynced bytes were never acknowledged; only pending writes must end before the lock is released.
     this.#fault ??= { error: new Error('the stage was closed') };
     this.#gathered = [];
     this.#gatheredSize = 0;
@@ -119,7 +119,7 @@ export class FileStageWriter implements StageWriter {
     else await this.#file.close();
   }
 
-  /** Starts writes: at once when none is under way, else in pieces large enough to be worth one. */
+  /** Starts writes: at once if none is pending, else only for a full slot. */
   #pump(): void {
     while (!this.#fault && this.#gatheredSize > 0 && this.#writing < depth) {
       if (this.#writing > 0 && this.#gatheredSize < slotSize) return;
@@ -163,7 +163,7 @@ export class FileStageWriter implements StageWriter {
     });
   }
 
-  /** Takes at most a slot's worth from what was gathered. */
+  /** Takes up to a slot's worth of the received bytes. */
   #cut(): Uint8Array[] {
     const taken: Uint8Array[] = [];
     let room = slotSize;
@@ -183,7 +183,7 @@ export class FileStageWriter implements StageWriter {
     return taken;
   }
 
-  /** The callback form, since a promise and a handle's bookkeeping for each piece cost as much as the write. */
+  /** Callbacks, because a promise and a FileHandle call for each piece cost as much as the write. */
   #writeAll(chunks: readonly Uint8Array[], offset: number, done: (error: unknown) => void): void {
     const size = chunks.reduce((sum, chunk) => sum + chunk.byteLength, 0);
     const after = (error: Error | null, wrote: number): void => {

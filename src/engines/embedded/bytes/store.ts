@@ -27,7 +27,7 @@ import { JoinedStages, JoinedWriter, type Part } from './joined-stages.ts';
 
 type Listed = { kind: 'stage' | 'blob'; name: string; size: number; modifiedAt: number };
 
-/** Bytes in one folder of the local disk. */
+/** A byte store in one folder of a local disk. */
 export class FolderBytes implements ByteStore {
   readonly #layout: Layout;
   readonly #disk: Disk;
@@ -110,7 +110,7 @@ export class FolderBytes implements ByteStore {
       await layPieces(path, pieces);
       await this.#disk.syncFolder(path);
       await this.#disk.syncFolder(this.#layout.uploads);
-      // The thread may have looked at the folder meanwhile.
+      // The hash thread may have listed the folder meanwhile.
       this.#hasher.cut(stage, at);
       this.#hasher.grown(stage, path, end);
     }
@@ -122,7 +122,7 @@ export class FolderBytes implements ByteStore {
     if (algorithm === 'sha512') return { algorithm, hex: await this.#hasher.digest(stage, path, size) };
     // A stage without bytes may have no file yet.
     if (size === 0) return { algorithm, hex: (await newHash(algorithm)).digest('hex') };
-    // The file may go on behind `size`, with what an append left that failed.
+    // The file may have more bytes than `size`, left by a failed append.
     const [digest] = await this.#scanner.digestsUpTo(size, path, [algorithm]);
     return digest!;
   }
@@ -133,7 +133,7 @@ export class FolderBytes implements ByteStore {
     if (size === 0) await (await open(path, 'a', 0o600)).close();
     let found = await sizeAt(path);
     if (found !== undefined && found > size) {
-      // What an append left that failed, and was on record never.
+      // Bytes of a failed append, which were never recorded.
       await this.cut(stage, size);
       found = await sizeAt(path);
     }
@@ -142,7 +142,7 @@ export class FolderBytes implements ByteStore {
     const pieces = await piecesAt(path);
     for (let address = addressFor(stage, sha512); ; address = otherAddress(sha512)) {
       const place = blobPath(this.#layout, address);
-      // A seal that was never put on record left other files there: the stage was written anew since. The sweep takes those.
+      // An unrecorded seal may have left other files here, before the stage was rewritten. The sweep removes them.
       if (!(await isFreeFor(place, pieces ?? path))) continue;
       if (pieces) {
         await layPieces(place, pieces);
@@ -186,7 +186,7 @@ export class FolderBytes implements ByteStore {
 
   async remove(address: string): Promise<void> {
     const path = blobPath(this.#layout, address);
-    // A file stays readable for those who have it open; a folder is read piece by piece.
+    // An open file remains readable after unlink; a folder does not, because its pieces are opened one by one.
     if (this.#readers.read(path) && (await piecesAt(path)) && this.#readers.removeLater(path)) return;
     await removeAt(path);
   }
@@ -211,7 +211,7 @@ export class FolderBytes implements ByteStore {
       if ((await sizeAt(path)) !== size) continue;
       const [digest] = await this.#scanner.digests(path, ['sha512']);
       if (digest!.hex !== sha512) continue;
-      // What is at the place now is not these bytes, or nobody would ask.
+      // The file at the address is not these bytes, otherwise this would not be called.
       await this.quarantine(address);
       await rename(path, place);
       await this.#disk.syncFolder(fanPath(this.#layout, address));
@@ -241,7 +241,7 @@ export class FolderBytes implements ByteStore {
     return this.#files.close();
   }
 
-  /** What a joined stage has of a part. */
+  /** The pieces of a part for a joined stage. */
   async #piecesOf({ stage, size }: Part): Promise<readonly Piece[]> {
     const path = stagePath(this.#layout, stage);
     if (((await sizeAt(path)) ?? 0) < size) throw new Refusal('lost', 'a part has fewer bytes on disk than on record');
@@ -265,17 +265,17 @@ export class FolderBytes implements ByteStore {
   }
 }
 
-/** Nanoseconds within which a file may change twice and show the same time. */
+/** Timestamp granularity in nanoseconds: two changes within it may show the same time. */
 const timeGrain = 1_000_000_000n;
 
-/** What a file's inode says of its changes; undefined where one may have happened since that shows no other time. */
+/** Inode, size and times of a file; undefined if a change so recent that a second one could show the same time. */
 async function printOf(path: string): Promise<string | undefined> {
   const { ino, size, mtimeNs, ctimeNs } = await stat(path, { bigint: true });
   if (BigInt(Date.now()) * 1_000_000n - ctimeNs < timeGrain) return undefined;
   return `${ino} ${size} ${mtimeNs} ${ctimeNs}`;
 }
 
-/** Blobs that are being read, by their paths. */
+/** Paths of the blobs that are being read. */
 class Readers {
   readonly #open = new Map<string, { count: number; goes: boolean }>();
 
@@ -285,7 +285,7 @@ class Readers {
     this.#open.set(path, open);
   }
 
-  /** Whether the last reader has left and the blob is to be removed. */
+  /** Ends one reader. Returns true if it was the last and the blob must be removed. */
   left(path: string): boolean {
     const open = this.#open.get(path);
     if (!open) return false;
@@ -299,14 +299,14 @@ class Readers {
     return this.#open.has(path);
   }
 
-  /** Has the last reader remove the blob; false when none is left. */
+  /** Marks the blob for removal by its last reader; false if it has none. */
   removeLater(path: string): boolean {
     const open = this.#open.get(path);
     if (open) open.goes = true;
     return open !== undefined;
   }
 
-  /** Whether the blob is to be removed by its last reader. */
+  /** Whether the blob is marked for removal. */
   goes(path: string): boolean {
     return this.#open.get(path)?.goes ?? false;
   }

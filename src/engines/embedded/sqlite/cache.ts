@@ -1,14 +1,14 @@
-/** What the catalog's thread said last, kept on this side of it, for what every append and every object asks. */
+/** A cache of uploads, credentials and buckets on the main thread, for the reads of every append and object request. */
 import { LRUCache } from 'lru-cache';
 import type { Catalog } from '../../../core/engine.ts';
 import type { Bucket, Credential, Upload } from '../../../catalog/model.ts';
 
-/** Records kept of each kind; the one asked for longest ago goes first. */
+/** Records of each kind; the least recently used is evicted. */
 const limit = 1000;
 
-/** Nouns whose changes may make uploads or credentials other ones. */
+/** Nouns whose writes may change uploads or credentials. */
 const telling = ['namespaces', 'uploads', 'artifacts'] as const;
-/** Their methods that change nothing. */
+/** Their read-only methods. */
 const looks: ReadonlySet<string> = new Set([
   'get',
   'list',
@@ -24,11 +24,10 @@ const looks: ReadonlySet<string> = new Set([
 type Fact = (...args: unknown[]) => Promise<unknown>;
 
 /**
- * The same catalog, which answers a look at an upload, a credential or a bucket from memory where nothing can have changed it.
+ * Wraps the catalog with a cache of uploads, credentials and buckets.
  *
- * Only for a process that alone has the catalog. Whatever may change a record makes it forgotten when it is asked for and
- * again when it is done, and what was read meanwhile is not kept: a look that begins after a change ends never sees the
- * time before it.
+ * Only for a process that has the catalog alone. Each write invalidates before it starts and after it ends, and values
+ * read in between are not cached. So a read that begins after a write ends never returns an older value.
  */
 export function cached(catalog: Catalog): Catalog {
   const credentials = new Cache<Credential>();
@@ -63,7 +62,7 @@ export function cached(catalog: Catalog): Catalog {
       get: (name) => buckets.look(name, () => catalog.buckets.get(name)),
       create: (bucket, event) => changing(bucket.name, () => catalog.buckets.create(bucket, event)),
       change: (name, ...args) => changing(name, () => catalog.buckets.change(name, ...args)),
-      // With a bucket end the uploads of what was never put together in it.
+      // Removing a bucket also ends the multipart uploads in it.
       remove: async (name, event) => {
         forget();
         return changing(name, () => catalog.buckets.remove(name, event)).finally(forget);
@@ -72,7 +71,7 @@ export function cached(catalog: Catalog): Catalog {
     uploads: {
       ...wary.uploads,
       get: (id) => uploads.look(id, () => catalog.uploads.get(id)),
-      // The two changes that every append makes touch one upload each, and the first of them says what it is then.
+      // The two writes of every append affect one upload each, and `advance` returns its new record.
       advance: (id, move) => uploads.change(id, () => catalog.uploads.advance(id, move)),
       answered: async (marks) => {
         const forgetMarked = (): void => marks.forEach(([id]) => uploads.forget(id));
@@ -83,7 +82,7 @@ export function cached(catalog: Catalog): Catalog {
   };
 }
 
-/** The catalog with every change that tells put between two calls of `forget`. A method that is not known to look changes something. */
+/** Wraps every write of the nouns above with `forget`. A method not listed as a read counts as a write. */
 function forgetful(catalog: Catalog, forget: () => void): Catalog {
   const wrapped = telling.map((noun) => {
     const facts = catalog[noun] as unknown as Readonly<Record<string, Fact>>;
@@ -103,7 +102,7 @@ function forgetful(catalog: Catalog, forget: () => void): Catalog {
 }
 
 interface Kept<T> {
-  /** Undefined while it is being asked for. */
+  /** Undefined while it is being read. */
   readonly value: T | undefined;
 }
 
@@ -115,19 +114,19 @@ class Cache<T> {
     if (known !== undefined) return known;
     const asked = this.#begin(key);
     const value = await ask();
-    // Unless somebody asked or changed it meanwhile: theirs is newer.
+    // Keep it unless another read or write replaced the entry meanwhile; that one is newer.
     if (this.#kept.get(key) === asked) this.#kept.set(key, { value });
     return value;
   }
 
-  /** Asks for a change that answers what the record is then. */
+  /** Runs a write that returns the new record. */
   async change(key: string, ask: () => Promise<T | undefined>): Promise<T | undefined> {
     const asked = this.#begin(key);
     let value: T | undefined;
     try {
       value = await ask();
     } finally {
-      // A look under way may have seen the time before.
+      // A concurrent read may have returned the old record.
       if (this.#kept.get(key) === asked && value !== undefined) this.#kept.set(key, { value });
       else this.forget(key);
     }

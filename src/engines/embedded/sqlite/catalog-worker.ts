@@ -1,4 +1,4 @@
-/** The catalog's thread: it owns the connection, so that no sync ever holds up the event loop that serves clients. */
+/** Worker thread of the catalog. It owns the connection, so that syncs do not block the event loop. */
 import { parentPort, workerData } from 'node:worker_threads';
 import type { MessagePort } from 'node:worker_threads';
 import { catalogOn, migrate, type Catalog } from '../../../catalog/index.ts';
@@ -10,7 +10,7 @@ import { advance, lossBetween, markOf, refusalOf } from '../lineage.ts';
 import type { CatalogMark } from '../node-file.ts';
 import { SqliteConnection } from './connection.ts';
 
-/** Serves one port until it is told to close. */
+/** Serves one port until it receives `close`. */
 class CatalogServer {
   readonly #port: MessagePort;
   readonly #connection: SqliteConnection;
@@ -55,7 +55,7 @@ class CatalogServer {
     }
   }
 
-  /** Writes the next mark into the catalog, and waits until it is on disk beside it, too. */
+  /** Writes the next mark into the catalog and waits until it is durable in `node.json`. */
   async #mark(): Promise<void> {
     const mark = (this.#known = advance(this.#connection, this.#known));
     const noted = new Promise<void>((resolve) => (this.#noted = resolve));
@@ -78,7 +78,7 @@ class CatalogServer {
     await this.#closeWhenDone();
   }
 
-  /** Answers that become ready together leave together. */
+  /** Answers that are ready in one turn share a message. */
   #answer(answer: Answer): void {
     if (this.#answers.length === 0) process.nextTick(() => this.#flush());
     this.#answers.push(answer);
@@ -91,7 +91,7 @@ class CatalogServer {
     try {
       this.#port.postMessage(answers);
     } catch {
-      // One that cannot be sent between threads fails alone.
+      // If one answer cannot be cloned, only that one fails.
       for (const answer of answers) this.#tellOne(answer);
     }
   }
@@ -116,7 +116,7 @@ class CatalogServer {
   }
 }
 
-/** What a call cannot be answered with ends the thread: the main thread refuses what was under way and starts another. */
+/** An error outside of a call ends the thread; the main thread rejects pending calls and starts another. */
 function rethrow(error: unknown): never {
   throw error;
 }
@@ -125,7 +125,7 @@ async function start(port: MessagePort, setup: CatalogSetup): Promise<void> {
   let connection: SqliteConnection | undefined;
   try {
     connection = new SqliteConnection(setup.path, setup.strict);
-    // Before the schema is touched: a catalog that is refused stays as it was found.
+    // Checked before any schema change, so that a refused catalog stays unchanged.
     const loss = lossBetween(markOf(connection), setup.known);
     if (loss !== undefined && !setup.acceptLoss) throw refusalOf(loss, setup.path);
     if (loss !== undefined) port.postMessage({ kind: 'loss', loss } satisfies FromCatalog);

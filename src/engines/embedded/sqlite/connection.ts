@@ -1,4 +1,4 @@
-/** The SQLite connection: its settings, its statements, its errors, and Kysely's way to it. */
+/** The SQLite connection: settings, prepared statements, error handling, and the Kysely driver. */
 import { realpathSync } from 'node:fs';
 import { DatabaseSync } from '@photostructure/sqlite';
 import type { DatabaseSyncInstance, StatementSyncInstance } from '@photostructure/sqlite';
@@ -10,7 +10,7 @@ import type { Db, Tables } from '../../../catalog/index.ts';
 import { codeOf } from '../disk.ts';
 import { ShutdownProbe } from '../shutdown.ts';
 
-/** Settings as SQLite says they are, not as they were asked for. */
+/** Settings as SQLite reports them. */
 export interface SqliteSettings {
   readonly journalMode: string;
   /** 2 is FULL: every commit is synced; 0 is OFF. */
@@ -23,10 +23,10 @@ interface Prepared {
   readonly answersRows: boolean;
 }
 
-/** Statements kept prepared; a catalog uses about 150, and some more by the lengths of their lists. */
+/** Maximum prepared statements. A catalog uses about 150, plus variants for different list lengths. */
 const statementLimit = 500;
 
-/** One connection to one database file, as Kysely wants it. */
+/** One connection to a database file, as a Kysely driver. */
 export class SqliteConnection implements DatabaseConnection {
   readonly #database: DatabaseSyncInstance;
   readonly #prepared = new Map<string, Prepared>();
@@ -36,18 +36,18 @@ export class SqliteConnection implements DatabaseConnection {
   readonly settings: SqliteSettings;
 
   /**
-   * @param strict whether a commit is on disk when it returns; without it nothing is synced.
-   * @throws Refusal `unavailable` when SQLite did not take a setting.
+   * @param strict whether a commit is durable when it returns; otherwise nothing is synced
+   * @throws Refusal `unavailable` if SQLite rejects a setting
    */
   constructor(path: string, strict: boolean) {
     this.#path = path;
     this.#strict = strict;
     this.#database = new DatabaseSync(path, { timeout: 5000 });
     this.#database.exec('pragma journal_mode = wal');
-    // After the journal mode, because entering WAL may choose another value.
+    // After the journal mode, because entering WAL may change it.
     this.#database.exec(`pragma synchronous = ${strict ? 'full' : 'off'}`);
     this.#database.exec('pragma foreign_keys = on');
-    // Checkpoints are ours: SQLite's automatic one hides its errors.
+    // Checkpoints are explicit: SQLite's automatic checkpoint hides its errors.
     this.#database.exec('pragma wal_autocheckpoint = 0; pragma journal_size_limit = 67108864');
     this.#database.exec('pragma cache_size = -65536; pragma temp_store = memory');
     this.settings = {
@@ -66,12 +66,12 @@ export class SqliteConnection implements DatabaseConnection {
     return this.#database.isTransaction;
   }
 
-  /** What a statement answers. */
+  /** Rows of a statement. */
   rows(sql: string, ...values: readonly (string | number)[]): readonly Readonly<Record<string, unknown>>[] {
     return this.#prepare(sql).statement.all(...values) as Readonly<Record<string, unknown>>[];
   }
 
-  /** Runs a statement that answers nothing. */
+  /** Runs a statement without a result. */
   run(sql: string): void {
     this.#prepare(sql).statement.run();
   }
@@ -79,13 +79,13 @@ export class SqliteConnection implements DatabaseConnection {
   /**
    * Commits the transaction.
    *
-   * @throws Error of SQLite, or with the code `EIO` when the file system has shut down: the commit may be lost, though
-   *   SQLite was told that it is on disk.
+   * @throws Error of SQLite; or with code `EIO` if the file system has shut down: the commit may be lost although
+   *   SQLite's sync succeeded
    */
   commit(): void {
     this.run('commit');
     if (!this.#strict) return;
-    // The log's file: closing one of the database's own would end SQLite's locks on it.
+    // Probes the log: closing a file descriptor of the database file would release SQLite's locks.
     this.#probe ??= new ShutdownProbe(`${realpathSync(this.#path)}-wal`);
     this.#probe.demandRunning();
   }
@@ -95,7 +95,7 @@ export class SqliteConnection implements DatabaseConnection {
     return Number(firstValue(this.#prepare('select total_changes()').statement.get()));
   }
 
-  /** Copies what it can from the log into the database file. */
+  /** Copies committed pages from the log into the database file. */
   checkpoint(): void {
     this.#prepare('pragma wal_checkpoint(passive)').statement.get();
   }
@@ -144,7 +144,7 @@ export class SqliteConnection implements DatabaseConnection {
 }
 
 /**
- * The last line behind the gates of the faces: the driver ends text at U+0000 without a word, so that two names become one.
+ * The last check behind those of the faces: the driver cuts text at U+0000 silently, which would merge two names.
  *
  * @throws Refusal `malformed`
  */
@@ -156,7 +156,7 @@ function demandStorable(parameters: readonly unknown[]): void {
   }
 }
 
-/** Kysely on one connection. Transactions are not its business here; see `GroupCommit`. */
+/** Kysely on one connection. `GroupCommit` controls the transactions. */
 export function kyselyOn(connection: SqliteConnection): Db {
   const driver: Driver = {
     init: async () => {},
@@ -181,16 +181,16 @@ function refuseTransaction(): Promise<void> {
   return Promise.reject(new TypeError('only the host begins and ends transactions'));
 }
 
-/** What an error of SQLite means for whoever asked, and whether the catalog can go on after it. */
+/** How a SQLite error is reported, and whether the catalog can continue. */
 interface Verdict {
   readonly error: unknown;
-  /** The disk or the file can no longer be trusted. */
+  /** Whether the disk or the file can no longer be trusted. */
   readonly permanent: boolean;
-  /** Facts that the connection sees are not known to be on disk: it must not answer with them. */
+  /** Whether visible data may not be durable; it must then not be returned. */
   readonly unsure?: boolean;
 }
 
-/** Result codes of SQLite; the low byte of an extended code. */
+/** SQLite result codes: the low byte of an extended code. */
 const code = {
   busy: 5,
   locked: 6,
@@ -202,7 +202,7 @@ const code = {
   cantopen: 14,
   notadb: 26,
 } as const;
-/** What failed when an I/O error is reported; the high bytes of an extended code. */
+/** The operation that failed in an I/O error: the high bytes of an extended code. */
 const failed = {
   shortRead: 2,
   write: 3,
@@ -213,7 +213,7 @@ const failed = {
   data: 32,
   corruptFs: 33,
 } as const;
-/** Failures after which it is unknown what is on disk. All others end the transaction and leave the file as it was. */
+/** Failures after which the content on disk is unknown. All others end the transaction and leave the file unchanged. */
 const unknowns: readonly number[] = [
   failed.shortRead,
   failed.write,
@@ -226,7 +226,7 @@ const unknowns: readonly number[] = [
 
 export function verdictOn(error: unknown): Verdict {
   const extended = typeof error === 'object' && error !== null && 'errcode' in error ? Number(error.errcode) : 0;
-  // Of the check that follows a commit, not of SQLite.
+  // Raised by the check after a commit, not by SQLite.
   if (codeOf(error) === 'EIO') return { error: distrusted(error), permanent: true, unsure: true };
   switch (extended & 0xff) {
     case code.full:
@@ -238,7 +238,7 @@ export function verdictOn(error: unknown): Verdict {
         permanent: false,
       };
     case code.ioerr:
-      // The shared memory beside the log could not grow: how a full disk shows there.
+      // The shared-memory file could not grow, which means a full disk.
       if (extended >> 8 === failed.shmSize) return { error: full(error), permanent: false };
       return { error: distrusted(error), permanent: unknowns.includes(extended >> 8) };
     case code.corrupt:

@@ -1,9 +1,9 @@
 /**
- * Group commit: mutations that wait at the same time share one transaction and its one sync.
+ * Group commit: concurrent mutations share one transaction and its sync.
  *
- * Each runs inside a savepoint, so that one that fails takes nothing else along, and all are answered after the
- * commit. Reads run between transactions, so that they never see what may yet be rolled back. Pages of many rows take turns with
- * everything else: a write or a short read waits for one page at most, and a page for one transaction.
+ * Each runs inside a savepoint, so that a failure does not affect the others, and all are answered after the commit.
+ * Reads run between transactions, so that they never see uncommitted data. Pages of many rows take turns with the rest:
+ * a write or short read waits for one page at most, and a page for one transaction.
  */
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { sqliteDialect } from '../../../catalog/index.ts';
@@ -18,16 +18,16 @@ export interface CommitStats {
 }
 
 interface Job {
-  /** Does the work; answers how to tell that it is done. */
+  /** Does the work. @returns a function that resolves the caller's promise */
   run(): Promise<() => void>;
   reject(error: unknown): void;
 }
 
-/** A transaction takes no more in after this long, so that reads get their turn. Milliseconds. */
+/** Milliseconds after which a transaction accepts no more mutations, so that reads get their turn. */
 const longestBatch = 5;
-/** Rows changed after which the log is copied into the database file. */
+/** Changed rows that trigger a checkpoint. */
 const checkpointAfter = 2000;
-/** Milliseconds of writing after which the catalog is marked again. */
+/** Milliseconds with writes after which the catalog is marked again. */
 const markAfter = 60_000;
 
 export class GroupCommit implements Host {
@@ -45,13 +45,13 @@ export class GroupCommit implements Host {
   #copiedAt = 0;
   #markedAt = performance.now();
   #fault: unknown;
-  /** Why nothing is answered any more: what the connection sees may be gone after a restart. */
+  /** Set if visible data may not survive a restart; all requests then fail with this error. */
   #lost: unknown;
 
   /**
-   * @param onFault told once, when the disk can no longer be trusted; from then on writes are refused.
-   * @param mark notes how far the catalog is; no write runs meanwhile. Asked for after each copy of the log, and once
-   *   a minute while there are writes.
+   * @param onFault called once, when the disk can no longer be trusted; from then on writes are refused
+   * @param mark records the catalog's generation; no write runs meanwhile. Called after each checkpoint, and once a
+   *   minute while there are writes.
    */
   constructor(
     connection: SqliteConnection,
@@ -64,7 +64,7 @@ export class GroupCommit implements Host {
     this.#onFault = onFault;
   }
 
-  /** Notes how far the catalog is. */
+  /** Records the catalog's generation. */
   mark(): Promise<void> {
     return this.#mark();
   }
@@ -85,7 +85,7 @@ export class GroupCommit implements Host {
     return this.#enqueue(this.#writes, work);
   }
 
-  /** Closes the connection once everything that was asked is done. */
+  /** Closes the connection after all queued work. */
   async close(): Promise<void> {
     await this.#served;
     try {
@@ -112,7 +112,7 @@ export class GroupCommit implements Host {
     while (this.#reads.length > 0 || this.#writes.length > 0 || this.#pages.length > 0) {
       await this.#answerReads();
       if (this.#writes.length > 0) {
-        // Lets in whoever else is at the door, to go along in the same transaction.
+        // Lets requests that are already sent join the same transaction.
         await nextTurn();
         await this.#answerReads();
         await this.#commit();
@@ -121,7 +121,7 @@ export class GroupCommit implements Host {
       const page = this.#pages.shift();
       if (!page) continue;
       await this.#answer(page);
-      // What was asked during the page is heard before the next one.
+      // Requests that arrived during the page run before the next one.
       await nextTurn();
     }
     this.#busy = false;
@@ -169,7 +169,7 @@ export class GroupCommit implements Host {
     for (const answer of answers) answer();
   }
 
-  /** Runs one mutation of a batch; throws only when its failure took the whole transaction along. */
+  /** Runs one mutation of a batch; throws only if its failure ended the whole transaction. */
   async #runInside(job: Job): Promise<() => void> {
     this.#connection.run('savepoint mutation');
     try {
@@ -190,7 +190,7 @@ export class GroupCommit implements Host {
     for (const job of jobs) job.reject(verdict);
   }
 
-  /** What to tell whoever asked; a permanent fault is remembered and reported. */
+  /** The error for the caller. A permanent fault is recorded and reported. */
   #judge(error: unknown): unknown {
     const verdict = verdictOn(error);
     if (verdict.unsure) this.#lost ??= verdict.error;
@@ -205,7 +205,7 @@ export class GroupCommit implements Host {
     const changes = this.#connection.changes();
     const full = changes - this.#copiedAt >= checkpointAfter;
     if ((!full && performance.now() - this.#markedAt < markAfter) || this.#fault) return;
-    // The answers go out first.
+    // Send the answers first.
     await nextTurn();
     try {
       if (full) {

@@ -1,4 +1,4 @@
-/** What the main thread and the catalog's thread tell each other. */
+/** Messages between the main thread and the catalog thread. */
 import { catalogOn, sqliteDialect, type Catalog } from '../../../catalog/index.ts';
 import { Refusal } from '../../../core/refusal.ts';
 import type { Reason } from '../../../core/refusal.ts';
@@ -9,21 +9,21 @@ import type { SqliteSettings } from './connection.ts';
 export interface CatalogSetup {
   readonly path: string;
   readonly strict: boolean;
-  /** How far `node.json` says that the catalog was. */
+  /** The mark in `node.json`. */
   readonly known?: CatalogMark | undefined;
-  /** Whether a catalog that is not the newest is taken. */
+  /** Whether to open a catalog that is not the newest. */
   readonly acceptLoss?: boolean;
-  /** Whether the catalog's mark stays as it is; for a process that only looks. */
+  /** Whether the catalog's mark stays unchanged, for read-only commands. */
   readonly unmarked?: boolean;
 }
 
 type Fact = (...args: unknown[]) => Promise<unknown>;
 
 const nothing = (): Promise<never> => Promise.reject(new Error('there is no database'));
-/** Has the methods of a catalog, and no database. */
+/** A catalog without a database, from which the method names are read. */
 const model = catalogOn({ dialect: sqliteDialect, read: nothing, page: nothing, write: nothing });
 
-/** A catalog with the methods that `make` answers; `fact` is a noun and a method, such as `uploads.get`. */
+/** Builds a catalog whose methods are made by `make`; `fact` is a noun and a method, such as `uploads.get`. */
 export function catalogOf(make: (fact: string) => Fact): Catalog {
   const nouns = Object.entries(model).map(([noun, methods]) => {
     const names = Object.getOwnPropertyNames(Object.getPrototypeOf(methods)).filter((name) => name !== 'constructor');
@@ -38,29 +38,29 @@ export type Call = readonly [id: number, fact: string, args: readonly unknown[]]
 export type ToCatalog =
   | { readonly kind: 'calls'; readonly calls: readonly Call[] }
   | { readonly kind: 'stats'; readonly id: number }
-  /** The mark that the catalog told of is on disk. */
+  /** The mark is durable in `node.json`. */
   | { readonly kind: 'noted' }
   | { readonly kind: 'close' };
 
-/** What the thread tells beside its answers. */
+/** Messages of the thread besides its answers. */
 export type FromCatalog =
   | { readonly kind: 'ready'; readonly settings: SqliteSettings }
-  /** The catalog is of another generation now; it takes no writes until that is noted. */
+  /** The catalog has a new mark; it accepts no writes until `noted`. */
   | { readonly kind: 'mark'; readonly mark: CatalogMark }
   /** A loss that was accepted. */
   | { readonly kind: 'loss'; readonly loss: string }
   | { readonly kind: 'refused'; readonly failure: Failure }
   | { readonly kind: 'fault'; readonly failure: Failure };
 
-/** What `stats` answers. */
+/** The result of `stats`. */
 export type CatalogStats = CommitStats;
 
-/** An error on its way between threads, which by themselves keep only its words. */
+/** An error between threads; structured cloning alone would keep only its message. */
 export interface Failure {
   readonly name: string;
   readonly message: string;
   readonly stack: string | undefined;
-  /** What the operating system or SQLite called it. */
+  /** Error code of the operating system or SQLite. */
   readonly code: string | number | undefined;
   readonly refusal: { readonly reason: Reason; readonly details: Refusal['details'] } | undefined;
   readonly cause: Failure | undefined;

@@ -1,4 +1,4 @@
-/** The main thread's side of the catalog: the port, with a thread behind it. */
+/** The main thread's side of the catalog: a `Catalog` served by a thread. */
 import { Worker } from 'node:worker_threads';
 import type { Catalog } from '../../../core/engine.ts';
 import { Refusal } from '../../../core/refusal.ts';
@@ -11,26 +11,26 @@ import type { SqliteSettings } from './connection.ts';
 import { workerUrl } from '../../../kit/worker-url.ts';
 
 export interface CatalogOptions {
-  /** The database file; made if it is not there. Its folder must exist. */
+  /** The database file; created if missing. Its folder must exist. */
   readonly path: string;
-  /** Whether a fact is on disk when its promise resolves. */
+  /** Whether a write is durable when its promise resolves. */
   readonly strict: boolean;
-  /** Told when the disk under the catalog can no longer be trusted; from then on writes are refused. */
+  /** Called when the disk can no longer be trusted; from then on writes are refused. */
   readonly onFault: (error: unknown) => void;
-  /** Told when the thread died and another takes its place. What was under way is refused. */
+  /** Called when the thread died and is being replaced. Pending calls are refused. */
   readonly onRestart?: (error: unknown) => void;
-  /** Told when the thread died and no other can take its place: nothing can be asked any more. */
+  /** Called when the thread died and cannot be replaced; all further calls fail. */
   readonly onLost?: (error: unknown) => void;
-  /** How the catalog is known again; without it no mark is kept. */
+  /** Checks that the catalog is the newest one; without it no mark is kept. */
   readonly lineage?: Lineage;
 }
 
 export interface Lineage {
-  /** How far the catalog was when it was seen last. */
+  /** The mark recorded in `node.json`. */
   readonly known: CatalogMark | undefined;
-  /** Makes it durable how far the catalog is now; without it the catalog's mark stays as it is. */
+  /** Records a new mark durably; without it the catalog's mark stays unchanged. */
   readonly note: ((mark: CatalogMark) => Promise<void>) | undefined;
-  /** Told what is wrong with a catalog that is opened all the same; without it, such a catalog is refused. */
+  /** Called with the mismatch if the catalog is opened anyway; without it, such a catalog is refused. */
   readonly onLoss: ((loss: string) => void) | undefined;
 }
 
@@ -42,15 +42,15 @@ export interface OpenCatalog {
   readonly settings: SqliteSettings;
   /** Counts since the start: reads, writes, and the commits that the writes shared. */
   stats(): Promise<CatalogStats>;
-  /** Finishes what was asked, and ends the thread. */
+  /** Finishes pending calls and ends the thread. */
   close(): Promise<void>;
 }
 
 /**
- * Opens the catalog in one SQLite file and brings its schema up to date.
+ * Opens the catalog in one SQLite file and migrates its schema.
  *
- * @throws Refusal `unavailable` when the file has a newer schema, or SQLite does not take its settings; `lost` when the
- *   catalog is not the newest one of its store.
+ * @throws Refusal `unavailable` if the file has a newer schema or SQLite rejects its settings; `lost` if the catalog is
+ *   not the newest of its store
  */
 export async function openCatalog(options: CatalogOptions): Promise<OpenCatalog> {
   const { path, strict, lineage } = options;
@@ -67,7 +67,7 @@ export async function openCatalog(options: CatalogOptions): Promise<OpenCatalog>
   );
 }
 
-/** The catalog that a thread serves; `start` starts one, and another when it died. */
+/** The catalog served by a thread; `start` starts the first one and its replacements. */
 export async function connectCatalog(start: () => Worker, options: Listeners): Promise<OpenCatalog> {
   const line = new LastingLine(start, options);
   const settings = await line.open();
@@ -85,13 +85,13 @@ export async function connectCatalog(start: () => Worker, options: Listeners): P
   };
 }
 
-/** Deaths within `deathWindow` milliseconds after which the thread is not started again: whatever kills it will do so again. */
+/** Deaths within `deathWindow` milliseconds after which the thread is not restarted: the cause persists. */
 const mostDeaths = 3;
 const deathWindow = 60_000;
 
 /**
- * The line to the thread that serves the catalog now. A thread that dies is replaced: what was under way is refused, as
- * whether it happened is unknown, and what comes meanwhile waits for the next thread.
+ * Calls the current catalog thread and replaces a dead one. Pending calls are refused, because it is unknown whether
+ * they took effect; later calls wait for the next thread.
  */
 class LastingLine {
   readonly #start: () => Worker;
@@ -99,7 +99,7 @@ class LastingLine {
   readonly #deaths: number[] = [];
   #line: CatalogLine;
   #restarting: Promise<void> | undefined;
-  /** The disk failed beneath a thread: a new one would trust it again. */
+  /** Set if the disk failed: a new thread would trust it again. */
   #distrusted = false;
   #closing = false;
 
@@ -168,7 +168,7 @@ const notOpened = 'the catalog could not be opened';
 
 interface LineListeners {
   readonly onFault: (error: unknown) => void;
-  /** Told once the thread is gone, and with it its connection, after it had been ready and unless it was closed. */
+  /** Called when the thread is gone with its connection, if it had been ready and was not closed. */
   readonly onDeath: (error: unknown) => void;
   readonly lineage: Lineage | undefined;
 }
@@ -190,7 +190,7 @@ class CatalogLine {
     this.#thread = new Thread(worker, {
       onTold: (message) => this.#hear(message),
       errorOf: (failure) => errorOf(failure as Failure),
-      // Whoever waits cannot know whether what they asked has happened.
+      // The callers cannot know whether their writes took effect.
       goneError: (cause) =>
         new Refusal('unavailable', this.#closing ? 'the catalog is closed' : 'the catalog stopped', {}, cause),
       onDeath: (error) => this.#start?.reject(error),
@@ -203,7 +203,7 @@ class CatalogLine {
 
   ask(fact: string, args: readonly unknown[]): Promise<unknown> {
     return this.#ask((id) => {
-      // Calls of one turn travel together.
+      // Calls of one turn share a message.
       if (this.#calls.length === 0) process.nextTick(() => this.#flush());
       this.#calls.push([id, fact, args]);
     });
@@ -237,7 +237,7 @@ class CatalogLine {
     try {
       this.#tell({ kind: 'calls', calls });
     } catch {
-      // One that cannot be sent between threads fails alone.
+      // If one call cannot be cloned, only that one fails.
       for (const call of calls) this.#tellOne(call);
     }
   }
@@ -278,7 +278,7 @@ class CatalogLine {
     try {
       await this.#told.lineage?.note?.(mark);
     } catch (error) {
-      // Later on the next mark says what this one was to say. The first one has to be there before anything is written.
+      // The next mark will include this one. Only the first must be recorded before any write.
       this.#start?.reject(error);
       if (this.#start) return this.#thread.close();
     }
