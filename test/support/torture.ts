@@ -29,6 +29,14 @@ export function randomFrom(start: number): () => number {
   };
 }
 
+/** Which of the steps from 1 to `last` to try: all of them where there are no more than `count`, else `count` spread over them from a random one on. */
+export function stepsOf(last: number, count: number, random = randomFrom(seed)): number[] {
+  if (count >= last) return Array.from({ length: last }, (_, at) => at + 1);
+  const stride = last / count;
+  const first = random() * stride;
+  return Array.from({ length: count }, (_, at) => 1 + Math.floor(first + at * stride));
+}
+
 /** Prints one JSON line: the test's name, its rounds, what went wrong, and the seed. */
 export function report(test: string, figures: Readonly<Record<string, number | string>>): void {
   if (tortured) process.stdout.write(`${JSON.stringify({ test, ...figures, seed })}\n`);

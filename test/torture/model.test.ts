@@ -13,6 +13,7 @@ import { Refusal } from '../../src/core/refusal.ts';
 import { collect } from '../contract/bytes.ts';
 import { bodyOf } from '../support/body.ts';
 import { powerOn, type Machine } from '../support/power.ts';
+import { patience, rounds, seed as start } from '../support/torture.ts';
 
 const who = { namespace: SYSTEM, credential: 'test' };
 const limits = { maxSize: 64 * 1024 * 1024, headroom: 0, idle: 86_400_000 };
@@ -119,7 +120,10 @@ const commands: fc.Arbitrary<Command>[] = [
       appended.settle(one.answered);
       if (one.answered || data.length === 0) return;
       const again = await real.core.uploads.append(who, upload.id, bodyOf(data), { at: undefined, digests: [] });
-      expect([again.replay, again.upload.offset]).toEqual([true, upload.bytes.length]);
+      expect({ replay: again.replay, offset: again.upload.offset }).toEqual({
+        replay: true,
+        offset: upload.bytes.length,
+      });
       again.settle(true);
     }),
   ),
@@ -253,17 +257,15 @@ async function run(sequence: Iterable<Command>, lying: boolean): Promise<void> {
   }
 }
 
-const runs = Number(process.env['STOWAGE_TEST_RUNS'] ?? 30);
-
 test(
   'keeps every acknowledged byte, whatever happens in whatever order',
   async () => {
     await fc.assert(
       fc.asyncProperty(fc.commands(commands, { size: '+1', maxCommands: 40 }), (sequence) => run(sequence, false)),
-      { numRuns: runs },
+      { numRuns: rounds(10, 2000), seed: start },
     );
   },
-  20_000 + runs * 5000,
+  patience,
 );
 
 test('sabotaged: a disk that lies about syncing is found out', async () => {
