@@ -2,6 +2,9 @@
 export default {
   rootDir: '..',
   testEnvironment: 'node',
+  // Both cores of a small machine. Suites share nothing: free ports, temporary folders.
+  maxWorkers: '100%',
+  workerIdleMemoryLimit: '1.5GB',
   // What a busy machine takes; nothing here measures by it.
   testTimeout: 60_000,
   testMatch: ['<rootDir>/test/**/*.test.ts'],

@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DatabaseSync } from '@photostructure/sqlite';
 import { sql, type CompiledQuery, type QueryResult } from 'kysely';
+import { catalogContract, type OpenedCatalog } from '../contract/catalog.ts';
 import { Scene, contentOf, done, eventOf, everything, sha512Of } from '../contract/catalog/scene.ts';
 import { isLockedRefusal } from '../../src/catalog/object-lock-rules.ts';
 import { catalogOn, migrate } from '../../src/catalog/index.ts';
@@ -31,6 +32,22 @@ class Watched extends SqliteConnection {
     super.run(sql);
   }
 }
+
+async function openHere(path: string): Promise<OpenedCatalog> {
+  const host = new GroupCommit(new SqliteConnection(path, true), (error) => {
+    throw error;
+  });
+  await migrate(host, 1);
+  const close = (): Promise<void> => host.close();
+  return { catalog: catalogOn(host), close, reopen: async () => (await close(), openHere(path)) };
+}
+
+describe('without a thread', () => {
+  let folder: string;
+  beforeEach(async () => void (folder = await mkdtemp(join(tmpdir(), 'sqlite-'))));
+  afterEach(() => rm(folder, { recursive: true, force: true }));
+  catalogContract('embedded', () => openHere(join(folder, 'catalog.sqlite')));
+});
 
 describe('the embedded catalog on SQLite', () => {
   let folder: string;
