@@ -34,6 +34,10 @@ export interface Overrides {
   readonly log?: Logger;
   /** Ends the process after a fatal fault; without it, failed operations answer 503. */
   readonly end?: (code: number) => void;
+  /** The description in `openapi.yaml`, where it was read already. */
+  readonly openapi?: OpenApi;
+  /** Milliseconds that requests have to end when the server closes. */
+  readonly patience?: number;
 }
 
 export interface FirstStart {
@@ -60,11 +64,16 @@ export interface RunningServer {
   close(): Promise<void>;
 }
 
-/** Milliseconds that open requests have to finish on close; the rest of the ten seconds is for the store. */
-const patience = 7000;
+/** Milliseconds that open requests have to finish on close, unless told; the rest of the ten seconds is for the store. */
+const usualPatience = 7000;
 
 /** The project folder: `openapi.yaml` and `docs/` are beside both `src` and `dist`. */
 const projectFolder = new URL('../../', import.meta.url);
+
+/** What requests and answers look like, from the project's folder. */
+export async function readOpenApi(): Promise<OpenApi> {
+  return new OpenApi(await readFile(new URL('openapi.yaml', projectFolder), 'utf8'));
+}
 
 /**
  * Opens the store and the listeners.
@@ -74,7 +83,7 @@ const projectFolder = new URL('../../', import.meta.url);
  */
 export async function startServer(config: Config, overrides: Overrides = {}): Promise<RunningServer> {
   const log = overrides.log ?? pino({ level: config.logLevel });
-  const openapi = new OpenApi(await readFile(new URL('openapi.yaml', projectFolder), 'utf8'));
+  const openapi = overrides.openapi ?? (await readOpenApi());
   const folder = resolve(config.storageDir);
   const connections = new ConnectionCap(mostConnections(config, log), {
     share: config.connectionShare,
@@ -96,7 +105,16 @@ export async function startServer(config: Config, overrides: Overrides = {}): Pr
     );
     if (core.recovered.damaged.length > 0)
       log.error({ damaged: core.recovered.damaged }, 'acknowledged bytes are missing');
-    const running = await serve(core, { config, log, openapi, identity, foreignStore, faults, connections });
+    const running = await serve(core, {
+      config,
+      log,
+      openapi,
+      identity,
+      foreignStore,
+      faults,
+      connections,
+      patience: overrides.patience ?? usualPatience,
+    });
     const end = async (): Promise<void> => {
       await running.close();
       await core.close();
@@ -119,11 +137,12 @@ interface Serving {
   readonly foreignStore: S3Store | undefined;
   readonly faults: Faults;
   readonly connections: ConnectionCap;
+  readonly patience: number;
 }
 
 async function serve(
   core: Core,
-  { config, log, openapi, identity, foreignStore, faults, connections }: Serving,
+  { config, log, openapi, identity, foreignStore, faults, connections, patience }: Serving,
 ): Promise<Pick<RunningServer, 'urls' | 's3Urls' | 'mounted' | 'upkeep' | 'close'>> {
   const lifetime = new Lifetime({ pace: { rate: config.minRate, window: config.rateWindow }, stall: config.stall });
   const metrics = new Metrics(() => readingsOf(core, lifetime, faults));

@@ -9,16 +9,20 @@ let world: World;
 let meddler: Meddler;
 let client: ShakenFist;
 
+beforeAll(async () => void (world = await openWorld()));
+afterAll(() => world.close());
+
+let tests = 0;
+/** A namespace for each test, which sees nothing of the others. */
 beforeEach(async () => {
-  world = await openWorld();
   meddler = await openMeddler(world.url);
-  client = await ShakenFist.open({ url: meddler.url, namespace: world.namespace, key: world.key });
+  const namespace = await world.addNamespace(`faults-${(tests += 1)}`);
+  client = await ShakenFist.open({ url: meddler.url, namespace, key: world.know(namespace) });
 });
 
 afterEach(async () => {
   client.close();
   await meddler.close();
-  await world.close();
 });
 
 const sha512 = (content: Buffer): string => createHash('sha512').update(content).digest('hex');

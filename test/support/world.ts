@@ -6,7 +6,7 @@ import { pino, type Logger } from 'pino';
 import { readConfig } from '../../src/config/index.ts';
 import type { Core } from '../../src/core/index.ts';
 import type { Clock } from '../../src/kit/clock.ts';
-import { startServer, type RunningServer } from '../../src/server/index.ts';
+import { readOpenApi, startServer, type RunningServer } from '../../src/server/index.ts';
 
 export class MovableClock implements Clock {
   #ahead = 0;
@@ -65,6 +65,10 @@ export interface Answered {
 }
 
 const systemKey = 'the-key-of-the-test-world';
+/** Milliseconds that requests have when a server is closed: a test that left some open waits no longer. */
+const patience = 1000;
+/** Read once, for all worlds of a file. */
+let openapi: ReturnType<typeof readOpenApi> | undefined;
 
 export async function openWorld(options: WorldOptions = {}): Promise<World> {
   const world = new World(await mkdtemp(join(tmpdir(), 'stowage-')), options);
@@ -119,10 +123,11 @@ export class World {
       STOWAGE_FETCH: 'any',
       ...this.#options.env,
     });
-    this.#server = await (this.#options.start ?? startServer)(config, {
-      clock: this.clock,
-      log: this.#options.log ?? pino({ level: config.logLevel }),
-    });
+    const { start, log = pino({ level: config.logLevel }) } = this.#options;
+    // Another build reads the description by itself.
+    this.#server = start
+      ? await start(config, { clock: this.clock, log, patience })
+      : await startServer(config, { clock: this.clock, log, patience, openapi: await (openapi ??= readOpenApi()) });
   }
 
   /** Ends the server and starts it again over the same folder; its port changes. */
