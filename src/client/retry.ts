@@ -23,11 +23,13 @@ const triesForRoom = 3;
 export class Backoff {
   readonly #patience: Patience;
   readonly #random: () => number;
+  readonly #sleep: typeof sleep;
   #failures = 0;
 
-  constructor(patience: Patience, random: () => number = Math.random) {
+  constructor(patience: Patience, random: () => number = Math.random, wait: typeof sleep = sleep) {
     this.#patience = patience;
     this.#random = random;
+    this.#sleep = wait;
   }
 
   /** Failures since the last progress. */
@@ -50,7 +52,7 @@ export class Backoff {
     this.#failures += 1;
     const most = error.code === 'full' ? Math.min(triesForRoom, this.#patience.attempts) : this.#patience.attempts;
     if (this.#failures >= most) throw error;
-    await sleep(this.#delay(error.retryAfter), signal);
+    await this.#sleep(this.#delay(error.retryAfter), signal);
   }
 
   #delay(asked: number | undefined): number {

@@ -32,7 +32,7 @@ export interface BodyDigests {
  *
  * @throws Refusal `malformed`
  */
-export function bodyDigests(req: IncomingMessage): BodyDigests {
+export function bodyDigests(req: Pick<IncomingMessage, 'headers' | 'trailers'>): BodyDigests {
   const digests = [
     ...digestsOf(fieldOf(req.headers['content-digest']), 'Content-Digest'),
     ...md5Of(fieldOf(req.headers['content-md5'])),
@@ -58,7 +58,7 @@ export async function demandDigests({ digests, late }: BodyDigests, bytes: Uint8
 }
 
 /** Whether `Trailer` announces the field. */
-export function announces(req: IncomingMessage, name: string): boolean {
+export function announces(req: Pick<IncomingMessage, 'headers'>, name: string): boolean {
   return (req.headers.trailer ?? '')
     .toLowerCase()
     .split(',')

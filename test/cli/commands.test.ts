@@ -35,13 +35,17 @@ describe('access keys', () => {
       /AWS_ACCESS_KEY_ID=(rs_ak_\w+)/.exec(made.out)?.[1],
       /AWS_SECRET_ACCESS_KEY=(rs_sk_[\w-]+)/.exec(made.out)?.[1],
     ];
-    expect([made.exit, typeof id, typeof secret]).toEqual([0, 'string', 'string']);
+    expect({ exit: made.exit, 'type of id': typeof id, 'type of secret': typeof secret }).toEqual({
+      exit: 0,
+      'type of id': 'string',
+      'type of secret': 'string',
+    });
     const listed = await stowage('keys', 'ls');
-    expect([listed.out.includes(id!), listed.out.includes(secret!), listed.out.includes('read, write')]).toEqual([
-      true,
-      false,
-      true,
-    ]);
+    expect({
+      'out includes id': listed.out.includes(id!),
+      'out includes secret': listed.out.includes(secret!),
+      'out includes read, write': listed.out.includes('read, write'),
+    }).toEqual({ 'out includes id': true, 'out includes secret': false, 'out includes read, write': true });
     expect(await json('keys', 'create', 'all')).toMatchObject({
       permissions: { read: true, write: true, delete: true, admin: true },
       buckets: [],
@@ -73,9 +77,15 @@ describe('push and pull', () => {
   test('a second word that is a file here is no name, unless it is said to be one', async () => {
     const [a, b] = [await ground.file('two-a.bin', noise(1000, 7)), await ground.file('two-b.bin', noise(1000, 8))];
     const refused = await stowage('push', a, b);
-    expect([refused.exit, refused.err.includes('--name')]).toEqual([2, true]);
+    expect({ exit: refused.exit, 'err includes --name': refused.err.includes('--name') }).toEqual({
+      exit: 2,
+      'err includes --name': true,
+    });
     const many = await stowage('push', a, b, a);
-    expect([many.exit, many.err.includes('for f in')]).toEqual([2, true]);
+    expect({ exit: many.exit, 'err includes for f in': many.err.includes('for f in') }).toEqual({
+      exit: 2,
+      'err includes for f in': true,
+    });
     expect((await stowage('push', a, 'x', '--name', 'y')).exit).toBe(2);
     expect((await stowage('show', b)).exit).toBe(3);
     expect(await json('push', a, '--name', b)).toMatchObject({ name: b, version: 1 });

@@ -4,7 +4,8 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { noise, openGround, type Ground } from '../client/ground.ts';
 import { adminKey, env as settings, Pipeline } from '../support/releasy.ts';
-import { runHere, start, until, type Env, type Ran } from './run.ts';
+import { eventually } from '../support/raw.ts';
+import { runHere, start, type Env, type Ran } from './run.ts';
 
 const MiB = 1024 * 1024;
 const content = noise(3 * MiB, 3);
@@ -34,16 +35,19 @@ const release = (env: Env, ...words: string[]): Promise<Ran> => runHere(['releas
 test('a pipeline creates, uploads and publishes; each step may be done again; a customer downloads', async () => {
   const path = await ground.file('app.tar.gz', content);
   const made = await release(operator, 'create', 'app', '1.0.0');
-  expect([made.exit, made.out]).toEqual([0, expect.stringMatching(/^app 1\.0\.0: [\da-f-]{36}\n$/)]);
+  expect({ exit: made.exit, out: made.out }).toEqual({
+    exit: 0,
+    out: expect.stringMatching(/^app 1\.0\.0: [\da-f-]{36}\n$/),
+  });
   const again = await release(operator, 'create', 'app', '1.0.0', '--json');
-  expect([again.exit, again.json(), again.err]).toEqual([
-    0,
-    expect.objectContaining({ created: false, status: 'draft' }),
-    expect.stringContaining('as a draft'),
-  ]);
+  expect({ exit: again.exit, body: again.json(), err: again.err }).toEqual({
+    exit: 0,
+    body: expect.objectContaining({ created: false, status: 'draft' }),
+    err: expect.stringContaining('as a draft'),
+  });
 
   const first = await release(operator, 'upload', 'app@1.0.0', path, '--platform', 'linux-x86_64');
-  expect([first.exit, first.out]).toEqual([0, expect.stringContaining(`sha256 ${sha256}`)]);
+  expect({ exit: first.exit, out: first.out }).toEqual({ exit: 0, out: expect.stringContaining(`sha256 ${sha256}`) });
   expect(
     (await release(operator, 'upload', 'app@1.0.0', path, '--platform', 'linux-x86_64', '--json')).json(),
   ).toMatchObject({ there: true, sent: 0, sha256, size: content.length });
@@ -74,11 +78,14 @@ test('a pipeline creates, uploads and publishes; each step may be done again; a 
   expect((await release(operator, 'ls', '--status', 'draft', '--json')).json()).toEqual([]);
 
   const several = await release(customer, 'download', 'app@1.0.0');
-  expect([several.exit, several.err]).toEqual([2, expect.stringContaining('linux-x86_64  app.tar.gz')]);
+  expect({ exit: several.exit, err: several.err }).toEqual({
+    exit: 2,
+    err: expect.stringContaining('linux-x86_64  app.tar.gz'),
+  });
   const fetched = await release(customer, 'download', 'app@1.0.0', `${ground.folder}/`, '--name', 'app.pkg', '--json');
-  expect([fetched.exit, fetched.json()]).toEqual([
-    0,
-    {
+  expect({ exit: fetched.exit, body: fetched.json() }).toEqual({
+    exit: 0,
+    body: {
       file: join(ground.folder, 'app.pkg'),
       artifact: expect.any(String),
       size: content.length,
@@ -86,10 +93,13 @@ test('a pipeline creates, uploads and publishes; each step may be done again; a 
       resumed_from: 0,
       received: content.length,
     },
-  ]);
+  });
   expect((await readFile(join(ground.folder, 'app.pkg'))).equals(content)).toBe(true);
   const piped = await release(customer, 'download', 'app@1.0.0', '-', '--platform', 'linux-x86_64');
-  expect([piped.exit, Buffer.from(piped.out, 'latin1').equals(content)]).toEqual([0, true]);
+  expect({ exit: piped.exit, 'bytes are right': Buffer.from(piped.out, 'latin1').equals(content) }).toEqual({
+    exit: 0,
+    'bytes are right': true,
+  });
 });
 
 test('the same bytes registered twice are one choice, other bytes of that name another', async () => {
@@ -155,11 +165,14 @@ test('an upload whose process was killed goes on where it was', async () => {
   const words = ['release', 'upload', 'app@2.0.0', path, '--platform', 'linux', '--json'];
   proxy.script(...Array.from({ length: 8 }, () => ({ rate: 4 * MiB })));
   const running = start(words, { ...operator, RELEASY_BASE_URL: proxy.url });
-  await until(() => proxy.connections.some(({ arrived }) => arrived >= 4 * MiB), 'four MiB');
+  await eventually(() => proxy.connections.some(({ arrived }) => arrived >= 4 * MiB), { named: 'four MiB' });
   running.child.kill('SIGKILL');
   await running.done;
   const ran = await start(words, operator).done;
   expect(ran.exit).toBe(0);
   const { resumed_from: from, sent } = ran.json<{ resumed_from: number; sent: number }>();
-  expect([from > 0, from + sent]).toEqual([true, large.length]);
+  expect({ 'goes on': from > 0, 'whole length': from + sent }).toEqual({
+    'goes on': true,
+    'whole length': large.length,
+  });
 }, 60_000);

@@ -54,15 +54,6 @@ export function start(words: readonly string[], env: Env): Running {
   return { child, out: () => out, err: () => err, done };
 }
 
-/** Waits until `seen` says yes. */
-export async function until(seen: () => boolean | Promise<boolean>, what: string, ms = 15_000): Promise<void> {
-  const end = Date.now() + ms;
-  while (!(await seen())) {
-    if (Date.now() > end) throw new Error(`waited in vain for ${what}`);
-    await new Promise((resolve) => setTimeout(resolve, 10));
-  }
-}
-
 function collect(): { readonly stream: PassThrough; readonly text: () => string } {
   const stream = new PassThrough();
   const chunks: Buffer[] = [];

@@ -1,5 +1,5 @@
 /** What only Node has: its transport, and hashing files in a thread. */
-import { appendFile, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { appendFile, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -123,8 +123,7 @@ describe('requests by node:http', () => {
   test('a body that is cut is not a short one', async () => {
     await withServer(
       (_req, res) => {
-        res.writeHead(200, { 'content-length': '100' }).write('half');
-        setTimeout(() => res.destroy(), 20);
+        res.writeHead(200, { 'content-length': '100' }).write('half', () => res.destroy());
       },
       async (url) => {
         await expect(readText(await nodeTransport()(request(url)))).rejects.toMatchObject({ code: 'network' });
@@ -132,8 +131,7 @@ describe('requests by node:http', () => {
     );
     await withServer(
       (_req, res) => {
-        res.write('half');
-        setTimeout(() => res.destroy(), 20);
+        res.write('half', () => res.destroy());
       },
       async (url) => {
         await expect(readText(await nodeTransport()(request(url)))).rejects.toMatchObject({ code: 'network' });
@@ -167,15 +165,15 @@ describe('requests by node:http', () => {
         });
         const stop = new AbortController();
         const answer = await nodeTransport()(request(url, { signal: stop.signal }));
-        setTimeout(() => stop.abort(), 20);
-        await expect(readText(answer)).rejects.toMatchObject({ code: 'aborted' });
+        const reading = readText(answer);
+        stop.abort();
+        await expect(reading).rejects.toMatchObject({ code: 'aborted' });
       },
     );
+    const stop = new AbortController();
     await withServer(
-      () => undefined,
+      () => stop.abort(),
       async (url) => {
-        const stop = new AbortController();
-        setTimeout(() => stop.abort(), 20);
         await expect(nodeTransport()(request(url, { signal: stop.signal }))).rejects.toMatchObject({ code: 'aborted' });
       },
     );
@@ -221,7 +219,8 @@ describe("a file's hash", () => {
       await appendFile(path, bytes.subarray(at, at + step));
       at += step;
       hash.advance(at);
-      await new Promise((resolve) => setTimeout(resolve, 5));
+      // The thread reads meanwhile.
+      await readFile(path);
     }
     await appendFile(path, bytes.subarray(at));
     expect(await hash.digest(bytes.length, () => {})).toBe(sha512(bytes));
@@ -251,7 +250,6 @@ describe("a file's hash", () => {
       await expect(new FileHash(join(folder, 'none'), size).digest(size, () => {})).rejects.toThrow(/ENOENT/);
     const early = new FileHash(join(folder, 'none'), 16 * MiB);
     early.advance(5);
-    await new Promise((resolve) => setTimeout(resolve, 200));
     await expect(early.digest(10, () => {})).rejects.toThrow(/ENOENT/);
   });
 });
@@ -268,7 +266,8 @@ test('a file as a source keeps its promise about pieces: two behind the newest s
     kept.push({ at, piece });
     at += piece.byteLength;
     if (kept.length > 3) kept.shift();
-    await new Promise((resolve) => setTimeout(resolve, 5));
+    // What is read ahead is there once a later read is.
+    await readFile(path);
     for (const one of kept)
       expect(Buffer.from(one.piece).equals(bytes.subarray(one.at, one.at + one.piece.byteLength))).toBe(true);
   }

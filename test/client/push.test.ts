@@ -3,7 +3,6 @@ import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { StowageError, nodePlatform, type PushProgress, type Transport } from '../../src/client/node.ts';
 import { blackHoleAfter, resetAfter, resetAfterRequest, stallAfter } from '../support/cut.ts';
-import { tortured } from '../support/torture.ts';
 import { noise, openGround, sha512, type Ground } from './ground.ts';
 
 const MiB = 1024 * 1024;
@@ -355,26 +354,17 @@ describe('two pushes of one file at once', () => {
 });
 
 describe('a bad line', () => {
-  test('eight black holes in 64 MiB cost little time, and few bytes', async () => {
+  test('a connection that falls silent without a word costs at most 8 MiB sent twice', async () => {
     const content = noise(64 * MiB, 18);
     const path = await ground.file('holes', content);
-    const plain = await timed(() => ground.client().push(path, 'holes-none', { dedup: false }));
-    await ground.world.get('DELETE', '/artifacts/holes-none');
     const proxy = await ground.proxy();
-    const direct = await timed(() => ground.client({ url: proxy.url }).push(path, 'holes-proxy', { dedup: false }));
-    await ground.world.get('DELETE', '/artifacts/holes-proxy');
     // Every second connection is one that asks for the offset and goes on with it.
     proxy.script(...Array.from({ length: 8 }, () => blackHoleAfter(6 * MiB)));
     const before = proxy.connections.length;
-    const holed = await timed(() => ground.client({ url: proxy.url }).push(path, 'holes', { dedup: false }));
+    const pushed = await ground.client({ url: proxy.url }).push(path, 'holes', { dedup: false });
     expect(proxy.connections.length - before).toBe(9);
     expect((await stored('holes')).equals(content)).toBe(true);
-    const twice = holed.value.sent - content.length;
-    process.stderr.write(
-      `64 MiB: ${plain.ms.toFixed(0)} ms; by proxy ${direct.ms.toFixed(0)} ms; with 8 black holes ${holed.ms.toFixed(0)} ms, ${(twice / 8 / 1024).toFixed(0)} KiB left twice a hole\n`,
-    );
-    // Time is a promise on a quiet machine only.
-    if (tortured) expect(holed.ms - direct.ms).toBeLessThan(2500);
+    const twice = pushed.sent - content.length;
     // What had left this machine's memory for the proxy and was not handed on.
     expect(twice / 8).toBeLessThan(8 * MiB);
   }, 60_000);
@@ -412,13 +402,10 @@ describe('a bad line', () => {
     const proxy = await ground.proxy();
     proxy.script(stallAfter(MiB));
     const codes: string[] = [];
-    const { ms } = await timed(() =>
-      ground
-        .client({ url: proxy.url })
-        .push(content, 'stalled', { dedup: false, idle: 300, onTrouble: ({ code }) => codes.push(code) }),
-    );
+    await ground
+      .client({ url: proxy.url })
+      .push(content, 'stalled', { dedup: false, idle: 300, onTrouble: ({ code }) => codes.push(code) });
     expect(codes).toEqual(['timeout']);
-    expect(ms).toBeLessThan(20_000);
     expect((await stored('stalled')).equals(content)).toBe(true);
   });
 
@@ -458,12 +445,6 @@ describe('a bad line', () => {
     expect(pushed.sha512).toBe(sha512(content));
   });
 });
-
-async function timed<T>(work: () => Promise<T>): Promise<{ readonly ms: number; readonly value: T }> {
-  const began = performance.now();
-  const value = await work();
-  return { ms: performance.now() - began, value };
-}
 
 function* split(bytes: Buffer, stride: number): Generator<Buffer> {
   for (let at = 0; at < bytes.length; at += stride) yield bytes.subarray(at, at + stride);

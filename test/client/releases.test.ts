@@ -142,11 +142,11 @@ describe('an artifact', () => {
       platform: 'macos',
       filename: 'app.bin',
     });
-    expect([
-      other.there,
-      other.artifact.id === first.artifact.id,
-      (await publisher().get(id)).artifacts!.length,
-    ]).toEqual([false, false, 2]);
+    expect({
+      there: other.there,
+      'same artifact': other.artifact.id === first.artifact.id,
+      length: (await publisher().get(id)).artifacts!.length,
+    }).toEqual({ there: false, 'same artifact': false, length: 2 });
   });
 
   test('goes on where another process, on another machine, was stopped', async () => {
@@ -294,7 +294,10 @@ describe('an artifact', () => {
     });
     const to = await ground.file('long');
     const fetched = await breaking.download(artifact!, to);
-    expect([(await readFile(to)).equals(content), shownTo]).toEqual([true, [undefined, undefined, undefined]]);
+    expect({ 'bytes are right': (await readFile(to)).equals(content), shownTo }).toEqual({
+      'bytes are right': true,
+      shownTo: [undefined, undefined, undefined],
+    });
     expect(fetched.received).toBeLessThan(content.length + 2 * MiB);
     expect((await readdir(ground.folder)).filter((name) => name.startsWith('long'))).toEqual(['long']);
   });
@@ -423,7 +426,11 @@ describe('where another store has the artifacts', () => {
   test('everything is put in one request, again where that fails', async () => {
     answers.push(503, 500);
     const released = await there().upload('r', content, { platform, filename: 'n' });
-    expect([slow, stored.equals(content), released.artifact.checksum]).toEqual([3, true, sha256(content)]);
+    expect({ slow, 'bytes are right': stored.equals(content), checksum: released.artifact.checksum }).toEqual({
+      slow: 3,
+      'bytes are right': true,
+      checksum: sha256(content),
+    });
     answers.push(400);
     await expect(there().upload('r', content, { platform, filename: 'n' })).rejects.toMatchObject({ code: 'protocol' });
   });

@@ -172,7 +172,10 @@ export function bytesContract(name: string, open: () => Promise<OpenedBytes>): v
       await writer.sync();
       await writer.close();
       const second = await bytes.seal(stage, 1000, sha512(data));
-      expect([await bytes.stat(first), await bytes.stat(second)]).toEqual([1000, 1000]);
+      expect({ 'stat first': await bytes.stat(first), 'stat second': await bytes.stat(second) }).toEqual({
+        'stat first': 1000,
+        'stat second': 1000,
+      });
       await bytes.remove(first);
       expect(await bytes.stat(second)).toBe(1000);
       const joined = [await stageOf(data), await stageOf(data)].map((part) => ({ stage: part, size: 1000 }));
@@ -183,7 +186,11 @@ export function bytesContract(name: string, open: () => Promise<OpenedBytes>): v
       await bytes.drop(whole);
       await bytes.join(whole, [{ stage: await stageOf(Buffer.concat([data, data])), size: 2000 }]);
       const again = await bytes.seal(whole, 2000, both);
-      expect([await bytes.stat(once), await bytes.stat(again), once === again]).toEqual([2000, 2000, false]);
+      expect({
+        'first copy': await bytes.stat(once),
+        'second copy': await bytes.stat(again),
+        'same place': once === again,
+      }).toEqual({ 'first copy': 2000, 'second copy': 2000, 'same place': false });
     });
 
     test('reads any range, and throws rather than give fewer bytes', async () => {

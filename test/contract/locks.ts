@@ -57,7 +57,10 @@ export function locksContract(name: string, open: () => Locks): void {
       const locks = open();
       const a = await locks.take('a');
       const b = await locks.take('b');
-      expect([a.asked.aborted, b.asked.aborted]).toEqual([false, false]);
+      expect({ 'a asked aborted': a.asked.aborted, 'b asked aborted': b.asked.aborted }).toEqual({
+        'a asked aborted': false,
+        'b asked aborted': false,
+      });
       a.release();
       b.release();
     });

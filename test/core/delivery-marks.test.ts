@@ -1,5 +1,4 @@
 import { DeliveryMarks } from '../../src/core/bytes/delivery-marks.ts';
-import type { Catalog } from '../../src/core/engine.ts';
 import type { Upload } from '../../src/catalog/model.ts';
 
 const record = (offset: number, lastAnswered: boolean): Upload => ({
@@ -20,7 +19,7 @@ const record = (offset: number, lastAnswered: boolean): Upload => ({
 function world(): { answers: DeliveryMarks; marks: (readonly [string, number])[] } {
   const marks: (readonly [string, number])[] = [];
   const answered = async (more: readonly (readonly [string, number])[]): Promise<void> => void marks.push(...more);
-  return { answers: new DeliveryMarks({ uploads: { answered } } as unknown as Catalog), marks };
+  return { answers: new DeliveryMarks({ answered }), marks };
 }
 
 test('an answer that arrived is known to have, by those too who read the record before it said so', async () => {

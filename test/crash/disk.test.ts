@@ -123,7 +123,7 @@ test('a disk that fails to sync again is not trusted any more: the store reads, 
   await ask('POST', `/upload/${next}`, data);
   await fail('sync', '', 0);
   const refused = await ask('POST', `/upload/${next}`, data);
-  expect([refused.status, json(refused)['code']]).toEqual([503, 'unavailable']);
+  expect({ status: refused.status, code: json(refused)['code'] }).toEqual({ status: 503, code: 'unavailable' });
   expect((await ask('GET', '/readyz')).status).toBe(503);
   expect((await ask('GET', '/livez')).status).toBe(200);
   expect((await ask('GET', '/artifacts/before/data')).body.equals(data)).toBe(true);

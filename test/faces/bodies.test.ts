@@ -19,10 +19,10 @@ describe('an operation without a request body', () => {
   test.each(['{"size":1}', '[]', '[{}]', '0', '""', 'false', 'size=1', '{', '\u0000'])('refuses %j', async (body) => {
     const before = await uploads();
     const answer = await world.ask('POST', '/upload', { body });
-    expect([answer.status, answer.json()]).toEqual([
-      400,
-      { error: 'this operation takes no request body', status: 400, code: 'malformed' },
-    ]);
+    expect({ status: answer.status, body: answer.json() }).toEqual({
+      status: 400,
+      body: { error: 'this operation takes no request body', status: 400, code: 'malformed' },
+    });
     expect(await uploads()).toBe(before);
   });
 
@@ -50,7 +50,7 @@ describe('an operation without a request body', () => {
       json: { all: true },
     });
     const error = { code: 'bad_request', message: 'this operation takes no request body' };
-    expect([answer.status, answer.json()]).toEqual([400, { error }]);
+    expect({ status: answer.status, body: answer.json() }).toEqual({ status: 400, body: { error } });
   });
 });
 

@@ -28,10 +28,10 @@ const make = (name: string): Promise<Answered> => ask('POST', '/buckets', { name
 describe('buckets', () => {
   test('are made, shown, listed, changed and deleted', async () => {
     const made = await ask('POST', '/buckets', { name: 'first', public: true });
-    expect([made.status, made.json()]).toEqual([
-      201,
-      expect.objectContaining({ id: 'first', public: true, cors: [], cache_control: null, region: 'us-east-1' }),
-    ]);
+    expect({ status: made.status, body: made.json() }).toEqual({
+      status: 201,
+      body: expect.objectContaining({ id: 'first', public: true, cors: [], cache_control: null, region: 'us-east-1' }),
+    });
     expect((await ask('GET', '/buckets')).json()).toMatchObject({ total: 1, buckets: [{ name: 'first' }] });
     expect((await ask('PATCH', '/buckets/first', { public: false, cache_control: 'max-age=60' })).json()).toMatchObject(
       { public: false, cache_control: 'max-age=60' },
@@ -157,7 +157,10 @@ describe('quotas', () => {
     connection.reset();
     await world.restart();
     const before = Number((await account())['sent_bytes']);
-    expect([before > MB, before < 20 * MB]).toEqual([true, true]);
+    expect({ 'more than was read': before > MB, 'less than the whole': before < 20 * MB }).toEqual({
+      'more than was read': true,
+      'less than the whole': true,
+    });
     s3 = await s3Client(world, { as: 'tight' });
     await limit({ transfer_bytes: before + 3000 });
     await put('sent', 2000);
@@ -168,15 +171,28 @@ describe('quotas', () => {
           .then(async ({ Body }) => Body!.transformToByteArray()),
       );
     await s3.send(new HeadObjectCommand({ Bucket: 'tight-bucket', Key: 'sent' }));
-    expect([await get('bytes=0-499'), (await account())['sent_bytes']]).toEqual([undefined, before + 500]);
-    expect([await get(), await get(), await get()]).toEqual([undefined, undefined, 'QuotaExceeded']);
+    expect({ get: await get('bytes=0-499'), sent_bytes: (await account())['sent_bytes'] }).toEqual({
+      get: undefined,
+      sent_bytes: before + 500,
+    });
+    expect({ first: await get(), second: await get(), third: await get() }).toEqual({
+      first: undefined,
+      second: undefined,
+      third: 'QuotaExceeded',
+    });
     expect((await world.ask('GET', '/artifacts/tight-bucket%2Fsent/data', { as: 'tight' })).status).toBe(403);
     await world.restart();
     s3 = await s3Client(world, { as: 'tight' });
-    expect([(await account())['sent_bytes'], await get()]).toEqual([before + 4500, 'QuotaExceeded']);
+    expect({ sent_bytes: (await account())['sent_bytes'], get: await get() }).toEqual({
+      sent_bytes: before + 4500,
+      get: 'QuotaExceeded',
+    });
     world.clock.move(32 * 86_400_000);
     s3 = await s3Client(world, { as: 'tight', systemClockOffset: 32 * 86_400_000 });
-    expect([(await account())['sent_bytes'], await get()]).toEqual([0, undefined]);
+    expect({ sent_bytes: (await account())['sent_bytes'], get: await get() }).toEqual({
+      sent_bytes: 0,
+      get: undefined,
+    });
     world.clock.move(-32 * 86_400_000);
   });
 });
@@ -193,7 +209,10 @@ describe('URLs', () => {
       headers: Record<string, string>;
       expires_at: string;
     }>();
-    expect([put.method, put.headers]).toEqual(['PUT', { 'Content-Type': 'text/plain' }]);
+    expect({ method: put.method, headers: put.headers }).toEqual({
+      method: 'PUT',
+      headers: { 'Content-Type': 'text/plain' },
+    });
     expect((await fetch(put.url, { method: 'PUT', headers: { 'Content-Type': 'text/html' }, body: 'x' })).status).toBe(
       403,
     );
@@ -249,10 +268,10 @@ describe('URLs', () => {
         url: string;
         expires_at: string;
       }>();
-      expect([
-        new URL(url).searchParams.get('X-Amz-Expires'),
-        Math.abs(Date.parse(until) - world.clock.now() - seconds * 1000) < 5000,
-      ]).toEqual([String(seconds), true]);
+      expect({
+        expires: new URL(url).searchParams.get('X-Amz-Expires'),
+        until: Math.abs(Date.parse(until) - world.clock.now() - seconds * 1000) < 5000,
+      }).toEqual({ expires: String(seconds), until: true });
     }
     expect((await presign(fine, 'other')).status).toBe(404);
   });
@@ -264,7 +283,10 @@ describe('URLs', () => {
     expect(statuses.filter((status) => status === 200)).toHaveLength(60);
     const refused = await presign({ key: 'k', operation: 'get' });
     const wait = Number(refused.headers.get('retry-after'));
-    expect([refused.status, wait > 0 && wait <= 60]).toEqual([429, true]);
+    expect({ status: refused.status, 'wait > 0 && wait <= 60': wait > 0 && wait <= 60 }).toEqual({
+      status: 429,
+      'wait > 0 && wait <= 60': true,
+    });
     for (let time = 0; time < 60; time += 1)
       expect((await presign({ key: 'k', operation: 'get' }, 'system')).status).toBe(200);
     world.clock.move(wait * 1000);

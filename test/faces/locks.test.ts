@@ -207,11 +207,15 @@ test('a retention gets longer, and never weaker', async () => {
         Retention: { Mode, RetainUntilDate: new Date(world.clock.now() + days * day) },
       }),
     );
-  expect([
-    await refusal(retain('COMPLIANCE', 9)),
-    await refusal(retain('GOVERNANCE', 20)),
-    await refusal(retain('COMPLIANCE', 20)),
-  ]).toEqual(['AccessDenied', 'AccessDenied', undefined]);
+  expect({
+    'retain COMPLIANCE 9': await refusal(retain('COMPLIANCE', 9)),
+    'retain GOVERNANCE 20': await refusal(retain('GOVERNANCE', 20)),
+    'retain COMPLIANCE 20': await refusal(retain('COMPLIANCE', 20)),
+  }).toEqual({
+    'retain COMPLIANCE 9': 'AccessDenied',
+    'retain GOVERNANCE 20': 'AccessDenied',
+    'retain COMPLIANCE 20': undefined,
+  });
   expect((await s3.send(new GetObjectRetentionCommand(version))).Retention?.Mode).toBe('COMPLIANCE');
 });
 
@@ -282,7 +286,11 @@ test.each([
     json: { upload_uuid: upload, source_url: url, artifact_type: 'other', max_versions: 1 },
   });
   const fetched = await world.ask('POST', '/artifacts', { as: 'tenant', json: { url } });
-  expect([convert.status, convert.json()['code'], fetched.status]).toEqual([400, 'malformed', 400]);
+  expect({ 'convert status': convert.status, code: convert.json()['code'], 'fetched status': fetched.status }).toEqual({
+    'convert status': 400,
+    code: 'malformed',
+    'fetched status': 400,
+  });
   expect((await world.ask('GET', `/upload/${upload}`, { as: 'tenant' })).status).toBe(200);
 });
 
@@ -300,7 +308,7 @@ test('a bucket that is removed takes the bytes of its multipart uploads along, t
     await client.send(new DeleteBucketCommand({ Bucket: 'gone' }));
     expect(await stages()).toEqual([]);
     const left = await own.core.usage.get({ namespace: 'system', credential: 't' });
-    expect([left.reserved, left.stored]).toEqual([0, 0]);
+    expect({ reserved: left.reserved, stored: left.stored }).toEqual({ reserved: 0, stored: 0 });
   } finally {
     client.destroy();
     await own.close();

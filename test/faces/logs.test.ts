@@ -88,5 +88,9 @@ test('no form of a request brings a secret into the log, on either port', async 
   await world.close();
   const text = lines.join('');
   expect(lines.length).toBeGreaterThan(forms.length);
-  for (const [, target, secret] of forms) expect([target, text.includes(secret)]).toEqual([target, false]);
+  for (const [, target, secret] of forms)
+    expect({ target, 'text includes secret': text.includes(secret) }).toEqual({
+      target,
+      'text includes secret': false,
+    });
 });

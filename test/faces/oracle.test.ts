@@ -172,7 +172,7 @@ test("the metrics are for the scraper's token and for the system namespace", asy
       `Basic ${basic}`,
       `Bearer ${await world.token('tenant')}`,
     ]) {
-      expect([wrong, await ask(wrong)]).toEqual([wrong, 401]);
+      expect({ wrong, ask: await ask(wrong) }).toEqual({ wrong, ask: 401 });
     }
     expect((await world.ask('GET', `/metrics?token=${metricsToken}`, { as: null })).status).toBe(401);
   } finally {

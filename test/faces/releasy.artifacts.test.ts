@@ -55,12 +55,16 @@ describe('a key', () => {
     ['', 'is required'],
     ['  ', 'is required'],
   ])('has no %j, which %s', async (text, fault) => {
-    expect(said(await presign({ filename: text, platform: 'linux' }))).toEqual([
-      400,
-      'bad_request',
-      `filename ${fault}`,
-    ]);
-    expect(said(await presign({ filename: 'a', platform: text }))).toEqual([400, 'bad_request', `platform ${fault}`]);
+    expect(said(await presign({ filename: text, platform: 'linux' }))).toEqual({
+      status: 400,
+      code: 'bad_request',
+      message: `filename ${fault}`,
+    });
+    expect(said(await presign({ filename: 'a', platform: text }))).toEqual({
+      status: 400,
+      code: 'bad_request',
+      message: `platform ${fault}`,
+    });
   });
 
   test('is one segment for each part, whatever that is', () => {
@@ -83,22 +87,26 @@ describe('a key', () => {
   });
 
   test('is not longer than S3 has it', async () => {
-    expect(said(await presign({ filename: 'x'.repeat(1000), platform: 'linux' }))).toEqual([
-      400,
-      'bad_request',
-      'object_key is too long',
-    ]);
+    expect(said(await presign({ filename: 'x'.repeat(1000), platform: 'linux' }))).toEqual({
+      status: 400,
+      code: 'bad_request',
+      message: 'object_key is too long',
+    });
   });
 });
 
 describe('a slot', () => {
   test('is for a release that there is', async () => {
-    expect(said(await presign({ filename: 'a', platform: 'b' }, randomUUID()))).toEqual([
-      404,
-      'not_found',
-      'release not found',
-    ]);
-    expect(said(await presign({ filename: 'a' }))).toEqual([422, 'unprocessable_entity', 'missing platform']);
+    expect(said(await presign({ filename: 'a', platform: 'b' }, randomUUID()))).toEqual({
+      status: 404,
+      code: 'not_found',
+      message: 'release not found',
+    });
+    expect(said(await presign({ filename: 'a' }))).toEqual({
+      status: 422,
+      code: 'unprocessable_entity',
+      message: 'missing platform',
+    });
   });
 
   test("takes a form's type as it takes any, again and again, until its URL ends", async () => {
@@ -109,7 +117,7 @@ describe('a slot', () => {
     expect(await put(slot.upload_url, 'second')).toBe(200);
     releasy.world.clock.move(901_000);
     expect(await put(slot.upload_url, 'third')).toBe(403);
-    expect(said(await releasy.register(release.id, slot, 'second'))).toEqual([200]);
+    expect(said(await releasy.register(release.id, slot, 'second'))).toEqual({ status: 200 });
     releasy.world.clock.move(-901_000);
   });
 
@@ -128,11 +136,11 @@ describe('a slot', () => {
     releasy.world.clock.move(120_000);
     await releasy.world.core.sweep.run();
     for (const slot of [empty, filled])
-      expect(said(await releasy.register(release.id, slot, bytes))).toEqual([
-        400,
-        'object_missing',
-        'there is no object at object_key',
-      ]);
+      expect(said(await releasy.register(release.id, slot, bytes))).toEqual({
+        status: 400,
+        code: 'object_missing',
+        message: 'there is no object at object_key',
+      });
     expect(await releasy.world.core.objects.peek('releases', filled.object_key)).toBeUndefined();
     expect(
       await releasy.world.core.uploads.list({ namespace: 'releasy', credential: 'test' }, { after: null, limit: 10 }),
@@ -140,7 +148,7 @@ describe('a slot', () => {
     releasy.world.clock.move(2 * 86_400_000);
     await releasy.world.core.sweep.run();
     await releasy.world.core.sweep.run();
-    expect(said(await releasy.register(release.id, resumed, bytes))[1]).toBe('object_missing');
+    expect(said(await releasy.register(release.id, resumed, bytes)).code).toBe('object_missing');
     releasy.world.clock.move(-week - 60_000 - 2 * 86_400_000);
   });
 
@@ -158,10 +166,10 @@ describe('a slot', () => {
     expect((await releasy.ask('DELETE', `/v1/releases/${gone.id}`)).status).toBe(204);
     putting.end(large.subarray(0, 1));
     const answer = await answered;
-    expect([answer.statusCode, (await whole(answer)).toString()]).toEqual([
-      403,
-      expect.stringContaining('<Code>AccessDenied</Code>'),
-    ]);
+    expect({ statusCode: answer.statusCode, body: (await whole(answer)).toString() }).toEqual({
+      statusCode: 403,
+      body: expect.stringContaining('<Code>AccessDenied</Code>'),
+    });
     expect(await releasy.world.core.objects.peek('releases', slot.object_key)).toBeUndefined();
     expect((await releasy.world.core.usage.get(who)).reserved).toBeLessThan(large.length);
   });
@@ -171,7 +179,7 @@ describe('a slot', () => {
     const { id } = await bare.release();
     expect(
       said(await bare.ask('POST', `/v1/releases/${id}/artifacts/presign`, { filename: 'a', platform: 'b' })),
-    ).toEqual([503, 'service_unavailable', 'artifact storage not configured']);
+    ).toEqual({ status: 503, code: 'service_unavailable', message: 'artifact storage not configured' });
     await bare.close();
   });
 
@@ -184,12 +192,17 @@ describe('a slot', () => {
     const { id } = await other.release();
     const slot = await other.slot(id);
     const url = new URL(slot.upload_url);
-    expect([
-      url.hostname,
-      url.pathname.split('/')[1],
-      url.searchParams.get('X-Amz-Expires'),
-      slot.tus_url.startsWith('http://localhost:1/tus?'),
-    ]).toEqual(['localhost', 'releasy-artifacts', '60', true]);
+    expect({
+      hostname: url.hostname,
+      bucket: url.pathname.split('/')[1],
+      'X-Amz-Expires': url.searchParams.get('X-Amz-Expires'),
+      'tus_url startsWith http://localhost:1/tus?': slot.tus_url.startsWith('http://localhost:1/tus?'),
+    }).toEqual({
+      hostname: 'localhost',
+      bucket: 'releasy-artifacts',
+      'X-Amz-Expires': '60',
+      'tus_url startsWith http://localhost:1/tus?': true,
+    });
     await other.close();
   });
 });
@@ -207,9 +220,9 @@ describe('registration', () => {
       checksum: sha256Of(bytes).toUpperCase(),
       artifact_id: slot.artifact_id.toUpperCase(),
     });
-    expect([registered.status, registered.json()]).toEqual([
-      200,
-      {
+    expect({ status: registered.status, body: registered.json() }).toEqual({
+      status: 200,
+      body: {
         id: slot.artifact_id,
         release_id: release.id,
         object_key: slot.object_key,
@@ -218,7 +231,7 @@ describe('registration', () => {
         platform: 'linux-x86_64',
         created_at: expect.any(Number) as number,
       },
-    ]);
+    });
     const seen = (await artifacts()).find(({ id }) => id === slot.artifact_id);
     expect(seen).toMatchObject({
       checksum: sha256Of(bytes),
@@ -253,7 +266,7 @@ describe('registration', () => {
     ['another id', { artifact_id: randomUUID() }, 'bad_request', 'object_key does not match release or platform'],
   ])('with %s is refused, and may be tried again', async (_, wrong, code, message) => {
     const slot = await filled();
-    expect(said(await releasy.register(release.id, slot, bytes, wrong))).toEqual([400, code, message]);
+    expect(said(await releasy.register(release.id, slot, bytes, wrong))).toEqual({ status: 400, code, message });
     expect((await releasy.register(release.id, slot, bytes)).status).toBe(200);
   });
 
@@ -265,49 +278,55 @@ describe('registration', () => {
       slot.object_key.replace('app.tar', 'other.tar'),
       slot.object_key.replace('releases/', 'releases//'),
     ]) {
-      expect(said(await releasy.register(release.id, slot, bytes, { object_key: key }))).toEqual([
-        400,
-        'bad_request',
-        'object_key does not match release or platform',
-      ]);
+      expect(said(await releasy.register(release.id, slot, bytes, { object_key: key }))).toEqual({
+        status: 400,
+        code: 'bad_request',
+        message: 'object_key does not match release or platform',
+      });
     }
     const other = await releasy.release();
-    expect(said(await releasy.register(other.id, slot, bytes))[2]).toBe(
+    expect(said(await releasy.register(other.id, slot, bytes)).message).toBe(
       'object_key does not match release or platform',
     );
-    expect(said(await releasy.register(randomUUID(), slot, bytes))).toEqual([404, 'not_found', 'release not found']);
+    expect(said(await releasy.register(randomUUID(), slot, bytes))).toEqual({
+      status: 404,
+      code: 'not_found',
+      message: 'release not found',
+    });
     // Two products may have the same keys; the slot tells whose it is.
     const twin = await releasy
       .release('my-app', '1.0.0+build.5')
       .then(() => releasy.release('MY APP', '1.0.0+build.5'));
-    expect(said(await releasy.register(twin.id, slot, bytes))[2]).toBe('object_key does not match release or platform');
+    expect(said(await releasy.register(twin.id, slot, bytes)).message).toBe(
+      'object_key does not match release or platform',
+    );
   });
 
   test('of nothing, and of an artifact that nobody asked a place for, is refused', async () => {
     const slot = await releasy.slot(release.id);
-    expect(said(await releasy.register(release.id, slot, bytes))).toEqual([
-      400,
-      'object_missing',
-      'there is no object at object_key',
-    ]);
+    expect(said(await releasy.register(release.id, slot, bytes))).toEqual({
+      status: 400,
+      code: 'object_missing',
+      message: 'there is no object at object_key',
+    });
     const id = randomUUID();
     const invented = { ...slot, artifact_id: id, object_key: slot.object_key.replace(slot.artifact_id, id) };
-    expect(said(await releasy.register(release.id, invented, bytes))).toEqual([
-      400,
-      'object_missing',
-      'there is no object at object_key',
-    ]);
+    expect(said(await releasy.register(release.id, invented, bytes))).toEqual({
+      status: 400,
+      code: 'object_missing',
+      message: 'there is no object at object_key',
+    });
   });
 
   test('happens once; whatever is said the second time, it is there', async () => {
     const slot = await filled();
     expect((await releasy.register(release.id, slot, bytes)).status).toBe(200);
     for (const more of [{}, { checksum: '0'.repeat(64) }, { size: 1 }])
-      expect(said(await releasy.register(release.id, slot, bytes, more))).toEqual([
-        409,
-        'conflict',
-        'artifact already exists',
-      ]);
+      expect(said(await releasy.register(release.id, slot, bytes, more))).toEqual({
+        status: 409,
+        code: 'conflict',
+        message: 'artifact already exists',
+      });
   });
 
   test('raced has one winner, and the others are told that it is there', async () => {
@@ -361,10 +380,10 @@ describe('the sums', () => {
       [sha256Of('e'), `linux/${slots[1]!}/twice`],
       [sha256Of('f'), `linux/${slots[2]!}/twice`],
     ].map((pair) => pair.join('  '));
-    expect([sums.headers.get('content-type'), sums.bytes.toString().trimEnd().split('\n').toSorted()]).toEqual([
-      'text/plain; charset=utf-8',
-      lines.toSorted(),
-    ]);
+    expect({
+      'content-type': sums.headers.get('content-type'),
+      text: sums.bytes.toString().trimEnd().split('\n').toSorted(),
+    }).toEqual({ 'content-type': 'text/plain; charset=utf-8', text: lines.toSorted() });
     const longer = (await releasy.ask('GET', `/v1/releases/${id}/SHA512SUMS`)).bytes.toString();
     expect(longer).toMatch(/^(?:[0-9a-f]{128} {2}[^\n]+\n){6}$/);
   });

@@ -46,7 +46,10 @@ const ways: Readonly<Record<string, (slot: SlotSeen) => Promise<void>>> = {
   },
   'one request of the draft': async (slot) => {
     const answer = await fetch(slot.resumable_url, { method: 'PUT', body: bytes });
-    expect([answer.status, await answer.json()]).toEqual([201, expect.objectContaining({ size: bytes.length })]);
+    expect({ status: answer.status, body: await answer.json() }).toEqual({
+      status: 201,
+      body: expect.objectContaining({ size: bytes.length }),
+    });
   },
   'the draft, cut off and gone on with': async (slot) => {
     const begun = await fetch(slot.resumable_url, {
@@ -109,21 +112,27 @@ describe.each(Object.keys(ways))('a slot that is filled by %s', (way) => {
     expect(await serves()).toBe(sha256Of(bytes));
 
     await s3.send(new PutObjectCommand({ Bucket: 'releases', Key: slot.object_key, Body: 'swapped' }));
-    expect([
-      await serves(),
-      (await s3.send(new GetObjectCommand({ Bucket: 'releases', Key: slot.object_key }))).ContentLength,
-    ]).toEqual([sha256Of(bytes), 7]);
+    expect({
+      serves: await serves(),
+      ContentLength: (await s3.send(new GetObjectCommand({ Bucket: 'releases', Key: slot.object_key }))).ContentLength,
+    }).toEqual({ serves: sha256Of(bytes), ContentLength: 7 });
     await s3.send(new DeleteObjectCommand({ Bucket: 'releases', Key: slot.object_key }));
     await s3.send(new DeleteObjectCommand({ Bucket: 'releases', Key: slot.object_key, VersionId: slot.artifact_id }));
     releasy.world.clock.move(2000);
     await releasy.world.core.sweep.run();
-    expect([
-      await serves(),
-      await refusal(s3.send(new HeadObjectCommand({ Bucket: 'releases', Key: slot.object_key }))),
-    ]).toEqual([sha256Of(bytes), '404']);
+    expect({
+      serves: await serves(),
+      'HeadObject Bucket releases Key slot.object_key': await refusal(
+        s3.send(new HeadObjectCommand({ Bucket: 'releases', Key: slot.object_key })),
+      ),
+    }).toEqual({ serves: sha256Of(bytes), 'HeadObject Bucket releases Key slot.object_key': '404' });
     // A restart has moved the port that the URL is signed for.
     const stays = slot.upload_url.startsWith(releasy.world.s3Url);
-    if (stays) expect([await put(slot.upload_url, 'later'), await serves()]).toEqual([200, sha256Of(bytes)]);
+    if (stays)
+      expect({ put: await put(slot.upload_url, 'later'), serves: await serves() }).toEqual({
+        put: 200,
+        serves: sha256Of(bytes),
+      });
 
     await releasy.get('POST', '/v1/admin/keys/revoke', { api_key_id: keyId });
     expect((await fetch(url)).status).toBe(404);
@@ -177,10 +186,10 @@ test('a product whose name a path would lose goes up and comes down', async () =
   await releasy.get('POST', `/v1/releases/${release.id}/publish`);
   const { key } = await releasy.customer('..');
   const got = await fetch(await releasy.downloadUrl(key, slot.artifact_id));
-  expect([await got.text(), got.headers.get('content-disposition')]).toEqual([
-    'dots',
-    `attachment; filename="${slot.artifact_id}"`,
-  ]);
+  expect({ text: await got.text(), 'content-disposition': got.headers.get('content-disposition') }).toEqual({
+    text: 'dots',
+    'content-disposition': `attachment; filename="${slot.artifact_id}"`,
+  });
 });
 
 test('parts that never became whole are nothing to register', async () => {
@@ -197,7 +206,7 @@ test('parts that never became whole are nothing to register', async () => {
   const id = await begun;
   await upload.abort();
   await ended;
-  expect(said(await releasy.register(release.id, slot, bytes))[1]).toBe('object_missing');
+  expect(said(await releasy.register(release.id, slot, bytes)).code).toBe('object_missing');
   await s3
     .send(new AbortMultipartUploadCommand({ Bucket: 'releases', Key: slot.object_key, UploadId: id }))
     .catch(() => undefined);

@@ -25,9 +25,10 @@ const resolve = async (url: string): Promise<{ status: number; location: string;
     cache: answer.headers.get('cache-control'),
   };
 };
-const message = async (url: string): Promise<[number, string]> => {
+const message = async (url: string): Promise<{ status: number; message: string }> => {
   const answer = await fetch(url, { redirect: 'manual' });
-  return [answer.status, ((await answer.json()) as { error: { message: string } }).error.message];
+  const { error } = (await answer.json()) as { error: { message: string } };
+  return { status: answer.status, message: error.message };
 };
 
 describe('a token', () => {
@@ -42,18 +43,24 @@ describe('a token', () => {
     expect([0, 1]).toContain(Math.floor((releasy.world.clock.now() + 600_000) / 1000) - expires);
     releasy.world.clock.move(400_000);
     const { status, location, cache } = await resolve(url);
-    expect([status, cache]).toEqual([302, 'no-store']);
+    expect({ status, cache }).toEqual({ status: 302, cache: 'no-store' });
     expect(Number(new URL(location).searchParams.get('X-Amz-Expires'))).toBeLessThanOrEqual(200);
     const got = await fetch(location);
     expect(Buffer.from(await got.arrayBuffer()).equals(bytes)).toBe(true);
-    expect([got.headers.get('content-disposition'), got.headers.get('content-type')]).toEqual([
-      'attachment; filename="app.tar.gz"',
-      'application/octet-stream',
-    ]);
+    expect({
+      'content-disposition': got.headers.get('content-disposition'),
+      'content-type': got.headers.get('content-type'),
+    }).toEqual({
+      'content-disposition': 'attachment; filename="app.tar.gz"',
+      'content-type': 'application/octet-stream',
+    });
     const head = await fetch(url, { method: 'HEAD' });
-    expect([head.status, head.headers.get('content-length')]).toEqual([200, String(bytes.length)]);
+    expect({ status: head.status, 'content-length': head.headers.get('content-length') }).toEqual({
+      status: 200,
+      'content-length': String(bytes.length),
+    });
     releasy.world.clock.move(201_000);
-    expect(await message(url)).toEqual([404, 'download token expired']);
+    expect(await message(url)).toEqual({ status: 404, message: 'download token expired' });
     expect((await fetch(location)).status).toBe(403);
     releasy.world.clock.move(-601_000);
   });
@@ -70,10 +77,10 @@ describe('a token', () => {
     const first = Buffer.from(cut.received.slice(head, 50_000), 'latin1');
     cut.reset();
     const rest = await fetch(url, { headers: { Range: `bytes=${first.length}-` } });
-    expect([rest.status, rest.headers.get('content-range')]).toEqual([
-      206,
-      `bytes ${first.length}-${bytes.length - 1}/${bytes.length}`,
-    ]);
+    expect({ status: rest.status, 'content-range': rest.headers.get('content-range') }).toEqual({
+      status: 206,
+      'content-range': `bytes ${first.length}-${bytes.length - 1}/${bytes.length}`,
+    });
     expect(sha256Of(Buffer.concat([first, Buffer.from(await rest.arrayBuffer())]))).toBe(sha256Of(bytes));
   });
 
@@ -88,28 +95,43 @@ describe('a token', () => {
   ])('for %j is refused', async (wish, status, sentence) => {
     const { key } = await releasy.customer();
     const refused = await releasy.token(key, artifact, wish);
-    expect([refused.status, said(refused)[2]]).toEqual([status, sentence]);
+    expect({ status: refused.status, message: said(refused).message }).toEqual({ status, message: sentence });
   });
 
   test('is for customers whose key is for that, of a product that they may have, once it is published', async () => {
-    expect(said(await releasy.ask('POST', '/v1/downloads/token', { artifact_id: artifact }))).toEqual([
-      401,
-      'unauthorized',
-      'unauthorized',
-    ]);
+    expect(said(await releasy.ask('POST', '/v1/downloads/token', { artifact_id: artifact }))).toEqual({
+      status: 401,
+      code: 'unauthorized',
+      message: 'unauthorized',
+    });
     const scoped = await releasy.customer('app', { scopes: ['releases:read'] });
-    expect(said(await releasy.token(scoped.key, artifact))).toEqual([403, 'forbidden', 'missing scope']);
+    expect(said(await releasy.token(scoped.key, artifact))).toEqual({
+      status: 403,
+      code: 'forbidden',
+      message: 'missing scope',
+    });
     const other = await releasy.customer('another');
-    expect(said(await releasy.token(other.key, artifact))).toEqual([403, 'forbidden', 'entitlement required']);
+    expect(said(await releasy.token(other.key, artifact))).toEqual({
+      status: 403,
+      code: 'forbidden',
+      message: 'entitlement required',
+    });
     const draft = await releasy.release();
     const { artifact_id: hidden } = await releasy.artifact(draft.id, 'hidden');
     const { key } = await releasy.customer();
-    expect(said(await releasy.token(key, hidden))).toEqual([403, 'forbidden', 'release not published']);
+    expect(said(await releasy.token(key, hidden))).toEqual({
+      status: 403,
+      code: 'forbidden',
+      message: 'release not published',
+    });
   });
 
   test('that nobody made is not found', async () => {
     for (const token of ['x', `releasy_dl_${'A'.repeat(43)}`])
-      expect(await message(`${releasy.world.url}/v1/downloads/${token}`)).toEqual([404, 'download token not found']);
+      expect(await message(`${releasy.world.url}/v1/downloads/${token}`)).toEqual({
+        status: 404,
+        message: 'download token not found',
+      });
   });
 
   test('is kept by what proves it alone', async () => {
@@ -118,45 +140,58 @@ describe('a token', () => {
     const { readFile, readdir } = await import('node:fs/promises');
     for (const name of await readdir(releasy.world.folder)) {
       const content = await readFile(`${releasy.world.folder}/${name}`).catch(() => Buffer.alloc(0));
-      expect([content.includes(token), content.includes(key)]).toEqual([false, false]);
+      expect({
+        'content includes token': content.includes(token),
+        'content includes key': content.includes(key),
+      }).toEqual({ 'content includes token': false, 'content includes key': false });
     }
   });
 });
+
+/** Statuses of the token's URL, and of the signed URL that it led to. */
+interface Opened {
+  readonly resolved: number;
+  readonly stored: number;
+}
 
 describe('every door closes at once', () => {
   async function doors(): Promise<{
     url: string;
     location: string;
     customer: Awaited<ReturnType<Releasy['customer']>>;
-    open: () => Promise<[number, number]>;
+    open: () => Promise<Opened>;
   }> {
     const customer = await releasy.customer();
     const url = await releasy.downloadUrl(customer.key, artifact);
     const { location } = await resolve(url);
-    const open = async (): Promise<[number, number]> => [
-      (await resolve(url)).status,
-      (await fetch(location, { headers: { Range: 'bytes=0-9' } })).status,
-    ];
-    expect(await open()).toEqual([302, 206]);
+    const open = async (): Promise<Opened> => ({
+      resolved: (await resolve(url)).status,
+      stored: (await fetch(location, { headers: { Range: 'bytes=0-9' } })).status,
+    });
+    expect(await open()).toEqual({ resolved: 302, stored: 206 });
     return { url, location, customer, open };
   }
 
   test('when the key is revoked', async () => {
     const { customer, open, url } = await doors();
     await releasy.get('POST', '/v1/admin/keys/revoke', { api_key_id: customer.keyId });
-    expect([await open(), await message(url), (await releasy.token(customer.key, artifact)).status]).toEqual([
-      [404, 403],
-      [404, 'download token not found'],
-      401,
-    ]);
+    expect({
+      open: await open(),
+      message: await message(url),
+      status: (await releasy.token(customer.key, artifact)).status,
+    }).toEqual({
+      open: { resolved: 404, stored: 403 },
+      message: { status: 404, message: 'download token not found' },
+      status: 401,
+    });
   });
 
   test('when the customer is suspended, and they open again', async () => {
     const { customer, open } = await doors();
     await releasy.get('PATCH', `/v1/admin/customers/${customer.id}`, { suspended: true });
-    expect(await open()).toEqual([404, 403]);
+    expect(await open()).toEqual({ resolved: 404, stored: 403 });
     await releasy.get('PATCH', `/v1/admin/customers/${customer.id}`, { suspended: false });
-    expect(await open()).toEqual([302, 206]);
+    expect(await open()).toEqual({ resolved: 302, stored: 206 });
   });
 
   test('when the entitlement ends', async () => {
@@ -164,27 +199,30 @@ describe('every door closes at once', () => {
     expect(
       (await releasy.ask('DELETE', `/v1/admin/customers/${customer.id}/entitlements/${customer.entitlement}`)).status,
     ).toBe(204);
-    expect([await open(), await message(url)]).toEqual([
-      [404, 403],
-      [404, 'release not available'],
-    ]);
+    expect({ open: await open(), message: await message(url) }).toEqual({
+      open: { resolved: 404, stored: 403 },
+      message: { status: 404, message: 'release not available' },
+    });
   });
 
   test('when the release is taken back, or deleted', async () => {
     const { open, url } = await doors();
     await releasy.get('POST', `/v1/releases/${releaseId}/unpublish`);
-    expect([await open(), await message(url)]).toEqual([
-      [404, 403],
-      [404, 'release not available'],
-    ]);
+    expect({ open: await open(), message: await message(url) }).toEqual({
+      open: { resolved: 404, stored: 403 },
+      message: { status: 404, message: 'release not available' },
+    });
     await releasy.get('POST', `/v1/releases/${releaseId}/publish`);
-    expect(await open()).toEqual([302, 206]);
+    expect(await open()).toEqual({ resolved: 302, stored: 206 });
     const { release, slot } = await releasy.published('doomed');
     const { key } = await releasy.customer();
     const doomed = await releasy.downloadUrl(key, slot.artifact_id);
     const { location } = await resolve(doomed);
     expect((await releasy.ask('DELETE', `/v1/releases/${release.id}`)).status).toBe(204);
-    expect([(await resolve(doomed)).status, (await fetch(location)).status]).toEqual([404, 403]);
+    expect({
+      resolved: (await resolve(doomed)).status,
+      stored: (await fetch(location)).status,
+    }).toEqual({ resolved: 404, stored: 403 });
   });
 });
 
@@ -216,7 +254,10 @@ describe('sent from here', () => {
 
   test('bytes come whole, or from where they are asked for', async () => {
     const whole = await fetch(url, { redirect: 'error' });
-    expect([whole.status, Buffer.from(await whole.arrayBuffer()).equals(bytes)]).toEqual([200, true]);
+    expect({
+      status: whole.status,
+      'bytes are right': Buffer.from(await whole.arrayBuffer()).equals(bytes),
+    }).toEqual({ status: 200, 'bytes are right': true });
     expect(
       Object.fromEntries(
         ['etag', 'content-length', 'content-disposition', 'accept-ranges'].map((name) => [
@@ -231,17 +272,20 @@ describe('sent from here', () => {
       'accept-ranges': 'bytes',
     });
     const part = await fetch(url, { headers: { Range: 'bytes=1000-1999', 'If-Range': whole.headers.get('etag')! } });
-    expect([part.status, Buffer.from(await part.arrayBuffer()).equals(bytes.subarray(1000, 2000))]).toEqual([
-      206,
-      true,
-    ]);
+    expect({
+      status: part.status,
+      'bytes are right': Buffer.from(await part.arrayBuffer()).equals(bytes.subarray(1000, 2000)),
+    }).toEqual({ status: 206, 'bytes are right': true });
     const head = await fetch(url, { method: 'HEAD' });
-    expect([head.status, head.headers.get('content-length')]).toEqual([200, String(bytes.length)]);
+    expect({ status: head.status, 'content-length': head.headers.get('content-length') }).toEqual({
+      status: 200,
+      'content-length': String(bytes.length),
+    });
     const beyond = await fetch(url, { headers: { Range: `bytes=${bytes.length}-` } });
-    expect([beyond.status, await beyond.json()]).toEqual([
-      416,
-      { error: { code: 'range_not_satisfiable', message: 'the range has no bytes' } },
-    ]);
+    expect({ status: beyond.status, body: await beyond.json() }).toEqual({
+      status: 416,
+      body: { error: { code: 'range_not_satisfiable', message: 'the range has no bytes' } },
+    });
     expect((await fetch(url, { headers: { 'If-None-Match': `"${sha256Of(bytes)}"` } })).status).toBe(304);
   });
 });
@@ -306,5 +350,8 @@ test('two keys of a customer are two callers', async () => {
       { artifact_id: artifact },
       { 'x-releasy-api-key': as, 'idempotency-key': 'the same word' },
     );
-  expect([(await ask(key)).status, (await ask(other)).status]).toEqual([200, 200]);
+  expect({ 'ask key status': (await ask(key)).status, 'ask other status': (await ask(other)).status }).toEqual({
+    'ask key status': 200,
+    'ask other status': 200,
+  });
 });

@@ -32,11 +32,15 @@ describe('a request with a word of its own', () => {
       { version: json.version, more: true, product: json.product },
       { 'x-releasy-admin-key': adminKey, 'idempotency-key': ' w1 ' },
     );
-    expect([first.status, second.status, second.json()]).toEqual([200, 200, first.json()]);
-    expect([first.headers.get('idempotency-replayed'), second.headers.get('idempotency-replayed')]).toEqual([
-      null,
-      'true',
-    ]);
+    expect({ 'first status': first.status, 'second status': second.status, body: second.json() }).toEqual({
+      'first status': 200,
+      'second status': 200,
+      body: first.json(),
+    });
+    expect({
+      'first idempotency-replayed': first.headers.get('idempotency-replayed'),
+      'second idempotency-replayed': second.headers.get('idempotency-replayed'),
+    }).toEqual({ 'first idempotency-replayed': null, 'second idempotency-replayed': 'true' });
     expect(
       (await releasy.get<{ releases: unknown[] }>('GET', `/v1/releases?product=once&version=${json.version}`)).releases,
     ).toHaveLength(1);
@@ -44,11 +48,11 @@ describe('a request with a word of its own', () => {
 
   test('is that request, and no other', async () => {
     await releasy.once('w2', '/v1/releases', wish());
-    expect(said(await releasy.once('w2', '/v1/releases', wish()))).toEqual([
-      409,
-      'idempotency_conflict',
-      'idempotency key already used',
-    ]);
+    expect(said(await releasy.once('w2', '/v1/releases', wish()))).toEqual({
+      status: 409,
+      code: 'idempotency_conflict',
+      message: 'idempotency key already used',
+    });
     expect((await releasy.once('w2', '/v1/admin/customers', { name: 'another route' })).status).toBe(200);
   });
 
@@ -77,7 +81,11 @@ describe('a request with a word of its own', () => {
     ['x'.repeat(129), 'idempotency-key is too long'],
     ['ü', 'idempotency-key must be valid ASCII'],
   ])('cannot be called %j', async (word, message) => {
-    expect(said(await releasy.once(word, '/v1/releases', wish()))).toEqual([400, 'bad_request', message]);
+    expect(said(await releasy.once(word, '/v1/releases', wish()))).toEqual({
+      status: 400,
+      code: 'bad_request',
+      message,
+    });
   });
 
   test('may be called by any 128 characters', async () =>
@@ -86,11 +94,11 @@ describe('a request with a word of its own', () => {
   test('is asked who sends it before the word is looked at, and makes no API key', async () => {
     expect((await releasy.ask('POST', '/v1/releases', wish(), { 'idempotency-key': 'w1' })).status).toBe(401);
     const { id } = await releasy.customer();
-    expect(said(await releasy.once('w6', '/v1/admin/keys', { customer_id: id }))).toEqual([
-      400,
-      'bad_request',
-      'idempotency-key not supported for admin key creation',
-    ]);
+    expect(said(await releasy.once('w6', '/v1/admin/keys', { customer_id: id }))).toEqual({
+      status: 400,
+      code: 'bad_request',
+      message: 'idempotency-key not supported for admin key creation',
+    });
   });
 
   test('that nobody finished is gone on with once the server is there again, or whoever began is late', async () => {
@@ -103,19 +111,22 @@ describe('a request with a word of its own', () => {
     for (const word of ['dead', 'late']) void dying(word).catch(() => undefined);
     const send = (word: string): ReturnType<typeof releasy.once> =>
       releasy.once(word, '/v1/releases', { product: 'once', version: word });
-    await eventually(async () => said(await send('late'))[1] === 'idempotency_in_progress');
-    await eventually(async () => said(await send('dead'))[1] === 'idempotency_in_progress');
+    await eventually(async () => said(await send('late')).code === 'idempotency_in_progress');
+    await eventually(async () => said(await send('dead')).code === 'idempotency_in_progress');
     const busy = await send('late');
-    expect([said(busy), busy.headers.get('retry-after')]).toEqual([
-      [409, 'idempotency_in_progress', 'idempotency key already in progress'],
-      '1',
-    ]);
+    expect({ busy: said(busy), 'retry-after': busy.headers.get('retry-after') }).toEqual({
+      busy: { status: 409, code: 'idempotency_in_progress', message: 'idempotency key already in progress' },
+      'retry-after': '1',
+    });
     world.clock.move(61_000);
     expect((await send('late')).status).toBe(200);
     world.clock.move(-61_000);
     await world.restart();
     const finished = await send('dead');
-    expect([finished.status, finished.headers.get('idempotency-replayed')]).toEqual([200, null]);
+    expect({ status: finished.status, 'idempotency-replayed': finished.headers.get('idempotency-replayed') }).toEqual({
+      status: 200,
+      'idempotency-replayed': null,
+    });
   });
 
   test("of one customer is not in the way of another's", async () => {
@@ -127,7 +138,10 @@ describe('a request with a word of its own', () => {
         { artifact_id: slot.artifact_id },
         { 'x-releasy-api-key': key, 'idempotency-key': 'mine' },
       );
-      expect([answer.status, answer.headers.get('idempotency-replayed')]).toEqual([200, null]);
+      expect({ status: answer.status, 'idempotency-replayed': answer.headers.get('idempotency-replayed') }).toEqual({
+        status: 200,
+        'idempotency-replayed': null,
+      });
     }
   });
 });
@@ -142,11 +156,11 @@ describe('each request that may be repeated', () => {
     expect((await releasy.once('e', path, { product: 'app', starts_at: 1 })).json()).toEqual(entitlement.json());
     const published = await releasy.once('p', `/v1/releases/${id}/publish`);
     const again = await releasy.once('p', `/v1/releases/${id}/publish`);
-    expect([again.status, again.json(), again.headers.get('idempotency-replayed')]).toEqual([
-      200,
-      published.json(),
-      'true',
-    ]);
+    expect({
+      status: again.status,
+      body: again.json(),
+      'idempotency-replayed': again.headers.get('idempotency-replayed'),
+    }).toEqual({ status: 200, body: published.json(), 'idempotency-replayed': 'true' });
   });
 
   test('gets fresh URLs and tokens, where the first would have ended, and nothing of them is kept', async () => {
@@ -156,11 +170,11 @@ describe('each request that may be repeated', () => {
     releasy.world.clock.move(3_600_000);
     expect(await put(first.upload_url, 'x')).toBe(403);
     const second = (await releasy.once('s', path, { filename: 'a', platform: 'b' })).json<SlotSeen>();
-    expect([second.artifact_id, second.object_key, await put(second.upload_url, 'x')]).toEqual([
-      first.artifact_id,
-      first.object_key,
-      200,
-    ]);
+    expect({
+      artifact_id: second.artifact_id,
+      object_key: second.object_key,
+      put: await put(second.upload_url, 'x'),
+    }).toEqual({ artifact_id: first.artifact_id, object_key: first.object_key, put: 200 });
     const json = {
       artifact_id: first.artifact_id,
       object_key: first.object_key,
@@ -185,7 +199,11 @@ describe('each request that may be repeated', () => {
     const one = await token();
     releasy.world.clock.move(3_600_000);
     const other = await token();
-    expect([one === other, (await fetch(one)).status, await (await fetch(other)).text()]).toEqual([false, 404, 'x']);
+    expect({
+      'same URL': one === other,
+      status: (await fetch(one)).status,
+      text: await (await fetch(other)).text(),
+    }).toEqual({ 'same URL': false, status: 404, text: 'x' });
     for (const name of await readdir(releasy.world.folder)) {
       const content = await readFile(`${releasy.world.folder}/${name}`).catch(() => Buffer.alloc(0));
       for (const secret of [
@@ -216,16 +234,16 @@ describe('each request that may be repeated', () => {
       world.ask('POST', '/api/storage/buckets', { json: { name }, headers: { 'Idempotency-Key': word } });
     const made = await make('made-once', 'b');
     const again = await make('made-once', 'b');
-    expect([made.status, again.status, again.json(), again.headers.get('idempotency-replayed')]).toEqual([
-      201,
-      201,
-      made.json(),
-      'true',
-    ]);
-    expect([(await make('made-twice', 'b')).json(), (await make('made-once', 'c')).status]).toEqual([
-      { detail: 'idempotency key already used', code: 'idempotency_conflict' },
-      409,
-    ]);
+    expect({
+      'made status': made.status,
+      'again status': again.status,
+      body: again.json(),
+      'idempotency-replayed': again.headers.get('idempotency-replayed'),
+    }).toEqual({ 'made status': 201, 'again status': 201, body: made.json(), 'idempotency-replayed': 'true' });
+    expect({ body: (await make('made-twice', 'b')).json(), status: (await make('made-once', 'c')).status }).toEqual({
+      body: { detail: 'idempotency key already used', code: 'idempotency_conflict' },
+      status: 409,
+    });
     const key = await world.ask('POST', '/api/storage/keys', {
       json: { name: 'k', permissions: { read: true } },
       headers: { 'Idempotency-Key': 'k' },
@@ -237,12 +255,12 @@ describe('each request that may be repeated', () => {
         headers: { 'Idempotency-Key': 'p' },
       });
     const [one, other] = [await sign(), await sign()];
-    expect([
-      one.status,
-      other.status,
-      other.headers.get('idempotency-replayed'),
-      await put(other.json<{ url: string }>().url, 'x'),
-    ]).toEqual([200, 200, 'true', 200]);
+    expect({
+      'one status': one.status,
+      'other status': other.status,
+      'idempotency-replayed': other.headers.get('idempotency-replayed'),
+      put: await put(other.json<{ url: string }>().url, 'x'),
+    }).toEqual({ 'one status': 200, 'other status': 200, 'idempotency-replayed': 'true', put: 200 });
   });
 });
 
@@ -258,8 +276,11 @@ describe('raced over the wire', () => {
         new Set(answers.filter(({ status }) => status === 200).map((answer) => answer.json<ReleaseSeen>().id)).size,
       ).toBe(1);
       for (const answer of answers.filter(({ status }) => status !== 200)) {
-        const [status, code] = said(answer);
-        expect([status, ['idempotency_in_progress', 'conflict'].includes(code!)]).toEqual([409, true]);
+        const { status, code } = said(answer);
+        expect({
+          status,
+          'known code': ['idempotency_in_progress', 'conflict'].includes(code!),
+        }).toEqual({ status: 409, 'known code': true });
         if (code === 'idempotency_in_progress') expect(Number(answer.headers.get('retry-after'))).toBeGreaterThan(0);
       }
     }
@@ -289,14 +310,17 @@ describe(`raced ${runs} times, exactly one wins`, () => {
       const { won, lost } = await race(3, () =>
         core.idempotency.once(asking, (seed) => core.releases.create(who, made, seed)),
       );
-      expect([
-        won.filter(({ replayed }) => !replayed).length,
-        new Set(won.map(({ value }) => value.id)).size,
-        new Set([...lost, 'idempotency key already in progress']).size,
-      ]).toEqual([1, 1, 1]);
+      expect({
+        length: won.filter(({ replayed }) => !replayed).length,
+        ids: new Set(won.map(({ value }) => value.id)).size,
+        'messages of the others': new Set([...lost, 'idempotency key already in progress']).size,
+      }).toEqual({ length: 1, ids: 1, 'messages of the others': 1 });
       const again = wish();
       const bare = await race(3, () => core.releases.create(who, again));
-      expect([bare.won.length, bare.lost]).toEqual([1, ['release already exists', 'release already exists']]);
+      expect({ length: bare.won.length, lost: bare.lost }).toEqual({
+        length: 1,
+        lost: ['release already exists', 'release already exists'],
+      });
     });
   }, 120_000);
 
@@ -305,10 +329,12 @@ describe(`raced ${runs} times, exactly one wins`, () => {
     await everyRun(async () => {
       const { id } = await core.releases.create(who, wish());
       const { won, lost } = await race(3, () => core.releases.publish(who, id));
-      expect([
-        won.length,
-        lost.every((message) => /^release (?:already published|status changed, retry)$/.test(message)),
-      ]).toEqual([1, true]);
+      expect({
+        won: won.length,
+        'others are refused': lost.every((message) =>
+          /^release (?:already published|status changed, retry)$/.test(message),
+        ),
+      }).toEqual({ won: 1, 'others are refused': true });
     });
   }, 120_000);
 
@@ -329,7 +355,10 @@ describe(`raced ${runs} times, exactly one wins`, () => {
       });
       const file = { id: slot.id, key: slot.key, platform: 'p', sha256: sha256Of(bytes), size: bytes.length };
       const { won, lost } = await race(3, () => core.releaseFiles.register(who, release, file, randomUUID()));
-      expect([won.length, lost]).toEqual([1, ['artifact already exists', 'artifact already exists']]);
+      expect({ length: won.length, lost }).toEqual({
+        length: 1,
+        lost: ['artifact already exists', 'artifact already exists'],
+      });
     });
   }, 120_000);
 });

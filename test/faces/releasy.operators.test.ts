@@ -96,10 +96,10 @@ describe('every operation', () => {
       paths.flatMap((item) => Object.values(item)).map(({ operationId, security }) => [operationId, security]),
     );
     for (const { id } of openapi.operations.filter(({ tag, open }) => tag === 'Releasy' && !open)) {
-      expect([id, rights[id]]).toEqual([id, expect.any(Array)]);
+      expect({ id, rights: rights[id] }).toEqual({ id, rights: expect.any(Array) });
       const listed = written.get(id)!.flatMap((one) => one['operator'] ?? []);
       const roles = rights[id]!.filter((right) => !right.includes(':'));
-      expect([id, listed]).toEqual([id, roles.length === 3 ? [] : roles]);
+      expect({ id, listed }).toEqual({ id, listed: roles.length === 3 ? [] : roles });
     }
   });
 
@@ -119,27 +119,41 @@ describe('every operation', () => {
       bearer(await issuer.mint({ ...good, roles: [A] }, { exp: 1 })),
       bearer(await world.token()),
     ]) {
-      expect([id, headers, told(await ask(headers))]).toEqual([id, headers, unauthorized]);
+      expect({ id, headers, answer: told(await ask(headers)) }).toEqual({ id, headers, answer: unauthorized });
     }
     for (const role of [A, S, P]) {
       const answer = await ask(await withRoles(role));
-      if (roles.includes(role)) expect([id, role, refused.includes(answer.status)]).toEqual([id, role, false]);
-      else
-        expect([id, role, told(answer)]).toEqual([
+      if (roles.includes(role))
+        expect({ id, role, refused: refused.includes(answer.status) }).toEqual({
           id,
           role,
-          roles.length === 0 ? unauthorized : refusal(403, 'forbidden', sentences[roles.join(' ')]!),
-        ]);
+          refused: false,
+        });
+      else
+        expect({ id, role, answer: told(answer) }).toEqual({
+          id,
+          role,
+          answer: roles.length === 0 ? unauthorized : refusal(403, 'forbidden', sentences[roles.join(' ')]!),
+        });
     }
     const asAdmin = [{ 'x-releasy-admin-key': adminKey }, bearer(adminKey)];
     for (const headers of asAdmin)
-      expect([id, refused.includes((await ask(headers)).status)]).toEqual([id, roles.length === 0]);
+      expect({ id, refused: refused.includes((await ask(headers)).status) }).toEqual({
+        id,
+        refused: roles.length === 0,
+      });
     const { id: customer } = await releasy.customer();
     const all = await releasy.key(customer);
-    expect([id, refused.includes((await ask(all.headers)).status)]).toEqual([id, scopes.length === 0]);
+    expect({
+      id,
+      refused: refused.includes((await ask(all.headers)).status),
+    }).toEqual({ id, refused: scopes.length === 0 });
     if (scopes.length > 0) {
       const lesser = await releasy.key(customer, { scopes: ['keys:write'] });
-      expect([id, told(await ask(lesser.headers))]).toEqual([id, refusal(403, 'forbidden', 'missing scope')]);
+      expect({ id, answer: told(await ask(lesser.headers)) }).toEqual({
+        id,
+        answer: refusal(403, 'forbidden', 'missing scope'),
+      });
     }
   });
 });
@@ -164,7 +178,10 @@ describe('an operator', () => {
       [{}, 403],
     ];
     for (const [claim, status] of claims)
-      expect([claim, (await add(bearer(await issuer.mint({ ...good, ...claim })))).status]).toEqual([claim, status]);
+      expect({ claim, status: (await add(bearer(await issuer.mint({ ...good, ...claim })))).status }).toEqual({
+        claim,
+        status,
+      });
     expect(told(await add(await withRoles()))).toEqual(refusal(403, 'forbidden', 'missing operator role'));
     expect(told(await add(await withRoles('other')))).toEqual(refusal(403, 'forbidden', 'missing operator role'));
   });
@@ -313,7 +330,7 @@ describe('a request', () => {
     connection.head('POST', customers, { ...headers, 'Content-Length': bytes.length }).send(bytes);
     const answer = await connection.answer();
     connection.socket.destroy();
-    return [answer.status, JSON.parse(answer.body)];
+    return { status: answer.status, body: JSON.parse(answer.body) as unknown };
   };
 
   test.each(bodies)('with a body %s', async (_, headers, body, expected) =>
@@ -328,12 +345,14 @@ describe('a request', () => {
   });
 
   test('may say that its JSON has a charset, and be of 2 MiB', async () => {
-    expect(await send({ ...admin, 'Content-Type': 'application/json; charset=utf-8' }, '{"name":"x"}')).toMatchObject([
-      200,
-      {},
-    ]);
+    expect(await send({ ...admin, 'Content-Type': 'application/json; charset=utf-8' }, '{"name":"x"}')).toMatchObject({
+      status: 200,
+    });
     const long = `{"name":"x","more":"${'x'.repeat(2 * 1024 * 1024 - 22)}"}`;
-    expect([long.length, await send({ ...admin, ...json }, long)]).toMatchObject([2 * 1024 * 1024, [200, {}]]);
+    expect({ length: long.length, send: await send({ ...admin, ...json }, long) }).toMatchObject({
+      length: 2 * 1024 * 1024,
+      send: { status: 200 },
+    });
   });
 
   test('is refused before its body is sent, where leave is asked for', async () => {
@@ -341,7 +360,7 @@ describe('a request', () => {
     const answer = await connection
       .head('POST', customers, { ...json, 'Content-Length': 1000, Expect: '100-continue' })
       .answer();
-    expect([answer.status, JSON.parse(answer.body)]).toEqual(unauthorized);
+    expect({ status: answer.status, body: JSON.parse(answer.body) as unknown }).toEqual(unauthorized);
     connection.socket.destroy();
   });
 
@@ -349,10 +368,10 @@ describe('a request', () => {
     expect(told(await releasy.ask('GET', '/v1/nothing'))).toEqual(refusal(404, 'not_found', 'no such path'));
     expect(told(await releasy.ask('GET', '/v1'))).toEqual(refusal(404, 'not_found', 'no such path'));
     const wrong = await releasy.ask('DELETE', customers);
-    expect([told(wrong), wrong.headers.get('allow')]).toEqual([
-      refusal(405, 'method_not_allowed', 'this path does not support that method'),
-      'GET, POST, HEAD',
-    ]);
+    expect({ answer: told(wrong), allow: wrong.headers.get('allow') }).toEqual({
+      answer: refusal(405, 'method_not_allowed', 'this path does not support that method'),
+      allow: 'GET, POST, HEAD',
+    });
     expect(
       await RawConnection.open(world.url).then(
         async (connection) => (await connection.head('GET', '/v1/admin/customers/%ff', admin).answer()).body,
@@ -364,7 +383,7 @@ describe('a request', () => {
 describe('health', () => {
   test('is told as JSON, and so is the OpenAPI description', async () => {
     for (const path of ['/health', '/ready', '/live'])
-      expect(told(await world.ask('GET', path, { as: null }))).toEqual([200, { status: 'ok' }]);
+      expect(told(await world.ask('GET', path, { as: null }))).toEqual({ status: 200, body: { status: 'ok' } });
     expect((await world.ask('GET', '/openapi.json', { as: null })).json()).toEqual(world.server.openapi.content);
   });
 
@@ -401,14 +420,14 @@ describe('health', () => {
     });
     const ask = async (path: string): Promise<unknown> => {
       const answer = await fetch(`${listener.urls[0]}${path}`);
-      return [answer.status, await answer.json()];
+      return { status: answer.status, body: (await answer.json()) as unknown };
     };
-    expect(await ask('/health')).toEqual([200, { status: 'ok' }]);
+    expect(await ask('/health')).toEqual({ status: 200, body: { status: 'ok' } });
     await core.close();
     await engine.close();
     for (const path of ['/health', '/ready'])
       expect(await ask(path)).toEqual(refusal(503, 'service_unavailable', 'database unavailable'));
-    expect(await ask('/live')).toEqual([200, { status: 'ok' }]);
+    expect(await ask('/live')).toEqual({ status: 200, body: { status: 'ok' } });
     await listener.close(0);
     await rm(folder, { recursive: true });
   });

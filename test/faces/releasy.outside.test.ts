@@ -41,40 +41,51 @@ const head = (Key: string): Promise<string | undefined> => refusal(s3.send(new H
 
 test('a file goes there and comes from there, and nothing of it lies here', async () => {
   const { release, slot } = await releasy.published(bytes);
-  expect([
-    slot.upload_url.startsWith(`${store.s3Url}/${Bucket}/releases/`),
-    slot.tus_url,
-    await head(slot.object_key),
-  ]).toEqual([true, undefined, undefined]);
+  expect({
+    'upload_url startsWith store.s3Url/Bucket/releases/': slot.upload_url.startsWith(
+      `${store.s3Url}/${Bucket}/releases/`,
+    ),
+    tus_url: slot.tus_url,
+    head: await head(slot.object_key),
+  }).toEqual({ 'upload_url startsWith store.s3Url/Bucket/releases/': true, tus_url: undefined, head: undefined });
   const { key } = await releasy.customer();
   const url = await releasy.downloadUrl(key, slot.artifact_id);
   const resolved = await fetch(url, { redirect: 'manual' });
-  expect([resolved.status, resolved.headers.get('location')!.startsWith(store.s3Url)]).toEqual([302, true]);
+  expect({
+    status: resolved.status,
+    'location startsWith store.s3Url': resolved.headers.get('location')!.startsWith(store.s3Url),
+  }).toEqual({ status: 302, 'location startsWith store.s3Url': true });
   const part = await fetch(url, { headers: { Range: 'bytes=199000-' } });
-  expect([part.status, (await part.arrayBuffer()).byteLength, part.headers.get('content-disposition')]).toEqual([
-    206,
-    1000,
-    'attachment; filename="app.tar.gz"',
-  ]);
+  expect({
+    status: part.status,
+    byteLength: (await part.arrayBuffer()).byteLength,
+    'content-disposition': part.headers.get('content-disposition'),
+  }).toEqual({ status: 206, byteLength: 1000, 'content-disposition': 'attachment; filename="app.tar.gz"' });
   expect((await releasy.world.core.totals()).bytes).toBe(0);
   const [artifact] = (await releasy.get<{ artifacts: Record<string, unknown>[] }>('GET', `/v1/releases/${release.id}`))
     .artifacts;
-  expect([artifact!['checksum'], artifact!['sha512']]).toEqual([sha256Of(bytes), undefined]);
+  expect({ checksum: artifact!['checksum'], sha512: artifact!['sha512'] }).toEqual({
+    checksum: sha256Of(bytes),
+    sha512: undefined,
+  });
   expect((await releasy.ask('GET', `/v1/releases/${release.id}/SHA256SUMS`)).bytes.toString()).toBe(
     `${sha256Of(bytes)}  app.tar.gz\n`,
   );
-  expect(said(await releasy.ask('GET', `/v1/releases/${release.id}/SHA512SUMS`))[0]).toBe(404);
+  expect(said(await releasy.ask('GET', `/v1/releases/${release.id}/SHA512SUMS`)).status).toBe(404);
 });
 
 test('what is there is held against what it is to be', async () => {
   const { id } = await releasy.release();
   const slot = await releasy.slot(id);
-  expect(said(await releasy.register(id, slot, bytes))[1]).toBe('object_missing');
+  expect(said(await releasy.register(id, slot, bytes)).code).toBe('object_missing');
   await put(slot.upload_url, bytes);
-  expect([
-    said(await releasy.register(id, slot, bytes, { size: 1 }))[1],
-    said(await releasy.register(id, slot, bytes, { checksum: '0'.repeat(64) }))[1],
-  ]).toEqual(['size_mismatch', 'checksum_mismatch']);
+  expect({
+    'wrong size': said(await releasy.register(id, slot, bytes, { size: 1 })).code,
+    'wrong checksum': said(await releasy.register(id, slot, bytes, { checksum: '0'.repeat(64) })).code,
+  }).toEqual({
+    'wrong size': 'size_mismatch',
+    'wrong checksum': 'checksum_mismatch',
+  });
   expect((await releasy.register(id, slot, bytes)).status).toBe(200);
   expect((await releasy.register(id, slot, bytes)).status).toBe(409);
 });
@@ -118,11 +129,15 @@ test('a bucket in the host name is where stores want it', async () => {
   });
   const { id } = await named.release();
   const url = new URL((await named.slot(id)).upload_url);
-  expect([url.host, url.pathname.startsWith('/releases/app/'), url.searchParams.get('X-Amz-SignedHeaders')]).toEqual([
-    `${Bucket}.s3.eu-central-1.amazonaws.com`,
-    true,
-    'host',
-  ]);
+  expect({
+    host: url.host,
+    'pathname startsWith /releases/app/': url.pathname.startsWith('/releases/app/'),
+    'X-Amz-SignedHeaders': url.searchParams.get('X-Amz-SignedHeaders'),
+  }).toEqual({
+    host: `${Bucket}.s3.eu-central-1.amazonaws.com`,
+    'pathname startsWith /releases/app/': true,
+    'X-Amz-SignedHeaders': 'host',
+  });
   await named.close();
 });
 
@@ -136,10 +151,10 @@ test('a store that does not answer is no reason to register', async () => {
     RELEASY_ARTIFACT_PATH_STYLE: 'yes',
   });
   const { id } = await gone.release();
-  expect(said(await gone.register(id, await gone.slot(id), bytes))).toEqual([
-    503,
-    'service_unavailable',
-    'artifact storage does not answer',
-  ]);
+  expect(said(await gone.register(id, await gone.slot(id), bytes))).toEqual({
+    status: 503,
+    code: 'service_unavailable',
+    message: 'artifact storage does not answer',
+  });
   await gone.close();
 });

@@ -24,15 +24,15 @@ describe('customers', () => {
   test('are added, shown and changed, and null clears', async () => {
     const made = await byBook('createCustomer', customers, { name: '  Acme Corp ', plan: ' enterprise ', unknown: 1 });
     const customer = made.json<CustomerView>();
-    expect([made.status, customer]).toEqual([
-      200,
-      {
+    expect({ status: made.status, customer }).toEqual({
+      status: 200,
+      customer: {
         id: expect.stringMatching(/^[\da-f-]{36}$/),
         name: 'Acme Corp',
         plan: 'enterprise',
         created_at: expect.any(Number),
       },
-    ]);
+    });
     expect(Math.abs(customer.created_at - seconds())).toBeLessThan(5);
     const path = `${customers}/${customer.id}`;
     expect((await byBook('getCustomer', path)).json()).toEqual({ ...customer, suspended_at: null });
@@ -162,9 +162,9 @@ describe('entitlements', () => {
       metadata: { tier: ['pro'] },
     });
     const { id } = made.json<View>();
-    expect(told(made)).toEqual([
-      200,
-      {
+    expect(told(made)).toEqual({
+      status: 200,
+      body: {
         id: expect.any(String),
         customer_id: customer,
         product: 'tool',
@@ -172,7 +172,7 @@ describe('entitlements', () => {
         ends_at: 1_737_914_000,
         metadata: { tier: ['pro'] },
       },
-    ]);
+    });
     const always = (
       await byBook('createEntitlement', path, { product: 'other', starts_at: 0, ends_at: null, metadata: null })
     ).json<View>();
@@ -181,12 +181,17 @@ describe('entitlements', () => {
       (await byBook('listEntitlements', `${path}${query}`))
         .json<{ entitlements: View[] }>()
         .entitlements.map(({ product }) => product);
-    expect([
-      await list(),
-      await list('?product=tool'),
-      await list('?limit=1&offset=1'),
-      await list('?product=none'),
-    ]).toEqual([['other', 'tool'], ['tool'], ['tool'], []]);
+    expect({
+      list: await list(),
+      'list ?product=tool': await list('?product=tool'),
+      'list ?limit=1&offset=1': await list('?limit=1&offset=1'),
+      'list ?product=none': await list('?product=none'),
+    }).toEqual({
+      list: ['other', 'tool'],
+      'list ?product=tool': ['tool'],
+      'list ?limit=1&offset=1': ['tool'],
+      'list ?product=none': [],
+    });
     expect((await byBook('changeEntitlement', `${path}/${id}`, { ends_at: null })).json()).toMatchObject({
       product: 'tool',
       ends_at: null,
@@ -200,7 +205,11 @@ describe('entitlements', () => {
     ).toMatchObject({ product: 'renamed', starts_at: 5 });
     expect((await byBook('changeEntitlement', `${path}/${id}`, {})).status).toBe(200);
     const gone = await byBook('deleteEntitlement', `${path}/${id}`);
-    expect([gone.status, gone.bytes.length, await list()]).toEqual([204, 0, ['other']]);
+    expect({ status: gone.status, length: gone.bytes.length, list: await list() }).toEqual({
+      status: 204,
+      length: 0,
+      list: ['other'],
+    });
     for (const method of ['DELETE', 'PATCH']) {
       expect(told(await releasy.ask(method, `${path}/${id}`, method === 'PATCH' ? {} : undefined))).toEqual(
         refusal(404, 'not_found', 'entitlement not found'),
@@ -217,7 +226,10 @@ describe('entitlements', () => {
     [{ product: 'p', starts_at: '1' }, 422, 'starts_at must be an integer'],
   ])('like %j are refused', async (json, status, message) => {
     const answer = await releasy.ask('POST', path, json);
-    expect([answer.status, answer.json<{ error: { message: string } }>().error.message]).toEqual([status, message]);
+    expect({ status: answer.status, message: answer.json<{ error: { message: string } }>().error.message }).toEqual({
+      status,
+      message,
+    });
   });
 
   test('never end before they start, whatever is changed', async () => {
@@ -287,10 +299,16 @@ describe('API keys', () => {
       scopes: ['keys:read', 'releases:read'],
       expires_at: null,
     });
-    expect(told(await introspect({ 'x-releasy-api-key': ` ${raw} ` }))).toEqual([200, { active: true, ...about }]);
+    expect(told(await introspect({ 'x-releasy-api-key': ` ${raw} ` }))).toEqual({
+      status: 200,
+      body: { active: true, ...about },
+    });
     for (const name of await readdir(world.folder)) {
       const bytes = await readFile(join(world.folder, name)).catch(() => Buffer.alloc(0));
-      expect([name, bytes.includes(raw.slice(8))]).toEqual([name, false]);
+      expect({ name, 'bytes includes raw': bytes.includes(raw.slice(8)) }).toEqual({
+        name,
+        'bytes includes raw': false,
+      });
     }
   });
 
@@ -316,7 +334,10 @@ describe('API keys', () => {
     [{ scopes: 'all' }, 422, 'scopes must be a list or null'],
   ])('like %j are refused', async (wish, status, message) => {
     const answer = await releasy.ask('POST', '/v1/admin/keys', { customer_id: customer, ...wish });
-    expect([answer.status, answer.json<{ error: { message: string } }>().error.message]).toEqual([status, message]);
+    expect({ status: answer.status, message: answer.json<{ error: { message: string } }>().error.message }).toEqual({
+      status,
+      message,
+    });
   });
 
   test('are never made twice by one request', async () => {
@@ -368,7 +389,10 @@ describe('API keys', () => {
     ];
     for (const headers of none) {
       const answer = await introspect(headers);
-      expect([answer.headers.get('www-authenticate'), told(answer)]).toEqual(['Bearer', unauthorized]);
+      expect({ 'www-authenticate': answer.headers.get('www-authenticate'), answer: told(answer) }).toEqual({
+        'www-authenticate': 'Bearer',
+        answer: unauthorized,
+      });
     }
     const { headers } = await releasy.key(customer, { scopes: ['releases:read'] });
     expect(told(await introspect(headers))).toEqual(refusal(403, 'forbidden', 'missing scope'));
@@ -442,20 +466,33 @@ describe('the audit', () => {
       world.clock.move(2000);
     }
     const count = async (query: string): Promise<number> => (await list(`customer_id=${id}&${query}`)).events.length;
-    expect([
-      await count('actor=api_key'),
-      await count('actor=operator'),
-      await count('event=api_key.auth'),
-      await count('event=other'),
-    ]).toEqual([5, 0, 5, 0]);
-    expect([await count('actor='), await count('event=%20')]).toEqual([5, 5]);
+    expect({
+      'count actor=api_key': await count('actor=api_key'),
+      'count actor=operator': await count('actor=operator'),
+      'count event=api_key.auth': await count('event=api_key.auth'),
+      'count event=other': await count('event=other'),
+    }).toEqual({
+      'count actor=api_key': 5,
+      'count actor=operator': 0,
+      'count event=api_key.auth': 5,
+      'count event=other': 0,
+    });
+    expect({ 'count actor=': await count('actor='), 'count event=%20': await count('event=%20') }).toEqual({
+      'count actor=': 5,
+      'count event=%20': 5,
+    });
     const times = (await list(`customer_id=${id}`)).events.map(({ created_at: at }) => at);
-    expect([
-      await count(`created_from=${from}`),
-      await count(`created_from=${times[1]}`),
-      await count(`created_to=${times[3]}`),
-      await count(`created_from=${times[2]}&created_to=${times[2]}`),
-    ]).toEqual([5, 2, 2, 1]);
+    expect({
+      'since the first': await count(`created_from=${from}`),
+      'since the second': await count(`created_from=${times[1]}`),
+      'until the last but one': await count(`created_to=${times[3]}`),
+      'of one moment': await count(`created_from=${times[2]}&created_to=${times[2]}`),
+    }).toEqual({
+      'since the first': 5,
+      'since the second': 2,
+      'until the last but one': 2,
+      'of one moment': 1,
+    });
     const first = await list(`customer_id=${id}&limit=3`);
     const second = await list(`customer_id=${id}&limit=3&cursor=${first.next_cursor}`);
     expect([...first.events, ...second.events].map(({ created_at: at }) => at)).toEqual(times);

@@ -23,9 +23,9 @@ describe('a release', () => {
       version: ' 1.0.0+build.5 ',
       more: 'is passed over',
     });
-    expect([made.status, made.json()]).toEqual([
-      200,
-      {
+    expect({ status: made.status, body: made.json() }).toEqual({
+      status: 200,
+      body: {
         id: expect.stringMatching(/^[0-9a-f-]{36}$/) as string,
         product: 'My App',
         version: '1.0.0+build.5',
@@ -34,12 +34,12 @@ describe('a release', () => {
         published_at: null,
         artifacts: null,
       },
-    ]);
-    expect(said(await releasy.ask('POST', '/v1/releases', { product: 'My App', version: '1.0.0+build.5' }))).toEqual([
-      409,
-      'conflict',
-      'release already exists',
-    ]);
+    });
+    expect(said(await releasy.ask('POST', '/v1/releases', { product: 'My App', version: '1.0.0+build.5' }))).toEqual({
+      status: 409,
+      code: 'conflict',
+      message: 'release already exists',
+    });
     expect((await releasy.ask('POST', '/v1/releases', { product: 'my app', version: '1.0.0+build.5' })).status).toBe(
       200,
     );
@@ -52,7 +52,7 @@ describe('a release', () => {
     [{ product: 1, version: '1' }, 422, 'product must be a string'],
   ])('of %j is refused', async (json, status, message) => {
     const refused = await releasy.ask('POST', '/v1/releases', json);
-    expect([refused.status, said(refused)[2]]).toEqual([status, message]);
+    expect({ status: refused.status, message: said(refused).message }).toEqual({ status, message: message });
   });
 
   test('is made by nobody who is not known, and nothing is stored', async () => {
@@ -60,21 +60,29 @@ describe('a release', () => {
       string,
       string
     >[]) {
-      expect(said(await releasy.ask('POST', '/v1/releases', { product: 'secretly', version: '1' }, headers))).toEqual([
-        401,
-        'unauthorized',
-        'unauthorized',
-      ]);
+      expect(said(await releasy.ask('POST', '/v1/releases', { product: 'secretly', version: '1' }, headers))).toEqual({
+        status: 401,
+        code: 'unauthorized',
+        message: 'unauthorized',
+      });
     }
     expect((await list('product=secretly')).releases).toEqual([]);
   });
 
   test('is published, taken back and published anew', async () => {
     const { id } = await releasy.release();
-    expect(said(await move(id, 'unpublish'))).toEqual([400, 'bad_request', 'release already draft']);
+    expect(said(await move(id, 'unpublish'))).toEqual({
+      status: 400,
+      code: 'bad_request',
+      message: 'release already draft',
+    });
     const published = (await move(id, 'publish')).json<ReleaseSeen>();
     expect(published).toMatchObject({ status: 'published', published_at: expect.any(Number) as number });
-    expect(said(await move(id, 'publish'))).toEqual([400, 'bad_request', 'release already published']);
+    expect(said(await move(id, 'publish'))).toEqual({
+      status: 400,
+      code: 'bad_request',
+      message: 'release already published',
+    });
     expect((await move(id, 'unpublish')).json()).toMatchObject({ status: 'draft', published_at: null });
     releasy.world.clock.move(5000);
     expect((await move(id, 'publish')).json<ReleaseSeen>().published_at).toBeGreaterThan(published.published_at!);
@@ -89,11 +97,11 @@ describe('a release', () => {
         ['POST', '/unpublish'],
         ['GET', '/SHA256SUMS'],
       ] as const) {
-        expect(said(await releasy.ask(method, `/v1/releases/${id}${path}`))).toEqual([
-          404,
-          'not_found',
-          'release not found',
-        ]);
+        expect(said(await releasy.ask(method, `/v1/releases/${id}${path}`))).toEqual({
+          status: 404,
+          code: 'not_found',
+          message: 'release not found',
+        });
       }
     }
   });
@@ -103,7 +111,10 @@ describe('a release', () => {
       const { id } = await releasy.release();
       const answers = await Promise.all(Array.from({ length: 8 }, () => move(id, 'publish')));
       const [won, ...lost] = answers.toSorted((a, b) => a.status - b.status);
-      expect([won!.status, lost.every(({ status }) => status === 400 || status === 409)]).toEqual([200, true]);
+      expect({
+        status: won!.status,
+        'others are refused': lost.every(({ status }) => status === 400 || status === 409),
+      }).toEqual({ status: 200, 'others are refused': true });
     }
   });
 });
@@ -113,11 +124,11 @@ describe('the list', () => {
     for (const version of ['1', '2', '1.0']) await releasy.release('filtered', version);
     const versions = async (query: string): Promise<string[]> =>
       (await list(`product=filtered&${query}`)).releases.map(({ version }) => version);
-    expect([await versions(''), await versions('version=1'), await versions('status=published')]).toEqual([
-      ['1.0', '2', '1'],
-      ['1'],
-      [],
-    ]);
+    expect({
+      'versions empty': await versions(''),
+      'versions version=1': await versions('version=1'),
+      'versions status=published': await versions('status=published'),
+    }).toEqual({ 'versions empty': ['1.0', '2', '1'], 'versions version=1': ['1'], 'versions status=published': [] });
     expect((await list('product=filtered&version=2&limit=1&offset=0')).releases[0]).toMatchObject({
       status: 'draft',
       artifacts: null,
@@ -133,7 +144,11 @@ describe('the list', () => {
     ['include_artifacts=maybe', 'include_artifacts must be true or false'],
     ['cursor=%21', 'cursor is invalid'],
   ])('refuses %s', async (query, message) =>
-    expect(said(await releasy.ask('GET', `/v1/releases?${query}`))).toEqual([400, 'bad_request', message]),
+    expect(said(await releasy.ask('GET', `/v1/releases?${query}`))).toEqual({
+      status: 400,
+      code: 'bad_request',
+      message,
+    }),
   );
 
   test('is paged so that nothing is skipped or shown twice, though all came in one moment and more come', async () => {
@@ -179,32 +194,32 @@ describe('a customer', () => {
       await ids('', { ...by(key), authorization: 'Bearer the-admin-key-of-the-test-world' }),
     ]).toEqual([[release.id], [release.id]]);
     expect(await ids('product=unsold')).toEqual([]);
-    expect(said(await releasy.ask('GET', '/v1/releases?status=draft', undefined, by(key)))).toEqual([
-      400,
-      'bad_request',
-      'status must be published',
-    ]);
+    expect(said(await releasy.ask('GET', '/v1/releases?status=draft', undefined, by(key)))).toEqual({
+      status: 400,
+      code: 'bad_request',
+      message: 'status must be published',
+    });
     expect((await releasy.ask('GET', `/v1/releases/${release.id}`, undefined, by(key))).json()).toMatchObject({
       id: release.id,
       artifacts: [{ filename: 'app.tar.gz' }],
     });
     for (const hidden of [draft.id, other.release.id]) {
       for (const path of ['', '/SHA256SUMS'])
-        expect(said(await releasy.ask('GET', `/v1/releases/${hidden}${path}`, undefined, by(key)))).toEqual([
-          404,
-          'not_found',
-          'release not found',
-        ]);
+        expect(said(await releasy.ask('GET', `/v1/releases/${hidden}${path}`, undefined, by(key)))).toEqual({
+          status: 404,
+          code: 'not_found',
+          message: 'release not found',
+        });
     }
   });
 
   test('without the scope sees nothing, and before and after its time the same list with nothing in it', async () => {
     const { key } = await releasy.customer('sold', { scopes: ['downloads:token'] });
-    expect(said(await releasy.ask('GET', '/v1/releases', undefined, by(key)))).toEqual([
-      403,
-      'forbidden',
-      'missing scope',
-    ]);
+    expect(said(await releasy.ask('GET', '/v1/releases', undefined, by(key)))).toEqual({
+      status: 403,
+      code: 'forbidden',
+      message: 'missing scope',
+    });
     const now = Math.floor(releasy.world.clock.now() / 1000);
     const late = await releasy.customer('other');
     await releasy.get('POST', `/v1/admin/customers/${late.id}/entitlements`, {
@@ -244,12 +259,15 @@ describe('deletion', () => {
     const keys = ((await s3.send(new ListObjectsV2Command({ Bucket: 'releases' }))).Contents ?? []).map(
       ({ Key }) => Key,
     );
-    expect([keys.includes(slot.object_key), keys.includes(unused.object_key)]).toEqual([false, false]);
-    expect(said(await releasy.ask('DELETE', `/v1/releases/${one.id}`))).toEqual([
-      404,
-      'not_found',
-      'release not found',
-    ]);
+    expect({
+      'keys includes slot.object_key': keys.includes(slot.object_key),
+      'keys includes unused.object_key': keys.includes(unused.object_key),
+    }).toEqual({ 'keys includes slot.object_key': false, 'keys includes unused.object_key': false });
+    expect(said(await releasy.ask('DELETE', `/v1/releases/${one.id}`))).toEqual({
+      status: 404,
+      code: 'not_found',
+      message: 'release not found',
+    });
     expect((await releasy.ask('DELETE', `/v1/releases/${other.id}`)).status).toBe(204);
     releasy.world.clock.move(1000);
     expect(await stored()).toBe(before);
@@ -264,10 +282,10 @@ describe('deletion', () => {
       ['DELETE', `/artifacts/${slot.artifact_id}`],
       ['DELETE', `/artifacts/${slot.artifact_id}/versions/1`],
     ] as const) {
-      expect([
-        (await world.ask(method, path)).status,
-        (await world.ask('GET', `/artifacts/${slot.artifact_id}`)).status,
-      ]).toEqual([409, 200]);
+      expect({
+        'refused with': (await world.ask(method, path)).status,
+        'still there': (await world.ask('GET', `/artifacts/${slot.artifact_id}`)).status,
+      }).toEqual({ 'refused with': 409, 'still there': 200 });
     }
     expect((await world.ask('DELETE', '/artifacts', { json: { confirm: true, namespace: 'releasy' } })).status).toBe(
       200,

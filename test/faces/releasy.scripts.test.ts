@@ -124,7 +124,10 @@ test.each([
     body: JSON.stringify({ artifact_id: artifact!.id }),
   });
   const resolved = await send('GET', jsonOf<{ download_url: string }>(token).download_url);
-  expect([resolved.status, resolved.headers['cache-control']]).toEqual([302, 'no-store']);
+  expect({ status: resolved.status, 'cache-control': resolved.headers['cache-control'] }).toEqual({
+    status: 302,
+    'cache-control': 'no-store',
+  });
   const got = await send('GET', resolved.headers['location']!);
   expect(sha256Of(Buffer.from(got.body, 'latin1'))).toBe(artifact!.checksum);
 });
@@ -217,7 +220,10 @@ test('the Rust client says no type for the file, and no body for a publication',
     ).status,
   ).toBe(200);
   const published = await send('POST', `${releasy.world.url}/v1/releases/${id}/publish`, { headers, body: '' });
-  expect([published.status, jsonOf<{ status: string }>(published).status]).toEqual([200, 'published']);
+  expect({ status: published.status, release: jsonOf<{ status: string }>(published).status }).toEqual({
+    status: 200,
+    release: 'published',
+  });
   const deleted = await send('DELETE', `${releasy.world.url}/v1/releases/${id}`, { headers });
-  expect([deleted.status, deleted.body]).toEqual([204, '']);
+  expect({ status: deleted.status, body: deleted.body }).toEqual({ status: 204, body: '' });
 });

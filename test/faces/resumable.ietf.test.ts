@@ -1,6 +1,5 @@
 /** The IETF's resumable uploads, section by section of the draft, for every version of it that clients speak. */
 import { createHash, randomBytes } from 'node:crypto';
-import type { IncomingMessage, ServerResponse } from 'node:http';
 import { tellResumption } from '../../src/faces/resumable/interim.ts';
 import { eventually, RawConnection, type RawAnswer } from '../support/raw.ts';
 import { openWorld, type Answered, type World } from '../support/world.ts';
@@ -22,15 +21,15 @@ const digest = (algorithm: 'sha256' | 'sha512', bytes: Uint8Array | string): str
 const hex = (bytes: Uint8Array | string): string => createHash('sha512').update(bytes).digest('hex');
 const stored = async (name: string): Promise<string> =>
   (await world.ask('GET', `/artifacts/${name}/data`)).bytes.toString();
-const field = (answer: Answered, ...names: string[]): (string | null)[] =>
-  names.map((name) => answer.headers.get(name));
+const fields = (answer: Answered, ...names: string[]): Record<string, string | null> =>
+  Object.fromEntries(names.map((name) => [name, answer.headers.get(name)]));
 /** A path of this server, whether it was told with the server's name or without. */
 const pathOf = (answer: Answered): string => new URL(answer.headers.get('location')!, world.url).pathname;
-const problem = (answer: Answered): unknown => [
-  answer.status,
-  answer.headers.get('content-type'),
-  answer.json<{ type: string }>().type.split('#')[1],
-];
+const problem = (answer: Answered): unknown => ({
+  status: answer.status,
+  contentType: answer.headers.get('content-type'),
+  type: answer.json<{ type: string }>().type.split('#')[1],
+});
 
 describe.each([
   ['interop 6', '6'],
@@ -69,35 +68,54 @@ describe.each([
 
   test('creation with all bytes makes a version at once', async () => {
     const made = await create('whole', { 'Upload-Complete': '?1' }, 'hello');
-    expect([made.status, ...field(made, 'upload-complete', 'upload-offset', 'repr-digest')]).toEqual([
-      201,
-      '?1',
-      '5',
-      digest('sha512', 'hello'),
-    ]);
+    expect({ status: made.status, ...fields(made, 'upload-complete', 'upload-offset', 'repr-digest') }).toEqual({
+      status: 201,
+      'upload-complete': '?1',
+      'upload-offset': '5',
+      'repr-digest': digest('sha512', 'hello'),
+    });
     expect(made.json<Made>()).toMatchObject({ index: 1, size: 5, sha512: hex('hello') });
     expect(await stored(name('whole'))).toBe('hello');
   });
 
   test('careful creation, appends, and a closing one', async () => {
     const begun = await create('careful', { 'Upload-Complete': '?0', 'Upload-Length': '11' });
-    expect([begun.status, ...field(begun, 'upload-complete', 'upload-offset')]).toEqual([201, '?0', '0']);
+    expect({ status: begun.status, ...fields(begun, 'upload-complete', 'upload-offset') }).toEqual({
+      status: 201,
+      'upload-complete': '?0',
+      'upload-offset': '0',
+    });
     expect(begun.headers.get('upload-limit')).toMatch(/^max-size=1073741824,min-size=0,max-age=\d+$/);
     const path = pathOf(begun);
     const first = await append(path, 0, false, 'hello ');
-    expect([first.status, ...field(first, 'upload-complete', 'upload-offset')]).toEqual([204, '?0', '6']);
+    expect({ status: first.status, ...fields(first, 'upload-complete', 'upload-offset') }).toEqual({
+      status: 204,
+      'upload-complete': '?0',
+      'upload-offset': '6',
+    });
     const last = await append(path, 6, true, 'world');
-    expect([last.status, ...field(last, 'upload-complete', 'upload-offset')]).toEqual([200, '?1', '11']);
+    expect({ status: last.status, ...fields(last, 'upload-complete', 'upload-offset') }).toEqual({
+      status: 200,
+      'upload-complete': '?1',
+      'upload-offset': '11',
+    });
     expect(last.json<Made>()).toMatchObject({ index: 1, size: 11 });
     expect(await stored(name('careful'))).toBe('hello world');
     const repeated = await append(path, 11, true, '');
-    expect([repeated.status, repeated.json()]).toEqual([200, last.json()]);
-    expect([...field(await head(path), 'upload-complete', 'upload-offset')]).toEqual(['?1', '11']);
+    expect({ status: repeated.status, body: repeated.json() }).toEqual({ status: 200, body: last.json() });
+    expect(fields(await head(path), 'upload-complete', 'upload-offset')).toEqual({
+      'upload-complete': '?1',
+      'upload-offset': '11',
+    });
   });
 
   test('of unknown length, closed by nothing', async () => {
     const begun = await create('closed', { 'Upload-Complete': '?0' }, 'abc');
-    expect([begun.status, ...field(begun, 'upload-complete', 'upload-offset')]).toEqual([201, '?0', '3']);
+    expect({ status: begun.status, ...fields(begun, 'upload-complete', 'upload-offset') }).toEqual({
+      status: 201,
+      'upload-complete': '?0',
+      'upload-offset': '3',
+    });
     expect((await append(pathOf(begun), 3, false, 'def')).headers.get('upload-offset')).toBe('6');
     expect((await append(pathOf(begun), 6, true, '')).status).toBe(200);
     expect(await stored(name('closed'))).toBe('abcdef');
@@ -107,10 +125,16 @@ describe.each([
     const path = pathOf(await create('looked', { 'Upload-Complete': '?0', 'Upload-Length': '9' }, 'abc'));
     for (const method of ['HEAD', 'GET']) {
       const standing = await world.ask(method, path, { headers: spoken({}) });
-      expect([
-        standing.status,
-        ...field(standing, 'upload-offset', 'upload-complete', 'upload-length', 'cache-control'),
-      ]).toEqual([200, '3', '?0', '9', 'no-store']);
+      expect({
+        status: standing.status,
+        ...fields(standing, 'upload-offset', 'upload-complete', 'upload-length', 'cache-control'),
+      }).toEqual({
+        status: 200,
+        'upload-offset': '3',
+        'upload-complete': '?0',
+        'upload-length': '9',
+        'cache-control': 'no-store',
+      });
       expect(standing.headers.get('upload-limit')).toMatch(/max-size=1073741824.*max-age=\d+/);
     }
     expect((await head('/upload/00000000-0000-4000-8000-000000000000')).status).toBe(404);
@@ -120,8 +144,15 @@ describe.each([
     const path = pathOf(await create('offset', { 'Upload-Complete': '?0' }, 'abc'));
     for (const at of [0, 2, 4]) {
       const refused = await append(path, at, false, 'xyz');
-      expect(problem(refused)).toEqual([409, 'application/problem+json', 'mismatching-upload-offset']);
-      expect(field(refused, 'upload-offset', 'upload-complete')).toEqual(['3', '?0']);
+      expect(problem(refused)).toEqual({
+        status: 409,
+        contentType: 'application/problem+json',
+        type: 'mismatching-upload-offset',
+      });
+      expect(fields(refused, 'upload-offset', 'upload-complete')).toEqual({
+        'upload-offset': '3',
+        'upload-complete': '?0',
+      });
       expect(refused.json()).toMatchObject({ 'expected-offset': 3, 'provided-offset': at });
     }
     expect((await head(path)).headers.get('upload-offset')).toBe('3');
@@ -129,18 +160,22 @@ describe.each([
 
   test('lengths that do not agree are a problem with a name', async () => {
     const refused = await create('lengths', { 'Upload-Complete': '?1', 'Upload-Length': '9' }, 'abc');
-    expect(problem(refused)).toEqual([400, 'application/problem+json', 'inconsistent-upload-length']);
+    expect(problem(refused)).toEqual({
+      status: 400,
+      contentType: 'application/problem+json',
+      type: 'inconsistent-upload-length',
+    });
     const path = pathOf(await create('lengths', { 'Upload-Complete': '?0', 'Upload-Length': '9' }, 'abc'));
-    expect(problem(await append(path, 3, true, 'def'))).toEqual([
-      400,
-      'application/problem+json',
-      'inconsistent-upload-length',
-    ]);
-    expect(problem(await append(path, 3, false, 'def', { 'Upload-Length': '10' }))).toEqual([
-      400,
-      'application/problem+json',
-      'inconsistent-upload-length',
-    ]);
+    expect(problem(await append(path, 3, true, 'def'))).toEqual({
+      status: 400,
+      contentType: 'application/problem+json',
+      type: 'inconsistent-upload-length',
+    });
+    expect(problem(await append(path, 3, false, 'def', { 'Upload-Length': '10' }))).toEqual({
+      status: 400,
+      contentType: 'application/problem+json',
+      type: 'inconsistent-upload-length',
+    });
     expect((await append(path, 3, true, 'defghi')).status).toBe(200);
   });
 
@@ -153,7 +188,10 @@ describe.each([
   test('appends of another type, or that leave things unsaid', async () => {
     const path = pathOf(await create('unsaid', { 'Upload-Complete': '?0' }, 'abc'));
     const other = await append(path, 3, true, 'x', { 'Content-Type': 'application/octet-stream' });
-    expect([other.status, other.headers.get('accept-patch')]).toEqual([415, 'application/partial-upload']);
+    expect({ status: other.status, 'accept-patch': other.headers.get('accept-patch') }).toEqual({
+      status: 415,
+      'accept-patch': 'application/partial-upload',
+    });
     // A value of the wrong type is refused, never taken for none.
     for (const bad of [
       { 'Upload-Complete': '1' },
@@ -176,11 +214,11 @@ describe.each([
   test('limits, to anybody', async () => {
     for (const path of [`/artifacts/${name('any')}/data`, '/upload/00000000-0000-4000-8000-000000000000']) {
       const told = await world.ask('OPTIONS', path, { as: null, headers: spoken({}) });
-      expect([told.status, ...field(told, 'upload-limit', 'accept-patch')]).toEqual([
-        204,
-        'max-size=1073741824,min-size=0',
-        'application/partial-upload',
-      ]);
+      expect({ status: told.status, ...fields(told, 'upload-limit', 'accept-patch') }).toEqual({
+        status: 204,
+        'upload-limit': 'max-size=1073741824,min-size=0',
+        'accept-patch': 'application/partial-upload',
+      });
     }
     expect((await create('huge', { 'Upload-Complete': '?0', 'Upload-Length': String(1024 ** 3 + 1) })).status).toBe(
       413,
@@ -201,7 +239,10 @@ describe.each([
       'Content-Digest': digest('sha256', 'de'),
       'Want-Repr-Digest': 'sha-512=5',
     });
-    expect([part.status, part.headers.get('repr-digest')]).toEqual([204, digest('sha512', 'abcde')]);
+    expect({ status: part.status, 'repr-digest': part.headers.get('repr-digest') }).toEqual({
+      status: 204,
+      'repr-digest': digest('sha512', 'abcde'),
+    });
     const wrong = await append(path, 5, true, 'x');
     expect(wrong.status).toBe(400);
     expect((await world.ask('GET', `/artifacts/${name('digests')}`)).status).toBe(404);
@@ -219,7 +260,10 @@ describe.each([
       'Upload-Length': String(content.length),
       'Repr-Digest': digest('sha512', content),
     });
-    expect([claimed.status, claimed.headers.get('upload-complete')]).toEqual([201, '?1']);
+    expect({ status: claimed.status, 'upload-complete': claimed.headers.get('upload-complete') }).toEqual({
+      status: 201,
+      'upload-complete': '?1',
+    });
     expect(claimed.json<Made>()).toMatchObject({ index: 1, sha512: hex(content) });
     expect(await stored(name('claimed'))).toBe(content);
     const stranger = await world.addNamespace(name('stranger'));
@@ -285,7 +329,10 @@ describe.each([
     connection.reset();
     const open = await world.get<{ uuid: string; length: number | null }[]>('GET', '/upload');
     const place = path ?? `/upload/${open.find(({ length }) => length === 1_000_000)!.uuid}`;
-    expect([...field(await head(place), 'upload-offset', 'upload-length')]).toEqual(['600000', '1000000']);
+    expect(fields(await head(place), 'upload-offset', 'upload-length')).toEqual({
+      'upload-offset': '600000',
+      'upload-length': '1000000',
+    });
     expect((await append(place, 600_000, true, 'b'.repeat(400_000))).status).toBe(200);
     expect(await stored(name('dropped'))).toBe('a'.repeat(600_000) + 'b'.repeat(400_000));
   });
@@ -301,7 +348,7 @@ describe('plain uploads to a name', () => {
   test('as curl -T sends them, again and again', async () => {
     for (const [index, content] of ['one', 'two'].entries()) {
       const made = await world.ask('PUT', '/artifacts/plain/data', { body: content });
-      expect([made.status, made.json<Made>().index]).toEqual([201, index + 1]);
+      expect({ status: made.status, index: made.json<Made>().index }).toEqual({ status: 201, index: index + 1 });
     }
     expect(await stored('plain')).toBe('two');
     expect((await world.ask('GET', '/artifacts/plain/versions/1/data')).bytes.toString()).toBe('one');
@@ -368,12 +415,12 @@ describe('104', () => {
 
   test('comes three times in a request at most, at growing distances', () => {
     const sent: string[] = [];
-    const req = { httpVersion: '1.1', headers: { 'upload-draft-interop-version': '8' } } as unknown as IncomingMessage;
+    const req = { httpVersion: '1.1', headers: { 'upload-draft-interop-version': '8' } };
     const res = {
       headersSent: false,
       destroyed: false,
-      _writeRaw: (text: string) => sent.push(text),
-    } as unknown as ServerResponse;
+      _writeRaw: (text: string) => sent.push(text) > 0,
+    };
     for (let kept = 0; kept < 2 ** 36; kept += 64 * 1024 * 1024)
       tellResumption(req, res, kept, { 'Upload-Offset': kept });
     const offsets = sent.map((text) => Number(/Upload-Offset: (\d+)/.exec(text)?.[1]));
@@ -408,12 +455,12 @@ describe('a refusal', () => {
     return world.ask('PATCH', place, { body, headers: { ...usual, ...headers } });
   };
   const told = ({ status, headers, json }: Answered): unknown => {
-    return [
+    return {
       status,
-      headers.get('upload-complete'),
-      headers.get('content-type'),
-      json<{ type: string }>().type.split('#').at(-1),
-    ];
+      complete: headers.get('upload-complete'),
+      contentType: headers.get('content-type'),
+      type: json<{ type: string }>().type.split('#').at(-1),
+    };
   };
 
   test.each([
@@ -428,39 +475,59 @@ describe('a refusal', () => {
     'of an append %s says that the upload is not complete, in a problem document',
     async (_, status, type, headers, body = 'abc') => {
       const place = await begin({ 'Upload-Length': '5' });
-      expect(told(await append(place, headers, body))).toEqual([status, '?0', 'application/problem+json', type]);
+      expect(told(await append(place, headers, body))).toEqual({
+        status,
+        complete: '?0',
+        contentType: 'application/problem+json',
+        type,
+      });
     },
   );
 
   test('of an upload that nobody knows, or whose sender nobody knows', async () => {
-    expect(told(await append('/upload/00000000-0000-4000-8000-000000000000', {}))).toEqual([
-      404,
-      '?0',
-      'application/problem+json',
-      'about:blank',
-    ]);
+    expect(told(await append('/upload/00000000-0000-4000-8000-000000000000', {}))).toEqual({
+      status: 404,
+      complete: '?0',
+      contentType: 'application/problem+json',
+      type: 'about:blank',
+    });
     const anonymous = await world.ask('PATCH', await begin(), { as: null, headers: draft });
-    expect(told(anonymous)).toEqual([401, '?0', 'application/problem+json', 'about:blank']);
+    expect(told(anonymous)).toEqual({
+      status: 401,
+      complete: '?0',
+      contentType: 'application/problem+json',
+      type: 'about:blank',
+    });
   });
 
   test('of an upload that is too large says how large one may be, also by a capability', async () => {
     const huge = await world.ask('PUT', '/artifacts/huge/data', {
       headers: { ...draft, 'Upload-Length': '900000000000000' },
     });
-    expect(told(huge)).toEqual([413, '?0', 'application/problem+json', 'about:blank']);
+    expect(told(huge)).toEqual({
+      status: 413,
+      complete: '?0',
+      contentType: 'application/problem+json',
+      type: 'about:blank',
+    });
     expect(huge.headers.get('upload-limit')).toContain(`max-size=${world.core.uploads.limits.maxSize}`);
     const granted = await world.get<{ put: string }>('POST', '/capabilities', {
       json: { artifact: 'small', max_size: 4 },
     });
     const small = await world.ask('PUT', granted.put, { as: null, headers: { ...draft, 'Upload-Length': '5' } });
-    expect(told(small)).toEqual([413, '?0', 'application/problem+json', 'about:blank']);
+    expect(told(small)).toEqual({
+      status: 413,
+      complete: '?0',
+      contentType: 'application/problem+json',
+      type: 'about:blank',
+    });
     expect(small.headers.get('upload-limit')).toContain('max-size=4,');
     const grown = await world.ask('PUT', granted.put, { as: null, body: 'abcdefgh', headers: draft });
-    expect([grown.status, grown.headers.get('upload-complete'), grown.headers.get('upload-limit')]).toEqual([
-      413,
-      '?0',
-      expect.stringContaining('max-size=4,'),
-    ]);
+    expect({
+      status: grown.status,
+      'upload-complete': grown.headers.get('upload-complete'),
+      'upload-limit': grown.headers.get('upload-limit'),
+    }).toEqual({ status: 413, 'upload-complete': '?0', 'upload-limit': expect.stringContaining('max-size=4,') });
   });
 
   test('of what was sent whole, and is not what was promised, says that sending more would not help', async () => {
@@ -470,7 +537,12 @@ describe('a refusal', () => {
       'Repr-Digest': `sha-256=:${Buffer.alloc(32).toString('base64')}:`,
     };
     const wrong = await world.ask('PUT', '/artifacts/wrong/data', { body: 'abc', headers });
-    expect(told(wrong)).toEqual([400, '?1', 'application/problem+json', 'about:blank']);
+    expect(told(wrong)).toEqual({
+      status: 400,
+      complete: '?1',
+      contentType: 'application/problem+json',
+      type: 'about:blank',
+    });
   });
 
   test.each([
@@ -478,12 +550,12 @@ describe('a refusal', () => {
     ['POST', '/artifacts/a%00b/data'],
     ['PATCH', '/upload/%FF'],
   ])('of %s %s, whose path is no text, is a problem document that says so too', async (method, path) => {
-    expect(told(await world.ask(method, path, { headers: draft }))).toEqual([
-      400,
-      '?0',
-      'application/problem+json',
-      'about:blank',
-    ]);
+    expect(told(await world.ask(method, path, { headers: draft }))).toEqual({
+      status: 400,
+      complete: '?0',
+      contentType: 'application/problem+json',
+      type: 'about:blank',
+    });
     expect((await world.ask(method, path, {})).headers.get('content-type')).toContain('application/json');
   });
 
@@ -501,12 +573,12 @@ describe('a refusal', () => {
             'Repr-Digest': `${name}=:${value.toString('base64')}:`,
           },
         });
-      expect(told(await sent(Buffer.alloc(right.length)))).toEqual([
-        400,
-        '?1',
-        'application/problem+json',
-        'about:blank',
-      ]);
+      expect(told(await sent(Buffer.alloc(right.length)))).toEqual({
+        status: 400,
+        complete: '?1',
+        contentType: 'application/problem+json',
+        type: 'about:blank',
+      });
       expect((await sent(right)).status).toBe(201);
     },
   );

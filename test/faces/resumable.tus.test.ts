@@ -43,18 +43,18 @@ describe('the core protocol', () => {
     const path = await begin(11);
     expect((await head(path)).headers.get('upload-offset')).toBe('0');
     const first = await patch(path, 0, 'hello ');
-    expect([first.status, first.headers.get('upload-offset'), first.headers.get('tus-resumable')]).toEqual([
-      204,
-      '6',
-      '1.0.0',
-    ]);
+    expect({
+      status: first.status,
+      'upload-offset': first.headers.get('upload-offset'),
+      'tus-resumable': first.headers.get('tus-resumable'),
+    }).toEqual({ status: 204, 'upload-offset': '6', 'tus-resumable': '1.0.0' });
     const standing = await head(path);
     expect(standing.status).toBe(200);
-    expect([
-      standing.headers.get('upload-offset'),
-      standing.headers.get('upload-length'),
-      standing.headers.get('cache-control'),
-    ]).toEqual(['6', '11', 'no-store']);
+    expect({
+      'upload-offset': standing.headers.get('upload-offset'),
+      'upload-length': standing.headers.get('upload-length'),
+      'cache-control': standing.headers.get('cache-control'),
+    }).toEqual({ 'upload-offset': '6', 'upload-length': '11', 'cache-control': 'no-store' });
     expect((await patch(path, 6, 'world')).headers.get('upload-offset')).toBe('11');
     expect(await offsetOf(path)).toBe('11');
   });
@@ -88,7 +88,10 @@ describe('the core protocol', () => {
   test('another version, or none, is not worked with', async () => {
     for (const headers of [{}, { 'Tus-Resumable': '0.2.2' }] as Record<string, string>[]) {
       const refused = await world.ask('POST', '/tus', { headers: { ...headers, 'Upload-Length': '10' } });
-      expect([refused.status, refused.headers.get('tus-version')]).toEqual([412, '1.0.0']);
+      expect({ status: refused.status, 'tus-version': refused.headers.get('tus-version') }).toEqual({
+        status: 412,
+        'tus-version': '1.0.0',
+      });
     }
   });
 
@@ -113,7 +116,10 @@ describe('the core protocol', () => {
     expect((await world.ask('HEAD', path, { as: null, headers: tus })).status).toBe(401);
     await world.addNamespace('stranger');
     const strange = await world.ask('HEAD', path, { as: 'stranger', headers: tus });
-    expect([strange.status, strange.headers.get('upload-offset')]).toEqual([404, null]);
+    expect({ status: strange.status, 'upload-offset': strange.headers.get('upload-offset') }).toEqual({
+      status: 404,
+      'upload-offset': null,
+    });
     for (const none of ['/tus/nothing', `/tus/${'0'.repeat(8)}-0000-4000-8000-${'0'.repeat(12)}`])
       expect((await head(none)).status).toBe(404);
     expect((await world.ask('PUT', path, { headers: tus })).status).toBe(405);
@@ -143,7 +149,10 @@ describe('creation', () => {
 
   test('with bytes', async () => {
     const created = await create({ 'Upload-Length': '11' }, Buffer.from('hello '));
-    expect([created.status, created.headers.get('upload-offset')]).toEqual([201, '6']);
+    expect({ status: created.status, 'upload-offset': created.headers.get('upload-offset') }).toEqual({
+      status: 201,
+      'upload-offset': '6',
+    });
     expect((await patch(created.headers.get('location')!, 6, 'world')).headers.get('upload-offset')).toBe('11');
     expect(
       (
@@ -161,7 +170,10 @@ describe('creation', () => {
     await patch(path, 0, 'abc');
     expect((await patch(path, 3, 'def', { 'Upload-Length': '9' })).status).toBe(204);
     const known = await head(path);
-    expect([known.headers.get('upload-length'), known.headers.get('upload-defer-length')]).toEqual(['9', null]);
+    expect({
+      'upload-length': known.headers.get('upload-length'),
+      'upload-defer-length': known.headers.get('upload-defer-length'),
+    }).toEqual({ 'upload-length': '9', 'upload-defer-length': null });
     expect((await patch(path, 6, 'ghi', { 'Upload-Length': '10' })).status).toBe(400);
     expect((await patch(path, 6, 'ghi', { 'Upload-Length': '9' })).headers.get('upload-offset')).toBe('9');
   });
@@ -261,11 +273,11 @@ describe('concatenation', () => {
     const created = await create({ 'Upload-Concat': concat, 'Upload-Metadata': metadata({ filename: 'joined' }) });
     expect(created.status).toBe(201);
     const whole = await head(created.headers.get('location')!);
-    expect([
-      whole.headers.get('upload-offset'),
-      whole.headers.get('upload-length'),
-      whole.headers.get('upload-concat'),
-    ]).toEqual(['670000', '670000', concat]);
+    expect({
+      'upload-offset': whole.headers.get('upload-offset'),
+      'upload-length': whole.headers.get('upload-length'),
+      'upload-concat': whole.headers.get('upload-concat'),
+    }).toEqual({ 'upload-offset': '670000', 'upload-length': '670000', 'upload-concat': concat });
     expect((await world.ask('GET', '/artifacts/joined/data')).bytes.equals(Buffer.concat([a, b, a]))).toBe(true);
     expect((await patch(created.headers.get('location')!, 670_000, 'x')).status).toBe(403);
     expect(await offsetOf(paths[1]!)).toBe('70000');
@@ -279,19 +291,22 @@ describe('concatenation', () => {
     expect(created.status).toBe(201);
     const final = created.headers.get('location')!;
     const waiting = await head(final);
-    expect([
-      waiting.status,
-      waiting.headers.get('upload-offset'),
-      waiting.headers.get('upload-length'),
-      waiting.headers.get('upload-concat'),
-    ]).toEqual([200, null, null, concat]);
+    expect({
+      status: waiting.status,
+      'upload-offset': waiting.headers.get('upload-offset'),
+      'upload-length': waiting.headers.get('upload-length'),
+      'upload-concat': waiting.headers.get('upload-concat'),
+    }).toEqual({ status: 200, 'upload-offset': null, 'upload-length': null, 'upload-concat': concat });
     expect((await patch(final, 0, 'x')).status).toBe(403);
     await patch(two, 0, 'de');
     expect(await offsetOf(final)).toBeNull();
     // The last part's last byte makes the whole, before anybody looks.
     await patch(two, 2, 'f');
     expect((await world.ask('GET', '/artifacts/later/data')).bytes.toString()).toBe('abcdef');
-    expect([await offsetOf(final), (await head(final)).headers.get('upload-length')]).toEqual(['6', '6']);
+    expect({
+      offsetOf: await offsetOf(final),
+      'upload-length': (await head(final)).headers.get('upload-length'),
+    }).toEqual({ offsetOf: '6', 'upload-length': '6' });
   });
 
   test('a partial upload asks for the uploads that wait for it, however many others are open', async () => {
@@ -323,7 +338,10 @@ describe('concatenation', () => {
     const { id } = await world.core.uploads.begin(who, { length: 7, about });
     await world.get('POST', `/upload/${id}`, { body: 'xyz', headers: { 'Upload-Offset': '0' } });
     const waiting = await head(`/tus/${id}`);
-    expect([waiting.status, waiting.headers.get('upload-offset')]).toEqual([200, '3']);
+    expect({ status: waiting.status, 'upload-offset': waiting.headers.get('upload-offset') }).toEqual({
+      status: 200,
+      'upload-offset': '3',
+    });
     expect((await world.ask('POST', `/upload/${id}/truncate/0`)).status).toBe(200);
     expect(await offsetOf(`/tus/${id}`)).toBe('7');
     expect((await world.ask('GET', '/artifacts/resumed/data')).bytes.toString()).toBe('abcdefg');
@@ -357,10 +375,19 @@ describe('concatenation', () => {
       .at(-1)!;
     expect((await world.ask('POST', `/upload/${whole}/truncate/5`)).status).toBe(200);
     const refused = await world.ask('POST', `/upload/${whole}`, { body: 'zz', headers: { 'Upload-Offset': '5' } });
-    expect([refused.status, refused.bytes.toString()]).toEqual([409, expect.stringContaining('accepts no more bytes')]);
+    expect({ status: refused.status, text: refused.bytes.toString() }).toEqual({
+      status: 409,
+      text: expect.stringContaining('accepts no more bytes'),
+    });
     const [cut, left] = [await head(`/tus/${whole}`), await head(part)];
-    expect([cut.status, cut.headers.get('upload-offset')]).toEqual([200, '5']);
-    expect([left.status, left.headers.get('upload-offset')]).toEqual([200, '4']);
+    expect({ status: cut.status, 'upload-offset': cut.headers.get('upload-offset') }).toEqual({
+      status: 200,
+      'upload-offset': '5',
+    });
+    expect({ status: left.status, 'upload-offset': left.headers.get('upload-offset') }).toEqual({
+      status: 200,
+      'upload-offset': '4',
+    });
   });
 
   test('of what is not there, or no part', async () => {
@@ -379,11 +406,11 @@ describe('the end of an upload', () => {
     const path = await begin(5, { 'Upload-Metadata': metadata({ filename: 'greeting.txt', sha512 }) });
     const done = await patch(path, 0, 'hello');
     const artifact = await world.get<{ uuid: string; blob_uuid: string }>('GET', '/artifacts/greeting.txt');
-    expect([
-      done.headers.get('x-artifact-uuid'),
-      done.headers.get('x-artifact-version'),
-      done.headers.get('x-blob-uuid'),
-    ]).toEqual([artifact.uuid, '1', artifact.blob_uuid]);
+    expect({
+      'x-artifact-uuid': done.headers.get('x-artifact-uuid'),
+      'x-artifact-version': done.headers.get('x-artifact-version'),
+      'x-blob-uuid': done.headers.get('x-blob-uuid'),
+    }).toEqual({ 'x-artifact-uuid': artifact.uuid, 'x-artifact-version': '1', 'x-blob-uuid': artifact.blob_uuid });
     expect((await head(path)).headers.get('x-artifact-uuid')).toBe(artifact.uuid);
     expect(await offsetOf(path)).toBe('5');
     expect((await patch(path, 5, '')).status).toBe(204);
@@ -401,31 +428,34 @@ describe('the end of an upload', () => {
     const { sha512 } = await world.push('there', content);
     const said = { 'Upload-Metadata': metadata({ filename: 'claimed', sha512 }), 'Upload-Length': '64' };
     const claimed = await create(said);
-    expect([claimed.status, claimed.headers.get('upload-offset'), claimed.headers.get('x-artifact-version')]).toEqual([
-      201,
-      '64',
-      '1',
-    ]);
+    expect({
+      status: claimed.status,
+      'upload-offset': claimed.headers.get('upload-offset'),
+      'x-artifact-version': claimed.headers.get('x-artifact-version'),
+    }).toEqual({ status: 201, 'upload-offset': '64', 'x-artifact-version': '1' });
     expect((await world.ask('GET', '/artifacts/claimed/data')).bytes.equals(content)).toBe(true);
     const path = claimed.headers.get('location')!;
-    expect([await offsetOf(path), (await patch(path, 64, '')).status, (await patch(path, 0, content)).status]).toEqual([
-      '64',
-      204,
-      409,
-    ]);
+    expect({
+      offsetOf: await offsetOf(path),
+      'nothing at the end': (await patch(path, 64, '')).status,
+      'bytes at the start': (await patch(path, 0, content)).status,
+    }).toEqual({ offsetOf: '64', 'nothing at the end': 204, 'bytes at the start': 409 });
     expect((await create({ ...said, 'Upload-Length': '63' })).headers.get('upload-offset')).toBeNull();
     await world.addNamespace('curious');
     const theirs = await world.ask('POST', '/tus', { as: 'curious', headers: { ...tus, ...said } });
-    expect([theirs.status, theirs.headers.get('upload-offset')]).toEqual([201, null]);
+    expect({ status: theirs.status, 'upload-offset': theirs.headers.get('upload-offset') }).toEqual({
+      status: 201,
+      'upload-offset': null,
+    });
   });
 
   test('of an empty one is at once', async () => {
     const created = await create({ 'Upload-Length': '0', 'Upload-Metadata': metadata({ filename: 'nothing' }) });
-    expect([created.status, created.headers.get('upload-offset'), created.headers.get('x-artifact-version')]).toEqual([
-      201,
-      '0',
-      '1',
-    ]);
+    expect({
+      status: created.status,
+      'upload-offset': created.headers.get('upload-offset'),
+      'x-artifact-version': created.headers.get('x-artifact-version'),
+    }).toEqual({ status: 201, 'upload-offset': '0', 'x-artifact-version': '1' });
     expect((await world.ask('GET', '/artifacts/nothing/data')).bytes).toHaveLength(0);
   });
 

@@ -44,30 +44,33 @@ const put = (Bucket: string, Key: string, Body: string | Uint8Array = 'x'): Prom
 
 test('R1: bucket names are 3 to 63 small letters, digits and dashes', async () => {
   for (const name of ['abc', 'a-1', '0'.repeat(3), 'x'.repeat(63)])
-    expect([name, (await make(name)).status]).toEqual([name, 201]);
+    expect({ name, status: (await make(name)).status }).toEqual({ name, status: 201 });
   for (const name of ['', 'ab', 'x'.repeat(64), '-ab', 'ab-', 'Abc', 'a_b', 'a b', 'bücket']) {
     const refused = await make(name);
-    expect([name, refused.status, refused.json()]).toEqual([
+    expect({ name, status: refused.status, body: refused.json() }).toEqual({
       name,
-      422,
-      { detail: expect.any(String) as string, code: 'malformed' },
-    ]);
+      status: 422,
+      body: { detail: expect.any(String) as string, code: 'malformed' },
+    });
     if (name !== '')
-      expect([name, await refusal(s3.send(new CreateBucketCommand({ Bucket: name })))]).toEqual([
+      expect({
         name,
-        'InvalidBucketName',
-      ]);
+        'CreateBucket Bucket name': await refusal(s3.send(new CreateBucketCommand({ Bucket: name }))),
+      }).toEqual({ name, 'CreateBucket Bucket name': 'InvalidBucketName' });
   }
   // S3 has dots in names, and this page has not.
-  expect([(await make('a.b')).status, await refusal(s3.send(new CreateBucketCommand({ Bucket: 'a.b' })))]).toEqual([
-    422,
-    undefined,
-  ]);
+  expect({
+    status: (await make('a.b')).status,
+    'CreateBucket Bucket a.b': await refusal(s3.send(new CreateBucketCommand({ Bucket: 'a.b' }))),
+  }).toEqual({ status: 422, 'CreateBucket Bucket a.b': undefined });
 });
 
 test('R2: a name is one bucket, whoever asks', async () => {
   expect((await make('mine')).status).toBe(201);
-  expect([(await make('mine')).status, (await make('mine', { as: 'other' })).status]).toEqual([409, 409]);
+  expect({
+    'again by its owner': (await make('mine')).status,
+    'by another': (await make('mine', { as: 'other' })).status,
+  }).toEqual({ 'again by its owner': 409, 'by another': 409 });
   expect(await refusal(s3.send(new CreateBucketCommand({ Bucket: 'mine' })))).toBeUndefined();
   expect(
     await refusal((await s3Client(world, { as: 'other' })).send(new CreateBucketCommand({ Bucket: 'mine' }))),
@@ -83,7 +86,10 @@ test('R4: what a bucket says of caches holds for objects that say nothing', asyn
   expect((await ask('PATCH', '/buckets/cached', { cache_control: 'max-age=60' })).json()).toMatchObject({
     cache_control: 'max-age=60',
   });
-  expect([await told('silent'), await told('own')]).toEqual(['max-age=60', 'no-cache']);
+  expect({ 'told silent': await told('silent'), 'told own': await told('own') }).toEqual({
+    'told silent': 'max-age=60',
+    'told own': 'no-cache',
+  });
   await ask('PATCH', '/buckets/cached', { cache_control: null });
   expect(await told('silent')).not.toBe('max-age=60');
 });
@@ -94,10 +100,10 @@ test('R5: a bucket goes when there is no object in it', async () => {
     await put('occupied', Key, Key.endsWith('/') ? '' : 'x');
     const { UploadId } = await s3.send(new CreateMultipartUploadCommand({ Bucket: 'occupied', Key: 'open' }));
     await s3.send(new UploadPartCommand({ Bucket: 'occupied', Key: 'open', UploadId, PartNumber: 1, Body: 'part' }));
-    expect([
-      (await ask('DELETE', '/buckets/occupied')).status,
-      (await ask('DELETE', '/buckets/occupied')).json(),
-    ]).toEqual([409, expect.objectContaining({ code: 'conflict' })]);
+    expect({
+      status: (await ask('DELETE', '/buckets/occupied')).status,
+      body: (await ask('DELETE', '/buckets/occupied')).json(),
+    }).toEqual({ status: 409, body: expect.objectContaining({ code: 'conflict' }) });
     expect((await ask('GET', '/usage')).json()).toMatchObject({ reserved_bytes: 4 });
     await s3.send(new DeleteObjectCommand({ Bucket: 'occupied', Key }));
     // Parts of what was never put together are no objects.
@@ -109,29 +115,35 @@ test('R5: a bucket goes when there is no object in it', async () => {
 test('R6: a secret is told once, kept enciphered, and never logged', async () => {
   const made = await ask('POST', '/keys', { name: 'ci', permissions: { read: true } });
   const { id, secret_access_key: secret } = made.json<{ id: string; secret_access_key: string }>();
-  expect([made.status, id, secret]).toEqual([
-    201,
-    expect.stringMatching(/^rs_ak_/),
-    expect.stringMatching(/^rs_sk_.{40}/),
-  ]);
+  expect({ status: made.status, id, secret }).toEqual({
+    status: 201,
+    id: expect.stringMatching(/^rs_ak_/),
+    secret: expect.stringMatching(/^rs_sk_.{40}/),
+  });
   const client = await s3Client(world, { credentials: { accessKeyId: id, secretAccessKey: secret } });
   await put('mine', 'readable');
   await client.send(new GetObjectCommand({ Bucket: 'mine', Key: 'readable' }));
   const listed = (await ask('GET', '/keys')).bytes.toString();
-  expect([
-    listed.includes(id),
-    listed.includes(secret),
-    lines.some((line) => line.includes('GetObject')),
-    lines.some((line) => line.includes(secret)),
-  ]).toEqual([true, false, true, false]);
+  expect({
+    'listed includes id': listed.includes(id),
+    'listed includes secret': listed.includes(secret),
+    'log names the operation': lines.some((line) => line.includes('GetObject')),
+    'log names the secret': lines.some((line) => line.includes(secret)),
+  }).toEqual({
+    'listed includes id': true,
+    'listed includes secret': false,
+    'log names the operation': true,
+    'log names the secret': false,
+  });
   for (const name of await readdir(world.folder)) {
     const bytes = await readFile(join(world.folder, name)).catch(() => Buffer.alloc(0));
-    expect([name, bytes.includes(secret)]).toEqual([name, false]);
+    expect({ name, 'bytes includes secret': bytes.includes(secret) }).toEqual({ name, 'bytes includes secret': false });
   }
   expect((await world.ask('DELETE', `/api/storage/keys/${id}`, { as: 'other' })).status).toBe(404);
-  expect([(await ask('DELETE', `/keys/${id}`)).status, (await ask('DELETE', `/keys/${id}`)).status]).toEqual([
-    204, 404,
-  ]);
+  expect({
+    revoked: (await ask('DELETE', `/keys/${id}`)).status,
+    again: (await ask('DELETE', `/keys/${id}`)).status,
+  }).toEqual({ revoked: 204, again: 404 });
   expect((await ask('GET', '/keys')).bytes.toString()).not.toContain(id);
 });
 
@@ -181,12 +193,15 @@ test('R12: an access key asks for what it is for, and signs for itself', async (
   const presign = (operation: string, bucket = 'signed-for'): Promise<Answered> =>
     reader.ask('POST', `/buckets/${bucket}/presign`, { key: 'k', operation });
   const refused = await presign('put');
-  expect([refused.status, refused.json()]).toEqual([403, expect.objectContaining({ code: 'forbidden' })]);
+  expect({ status: refused.status, body: refused.json() }).toEqual({
+    status: 403,
+    body: expect.objectContaining({ code: 'forbidden' }),
+  });
   const { url } = (await presign('get')).json<{ url: string }>();
-  expect([(await plain(url)).text, new URL(url).searchParams.get('X-Amz-Credential')!.split('/')[0]]).toEqual([
-    'read me',
-    reader.id,
-  ]);
+  expect({
+    text: (await plain(url)).text,
+    'access key': new URL(url).searchParams.get('X-Amz-Credential')!.split('/')[0],
+  }).toEqual({ text: 'read me', 'access key': reader.id });
   // Buckets that the key is not for, and all that keys are not for.
   await make('theirs', { as: 'other' });
   const statuses = await Promise.all(
@@ -204,17 +219,24 @@ test('R12: an access key asks for what it is for, and signs for itself', async (
     ].map(async (answer) => (await answer).status),
   );
   expect(statuses).toEqual([403, 404, 403, 403, 403, 403, 403, 403, 403, 401]);
-  expect([
-    (await reader.ask('GET', '/buckets')).json(),
-    (await reader.ask('GET', '/buckets/signed-for')).status,
-  ]).toEqual([expect.objectContaining({ total: 1 }), 200]);
+  expect({
+    body: (await reader.ask('GET', '/buckets')).json(),
+    status: (await reader.ask('GET', '/buckets/signed-for')).status,
+  }).toEqual({ body: expect.objectContaining({ total: 1 }), status: 200 });
   const admin = await by({ admin: true });
-  expect([
-    (await admin.ask('POST', '/buckets', { name: 'made-by-key' })).status,
-    (await admin.ask('GET', '/keys')).status,
-    (await admin.ask('DELETE', `/keys/${reader.id}`)).status,
-  ]).toEqual([201, 200, 204]);
-  expect([(await plain(url)).code, (await presign('get')).status]).toEqual(['InvalidAccessKeyId', 401]);
+  expect({
+    'make a bucket': (await admin.ask('POST', '/buckets', { name: 'made-by-key' })).status,
+    'GET /keys status': (await admin.ask('GET', '/keys')).status,
+    'revoke a key': (await admin.ask('DELETE', `/keys/${reader.id}`)).status,
+  }).toEqual({
+    'make a bucket': 201,
+    'GET /keys status': 200,
+    'revoke a key': 204,
+  });
+  expect({ code: (await plain(url)).code, status: (await presign('get')).status }).toEqual({
+    code: 'InvalidAccessKeyId',
+    status: 401,
+  });
   for (const shown of [`${admin.id}:wrong`, 'nobody:x', admin.id])
     expect(
       (
@@ -288,10 +310,10 @@ describe('R14: rules for pages of other origins', () => {
 
   test('name headers one by one, too', async () => {
     await ask('PATCH', '/buckets/paged/cors', { rules: [{ ...rule, allowed_headers: ['content-type'] }] });
-    expect([
-      (await preflight(origin, 'PUT', 'content-type')).status,
-      (await preflight(origin, 'PUT', 'authorization')).status,
-    ]).toEqual([200, 403]);
+    expect({
+      'a header that is allowed': (await preflight(origin, 'PUT', 'content-type')).status,
+      'a header that is not': (await preflight(origin, 'PUT', 'authorization')).status,
+    }).toEqual({ 'a header that is allowed': 200, 'a header that is not': 403 });
   });
 
   test('are the ones that S3 knows', async () => {
@@ -345,10 +367,13 @@ test('R17: the same bytes in two buckets count twice, and lie there once', async
     await put(Bucket, 'same', content);
     expect((await ask('GET', `/buckets/${Bucket}/usage`)).json()).toEqual({ objects: 1, bytes: content.length });
   }
-  expect([(await stored()) - before, (await world.core.totals()).bytes - lay]).toEqual([
-    2 * content.length,
-    content.length,
-  ]);
+  expect({
+    'more bytes on the account': (await stored()) - before,
+    'more bytes on disk': (await world.core.totals()).bytes - lay,
+  }).toEqual({
+    'more bytes on the account': 2 * content.length,
+    'more bytes on disk': content.length,
+  });
 });
 
 test('R19: buckets of others are not there', async () => {
@@ -369,7 +394,12 @@ test('R19: buckets of others are not there', async () => {
       as: 'other',
       ...(json ? { json } : {}),
     });
-    expect([method, path, other.status, other.bytes.toString()]).toEqual([method, path, 404, none.bytes.toString()]);
+    expect({ method, path, status: other.status, text: other.bytes.toString() }).toEqual({
+      method,
+      path,
+      status: 404,
+      text: none.bytes.toString(),
+    });
   }
   expect(
     (await world.ask('GET', '/api/storage/buckets', { as: 'other' }))

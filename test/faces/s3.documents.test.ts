@@ -169,32 +169,36 @@ describe.each(Object.entries(samples))('%s', (_name, { method, target, tree, opt
       .replace(/^<s3:\w+/, '$& xmlns:s3="http://s3.amazonaws.com/doc/2006-03-01/"');
     const spaced = `\ufeff<?xml version="1.0" encoding="UTF-8"?>\n<!-- one -->${text.replaceAll('><', '>\n  <')}`;
     for (const form of [text, prefixed, spaced])
-      expect([form, (await send(method, target, form)).code]).toEqual([form, undefined]);
+      expect({ form, code: (await send(method, target, form)).code }).toEqual({ form, code: undefined });
   });
 
   test('is refused without what it must have, with what it has not, and with what it has twice', async () => {
     for (const { path, node } of everyNode(tree)) {
       if (path.length > 0 && !optional.includes(node.name)) {
-        expect([node.name, 'missing', await codeOf(path.without())]).toEqual([node.name, 'missing', 'MalformedXML']);
+        expect({ name: node.name, fault: 'missing', code: await codeOf(path.without()) }).toEqual({
+          name: node.name,
+          fault: 'missing',
+          code: 'MalformedXML',
+        });
       }
       if (path.length > 0 && !repeated.includes(node.name)) {
-        expect([node.name, 'twice', await codeOf(path.twice())]).toEqual([
-          node.name,
-          'twice',
-          expect.stringMatching(/^(?:MalformedXML|InvalidArgument)$/),
-        ]);
+        expect({ name: node.name, fault: 'twice', code: await codeOf(path.twice()) }).toEqual({
+          name: node.name,
+          fault: 'twice',
+          code: expect.stringMatching(/^(?:MalformedXML|InvalidArgument)$/),
+        });
       }
-      expect([node.name, 'a stranger within', await codeOf(path.with(branch('Stranger')))]).toEqual([
-        node.name,
-        'a stranger within',
-        'MalformedXML',
-      ]);
+      expect({
+        name: node.name,
+        fault: 'a stranger within',
+        code: await codeOf(path.with(branch('Stranger'))),
+      }).toEqual({ name: node.name, fault: 'a stranger within', code: 'MalformedXML' });
       if (typeof node.children !== 'string') {
-        expect([node.name, 'text within', await codeOf(path.with('text'))]).toEqual([
-          node.name,
-          'text within',
-          'MalformedXML',
-        ]);
+        expect({ name: node.name, fault: 'text within', code: await codeOf(path.with('text')) }).toEqual({
+          name: node.name,
+          fault: 'text within',
+          code: 'MalformedXML',
+        });
       }
     }
   });
@@ -220,7 +224,7 @@ describe.each(Object.entries(samples))('%s', (_name, { method, target, tree, opt
     ];
     for (const form of forms) {
       if (form === '' && target === 'made-by-document') continue;
-      expect([form, (await send(method, target, form)).code]).toEqual([form, 'MalformedXML']);
+      expect({ form, code: (await send(method, target, form)).code }).toEqual({ form, code: 'MalformedXML' });
     }
     expect(
       (
@@ -295,7 +299,10 @@ describe('A2: a multipart upload is completed with the parts that it names, or n
     };
     for (const [code, documents] of Object.entries(bad)) {
       for (const text of documents)
-        expect([text.slice(0, 200), (await complete(text)).code]).toEqual([text.slice(0, 200), code]);
+        expect({ text: text.slice(0, 200), code: (await complete(text)).code }).toEqual({
+          text: text.slice(0, 200),
+          code,
+        });
     }
     expect(
       (await s3.send(new sdk.ListPartsCommand({ Bucket: 'plain-documents', Key: 'k', UploadId }))).Parts!.length,

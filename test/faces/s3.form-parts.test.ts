@@ -112,7 +112,11 @@ describe('forms', () => {
     );
     const first = await form.next();
     first!.body.stop(new Error('enough'));
-    expect([first!.name, (await form.next())!.name, await form.next()]).toEqual(['a', 'b', undefined]);
+    expect({ 'first name': first!.name, 'next name': (await form.next())!.name, next: await form.next() }).toEqual({
+      'first name': 'a',
+      'next name': 'b',
+      next: undefined,
+    });
   });
 
   test('no form that breaks off is whole, and the part that it breaks off in says so', async () => {

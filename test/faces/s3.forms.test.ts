@@ -96,7 +96,10 @@ describe('A6: the file ends the fields', () => {
       file('x', 'f'),
       ...text(behind).map((part) => ({ ...part, ...(filename === undefined ? {} : { filename }) })),
     ]);
-    expect([answer.status, answer.headers.get('location')]).toEqual([204, `${world.s3Url}/${Bucket}/frozen`]);
+    expect({ status: answer.status, location: answer.headers.get('location') }).toEqual({
+      status: 204,
+      location: `${world.s3Url}/${Bucket}/frozen`,
+    });
     expect(await head('frozen')).toMatchObject({ ContentType: 'binary/octet-stream', Metadata: {} });
     expect((await plain(`${world.s3Url}/${Bucket}/frozen`)).status).toBe(403);
     expect(await refusal(head('elsewhere'))).toBe('404');
@@ -237,10 +240,10 @@ describe('B6: the file', () => {
       file('x', 'C:\\a folder\\$&.txt'),
     ];
     const answer = await post(wish);
-    expect([answer.status, answer.headers.get('location')]).toEqual([
-      303,
-      expect.stringMatching(/^http:\/\/there\/\?f=\$&\.txt&bucket=forms&key=in%2F%24%26\.txt&etag=/),
-    ]);
+    expect({ status: answer.status, location: answer.headers.get('location') }).toEqual({
+      status: 303,
+      location: expect.stringMatching(/^http:\/\/there\/\?f=\$&\.txt&bucket=forms&key=in%2F%24%26\.txt&etag=/),
+    });
     expect(await head('in/$&.txt')).toMatchObject({ Metadata: { name: 'it is $&.txt' } });
   });
 
@@ -260,10 +263,10 @@ describe('B6: the file', () => {
         ...text({ success_action_status: status }),
         file('x'),
       ]);
-      expect([answer.status, answer.headers.get('location')]).toEqual([
-        Number(status),
-        `${world.s3Url}/${Bucket}/placed`,
-      ]);
+      expect({ status: answer.status, location: answer.headers.get('location') }).toEqual({
+        status: Number(status),
+        location: `${world.s3Url}/${Bucket}/placed`,
+      });
     }
   });
 

@@ -165,7 +165,7 @@ test('from behind any key', async () => {
 
 test('nothing is a page, and nonsense is none', async () => {
   const none = await s3.send(new ListObjectsV2Command({ Bucket, MaxKeys: 0 }));
-  expect([none.KeyCount, none.IsTruncated]).toEqual([0, false]);
+  expect({ KeyCount: none.KeyCount, IsTruncated: none.IsTruncated }).toEqual({ KeyCount: 0, IsTruncated: false });
   await expect(s3.send(new ListObjectsV2Command({ Bucket, ContinuationToken: 'no token!' }))).rejects.toMatchObject({
     name: 'InvalidArgument',
   });

@@ -106,11 +106,11 @@ test.each(operations)('A4: %s reaches its own operation, or none', async (name, 
     await eventually(async () => lines.slice(before).some((line) => line.includes('"status"')));
     const routes = lines.slice(before).flatMap((line) => (JSON.parse(line) as { route?: string }).route ?? []);
     const reached = routes.filter((route) => route.startsWith('S3 '));
-    expect([
+    expect({
       name,
       whole,
-      reached.length === 0 ? [400, 501].includes(error!.$metadata!.httpStatusCode!) : reached,
-    ]).toEqual([name, whole, reached.length === 0 ? true : [`S3 ${name}`]]);
+      reached: reached.length === 0 ? [400, 501].includes(error!.$metadata!.httpStatusCode!) : reached,
+    }).toEqual({ name, whole, reached: reached.length === 0 ? true : [`S3 ${name}`] });
   }
 });
 
@@ -148,7 +148,7 @@ describe('A4, A5: a request that no operation takes is refused, and changes noth
       rest.startsWith('?') ? `${Bucket}${rest}` : `${Bucket}/${rest}`,
       method === 'PUT' || method === 'POST' ? 'another' : undefined,
     );
-    expect([answer.status, answer.code]).toEqual([status, code]);
+    expect({ status: answer.status, code: answer.code }).toEqual({ status, code });
     expect(await kept()).toBe('kept');
   });
 
@@ -158,7 +158,10 @@ describe('A4, A5: a request that no operation takes is refused, and changes noth
 
   test('a copy is a copy where its source stands in the query, too', async () => {
     const answer = await ask('PUT', `${Bucket}/copied?x-amz-copy-source=${Bucket}%2Fk`);
-    expect([answer.status, answer.text.includes('CopyObjectResult')]).toEqual([200, true]);
+    expect({
+      status: answer.status,
+      'text includes CopyObjectResult': answer.text.includes('CopyObjectResult'),
+    }).toEqual({ status: 200, 'text includes CopyObjectResult': true });
     expect((await ask('PUT', `${Bucket}/copied?x-amz-copy-source=${Bucket}%2Fk%3Fpart%3D1`)).code).toBe(
       'InvalidArgument',
     );
@@ -198,7 +201,7 @@ describe('A24: nothing that a client sends to be protected is passed over', () =
     ['DELETE', 'k?x-amz-if-match-size=large', 400, 'InvalidArgument'],
   ] as const)('%s %s', async (method, rest, status, code) => {
     const answer = await ask(method, `${Bucket}/${rest}`, method === 'PUT' ? 'another' : undefined);
-    expect([answer.status, answer.code]).toEqual([status, code]);
+    expect({ status: answer.status, code: answer.code }).toEqual({ status, code });
     expect(await kept()).toBe('kept');
   });
 
@@ -216,7 +219,7 @@ describe('A24: nothing that a client sends to be protected is passed over', () =
       method === 'PUT' ? 'another' : undefined,
       headers,
     );
-    expect([answer.status, answer.code]).toEqual([501, 'NotImplemented']);
+    expect({ status: answer.status, code: answer.code }).toEqual({ status: 501, code: 'NotImplemented' });
     expect(await kept()).toBe('kept');
   });
 
@@ -330,7 +333,10 @@ describe('B10: buckets and uploads under way', () => {
         ...(page.Uploads ?? []).map(({ Key, UploadId }) => `${Key} ${UploadId}`),
         ...(page.CommonPrefixes ?? []).map(({ Prefix }) => Prefix!),
       ];
-      expect([told.length <= 2, page.Delimiter]).toEqual([true, '/']);
+      expect({ 'page is short': told.length <= 2, Delimiter: page.Delimiter }).toEqual({
+        'page is short': true,
+        Delimiter: '/',
+      });
       seen.push(...told);
       [KeyMarker, UploadIdMarker, more] = [page.NextKeyMarker, page.NextUploadIdMarker, page.IsTruncated!];
     }
@@ -393,11 +399,11 @@ describe("B12, B13: S3's codes, and S3's sentences", () => {
     ],
   ] as const)('%s %s', async (method, target, status, code, message) => {
     const answer = await ask(method, target, method === 'PUT' ? '<Other/>' : undefined);
-    expect([
-      answer.status,
-      answer.code,
-      /<Message>(.*)<\/Message>/.exec(answer.text)?.[1]?.replaceAll('&quot;', '"'),
-    ]).toEqual([status, code, message]);
+    expect({
+      status: answer.status,
+      code: answer.code,
+      message: /<Message>(.*)<\/Message>/.exec(answer.text)?.[1]?.replaceAll('&quot;', '"'),
+    }).toEqual({ status, code, message: message });
   });
 
   test('modes and dates of a lock in headers are arguments', async () => {
@@ -409,11 +415,15 @@ describe("B12, B13: S3's codes, and S3's sentences", () => {
         'x',
       );
     const later = new Date(world.clock.now() + 60_000).toISOString();
-    expect([
-      (await put('governance', later)).code,
-      (await put('GOVERNANCE', 'tomorrow')).code,
-      (await put('GOVERNANCE', later)).status,
-    ]).toEqual(['InvalidArgument', 'InvalidArgument', 200]);
+    expect({
+      'unknown mode': (await put('governance', later)).code,
+      'unknown time': (await put('GOVERNANCE', 'tomorrow')).code,
+      status: (await put('GOVERNANCE', later)).status,
+    }).toEqual({
+      'unknown mode': 'InvalidArgument',
+      'unknown time': 'InvalidArgument',
+      status: 200,
+    });
   });
 
   test('a page that no rule of the bucket lets in is told so', async () => {
@@ -436,7 +446,7 @@ describe('Signature Version 2 is refused with what to change', () => {
     ['query', '?AWSAccessKeyId=AKID&Signature=c2ln&Expires=2000000000', {}],
   ] as const)('%s form', async (_form, query, headers) => {
     const answer = await plain(`${world.s3Url}/${Bucket}/k${query}`, { headers });
-    expect([answer.status, answer.code]).toEqual([400, 'InvalidRequest']);
+    expect({ status: answer.status, code: answer.code }).toEqual({ status: 400, code: 'InvalidRequest' });
     expect(/<Message>(.*)<\/Message>/.exec(answer.text)![1]).toContain("signature_version='s3v4'");
   });
 });

@@ -364,7 +364,11 @@ describe('policy variables', () => {
     });
     const ask = (prefix: string): unknown =>
       verdict(own, { action: 's3:ListBucket', resource: '', values: { 's3:prefix': prefix, 'aws:username': 'ann' } });
-    expect([ask('ann/x'), ask('bob/x'), ask('*/x')]).toEqual(['allow', undefined, undefined]);
+    expect({ 'ask ann/x': ask('ann/x'), 'ask bob/x': ask('bob/x'), 'ask */x': ask('*/x') }).toEqual({
+      'ask ann/x': 'allow',
+      'ask bob/x': undefined,
+      'ask */x': undefined,
+    });
   });
 
   test('without a value in a NotResource of a denial, deny', () => {
@@ -729,26 +733,39 @@ describe('a policy that was kept and would not be taken today', () => {
   const odd = { Condition: { 'ForOddValues:StringEquals': { 'aws:Referer': 'x' } } };
 
   test('allows nothing', () => {
-    expect([
-      ask(allow),
-      ask({ ...allow, ...odd }),
-      ask(allow, { ...allow, ...odd }),
-      ask(allow, { ...allow, Extra: 1 }),
-    ]).toEqual(['allow', undefined, undefined, undefined]);
+    expect({
+      'a grant': ask(allow),
+      'one strange grant': ask({ ...allow, ...odd }),
+      'a grant and a strange one': ask(allow, { ...allow, ...odd }),
+      'a grant and one with an unknown member': ask(allow, { ...allow, Extra: 1 }),
+    }).toEqual({
+      'a grant': 'allow',
+      'one strange grant': undefined,
+      'a grant and a strange one': undefined,
+      'a grant and one with an unknown member': undefined,
+    });
   });
 
   test('denies as before, and what is not understood of a denial counts as met', () => {
     const deny = { ...allow, Effect: 'Deny' };
-    expect([
-      ask(deny, { ...allow, ...odd }),
-      ask({ ...deny, ...odd }),
-      ask({ ...deny, ...odd, Action: 's3:PutObject' }),
-    ]).toEqual(['deny', 'deny', undefined]);
-    expect([
-      ask({ ...deny, Principal: { Odd: 'x' } }),
-      ask({ ...deny, Principal: { AWS: 'ann' }, Extra: 1 }),
-      ask({ ...deny, Action: 's3:Odd' }),
-    ]).toEqual(['deny', undefined, 'deny']);
+    expect({
+      'a refusal and a strange grant': ask(deny, { ...allow, ...odd }),
+      'a strange refusal': ask({ ...deny, ...odd }),
+      'a strange refusal of another action': ask({ ...deny, ...odd, Action: 's3:PutObject' }),
+    }).toEqual({
+      'a refusal and a strange grant': 'deny',
+      'a strange refusal': 'deny',
+      'a strange refusal of another action': undefined,
+    });
+    expect({
+      'an unknown kind of principal': ask({ ...deny, Principal: { Odd: 'x' } }),
+      'an unknown member, another principal': ask({ ...deny, Principal: { AWS: 'ann' }, Extra: 1 }),
+      'an unknown action': ask({ ...deny, Action: 's3:Odd' }),
+    }).toEqual({
+      'an unknown kind of principal': 'deny',
+      'an unknown member, another principal': undefined,
+      'an unknown action': 'deny',
+    });
   });
 
   test('denies everything where nothing of it can be read', () => {
@@ -850,9 +867,9 @@ describe('over the wire', () => {
     };
     for (const [action, ask] of Object.entries(asks)) {
       await put(document({ ...allow, Effect: 'Deny', Action: `s3:${action}` }));
-      expect([action, await refusal(ask())]).toEqual([action, 'AccessDenied']);
+      expect({ action, ask: await refusal(ask()) }).toEqual({ action, ask: 'AccessDenied' });
       await put(document({ ...allow, Effect: 'Deny', Action: 's3:BypassGovernanceRetention' }));
-      expect([action, await refusal(ask())]).toEqual([action, undefined]);
+      expect({ action, ask: await refusal(ask()) }).toEqual({ action, ask: undefined });
     }
     const source = { StringLike: { 's3:x-amz-copy-source': `${bucket}/secret/*` } };
     await s3.send(new PutObjectCommand({ Bucket: bucket, Key: 'secret/k', Body: 'x' }));
@@ -870,11 +887,11 @@ describe('over the wire', () => {
         Condition: { StringEquals: { 's3:x-amz-acl': 'public-read' } },
       }),
     );
-    expect([
-      await form({ key: 'f' }),
-      await form({ key: 'f', acl: 'public-read' }),
-      await form({ key: 'f', 'x-amz-acl': 'public-read' }),
-    ]).toEqual([204, 403, 403]);
+    expect({
+      'form key f': await form({ key: 'f' }),
+      'form key f acl public-read': await form({ key: 'f', acl: 'public-read' }),
+      'form key f x-amz-acl public-read': await form({ key: 'f', 'x-amz-acl': 'public-read' }),
+    }).toEqual({ 'form key f': 204, 'form key f acl public-read': 403, 'form key f x-amz-acl public-read': 403 });
   });
 
   describe('the public access block', () => {
@@ -927,10 +944,12 @@ describe('over the wire', () => {
         expect(await status('k')).toBe(200);
         expect((await s3.send(new GetBucketPolicyStatusCommand({ Bucket: bucket }))).PolicyStatus?.IsPublic).toBe(true);
         await block({ ...none, RestrictPublicBuckets: true });
-        expect([
-          await status('k'),
-          await refusal(stranger.send(new GetObjectCommand({ Bucket: bucket, Key: 'k' }))),
-        ]).toEqual([403, 'AccessDenied']);
+        expect({
+          status: await status('k'),
+          'GetObject Bucket bucket Key k': await refusal(
+            stranger.send(new GetObjectCommand({ Bucket: bucket, Key: 'k' })),
+          ),
+        }).toEqual({ status: 403, 'GetObject Bucket bucket Key k': 'AccessDenied' });
         expect(
           await refusal(
             stranger.send(new CopyObjectCommand({ Bucket: bucket, Key: 'mine', CopySource: `${bucket}/k` })),
@@ -938,7 +957,10 @@ describe('over the wire', () => {
         ).toBe('AccessDenied');
         expect(await refusal(s3.send(new GetObjectCommand({ Bucket: bucket, Key: 'k' })))).toBeUndefined();
         await block({ ...none, BlockPublicPolicy: true });
-        expect([await refusal(put(policy)), await status('k')]).toEqual(['AccessDenied', 200]);
+        expect({ put: await refusal(put(policy)), status: await status('k') }).toEqual({
+          put: 'AccessDenied',
+          status: 200,
+        });
       },
     );
 
@@ -963,12 +985,14 @@ describe('over the wire', () => {
     test.each(['IgnorePublicAcls', 'RestrictPublicBuckets'] as const)(
       '%s closes a bucket that the console opened, and no longer than it is set',
       async (name) => {
-        expect([await open(true), await status('k')]).toEqual([200, 200]);
+        expect({ open: await open(true), status: await status('k') }).toEqual({ open: 200, status: 200 });
         await block({ ...none, [name]: true });
-        expect([
-          await status('k'),
-          await refusal(stranger.send(new GetObjectCommand({ Bucket: bucket, Key: 'k' }))),
-        ]).toEqual([403, 'AccessDenied']);
+        expect({
+          status: await status('k'),
+          'GetObject Bucket bucket Key k': await refusal(
+            stranger.send(new GetObjectCommand({ Bucket: bucket, Key: 'k' })),
+          ),
+        }).toEqual({ status: 403, 'GetObject Bucket bucket Key k': 'AccessDenied' });
         expect(
           await refusal(
             stranger.send(new CopyObjectCommand({ Bucket: bucket, Key: 'mine', CopySource: `${bucket}/k` })),
@@ -991,9 +1015,9 @@ describe('over the wire', () => {
       '%s does not let the console open a bucket',
       async (name) => {
         await block({ ...none, [name]: true });
-        expect([await open(true), await status('k')]).toEqual([403, 403]);
+        expect({ open: await open(true), status: await status('k') }).toEqual({ open: 403, status: 403 });
         await block(none);
-        expect([await open(true), await status('k')]).toEqual([200, 200]);
+        expect({ open: await open(true), status: await status('k') }).toEqual({ open: 200, status: 200 });
       },
     );
 
@@ -1021,11 +1045,13 @@ describe('over the wire', () => {
       ])
         expect(await refusal(s3.send(command as PutObjectCommand))).toBe('AccessDenied');
       await block({ ...none, IgnorePublicAcls: true });
-      expect([
-        await refusal(stranger.send(new GetObjectCommand({ Bucket: bucket, Key: 'k' }))),
-        await status('k'),
-        await status(''),
-      ]).toEqual(['AccessDenied', 403, 403]);
+      expect({
+        'GetObject Bucket bucket Key k': await refusal(
+          stranger.send(new GetObjectCommand({ Bucket: bucket, Key: 'k' })),
+        ),
+        'status k': await status('k'),
+        'status empty': await status(''),
+      }).toEqual({ 'GetObject Bucket bucket Key k': 'AccessDenied', 'status k': 403, 'status empty': 403 });
     });
   });
 });

@@ -54,5 +54,5 @@ test('an object whose bucket became the bucket of another while its bytes came i
   putting.end(bytes.subarray(0, 1));
   expect((await whole(await answered)).toString()).toContain('<Code>NoSuchBucket</Code>');
   const { Versions, DeleteMarkers } = await second.send(new ListObjectVersionsCommand({ Bucket }));
-  expect([Versions, DeleteMarkers]).toEqual([undefined, undefined]);
+  expect({ Versions, DeleteMarkers }).toEqual({ Versions: undefined, DeleteMarkers: undefined });
 });

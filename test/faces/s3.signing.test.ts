@@ -22,7 +22,8 @@ import {
 } from 'fast-check';
 import { encode, type RawRequest } from '../../src/faces/s3/signing/canonical.ts';
 import { ChunkDecoder } from '../../src/faces/s3/signing/chunks.ts';
-import { hmac, signingKeyOf, verify, type Signed } from '../../src/faces/s3/signing/verify.ts';
+import { signingKeyOf, verify, type Signed } from '../../src/faces/s3/signing/verify.ts';
+import { signingOf } from '../support/sigv4.ts';
 
 const id = 'AKIDEXAMPLE';
 const secret = 'wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY';
@@ -236,7 +237,8 @@ describe('what was changed on the way', () => {
 
 describe('bodies in chunks', () => {
   const scope = { date: '20261121', region: 'us-east-1' };
-  const date = '20261121T120000Z';
+  const client = signingOf({ accessKeyId: id, secretAccessKey: secret }, Date.parse('2026-11-21T12:00:00Z'));
+  const { date } = client;
   const seed = 'a'.repeat(64);
   const signingKey = signingKeyOf(secret, scope);
   const sha256 = (bytes: Uint8Array | string): string => createHash('sha256').update(bytes).digest('hex');
@@ -248,12 +250,7 @@ describe('bodies in chunks', () => {
   ): Buffer {
     let before = seed;
     const sign = (kind: string, ...hashes: string[]): string =>
-      (before = hmac(
-        signingKey,
-        [`AWS4-HMAC-SHA256-${kind}`, date, `${scope.date}/${scope.region}/s3/aws4_request`, before, ...hashes].join(
-          '\n',
-        ),
-      ).toString('hex'));
+      (before = client.sign([`AWS4-HMAC-SHA256-${kind}`, date, client.scope, before, ...hashes].join('\n')));
     const parts = [...chunks.filter((chunk) => chunk.byteLength > 0), new Uint8Array()].map((chunk) => {
       const head = `${chunk.byteLength.toString(16)}${mode.signed ? `;chunk-signature=${sign('PAYLOAD', sha256(''), sha256(chunk))}` : ''}\r\n`;
       return Buffer.concat([Buffer.from(head), chunk, Buffer.from(chunk.byteLength > 0 ? '\r\n' : '')]);

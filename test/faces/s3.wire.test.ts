@@ -71,7 +71,10 @@ describe('U35: forms', () => {
       Expires: 600,
     });
     const made = await post(fields, 'from a form', url);
-    expect([made.status, made.text.includes('<Key>forms/photo.txt</Key>')]).toEqual([201, true]);
+    expect({
+      status: made.status,
+      'text includes <Key>forms/photo.txt</Key>': made.text.includes('<Key>forms/photo.txt</Key>'),
+    }).toEqual({ status: 201, 'text includes <Key>forms/photo.txt</Key>': true });
     expect(await read('forms/photo.txt')).toBe('from a form');
     expect((await s3.send(new HeadObjectCommand({ Bucket, Key: 'forms/photo.txt' }))).ContentType).toBe('text/plain');
     expect((await post({ ...fields, success_action_status: '200' }, 'x', url)).status).toBe(403);
@@ -114,10 +117,10 @@ describe('U35: forms', () => {
       { key: 'old', AWSAccessKeyId: 'AKIDROOT', policy, signature, success_action_redirect: 'http://there/done?a=1' },
       'old form',
     );
-    expect([made.status, made.headers.get('location')]).toEqual([
-      303,
-      expect.stringMatching(/^http:\/\/there\/done\?a=1&bucket=wired&key=old&etag=%22[0-9a-f]{32}%22$/),
-    ]);
+    expect({ status: made.status, location: made.headers.get('location') }).toEqual({
+      status: 303,
+      location: expect.stringMatching(/^http:\/\/there\/done\?a=1&bucket=wired&key=old&etag=%22[0-9a-f]{32}%22$/),
+    });
     expect(await read('old')).toBe('old form');
   });
 
@@ -159,19 +162,27 @@ describe('U34: pages of other origins', () => {
       'Access-Control-Request-Method': 'PUT',
       'Access-Control-Request-Headers': 'content-type,x-amz-meta-a',
     });
-    expect([
-      allowed.status,
-      allowed.headers.get('access-control-allow-origin'),
-      allowed.headers.get('access-control-allow-headers'),
-      allowed.headers.get('access-control-max-age'),
-    ]).toEqual([200, origin.Origin, 'content-type, x-amz-meta-a', '60']);
+    expect({
+      status: allowed.status,
+      'access-control-allow-origin': allowed.headers.get('access-control-allow-origin'),
+      'access-control-allow-headers': allowed.headers.get('access-control-allow-headers'),
+      'access-control-max-age': allowed.headers.get('access-control-max-age'),
+    }).toEqual({
+      status: 200,
+      'access-control-allow-origin': origin.Origin,
+      'access-control-allow-headers': 'content-type, x-amz-meta-a',
+      'access-control-max-age': '60',
+    });
     for (const headers of [
       { Origin: 'https://evil.test', 'Access-Control-Request-Method': 'PUT' },
       { ...origin, 'Access-Control-Request-Method': 'DELETE' },
       { ...origin, 'Access-Control-Request-Method': 'PUT', 'Access-Control-Request-Headers': 'authorization' },
     ]) {
       const refused = await ask('OPTIONS', headers);
-      expect([refused.status, refused.headers.get('access-control-allow-origin')]).toEqual([403, null]);
+      expect({
+        status: refused.status,
+        'access-control-allow-origin': refused.headers.get('access-control-allow-origin'),
+      }).toEqual({ status: 403, 'access-control-allow-origin': null });
     }
     expect((await ask('OPTIONS', {})).status).toBe(400);
   });
@@ -179,14 +190,22 @@ describe('U34: pages of other origins', () => {
   test('then put, by a URL, and may read the tag, also of a refusal', async () => {
     const url = await getSignedUrl(s3, new PutObjectCommand({ Bucket, Key: 'by-page' }), { expiresIn: 60 });
     const put = await fetch(url, { method: 'PUT', body: 'x', headers: origin });
-    expect([
-      put.status,
-      put.headers.get('access-control-allow-origin'),
-      put.headers.get('access-control-expose-headers'),
-      put.headers.get('vary'),
-    ]).toEqual([200, origin.Origin, 'ETag', expect.stringContaining('Origin')]);
+    expect({
+      status: put.status,
+      'access-control-allow-origin': put.headers.get('access-control-allow-origin'),
+      'access-control-expose-headers': put.headers.get('access-control-expose-headers'),
+      vary: put.headers.get('vary'),
+    }).toEqual({
+      status: 200,
+      'access-control-allow-origin': origin.Origin,
+      'access-control-expose-headers': 'ETag',
+      vary: expect.stringContaining('Origin'),
+    });
     const refused = await ask('GET', origin);
-    expect([refused.status, refused.headers.get('access-control-allow-origin')]).toEqual([403, origin.Origin]);
+    expect({
+      status: refused.status,
+      'access-control-allow-origin': refused.headers.get('access-control-allow-origin'),
+    }).toEqual({ status: 403, 'access-control-allow-origin': origin.Origin });
   });
 });
 
@@ -196,12 +215,17 @@ describe('a bucket that is open', () => {
     expect((await fetch(`${world.s3Url}/${Bucket}/open`)).status).toBe(403);
     await world.get('PATCH', `/api/storage/buckets/${Bucket}`, { json: { public: true } });
     const got = await fetch(`${world.s3Url}/${Bucket}/open`);
-    expect([
-      got.status,
-      await got.text(),
-      got.headers.get('x-content-type-options'),
-      got.headers.get('content-security-policy'),
-    ]).toEqual([200, '<script>', 'nosniff', "sandbox; default-src 'none'"]);
+    expect({
+      status: got.status,
+      text: await got.text(),
+      'x-content-type-options': got.headers.get('x-content-type-options'),
+      'content-security-policy': got.headers.get('content-security-policy'),
+    }).toEqual({
+      status: 200,
+      text: '<script>',
+      'x-content-type-options': 'nosniff',
+      'content-security-policy': "sandbox; default-src 'none'",
+    });
     expect((await fetch(`${world.s3Url}/${Bucket}/open`, { method: 'HEAD' })).headers.get('content-length')).toBe('8');
     expect(await (await fetch(`${world.s3Url}/${Bucket}/open`, { headers: { Range: 'bytes=1-6' } })).text()).toBe(
       'script',
@@ -234,7 +258,11 @@ describe('a bucket that is open', () => {
       policy(allow, { Effect: 'Deny', Principal: '*', Action: 's3:*', Resource: `arn:aws:s3:::${Bucket}/pub/no` }),
     );
     const status = async (key: string): Promise<number> => (await fetch(`${world.s3Url}/${Bucket}/${key}`)).status;
-    expect([await status('pub/yes'), await status('pub/no'), await status('private')]).toEqual([200, 403, 403]);
+    expect({
+      'status pub/yes': await status('pub/yes'),
+      'status pub/no': await status('pub/no'),
+      'status private': await status('private'),
+    }).toEqual({ 'status pub/yes': 200, 'status pub/no': 403, 'status private': 403 });
     expect(await refusal(s3.send(new HeadObjectCommand({ Bucket, Key: 'pub/no' })))).toBe('403');
     await s3.send(
       new PutPublicAccessBlockCommand({
@@ -309,7 +337,7 @@ describe('requests', () => {
     const connection = await RawConnection.open(world.s3Url);
     connection.head('PUT', `/${Bucket}/expected`, { 'Content-Length': 5, Expect: '100-continue' });
     const { status, body } = await connection.answer();
-    expect([status, codeOf(body)]).toEqual([403, 'AccessDenied']);
+    expect({ status, code: codeOf(body) }).toEqual({ status: 403, code: 'AccessDenied' });
     connection.close();
   });
 
@@ -335,10 +363,10 @@ describe('requests', () => {
         url: new URL(`${world.s3Url}/${Bucket}/found`),
       });
       asked.length = 0;
-      expect([(await fetch(url, { method, headers: { Origin: 'https://app.example' } })).status, asked]).toEqual([
-        200,
-        ['bucket', 'object'],
-      ]);
+      expect({
+        status: (await fetch(url, { method, headers: { Origin: 'https://app.example' } })).status,
+        asked,
+      }).toEqual({ status: 200, asked: ['bucket', 'object'] });
     }
     for (const service of [buckets, objects] as object[])
       for (const method of ['get', 'peek']) Reflect.deleteProperty(service, method);
@@ -356,7 +384,10 @@ describe('requests', () => {
       ['POST', '/open?restore'],
     ] as const) {
       const answer = await fetch(`${world.s3Url}/${Bucket}${path}`, { method });
-      expect([answer.status, codeOf(await answer.text())]).toEqual([501, 'NotImplemented']);
+      expect({ status: answer.status, code: codeOf(await answer.text()) }).toEqual({
+        status: 501,
+        code: 'NotImplemented',
+      });
     }
     expect(codeOf(await (await fetch(`${world.s3Url}/${Bucket}/open`, { method: 'PATCH' })).text())).toBe(
       'MethodNotAllowed',
@@ -371,7 +402,11 @@ describe('requests', () => {
   test('that make no sense are refused as XML, with their id', async () => {
     const bad = await fetch(`${world.s3Url}/%zz/x`);
     const text = await bad.text();
-    expect([bad.status, bad.headers.get('content-type'), codeOf(text)]).toEqual([400, 'application/xml', 'InvalidURI']);
+    expect({ status: bad.status, 'content-type': bad.headers.get('content-type'), code: codeOf(text) }).toEqual({
+      status: 400,
+      'content-type': 'application/xml',
+      code: 'InvalidURI',
+    });
     expect(text).toContain(`<RequestId>${bad.headers.get('x-amz-request-id')}</RequestId>`);
   });
 
@@ -385,7 +420,10 @@ describe('requests', () => {
     await eventually(async () => (await stages()).length === 1);
     connection.reset();
     await eventually(async () => (await stages()).length === 0);
-    expect([await read('kept'), await world.get('GET', '/upload')]).toEqual(['before', []]);
+    expect({ read: await read('kept'), 'get GET /upload': await world.get('GET', '/upload') }).toEqual({
+      read: 'before',
+      'get GET /upload': [],
+    });
   });
 });
 

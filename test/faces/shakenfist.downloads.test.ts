@@ -2,6 +2,7 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { readdir, truncate } from 'node:fs/promises';
 import { join } from 'node:path';
+import { letGo, unread } from '../support/cut.ts';
 import { eventually, RawConnection } from '../support/raw.ts';
 import { openWorld, type Answered, type ArtifactView, type World } from '../support/world.ts';
 
@@ -55,31 +56,34 @@ test('every way leads to the same bytes, with everything there is to know of the
 
 test('a whole answer is chunked, so that a cut can be seen; a head has the length', async () => {
   const plain = await get();
-  expect([plain.status, plain.headers.get('transfer-encoding'), plain.headers.get('content-length')]).toEqual([
-    200,
-    'chunked',
-    null,
-  ]);
+  expect({
+    status: plain.status,
+    'transfer-encoding': plain.headers.get('transfer-encoding'),
+    'content-length': plain.headers.get('content-length'),
+  }).toEqual({ status: 200, 'transfer-encoding': 'chunked', 'content-length': null });
   const head = await get({}, '', 'HEAD');
-  expect([head.status, head.headers.get('content-length'), head.headers.get('etag'), head.bytes.length]).toEqual([
-    200,
-    '1000000',
-    etag,
-    0,
-  ]);
+  expect({
+    status: head.status,
+    'content-length': head.headers.get('content-length'),
+    etag: head.headers.get('etag'),
+    length: head.bytes.length,
+  }).toEqual({ status: 200, 'content-length': '1000000', etag, length: 0 });
   const part = await get({}, '?offset=999990', 'HEAD');
-  expect([part.status, part.headers.get('content-length')]).toEqual([200, '10']);
+  expect({ status: part.status, 'content-length': part.headers.get('content-length') }).toEqual({
+    status: 200,
+    'content-length': '10',
+  });
 });
 
 test('a client of HTTP/1.0 gets a length, since it knows no chunks', async () => {
   const connection = await RawConnection.open(world.url);
   connection.send(`GET ${paths[0]} HTTP/1.0\r\nAuthorization: Bearer ${await world.token()}\r\n\r\n`);
   const answer = await connection.answer();
-  expect([answer.headers['content-length'], answer.headers['transfer-encoding'], answer.body.length]).toEqual([
-    '1000000',
-    undefined,
-    1_000_000,
-  ]);
+  expect({
+    'content-length': answer.headers['content-length'],
+    'transfer-encoding': answer.headers['transfer-encoding'],
+    length: answer.body.length,
+  }).toEqual({ 'content-length': '1000000', 'transfer-encoding': undefined, length: 1_000_000 });
 });
 
 test.each([
@@ -95,7 +99,10 @@ test.each([
   ['?offset=65536&limit=65537', 65_536, 131_073],
 ])('%s is 200, always', async (query, from, to) => {
   const answer = await get({}, query);
-  expect([answer.status, answer.headers.get('content-length')]).toEqual([200, null]);
+  expect({ status: answer.status, 'content-length': answer.headers.get('content-length') }).toEqual({
+    status: 200,
+    'content-length': null,
+  });
   expect(answer.bytes.equals(bytes.subarray(from, to))).toBe(true);
 });
 
@@ -110,11 +117,11 @@ test.each([
   ['bytes=262143-262144', 262_143, 262_145],
 ])('Range: %s', async (range, from, to) => {
   const answer = await get({ Range: range });
-  expect([answer.status, answer.headers.get('content-range'), answer.headers.get('content-length')]).toEqual([
-    206,
-    `bytes ${from}-${to - 1}/1000000`,
-    String(to - from),
-  ]);
+  expect({
+    status: answer.status,
+    'content-range': answer.headers.get('content-range'),
+    'content-length': answer.headers.get('content-length'),
+  }).toEqual({ status: 206, 'content-range': `bytes ${from}-${to - 1}/1000000`, 'content-length': String(to - from) });
   expect(answer.bytes.equals(bytes.subarray(from, to))).toBe(true);
 });
 
@@ -122,7 +129,10 @@ test.each(['bytes=1000000-', 'bytes=-0', 'bytes=99999999999999999999-'])(
   'Range: %s cannot be satisfied',
   async (range) => {
     const answer = await get({ Range: range });
-    expect([answer.status, answer.headers.get('content-range')]).toEqual([416, 'bytes */1000000']);
+    expect({ status: answer.status, 'content-range': answer.headers.get('content-range') }).toEqual({
+      status: 416,
+      'content-range': 'bytes */1000000',
+    });
     expect(answer.json()).toMatchObject({ code: 'out_of_range', size: 1_000_000 });
   },
 );
@@ -136,7 +146,7 @@ test.each([
   'bytes=a-b',
 ])('Range: %.40s is passed over', async (range) => {
   const answer = await get({ Range: range });
-  expect([answer.status, answer.bytes.length]).toEqual([200, 1_000_000]);
+  expect({ status: answer.status, length: answer.bytes.length }).toEqual({ status: 200, length: 1_000_000 });
 });
 
 test('conditions', async () => {
@@ -152,7 +162,7 @@ test('conditions', async () => {
   expect(await status({ Range: 'bytes=0-9', 'If-Range': modified })).toBe(206);
   expect(await status({ Range: 'bytes=0-9', 'If-None-Match': etag })).toBe(304);
   const unchanged = await get({ 'If-None-Match': etag });
-  expect([unchanged.headers.get('etag'), unchanged.bytes.length]).toEqual([etag, 0]);
+  expect({ etag: unchanged.headers.get('etag'), length: unchanged.bytes.length }).toEqual({ etag, length: 0 });
 });
 
 test('another digest is given where it is known', async () => {
@@ -175,7 +185,7 @@ test('what a browser could run is never shown, what it could not may be', async 
   ]) {
     await world.push(name!, Buffer.from(`<script>alert(1)</script>${name}`));
     const answer = await world.ask('GET', `/artifacts/${name}/data`);
-    expect([name, answer.headers.get('content-type')]).toEqual([name, type]);
+    expect({ name, 'content-type': answer.headers.get('content-type') }).toEqual({ name, 'content-type': type });
     expect(answer.headers.get('content-disposition')).toBe(
       `${type === 'application/octet-stream' ? 'attachment' : 'inline'}; filename="${name}"`,
     );
@@ -194,7 +204,7 @@ describe('when things break', () => {
     const connection = await RawConnection.open(world.url);
     connection.socket.pause();
     connection.head('GET', `/blobs/${broken.blob_uuid}/data`, { Authorization: `Bearer ${await world.token()}` });
-    await new Promise((resolve) => setTimeout(resolve, 100));
+    await eventually(() => unread(connection.socket) > 0);
     await truncate(path, 39_000_000);
     connection.socket.resume();
     await connection.end();
@@ -214,7 +224,7 @@ describe('when things break', () => {
       connection.socket.pause();
       if (how === 'leave') connection.reset();
       else {
-        await new Promise((resolve) => setTimeout(resolve, 1000));
+        await eventually(() => letGo(connection.socket));
         connection.socket.resume();
         await connection.end();
         expect(connection.received.length).toBeLessThan(64_000_000);

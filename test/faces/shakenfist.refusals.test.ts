@@ -399,7 +399,11 @@ test.each(rows.map((row, at) => [at, row[0], row[1]().slice(0, 60), row] as cons
     const answer = await world.ask(method, path(), asked.json === undefined ? asked : { ...asked, json });
     expect(answer.headers.get('content-type')).toBe('application/json; charset=utf-8');
     const said = answer.json<{ error: string; status: number; code: string }>();
-    expect([answer.status, said.status, said.code]).toEqual([status, status, code]);
+    expect({ 'answer status': answer.status, 'said status': said.status, code: said.code }).toEqual({
+      'answer status': status,
+      'said status': status,
+      code,
+    });
     expect(said.error).toEqual(typeof error === 'string' ? error : expect.stringMatching(error));
   },
 );

@@ -53,20 +53,20 @@ test('an upload, from its first byte to an artifact', async () => {
   expect(await ok('appendUpload', `/upload/${uuid}`, { body: '56789', headers: { 'Upload-Offset': '5' } })).toBe(10);
   expect(await ok('listUploads', '/upload')).toEqual([expect.objectContaining({ uuid, size: 10 })]);
   const shown = await askByBook(world, 'getUpload', `/upload/${uuid}`);
-  expect([
-    shown.headers.get('upload-offset'),
-    shown.headers.get('upload-length'),
-    shown.headers.get('cache-control'),
-  ]).toEqual(['10', '10', 'no-store']);
+  expect({
+    'upload-offset': shown.headers.get('upload-offset'),
+    'upload-length': shown.headers.get('upload-length'),
+    'cache-control': shown.headers.get('cache-control'),
+  }).toEqual({ 'upload-offset': '10', 'upload-length': '10', 'cache-control': 'no-store' });
   const { expires_at: expires, touched_at: touched } = shown.json<Record<'expires_at' | 'touched_at', number>>();
   expect(expires - touched).toBe(86_400);
   const head = await askByBook(world, 'headUpload', `/upload/${uuid}`);
-  expect([
-    head.status,
-    head.headers.get('upload-offset'),
-    head.headers.get('upload-length'),
-    head.bytes.length,
-  ]).toEqual([200, '10', '10', 0]);
+  expect({
+    status: head.status,
+    'upload-offset': head.headers.get('upload-offset'),
+    'upload-length': head.headers.get('upload-length'),
+    length: head.bytes.length,
+  }).toEqual({ status: 200, 'upload-offset': '10', 'upload-length': '10', length: 0 });
 
   const artifact = await ok<ArtifactView>('convertUpload', '/artifacts/upload/made', {
     json: { upload_uuid: uuid, source_url: null, shared: false, namespace: null },
@@ -304,7 +304,7 @@ test('an artifact that is fetched has a number from the start', async () => {
 
 test('an empty file is an artifact', async () => {
   const { index, blobs } = await world.push('empty', Buffer.alloc(0));
-  expect([index, blobs['1']!.size]).toEqual([1, 0]);
+  expect({ index, size: blobs['1']!.size }).toEqual({ index: 1, size: 0 });
   const data = await world.ask('GET', '/artifacts/empty/data');
-  expect([data.status, data.bytes.length]).toEqual([200, 0]);
+  expect({ status: data.status, length: data.bytes.length }).toEqual({ status: 200, length: 0 });
 });

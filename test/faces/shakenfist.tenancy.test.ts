@@ -151,7 +151,10 @@ describe("what is another's is told from what is nowhere by nothing", () => {
       await world.ask(method, there(), { as: 'stranger' }),
       await world.ask(method, nowhere(), { as: 'stranger' }),
     ];
-    expect([real.status, real.bytes.toString()]).toEqual([unreal.status, unreal.bytes.toString()]);
+    expect({ status: real.status, text: real.bytes.toString() }).toEqual({
+      status: unreal.status,
+      text: unreal.bytes.toString(),
+    });
     const names = (answer: typeof real): string[] => [...answer.headers.keys()].sort();
     expect(names(real)).toEqual(names(unreal));
   });
@@ -160,12 +163,12 @@ describe("what is another's is told from what is nowhere by nothing", () => {
 test('listings show what can be seen and nothing else', async () => {
   const seenBy = async (who: string): Promise<boolean> =>
     (await world.get<ArtifactView[]>('GET', '/artifacts', { as: who })).some(({ uuid }) => uuid === artifact.uuid);
-  expect([await seenBy('owner'), await seenBy('friend'), await seenBy('stranger'), await seenBy('system')]).toEqual([
-    true,
-    true,
-    false,
-    true,
-  ]);
+  expect({
+    'seenBy owner': await seenBy('owner'),
+    'seenBy friend': await seenBy('friend'),
+    'seenBy stranger': await seenBy('stranger'),
+    'seenBy system': await seenBy('system'),
+  }).toEqual({ 'seenBy owner': true, 'seenBy friend': true, 'seenBy stranger': false, 'seenBy system': true });
   expect(await world.get<{ uuid: string }[]>('GET', '/upload', { as: 'stranger' })).toEqual([]);
   expect(
     (await world.get<{ name: string }[]>('GET', '/auth/namespaces', { as: 'friend' })).map(({ name }) => name),

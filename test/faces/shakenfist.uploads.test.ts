@@ -1,5 +1,7 @@
 /** Appends as they arrive over the wire: raw bytes, broken connections, newcomers, promises kept and broken. */
 import { createHash, randomBytes } from 'node:crypto';
+import { once } from 'node:events';
+import { unread } from '../support/cut.ts';
 import { eventually, RawConnection } from '../support/raw.ts';
 import { openWorld, type World } from '../support/world.ts';
 
@@ -129,12 +131,13 @@ describe('a newcomer', () => {
     const before = await received();
     dead.send(Buffer.alloc(1000, 'a'));
     await eventually(async () => (await received()) === before + 1000);
-    const began = performance.now();
     const head = await world.ask('HEAD', `/upload/${uuid}`);
-    expect(performance.now() - began).toBeLessThan(1000);
     expect(head.headers.get('upload-offset')).toBe('1000');
     const superseded = await dead.answer();
-    expect([superseded.status, superseded.headers['connection']]).toEqual([409, 'close']);
+    expect({ status: superseded.status, connection: superseded.headers['connection'] }).toEqual({
+      status: 409,
+      connection: 'close',
+    });
     expect(JSON.parse(superseded.body)).toMatchObject({ code: 'superseded', offset: 1000 });
     expect(await world.get('POST', `/upload/${uuid}`, { body: 'b', headers: { 'Upload-Offset': '1000' } })).toBe(1001);
     await dead.end();
@@ -165,7 +168,10 @@ describe('the pace', () => {
     const silent = await appending({ 'Content-Length': 1000, 'Upload-Offset': 0 });
     silent.send('abc');
     const answer = await silent.answer();
-    expect([answer.status, answer.headers['connection']]).toEqual([400, 'close']);
+    expect({ status: answer.status, connection: answer.headers['connection'] }).toEqual({
+      status: 400,
+      connection: 'close',
+    });
     expect(JSON.parse(answer.body)).toMatchObject({ code: 'interrupted', offset: 3 });
     expect(await size()).toBe(3);
     await silent.end();
@@ -174,10 +180,7 @@ describe('the pace', () => {
   test('a slow one that keeps it takes as long as it takes', async () => {
     const slow = await appending({ 'Content-Length': 20_000 });
     // Ten times the pace, so that a busy machine does not fall below it.
-    for (let sent = 0; sent < 20_000; sent += 1000) {
-      slow.send(Buffer.alloc(1000));
-      await new Promise((resolve) => setTimeout(resolve, 60));
-    }
+    await slow.drip(Array<Buffer>(20).fill(Buffer.alloc(1000)), 60);
     expect(await slow.answer()).toMatchObject({ status: 200, body: '20000' });
   });
 
@@ -208,7 +211,10 @@ describe('Expect: 100-continue', () => {
     const connection = await connect();
     connection.head('POST', path ?? `/upload/${uuid}`, { Authorization: auth, ...expecting, ...headers });
     const answer = await connection.answer();
-    expect([answer.status, answer.headers['connection']]).toEqual([status, 'close']);
+    expect({ status: answer.status, connection: answer.headers['connection'] }).toEqual({
+      status,
+      connection: 'close',
+    });
     await connection.end();
   });
 });
@@ -228,7 +234,10 @@ describe('a refusal before the body was read', () => {
     connection.head('POST', `/upload/${uuid}`, { Authorization: 'Bearer x', 'Content-Length': 100_000_000 });
     connection.send(Buffer.alloc(1_000_000));
     const answer = await connection.answer();
-    expect([answer.status, answer.headers['connection']]).toEqual([401, 'close']);
+    expect({ status: answer.status, connection: answer.headers['connection'] }).toEqual({
+      status: 401,
+      connection: 'close',
+    });
     await connection.end();
   });
 });
@@ -274,10 +283,10 @@ describe('an answer that was lost', () => {
     connection.socket.pause();
     connection.send(chunk);
     await eventually(async () => (await size()) === before + chunk.length);
-    await new Promise((resolve) => setTimeout(resolve, 20));
+    await eventually(() => unread(connection.socket) > 0);
     if (how === 'reset') connection.reset();
     else connection.socket.destroy();
-    await new Promise((resolve) => setTimeout(resolve, 20));
+    await once(connection.socket, 'close');
   }
 
   test('by a reset: the same chunk again is known, and another is another', async () => {
@@ -304,17 +313,21 @@ describe('an answer that was lost', () => {
     expect(await world.get('POST', `/upload/${uuid}`, { body: '000' })).toBe(6);
   });
 
-  test('equal neighbours on one connection are two, however long apart', async () => {
-    for (const wait of [0, 30, 60, 120]) {
+  test('equal neighbours on one connection are two, before and after the first answer is recorded as delivered', async () => {
+    for (const recorded of [false, true]) {
       const connection = await appending({ 'Content-Length': 3, 'User-Agent': agent });
       expect((await connection.send('000').answer()).status).toBe(200);
-      await new Promise((resolve) => setTimeout(resolve, wait));
+      // That the first answer arrived goes on record a while later.
+      if (recorded)
+        await eventually(
+          async () => (await world.core.uploads.look({ namespace: 'system', credential: 'test' }, uuid)).lastAnswered,
+        );
       connection
         .head('POST', `/upload/${uuid}`, { Authorization: auth, 'Content-Length': 3, 'User-Agent': agent })
         .send('000');
       expect((await connection.answer()).status).toBe(200);
     }
-    expect(await size()).toBe(24);
+    expect(await size()).toBe(12);
   });
 });
 

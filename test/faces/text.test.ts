@@ -171,7 +171,11 @@ describe('every other face', () => {
         headers,
         method === 'GET' || method === 'HEAD' || method === 'DELETE' ? '' : '{"value":"v"}',
       );
-      expect([piece, answer.status, answer.type.startsWith(type)]).toEqual([piece, 400, true]);
+      expect({ piece, status: answer.status, 'type startsWith type': answer.type.startsWith(type) }).toEqual({
+        piece,
+        status: 400,
+        'type startsWith type': true,
+      });
     }
     expect(await world.get<unknown[]>('GET', '/artifacts')).toEqual(before);
   });

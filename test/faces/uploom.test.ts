@@ -75,7 +75,7 @@ test('U1: the snippet of the page, as it stands', async () => {
     expiresIn: 300,
   });
   const put = await fetch(url, { method: 'PUT', body: file });
-  expect([put.status, put.headers.get('etag')]).toEqual([200, `"${md5(file)}"`]);
+  expect({ status: put.status, etag: put.headers.get('etag') }).toEqual({ status: 200, etag: `"${md5(file)}"` });
   const got = await fetch(
     await getSignedUrl(client, new GetObjectCommand({ Bucket, Key: 'uploads/' + filename }), { expiresIn: 300 }),
   );
@@ -106,7 +106,10 @@ test('U4: any key is a plain key, in headers and in URLs', async () => {
     for (const Key of keys) {
       if (form === 'header') await store(Key, `${turn} ${Key}`);
       else expect((await plain(await putUrl(Key), { method: 'PUT', body: `${turn} ${Key}` })).status).toBe(200);
-      expect([await read(Key), (await plain(await getUrl(Key))).text]).toEqual([`${turn} ${Key}`, `${turn} ${Key}`]);
+      expect({ read: await read(Key), text: (await plain(await getUrl(Key))).text }).toEqual({
+        read: `${turn} ${Key}`,
+        text: `${turn} ${Key}`,
+      });
     }
   }
   const listed = (await s3.send(new ListObjectsV2Command({ Bucket }))).Contents!.map(({ Key }) => Key);
@@ -144,7 +147,7 @@ test('U6: a URL is for one method and one key', async () => {
   ] as const) {
     expect((await plain(url, { method, ...(method === 'PUT' ? { body: 'x' } : {}) })).status).toBe(403);
   }
-  expect([await read('a'), await isThere('b')]).toEqual(['stored', false]);
+  expect({ read: await read('a'), isThere: await isThere('b') }).toEqual({ read: 'stored', isThere: false });
 });
 
 test('U7: a URL to get is none to ask about', async () => {
@@ -219,7 +222,10 @@ test('U12: a clock may be fifteen minutes off, in headers either way, in URLs ah
     [901, 'RequestTimeTooSkewed'],
   ] as const) {
     const shifted = await s3Client(world, { systemClockOffset: offset(seconds) });
-    expect([seconds, await refusal(shifted.send(new ListObjectsV2Command({ Bucket })))]).toEqual([seconds, outcome]);
+    expect({
+      seconds,
+      'ListObjectsV2 Bucket': await refusal(shifted.send(new ListObjectsV2Command({ Bucket }))),
+    }).toEqual({ seconds, 'ListObjectsV2 Bucket': outcome });
   }
   for (const [seconds, outcome] of [
     [899, [200, undefined]],
@@ -264,10 +270,10 @@ test('U14: a credential is for this service, that day and this algorithm', async
     ).toMatchObject({ status: 400, code: 'AuthorizationHeaderMalformed' });
   }
   const elsewhere = await s3Client(world, { region: 'eu-west-9' });
-  expect([
-    await refusal(elsewhere.send(new HeadObjectCommand({ Bucket, Key: 'a' }))),
-    (await plain(await getUrl('a', {}, elsewhere))).status,
-  ]).toEqual([undefined, 200]);
+  expect({
+    'HeadObject Bucket Key a': await refusal(elsewhere.send(new HeadObjectCommand({ Bucket, Key: 'a' }))),
+    status: (await plain(await getUrl('a', {}, elsewhere))).status,
+  }).toEqual({ 'HeadObject Bucket Key a': undefined, status: 200 });
 });
 
 test('U15: keys that there are not, or not any more, sign nothing', async () => {
@@ -303,10 +309,10 @@ test('U16: what the signer may counts, when the URL is used', async () => {
   );
   expect(await plain(url)).toMatchObject({ status: 403, code: 'AccessDenied' });
   const reader = await s3Client(world, { wish: { buckets: [Bucket], permissions: { read: true } } });
-  expect([
-    (await plain(await getUrl('a', {}, reader))).status,
-    (await plain(await putUrl('a', {}, reader), { method: 'PUT', body: 'x' })).code,
-  ]).toEqual([200, 'AccessDenied']);
+  expect({
+    status: (await plain(await getUrl('a', {}, reader))).status,
+    code: (await plain(await putUrl('a', {}, reader), { method: 'PUT', body: 'x' })).code,
+  }).toEqual({ status: 200, code: 'AccessDenied' });
   await s3.send(new CreateBucketCommand({ Bucket: 'not-for-readers' }));
   expect(
     (await plain(await getSignedUrl(reader, new GetObjectCommand({ Bucket: 'not-for-readers', Key: 'k' })))).code,
@@ -326,10 +332,10 @@ test('U17: a type that was signed is the type to send', async () => {
     });
   for (const type of ['image/gif', undefined])
     expect(await put(type)).toMatchObject({ status: 403, code: 'SignatureDoesNotMatch' });
-  expect([
-    (await put('image/png')).status,
-    (await s3.send(new HeadObjectCommand({ Bucket, Key: 'typed' }))).ContentType,
-  ]).toEqual([200, 'image/png']);
+  expect({
+    status: (await put('image/png')).status,
+    ContentType: (await s3.send(new HeadObjectCommand({ Bucket, Key: 'typed' }))).ContentType,
+  }).toEqual({ status: 200, ContentType: 'image/png' });
 });
 
 test("U18: a type that was not signed is the sender's choice", async () => {
@@ -355,20 +361,20 @@ test('U19: a checksum in the headers binds', async () => {
   };
   const sha256 = { 'x-amz-checksum-sha256': ChecksumSHA256 };
   const contentMd5 = { 'content-md5': createHash('md5').update('right').digest('base64') };
-  expect([
-    await put(await signed('sha-right'), 'right', sha256),
-    await put(await signed('sha-wrong'), 'wrong', sha256),
-  ]).toEqual([
-    [200, undefined],
-    [400, 'BadDigest'],
-  ]);
-  expect([
-    await put(await putUrl('md5-right'), 'right', contentMd5),
-    await put(await putUrl('md5-wrong'), 'wrong', contentMd5),
-  ]).toEqual([
-    [200, undefined],
-    [400, 'BadDigest'],
-  ]);
+  expect({
+    'the bytes of the SHA-256': await put(await signed('sha-right'), 'right', sha256),
+    'other bytes than the SHA-256 says': await put(await signed('sha-wrong'), 'wrong', sha256),
+  }).toEqual({
+    'the bytes of the SHA-256': [200, undefined],
+    'other bytes than the SHA-256 says': [400, 'BadDigest'],
+  });
+  expect({
+    'the bytes of the MD5': await put(await putUrl('md5-right'), 'right', contentMd5),
+    'other bytes than the MD5 says': await put(await putUrl('md5-wrong'), 'wrong', contentMd5),
+  }).toEqual({
+    'the bytes of the MD5': [200, undefined],
+    'other bytes than the MD5 says': [400, 'BadDigest'],
+  });
   expect(await Promise.all(['sha-right', 'sha-wrong', 'md5-right', 'md5-wrong'].map(isThere))).toEqual([
     true,
     false,
@@ -386,7 +392,7 @@ test('U20: a checksum in the query, of no body, binds nobody', async () => {
 
 test('U21: a URL may be used twice', async () => {
   const url = await getUrl('by-header');
-  expect([(await plain(url)).text, (await plain(url)).text]).toEqual(['one', 'one']);
+  expect({ first: (await plain(url)).text, again: (await plain(url)).text }).toEqual({ first: 'one', again: 'one' });
 });
 
 describe('U24: bodies', () => {
@@ -453,7 +459,10 @@ describe('U24: bodies', () => {
         ContentLength: 11,
       }),
     );
-    expect([names, await read('trailer')]).toEqual([['STREAMING-UNSIGNED-PAYLOAD-TRAILER'], 'in a stream']);
+    expect({ names, read: await read('trailer') }).toEqual({
+      names: ['STREAMING-UNSIGNED-PAYLOAD-TRAILER'],
+      read: 'in a stream',
+    });
   });
 
   test('that wait for leave get it', async () => {
@@ -518,15 +527,23 @@ test('U27: parts have bounds, an order and tags', async () => {
 test('U29: keys have 1,024 bytes at most, buckets 63', async () => {
   const put = (Key: string): Promise<string | undefined> =>
     refusal(s3.send(new PutObjectCommand({ Bucket, Key, Body: 'x' })));
-  expect([
-    await put('x'.repeat(1024)),
-    await put('x'.repeat(1025)),
-    await put('ü'.repeat(512)),
-    await put('ü'.repeat(513)),
-  ]).toEqual([undefined, 'KeyTooLongError', undefined, 'KeyTooLongError']);
+  expect({
+    'put repeat 1024': await put('x'.repeat(1024)),
+    'put repeat 1025': await put('x'.repeat(1025)),
+    'put repeat 512': await put('ü'.repeat(512)),
+    'put repeat 513': await put('ü'.repeat(513)),
+  }).toEqual({
+    'put repeat 1024': undefined,
+    'put repeat 1025': 'KeyTooLongError',
+    'put repeat 512': undefined,
+    'put repeat 513': 'KeyTooLongError',
+  });
   const make = (name: string): Promise<string | undefined> =>
     refusal(s3.send(new CreateBucketCommand({ Bucket: name })));
-  expect([await make('b'.repeat(63)), await make('b'.repeat(64))]).toEqual([undefined, 'InvalidBucketName']);
+  expect({ 'make repeat 63': await make('b'.repeat(63)), 'make repeat 64': await make('b'.repeat(64)) }).toEqual({
+    'make repeat 63': undefined,
+    'make repeat 64': 'InvalidBucketName',
+  });
 });
 
 test('U30: a folder is an empty object whose key ends in a slash', async () => {
@@ -539,7 +556,10 @@ test('U30: a folder is an empty object whose key ends in a slash', async () => {
     await s3.send(new PutObjectCommand({ Bucket: 'folders', Key, Body: Buffer.from(Body) }));
   expect((await s3.send(new HeadObjectCommand({ Bucket: 'folders', Key: 'a/' }))).ContentLength).toBe(0);
   const { Contents, CommonPrefixes } = await s3.send(new ListObjectsV2Command({ Bucket: 'folders', Delimiter: '/' }));
-  expect([Contents!.map(({ Key }) => Key), CommonPrefixes!.map(({ Prefix }) => Prefix)]).toEqual([['top'], ['a/']]);
+  expect({
+    Contents: Contents!.map(({ Key }) => Key),
+    CommonPrefixes: CommonPrefixes!.map(({ Prefix }) => Prefix),
+  }).toEqual({ Contents: ['top'], CommonPrefixes: ['a/'] });
 });
 
 test('U31: what is not there is deleted', async () => {
@@ -567,16 +587,16 @@ test('U38: what clients ask of a bucket is answered, with a body or without', as
     const ask = (method: string): ReturnType<typeof plain> =>
       plain(presignByHand({ key, method, url: new URL(`${world.s3Url}/probed?${question}`) }), { method });
     const got = await ask('GET');
-    expect([got.status, got.headers.get('content-type'), got.text]).toEqual([
-      200,
-      'application/xml',
-      expect.stringMatching(new RegExp(`^<\\?xml [^]*<${root} xmlns="http://s3.amazonaws.com/doc/2006-03-01/"`)),
-    ]);
+    expect({ status: got.status, 'content-type': got.headers.get('content-type'), text: got.text }).toEqual({
+      status: 200,
+      'content-type': 'application/xml',
+      text: expect.stringMatching(new RegExp(`^<\\?xml [^]*<${root} xmlns="http://s3.amazonaws.com/doc/2006-03-01/"`)),
+    });
     const headed = await ask('HEAD');
-    expect([headed.status, headed.headers.get('content-length'), headed.text]).toEqual([
-      200,
-      String(Buffer.byteLength(got.text)),
-      '',
-    ]);
+    expect({
+      status: headed.status,
+      'content-length': headed.headers.get('content-length'),
+      text: headed.text,
+    }).toEqual({ status: 200, 'content-length': String(Buffer.byteLength(got.text)), text: '' });
   }
 });

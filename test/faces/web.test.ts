@@ -22,7 +22,10 @@ describe('pages', () => {
       as: null,
       ...(method === 'POST' ? { json: { namespace: 'a', key: 'b' } } : {}),
     });
-    expect([answer.status, answer.bytes.toString()]).toEqual([400, expect.stringMatching(/unknown query parameter/i)]);
+    expect({ status: answer.status, text: answer.bytes.toString() }).toEqual({
+      status: 400,
+      text: expect.stringMatching(/unknown query parameter/i),
+    });
   });
 
   test.each(['/', '/docs', '/docs/guarantees', '/?utm=x'])('%s is HTML on which nothing can run', async (path) => {
@@ -185,7 +188,10 @@ describe('the form', () => {
     ],
   ])('%s is told so, and nothing stays behind', async (_title, status, data, sentence) => {
     const answer = await push(data);
-    expect([answer.status, answer.headers.get('content-type')]).toEqual([status, 'text/html; charset=utf-8']);
+    expect({ status: answer.status, 'content-type': answer.headers.get('content-type') }).toEqual({
+      status,
+      'content-type': 'text/html; charset=utf-8',
+    });
     expect(answer.bytes.toString()).toContain(sentence);
     expect(await world.get('GET', '/upload')).toEqual([]);
   });
@@ -236,7 +242,7 @@ describe('health', () => {
       ['/healthz', 'ok\n'],
     ]) {
       const answer = await page(path!);
-      expect([answer.status, answer.bytes.toString()]).toEqual([200, text]);
+      expect({ status: answer.status, text: answer.bytes.toString() }).toEqual({ status: 200, text });
     }
   });
 
@@ -245,7 +251,10 @@ describe('health', () => {
     try {
       expect((await full.ask('GET', '/livez', { as: null })).status).toBe(200);
       const answer = await full.ask('GET', '/readyz', { as: null });
-      expect([answer.status, answer.bytes.toString()]).toEqual([503, 'not ready: the disk is nearly full\n']);
+      expect({ status: answer.status, text: answer.bytes.toString() }).toEqual({
+        status: 503,
+        text: 'not ready: the disk is nearly full\n',
+      });
       const { uuid } = await full.get<{ uuid: string }>('POST', '/upload');
       const refused = await full.ask('POST', `/upload/${uuid}`, { body: Buffer.alloc(100_000) });
       expect(refused.json()).toMatchObject({ status: 507, code: 'full' });

@@ -89,9 +89,9 @@ describe('the share of one address', () => {
 test('addresses of networks are told, those of IPv4 in IPv6 too', () => {
   const isProxy = within(['10.0.0.0/8', '192.0.2.7', '2001:db8::/32']);
   for (const one of ['10.1.2.3', '::ffff:10.1.2.3', '192.0.2.7', '2001:db8:1::1'])
-    expect([one, isProxy(one)]).toEqual([one, true]);
+    expect({ one, isProxy: isProxy(one) }).toEqual({ one, isProxy: true });
   for (const one of ['11.0.0.1', '192.0.2.8', '2001:db9::1', '', 'x'])
-    expect([one, isProxy(one)]).toEqual([one, false]);
+    expect({ one, isProxy: isProxy(one) }).toEqual({ one, isProxy: false });
   expect(sourceOfAddress('2001:db8:1:2::5')).toBe(sourceOfAddress('2001:db8:1:2:ffff::1'));
   expect(sourceOfAddress('::ffff:10.1.2.3')).toBe('10.1.2.3');
 });

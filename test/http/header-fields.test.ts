@@ -53,11 +53,15 @@ describe('what is stored to be sent again', () => {
   );
 
   test('a tab and bytes of an older encoding are taken', () => {
-    expect([stored('a\tb', 'wire'), stored('caf\u00e9', 'wire'), stored('\u0093quoted\u0094', 'wire')]).toEqual([
-      'a\tb',
-      'caf\u00e9',
-      '\u0093quoted\u0094',
-    ]);
+    expect({
+      'stored a	b wire': stored('a\tb', 'wire'),
+      'stored café wire': stored('caf\u00e9', 'wire'),
+      'stored quoted wire': stored('\u0093quoted\u0094', 'wire'),
+    }).toEqual({
+      'stored a	b wire': 'a\tb',
+      'stored café wire': 'caf\u00e9',
+      'stored quoted wire': '\u0093quoted\u0094',
+    });
   });
 
   test('what an older version stored is sent all the same, and never throws', () => {

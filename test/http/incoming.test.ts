@@ -1,3 +1,4 @@
+import { once } from 'node:events';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { Refusal } from '../../src/core/refusal.ts';
@@ -60,14 +61,18 @@ describe('a body', () => {
     connection.head('POST', '/', { 'Transfer-Encoding': 'chunked' }).send('5\r\n01234\r\n0\r\n\r\n');
     const { bytes, body } = await result;
     expect(bytes.toString()).toBe('01234');
-    expect([body.cut, body.length]).toEqual([undefined, undefined]);
+    expect({ cut: body.cut, length: body.length }).toEqual({ cut: undefined, length: undefined });
   });
 
   test('of a request without one is empty and whole', async () => {
     const result = reading();
     connection.head('GET', '/');
     const { bytes, body } = await result;
-    expect([bytes.length, body.cut, body.length]).toEqual([0, undefined, 0]);
+    expect({ 'bytes length': bytes.length, cut: body.cut, 'body length': body.length }).toEqual({
+      'bytes length': 0,
+      cut: undefined,
+      'body length': 0,
+    });
   });
 
   test.each([
@@ -91,7 +96,8 @@ describe('a body', () => {
     connection.head('POST', '/', { 'Content-Length': 1_000_000 }).send(sent);
     await eventually(() => lifetime.received === sent.length);
     connection.reset();
-    setTimeout(open, 50);
+    await eventually(() => lifetime.reading === 0);
+    open();
     const { bytes, body } = await result;
     expect(bytes.length).toBe(sent.length);
     expect(body.cut).toHaveProperty('message');
@@ -108,7 +114,8 @@ describe('a body', () => {
     // What this side's kernel still holds, because the server does not read, goes with the reset: it never arrived.
     const arrived = sent.length - unacknowledged(connection.socket);
     connection.reset();
-    setTimeout(open, 50);
+    await once(connection.socket, 'close');
+    open();
     const { bytes } = await result;
     expect(bytes.length).toBeGreaterThanOrEqual(arrived - 65_536);
     expect(arrived).toBeGreaterThan(500_000);
@@ -119,8 +126,10 @@ describe('a body', () => {
     const gate = new Promise<void>((resolve) => (open = resolve));
     const result = reading(() => gate);
     const size = 20_000_000;
+    const asked = once(server, 'request') as Promise<[IncomingMessage]>;
     connection.head('POST', '/', { 'Content-Length': size }).send(Buffer.alloc(size));
-    await new Promise((resolve) => setTimeout(resolve, 200));
+    const [req] = await asked;
+    await eventually(() => req.isPaused());
     expect(lifetime.received).toBeLessThan(1_000_000);
     open();
     expect((await result).bytes.length).toBe(size);
@@ -179,17 +188,24 @@ describe('the pace', () => {
     const result = reading();
     connection.head('POST', '/', { 'Content-Length': 20_000 });
     // Twenty times the pace, so that a busy machine does not fall below it.
-    for (let sent = 0; sent < 20_000; sent += 500) {
-      connection.send(Buffer.alloc(500));
-      await new Promise((resolve) => setTimeout(resolve, 25));
-    }
+    await connection.drip(Array<Buffer>(40).fill(Buffer.alloc(500)), 25);
     expect((await result).body.cut).toBeUndefined();
   });
 
   test('time in which the reader did not take anything is not held against the client', async () => {
-    const result = reading(() => new Promise((resolve) => setTimeout(resolve, 5)));
+    let open = (): void => undefined;
+    const gate = new Promise<void>((resolve) => (open = resolve));
+    const result = reading(() => gate);
     const size = 3_000_000;
     connection.head('POST', '/', { 'Content-Length': size }).send(Buffer.alloc(size));
+    await eventually(() => lifetime.received > 500_000);
+    // A body that falls silent meanwhile is cut: a window has passed.
+    const silent = reading();
+    const other = await RawConnection.open(`http://127.0.0.1:${(server.address() as AddressInfo).port}`);
+    other.head('POST', '/', { 'Content-Length': 1000 }).send('0123456789');
+    expect((await silent).body.cut).toBeDefined();
+    other.close();
+    open();
     expect((await result).body.cut).toBeUndefined();
   });
 });

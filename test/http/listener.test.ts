@@ -1,3 +1,4 @@
+import type { ServerResponse } from 'node:http';
 import { ConnectionCap } from '../../src/http/connection-cap.ts';
 import { listen, type Listener } from '../../src/http/listener.ts';
 import { RawConnection } from '../support/raw.ts';
@@ -14,8 +15,6 @@ beforeEach(async () => {
 });
 afterEach(() => listener.close(1000));
 
-const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
-
 test('a connection that says nothing is closed', async () => {
   const connection = await RawConnection.open(listener.urls[0]!);
   await connection.end();
@@ -24,11 +23,7 @@ test('a connection that says nothing is closed', async () => {
 test('one that sends its head letter by letter is closed too', async () => {
   const connection = await RawConnection.open(listener.urls[0]!);
   const head = `GET / HTTP/1.1\r\nHost: ${'a'.repeat(1000)}.example\r\n`;
-  let sent = 0;
-  for (; sent < head.length && !connection.ended; sent += 1) {
-    connection.send(head[sent]!);
-    await pause(20);
-  }
+  const sent = await connection.drip(head, 20);
   await connection.end();
   expect(sent).toBeLessThan(head.length);
 });
@@ -38,8 +33,8 @@ test('one that keeps quiet between two requests is not', async () => {
   for (let request = 0; request < 3; request += 1) {
     connection.head('GET', '/');
     expect((await connection.answer()).status).toBe(200);
-    connection.send('');
-    await pause(300);
+    // Another connection, which says nothing either, is closed meanwhile.
+    await (await RawConnection.open(listener.urls[0]!)).end();
   }
   connection.close();
 });
@@ -67,28 +62,30 @@ test('one that is kept for a next request is closed when none comes, which its a
 });
 
 test('the end waits for what is under way, and no longer than it is told', async () => {
-  let answer = (): void => undefined;
-  const slow = await listen({
-    host: '127.0.0.1',
-    port: 0,
-    connections: new ConnectionCap(10),
-    handle: (_req, res) => void (answer = () => res.end('done')),
-  });
-  const connection = await RawConnection.open(slow.urls[0]!);
+  const open = async (): Promise<{ listener: Listener; asked: Promise<ServerResponse> }> => {
+    let handle: (res: ServerResponse) => void;
+    const asked = new Promise<ServerResponse>((resolve) => (handle = resolve));
+    return {
+      listener: await listen({
+        host: '127.0.0.1',
+        port: 0,
+        connections: new ConnectionCap(10),
+        handle: (_req, res) => handle(res),
+      }),
+      asked,
+    };
+  };
+  const slow = await open();
+  const connection = await RawConnection.open(slow.listener.urls[0]!);
   connection.head('GET', '/');
-  await pause(50);
-  const closing = slow.close(2000);
-  setTimeout(() => answer(), 50);
+  const answer = await slow.asked;
+  const closing = slow.listener.close(10_000);
+  answer.end('done');
   expect(await connection.answer()).toMatchObject({ status: 200 });
   await closing;
 
-  const stuck = await listen({
-    host: '127.0.0.1',
-    port: 0,
-    connections: new ConnectionCap(10),
-    handle: () => undefined,
-  });
-  (await RawConnection.open(stuck.urls[0]!)).head('GET', '/');
-  await pause(50);
-  await stuck.close(200);
+  const stuck = await open();
+  (await RawConnection.open(stuck.listener.urls[0]!)).head('GET', '/');
+  await stuck.asked;
+  await stuck.listener.close(200);
 });

@@ -30,7 +30,7 @@ describe('the OpenAPI description', () => {
     expect(guarded.length).toBeGreaterThan(50);
     for (const { method, path } of guarded) {
       const answer = await world.ask(method.toUpperCase(), path.replaceAll(/\{\w+\}/g, 'x'), { as: null });
-      expect([method, path, answer.status]).toEqual([method, path, 401]);
+      expect({ method, path, status: answer.status }).toEqual({ method, path, status: 401 });
       expect(answer.headers.get('www-authenticate')).toBe('Bearer');
     }
   });
@@ -59,7 +59,10 @@ describe('the OpenAPI description itself', () => {
     const known = new Set(nodes.map(([pointer]) => pointer));
     for (const [pointer, node] of nodes) {
       if (typeof node['$ref'] === 'string')
-        expect([pointer, known.has(node['$ref'].slice(1))]).toEqual([pointer, true]);
+        expect({ pointer, 'has node $ref': known.has(node['$ref'].slice(1)) }).toEqual({
+          pointer,
+          'has node $ref': true,
+        });
     }
   });
 
@@ -95,11 +98,15 @@ describe('the OpenAPI description itself', () => {
   test('every operation says what it is, and what it answers', () => {
     for (const [pointer, node] of nodes) {
       if (!/^\/paths\/[^/]+\/(?:get|head|post|put|patch|delete|options)$/.test(pointer)) continue;
-      expect([pointer, typeof node['summary'], Array.isArray(node['tags'])]).toEqual([pointer, 'string', true]);
-      expect([pointer, Object.keys(node['responses'] as Node)]).toEqual([
+      expect({
         pointer,
-        expect.arrayContaining([expect.stringMatching(/^20[014]$/)]),
-      ]);
+        'type of summary': typeof node['summary'],
+        tags: Array.isArray(node['tags']),
+      }).toEqual({ pointer, 'type of summary': 'string', tags: true });
+      expect({ pointer, responses: Object.keys(node['responses'] as Node) }).toEqual({
+        pointer,
+        responses: expect.arrayContaining([expect.stringMatching(/^20[014]$/)]),
+      });
     }
   });
 });

@@ -103,7 +103,10 @@ describe('objects', () => {
           CacheControl: 'max-age=5',
         }),
       );
-      expect([put.ETag, typeof put.ChecksumCRC32]).toEqual([`"${md5(content)}"`, 'string']);
+      expect({ ETag: put.ETag, 'type of CRC': typeof put.ChecksumCRC32 }).toEqual({
+        ETag: `"${md5(content)}"`,
+        'type of CRC': 'string',
+      });
       const got = await s3.send(new GetObjectCommand({ Bucket, Key }));
       expect(got).toMatchObject({
         ContentLength: content.length,
@@ -203,7 +206,10 @@ describe('objects', () => {
     const { Deleted, Errors } = await s3.send(
       new DeleteObjectsCommand({ Bucket, Delete: { Objects: [{ Key: 'd1' }, { Key: 'd2&<>' }, { Key: 'd3' }] } }),
     );
-    expect([Deleted!.map(({ Key }) => Key), Errors]).toEqual([['d1', 'd2&<>', 'd3'], undefined]);
+    expect({ Deleted: Deleted!.map(({ Key }) => Key), Errors }).toEqual({
+      Deleted: ['d1', 'd2&<>', 'd3'],
+      Errors: undefined,
+    });
   });
 
   test('are artifacts on content-addressed blobs, for every other face', async () => {
@@ -290,7 +296,7 @@ describe('multipart', () => {
     ).toBe('InvalidPart');
     const done = await s3.send(new CompleteMultipartUploadCommand({ ...part, MultipartUpload: { Parts } }));
     const again = await s3.send(new CompleteMultipartUploadCommand({ ...part, MultipartUpload: { Parts } }));
-    expect([again.ETag, again.Location]).toEqual([done.ETag, done.Location]);
+    expect({ ETag: again.ETag, Location: again.Location }).toEqual({ ETag: done.ETag, Location: done.Location });
     const expected = createHash('md5')
       .update(Buffer.from(md5(one) + md5(two), 'hex'))
       .digest('hex');
@@ -345,7 +351,10 @@ describe('multipart', () => {
     await world.core.sweep.run();
     world.clock.move(-8 * day);
     expect(await refusal(s3.send(new ListPartsCommand({ Bucket, Key: 'left', UploadId })))).toBe('NoSuchUpload');
-    expect([await world.get('GET', '/upload'), await readdir(join(world.folder, 'uploads'))]).toEqual([[], []]);
+    expect({
+      'get GET /upload': await world.get('GET', '/upload'),
+      readdir: await readdir(join(world.folder, 'uploads')),
+    }).toEqual({ 'get GET /upload': [], readdir: [] });
   });
 });
 
@@ -361,10 +370,17 @@ describe('versions', () => {
     expect(marked.DeleteMarker).toBe(true);
     expect(await refusal(s3.send(new GetObjectCommand({ Bucket, Key: 'k' })))).toBe('NoSuchKey');
     const { Versions, DeleteMarkers } = await s3.send(new ListObjectVersionsCommand({ Bucket }));
-    expect([Versions!.length, Versions!.at(-1)!.VersionId, DeleteMarkers!.length]).toEqual([3, 'null', 1]);
+    expect({
+      'Versions length': Versions!.length,
+      VersionId: Versions!.at(-1)!.VersionId,
+      'DeleteMarkers length': DeleteMarkers!.length,
+    }).toEqual({ 'Versions length': 3, VersionId: 'null', 'DeleteMarkers length': 1 });
     const text = async (VersionId: string): Promise<string> =>
       (await s3.send(new GetObjectCommand({ Bucket, Key: 'k', VersionId }))).Body!.transformToString();
-    expect([await text(one.VersionId!), await text('null')]).toEqual(['one', 'before']);
+    expect({ 'text one.VersionId': await text(one.VersionId!), 'text null': await text('null') }).toEqual({
+      'text one.VersionId': 'one',
+      'text null': 'before',
+    });
     await s3.send(new DeleteObjectCommand({ Bucket, Key: 'k', VersionId: marked.VersionId }));
     expect(await (await s3.send(new GetObjectCommand({ Bucket, Key: 'k' }))).Body!.transformToString()).toBe('two');
     expect(await refusal(s3.send(new DeleteBucketCommand({ Bucket })))).toBe('BucketNotEmpty');

@@ -140,7 +140,7 @@ testWith(nginx).each([
   ],
 ])('an upload that asks for 104 goes through nginx %s', async (name, lines) => {
   const { status, sha512, right } = await upload(await throughNginx(lines), `nginx ${name}`.replaceAll(/\W/g, '-'));
-  expect([status, sha512]).toEqual([201, right]);
+  expect({ status, sha512 }).toEqual({ status: 201, sha512: right });
 });
 
 testWith(caddy).each([
@@ -151,5 +151,5 @@ testWith(caddy).each([
   ],
 ])('an upload that asks for 104 goes through Caddy %s', async (name, lines) => {
   const { status, sha512, right } = await upload(await throughCaddy(lines), `caddy ${name}`.replaceAll(/\W/g, '-'));
-  expect([status, sha512]).toEqual([201, right]);
+  expect({ status, sha512 }).toEqual({ status: 201, sha512: right });
 });

@@ -89,11 +89,11 @@ describe('upload and download', () => {
     const answer = await fetch(`${world.url}/blobs/${artifact.blob_uuid}/data`, {
       headers: { Authorization: await bearer() },
     });
-    expect([answer.status, answer.headers.get('transfer-encoding'), answer.headers.get('content-length')]).toEqual([
-      200,
-      'chunked',
-      null,
-    ]);
+    expect({
+      status: answer.status,
+      'transfer-encoding': answer.headers.get('transfer-encoding'),
+      'content-length': answer.headers.get('content-length'),
+    }).toEqual({ status: 200, 'transfer-encoding': 'chunked', 'content-length': null });
     await answer.arrayBuffer();
   });
 });
@@ -128,7 +128,7 @@ describe('the rest of the command line', () => {
       'blob-events',
       'blob-single-checksum',
     ];
-    for (const word of words) expect([word, client.can(word)]).toEqual([word, true]);
+    for (const word of words) expect({ word, 'can word': client.can(word) }).toEqual({ word, 'can word': true });
     // With this one the client would ask for the first 512 MiB for ever.
     expect(client.can('blob-data-limit')).toBe(false);
   });

@@ -222,13 +222,21 @@ test.each([
 
 test('what is printed is read again', () => {
   for (const ms of [0, 1, 999, 1000, 61_000, 5_400_000, 90_061_001]) expect(parseDuration(printDuration(ms))).toBe(ms);
-  expect([
-    printBytes(0),
-    printBytes(1023),
-    printBytes(1024),
-    printBytes(1536),
-    printBytes(200 * 1024 ** 2),
-    printBytes(1024 ** 2 - 1),
-    printBytes(5 * 1024 ** 4),
-  ]).toEqual(['0 B', '1023 B', '1.0 KiB', '1.5 KiB', '200 MiB', '1.0 MiB', '5.0 TiB']);
+  expect({
+    'printBytes 0': printBytes(0),
+    'printBytes 1023': printBytes(1023),
+    'printBytes 1024': printBytes(1024),
+    'printBytes 1536': printBytes(1536),
+    '200 MiB': printBytes(200 * 1024 ** 2),
+    'printBytes 1024 ** 2 - 1': printBytes(1024 ** 2 - 1),
+    'printBytes 5 * 1024 ** 4': printBytes(5 * 1024 ** 4),
+  }).toEqual({
+    'printBytes 0': '0 B',
+    'printBytes 1023': '1023 B',
+    'printBytes 1024': '1.0 KiB',
+    'printBytes 1536': '1.5 KiB',
+    '200 MiB': '200 MiB',
+    'printBytes 1024 ** 2 - 1': '1.0 MiB',
+    'printBytes 5 * 1024 ** 4': '5.0 TiB',
+  });
 });

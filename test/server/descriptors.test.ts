@@ -60,7 +60,7 @@ describe('a server that may have few files open', () => {
       ...(token && { Authorization: `Bearer ${token}` }),
     };
     const answer = await connection.head(method, path, headers).send(body).answer();
-    expect([path, answer.status]).toEqual([path, 200]);
+    expect({ path, status: answer.status }).toEqual({ path, status: 200 });
     return JSON.parse(answer.body) as T;
   }
 
@@ -87,10 +87,11 @@ describe('a server that may have few files open', () => {
         scrubs()
           .slice(before + 1)
           .some(({ checked }) => checked === 16),
-      40_000,
+      { within: 40_000 },
     );
     expect(idle.filter(({ ended }) => !ended).length).toBeGreaterThan(0);
-    for (const { rotten, missing, unreadable } of scrubs()) expect([rotten, missing, unreadable]).toEqual([0, 0, 0]);
+    for (const { rotten, missing, unreadable } of scrubs())
+      expect({ rotten, missing, unreadable }).toEqual({ rotten: 0, missing: 0, unreadable: 0 });
     expect(served.log.filter((line) => line.includes('EMFILE'))).toEqual([]);
     expect(await readdir(join(folder, 'quarantine'))).toEqual([]);
     for (const one of idle) one.close();

@@ -52,7 +52,10 @@ describe('a first start', () => {
     expect(await login('a-first-key-of-mine')).toBe(200);
     await running!.close();
     await start({ STOWAGE_SYSTEM_KEY: 'a-second-key-of-mine' });
-    expect([await login('a-first-key-of-mine'), await login('a-second-key-of-mine')]).toEqual([401, 200]);
+    expect({
+      'login a-first-key-of-mine': await login('a-first-key-of-mine'),
+      'login a-second-key-of-mine': await login('a-second-key-of-mine'),
+    }).toEqual({ 'login a-first-key-of-mine': 401, 'login a-second-key-of-mine': 200 });
   });
 
   test('without a key after one with it keeps the last key, and makes none', async () => {
@@ -69,7 +72,10 @@ describe('a first start', () => {
     await start({ STOWAGE_SYSTEM_KEY: 'a-first-key-of-mine' });
     await running!.close();
     expect((await start()).firstStart).toBeUndefined();
-    expect([await login(made), await login('a-first-key-of-mine')]).toEqual([401, 200]);
+    expect({
+      'login made': await login(made),
+      'login a-first-key-of-mine': await login('a-first-key-of-mine'),
+    }).toEqual({ 'login made': 401, 'login a-first-key-of-mine': 200 });
     expect(await readFile(join(folder, 'node.json'), 'utf8')).not.toContain(made);
   });
 
@@ -88,11 +94,17 @@ describe('a first start', () => {
     await running!.close();
     const made = await resetSystemKey(folder);
     expect((await start()).firstStart).toBeUndefined();
-    expect([await login('a-first-key-of-mine'), await login(made)]).toEqual([401, 200]);
+    expect({
+      'login a-first-key-of-mine': await login('a-first-key-of-mine'),
+      'login made': await login(made),
+    }).toEqual({ 'login a-first-key-of-mine': 401, 'login made': 200 });
     await running!.close();
     expect(await resetSystemKey(folder, 'a-key-that-is-given')).toBe('a-key-that-is-given');
     await start();
-    expect([await login(made), await login('a-key-that-is-given')]).toEqual([401, 200]);
+    expect({
+      'login made': await login(made),
+      'login a-key-that-is-given': await login('a-key-that-is-given'),
+    }).toEqual({ 'login made': 401, 'login a-key-that-is-given': 200 });
   });
 
   test('on a folder that another server has is refused, and on a damaged node.json too', async () => {
@@ -122,7 +134,7 @@ describe('the end', () => {
   beforeEach(async () => void (world = await openWorld()));
   afterEach(() => world.close());
 
-  test('keeps what was under way with an offset, and is soon over', async () => {
+  test('keeps what was under way with an offset, and waits for none of its clients', async () => {
     const uuid = await world.upload(Buffer.alloc(0));
     const blind = await world.upload(Buffer.alloc(0));
     const Authorization = `Bearer ${await world.token()}`;
@@ -137,13 +149,15 @@ describe('the end', () => {
     two.head('POST', `/upload/${blind}`, { Authorization, 'Content-Length': 10_000_000 }).send(Buffer.alloc(200_000));
     idle.head('GET', '/livez');
     await idle.answer();
-    await eventually(() => world.core.uploads.receiving(uuid) && world.core.uploads.receiving(blind));
-    await new Promise((resolve) => setTimeout(resolve, 100));
-    const began = performance.now();
+    const received = async (): Promise<number> =>
+      Number(/^stowage_received_bytes_total (\d+)$/m.exec((await world.ask('GET', '/metrics')).bytes.toString())![1]);
+    await eventually(async () => (await received()) >= 400_000);
     await world.restart();
-    expect(performance.now() - began).toBeLessThan(8000);
     const answer = await one.answer();
-    expect([answer.status, answer.headers['retry-after']]).toEqual([503, '5']);
+    expect({ status: answer.status, 'retry-after': answer.headers['retry-after'] }).toEqual({
+      status: 503,
+      'retry-after': '5',
+    });
     expect(JSON.parse(answer.body)).toMatchObject({ code: 'unavailable', offset: 200_000 });
     expect(await world.get('GET', `/upload/${uuid}`)).toMatchObject({ size: 200_000 });
     expect(await world.get('GET', `/upload/${blind}`)).toMatchObject({ size: 0 });
@@ -156,9 +170,10 @@ describe('the end', () => {
     connection.head('GET', '/artifacts/large/data', { Authorization: `Bearer ${await world.token()}` });
     await eventually(() => connection.received.length > 0);
     connection.socket.pause();
-    const began = performance.now();
     await world.restart();
-    expect(performance.now() - began).toBeLessThan(10_000);
+    connection.socket.resume();
+    await connection.end();
+    expect(connection.received.length).toBeLessThan(50_000_000);
   }, 20_000);
 });
 
@@ -212,7 +227,10 @@ describe('what comes in', () => {
     ]) {
       const connection = await RawConnection.open(world.url);
       connection.head('GET', path, { Authorization: `Bearer ${await world.token()}` });
-      expect([path, (await connection.answer()).status]).toEqual([path, path.includes('%00') ? 400 : 404]);
+      expect({ path, status: (await connection.answer()).status }).toEqual({
+        path,
+        status: path.includes('%00') ? 400 : 404,
+      });
       connection.close();
     }
   });

@@ -72,13 +72,20 @@ export interface Proxy {
   close(): Promise<void>;
 }
 
+export interface ProxyOptions {
+  readonly host: string;
+  readonly port: number;
+  /** Lets milliseconds pass. */
+  readonly wait?: (ms: number, value: undefined, options: { readonly signal: AbortSignal }) => Promise<void>;
+}
+
 /** Opens a proxy on a free port of loopback in front of `host:port`. */
-export async function openProxy(target: { readonly host: string; readonly port: number }): Promise<Proxy> {
+export async function openProxy({ wait = sleep, ...target }: ProxyOptions): Promise<Proxy> {
   const faults: Fault[] = [];
   const connections: Path[] = [];
   let waiting: ((connection: Connection) => void)[] = [];
   const server = createServer({ allowHalfOpen: true, pauseOnConnect: true }, (client) => {
-    const path = new Path(client, connect({ ...target, allowHalfOpen: true }), faults.shift() ?? {});
+    const path = new Path(client, connect({ ...target, allowHalfOpen: true }), faults.shift() ?? {}, wait);
     connections.push(path);
     for (const resolve of waiting) resolve(path);
     waiting = [];
@@ -106,6 +113,7 @@ class Path implements Connection {
   readonly #client: Socket;
   readonly #server: Socket;
   readonly #fault: Fault;
+  readonly #sleep: NonNullable<ProxyOptions['wait']>;
   readonly #requests = new RequestCounter();
   readonly #over = new AbortController();
   #markStruck: () => void = () => undefined;
@@ -113,10 +121,11 @@ class Path implements Connection {
   #arrivedAtEnd: number | undefined;
   #answered = 0;
 
-  constructor(client: Socket, server: Socket, fault: Fault) {
+  constructor(client: Socket, server: Socket, fault: Fault, wait: NonNullable<ProxyOptions['wait']>) {
     this.#client = client;
     this.#server = server;
     this.#fault = fault;
+    this.#sleep = wait;
     this.struck = new Promise((resolve) => (this.#markStruck = resolve));
     this.serverClosed = new Promise((resolve) => server.once('close', () => resolve()));
     this.clientClosed = new Promise((resolve) => client.once('close', () => resolve()));
@@ -223,7 +232,7 @@ class Path implements Connection {
   }
 
   async #wait(milliseconds: number): Promise<void> {
-    await sleep(milliseconds, undefined, { signal: this.#over.signal }).catch(() => undefined);
+    await this.#sleep(milliseconds, undefined, { signal: this.#over.signal }).catch(() => undefined);
   }
 }
 
@@ -234,15 +243,33 @@ const ticksPerSecond = 20;
  * cannot be called arrived. Linux says so in a table of its own; elsewhere they count as none.
  */
 export function unacknowledged(socket: Socket): number {
-  if (socket.localPort === undefined || socket.remotePort === undefined) return 0;
-  const [local, remote] = [socket.localPort, socket.remotePort].map((port) =>
-    port.toString(16).toUpperCase().padStart(4, '0'),
-  );
+  return kernelOf(socket.localPort, socket.remotePort)?.unacknowledged ?? 0;
+}
+
+/** Bytes that have come for a socket that nobody reads. */
+export function unread(socket: Socket): number {
+  return socket.readableLength + (kernelOf(socket.localPort, socket.remotePort)?.unread ?? 0);
+}
+
+/** Whether the other end, on this machine too, has closed the connection, or reset it. */
+export function letGo(socket: Socket): boolean {
+  return kernelOf(socket.remotePort, socket.localPort)?.state !== '01';
+}
+
+/** A row of the kernel's table: the end of a connection that has the local port. */
+function kernelOf(
+  local: number | undefined,
+  remote: number | undefined,
+): { readonly state: string; readonly unacknowledged: number; readonly unread: number } | undefined {
+  if (local === undefined || remote === undefined) return undefined;
+  const [from, to] = [local, remote].map((port) => port.toString(16).toUpperCase().padStart(4, '0'));
+  const end = new RegExp(`: [0-9A-F]+:${from} [0-9A-F]+:${to} ([0-9A-F]{2}) ([0-9A-F]+):([0-9A-F]+) `);
   for (const table of ['/proc/net/tcp', '/proc/net/tcp6']) {
-    const row = new RegExp(`: [0-9A-F]+:${local} [0-9A-F]+:${remote} [0-9A-F]{2} ([0-9A-F]+):`).exec(read(table));
-    if (row) return Number.parseInt(row[1]!, 16);
+    const row = end.exec(read(table));
+    if (row)
+      return { state: row[1]!, unacknowledged: Number.parseInt(row[2]!, 16), unread: Number.parseInt(row[3]!, 16) };
   }
-  return 0;
+  return undefined;
 }
 
 function read(file: string): string {

@@ -1,5 +1,6 @@
 /** HTTP by hand, for what no client library would send. */
 import { connect, type Socket } from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
 
 export interface RawAnswer {
   readonly status: number;
@@ -59,6 +60,18 @@ export class RawConnection {
     return this;
   }
 
+  /** Sends as a slow client does: a piece, `ms` milliseconds of silence, the next piece; answers how many went before the other side closed. */
+  async drip(pieces: Iterable<Uint8Array | string>, ms: number): Promise<number> {
+    let sent = 0;
+    for (const piece of pieces) {
+      if (this.#ended) break;
+      this.send(piece);
+      sent += 1;
+      await sleep(ms);
+    }
+    return sent;
+  }
+
   /** Ends the connection with a reset, as when a machine dies. */
   reset(): void {
     this.socket.resetAndDestroy();
@@ -103,10 +116,11 @@ export class RawConnection {
   }
 }
 
-/** Tries again until it holds. */
-export async function eventually(what: () => Promise<boolean> | boolean, within = 20_000): Promise<void> {
-  for (const end = Date.now() + within; !(await what());) {
-    if (Date.now() > end) throw new Error('it did not come true in time');
-    await new Promise((resolve) => setTimeout(resolve, 10));
-  }
+/** Waits for what no event tells: asks again until it holds. The only way in which a test waits for another process. */
+export async function eventually(
+  what: () => Promise<boolean> | boolean,
+  { named = 'it', within = 20_000 }: { named?: string; within?: number } = {},
+): Promise<void> {
+  for (const end = Date.now() + within; !(await what()); await sleep(10))
+    if (Date.now() > end) throw new Error(`${named} did not come true in time`);
 }

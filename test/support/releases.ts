@@ -148,10 +148,9 @@ export class Releasy {
 }
 
 /** What a refusal says; the status alone for what is none. */
-export function said(answer: Answered): [status: number, code?: string, message?: string] {
-  if (answer.status < 400) return [answer.status];
-  const { error } = answer.json<{ error: { code: string; message: string } }>();
-  return [answer.status, error.code, error.message];
+export function said(answer: Answered): { status: number; code?: string; message?: string } {
+  if (answer.status < 400) return { status: answer.status };
+  return { status: answer.status, ...answer.json<{ error: { code: string; message: string } }>().error };
 }
 
 export async function put(

@@ -19,11 +19,11 @@ export interface KeyView {
 }
 
 /** A refusal of this API, whole. */
-export const refusal = (status: number, code: string, message: string): unknown => [
+export const refusal = (status: number, code: string, message: string): unknown => ({
   status,
-  { error: { code, message } },
-];
-export const told = (answer: Answered): unknown => [answer.status, answer.json()];
+  body: { error: { code, message } },
+});
+export const told = (answer: Answered): unknown => ({ status: answer.status, body: answer.json() });
 
 export class Pipeline {
   readonly world: World;

@@ -20,14 +20,15 @@ const mac = (key: string | Buffer, text: string): Buffer => createHmac('sha256',
 const escape = (text: string): string =>
   encodeURIComponent(text).replaceAll(/[!'()*]/g, (one) => `%${one.charCodeAt(0).toString(16).toUpperCase()}`);
 
-interface Signing {
+export interface Signing {
   readonly date: string;
   readonly scope: string;
   /** Signs a string for that day, region and service. */
   sign(text: string): string;
 }
 
-function signingOf({ secretAccessKey }: HandKey, at = Date.now()): Signing {
+/** Signs as a key does on the day of `at`. */
+export function signingOf({ secretAccessKey }: HandKey, at = Date.now()): Signing {
   const date = new Date(at).toISOString().replaceAll(/[-:]|\.\d+/g, '');
   const words = [date.slice(0, 8), 'us-east-1', 's3', 'aws4_request'];
   const key = words.reduce<Buffer>((before, word) => mac(before, word), Buffer.from(`AWS4${secretAccessKey}`));

@@ -445,12 +445,17 @@ test(
       scrub: scrubbed.rotten + scrubbed.missing,
       again: again.checked,
     });
-    expect([checked.faults.length, scrubbed.rotten + scrubbed.missing, scrubbed.checked, again.checked]).toEqual([
-      ruined,
-      ruined,
-      turns + 16,
-      0,
-    ]);
+    expect({
+      length: checked.faults.length,
+      'found by the scrub': scrubbed.rotten + scrubbed.missing,
+      'scrubbed checked': scrubbed.checked,
+      'again checked': again.checked,
+    }).toEqual({
+      length: ruined,
+      'found by the scrub': ruined,
+      'scrubbed checked': turns + 16,
+      'again checked': 0,
+    });
     s3.destroy();
   },
   patience,

@@ -178,7 +178,8 @@ async function wronglyTaken(verifier: Verifier, mutations: number): Promise<stri
 }
 
 test('what was signed is taken', async () => {
-  for (const request of originals()) expect([request.target, await honest(request)]).toEqual([request.target, true]);
+  for (const request of originals())
+    expect({ target: request.target, honest: await honest(request) }).toEqual({ target: request.target, honest: true });
 });
 
 test(
@@ -335,7 +336,10 @@ describe.each([
       const changed = Buffer.from(body);
       changed[at]! ^= 1 + below(255);
       const content = await decoded(changed);
-      expect([at, content === undefined || content === whole]).toEqual([at, true]);
+      expect({ at, 'nothing or the whole': content === undefined || content === whole }).toEqual({
+        at,
+        'nothing or the whole': true,
+      });
     }
   });
 });

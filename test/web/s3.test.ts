@@ -124,7 +124,7 @@ test('a page puts a file into the slot of a release, which is then registered', 
       headers: { 'x-releasy-admin-key': 'the-key-of-the-releases' },
       json,
     });
-    expect([answer.status, answer.bytes.toString()]).toEqual([200, expect.anything()]);
+    expect({ status: answer.status, text: answer.bytes.toString() }).toEqual({ status: 200, text: expect.anything() });
     return answer.json<T>();
   };
   const { id } = await ask<{ id: string }>('/v1/releases', { product: 'app', version: '1.0.0' });

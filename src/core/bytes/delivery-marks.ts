@@ -10,7 +10,7 @@ const memory = 10_000;
 
 /** What became of the answers to appends: the record says `unanswered` from the commit on, until it is known better. */
 export class DeliveryMarks {
-  readonly #catalog: Catalog;
+  readonly #uploads: Pick<Catalog['uploads'], 'answered'>;
   /** Offsets whose answer arrived. Kept after they went on record, since an append under way may have read the record before. */
   readonly #arrived = new LRUCache<string, number>({ max: memory });
   /** Uploads whose newest mark is not yet on record. */
@@ -19,8 +19,8 @@ export class DeliveryMarks {
   readonly #lost = new LRUCache<string, number>({ max: memory });
   readonly #delayed = new DelayedWrite(() => this.#flush(), gathering);
 
-  constructor(catalog: Catalog) {
-    this.#catalog = catalog;
+  constructor(uploads: Pick<Catalog['uploads'], 'answered'>) {
+    this.#uploads = uploads;
   }
 
   settle(upload: string, offset: number, answered: boolean): void {
@@ -53,6 +53,6 @@ export class DeliveryMarks {
     });
     this.#unwritten.clear();
     // A mark that cannot be written is forgotten by a crash, no sooner.
-    if (marks.length > 0) await this.#catalog.uploads.answered(marks).catch(() => undefined);
+    if (marks.length > 0) await this.#uploads.answered(marks).catch(() => undefined);
   }
 }

@@ -71,7 +71,7 @@ export class Uploads {
   constructor(engine: Engine, clock: Clock, limits: UploadLimits) {
     this.#engine = engine;
     this.#clock = clock;
-    this.#answers = new DeliveryMarks(engine.catalog);
+    this.#answers = new DeliveryMarks(engine.catalog.uploads);
     this.limits = limits;
   }
 

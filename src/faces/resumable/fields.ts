@@ -8,7 +8,7 @@ const boolean = new RegExp(`^ *\\?([01])${parameters} *$`);
 const integer = new RegExp(`^ *(\\d{1,15})${parameters} *$`);
 
 /** @throws Refusal `malformed` for a field that is no boolean: ignored, it would turn a part into the whole. */
-export function booleanField(req: IncomingMessage, name: string): boolean | undefined {
+export function booleanField(req: Pick<IncomingMessage, 'headers'>, name: string): boolean | undefined {
   const field = req.headers[name];
   if (field === undefined) return undefined;
   const [, digit] = boolean.exec(String(field)) ?? [];
@@ -17,7 +17,7 @@ export function booleanField(req: IncomingMessage, name: string): boolean | unde
 }
 
 /** A whole number that is not negative. @throws Refusal `malformed` for anything else */
-export function integerField(req: IncomingMessage, name: string): number | undefined {
+export function integerField(req: Pick<IncomingMessage, 'headers'>, name: string): number | undefined {
   const field = req.headers[name];
   if (field === undefined) return undefined;
   const [, digits] = integer.exec(String(field)) ?? [];

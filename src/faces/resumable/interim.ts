@@ -23,7 +23,7 @@ interface Told {
   readonly next: number;
 }
 
-const told = new WeakMap<ServerResponse, Told>();
+const told = new WeakMap<object, Told>();
 
 /**
  * Sends 104, if the client speaks a draft that has it, over HTTP/1.1 and through no proxy, and the answer has not begun: at most
@@ -33,26 +33,25 @@ const told = new WeakMap<ServerResponse, Told>();
  * @param headers values without line breaks; others are not sent.
  */
 export function tellResumption(
-  req: IncomingMessage,
-  res: ServerResponse,
+  req: Pick<IncomingMessage, 'headers' | 'httpVersion'>,
+  res: Pick<ServerResponse, 'headersSent' | 'destroyed'> & Raw,
   kept: number,
   headers: Readonly<Record<string, string | number>>,
 ): void {
   const interop = req.headers['upload-draft-interop-version'];
-  const raw = res as ServerResponse & Raw;
   const { count, next } = told.get(res) ?? { count: 0, next: 0 };
   if (typeof interop !== 'string' || !interops.has(interop) || count >= most || kept < next || cameByProxy(req)) return;
-  if (req.httpVersion !== '1.1' || res.headersSent || res.destroyed || typeof raw._writeRaw !== 'function') return;
+  if (req.httpVersion !== '1.1' || res.headersSent || res.destroyed || typeof res._writeRaw !== 'function') return;
   told.set(res, { count: count + 1, next: Math.max(firstDistance, kept * growth) });
   const all = Object.entries({ 'Upload-Draft-Interop-Version': interop, ...headers });
   const fields = all
     .filter(([, value]) => !/[\r\n]/.test(String(value)))
     .map(([name, value]) => `${name}: ${value}\r\n`);
-  raw._writeRaw(`HTTP/1.1 104 Upload Resumption Supported\r\n${fields.join('')}\r\n`, 'latin1');
+  res._writeRaw(`HTTP/1.1 104 Upload Resumption Supported\r\n${fields.join('')}\r\n`, 'latin1');
 }
 
 /** nginx, unless it is told otherwise, shows itself by nothing but that it closes each connection to this server. */
-function cameByProxy({ headers }: IncomingMessage): boolean {
+function cameByProxy({ headers }: Pick<IncomingMessage, 'headers'>): boolean {
   if (/(?:^|,)[ \t]*close[ \t]*(?:,|$)/i.test(headers.connection ?? '')) return true;
   return Object.keys(headers).some((name) => ofProxies.includes(name) || name.startsWith('x-forwarded-'));
 }

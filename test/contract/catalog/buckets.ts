@@ -58,17 +58,20 @@ export function bucketContract(scene: () => Scene): void {
 
   describe('buckets', () => {
     test('have a name that is unique in the store, and go only when they are empty', async () => {
-      expect([await make(bucketOf('one')), await make(bucketOf('one', 'beta'))]).toEqual([true, false]);
+      expect({
+        first: await make(bucketOf('one')),
+        'again in another namespace': await make(bucketOf('one', 'beta')),
+      }).toEqual({ first: true, 'again in another namespace': false });
       await make(bucketOf('two', 'beta'));
       expect((await buckets().list('alpha', { after: null, limit: 10 })).map(({ name }) => name)).toEqual(['one']);
       expect((await buckets().list(null, { after: 'one', limit: 10 })).map(({ name }) => name)).toEqual(['two']);
       await put(bucketOf('one'), 'k', 'x');
       expect(await buckets().remove('one', eventOf('bucket', 'one'))).toBe('occupied');
       await retire(bucketOf('one'), 'k');
-      expect([
-        await buckets().remove('one', eventOf('bucket', 'one')),
-        await buckets().remove('one', eventOf('bucket', 'one')),
-      ]).toEqual([[], 'none']);
+      expect({
+        removed: await buckets().remove('one', eventOf('bucket', 'one')),
+        again: await buckets().remove('one', eventOf('bucket', 'one')),
+      }).toEqual({ removed: [], again: 'none' });
       await expect(make(bucketOf('lost', 'nobody'))).rejects.toMatchObject({ reason: 'not_found' });
     });
 
@@ -125,7 +128,9 @@ export function bucketContract(scene: () => Scene): void {
       await make(bucketOf('gone', 'beta'));
       await put(bucketOf('gone', 'beta'), 'k', 'x');
       await catalog().namespaces.remove('beta', eventOf('namespace', 'beta'));
-      expect([await buckets().get('gone'), await buckets().object('gone', 'k')]).toEqual([undefined, undefined]);
+      expect({ 'get gone': await buckets().get('gone'), 'object gone k': await buckets().object('gone', 'k') }).toEqual(
+        { 'get gone': undefined, 'object gone k': undefined },
+      );
     });
   });
 
@@ -134,11 +139,15 @@ export function bucketContract(scene: () => Scene): void {
       await make(bucketOf('b'));
       for (const key of ['ä', 'z', 'a/1', 'a/2', 'a0', '💾', '\u{ffff}', 'a']) await put(bucketOf('b'), key, key);
       expect(await keysOf('b')).toEqual(['a', 'a/1', 'a/2', 'a0', 'z', 'ä', '\u{ffff}', '💾']);
-      expect([
-        await keysOf('b', { prefix: 'a/' }),
-        await keysOf('b', { after: 'a/1', limit: 2 }),
-        await keysOf('b', { prefix: '💾' }),
-      ]).toEqual([['a/1', 'a/2'], ['a/2', 'a0'], ['💾']]);
+      expect({
+        'keysOf b prefix a/': await keysOf('b', { prefix: 'a/' }),
+        'keysOf b after a/1 limit 2': await keysOf('b', { after: 'a/1', limit: 2 }),
+        'keysOf b prefix 💾': await keysOf('b', { prefix: '💾' }),
+      }).toEqual({
+        'keysOf b prefix a/': ['a/1', 'a/2'],
+        'keysOf b after a/1 limit 2': ['a/2', 'a0'],
+        'keysOf b prefix 💾': ['💾'],
+      });
     });
 
     test('are put under conditions that hold at that moment', async () => {
@@ -250,7 +259,10 @@ export function bucketContract(scene: () => Scene): void {
       await retire(bucketOf('b'), 'k2');
       await catalog().uploads.drop(open, eventOf('upload', open));
       expect(await get('alpha')).toMatchObject({ stored: 15, reserved: 0 });
-      expect([await get('beta'), await get('nobody')]).toEqual([expect.objectContaining({ stored: 0 }), undefined]);
+      expect({ 'get beta': await get('beta'), 'get nobody': await get('nobody') }).toEqual({
+        'get beta': expect.objectContaining({ stored: 0 }),
+        'get nobody': undefined,
+      });
     });
 
     test('refuse what is too much, at its beginning or when it comes', async () => {
@@ -298,10 +310,10 @@ export function bucketContract(scene: () => Scene): void {
       await expect(keys.create(key('k1'), eventOf('key', 'k1'))).rejects.toMatchObject({ reason: 'conflict' });
       expect(await keys.get('k1')).toEqual(key('k1'));
       expect((await keys.list('alpha', { after: null, limit: 10 })).map(({ id }) => id)).toEqual(['k1', 'k2']);
-      expect([
-        await keys.revoke('k1', 9, eventOf('key', 'k1')),
-        await keys.revoke('k1', 9, eventOf('key', 'k1')),
-      ]).toEqual([true, false]);
+      expect({
+        revoked: await keys.revoke('k1', 9, eventOf('key', 'k1')),
+        again: await keys.revoke('k1', 9, eventOf('key', 'k1')),
+      }).toEqual({ revoked: true, again: false });
       expect((await keys.get('k1'))?.revokedAt).toBe(9);
       expect((await keys.list(null, { after: null, limit: 10 })).map(({ id }) => id)).toEqual(['k2', 'k3']);
     });
@@ -314,11 +326,11 @@ export function bucketContract(scene: () => Scene): void {
       const begun = { key: 'k', about: '{}', createdAt: 1, touchedAt: 1, outcome: null };
       const begin = (bucket: string, namespace: string): Promise<boolean> =>
         parts.begin({ ...begun, id: randomUUID(), bucket, namespace });
-      expect([await begin('none', 'alpha'), await begin('b', 'alpha'), await begin('b', 'beta')]).toEqual([
-        false,
-        false,
-        true,
-      ]);
+      expect({
+        'begin none alpha': await begin('none', 'alpha'),
+        'begin b alpha': await begin('b', 'alpha'),
+        'begin b beta': await begin('b', 'beta'),
+      }).toEqual({ 'begin none alpha': false, 'begin b alpha': false, 'begin b beta': true });
     });
 
     test('are put in place of each other, listed by number, and end with their whole', async () => {
@@ -341,11 +353,15 @@ export function bucketContract(scene: () => Scene): void {
         await scene().upload('alpha', 5),
         await scene().upload('alpha', 5),
       ];
-      expect([
-        await parts.put(whole.id, part(1, first)),
-        await parts.put(whole.id, part(2, second)),
-        await parts.put(whole.id, part(1, again)),
-      ]).toEqual([{ replaced: null }, { replaced: null }, { replaced: first }]);
+      expect({
+        'put whole.id 1 first': await parts.put(whole.id, part(1, first)),
+        'put whole.id 2 second': await parts.put(whole.id, part(2, second)),
+        'put whole.id 1 again': await parts.put(whole.id, part(1, again)),
+      }).toEqual({
+        'put whole.id 1 first': { replaced: null },
+        'put whole.id 2 second': { replaced: null },
+        'put whole.id 1 again': { replaced: first },
+      });
       expect((await parts.parts(whole.id, 0, 10)).map(({ number, upload }) => [number, upload])).toEqual([
         [1, again],
         [2, second],
@@ -358,11 +374,15 @@ export function bucketContract(scene: () => Scene): void {
       expect(await parts.end(whole.id, null, 12, 10)).toBeUndefined();
       expect((await parts.end(whole.id, 'made', 12))?.toSorted()).toEqual([again, second, whole.id].toSorted());
       expect((await catalog().uploads.get(again))?.state).toBe('dropped');
-      expect([
-        (await parts.get(whole.id))?.outcome,
-        await parts.put(whole.id, part(3, first)),
-        await parts.list('b', { prefix: '', behind: null, limit: 10 }),
-      ]).toEqual(['made', undefined, []]);
+      expect({
+        outcome: (await parts.get(whole.id))?.outcome,
+        'put whole.id 3 first': await parts.put(whole.id, part(3, first)),
+        listed: await parts.list('b', { prefix: '', behind: null, limit: 10 }),
+      }).toEqual({
+        outcome: 'made',
+        'put whole.id 3 first': undefined,
+        listed: [],
+      });
       await parts.forget(13);
       expect(await parts.get(whole.id)).toBeUndefined();
     });

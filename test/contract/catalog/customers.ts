@@ -53,11 +53,11 @@ export function customerContract(scene: () => Scene): void {
       await customers().addKey('beta', key, event);
       await customers().entitle(entitlementOf(one.id), event);
       await scene().catalog.namespaces.remove('beta', event);
-      expect([
-        await customers().get(one.id),
-        await customers().key(key.id),
-        await customers().entitled(one.id, 6),
-      ]).toEqual([undefined, undefined, []]);
+      expect({
+        'get one.id': await customers().get(one.id),
+        'key key.id': await customers().key(key.id),
+        'entitled one.id 6': await customers().entitled(one.id, 6),
+      }).toEqual({ 'get one.id': undefined, 'key key.id': undefined, 'entitled one.id 6': [] });
     });
 
     test('are listed newest first, those of one moment by id, from any place', async () => {
@@ -126,20 +126,20 @@ export function customerContract(scene: () => Scene): void {
       ]);
       expect(both.filter((outcome) => outcome === 'ends_too_early')).toHaveLength(1);
       expect(await customers().changeEntitlement('other', one.id, {}, event)).toBeUndefined();
-      expect([
-        await customers().dropEntitlement('other', one.id, event),
-        await customers().dropEntitlement(id, one.id, event),
-        await customers().dropEntitlement(id, one.id, event),
-      ]).toEqual([false, true, false]);
+      expect({
+        'by another customer': await customers().dropEntitlement('other', one.id, event),
+        dropped: await customers().dropEntitlement(id, one.id, event),
+        again: await customers().dropEntitlement(id, one.id, event),
+      }).toEqual({ 'by another customer': false, dropped: true, again: false });
     });
 
     test('have keys that are found by what proves them, and revoked once', async () => {
       const customer = await customers().create(customerOf(), event);
       const key = keyOf(customer.id, { scopes: ['keys:read', 'audit:read'], expiresAt: 9 });
-      expect([await customers().addKey('beta', key, event), await customers().addKey('alpha', key, event)]).toEqual([
-        false,
-        true,
-      ]);
+      expect({
+        'addKey beta key event': await customers().addKey('beta', key, event),
+        'addKey alpha key event': await customers().addKey('alpha', key, event),
+      }).toEqual({ 'addKey beta key event': false, 'addKey alpha key event': true });
       expect(await customers().proved(key.verifier)).toEqual({ key, customer });
       await customers().used([
         [key.id, 3],
@@ -148,11 +148,11 @@ export function customerContract(scene: () => Scene): void {
       const revoked = await Promise.all([5, 6, 7].map((at) => customers().revokeKey(key.id, at, event)));
       expect(revoked.filter(Boolean)).toHaveLength(1);
       expect(await customers().key(key.id)).toMatchObject({ key: { lastUsedAt: 3, revokedAt: expect.any(Number) } });
-      expect([
-        await customers().proved('none'),
-        await customers().key('none'),
-        await customers().revokeKey('none', 1, event),
-      ]).toEqual([undefined, undefined, false]);
+      expect({
+        'proved none': await customers().proved('none'),
+        'key none': await customers().key('none'),
+        'revokeKey none 1 event': await customers().revokeKey('none', 1, event),
+      }).toEqual({ 'proved none': undefined, 'key none': undefined, 'revokeKey none 1 event': false });
     });
   });
 
@@ -180,15 +180,21 @@ export function customerContract(scene: () => Scene): void {
       const times = async (filter: Parameters<ReturnType<typeof audits>['list']>[1], page = all): Promise<number[]> =>
         (await audits().list('alpha', filter, page)).map(({ at }) => at);
       expect(await audits().list('alpha', { from: 3 }, all)).toEqual([made[3]]);
-      expect([
-        await times({}),
-        await times({ customer: 'c' }),
-        await times({ customer: 'c', actor: 'api_key' }),
-        await times({ event: 'other' }),
-        await times({ from: 2, to: 2 }),
-      ]).toEqual([[3, 2, 2, 1], [2, 2], [2], [3], [2, 2]]);
+      expect({
+        times: await times({}),
+        'times customer c': await times({ customer: 'c' }),
+        'times customer c actor api_key': await times({ customer: 'c', actor: 'api_key' }),
+        'times event other': await times({ event: 'other' }),
+        'times from 2 to 2': await times({ from: 2, to: 2 }),
+      }).toEqual({
+        times: [3, 2, 2, 1],
+        'times customer c': [2, 2],
+        'times customer c actor api_key': [2],
+        'times event other': [3],
+        'times from 2 to 2': [2, 2],
+      });
       expect(await times({}, { behind: { at: 3, id: made[3]!.id }, offset: 0, limit: 2 })).toEqual([2, 2]);
-      expect([await audits().forget(3), await times({})]).toEqual([3, [3]]);
+      expect({ 'forget 3': await audits().forget(3), times: await times({}) }).toEqual({ 'forget 3': 3, times: [3] });
     });
   });
 }

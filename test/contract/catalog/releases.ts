@@ -91,11 +91,11 @@ export function releaseContract(scene: () => Scene): void {
     test('have one id for each product and version of a namespace', async () => {
       const first = await make(releaseOf('app', '1'));
       const second = releaseOf('app', '1');
-      expect([await make(second), await make(first), await releases().get(second.id)]).toEqual([
-        first,
-        first,
-        undefined,
-      ]);
+      expect({
+        'make second': await make(second),
+        'make first': await make(first),
+        'get second.id': await releases().get(second.id),
+      }).toEqual({ 'make second': first, 'make first': first, 'get second.id': undefined });
       for (const other of [
         releaseOf('App', '1'),
         releaseOf('app', '1.0'),
@@ -120,11 +120,11 @@ export function releaseContract(scene: () => Scene): void {
           order.slice(index, index + 2),
         );
       }
-      expect([
-        await releases().list('beta', {}, page),
-        await releases().list('alpha', { products: [] }, page),
-        await releases().list('alpha', { status: 'published' }, page),
-      ]).toEqual([[], [], []]);
+      expect({
+        'of another namespace': await releases().list('beta', {}, page),
+        'of no product': await releases().list('alpha', { products: [] }, page),
+        published: await releases().list('alpha', { status: 'published' }, page),
+      }).toEqual({ 'of another namespace': [], 'of no product': [], published: [] });
     });
 
     test('turn once', async () => {
@@ -141,22 +141,25 @@ export function releaseContract(scene: () => Scene): void {
 
     test('register a slot once, and the same request gets the same file', async () => {
       const slot = slotOf(await make(releaseOf('app', '1')));
-      expect([await releases().open(slot), await releases().open({ ...slot, key: 'other' })]).toEqual([slot, slot]);
+      expect({
+        first: await releases().open(slot),
+        'again with another key': await releases().open({ ...slot, key: 'other' }),
+      }).toEqual({ first: slot, 'again with another key': slot });
       const registration = registrationOf(slot, await fill(slot, 'bytes'), 5);
       const file = await releases().register(registration);
       expect(file).toMatchObject({ id: slot.id, size: 5, outside: false });
-      expect([
-        await releases().register(registration),
-        await releases().register(registrationOf(slot, null, 5)),
-        await releases().slot(slot.id),
-      ]).toEqual([file, 'taken', undefined]);
+      expect({
+        'register registration': await releases().register(registration),
+        'register slot null 5': await releases().register(registrationOf(slot, null, 5)),
+        'slot slot.id': await releases().slot(slot.id),
+      }).toEqual({ 'register registration': file, 'register slot null 5': 'taken', 'slot slot.id': undefined });
       const none = slotOf(await make(releaseOf('app', '2')));
       expect(await releases().register(registrationOf(none, null, 5))).toBe('no_slot');
       await releases().open(none);
-      expect([
-        await releases().register(registrationOf({ ...none, key: 'other' }, null, 5)),
-        await releases().register(registrationOf(none, randomUUID(), 5)),
-      ]).toEqual(['no_slot', 'no_blob']);
+      expect({
+        'of no slot': await releases().register(registrationOf({ ...none, key: 'other' }, null, 5)),
+        'of no blob': await releases().register(registrationOf(none, randomUUID(), 5)),
+      }).toEqual({ 'of no slot': 'no_slot', 'of no blob': 'no_blob' });
       expect(((await releases().register(registrationOf(none, null, 5))) as ReleaseFile).outside).toBe(true);
     });
 
@@ -166,7 +169,10 @@ export function releaseContract(scene: () => Scene): void {
       await releases().register(registrationOf(slot, await fill(slot, 'first'), 5));
       await fill(slot, 'second');
       const pinned = async () => (await catalog().buckets.object('kept', slot.key, { id: slot.id }))?.content?.size;
-      expect([await pinned(), (await catalog().buckets.object('kept', slot.key))?.content?.size]).toEqual([5, 6]);
+      expect({
+        pinned: await pinned(),
+        size: (await catalog().buckets.object('kept', slot.key))?.content?.size,
+      }).toEqual({ pinned: 5, size: 6 });
       await catalog().buckets.retire({
         bucket: 'kept',
         key: slot.key,
@@ -185,18 +191,18 @@ export function releaseContract(scene: () => Scene): void {
         event: eventOf('bucket', 'kept'),
       });
       await catalog().blobs.sweep(1000, 100);
-      expect([
-        await pinned(),
-        await catalog().buckets.object('kept', slot.key),
-        await catalog().buckets.remove('kept', eventOf('bucket', 'kept')),
-      ]).toEqual([5, undefined, 'occupied']);
+      expect({
+        pinned: await pinned(),
+        'object kept slot.key': await catalog().buckets.object('kept', slot.key),
+        'remove kept': await catalog().buckets.remove('kept', eventOf('bucket', 'kept')),
+      }).toEqual({ pinned: 5, 'object kept slot.key': undefined, 'remove kept': 'occupied' });
       expect(await catalog().buckets.object('kept', 'other', { id: slot.id })).toBeUndefined();
       await releases().remove(slot.release, 30, eventOf('release', slot.release));
-      expect([
-        await pinned(),
-        (await catalog().blobs.sweep(1000, 100)).contents.length,
-        await catalog().buckets.remove('kept', eventOf('bucket', 'kept')),
-      ]).toEqual([undefined, 1, []]);
+      expect({
+        pinned: await pinned(),
+        length: (await catalog().blobs.sweep(1000, 100)).contents.length,
+        'remove kept': await catalog().buckets.remove('kept', eventOf('bucket', 'kept')),
+      }).toEqual({ pinned: undefined, length: 1, 'remove kept': [] });
     });
 
     test('go with all that is theirs, and leave what is locked', async () => {
@@ -215,22 +221,30 @@ export function releaseContract(scene: () => Scene): void {
         createdAt: 1,
         expiresAt: 10,
       };
-      expect([
-        await catalog().downloads.create(download),
-        await catalog().downloads.proved('v'),
-        await catalog().downloads.create({ ...download, id: randomUUID(), file: randomUUID() }),
-      ]).toEqual([true, download, false]);
+      expect({
+        create: await catalog().downloads.create(download),
+        'proved v': await catalog().downloads.proved('v'),
+        'create for no file': await catalog().downloads.create({
+          ...download,
+          id: randomUUID(),
+          file: randomUUID(),
+        }),
+      }).toEqual({
+        create: true,
+        'proved v': download,
+        'create for no file': false,
+      });
       const removed = await releases().remove(release.id, 10, eventOf('release', release.id));
-      expect([
-        removed!.files.map(({ id }) => id),
-        removed!.slots,
-        await releases().remove(release.id, 10, eventOf('release', release.id)),
-      ]).toEqual([[slot.id], [open], undefined]);
-      expect([
-        await catalog().downloads.get(download.id),
-        await releases().file(slot.id),
-        (await catalog().usage.get('alpha'))!.stored,
-      ]).toEqual([undefined, undefined, 0]);
+      expect({
+        files: removed!.files.map(({ id }) => id),
+        slots: removed!.slots,
+        'remove release.id 10': await releases().remove(release.id, 10, eventOf('release', release.id)),
+      }).toEqual({ files: [slot.id], slots: [open], 'remove release.id 10': undefined });
+      expect({
+        'get download.id': await catalog().downloads.get(download.id),
+        'file slot.id': await releases().file(slot.id),
+        stored: (await catalog().usage.get('alpha'))!.stored,
+      }).toEqual({ 'get download.id': undefined, 'file slot.id': undefined, stored: 0 });
       await catalog().buckets.change('kept', { versioning: 'enabled', set: { lock: '{}' } }, eventOf('bucket', 'kept'));
       const locked = slotOf(await make(releaseOf('app', '2')));
       await releases().open(locked);
@@ -280,11 +294,11 @@ export function releaseContract(scene: () => Scene): void {
       for (const one of [soon, late]) await releases().open(one);
       expect(await releases().lapsed(15, { after: null, limit: 10 })).toEqual([soon]);
       await fill(soon, 'unused');
-      expect([
-        await releases().close(soon.id, 15, eventOf('release', release.id)),
-        await releases().close(soon.id, 15, eventOf('release', release.id)),
-        await catalog().buckets.object('kept', soon.key),
-      ]).toEqual([true, false, undefined]);
+      expect({
+        closed: await releases().close(soon.id, 15, eventOf('release', release.id)),
+        again: await releases().close(soon.id, 15, eventOf('release', release.id)),
+        object: await catalog().buckets.object('kept', soon.key),
+      }).toEqual({ closed: true, again: false, object: undefined });
     });
   });
 
@@ -305,24 +319,30 @@ export function releaseContract(scene: () => Scene): void {
       const raced = await Promise.all(['a', 'b', 'c'].map((owner) => facts().reserve(reservation(owner, 0))));
       expect(raced.map(({ kind }) => kind).toSorted()).toEqual(['busy', 'busy', 'yours']);
       const { seed } = raced.find((one) => one.kind === 'yours')!;
-      expect([await facts().reserve(reservation('d', 59)), await facts().reserve(reservation('d', 60))]).toEqual([
-        { kind: 'busy', until: 60 },
-        { kind: 'yours', seed, fresh: false },
-      ]);
+      expect({
+        'reserve d 59': await facts().reserve(reservation('d', 59)),
+        'reserve d 60': await facts().reserve(reservation('d', 60)),
+      }).toEqual({
+        'reserve d 59': { kind: 'busy', until: 60 },
+        'reserve d 60': { kind: 'yours', seed, fresh: false },
+      });
       const first = seed.slice(-1);
-      expect([
-        await facts().settle('word', first, 'late'),
-        await facts().renew('word', first, 500),
-        await facts().renew('word', 'd', 200),
-      ]).toEqual([false, false, true]);
-      expect([await facts().reserve(reservation('e', 199)), await facts().settle('word', 'd', 'done')]).toEqual([
-        { kind: 'busy', until: 200 },
-        true,
-      ]);
-      expect([
-        await facts().reserve(reservation('f', 300)),
-        await facts().reserve(reservation('f', 300, { fingerprint: 'other' })),
-      ]).toEqual([{ kind: 'done', outcome: 'done' }, { kind: 'other' }]);
+      expect({
+        'settle word first late': await facts().settle('word', first, 'late'),
+        'renew word first 500': await facts().renew('word', first, 500),
+        'renew word d 200': await facts().renew('word', 'd', 200),
+      }).toEqual({ 'settle word first late': false, 'renew word first 500': false, 'renew word d 200': true });
+      expect({
+        'reserve e 199': await facts().reserve(reservation('e', 199)),
+        'settle word d done': await facts().settle('word', 'd', 'done'),
+      }).toEqual({ 'reserve e 199': { kind: 'busy', until: 200 }, 'settle word d done': true });
+      expect({
+        'the same request': await facts().reserve(reservation('f', 300)),
+        'another request': await facts().reserve(reservation('f', 300, { fingerprint: 'other' })),
+      }).toEqual({
+        'the same request': { kind: 'done', outcome: 'done' },
+        'another request': { kind: 'other' },
+      });
       expect(await facts().reserve(reservation('g', 1000))).toEqual({ kind: 'yours', seed: 'seed of g', fresh: true });
     });
 
@@ -331,10 +351,13 @@ export function releaseContract(scene: () => Scene): void {
       await facts().giveUp('word', 'b', true);
       expect((await facts().reserve(reservation('c', 1))).kind).toBe('busy');
       await facts().giveUp('word', 'a', false);
-      expect([
-        await facts().reserve(reservation('c', 1, { fingerprint: 'other' })),
-        await facts().reserve(reservation('c', 1)),
-      ]).toEqual([{ kind: 'other' }, { kind: 'yours', seed: 'seed of a', fresh: false }]);
+      expect({
+        'another request': await facts().reserve(reservation('c', 1, { fingerprint: 'other' })),
+        'the same request': await facts().reserve(reservation('c', 1)),
+      }).toEqual({
+        'another request': { kind: 'other' },
+        'the same request': { kind: 'yours', seed: 'seed of a', fresh: false },
+      });
       await facts().giveUp('word', 'c', true);
       expect(await facts().reserve(reservation('d', 1, { fingerprint: 'other' }))).toEqual({
         kind: 'yours',
