@@ -92,7 +92,7 @@ test.each<[string, string, string, Parameters<World['ask']>[2]]>([
   await allow(0);
   const before = await taken();
   const refused = await world.ask(method, path, { as, ...asked });
-  expect([refused.status, await taken()]).toEqual([403, before]);
+  expect({ status: refused.status, taken: await taken() }).toEqual({ status: 403, taken: before });
   await allow(4000);
   expect((await world.ask(method, path, { as, ...asked })).status).toBeLessThan(300);
 });

@@ -228,11 +228,11 @@ test('U12: a clock may be fifteen minutes off, in headers either way, in URLs ah
     }).toEqual({ seconds, 'ListObjectsV2 Bucket': outcome });
   }
   for (const [seconds, outcome] of [
-    [899, [200, undefined]],
-    [901, [403, 'RequestTimeTooSkewed']],
+    [899, { status: 200, code: undefined }],
+    [901, { status: 403, code: 'RequestTimeTooSkewed' }],
   ] as const) {
     const { status, code } = await plain(await getUrl('a', { signingDate: new Date(Date.now() + offset(seconds)) }));
-    expect([status, code]).toEqual(outcome);
+    expect({ status, code }).toEqual(outcome);
   }
 });
 

@@ -105,7 +105,7 @@ class Walk {
     );
     const { quota, ...ledger } = await this.#ledger();
     const after = takenOf({ quota, ...ledger });
-    if (freeing.has(next.kind)) expect([next.kind, refused]).toEqual([next.kind, false]);
+    if (freeing.has(next.kind)) expect({ kind: next.kind, refused }).toEqual({ kind: next.kind, refused: false });
     else if (refused) expect(after).toBe(before);
     else if (after > before && next.kind !== 'version') expect(after).toBeLessThanOrEqual(quota!);
   }
