@@ -1,5 +1,5 @@
 /** Buckets as rows and as records. */
-import type { Bucket } from './model.ts';
+import type { Bucket, BucketId } from './model.ts';
 import type { Db } from './host.ts';
 import type { BucketRow } from './schema.ts';
 
@@ -8,10 +8,28 @@ export async function findBucket(db: Db, name: string): Promise<Bucket | undefin
   return row && bucketOf(row);
 }
 
-export function bucketOf({ created_at, open, settings, ...row }: BucketRow): Bucket {
-  return { ...row, createdAt: created_at, open: open === 1, settings: JSON.parse(settings) as Bucket['settings'] };
+/** The bucket that a decision was about; undefined where it is gone, whoever has its name by now. */
+export async function findDecided(db: Db, { name, generation }: BucketId): Promise<Bucket | undefined> {
+  const found = await findBucket(db, name);
+  return found?.generation === generation ? found : undefined;
 }
 
-export function bucketRowOf({ createdAt, open, settings, ...bucket }: Bucket): BucketRow {
-  return { ...bucket, created_at: createdAt, open: open ? 1 : 0, settings: JSON.stringify(settings) };
+export function bucketOf({ created_at, open, settings, generation, ...row }: BucketRow): Bucket {
+  return {
+    ...row,
+    createdAt: created_at,
+    open: open === 1,
+    settings: JSON.parse(settings) as Bucket['settings'],
+    generation: generation ?? undefined,
+  };
+}
+
+export function bucketRowOf({ createdAt, open, settings, generation, ...bucket }: Bucket): BucketRow {
+  return {
+    ...bucket,
+    created_at: createdAt,
+    open: open ? 1 : 0,
+    settings: JSON.stringify(settings),
+    generation: generation ?? null,
+  };
 }

@@ -12,10 +12,18 @@ import type {
   Usage,
   VersionName,
 } from './facts.ts';
-import { unmet, type Bucket, type Event, type ObjectConditions, type Retention, type StoredObject } from './model.ts';
+import {
+  unmet,
+  type Bucket,
+  type BucketId,
+  type Event,
+  type ObjectConditions,
+  type Retention,
+  type StoredObject,
+} from './model.ts';
 import { lockRuleOf, locked, weakens } from './object-lock-rules.ts';
 import { Refusal } from '../core/refusal.ts';
-import { bucketOf, bucketRowOf, findBucket } from './bucket-records.ts';
+import { bucketOf, bucketRowOf, findBucket, findDecided } from './bucket-records.ts';
 import type { Dialect } from './dialect.ts';
 import type { Db, Host } from './host.ts';
 import { listEntries } from './object-listing.ts';
@@ -68,12 +76,12 @@ export class Buckets implements BucketFacts {
   }
 
   change(
-    name: string,
+    bucket: BucketId,
     { set = {}, given = {}, open, versioning }: BucketChange,
     event: Event,
   ): Promise<Bucket | undefined> {
     return this.#host.write(async (db) => {
-      const before = await findBucket(db, name);
+      const before = await findDecided(db, bucket);
       if (!before) return undefined;
       demandSettings(before, given);
       if (Object.keys(set).length === 0 && open === undefined && versioning === undefined) return before;
@@ -90,7 +98,7 @@ export class Buckets implements BucketFacts {
             ...(open !== undefined && { open: open ? 1 : 0 }),
             ...(versioning && { versioning }),
           })
-          .where('name', '=', name)
+          .where('name', '=', bucket.name)
           .returningAll()
           .executeTakeFirst(),
       );
@@ -103,14 +111,15 @@ export class Buckets implements BucketFacts {
     });
   }
 
-  remove(name: string, event: Event): Promise<readonly string[] | 'none' | 'occupied'> {
+  remove(bucket: BucketId, event: Event): Promise<readonly string[] | 'none' | 'occupied'> {
     return this.#host.write(async (db) => {
+      if (!(await findDecided(db, bucket))) return 'none';
+      const { name } = bucket;
       if (await db.selectFrom('objects').select('idx').where('bucket', '=', name).limit(1).executeTakeFirst())
         return 'occupied';
       if (await keepsReleases(db, name)) return 'occupied';
       const uploads = await endAllMultiparts(db, name, event.at);
-      const { numDeletedRows } = await db.deleteFrom('buckets').where('name', '=', name).executeTakeFirst();
-      if (numDeletedRows === 0n) return 'none';
+      await db.deleteFrom('buckets').where('name', '=', name).execute();
       await recordEvents(db, [event]);
       return uploads;
     });
@@ -204,9 +213,10 @@ export class Buckets implements BucketFacts {
 
   retire(request: Retirement): Promise<Retired> {
     return this.#host.write(async (db) => {
-      const { bucket: name, key, fresh, at, event } = request;
-      const bucket = await findBucket(db, name);
+      const { key, fresh, at, event } = request;
+      const bucket = await findDecided(db, request.bucket);
       if (!bucket) return { kind: 'no_bucket' };
+      const { name } = bucket;
       const head = await findObject(db, name, key);
       const refused = refuseRetirement(head, request);
       if (refused) return { kind: refused };
@@ -234,8 +244,8 @@ export class Buckets implements BucketFacts {
 
   removeVersion({ bucket, key, id, conditions, only, bypass, at, event }: Removal): Promise<Retired> {
     return this.#host.write(async (db) => {
-      if (!(await findBucket(db, bucket))) return { kind: 'no_bucket' };
-      const found = await findObject(db, bucket, key, { id });
+      if (!(await findDecided(db, bucket))) return { kind: 'no_bucket' };
+      const found = await findObject(db, bucket.name, key, { id });
       if (!found || (only && !isStill(found, only))) return { kind: 'absent' };
       if (unmet(conditions, found)) return { kind: 'condition' };
       await endObject(db, this.#host.dialect, found, { at, bypass });

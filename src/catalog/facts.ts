@@ -6,6 +6,7 @@ import type {
   ArtifactType,
   Blob,
   Bucket,
+  BucketId,
   Content,
   ContentState,
   Credential,
@@ -144,7 +145,7 @@ export interface MultipartEnd {
 }
 
 export interface ObjectFacts {
-  readonly bucket: string;
+  readonly bucket: BucketId;
   readonly key: string;
   /** The id that the version gets where the bucket keeps versions; elsewhere it has none, and replaces the one that has none. */
   readonly versionId: string;
@@ -319,6 +320,7 @@ export interface BucketChange extends Partial<Pick<Bucket, 'versioning' | 'open'
   readonly given?: Readonly<Record<string, string | null>>;
 }
 
+/** A change of a bucket or of what is in it is of the bucket that the caller decided upon: where that is gone, the next one of its name counts as none. */
 export interface BucketFacts {
   /** False when the name is taken. */
   create(bucket: Bucket, event: Event): Promise<boolean>;
@@ -330,9 +332,9 @@ export interface BucketFacts {
    *
    * @throws Refusal `conflict`: with `stale` where `given` no longer holds, with `state` where object lock rules the change out.
    */
-  change(name: string, change: BucketChange, event: Event): Promise<Bucket | undefined>;
+  change(bucket: BucketId, change: BucketChange, event: Event): Promise<Bucket | undefined>;
   /** Removes one without objects, and what is open of multipart uploads in it; answers their uploads, which nobody needs any more. */
-  remove(name: string, event: Event): Promise<readonly string[] | 'none' | 'occupied'>;
+  remove(bucket: BucketId, event: Event): Promise<readonly string[] | 'none' | 'occupied'>;
   /** Versions and their bytes, counted when asked; of one bucket, or of all of a namespace. */
   usage(of: { readonly bucket: string } | { readonly namespace: string }): Promise<Usage>;
   /** A version of an object, or its newest. */
@@ -375,7 +377,7 @@ export interface BucketFacts {
 export type VersionName = Pick<StoredObject, 'artifact' | 'bucket' | 'key' | 'index'>;
 
 export interface Retirement {
-  readonly bucket: string;
+  readonly bucket: BucketId;
   readonly key: string;
   readonly conditions: ObjectConditions;
   /** The version that the caller saw: nothing happens unless it still is as it was. */
@@ -398,8 +400,8 @@ export type Retired =
   | { readonly kind: 'absent' | 'no_bucket' | 'condition' };
 
 export interface MultipartFacts {
-  /** False when the namespace has no such bucket. */
-  begin(multipart: Multipart): Promise<boolean>;
+  /** False when the namespace has no such bucket of that generation. */
+  begin(multipart: Multipart, generation?: string): Promise<boolean>;
   get(id: string): Promise<Multipart | undefined>;
   /** Open ones of a bucket, by key and then id, behind one. */
   list(

@@ -127,7 +127,12 @@ export interface Bucket {
   readonly open: boolean;
   /** What is set on it beside that, by the name of the setting, in the words of the face that set it. */
   readonly settings: Readonly<Record<string, string>>;
+  /** Differs from that of every other bucket that had the name; absent for those of old stores. */
+  readonly generation?: string | undefined;
 }
+
+/** Which bucket a decision is about: another one that has its name by now is not meant. */
+export type BucketId = Pick<Bucket, 'name' | 'generation'>;
 
 /** An artifact in a bucket, at one of its versions. Its name in the bucket is its key. */
 export interface StoredObject {
@@ -388,6 +393,8 @@ export interface Principal {
   readonly grant?: Grant;
   /** The namespace's; grants of others name it. */
   readonly generation?: string | undefined;
+  /** The bucket in which the caller was found to be allowed to act for its owner; the next one of its name is not that. */
+  readonly within?: BucketId | undefined;
 }
 
 /** Whoever proves nothing. No namespace has an empty name. */

@@ -2,7 +2,7 @@ import { sql } from 'kysely';
 import { successor } from '../kit/successor.ts';
 import type { MultipartEnd, Page, MultipartFacts } from './facts.ts';
 import type { Multipart, Part } from './model.ts';
-import { findBucket } from './bucket-records.ts';
+import { findDecided } from './bucket-records.ts';
 import type { Db, Host } from './host.ts';
 import { chunks } from './paging.ts';
 import { demandQuota } from './quota.ts';
@@ -15,11 +15,11 @@ export class MultipartUploads implements MultipartFacts {
     this.#host = host;
   }
 
-  begin(multipart: Multipart): Promise<boolean> {
+  begin(multipart: Multipart, generation?: string): Promise<boolean> {
     const { createdAt, touchedAt, ...row } = multipart;
     return this.#host.write(async (db) => {
-      // The bucket may be gone by now, or be the next one of its name.
-      if ((await findBucket(db, multipart.bucket))?.namespace !== multipart.namespace) return false;
+      const bucket = await findDecided(db, { name: multipart.bucket, generation });
+      if (bucket?.namespace !== multipart.namespace) return false;
       await db
         .insertInto('multiparts')
         .values({ ...row, created_at: createdAt, touched_at: touchedAt })

@@ -130,7 +130,7 @@ function beginning(prefix: string) {
 
 /** Why an object may not be put; undefined when it may. */
 export async function refuseObject(db: Db, { bucket, key, conditions }: ObjectFacts): Promise<Unpublished | undefined> {
-  return unmet(conditions, await findObject(db, bucket, key));
+  return unmet(conditions, await findObject(db, bucket.name, key));
 }
 
 /** The number that the next version or mark of a key gets. */

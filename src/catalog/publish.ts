@@ -2,7 +2,7 @@
 import type { ObjectFacts, Publication, Published, Unpublished } from './facts.ts';
 import type { Artifact, Bucket, Event, Upload } from './model.ts';
 import { defaultRetention } from './object-lock-rules.ts';
-import { findBucket } from './bucket-records.ts';
+import { findDecided } from './bucket-records.ts';
 import type { Db } from './host.ts';
 import { recordEvents } from './events.ts';
 import { findSource, type Publishable, type Source } from './publication-source.ts';
@@ -25,7 +25,7 @@ export async function publish(db: Db, publication: Publication): Promise<Publish
   const before = await endedBefore(db, publication);
   if (before) return before;
   const { target, object, at } = publication;
-  const bucket = object && (await findBucket(db, object.bucket));
+  const bucket = object && (await findDecided(db, object.bucket));
   const refused = await refusePlace(db, publication, bucket);
   if (refused) return refused;
   // Before the bytes are adopted: those of a publication that comes to nothing are removed.
@@ -93,7 +93,6 @@ async function refusePlace(
   bucket: Bucket | undefined,
 ): Promise<Unpublished | undefined> {
   if (!(await namespaceExists(db, target.namespace))) return 'no_namespace';
-  // A bucket that was removed meanwhile may be the name of another namespace's by now.
   if (object && bucket?.namespace !== target.namespace) return 'no_bucket';
   if (slot !== undefined && !(await findSlot(db, slot)) && !(await findFile(db, slot))) return 'slot_closed';
   return object && refuseObject(db, object);
@@ -157,7 +156,7 @@ async function addVersion(
 ): Promise<Outcome> {
   const { at, target } = publication;
   const index = publication.object
-    ? await nextIndex(db, publication.object.bucket, publication.object.key, active?.lastIndex ?? 0)
+    ? await nextIndex(db, publication.object.bucket.name, publication.object.key, active?.lastIndex ?? 0)
     : (active?.lastIndex ?? 0) + 1;
   const artifact = active ? await moveOn(db, active, index) : await createArtifact(db, publication, index);
   const blob = bytes.blob ?? (await blobFor(db, publication, bytes.sha512));

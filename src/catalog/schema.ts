@@ -149,6 +149,7 @@ interface BucketTable {
   open: Flag;
   /** JSON. */
   settings: string;
+  generation: string | null;
 }
 
 interface ObjectTable {

@@ -66,7 +66,7 @@ export async function fillCatalog(folder: string, keys: number): Promise<void> {
       mediaType: 'text/plain',
     },
     object: {
-      bucket: fullBucket,
+      bucket: { name: fullBucket },
       key: fullKey(0),
       versionId: randomUUID(),
       etag: createHash('md5').update('12345').digest('hex'),

@@ -140,7 +140,7 @@ describe('remembering', () => {
           if (kind === 'bucket') void buckets.get('b').then((bucket) => judge('bucket', began, bucket!.createdAt));
           if (kind === 'change')
             void buckets
-              .change('b', {}, {} as never)
+              .change({ name: 'b' }, {}, {} as never)
               .then((value) => changes.bucket.push({ value: Number(value), ended: ++clock }));
           if (kind === 'remove')
             void namespaces

@@ -588,7 +588,7 @@ async function askBuckets(scene: Scene): Promise<void> {
     event,
   );
   for (const versioning of ['off', 'enabled', 'suspended'] as const) {
-    await buckets.change('b', { versioning }, event);
+    await buckets.change({ name: 'b' }, { versioning }, event);
     for (const text of ['x', 'y']) {
       const upload = await scene.upload('alpha', text.length);
       const publication = scene.publication(
@@ -598,7 +598,7 @@ async function askBuckets(scene: Scene): Promise<void> {
         { sourceUrl: 's3://b/k' },
       );
       const object = {
-        bucket: 'b',
+        bucket: { name: 'b' },
         key: 'k',
         versionId: `v${text}`,
         etag: text,
@@ -609,7 +609,7 @@ async function askBuckets(scene: Scene): Promise<void> {
       await artifacts.publish({ ...publication, object });
     }
     await buckets.retire({
-      bucket: 'b',
+      bucket: { name: 'b' },
       key: 'k',
       conditions: {},
       fresh: { artifact: 'f', version: 'm' },
@@ -639,7 +639,7 @@ async function askBuckets(scene: Scene): Promise<void> {
   for (const json of ['{}', null]) await buckets.describe(place, 'tags', json);
   await buckets.hold(place, true);
   await buckets.retain(place, { mode: 'COMPLIANCE', until: 5 }, { at: 1, bypass: true });
-  await buckets.removeVersion({ bucket: 'b', key: 'k', id: 'vx', conditions: {}, bypass: true, at: 9, event });
+  await buckets.removeVersion({ bucket: { name: 'b' }, key: 'k', id: 'vx', conditions: {}, bypass: true, at: 9, event });
   const whole = {
     id: 'w',
     bucket: 'b',
@@ -675,5 +675,5 @@ async function askBuckets(scene: Scene): Promise<void> {
   await ledgers.get('alpha');
   await ledgers.spend('2026-11', [['alpha', 5]]);
   await scene.version('alpha', 'within', 'quota');
-  await buckets.remove('b', event);
+  await buckets.remove({ name: 'b' }, event);
 }

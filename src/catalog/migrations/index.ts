@@ -10,6 +10,7 @@ import { ledgersStep } from './0004-ledgers.ts';
 import { locksStep } from './0008-object-locks.ts';
 import { smallStep } from './0005-inline-bytes.ts';
 import { digestsStep } from './0010-digests.ts';
+import { bucketGenerationsStep } from './0014-bucket-generations.ts';
 import { generationsStep } from './0011-generations.ts';
 import { joinedStep } from './0012-joined-uploads.ts';
 import { foundation } from './0001-foundation.ts';
@@ -32,6 +33,7 @@ export const migrations: readonly Migration[] = [
   generationsStep,
   joinedStep,
   recordsStep,
+  bucketGenerationsStep,
 ];
 
 /**

@@ -1,7 +1,9 @@
 import type { Page, TimePage, Unpublished } from '../facts.ts';
 import type { Registration, ReleaseFacts, ReleaseFilter } from './facts.ts';
 import type { Event, Release, ReleaseFile, ReleaseStatus, Slot } from '../model.ts';
+import { findBucket } from '../bucket-records.ts';
 import { endObjects } from '../buckets.ts';
+import { Refusal } from '../../core/refusal.ts';
 import type { Db, Host } from '../host.ts';
 import { recordEvents } from '../events.ts';
 import { demandNamespace } from '../namespaces.ts';
@@ -110,6 +112,9 @@ export class Releases implements ReleaseFacts {
     return this.#host.write(async (db) => {
       const release = await findRelease(db, slot.release);
       if (!release) return undefined;
+      // What is at the key of a slot ends with it, so the slot must be in a bucket of the release's owner. None that has a slot is removed.
+      if (!slot.outside && (await findBucket(db, slot.bucket))?.namespace !== release.namespace)
+        throw new Refusal('unavailable', 'artifact storage not configured');
       await db
         .insertInto('slots')
         .values(slotRowOf(slot))

@@ -230,7 +230,7 @@ export class Sealer {
         index: outcome.index,
       });
     }
-    const newest = object && (await this.#engine.catalog.buckets.object(object.bucket, object.key));
+    const newest = object && (await this.#engine.catalog.buckets.object(object.bucket.name, object.key));
     const versionId = newest?.index === outcome.index ? newest.versionId : null;
     return {
       artifact,

@@ -1,10 +1,12 @@
 import type { Clock } from '../../kit/clock.ts';
+import { newId } from '../../kit/ids.ts';
 import { demandGrant, grants, isSystem, mayInBucket, owns, type BucketAction } from '../tenants/access.ts';
 import type { BucketChange, Catalog, Engine, Page, Usage } from '../engine.ts';
 import { eventBy } from '../tenants/events.ts';
-import type { Bucket, Event, Principal } from '../../catalog/model.ts';
+import type { Bucket, BucketId, Event, Principal } from '../../catalog/model.ts';
 import { Refusal } from '../refusal.ts';
 import { mayBeMadePublic } from './public-access.ts';
+import { unpublished } from '../bytes/sealer.ts';
 import { dropStages } from '../bytes/stages.ts';
 
 /** Containers of objects. */
@@ -43,6 +45,7 @@ export class Buckets {
       versioning,
       open: false,
       settings,
+      generation: newId(),
     };
     if (await this.#catalog.buckets.create(bucket, this.#event(name, 'bucket created', who))) return bucket;
     const taken = await this.#catalog.buckets.get(name);
@@ -50,13 +53,15 @@ export class Buckets {
   }
 
   /**
-   * The bucket, for a caller who may do that with it.
+   * The bucket, for a caller who may do that with it. Whoever acts for the owner of a bucket finds that bucket and not the next one of
+   * its name.
    *
    * @throws Refusal `not_found`, `forbidden`
    */
   async get(who: Principal, name: string, action: BucketAction): Promise<Bucket> {
     const bucket = await this.#catalog.buckets.get(name);
-    if (!bucket) throw new Refusal('not_found', 'bucket not found', { missing: 'bucket' });
+    const { within } = who;
+    if (!bucket || (within?.name === name && within.generation !== bucket.generation)) throw unpublished('no_bucket');
     if (!mayInBucket(who, action, bucket))
       throw new Refusal('forbidden', 'permission denied', owns(who, bucket.namespace) ? { own: 'yes' } : {});
     return bucket;
@@ -86,11 +91,11 @@ export class Buckets {
       ? { given: { ...change.given, publicAccess: bucket.settings['publicAccess'] ?? null } }
       : {};
     const changed = await this.#catalog.buckets.change(
-      name,
+      idOf(bucket),
       { ...change, ...given },
       this.#event(name, `changed: ${namesOf(change).join(', ')}`, who),
     );
-    if (!changed) throw new Refusal('not_found', 'bucket not found', { missing: 'bucket' });
+    if (!changed) throw unpublished('no_bucket');
     return changed;
   }
 
@@ -107,9 +112,9 @@ export class Buckets {
    * @throws Refusal `conflict` while there is any object in it.
    */
   async remove(who: Principal, name: string): Promise<void> {
-    await this.get(who, name, 'admin');
-    const removed = await this.#catalog.buckets.remove(name, this.#event(name, 'bucket deleted', who));
-    if (removed === 'none') throw new Refusal('not_found', 'bucket not found', { missing: 'bucket' });
+    const bucket = await this.get(who, name, 'admin');
+    const removed = await this.#catalog.buckets.remove(idOf(bucket), this.#event(name, 'bucket deleted', who));
+    if (removed === 'none') throw unpublished('no_bucket');
     if (removed === 'occupied') throw new Refusal('conflict', 'the bucket is not empty', { occupied: 'yes' });
     await dropStages(this.#engine, removed);
   }
@@ -117,6 +122,11 @@ export class Buckets {
   #event(name: string, message: string, who: Principal): Event {
     return eventBy(who, this.#clock.now(), { subject: 'bucket', id: name, message });
   }
+}
+
+/** What names a bucket to the catalog, so that a change is of that one. */
+export function idOf({ name, generation }: Bucket): BucketId {
+  return { name, generation };
 }
 
 /** What a change changes, as the journal tells it. */

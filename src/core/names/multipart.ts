@@ -36,20 +36,20 @@ export class MultipartUploads {
     this.#assembly = new Assembly(parts.engine);
   }
 
-  async begin(who: Principal, bucket: string, key: string, about: string): Promise<Multipart> {
-    const { namespace } = await this.#buckets.get(who, bucket, 'write');
+  async begin(who: Principal, name: string, key: string, about: string): Promise<Multipart> {
+    const bucket = await this.#buckets.get(who, name, 'write');
     const at = this.#clock.now();
     const multipart: Multipart = {
       id: newId(),
-      bucket,
+      bucket: name,
       key,
-      namespace,
+      namespace: bucket.namespace,
       about,
       createdAt: at,
       touchedAt: at,
       outcome: null,
     };
-    if (!(await this.#engine.catalog.multipart.begin(multipart))) throw unpublished('no_bucket');
+    if (!(await this.#engine.catalog.multipart.begin(multipart, bucket.generation))) throw unpublished('no_bucket');
     return multipart;
   }
 

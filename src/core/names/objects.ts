@@ -2,7 +2,7 @@ import type { Clock } from '../../kit/clock.ts';
 import type { Algorithm, Digest } from '../../kit/digest.ts';
 import { isId, newId } from '../../kit/ids.ts';
 import type { Blobs } from '../bytes/blobs.ts';
-import type { Buckets } from './buckets.ts';
+import { idOf, type Buckets } from './buckets.ts';
 import type {
   Engine,
   EntriesPage,
@@ -140,7 +140,7 @@ export class Objects {
     const owner = ownerOf(bucket, who);
     if (isBrief(body)) {
       await this.#uploads.demandRoom(body.length);
-      const objectOf = (measured: readonly Digest[]): ObjectFacts => objectFacts(request, describe(measured));
+      const objectOf = (measured: readonly Digest[]): ObjectFacts => objectFacts(bucket, request, describe(measured));
       const { blob, versionId, object } = await this.#sealer.publishBody(owner, body, targetOf(bucket, request.key), {
         measure,
         objectOf,
@@ -173,7 +173,7 @@ export class Objects {
     facts: Facts,
     ends?: Ends,
   ): Promise<Put & { readonly ended: readonly string[] }> {
-    const object = objectFacts(request, facts);
+    const object = objectFacts(bucket, request, facts);
     const multipart = ends && {
       ...ends,
       outcome: { versioned: ends.outcome(object.versionId), plain: ends.outcome(null) },
@@ -195,7 +195,7 @@ export class Objects {
     const published = await this.#engine.catalog.artifacts.publish({
       target: targetOf(bucket, request.key),
       source: { kind: 'blob', blob },
-      object: objectFacts(request, facts),
+      object: objectFacts(bucket, request, facts),
       fresh: { artifact: newId(), blob: newId() },
       at: this.#clock.now(),
       by: who.namespace,
@@ -274,11 +274,11 @@ export class Objects {
   /** Deletes the newest version, or leaves a mark, as the bucket's versioning says. One that is not there is deleted, too. */
   async remove(
     who: Principal,
-    bucket: string,
+    name: string,
     key: string,
     { conditions = {}, only }: Omit<Deletion, 'bypass'> = {},
   ): Promise<StoredObject | undefined> {
-    await this.#buckets.get(who, bucket, 'delete');
+    const bucket = idOf(await this.#buckets.get(who, name, 'delete'));
     const retired = await this.#engine.catalog.buckets.retire({
       bucket,
       key,
@@ -286,7 +286,7 @@ export class Objects {
       only,
       fresh: { artifact: newId(), version: newVersionId() },
       at: this.#clock.now(),
-      event: this.#event(bucket, `${key} deleted`, who),
+      event: this.#event(name, `${key} deleted`, who),
     });
     return retiredObject(retired);
   }
@@ -294,13 +294,13 @@ export class Objects {
   /** @throws Refusal `forbidden` for a version that object lock protects. */
   async removeVersion(
     who: Principal,
-    bucket: string,
+    name: string,
     key: string,
     id: string | null,
     { conditions = {}, only, bypass = false }: Deletion = {},
   ): Promise<StoredObject | undefined> {
-    await this.#buckets.get(who, bucket, 'delete');
-    const event = this.#event(bucket, `version ${id ?? 'null'} of ${key} deleted`, who);
+    const bucket = idOf(await this.#buckets.get(who, name, 'delete'));
+    const event = this.#event(name, `version ${id ?? 'null'} of ${key} deleted`, who);
     const removal = { bucket, key, id, conditions, only, bypass, at: this.#clock.now(), event };
     return retiredObject(await this.#engine.catalog.buckets.removeVersion(removal));
   }
@@ -331,13 +331,17 @@ function isBrief(body: Body): body is Body & { readonly length: number } {
   return body.length !== undefined && body.length <= unrecordedLimit;
 }
 
-function objectFacts(request: PutRequest, { lock = { retention: null, held: null }, ...facts }: Facts): ObjectFacts {
-  return { ...request, ...facts, lock, versionId: newVersionId() };
+function objectFacts(
+  bucket: Bucket,
+  { key, conditions }: PutRequest,
+  { lock = { retention: null, held: null }, ...facts }: Facts,
+): ObjectFacts {
+  return { bucket: idOf(bucket), key, conditions, ...facts, lock, versionId: newVersionId() };
 }
 
 /** The namespace acts for whoever was found to be allowed to: the bytes are its own. */
 export function ownerOf(bucket: Bucket, who: Principal): Principal {
-  return { namespace: bucket.namespace, credential: who.credential };
+  return { namespace: bucket.namespace, credential: who.credential, within: idOf(bucket) };
 }
 
 /** Digests that are kept of everything that comes into the bucket, because somebody will ask for them. */

@@ -28,7 +28,7 @@ export function bucketContract(scene: () => Scene): void {
   ): Promise<string | undefined> {
     const upload = await scene().upload(bucket.namespace, text.length);
     const object: ObjectFacts = {
-      bucket: bucket.name,
+      bucket,
       key,
       versionId: randomUUID(),
       etag: `etag of ${text}`,
@@ -46,7 +46,7 @@ export function bucketContract(scene: () => Scene): void {
   }
   const retire = (bucket: Bucket, key: string) =>
     buckets().retire({
-      bucket: bucket.name,
+      bucket,
       key,
       conditions: {},
       fresh: { artifact: randomUUID(), version: randomUUID() },
@@ -66,35 +66,69 @@ export function bucketContract(scene: () => Scene): void {
       expect((await buckets().list('alpha', { after: null, limit: 10 })).map(({ name }) => name)).toEqual(['one']);
       expect((await buckets().list(null, { after: 'one', limit: 10 })).map(({ name }) => name)).toEqual(['two']);
       await put(bucketOf('one'), 'k', 'x');
-      expect(await buckets().remove('one', eventOf('bucket', 'one'))).toBe('occupied');
+      expect(await buckets().remove({ name: 'one' }, eventOf('bucket', 'one'))).toBe('occupied');
       await retire(bucketOf('one'), 'k');
       expect({
-        removed: await buckets().remove('one', eventOf('bucket', 'one')),
-        again: await buckets().remove('one', eventOf('bucket', 'one')),
+        removed: await buckets().remove({ name: 'one' }, eventOf('bucket', 'one')),
+        again: await buckets().remove({ name: 'one' }, eventOf('bucket', 'one')),
       }).toEqual({ removed: [], again: 'none' });
       await expect(make(bucketOf('lost', 'nobody'))).rejects.toMatchObject({ reason: 'not_found' });
     });
 
+    test('are not the next one of their name, which no decision about them changes', async () => {
+      const first = { ...bucketOf('again'), generation: 'first' };
+      for (const [before, next] of [
+        [first, { ...first, generation: 'second' }],
+        [bucketOf('old'), { ...bucketOf('old'), generation: 'first' }],
+      ] as const) {
+        const event = eventOf('bucket', before.name);
+        await make(before);
+        await buckets().remove(before, event);
+        await make(next);
+        await put(next, 'k', 'x');
+        const begun = { bucket: before.name, key: 'k', about: '{}', createdAt: 1, touchedAt: 1, outcome: null };
+        const begin = (generation: string | undefined): Promise<boolean> =>
+          catalog().multipart.begin({ ...begun, id: randomUUID(), namespace: 'alpha' }, generation);
+        const refused = { bucket: before, key: 'k', id: null, conditions: {}, bypass: false, at: 20, event };
+        expect([
+          await buckets().change(before, { open: true }, event),
+          await put(before, 'k', 'y'),
+          (await retire(before, 'k')).kind,
+          (await buckets().removeVersion(refused)).kind,
+          await begin(before.generation),
+          await buckets().remove(before, event),
+        ]).toEqual([undefined, 'no_bucket', 'no_bucket', 'no_bucket', false, 'none']);
+        expect(await buckets().get(next.name)).toEqual(next);
+        expect((await buckets().object(next.name, 'k'))?.content?.etag).toBe('etag of x');
+        expect([await put(next, 'k', 'y'), await begin(next.generation)]).toEqual([undefined, true]);
+        expect((await buckets().removeVersion({ ...refused, bucket: next })).kind).toBe('gone');
+      }
+    });
+
     test('keep what is set on them', async () => {
       await make(bucketOf('set'));
-      await buckets().change('set', { open: true, set: { a: '1', "b's": '{"x":"é"}' } }, eventOf('bucket', 'set'));
-      await buckets().change('set', { versioning: 'enabled' }, eventOf('bucket', 'set'));
+      await buckets().change(
+        { name: 'set' },
+        { open: true, set: { a: '1', "b's": '{"x":"é"}' } },
+        eventOf('bucket', 'set'),
+      );
+      await buckets().change({ name: 'set' }, { versioning: 'enabled' }, eventOf('bucket', 'set'));
       expect(await buckets().get('set')).toMatchObject({
         open: true,
         settings: { a: '1', "b's": '{"x":"é"}' },
         versioning: 'enabled',
       });
-      await buckets().change('set', {}, eventOf('bucket', 'set'));
-      await buckets().change('set', { set: { a: null, c: '3' } }, eventOf('bucket', 'set'));
+      await buckets().change({ name: 'set' }, {}, eventOf('bucket', 'set'));
+      await buckets().change({ name: 'set' }, { set: { a: null, c: '3' } }, eventOf('bucket', 'set'));
       expect((await buckets().get('set'))?.settings).toEqual({ "b's": '{"x":"é"}', c: '3' });
-      expect(await buckets().change('none', { open: true }, eventOf('bucket', 'none'))).toBeUndefined();
+      expect(await buckets().change({ name: 'none' }, { open: true }, eventOf('bucket', 'none'))).toBeUndefined();
     });
 
     test('keep every setting of changes that run side by side', async () => {
       await make(bucketOf('many'));
       const names = Array.from({ length: 50 }, (_, n) => `s${n}`);
       await Promise.all(
-        names.map((name) => buckets().change('many', { set: { [name]: name } }, eventOf('bucket', 'many'))),
+        names.map((name) => buckets().change({ name: 'many' }, { set: { [name]: name } }, eventOf('bucket', 'many'))),
       );
       expect((await buckets().get('many'))?.settings).toEqual(Object.fromEntries(names.map((name) => [name, name])));
     });
@@ -102,7 +136,7 @@ export function bucketContract(scene: () => Scene): void {
     test('change only while what the caller decided by still holds', async () => {
       await make(bucketOf('given'));
       const change = (given: Record<string, string | null>) =>
-        buckets().change('given', { set: { a: 'set' }, given }, eventOf('bucket', 'given'));
+        buckets().change({ name: 'given' }, { set: { a: 'set' }, given }, eventOf('bucket', 'given'));
       await expect(change({ b: 'seen' })).rejects.toMatchObject({ reason: 'conflict', details: { stale: 'b' } });
       expect((await buckets().get('given'))?.settings).toEqual({});
       expect((await change({ b: null }))?.settings).toEqual({ a: 'set' });
@@ -111,7 +145,7 @@ export function bucketContract(scene: () => Scene): void {
 
     test('with object lock stay versioned', async () => {
       await make(bucketOf('locking'));
-      const change = (wish: BucketChange) => buckets().change('locking', wish, eventOf('bucket', 'locking'));
+      const change = (wish: BucketChange) => buckets().change({ name: 'locking' }, wish, eventOf('bucket', 'locking'));
       await expect(change({ set: { lock: '{}' } })).rejects.toMatchObject({
         reason: 'conflict',
         details: { state: 'lock' },
@@ -194,7 +228,7 @@ export function bucketContract(scene: () => Scene): void {
               if (step === 'enable' || step === 'suspend') {
                 if (step === 'suspend' && bucket.versioning === 'off') continue;
                 bucket = (await buckets().change(
-                  name,
+                  bucket,
                   { versioning: step === 'enable' ? 'enabled' : 'suspended' },
                   eventOf('bucket', name),
                 ))!;
@@ -209,7 +243,7 @@ export function bucketContract(scene: () => Scene): void {
               } else {
                 const one = model[pick % Math.max(model.length, 1)];
                 const removed = await buckets().removeVersion({
-                  bucket: name,
+                  bucket,
                   key: 'k',
                   id: one ? one.id : null,
                   conditions: {},
@@ -405,7 +439,7 @@ export function bucketContract(scene: () => Scene): void {
       for (const [at, upload] of uploads.entries())
         await parts.put(open!.id, { number: at + 1, upload, size: 5, etag: 'e', about: '{}', at: 10 });
       await parts.end(ended!.id, 'made', 12);
-      expect(new Set(await buckets().remove('left', eventOf('bucket', 'left')))).toEqual(
+      expect(new Set(await buckets().remove({ name: 'left' }, eventOf('bucket', 'left')))).toEqual(
         new Set([...uploads, open!.id]),
       );
       expect(await parts.get(open!.id)).toBeUndefined();

@@ -136,7 +136,7 @@ class Walk {
         return catalog.uploads.drop(of(this.#uploads) ?? 'none', eventOf('upload', 'u'));
       case 'retire':
         return catalog.buckets.retire({
-          bucket,
+          bucket: { name: bucket },
           key: `k${pick % 2 === 0 ? '' : 'other'}`,
           conditions: {},
           fresh: { artifact: randomUUID(), version: randomUUID() },
@@ -145,7 +145,7 @@ class Walk {
         });
       case 'removeVersion':
         return catalog.buckets.removeVersion({
-          bucket,
+          bucket: { name: bucket },
           key: 'k',
           id: object?.versionId ?? null,
           bypass: false,
@@ -156,11 +156,11 @@ class Walk {
       case 'describe':
         return object && catalog.buckets.describe(object, 'tags', pick % 3 === 0 ? null : JSON.stringify(said));
       case 'settings':
-        return catalog.buckets.change(bucket, { set: { policyText: pick % 3 === 0 ? null : said } }, event);
+        return catalog.buckets.change({ name: bucket }, { set: { policyText: pick % 3 === 0 ? null : said } }, event);
       case 'note':
         return catalog.events.setMetadata('namespace', owner, one, pick % 3 === 0 ? undefined : said);
       case 'removeBucket':
-        return catalog.buckets.remove(bucket, event);
+        return catalog.buckets.remove({ name: bucket }, event);
       case 'remove':
         return catalog.artifacts.remove(of(this.#artifacts) ?? randomUUID(), 30, eventOf('artifact', 'a'));
       case 'sweep':
@@ -267,7 +267,7 @@ class Walk {
     const source = { kind: 'content', content, mediaType: 'text/plain' } as const;
     const publication = this.#scene.publication(owner, `${bucket}/k`, source, { sourceUrl: `s3://${bucket}/k` });
     const object = {
-      bucket,
+      bucket: { name: bucket },
       key: 'k',
       versionId: randomUUID(),
       etag: 'e',

@@ -42,7 +42,7 @@ export function releaseContract(scene: () => Scene): void {
     const upload = await scene().upload('alpha', text.length);
     const source = { kind: 'upload', upload, content: contentOf(text), mediaType: 'text/plain' } as const;
     const object = {
-      bucket: slot.bucket,
+      bucket: { name: slot.bucket },
       key: slot.key,
       versionId: randomUUID(),
       etag: 'etag',
@@ -174,7 +174,7 @@ export function releaseContract(scene: () => Scene): void {
         size: (await catalog().buckets.object('kept', slot.key))?.content?.size,
       }).toEqual({ pinned: 5, size: 6 });
       await catalog().buckets.retire({
-        bucket: 'kept',
+        bucket: { name: 'kept' },
         key: slot.key,
         conditions: {},
         fresh: { artifact: randomUUID(), version: randomUUID() },
@@ -182,7 +182,7 @@ export function releaseContract(scene: () => Scene): void {
         event: eventOf('bucket', 'kept'),
       });
       await catalog().buckets.removeVersion({
-        bucket: 'kept',
+        bucket: { name: 'kept' },
         key: slot.key,
         id: slot.id,
         conditions: {},
@@ -194,14 +194,14 @@ export function releaseContract(scene: () => Scene): void {
       expect({
         pinned: await pinned(),
         'object kept slot.key': await catalog().buckets.object('kept', slot.key),
-        'remove kept': await catalog().buckets.remove('kept', eventOf('bucket', 'kept')),
+        'remove kept': await catalog().buckets.remove({ name: 'kept' }, eventOf('bucket', 'kept')),
       }).toEqual({ pinned: 5, 'object kept slot.key': undefined, 'remove kept': 'occupied' });
       expect(await catalog().buckets.object('kept', 'other', { id: slot.id })).toBeUndefined();
       await releases().remove(slot.release, 30, eventOf('release', slot.release));
       expect({
         pinned: await pinned(),
         length: (await catalog().blobs.sweep(1000, 100)).contents.length,
-        'remove kept': await catalog().buckets.remove('kept', eventOf('bucket', 'kept')),
+        'remove kept': await catalog().buckets.remove({ name: 'kept' }, eventOf('bucket', 'kept')),
       }).toEqual({ pinned: undefined, length: 1, 'remove kept': [] });
     });
 
@@ -245,7 +245,11 @@ export function releaseContract(scene: () => Scene): void {
         'file slot.id': await releases().file(slot.id),
         stored: (await catalog().usage.get('alpha'))!.stored,
       }).toEqual({ 'get download.id': undefined, 'file slot.id': undefined, stored: 0 });
-      await catalog().buckets.change('kept', { versioning: 'enabled', set: { lock: '{}' } }, eventOf('bucket', 'kept'));
+      await catalog().buckets.change(
+        { name: 'kept' },
+        { versioning: 'enabled', set: { lock: '{}' } },
+        eventOf('bucket', 'kept'),
+      );
       const locked = slotOf(await make(releaseOf('app', '2')));
       await releases().open(locked);
       await fill(locked, 'locked');

@@ -61,11 +61,11 @@ export function cached(catalog: Catalog): Catalog {
       ...wary.buckets,
       get: (name) => buckets.look(name, () => catalog.buckets.get(name)),
       create: (bucket, event) => changing(bucket.name, () => catalog.buckets.create(bucket, event)),
-      change: (name, ...args) => changing(name, () => catalog.buckets.change(name, ...args)),
+      change: (bucket, ...args) => changing(bucket.name, () => catalog.buckets.change(bucket, ...args)),
       // Removing a bucket also ends the multipart uploads in it.
-      remove: async (name, event) => {
+      remove: async (bucket, event) => {
         forget();
-        return changing(name, () => catalog.buckets.remove(name, event)).finally(forget);
+        return changing(bucket.name, () => catalog.buckets.remove(bucket, event)).finally(forget);
       },
     },
     uploads: {
