@@ -9,6 +9,7 @@ import { catalogContract, type OpenedCatalog } from '../contract/catalog.ts';
 import { Scene, contentOf, done, eventOf, everything, sha512Of } from '../contract/catalog/scene.ts';
 import { isLockedRefusal } from '../../src/catalog/object-lock-rules.ts';
 import { catalogOn, migrate } from '../../src/catalog/index.ts';
+import type { Bucket } from '../../src/catalog/model.ts';
 import type { Migration } from '../../src/catalog/migrations/migration.ts';
 import { demandUnlocked } from '../../src/catalog/object-locks.ts';
 import { GroupCommit } from '../../src/engines/embedded/sqlite/group-commit.ts';
@@ -125,10 +126,7 @@ describe('the embedded catalog on SQLite', () => {
 
   test('a listing that is rolled up goes from prefix to prefix by looks into an index, and reads no key between', async () => {
     const event = eventOf('bucket', 'b');
-    await scene.catalog.buckets.create(
-      { name: 'b', namespace: 'alpha', createdAt: 1, versioning: 'off', open: false, settings: {} },
-      event,
-    );
+    await scene.catalog.buckets.create(bucketOf('b'), event);
     const raw = new DatabaseSync(path);
     raw.exec('begin');
     const insert = raw.prepare(
@@ -432,6 +430,22 @@ describe('the embedded catalog on SQLite', () => {
     });
   });
 
+  test('buckets of an older version have no generation, and are not the next ones of their name', async () => {
+    const old = await catalogBefore('generations of buckets', [
+      "insert into namespaces values ('alpha', 1, null)",
+      "insert into buckets values ('b', 'alpha', 1, 'off', 0, '{}')",
+    ]);
+    await migrate(old, 2);
+    const { buckets } = catalogOn(old);
+    const before = (await buckets.get('b'))!;
+    expect(before).toEqual({ ...bucketOf('b'), generation: undefined });
+    expect(await buckets.remove(before, eventOf('bucket', 'b'))).toEqual([]);
+    await buckets.create({ ...bucketOf('b'), generation: 'g' }, eventOf('bucket', 'b'));
+    expect(await buckets.remove(before, eventOf('bucket', 'b'))).toBe('none');
+    expect(await buckets.get('b')).toEqual({ ...bucketOf('b'), generation: 'g' });
+    await old.close();
+  });
+
   test('copies its log into the file as it goes', async () => {
     await scene.catalog.events.record(Array.from({ length: 30_000 }, () => eventOf('upload', 'x')));
     await scene.catalog.events.record([eventOf('upload', 'x')]);
@@ -443,6 +457,15 @@ describe('the embedded catalog on SQLite', () => {
     expect(log - checkpointed).toBeLessThan(100);
     reader.close();
   });
+});
+
+const bucketOf = (name: string): Bucket => ({
+  name,
+  namespace: 'alpha',
+  createdAt: 1,
+  versioning: 'off',
+  open: false,
+  settings: {},
 });
 
 /** Steps of a plan that cost what they answer: a search, a merge of limited branches, one row, the open uploads in order. */
@@ -583,10 +606,7 @@ async function askCustomers({ catalog: { customers, audits } }: Scene): Promise<
 async function askBuckets(scene: Scene): Promise<void> {
   const { artifacts, buckets, accessKeys: keys, usage: ledgers, multipart: parts } = scene.catalog;
   const event = eventOf('bucket', 'b');
-  await buckets.create(
-    { name: 'b', namespace: 'alpha', createdAt: 1, versioning: 'off', open: false, settings: {} },
-    event,
-  );
+  await buckets.create(bucketOf('b'), event);
   for (const versioning of ['off', 'enabled', 'suspended'] as const) {
     await buckets.change({ name: 'b' }, { versioning }, event);
     for (const text of ['x', 'y']) {
@@ -639,7 +659,15 @@ async function askBuckets(scene: Scene): Promise<void> {
   for (const json of ['{}', null]) await buckets.describe(place, 'tags', json);
   await buckets.hold(place, true);
   await buckets.retain(place, { mode: 'COMPLIANCE', until: 5 }, { at: 1, bypass: true });
-  await buckets.removeVersion({ bucket: { name: 'b' }, key: 'k', id: 'vx', conditions: {}, bypass: true, at: 9, event });
+  await buckets.removeVersion({
+    bucket: { name: 'b' },
+    key: 'k',
+    id: 'vx',
+    conditions: {},
+    bypass: true,
+    at: 9,
+    event,
+  });
   const whole = {
     id: 'w',
     bucket: 'b',

@@ -10,6 +10,7 @@ import {
 import { getSignedUrl } from '@aws-sdk/s3-request-presigner';
 import { eventually } from '../support/raw.ts';
 import { whole } from '../support/requests.ts';
+import { askerOf, done, system, type Ask } from '../support/races.ts';
 import { refusal, s3Client } from '../support/s3.ts';
 import { openWorld, type World } from '../support/world.ts';
 
@@ -56,3 +57,51 @@ test('an object whose bucket became the bucket of another while its bytes came i
   const { Versions, DeleteMarkers } = await second.send(new ListObjectVersionsCommand({ Bucket }));
   expect({ Versions, DeleteMarkers }).toEqual({ Versions: undefined, DeleteMarkers: undefined });
 });
+
+/** Requests, and the method of the core that each of them comes to when it was found to be allowed. */
+const allowed: readonly [method: string, request: (ask: Ask) => ReturnType<Ask>][] = [
+  [
+    'buckets.change',
+    (ask) =>
+      ask('PUT', '/same?tagging', {
+        body: '<Tagging><TagSet><Tag><Key>a</Key><Value>b</Value></Tag></TagSet></Tagging>',
+      }),
+  ],
+  ['buckets.remove', (ask) => ask('DELETE', '/same')],
+  ['objects.put', (ask) => ask('PUT', '/same/k', { body: 'of the first' })],
+  ['objects.copy', (ask) => ask('PUT', '/same/k', { headers: { 'x-amz-copy-source': 'same/other' } })],
+  ['objects.remove', (ask) => ask('DELETE', '/same/k')],
+  ['objects.removeVersion', (ask) => ask('DELETE', '/same/k?versionId=null')],
+  ['objects.entries', (ask) => ask('GET', '/same?list-type=2')],
+  ['multipart.begin', (ask) => ask('POST', '/same/k?uploads')],
+];
+
+test.each(allowed)(
+  '%s of a bucket that went with its namespace leaves the next bucket of both names as it is',
+  async (path, change) => {
+    const { core } = world;
+    const ask = askerOf(world, await world.accessKey());
+    const make = async (body: string): Promise<void> => {
+      await core.namespaces.create(system, 'same');
+      await core.buckets.create({ namespace: 'same', credential: 'test' }, 'same');
+      for (const key of ['k', 'other']) await done(ask('PUT', `/same/${key}`, { body }));
+    };
+    const [noun, method] = path.split('.') as ['objects', 'put'];
+    const [service, real] = [core[noun], core[noun][method]];
+    await make('of the first');
+    const handOn = async (): Promise<void> => {
+      service[method] = real;
+      await core.namespaces.remove(system, 'same');
+      await make('of the next');
+    };
+    service[method] = async (...args) => {
+      await handOn();
+      return real.apply(service, args);
+    };
+    expect(await change(ask)).toMatchObject({ status: 404, code: 'NoSuchBucket' });
+    expect((await done(ask('GET', '/same/k'))).text).toBe('of the next');
+    expect((await ask('GET', '/same?tagging')).code).toBe('NoSuchTagSet');
+    expect((await done(ask('GET', '/same?uploads'))).text).not.toContain('<Upload>');
+    await core.namespaces.remove(system, 'same');
+  },
+);
