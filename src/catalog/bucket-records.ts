@@ -1,5 +1,7 @@
 /** Buckets as rows and as records. */
+import type { BucketChange } from './facts.ts';
 import type { Bucket, BucketId } from './model.ts';
+import { Refusal } from '../core/refusal.ts';
 import type { Db } from './host.ts';
 import type { BucketRow } from './schema.ts';
 
@@ -32,4 +34,12 @@ export function bucketRowOf({ createdAt, open, settings, generation, ...bucket }
     settings: JSON.stringify(settings),
     generation: generation ?? null,
   };
+}
+
+/** @throws Refusal `conflict` where a setting is not as the caller saw it. */
+export function demandSettings({ settings }: Bucket, seen: NonNullable<BucketChange['given']>): void {
+  for (const [setting, value] of Object.entries(seen)) {
+    if ((settings[setting] ?? null) !== value)
+      throw new Refusal('conflict', 'the bucket settings changed during the request', { stale: setting });
+  }
 }

@@ -23,7 +23,7 @@ import {
 } from './model.ts';
 import { lockRuleOf, locked, weakens } from './object-lock-rules.ts';
 import { Refusal } from '../core/refusal.ts';
-import { bucketOf, bucketRowOf, findBucket, findDecided } from './bucket-records.ts';
+import { bucketOf, bucketRowOf, demandSettings, findBucket, findDecided } from './bucket-records.ts';
 import type { Dialect } from './dialect.ts';
 import type { Db, Host } from './host.ts';
 import { listEntries } from './object-listing.ts';
@@ -252,14 +252,6 @@ export class Buckets implements BucketFacts {
       await recordEvents(db, [event]);
       return { kind: 'gone', object: found };
     });
-  }
-}
-
-/** @throws Refusal `conflict` where a setting is not as the caller saw it. */
-function demandSettings({ settings }: Bucket, seen: NonNullable<BucketChange['given']>): void {
-  for (const [setting, value] of Object.entries(seen)) {
-    if ((settings[setting] ?? null) !== value)
-      throw new Refusal('conflict', 'the bucket settings changed during the request', { stale: setting });
   }
 }
 

@@ -135,7 +135,9 @@ runRaces('buckets', [
       if (((await s3('GET', `/${bucket}?policy`)).status === 200) !== allowed)
         ground.faults.push('the policy is not what was acknowledged');
     },
-    rules: [{ file: 'catalog/buckets.js', rule: 'if ((settings[setting] ?? null) !== value)', instead: 'if (false)' }],
+    rules: [
+      { file: 'catalog/bucket-records.js', rule: 'if ((settings[setting] ?? null) !== value)', instead: 'if (false)' },
+    ],
     late: [0, 1].map((which) => ({ which: which as 0 | 1, stop: ({ buckets }) => after(buckets, 'get') })),
   },
   {
