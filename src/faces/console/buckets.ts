@@ -7,7 +7,7 @@ import { once } from '../../http/idempotency.ts';
 import { ANSWERED, type Routes } from '../../http/routes.ts';
 import { everything } from '../../core/paging.ts';
 
-/** Buckets; a bucket's id is its name. */
+/** Bucket operations. The id of a bucket is its name. */
 export function buckets(routes: Routes, core: Core, region: string): void {
   const view = (bucket: Bucket): Record<string, unknown> => viewOf(bucket, region);
   routes
@@ -17,7 +17,7 @@ export function buckets(routes: Routes, core: Core, region: string): void {
         throw new Refusal('malformed', 'this API does not create bucket names with dots', { what: 'bucket' });
       const asking = { caller: `${who.namespace} ${who.credential}`, operation: 'createBucket', wish: [name, open] };
       const made = await once(core.idempotency, { req, res }, asking, async (_, again) => {
-        // Whoever died over it may have made it, and no more.
+        // An earlier attempt may have created the bucket and stopped before it changed the visibility.
         const there = again ? await core.buckets.peek(name) : undefined;
         const bucket = there?.namespace === who.namespace ? there : await core.buckets.create(who, name);
         return view(open ? await core.buckets.change(who, name, { open }) : bucket);
@@ -70,7 +70,7 @@ function viewOf(bucket: Bucket, region: string): Record<string, unknown> {
   };
 }
 
-/** What is stored and sent, and how much may be. */
+/** Storage, traffic and quotas. */
 export function usage(routes: Routes, core: Core): void {
   routes
     .owned('bucketUsage', async ({ who, given }) => {
@@ -116,7 +116,7 @@ interface CorsWish {
   readonly max_age_seconds?: number;
 }
 
-/** @throws Refusal `malformed` for a rule that makes no sense. */
+/** @throws Refusal `malformed` for an invalid rule */
 function ruleOf(wish: CorsWish): CorsRule {
   const {
     allowed_origins: origins,
@@ -145,7 +145,7 @@ function shown({ origins, methods, headers, exposed, age }: CorsRule): Record<st
   };
 }
 
-/** Whose bucket another one is, is nobody's business; what an access key is for, its holder may know. */
+/** Hides another namespace's bucket. A limit of the caller's own access key stays `forbidden`. */
 export async function own<T>(asked: Promise<T>): Promise<T> {
   try {
     return await asked;

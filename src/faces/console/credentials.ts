@@ -1,4 +1,4 @@
-/** What proves who asks: a token, or an access key with its secret, as a name and a password (RFC 7617). */
+/** Authentication by token, or by access key id and secret as Basic credentials (RFC 7617). */
 import type { Request } from 'express';
 import type { Core } from '../../core/index.ts';
 import type { Principal } from '../../core/records.ts';
@@ -8,7 +8,7 @@ import type { Tokens } from '../../http/tokens.ts';
 import { sameSecret } from '../../kit/same-secret.ts';
 
 /**
- * Who sends the request. Whoever shows an access key may here what it may over S3.
+ * Authenticates the caller. An access key has the same rights here as over S3.
  *
  * @throws Refusal `unauthenticated`
  */

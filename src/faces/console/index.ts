@@ -1,4 +1,4 @@
-/** The console API: buckets and access keys as JSON, for people's tools. */
+/** The console API: buckets and access keys as JSON. */
 import type { Router } from 'express';
 import type { Logger } from 'pino';
 import type { OpenApi } from '../../http/openapi.ts';
@@ -17,13 +17,13 @@ export interface ConsoleOptions extends PresignOptions {
   readonly lifetime: Lifetime;
   readonly log: Logger;
   readonly tokens: Tokens;
-  /** The region that S3 clients are told. */
+  /** The region reported to S3 clients. */
   readonly region: string;
 }
 
 export interface Console {
   readonly router: Router;
-  /** Ids of the OpenAPI description's operations that this face answers. */
+  /** Ids of the operations that this face mounts. */
   readonly mounted: readonly string[];
 }
 

@@ -6,7 +6,7 @@ import { once } from '../../http/idempotency.ts';
 import { ANSWERED, type Routes } from '../../http/routes.ts';
 import { own } from './buckets.ts';
 
-/** Signs a URL of the S3 listener, which another face owns. */
+/** Signs a URL of the S3 listener; the S3 face implements it. */
 export type Presign = (wish: {
   readonly host: string;
   readonly method: 'GET' | 'PUT';
@@ -21,7 +21,7 @@ export type Presign = (wish: {
 export interface PresignOptions {
   readonly core: Core;
   readonly presign: Presign | undefined;
-  /** URLs that one credential may have signed in a minute; 0 for any number. */
+  /** Signed URLs a minute for one credential; 0 for no limit. */
   readonly rate: number;
 }
 
@@ -36,7 +36,7 @@ const usualExpiry = 600;
 const longestKey = 1024;
 const minute = 60_000;
 
-/** URLs that let a browser get or put one object. */
+/** Signed URLs with which a browser gets or puts one object. */
 export function presigning(routes: Routes, { core, presign, rate }: PresignOptions): void {
   const window = new Window(rate);
   routes.owned('presignObject', async ({ who, given, body, req, res }) => {
@@ -55,7 +55,7 @@ export function presigning(routes: Routes, { core, presign, rate }: PresignOptio
       );
       return ANSWERED;
     }
-    // Nothing is kept of the URL but what it was for: it is signed anew each time.
+    // Only the request is stored, not the URL: each replay signs a new one.
     const asking = {
       caller: `${who.namespace} ${who.credential}`,
       operation: 'presignObject',
@@ -83,7 +83,7 @@ export function presigning(routes: Routes, { core, presign, rate }: PresignOptio
   });
 }
 
-/** So many in any minute, for each of those who ask. */
+/** A sliding window: at most `most` calls a minute for each caller. */
 class Window {
   readonly #most: number;
   readonly #times = new LRUCache<string, number[]>({ max: 10_000 });
@@ -92,7 +92,7 @@ class Window {
     this.#most = most;
   }
 
-  /** Milliseconds to wait; 0 where there is no need to. */
+  /** Milliseconds to wait; 0 if the call is allowed. */
   take(who: string, now: number): number {
     if (this.#most === 0) return 0;
     const recent = (this.#times.get(who) ?? []).filter((time) => time > now - minute);

@@ -1,10 +1,10 @@
 import { plainHeaders, plainStatuses, type Wording } from '../../http/refusing.ts';
 
-/** How the console API says no: `detail` for people, `code` for programs. */
+/** Error format of the console API: `detail` for people, `code` for programs. */
 export const wording: Wording = {
   statuses: { ...plainStatuses, malformed: 422, digest_mismatch: 422 },
 
-  // Text that no API takes is no matter of this one's rules.
+  // Malformed text is 400 as in every face; 422 is for invalid values of this API.
   finer: ({ details }) => (details['what'] === 'text' ? 400 : undefined),
 
   print: ({ sentence, code, details }) => ({

@@ -19,7 +19,7 @@ interface Registration {
 
 const publishers = ['platform_admin', 'release_publisher'] as const;
 
-/** Files of releases: a place for each to be uploaded to, and what was uploaded held against what it is to be. */
+/** Artifacts of releases: upload slots, registration with verification, and checksum lists. */
 export function artifacts(context: Context): void {
   uploads(context);
   checksums(context);
@@ -39,7 +39,7 @@ function uploads({ core, guarded, storage, settings, baseUrl }: Context): void {
           return core.releaseFiles.open(found, { fileName: filename, platform, ...(await storage.place()) }, seed);
         },
       );
-      // URLs are signed anew each time: one that was kept would have expired.
+      // URLs are signed on every request, because a stored one would have expired.
       const resumable = await storage.resumable(slot);
       return {
         artifact_id: slot.id,
@@ -97,7 +97,7 @@ function registeredView({ id, release, key, sha256, size, platform, createdAt }:
   };
 }
 
-/** The folder for its platform, which is a name on every disk. */
+/** The platform segment of the object key, or the id if the segment is a dot segment. */
 function platformOf({ key, id }: ReleaseFile): string {
   const segment = key.split('/').at(-3)!;
   return /^\.{1,2}$/.test(segment) ? id : segment;
@@ -105,7 +105,7 @@ function platformOf({ key, id }: ReleaseFile): string {
 
 type Listed = Awaited<ReturnType<typeof artifactsOf>>[string];
 
-/** What `sha256sum -c` reads. Files of one name are told apart by their platform, and if need be by their id. */
+/** Input for `sha256sum -c`. Files with equal names get their platform as a folder, and their id if needed. */
 function sums(listed: Listed, algorithm: 'sha256' | 'sha512'): string {
   const namings: readonly ((file: ReleaseFile) => string)[] = [
     fileNameOf,

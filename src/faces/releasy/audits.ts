@@ -2,7 +2,7 @@ import type { Audit } from '../../core/records.ts';
 import type { Context } from './context.ts';
 import { bad, filterOf, paged, pageOf, secondsOf } from './queries.ts';
 
-/** Who tried to get in. */
+/** The audit log of access attempts. */
 export function audits({ core, guarded }: Context): void {
   guarded.operator('listAudits', ['platform_admin', 'platform_support'], async ({ who, given }) => {
     const [from, to] = [given.maybeInteger('created_from'), given.maybeInteger('created_to')];
@@ -13,7 +13,7 @@ export function audits({ core, guarded }: Context): void {
       customer: filterOf(given, 'customer_id'),
       actor: filterOf(given, 'actor'),
       event: filterOf(given, 'event'),
-      // To the end of that second.
+      // Includes the whole last second.
       from: from === undefined ? undefined : from * 1000,
       to: to === undefined ? undefined : to * 1000 + 999,
     };

@@ -16,17 +16,17 @@ export interface ReleasyOptions {
   readonly log: Logger;
   readonly tokens: Tokens;
   readonly settings: ReleasySettings;
-  /** Signs a URL of the S3 that is spoken here, for whoever reaches it by that host; undefined where none is. */
+  /** Signs a URL of this server's S3 listener for the given host; undefined if S3 is off. */
   readonly presign: ((wish: SigningWish & { readonly host: string }) => string) | undefined;
-  /** The other store that keeps the artifacts, where one does. */
+  /** The foreign store that keeps the artifacts, if one is configured. */
   readonly foreignStore: ReleaseStore | undefined;
 }
 
-/** What every part of this face works with. */
+/** Shared by all routes of this face. */
 export interface Context extends ReleasyOptions {
   readonly guarded: GuardedRoutes;
   readonly releaseBucket: ReleaseBucket;
   readonly storage: ReleaseStore;
-  /** Where the client of a request finds this server. What the request says of its host is not trusted. */
+  /** Public URL of this server. The Host header is not trusted. */
   readonly baseUrl: (req: Request) => string;
 }

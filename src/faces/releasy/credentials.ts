@@ -10,14 +10,14 @@ import type { OperatorTokens } from './operator-tokens.ts';
 export const roles = ['platform_admin', 'platform_support', 'release_publisher'] as const;
 export type Role = (typeof roles)[number];
 
-/** One of those who run the releases. As a principal of the namespace that owns them they may do what their roles allow, which is settled at the door. */
+/** An operator. Acts as a principal of the releases' namespace; the routes have already checked the roles. */
 export interface Operator extends Principal {
   readonly kind: 'operator';
-  /** All that they have, since one does not take another away. */
+  /** All roles of the operator; they add up. */
   readonly roles: ReadonlySet<Role>;
 }
 
-/** Who shows a customer's key; no principal, since nothing in this store is theirs. */
+/** The holder of a customer's API key. Not a principal, because customers own nothing in this store. */
 export interface CustomerCaller extends ApiKeyHolder {
   readonly kind: 'customer';
   readonly namespace: string;
@@ -28,24 +28,24 @@ export interface CredentialOptions {
   readonly namespace: string;
   readonly apiKeys: Pick<ApiKeys, 'open'>;
   readonly attempts: Pick<LoginAttempts, 'prove' | 'wrong'>;
-  /** The key that may do everything, where there is one. */
+  /** The key with all rights, if one is configured. */
   readonly adminKey: string | undefined;
-  /** Operators' JWTs, where any are trusted. */
+  /** Verifies operators' JWTs, if an issuer is configured. */
   readonly tokens: OperatorTokens | undefined;
-  /** Whose roles in `resource_access` count. */
+  /** The client in `resource_access` whose roles count. */
   readonly resource: string | undefined;
 }
 
 const customerHeader = 'x-releasy-api-key';
 
-/** What each demand says when it is not met; clients know these sentences. */
+/** The message for each missing role; clients match on them. */
 const demands: Readonly<Record<string, string>> = {
   platform_admin: 'admin role required',
   'platform_admin platform_support': 'platform_support role required',
   'platform_admin release_publisher': 'release_publisher role required',
 };
 
-/** Tells operators by the admin key, or by a JWT. */
+/** Authenticates operators by the admin key or a JWT, and customers by an API key. */
 export class Credentials {
   readonly #options: CredentialOptions;
 
@@ -54,9 +54,9 @@ export class Credentials {
   }
 
   /**
-   * Who sends the request. The key's own header is looked at first, and alone if it is there.
+   * Authenticates an operator. The admin key header takes precedence over `Authorization`.
    *
-   * @throws Refusal `unauthenticated`; `forbidden` for a JWT without a role; `unavailable` where nothing is configured to tell operators by.
+   * @throws Refusal `unauthenticated`; `forbidden` for a JWT without a role; `unavailable` if no method is configured
    */
   async operator(req: Request): Promise<Operator> {
     const { adminKey, tokens } = this.#options;
@@ -73,7 +73,7 @@ export class Credentials {
     if (adminKey === undefined && (!tokens || offered !== undefined))
       throw new Refusal('unavailable', 'admin api key not configured');
     if (adminKey === undefined || offered === undefined) throw unauthorized();
-    // Looking at it costs nothing, so that ten wrong ones count as one.
+    // The key cannot be guessed, so a failure counts as a tenth of one.
     await attempts.prove({ from: sourceOf(req), subject: 'admin key', guessable: false }, async () => {
       if (!same(offered, adminKey)) throw unauthorized();
     });
@@ -81,7 +81,7 @@ export class Credentials {
   }
 
   /**
-   * Whose key the request shows.
+   * Authenticates a customer.
    *
    * @throws Refusal `unauthenticated`
    */
@@ -90,12 +90,12 @@ export class Credentials {
     const raw = headerOf(req, customerHeader);
     const open = (): Promise<ApiKeyHolder> => apiKeys.open(namespace, raw);
     if (raw === undefined) return { kind: 'customer', namespace, ...(await open()) };
-    // A key is its own name: who showed it before, and was right, is not held to what others show.
+    // The key is its own subject, so that failures of other clients do not throttle a valid one.
     const attempt = { from: sourceOf(req), subject: `api key ${digestOf(raw)}`, guessable: false };
     return { kind: 'customer', namespace, ...(await this.#options.attempts.prove(attempt, open)) };
   }
 
-  /** Whether the request shows a customer's key, good or bad. */
+  /** Whether the request has an API key header, valid or not. */
   showsKey(req: Request): boolean {
     return headerOf(req, customerHeader) !== undefined;
   }
@@ -103,7 +103,7 @@ export class Credentials {
   async #byToken(req: Request, token: string, tokens: OperatorTokens): Promise<Operator> {
     const { resource, namespace, attempts } = this.#options;
     const claims = await tokens.claims(token).catch((error: unknown) => {
-      // An issuer whose keys cannot be had says nothing of the token.
+      // If the issuer's keys are unavailable, the token is not counted as wrong.
       if (error instanceof Refusal && error.reason === 'unauthenticated') return attempts.wrong(sourceOf(req), error);
       throw error;
     });
@@ -123,18 +123,18 @@ export class Credentials {
   }
 }
 
-/** @throws Refusal `forbidden` unless the operator has one of these roles. */
+/** @throws Refusal `forbidden` unless the operator has one of these roles */
 export function demandRole(who: Operator, ...wanted: readonly Role[]): void {
   if (wanted.some((role) => who.roles.has(role))) return;
   throw new Refusal('forbidden', demands[wanted.join(' ')] ?? 'missing operator role');
 }
 
-/** @throws Refusal `forbidden` unless the key is for that. */
+/** @throws Refusal `forbidden` unless the key has the scope */
 export function demandScope({ key }: CustomerCaller, scope: Scope): void {
   if (!key.scopes.includes(scope)) throw new Refusal('forbidden', 'missing scope');
 }
 
-/** A header, without blanks around it; undefined where nothing is left. */
+/** A trimmed header; undefined if it is empty. */
 function headerOf(req: Request, name: string): string | undefined {
   const value = req.headers[name];
   return (typeof value === 'string' ? value.trim() : '') || undefined;
@@ -144,13 +144,13 @@ function unauthorized(): Refusal {
   return new Refusal('unauthenticated', 'unauthorized');
 }
 
-/** Compares in a time that tells nothing of either. */
+/** Compares in constant time. */
 function same(one: string, other: string): boolean {
   const [a, b] = [one, other].map((text) => createHash('sha256').update(text).digest());
   return timingSafeEqual(a!, b!);
 }
 
-/** What stands for a secret where it may be kept for a while. */
+/** A digest to identify a secret in memory without storing it. */
 export function digestOf(secret: string): string {
   return createHash('sha256').update(secret).digest('base64');
 }

@@ -9,7 +9,7 @@ interface Wish {
   readonly suspended?: boolean | null;
 }
 
-/** Those who may have what is released. */
+/** Customers of the releases. */
 export function customers({ core, guarded, releaseBucket }: Context): void {
   guarded
     .operator('createCustomer', ['platform_admin'], async ({ req, res, who, body }) => {
@@ -47,7 +47,7 @@ export function customers({ core, guarded, releaseBucket }: Context): void {
     );
 }
 
-/** What is to change: null clears the plan, and changes nothing of what cannot be cleared. */
+/** The requested change: null clears the plan and leaves other fields unchanged. */
 function changeOf({ name, plan, suspended }: Wish): { name?: string; plan?: string | null; suspended?: boolean } {
   const change: { name?: string; plan?: string | null; suspended?: boolean } = {};
   if (typeof name === 'string') {

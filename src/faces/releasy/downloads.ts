@@ -15,7 +15,7 @@ interface Wish {
   readonly expires_in_seconds?: number | null;
 }
 
-/** Tokens that fetch one file for a while, and what they fetch. */
+/** Download tokens for one file, and the downloads themselves. */
 export function downloads(context: Context): void {
   const { core, guarded, settings, baseUrl } = context;
   guarded.customer('createDownloadToken', 'downloads:token', async ({ req, res, who, body }) => {
@@ -23,7 +23,7 @@ export function downloads(context: Context): void {
     const file = required('artifact_id', named);
     if (!isId(file)) throw bad('artifact_id must be a valid UUID');
     const lifetime = lifetimeOf(asked, settings.tokenAge);
-    // Whether the customer may have it is asked of a repeated request, too.
+    // A repeated request is checked again, because the entitlement may have ended.
     const { customer, key } = who;
     await core.downloads.demand(customer.id, file);
     const wish = { file, customer: customer.id, apiKey: key.id, purpose, lifetime };
@@ -33,7 +33,7 @@ export function downloads(context: Context): void {
       { caller: `api key ${key.id}`, operation: 'createDownloadToken', wish },
       () => Promise.resolve(wish),
     );
-    // A token is told once and kept nowhere: whoever asks again gets another.
+    // Tokens are not stored: a repeated request gets a new one.
     const { download, token } = await core.downloads.grant(kept);
     return { download_url: `${baseUrl(req)}/v1/downloads/${token}`, expires_at: secondsOf(download.expiresAt) };
   });
@@ -60,7 +60,7 @@ async function resolve(context: Context, call: Call): Promise<typeof ANSWERED> {
   return ANSWERED;
 }
 
-/** Sends the bytes from here, for those whose clients would show their keys to wherever they are sent. */
+/** Sends the bytes from this server, for clients that would send their API key along with a redirect. */
 async function give(
   { core, releaseBucket, lifetime }: Context,
   { req, res }: Call,

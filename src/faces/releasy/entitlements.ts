@@ -12,7 +12,7 @@ interface Wish {
   readonly metadata?: unknown;
 }
 
-/** Which products customers may have, and when. */
+/** Entitlements: which customer may have which product, and when. */
 export function entitlements({ core, guarded }: Context): void {
   guarded
     .operator('listEntitlements', ['platform_admin', 'platform_support'], async ({ who, given }) => {
@@ -57,7 +57,7 @@ export function entitlements({ core, guarded }: Context): void {
     });
 }
 
-/** What is to change: null clears the end and the metadata, and changes nothing of the rest. */
+/** The requested change: null clears the end and the metadata and leaves other fields unchanged. */
 function changeOf({
   product,
   starts_at: starts,

@@ -10,7 +10,7 @@ import { methodOf, shownAs, type SigningWish, type ReleaseStore } from './storag
 interface S3StoreOptions {
   readonly clock: Clock;
   readonly bucket: string;
-  /** Without it, the store of whoever made S3. */
+  /** Default: AWS. */
   readonly endpoint: string | undefined;
   readonly region: string;
   readonly accessKey: string;
@@ -21,7 +21,7 @@ interface S3StoreOptions {
   readonly presign: (wish: SigningWish & { readonly endpoint: string; readonly region: string }) => string;
 }
 
-/** The store that settings name; undefined where they name none. */
+/** The store of the settings; undefined if none is configured. */
 export function foreignStoreOf(
   { bucket, endpoint, region, accessKey, secretKey, pathStyle, presignAge }: ReleasySettings,
   clock: Clock,
@@ -31,12 +31,12 @@ export function foreignStoreOf(
   return new S3Store({ clock, bucket, endpoint, region, accessKey, secretKey, pathStyle, presignAge, presign });
 }
 
-/** Milliseconds in which the other store must begin to answer. */
+/** Milliseconds until the store must respond. */
 const patience = 30_000;
-/** Seconds for which URLs are good that this server uses itself. */
+/** Validity in seconds of URLs for this server's own requests. */
 const selfUseSeconds = 60;
 
-/** Files in a bucket of another store, which knows this server as one of its clients. */
+/** Artifacts in a bucket of a foreign S3 store, of which this server is a client. */
 export class S3Store implements ReleaseStore, ForeignStore {
   readonly bucket: string;
   readonly #options: S3StoreOptions;
@@ -58,7 +58,7 @@ export class S3Store implements ReleaseStore, ForeignStore {
     return Promise.resolve(undefined);
   }
 
-  /** @throws Refusal `lost` where another object lies there than was registered. */
+  /** @throws Refusal `lost` if the object differs from the registered one */
   async downloadUrl(file: ReleaseFile, { expiresAt }: Download, req: Request): Promise<string> {
     const { key, versionId, etag } = file;
     const lying = await this.find(key, versionId);
@@ -105,7 +105,7 @@ export class S3Store implements ReleaseStore, ForeignStore {
     await this.#ask('DELETE', key, versionOf(versionId));
   }
 
-  /** @throws Refusal `unavailable` unless the store answers what was asked for, or that there is none. */
+  /** @throws Refusal `unavailable` unless the store succeeds or reports a missing object */
   async #ask(
     method: 'GET' | 'HEAD' | 'DELETE',
     key: string,

@@ -1,7 +1,7 @@
 import { Refusal } from '../../core/refusal.ts';
 import type { Context } from './context.ts';
 
-/** What those who run the server look at, and what programs read about it. */
+/** Health checks for operators, and the API description. */
 export function health({ core, guarded, openapi, lifetime }: Context): void {
   const fine = { status: 'ok' };
   const demand = async (): Promise<typeof fine> => {
@@ -16,7 +16,7 @@ export function health({ core, guarded, openapi, lifetime }: Context): void {
   };
   for (const id of ['health', 'ready']) {
     guarded.open(id, async ({ res }) => {
-      // What is asked every few seconds is not worth a line in the log each time.
+      // Polled every few seconds, so not logged.
       res.locals['quiet'] = true;
       return demand();
     });

@@ -1,4 +1,4 @@
-/** Releasy's API: releases of products, their artifacts, and the customers who may have them. */
+/** Releasy's API: releases of products, their artifacts, and entitled customers. */
 import type { Request, Router } from 'express';
 import { OperatorTokens } from './operator-tokens.ts';
 import { answerUnknown, refusing } from '../../http/refusing.ts';
@@ -19,11 +19,11 @@ import type { Context, ReleasyOptions } from './context.ts';
 
 export interface Releasy {
   readonly router: Router;
-  /** Ids of the OpenAPI description's operations that this face answers. */
+  /** Ids of the operations that this face mounts. */
   readonly mounted: readonly string[];
 }
 
-/** What every path of this face begins with. */
+/** Path prefixes of this face. */
 export const paths: readonly string[] = ['/v1', '/health', '/ready', '/live', '/openapi.json'];
 
 export function releasy(options: ReleasyOptions): Releasy {

@@ -12,7 +12,7 @@ const scopes: readonly Scope[] = [
   'audit:read',
 ];
 const types: readonly CustomerKey['type'][] = ['human', 'ci', 'integration'];
-/** Seconds; whoever says more means milliseconds. */
+/** Largest time in seconds; larger values are evidently milliseconds. */
 const latest = 10_000_000_000;
 
 interface Wish {
@@ -52,7 +52,7 @@ export function keys({ core, guarded }: Context): void {
     }));
 }
 
-/** All of them, unless told. */
+/** The requested scopes; default: all. */
 function scopesOf(wished: readonly string[] | null | undefined): readonly Scope[] {
   if (!wished) return scopes;
   const named = [...new Set(wished.map((scope) => scope.trim()))].filter((scope) => scope !== '');

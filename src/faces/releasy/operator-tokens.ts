@@ -14,30 +14,30 @@ import { Refusal } from '../../core/refusal.ts';
 import type { Clock } from '../../kit/clock.ts';
 
 export interface ForeignTokenOptions {
-  /** Where the issuer's public keys are. */
+  /** URL of the issuer's key set (JWKS). */
   readonly url: string;
-  /** Demanded only where they are told. */
+  /** Checked only if configured. */
   readonly issuer: string | undefined;
   readonly audience: string | undefined;
-  /** Milliseconds for which the keys are kept. */
+  /** Milliseconds that the key set is cached. */
   readonly age: number;
-  /** Milliseconds that the issuer's clock may be off. */
+  /** Milliseconds of tolerated clock difference. */
   readonly leeway: number;
-  /** Milliseconds that asking for the keys may take; 8 seconds unless told. */
+  /** Milliseconds for a request of the key set; default 8 seconds. */
   readonly patience?: number;
-  /** Begins the sentences about keys that cannot be had. */
+  /** Prefix of the messages about unavailable keys. */
   readonly name: string;
 }
 
 const usualPatience = 8000;
-/** Milliseconds before a failed question is asked once more. */
+/** Milliseconds before a failed request is repeated once. */
 const pause = 200;
-/** Milliseconds after an answer before a key that it lacks is looked for again: anybody can name one. */
+/** Milliseconds between two reloads for an unknown key id, because anyone can send one. */
 const lookEvery = 10_000;
 const longestToken = 16 * 1024;
 const largestKeySet = 1024 * 1024;
 
-/** JWTs that others issue, proved by the public keys that they publish. */
+/** Verifies JWTs of another issuer with its published keys. */
 export class OperatorTokens {
   readonly #clock: Clock;
   readonly #options: ForeignTokenOptions;
@@ -56,9 +56,9 @@ export class OperatorTokens {
   }
 
   /**
-   * What a token claims.
+   * Verifies a token and returns its claims.
    *
-   * @throws Refusal `unauthenticated` for one that is not proved, not good now, or not for us; `unavailable` while the keys cannot be had.
+   * @throws Refusal `unauthenticated` for an invalid or expired token; `unavailable` if the keys cannot be fetched
    */
   async claims(token: string): Promise<JWTPayload> {
     const { issuer, audience, leeway } = this.#options;
@@ -78,7 +78,7 @@ export class OperatorTokens {
     }
   }
 
-  /** Whatever keeps the keys away is a Refusal, so that every other error is the token's. */
+  /** Fetch errors become Refusals, so that any other error concerns the token. */
   async #fetch(...[url, init]: Parameters<FetchImplementation>): Promise<Response> {
     try {
       const keys = await ask(url, init).catch(async (error: unknown) => {
@@ -94,7 +94,7 @@ export class OperatorTokens {
   }
 }
 
-/** What may be gone a moment later. */
+/** A temporary error. */
 class Passing extends Error {}
 
 async function ask(...[url, init]: Parameters<FetchImplementation>): Promise<JSONWebKeySet> {

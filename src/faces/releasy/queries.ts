@@ -6,7 +6,7 @@ const usualLimit = 50;
 const highestLimit = 200;
 
 /**
- * Which part of a list is asked for: `limit` of it, from `offset`, or behind `cursor`.
+ * The requested page: `limit` records from `offset`, or after `cursor`.
  *
  * @throws Refusal `malformed`
  */
@@ -20,7 +20,7 @@ export function pageOf(given: Parameters): TimePage {
   return { limit, offset, behind: cursor === undefined ? null : placeOf(cursor) };
 }
 
-/** A page of a list, with what leads to the next one: a place in the list, which stays where it is when others are added or go. */
+/** A page with the cursor of the next one. A cursor stays valid when records are added or removed. */
 export async function paged<T>(
   page: TimePage,
   list: (page: TimePage) => Promise<readonly T[]>,
@@ -41,24 +41,24 @@ function placeOf(cursor: string): NonNullable<TimePage['behind']> {
     const [at, id] = JSON.parse(Buffer.from(cursor, 'base64url').toString('utf8')) as unknown[];
     if (Number.isSafeInteger(at) && typeof id === 'string') return { at: Number(at), id };
   } catch {
-    // Not one of ours.
+    // Not a cursor of this server.
   }
   throw bad('cursor is invalid');
 }
 
-/** What a list is narrowed down to; undefined where no filter is given, or a blank one. */
+/** A trimmed filter; undefined if it is absent or blank. */
 export function filterOf(given: Parameters, name: string): string | undefined {
   return given.maybeText(name)?.trim() || undefined;
 }
 
-/** A text that must say something. */
+/** A text that must not be blank. */
 export function required(field: string, text: string | null | undefined): string {
   const trimmed = text?.trim() ?? '';
   if (trimmed === '') throw bad(`${field} is required`);
   return trimmed;
 }
 
-/** A moment as this API has it. */
+/** Milliseconds as whole seconds. */
 export function secondsOf(ms: number): number;
 export function secondsOf(ms: number | null): number | null;
 export function secondsOf(ms: number | null): number | null {

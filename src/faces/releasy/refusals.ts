@@ -1,6 +1,6 @@
 import { plainHeaders, plainStatuses, type Wording } from '../../http/refusing.ts';
 
-/** The word for each status; whoever refuses may say a better one in `details.code`. */
+/** Default `code` for each status; `details.code` overrides it. */
 const codes: Readonly<Record<number, string>> = {
   400: 'bad_request',
   401: 'unauthorized',
@@ -18,7 +18,7 @@ const codes: Readonly<Record<number, string>> = {
   507: 'insufficient_storage',
 };
 
-/** How Releasy says no: always in one shape, with sentences that its clients match on. */
+/** Error format of Releasy. Clients match on the messages. */
 export const wording: Wording = {
   statuses: { ...plainStatuses, not_ready: 409 },
 

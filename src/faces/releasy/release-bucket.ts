@@ -3,20 +3,20 @@ import type { Bucket, Principal } from '../../core/records.ts';
 import { Refusal } from '../../core/refusal.ts';
 import type { CorsRule } from '../../http/bucket-cors.ts';
 
-/** Pages of any origin may use the URLs that they are given: those alone say what may be done. */
+/** Pages of any origin may use signed URLs: the signature alone grants the right. */
 const pages: readonly CorsRule[] = [
   { origins: ['*'], methods: ['GET', 'HEAD', 'PUT'], headers: ['*'], exposed: ['ETag'] },
 ];
 
 export interface ReleaseBucketOptions {
   readonly namespace: string;
-  /** Null where artifacts are kept nowhere. */
+  /** Null if artifacts are not stored. */
   readonly bucket: string | null;
 }
 
-/** Where this face keeps what is its own. What is missing of it is made when it is needed. */
+/** The namespace and bucket of this face, created when first needed. */
 export class ReleaseBucket {
-  /** The face itself, as the core knows it: whoever may do what is settled before. */
+  /** The principal for operations of the face itself; the routes have checked the caller. */
   readonly who: Principal;
   readonly #core: Pick<Core, 'namespaces' | 'buckets'>;
   readonly #bucket: string | null;
@@ -27,7 +27,7 @@ export class ReleaseBucket {
     this.#bucket = bucket;
   }
 
-  /** @throws Refusal `unavailable` where there is none, or one of that name is somebody else's. */
+  /** @throws Refusal `unavailable` if none is configured, or another namespace has a bucket of that name */
   async bucket(): Promise<Bucket> {
     const name = this.#bucket;
     if (name === null) throw unconfigured();
@@ -36,7 +36,7 @@ export class ReleaseBucket {
     return found;
   }
 
-  /** Makes sure of the namespace. */
+  /** Creates the namespace if it is missing. */
   open(): Promise<void> {
     return this.#core.namespaces.ensure(this.who.namespace);
   }
@@ -44,12 +44,12 @@ export class ReleaseBucket {
   async #make(name: string): Promise<Bucket | undefined> {
     await this.open();
     try {
-      // Whoever puts an artifact there, it is the bucket's owner who releases it.
+      // The bucket owner owns all objects, whoever uploaded them.
       return await this.#core.buckets.create(this.who, name, {
         settings: { ownership: 'BucketOwnerEnforced', digests: 'sha256 md5', cors: JSON.stringify(pages) },
       });
     } catch (error) {
-      // Somebody may have been faster; a name that no bucket can have is a fault of the configuration.
+      // On a conflict another request created it. A malformed name is a configuration error.
       if (error instanceof Refusal && error.reason === 'conflict') return this.#core.buckets.peek(name);
       throw error instanceof Refusal && error.reason === 'malformed' ? unconfigured(error) : error;
     }

@@ -10,7 +10,7 @@ import type { Context } from './context.ts';
 import { bad, filterOf, paged, pageOf } from './queries.ts';
 import { artifactView, releaseView, type ArtifactView, type ReleaseView } from './views.ts';
 
-/** Releases: made, listed, shown, published, taken back and deleted. */
+/** Releases: create, list, show, publish, unpublish, delete. */
 export function releases(context: Context): void {
   changes(context);
   views(context);
@@ -79,7 +79,7 @@ function releaseOf(given: Parameters): string {
   return given.text('release_id');
 }
 
-/** Products of which a customer may see what is published; undefined for operators, who see everything. */
+/** The products whose releases a customer may see; undefined for operators, who see all. */
 async function productsOf(
   { customers }: Pick<Core, 'customers'>,
   who: Operator | CustomerCaller,
@@ -100,7 +100,7 @@ export async function readable(
   return release;
 }
 
-/** Files as clients know them, by their release. */
+/** Files of the releases with their views, by release id. */
 export async function artifactsOf(
   { core }: Pick<Context, 'core'>,
   shown: readonly Release[],

@@ -12,10 +12,10 @@ import {
   type Role,
 } from './credentials.ts';
 
-/** As much JSON as Releasy takes. */
+/** Releasy's limit for JSON bodies. */
 const bodies = { limit: 2 * 1024 * 1024, typed: true };
 
-/** The routes of this face, by who may ask. All of that is settled before anything of a body is read. */
+/** Mounts routes by role and scope. Authorization precedes the reading of a body. */
 export class GuardedRoutes {
   readonly routes: Routes;
   readonly #credentials: Credentials;
@@ -30,19 +30,19 @@ export class GuardedRoutes {
     return this;
   }
 
-  /** For operators who have one of these roles. */
+  /** A route for operators with one of these roles. */
   operator(id: string, wanted: readonly Role[], answer: (call: OwnedCall<Operator>) => Promise<unknown>): this {
     this.routes.guarded(id, (req) => this.#operator(req, wanted), answer);
     return this;
   }
 
-  /** For customers whose key is for that. */
+  /** A route for customers whose key has the scope. */
   customer(id: string, scope: Scope, answer: (call: OwnedCall<CustomerCaller>) => Promise<unknown>): this {
     this.routes.guarded(id, (req) => this.#customer(req, scope), answer);
     return this;
   }
 
-  /** For both. Whoever shows a customer's key is a customer, whatever else they show. */
+  /** A route for both. A request with an API key is a customer's, whatever else it carries. */
   either(
     id: string,
     wanted: readonly Role[],

@@ -1,26 +1,26 @@
-/** What the Releasy API is set to. The table of settings, `config/releasy.ts`, fills this. */
+/** Settings of the Releasy API, read by `config/releasy.ts`. */
 export interface ReleasySettings {
   /** The namespace that owns the releases. */
   readonly namespace: string;
-  /** Opens everything; undefined for none. */
+  /** Key with all rights; undefined for none. */
   readonly adminKey: string | undefined;
   readonly jwksUrl: string | undefined;
   readonly issuer: string | undefined;
   readonly audience: string | undefined;
-  /** Whose roles in `resource_access` count. */
+  /** The client in `resource_access` whose roles count. */
   readonly resource: string | undefined;
-  /** Milliseconds, as are the times below. */
+  /** Milliseconds, like the durations below. */
   readonly jwksAge: number;
   readonly leeway: number;
   readonly tokenAge: number;
-  /** Where clients find this server, without a slash at the end; undefined for where it listens. */
+  /** Public URL of this server, without a trailing slash; undefined: the address it listens on. */
   readonly publicUrl: string | undefined;
-  /** Null for no artifacts. */
+  /** Null disables artifacts. */
   readonly bucket: string | null;
   readonly presignAge: number;
-  /** Whether downloads are sent from here, and not led to S3. */
+  /** Whether this server sends downloads itself instead of redirecting to S3. */
   readonly downloads: 'redirect' | 'direct';
-  /** These name another S3 than ours; all undefined for ours. */
+  /** A foreign S3 store; all undefined for this server's own. */
   readonly endpoint: string | undefined;
   readonly region: string | undefined;
   readonly accessKey: string | undefined;

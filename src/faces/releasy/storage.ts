@@ -1,4 +1,4 @@
-/** Where the files of releases are put and fetched: a bucket of this server, or of another. */
+/** Stores of release files: a bucket of this server, or of a foreign one. */
 import type { Request } from 'express';
 import type { Core } from '../../core/index.ts';
 import type { Download, ReleaseFile, Slot } from '../../core/records.ts';
@@ -9,10 +9,10 @@ import type { Tokens } from '../../http/tokens.ts';
 import type { ReleaseBucket } from './release-bucket.ts';
 import { fileNameOf } from './views.ts';
 
-/** Signs a URL of an S3 listener, which another face owns. */
+/** Parameters of a presigned S3 URL; the S3 face signs it. */
 export interface SigningWish {
   readonly method: 'GET' | 'HEAD' | 'PUT' | 'DELETE';
-  /** Null where the endpoint's host name has it. */
+  /** Null if the host name of the endpoint contains it. */
   readonly bucket: string | null;
   readonly key: string;
   /** Seconds. */
@@ -22,20 +22,20 @@ export interface SigningWish {
   readonly secret: string;
 }
 
-/** Where uploads go that need no S3 client. */
+/** A capability for a resumable upload. */
 export interface Resumable {
   readonly token: string;
   readonly expiresAt: number;
 }
 
 export interface ReleaseStore {
-  /** @throws Refusal `unavailable` where there is none. */
+  /** The bucket for new slots. @throws Refusal `unavailable` if there is none */
   place(): Promise<Pick<Slot, 'bucket' | 'outside'>>;
-  /** A URL that a PUT fills the slot by. */
+  /** A URL whose PUT fills the slot. */
   uploadUrl(slot: Slot, req: Request): Promise<string>;
-  /** A capability to fill the slot by; undefined where there is no such way. */
+  /** A capability to fill the slot; undefined if the store cannot resume. */
   resumable(slot: Slot): Promise<Resumable | undefined>;
-  /** A URL that fetches the file by the request's method, GET or HEAD; undefined where it can only be sent. */
+  /** A URL that serves the file to the request's method (GET or HEAD); undefined if this server must send it. */
   downloadUrl(file: ReleaseFile, download: Download, req: Request): Promise<string | undefined>;
 }
 
@@ -45,13 +45,13 @@ export interface OwnStoreOptions {
   readonly tokens: Tokens;
   /** Milliseconds. */
   readonly presignAge: number;
-  /** Signs for whoever reached the server by this host; undefined where S3 is switched off. */
+  /** Signs a URL for the given host; undefined if S3 is off. */
   readonly presign: ((wish: SigningWish & { readonly host: string }) => string) | undefined;
-  /** Where the client of a request finds this server. */
+  /** Public URL of this server. */
   readonly baseUrl: (req: Request) => string;
 }
 
-/** Files in a bucket of this server. URLs end with the slot or the download that they are for. */
+/** Files in a bucket of this server. Signed URLs become invalid with their slot or download. */
 export class OwnStore implements ReleaseStore {
   readonly #options: OwnStoreOptions;
 
@@ -117,12 +117,12 @@ export class OwnStore implements ReleaseStore {
   }
 }
 
-/** Where a PUT fills a slot without a signature, and goes on where it was cut off. */
+/** URL of a resumable PUT into a slot, without a signature. */
 export function resumableUrl(baseUrl: string, key: string, { token }: Resumable): string {
   return `${baseUrl}/artifacts/${encodeURIComponent(key)}/data?capability=${token}`;
 }
 
-/** Whether clients would take segments out of a path with that key: what is left is not what was signed. */
+/** Whether the key has dot segments, which clients remove from a path and so break its signature. */
 function isDotted(key: string): boolean {
   return key.split('/').some((segment) => /^\.{1,2}$/.test(segment));
 }
@@ -131,7 +131,7 @@ export function methodOf({ method }: Request): 'GET' | 'HEAD' {
   return method === 'HEAD' ? 'HEAD' : 'GET';
 }
 
-/** What the answer to a signed GET says of the file, whatever its uploader said of it. */
+/** Query parameters that override the response headers of a signed GET. */
 export function shownAs(file: ReleaseFile): Record<string, string> {
   return {
     'response-content-type': 'application/octet-stream',
@@ -140,7 +140,7 @@ export function shownAs(file: ReleaseFile): Record<string, string> {
   };
 }
 
-/** A file is saved under the name that it was uploaded by. */
+/** The file is saved under its uploaded name. */
 export function dispositionOf(file: ReleaseFile): string {
   return `attachment; ${fileName(fileNameOf(file))}`;
 }

@@ -1,4 +1,4 @@
-/** Records as Releasy's clients know them. Times are whole seconds. */
+/** Records in Releasy's JSON. Times are whole seconds. */
 import type { Blob, Release, ReleaseFile } from '../../core/records.ts';
 import { secondsOf } from './queries.ts';
 
@@ -20,7 +20,7 @@ export interface ArtifactView {
   readonly size: number;
   readonly filename: string;
   readonly created_at: number;
-  /** Absent where another store has the bytes. */
+  /** Absent if a foreign store has the bytes. */
   readonly sha512?: string;
   readonly md5?: string;
 }
@@ -56,7 +56,7 @@ export function artifactView(file: ReleaseFile, blob: Blob | undefined): Artifac
   };
 }
 
-/** The name that the file was uploaded by, or what its key made of it where that could not be a name on every disk. */
+/** The uploaded file name; or, if it is unsafe as a file name, the last segment of the object key or the id. */
 export function fileNameOf({ fileName, key, id }: Pick<ReleaseFile, 'fileName' | 'key' | 'id'>): string {
   const dotted = /^\.{1,2}$/;
   if (/^[^/\\\p{Cc}\p{Cf}\p{Zl}\p{Zp}]+$/u.test(fileName) && !dotted.test(fileName)) return fileName;

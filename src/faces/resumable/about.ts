@@ -1,21 +1,21 @@
-/** What this face keeps of an upload beside its bytes: in the record, as text that only this face reads. */
+/** Metadata of an upload that this face stores, as text, in the upload's record. */
 import type { ArtifactType, Upload } from '../../core/records.ts';
 import type { Digest } from '../../kit/digest.ts';
 
 export interface About {
-  /** As it came. */
+  /** `Upload-Metadata`, unchanged. */
   readonly metadata?: string;
-  /** As it came: `partial`, or `final;` with the parts' URLs. */
+  /** `Upload-Concat`, unchanged: `partial`, or `final;` with the URLs of the parts. */
   readonly concat?: string;
-  /** The artifact that a request's path or capability named. */
+  /** The artifact named by the path or the capability. */
   readonly artifact?: string;
-  /** Whose that artifact is; absent for the caller's own. */
+  /** Owner of that artifact; absent for the caller's namespace. */
   readonly namespace?: string;
-  /** Its type; absent for `other`. */
+  /** Type of the artifact; absent for `other`. */
   readonly type?: ArtifactType;
-  /** The object that it becomes, where its capability says so. */
+  /** The object that the upload becomes, if its capability says so. */
   readonly object?: { readonly bucket: string; readonly key: string };
-  /** What the whole of it is to be. */
+  /** Digests declared for the whole upload. */
   readonly digests?: readonly Digest[];
 }
 
@@ -23,7 +23,7 @@ export function printAbout(about: About): string {
   return JSON.stringify(about);
 }
 
-/** Nothing, for an upload that another face began. */
+/** Empty for an upload that another face began. */
 export function aboutOf(upload: Upload): About {
   if (upload.about === null) return {};
   const about: unknown = JSON.parse(upload.about);

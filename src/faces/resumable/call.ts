@@ -1,4 +1,4 @@
-/** A request of this face, once it is known who sends it. */
+/** An authenticated request. */
 import type { Request, Response } from 'express';
 import type { Core } from '../../core/index.ts';
 import type { Beginning } from '../../core/bytes/uploads.ts';
@@ -14,12 +14,12 @@ export interface Call {
   readonly req: Request;
   readonly res: Response;
   readonly who: Principal;
-  /** The one upload that the request may be about, if it is for one. */
+  /** The capability, if the request is limited to one upload. */
   readonly capability: Capability | undefined;
 }
 
 /**
- * Finds out who asks, and that they may ask about this upload.
+ * Authenticates the caller and checks that a capability is for this upload.
  *
  * @throws Refusal `unauthenticated`, `forbidden`
  */
@@ -31,17 +31,17 @@ export async function enter({ tokens }: Context, req: Request, res: Response, up
   return { req, res, who, capability };
 }
 
-/** Where an upload is, for whoever sent this request. */
+/** The upload's URL for the caller, with its capability if it used one. */
 export function placeOf(path: string, { req, capability }: Call): string {
   const token = req.query['capability'];
   return capability && typeof token === 'string' ? `${path}?capability=${token}` : path;
 }
 
 /**
- * Begins an upload; by a capability the one that it is for, which is the same one when asked again.
+ * Begins an upload. With a capability, repeated calls return the same upload.
  *
- * @param type the media type that the request names.
- * @throws Refusal `conflict` when the capability was used up; and for what it cannot become, before a byte is sent.
+ * @param type media type of the request
+ * @throws Refusal `conflict` if the capability was used up, and if the target is not allowed
  */
 export async function begin(
   core: Core,
@@ -65,7 +65,7 @@ export async function begin(
   return core.uploads.begin(who, { ...facts, id: capability.upload, about: printAbout(bound) });
 }
 
-/** What an upload by a capability becomes, whatever else is said of it. */
+/** The target in a capability, which overrides the request's. */
 function boundBy({ artifact, namespace, object }: Capability): About {
   if (object) return { object };
   return { artifact, ...(namespace === null ? {} : { namespace }) };

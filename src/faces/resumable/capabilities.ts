@@ -3,7 +3,7 @@ import { newId } from '../../kit/ids.ts';
 import type { Routes } from '../../http/routes.ts';
 import type { Capability, Tokens } from '../../http/tokens.ts';
 
-/** What a server asks for on behalf of a page. */
+/** A request for a capability on behalf of a page. */
 interface Wish {
   readonly artifact: string;
   readonly namespace?: string;
@@ -15,7 +15,7 @@ interface Wish {
 
 const usualLifetime = 3600;
 
-/** The right to make one upload, in a URL: a page that has it needs no key. */
+/** Issues capabilities: URLs with the right to make one upload, so that a page needs no key. */
 export function capabilities(routes: Routes, core: Core, tokens: Tokens): void {
   routes.owned('grantUpload', async ({ req, body }) => {
     const { artifact, namespace = null, max_size: asked, type = null, lifetime = usualLifetime } = body<Wish>();

@@ -1,13 +1,13 @@
-/** The checksum of one request's body, before it as a header or behind it as a trailer. */
+/** The checksum of a request's body, in a header or a trailer. */
 import type { IncomingMessage } from 'node:http';
 import { Refusal } from '../../core/refusal.ts';
 import { announces, bodyDigests, type BodyDigests } from '../../http/digest-fields.ts';
 import { parseBase64Digest, type Algorithm, type Digest } from '../../kit/digest.ts';
 
-/** By the names that tus clients use; sha1 is the one that each must know. */
+/** In tus' names; sha1 is mandatory for tus servers. */
 export const checksums: readonly Algorithm[] = ['sha1', 'sha256', 'sha512', 'md5', 'crc32c'];
 
-/** @throws Refusal `malformed` for another algorithm, or what is no checksum. */
+/** @throws Refusal `malformed` for an unknown algorithm or an invalid checksum */
 export function checksumsOf(req: IncomingMessage): BodyDigests {
   const plain = bodyDigests(req);
   const field = req.headers['upload-checksum'];
@@ -23,7 +23,7 @@ export function checksumsOf(req: IncomingMessage): BodyDigests {
   };
 }
 
-/** @throws Refusal `malformed` for a checksum in a request that brings no bytes which it could be of. */
+/** @throws Refusal `malformed` for a checksum in a request without a body */
 export function refuseChecksum(req: IncomingMessage): void {
   if (req.headers['upload-checksum'] !== undefined) throw new Refusal('malformed', 'Upload-Checksum needs a body');
 }

@@ -4,17 +4,17 @@ import { everything } from '../../core/paging.ts';
 import { Refusal } from '../../core/refusal.ts';
 import { aboutOf, printAbout, type About } from './about.ts';
 
-/** Uploads made of other uploads, which may still be under way. No byte is moved, and the parts stay parts that may be used again. */
+/** tus concatenation. Parts may still be uploading. No bytes are copied, and parts can be used again. */
 export class Concatenation {
   readonly #core: Core;
-  /** Joins under way: whoever asks meanwhile waits for the same one. */
+  /** Running joins; concurrent calls share one. */
   readonly #joining = new Map<string, Promise<Upload>>();
 
   constructor(core: Core) {
     this.#core = core;
   }
 
-  /** @throws Refusal `malformed`, `not_found` where the parts are no parts. */
+  /** @throws Refusal `malformed`, `not_found` if an upload is not a partial one */
   async begin(who: Principal, about: About): Promise<Upload> {
     const parts = partsOf(about);
     for (const id of parts) {
@@ -24,14 +24,14 @@ export class Concatenation {
     return this.#core.uploads.begin(who, { about: printAbout(about), parts });
   }
 
-  /** Gives a final upload its bytes, if all parts have theirs. Begun again after a crash, it goes on with what is missing. */
+  /** Joins the parts into a final upload if all are complete. After a crash it continues with the missing parts. */
   join(who: Principal, final: Upload): Promise<Upload> {
     const joining = this.#joining.get(final.id) ?? this.#join(who, final).finally(() => this.#joining.delete(final.id));
     this.#joining.set(final.id, joining);
     return joining;
   }
 
-  /** Final uploads that lack this part's bytes. */
+  /** Final uploads that wait for this part. */
   async waitingFor(who: Principal, part: Upload): Promise<Upload[]> {
     const waiting = await everything(
       (page) => this.#core.uploads.waiting(who, part.id, page),
@@ -52,7 +52,7 @@ export class Concatenation {
   }
 }
 
-/** Whether it waits for its parts. Bytes that another face gave it or left it are its own. */
+/** Whether a final upload still waits for its parts; one with bytes of another face does not. */
 function isUnfinished(upload: Upload): boolean {
   return (
     upload.state === 'open' &&

@@ -3,13 +3,13 @@ import type { Facts } from '../../core/names/objects.ts';
 import type { Lifetime } from '../../http/lifetime.ts';
 import type { Tokens } from '../../http/tokens.ts';
 
-/** What every part of this face works with. */
+/** Shared by all routes of this face. */
 export interface Context {
   readonly core: Core;
   readonly lifetime: Lifetime;
   readonly tokens: Tokens;
-  /** Whether 104 may be sent: some proxies take it for the answer. */
+  /** Whether 104 responses may be sent; some proxies mistake them for the final response. */
   readonly interim: boolean;
-  /** What is kept with an object that came by this face, by its MD5 in hex. */
+  /** The facts of an object uploaded through this face, from its MD5 in hex. */
   readonly objectFacts: (md5: string) => Facts;
 }

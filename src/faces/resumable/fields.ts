@@ -1,13 +1,13 @@
-/** Structured header fields (RFC 9651), as far as resumable uploads have them. */
+/** Structured header fields (RFC 9651) of resumable uploads. */
 import type { IncomingMessage } from 'node:http';
 import { Refusal } from '../../core/refusal.ts';
 
-/** Parameters of an item, none of which means anything here. */
+/** Parameters of an item; they are ignored. */
 const parameters = /(?: *; *[a-z*][a-z0-9_.*-]*(?:=[!#-+\--:<-~]+)?)*/.source;
 const boolean = new RegExp(`^ *\\?([01])${parameters} *$`);
 const integer = new RegExp(`^ *(\\d{1,15})${parameters} *$`);
 
-/** @throws Refusal `malformed` for a field that is no boolean: ignored, it would turn a part into the whole. */
+/** @throws Refusal `malformed` if the field is not a boolean; ignoring it would make a partial upload complete */
 export function booleanField(req: Pick<IncomingMessage, 'headers'>, name: string): boolean | undefined {
   const field = req.headers[name];
   if (field === undefined) return undefined;
@@ -16,7 +16,7 @@ export function booleanField(req: Pick<IncomingMessage, 'headers'>, name: string
   return digit === '1';
 }
 
-/** A whole number that is not negative. @throws Refusal `malformed` for anything else */
+/** A non-negative integer. @throws Refusal `malformed` */
 export function integerField(req: Pick<IncomingMessage, 'headers'>, name: string): number | undefined {
   const field = req.headers[name];
   if (field === undefined) return undefined;

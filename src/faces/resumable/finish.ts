@@ -1,4 +1,4 @@
-/** The end of an upload that says what it is to become. */
+/** Completes an upload that names its target. */
 import type { Target } from '../../core/names/artifacts.ts';
 import type { Core } from '../../core/index.ts';
 import type { Principal, Upload } from '../../core/records.ts';
@@ -8,7 +8,7 @@ import { aboutOf, type About } from './about.ts';
 import type { Context } from './context.ts';
 import { parseMetadata } from './metadata.ts';
 
-/** What an upload became. */
+/** The version that an upload became. */
 export interface Finished {
   readonly artifact: string;
   readonly index: number;
@@ -16,10 +16,10 @@ export interface Finished {
 }
 
 /**
- * Makes a whole upload a version of the artifact that its path or its metadata names, if it has the digests that were
- * named. One that names nothing stays an upload, which any face may convert.
+ * Makes a complete upload a version of the artifact in its path or metadata, if it has the declared digests. An upload
+ * without a target stays open for any face to convert.
  *
- * @throws Refusal as `Artifacts.convert` does.
+ * @throws Refusal as `Artifacts.convert` does
  */
 export async function finish(
   { core, objectFacts }: Pick<Context, 'core' | 'objectFacts'>,
@@ -39,7 +39,7 @@ export async function finish(
   return { artifact: artifact.uuid, index, blob };
 }
 
-/** Makes a whole upload the newest version of an object. */
+/** Makes a complete upload the newest version of an object. */
 async function putObject(
   core: Core,
   who: Principal,
@@ -59,10 +59,10 @@ async function putObject(
 }
 
 /**
- * Makes bytes that the caller can read already, and promises, a version, with no byte sent.
+ * Publishes existing content that the caller may read and whose sha512 it declares, without an upload.
  *
- * @param length how many bytes the caller says there are, if it does.
- * @throws Refusal as `Artifacts.adopt` does.
+ * @param length declared number of bytes, if any
+ * @throws Refusal as `Artifacts.adopt` does
  */
 export async function claim(
   core: Core,
@@ -79,7 +79,7 @@ export async function claim(
   return { artifact: artifact.uuid, index, blob, size: known.size };
 }
 
-/** What its creator promised of the whole. @throws Refusal `malformed` for a sha512 that is none. */
+/** The declared digests. @throws Refusal `malformed` for an invalid sha512 */
 export function promisesOf({ digests = [], metadata = '' }: About): readonly Digest[] {
   const hex = parseMetadata(metadata).get('sha512');
   if (!hex) return digests;
@@ -88,7 +88,7 @@ export function promisesOf({ digests = [], metadata = '' }: About): readonly Dig
   return [...digests, digest];
 }
 
-/** The artifact that the path names, or the metadata (`artifact`, or `filename` or `name`; in `namespace`). */
+/** The target artifact: from the path, or from the metadata (`artifact`, `filename` or `name`, in `namespace`). */
 export function targetOf({ artifact, namespace, type = 'other', metadata = '', object }: About): Target | undefined {
   if (object) return undefined;
   const said = parseMetadata(metadata);

@@ -20,12 +20,12 @@ import { Problem } from './problems.ts';
 const partType = 'application/partial-upload';
 
 type Headers = Record<string, string | number>;
-/** Where a response keeps the limits that hold for it, for a refusal to tell. */
+/** Key in `res.locals` of the `Upload-Limit` for a refusal. */
 const limitOf = 'uploadLimit';
 
 /**
- * What every refusal of this protocol says (draft-ietf-httpbis-resumable-upload): that the upload is not complete, unless it is,
- * and for one that is too large, how large it may be.
+ * Adds to refusals what draft-ietf-httpbis-resumable-upload requires: `Upload-Complete: ?0` unless it is set, and
+ * `Upload-Limit` if the upload is too large.
  */
 export async function asUpload(res: Response, work: Promise<void>): Promise<void> {
   try {
@@ -38,7 +38,7 @@ export async function asUpload(res: Response, work: Promise<void>): Promise<void
   }
 }
 
-/** Resumable Uploads for HTTP (draft-ietf-httpbis-resumable-upload), and plain uploads to a name, which are the same with less said. */
+/** Resumable Uploads for HTTP (draft-ietf-httpbis-resumable-upload), and plain uploads to an artifact's name. */
 export class Ietf {
   readonly #context: Context;
 
@@ -46,7 +46,7 @@ export class Ietf {
     this.#context = context;
   }
 
-  /** What limits there are. */
+  /** The limits of uploads. */
   tell(req: Request, res: Response): void {
     send(req, res, {
       status: 204,
@@ -54,7 +54,7 @@ export class Ietf {
     });
   }
 
-  /** A body for a name: all of it, or, with `Upload-Complete: ?0`, its beginning. */
+  /** Uploads a body to a name: the whole content, or with `Upload-Complete: ?0` its beginning. */
   async create(req: Request, res: Response, name: string): Promise<void> {
     nameRoute(res, '/artifacts/{ref}/data');
     const { core } = this.#context;
@@ -64,7 +64,7 @@ export class Ietf {
     if (call.capability && call.capability.artifact !== name)
       throw new Refusal('forbidden', 'the capability is for another artifact');
     const complete = booleanField(req, 'upload-complete');
-    // What cannot be checked is refused before there is an upload.
+    // Invalid digests are refused before an upload is created.
     const promised = bodyDigests(req);
     if (!hasBody(req)) await demandDigests(promised, new Uint8Array());
     const about = {
@@ -82,7 +82,7 @@ export class Ietf {
       'Upload-Limit': uploadLimit(core, begun, call.capability?.maxSize),
     };
     if (complete !== undefined) this.#tellInterim(req, res, 0, place);
-    // Whatever becomes of this request: what arrived of it lies there, and can be gone on with.
+    // Set even for a refusal: what arrived is kept and can be resumed.
     res.setHeader('Location', place.Location);
     const upload = hasBody(req) ? await this.#take(call, begun.id, 0) : begun;
     await this.#answer(call, upload, whole, { ...place, status: 201 });
@@ -110,7 +110,7 @@ export class Ietf {
     await this.#answer(call, upload, complete, { status: 200, 'Upload-Limit': uploadLimit(core, upload, most) });
   }
 
-  /** How the upload stands, for whoever has a capability for it; others are served elsewhere. */
+  /** The state of an upload for the holder of its capability; the Shaken Fist face serves other callers. */
   async look(req: Request, res: Response, next: NextFunction, id: string): Promise<void> {
     if (req.query['capability'] === undefined) return next();
     nameRoute(res, '/upload/{uuid}');
@@ -120,7 +120,7 @@ export class Ietf {
     send(req, res, { status: 204, headers: uploadFields(core, upload, capability?.maxSize) });
   }
 
-  /** Gives the upload up, by a capability for it. */
+  /** Drops the upload, with its capability. */
   async drop(req: Request, res: Response, next: NextFunction, id: string): Promise<void> {
     if (req.query['capability'] === undefined) return next();
     nameRoute(res, '/upload/{uuid}');
@@ -129,7 +129,7 @@ export class Ietf {
     send(req, res, { status: 204 });
   }
 
-  /** What a path names: an artifact by its uuid or by the caller's name for it, or one that is still to be. */
+  /** The artifact in the path: by uuid, or by a name of the caller that may not exist yet. */
   async #named(who: Principal, ref: string): Promise<About> {
     const { artifacts } = this.#context.core;
     try {
@@ -150,7 +150,7 @@ export class Ietf {
     } catch (error) {
       if (!(error instanceof Refusal)) throw error;
       if (error.reason === 'offset_mismatch') throw Problem.mismatchingOffset(Number(error.details['offset']), at);
-      // More bytes than were declared: nobody can tell any more which of them were meant.
+      // More bytes than declared: it is unknown which of them were meant.
       if (error.reason === 'too_large' && (await core.uploads.look(who, id)).length !== null) {
         await core.uploads.drop(who, id);
         throw Problem.inconsistentLength(413);
@@ -183,7 +183,7 @@ export class Ietf {
     await this.#tellFinished(call, finished, { status, ...headers });
   }
 
-  /** Makes of a whole upload what it is to be. Where that can never be, the client is told that sending more would not help. */
+  /** Completes an upload. `Upload-Complete: ?1` on a refusal tells the client that sending more would not help. */
   async #finish({ who, res }: Call, upload: Upload): Promise<Finished | undefined> {
     try {
       return await finish(this.#context, who, upload);
@@ -194,7 +194,7 @@ export class Ietf {
     }
   }
 
-  /** Where the upload became a version; the body says of what. */
+  /** Reports the version that the upload became. */
   async #tellFinished(
     { req, res, who }: Call,
     { artifact, index, blob }: Finished,
@@ -206,7 +206,7 @@ export class Ietf {
     json(req, res, status, view, { ...headers, 'Upload-Complete': printBoolean(true), 'Repr-Digest': digest });
   }
 
-  /** The digest of what is there so far. */
+  /** The digest of the bytes so far. */
   async #digest(upload: Upload): Promise<Headers> {
     return { 'Repr-Digest': printDigestField(await this.#context.core.uploads.digest(upload)) };
   }
@@ -222,7 +222,7 @@ function isTooLarge(error: unknown): boolean {
   );
 }
 
-/** The whole upload's size, as far as the request tells; its ways of telling it must agree. */
+/** The size of the whole upload, if the request declares it. Its declarations must agree. */
 function declaredLength(req: Request, at: number, complete: boolean): number | undefined {
   const said = integerField(req, 'upload-length');
   const content = req.headers['content-length'];

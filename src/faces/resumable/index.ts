@@ -1,4 +1,4 @@
-/** The resumable faces: tus 1.0 and the IETF's resumable uploads, on the same uploads as every other face. */
+/** The resumable face: tus 1.0 and the IETF's resumable uploads, on the uploads that all faces share. */
 import { Router, type ErrorRequestHandler, type Request } from 'express';
 import type { Logger } from 'pino';
 import { Refusal } from '../../core/refusal.ts';
@@ -20,11 +20,13 @@ export interface ResumableOptions extends Context {
 
 export interface Resumable {
   readonly router: Router;
-  /** Ids of the OpenAPI description's operations that this face answers. */
+  /** Ids of the operations that this face mounts. */
   readonly mounted: readonly string[];
 }
 
-/** The OpenAPI description's names of what speaks in header fields, which the protocols describe better than OpenAPI can. */
+/**
+ * Operations of the header-based protocols. They are mounted by hand, without checks against the OpenAPI description.
+ */
 const spoken = [
   'tusOptions',
   'tusCreate',
@@ -51,12 +53,12 @@ export function resumable({ openapi, log, ...context }: ResumableOptions): Resum
   return { router, mounted: [...spoken, ...routes.mounted] };
 }
 
-/** Whether a request is one of the draft's, and not a plain upload to a name. */
+/** Whether a request uses the draft, and is not a plain upload to a name. */
 function speaksDraft(req: Request): boolean {
   return req.headers['upload-complete'] !== undefined || (req.method === 'PATCH' && req.path.startsWith('/upload/'));
 }
 
-/** Whether a request that no route has seen is one of the draft's. */
+/** Whether a request that reached no route uses the draft. */
 export function isDraftRequest({ method, path, headers }: Pick<Request, 'method' | 'path' | 'headers'>): boolean {
   const named = ['upload-complete', 'upload-draft-interop-version'].some((name) => headers[name] !== undefined);
   return (
@@ -85,7 +87,7 @@ function mountIetf(router: Router, ietf: Ietf): void {
     .delete((req, res, next) => ietf.drop(req, res, next, req.params.uuid));
 }
 
-/** What this face refuses of the draft's requests. Plain ones, and those that another face may have, are answered in the API's own form. */
+/** Formats refusals of the draft's requests. All other requests get the API's own format. */
 function refuseOwn(log: Logger): ErrorRequestHandler {
   const draft = refusing(problemWording, log);
   return (error: unknown, req, res, next): unknown => {

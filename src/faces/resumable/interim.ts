@@ -1,36 +1,36 @@
-/** 104 (Upload Resumption Supported): where an upload is, told while its bytes still come. */
+/** 104 (Upload Resumption Supported): reports the upload's URL and offset while its bytes arrive. */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 
-/** Versions of the draft whose 104 this server sends, to those who ask for it. */
+/** Interop versions of the draft for which 104 is sent. */
 const interops = new Set(['6', '7', '8', '9']);
-/** Common HTTP clients, and the proxies made of them, give a request up after five answers of 1xx; 100 may be one of them. */
+/** Common HTTP clients and proxies fail after five 1xx responses, of which 100 may be one. */
 const most = 3;
-/** Bytes of a request's body that are kept before its first progress is told. */
+/** Durable bytes of a request before the first progress report. */
 const firstDistance = 16 * 1024 * 1024;
-/** How many times as far the next one is. */
+/** Factor between two reports. */
 const growth = 8;
-/** Header fields by which a proxy shows itself, beside `X-Forwarded-*`. Many take a 104 that they do not know for the answer. */
+/** Headers of proxies besides `X-Forwarded-*`. Many proxies treat an unknown 104 as the final response. */
 const ofProxies: readonly string[] = ['via', 'forwarded', 'x-real-ip'];
 
-/** Node 20 can send no informational answer but 100, 102 and 103 by itself; this is what those are sent with. */
+/** Node 20 can only send 100, 102 and 103; this internal method sends raw bytes. */
 interface Raw {
   _writeRaw?(text: string, encoding: 'latin1'): boolean;
 }
 
 interface Told {
   readonly count: number;
-  /** Bytes of the body that are kept before the next one is sent. */
+  /** Durable bytes of the body before the next report. */
   readonly next: number;
 }
 
 const told = new WeakMap<object, Told>();
 
 /**
- * Sends 104, if the client speaks a draft that has it, over HTTP/1.1 and through no proxy, and the answer has not begun: at most
- * three for a request, at growing distances.
+ * Sends a 104 if the client's draft version has it, over HTTP/1.1 without a proxy, before the response: at most three a
+ * request, at growing distances.
  *
- * @param kept bytes of the request's body that are kept.
- * @param headers values without line breaks; others are not sent.
+ * @param kept durable bytes of the request's body
+ * @param headers values with line breaks are left out
  */
 export function tellResumption(
   req: Pick<IncomingMessage, 'headers' | 'httpVersion'>,
@@ -50,7 +50,7 @@ export function tellResumption(
   res._writeRaw(`HTTP/1.1 104 Upload Resumption Supported\r\n${fields.join('')}\r\n`, 'latin1');
 }
 
-/** nginx, unless it is told otherwise, shows itself by nothing but that it closes each connection to this server. */
+/** By default nginx can only be recognized by the `Connection: close` to its upstream. */
 function cameByProxy({ headers }: Pick<IncomingMessage, 'headers'>): boolean {
   if (/(?:^|,)[ \t]*close[ \t]*(?:,|$)/i.test(headers.connection ?? '')) return true;
   return Object.keys(headers).some((name) => ofProxies.includes(name) || name.startsWith('x-forwarded-'));

@@ -1,8 +1,8 @@
-/** What a tus client says of an upload: `key base64,key base64`, with values that may be absent. */
+/** Parses `Upload-Metadata`: `key base64,key base64`, with optional values. */
 import { Refusal } from '../../core/refusal.ts';
 import { textFault, utf8 } from '../../kit/text.ts';
 
-/** Keys whose values become names, or are compared with something. */
+/** Keys whose values are used as names or compared. */
 const named: ReadonlySet<string> = new Set(['artifact', 'filename', 'name', 'namespace', 'filetype', 'sha512']);
 
 /** @throws Refusal `malformed` */

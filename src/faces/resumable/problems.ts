@@ -1,6 +1,6 @@
 import { Refusal, type Reason } from '../../core/refusal.ts';
 
-/** The problems (RFC 9457) that resumable uploads have names for, and the one that a media type is. */
+/** Problem types (RFC 9457) of resumable uploads, and one for the media type. */
 const registry = 'https://iana.org/assignments/http-problem-types#';
 
 export class Problem extends Error {
@@ -22,7 +22,7 @@ export class Problem extends Error {
     this.headers = headers;
   }
 
-  /** The same for a request that is none of the draft's. */
+  /** The refusal for a request outside of the draft. */
   plain(): Refusal {
     const { type: _, title: __, status, ...details } = this.body;
     const reasons: Partial<Record<number, Reason>> = { 409: 'conflict', 413: 'too_large' };
@@ -37,7 +37,7 @@ export class Problem extends Error {
     });
   }
 
-  /** @param status 413 where more bytes came than were declared. */
+  /** @param status 413 if more bytes arrived than were declared */
   static inconsistentLength(status: 400 | 413 = 400): Problem {
     return new Problem(status, 'inconsistent-upload-length', 'the request contradicts the length of the upload');
   }

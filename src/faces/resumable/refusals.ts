@@ -1,7 +1,7 @@
 import { STATUS_CODES } from 'node:http';
 import { plainHeaders, plainStatuses, type Wording } from '../../http/refusing.ts';
 
-/** How tus says no: in plain words, and with 460 for a checksum. */
+/** Error format of tus: plain text, and 460 for a wrong checksum. */
 export const wording: Wording = {
   statuses: { ...plainStatuses, digest_mismatch: 460 },
 
@@ -10,7 +10,7 @@ export const wording: Wording = {
   headers: plainHeaders,
 };
 
-/** How requests of the draft say no: with a problem document (RFC 9457). */
+/** Error format of the draft: a problem document (RFC 9457). */
 export const problemWording: Wording = {
   ...wording,
   statuses: plainStatuses,
@@ -21,7 +21,7 @@ export const problemWording: Wording = {
   }),
 };
 
-/** The same for requests that are refused before the protocol sees them: their upload is not complete. */
+/** The same for requests that are refused before a route: their upload is not complete. */
 export const draftWording: Wording = {
   ...problemWording,
 

@@ -20,7 +20,7 @@ const extensions =
 
 type Headers = Record<string, string | number>;
 
-/** tus 1.0 with its extensions (tus.io/protocols/resumable-upload). */
+/** tus 1.0 with extensions (tus.io/protocols/resumable-upload). */
 export class Tus {
   readonly #context: Context;
   readonly #concatenation: Concatenation;
@@ -69,7 +69,7 @@ export class Tus {
     const about = readAbout(req);
     const withBody = hasBody(req);
     if (withBody && !isChunk(req)) return refuseType(req, res);
-    // What cannot be checked is refused before there is an upload.
+    // Invalid checksums are refused before an upload is created.
     if (withBody) checksumsOf(req);
     else refuseChecksum(req);
     if (about.concat?.startsWith('final')) return this.#concatenate(call, about);
@@ -89,14 +89,14 @@ export class Tus {
       send(req, res, { status: 201, headers: { Location: location, ...this.#standing(begun) } });
       return;
     }
-    // A refusal says where the upload is, too: what arrived before it may have been kept.
+    // Set even for a refusal: bytes that arrived before it may be kept.
     res.setHeader('Location', location);
     const upload = withBody ? await this.#take(call, begun.id, { at: 0, length: undefined }) : begun;
     const finished = await this.#finish(call, upload);
     send(req, res, { status: 201, headers: { ...this.#standing(upload, finished), 'Upload-Offset': upload.offset } });
   }
 
-  /** The bytes are here already: the upload is whole before it began. */
+  /** The content exists already: the upload is complete from the start. */
   async #tellClaimed(
     call: Call,
     about: About,
@@ -125,7 +125,7 @@ export class Tus {
     const fenced = await this.#context.core.uploads.fence(who, id);
     const { metadata, concat } = aboutOf(fenced);
     const final = concat?.startsWith('final') === true;
-    // What was whole when its server died is made what it was to be before anybody is told that it is whole.
+    // An upload that was complete when the server stopped is finished before it is reported as complete.
     const upload = final ? await this.#concatenation.join(who, fenced) : fenced;
     const finished = await this.#finish(call, upload);
     const waiting = final && upload.length === null;
@@ -159,7 +159,7 @@ export class Tus {
     send(req, res, { status: 204 });
   }
 
-  /** Appends the request's body; answers the upload as it is then. */
+  /** Appends the request's body. @returns the upload afterwards */
   async #take(
     { req, res, who, capability }: Call,
     id: string,
@@ -174,7 +174,7 @@ export class Tus {
     return upload;
   }
 
-  /** What comes of a whole upload: a version of an artifact, or, of the last part, that of the uploads that wait for it. */
+  /** Finishes a complete upload. After the last part, finishes the final uploads that wait for it. */
   async #finish({ who }: Call, upload: Upload): Promise<Finished | undefined> {
     if (aboutOf(upload).concat === 'partial' && upload.offset === upload.length) {
       for (const final of await this.#concatenation.waitingFor(who, upload))
@@ -195,7 +195,7 @@ export class Tus {
   }
 }
 
-/** Some clients and proxies know only GET and POST. */
+/** `X-HTTP-Method-Override`, for clients and proxies that only support GET and POST. */
 function methodOf(req: Request): string {
   const override = req.headers['x-http-method-override'];
   return (typeof override === 'string' && override !== '' ? override : req.method).toUpperCase();
@@ -209,7 +209,7 @@ function refuseType(req: Request, res: Response): void {
   send(req, res, { status: 415, type: 'text/plain; charset=utf-8', text: `the Content-Type must be ${chunkType}\n` });
 }
 
-/** A header that is a whole number. @throws Refusal `malformed` for anything else. */
+/** An integer header. @throws Refusal `malformed` */
 function whole(req: Request, name: string): number | undefined {
   const field = req.headers[name];
   if (field === undefined) return undefined;
@@ -218,7 +218,7 @@ function whole(req: Request, name: string): number | undefined {
   return value;
 }
 
-/** The declared length; null when it will come later. */
+/** The declared length; null if it is deferred. */
 function lengthOf(req: Request): number | null {
   const length = whole(req, 'upload-length');
   const defer = req.headers['upload-defer-length'];

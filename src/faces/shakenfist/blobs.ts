@@ -3,7 +3,7 @@ import { parseDigest, type Algorithm } from '../../kit/digest.ts';
 import type { Context } from './context.ts';
 import { list } from './listing.ts';
 
-/** What can be asked for by name. */
+/** Algorithms that clients may request. */
 const offered = ['md5', 'sha1', 'sha256', 'sha512', 'xxh128'] as const satisfies readonly Algorithm[];
 
 export function blobs({ core, routes, views }: Context): void {
@@ -20,7 +20,7 @@ export function blobs({ core, routes, views }: Context): void {
     )
     .owned('findBlob', async ({ who, given }) => {
       const digest = parseDigest(algorithmOf(given.text('algorithm')), given.text('hash'));
-      // What cannot be a hash is the hash of nothing here; old clients expect null for that too.
+      // An invalid hash matches nothing; old clients expect null for it as well.
       const found = digest && (await core.blobs.find(who, digest));
       return found ? views.blob(found, { instances: true }) : null;
     })

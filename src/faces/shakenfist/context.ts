@@ -5,7 +5,7 @@ import type { Routes } from '../../http/routes.ts';
 import type { Tokens } from '../../http/tokens.ts';
 import type { Views } from './views.ts';
 
-/** What every part of this face works with. */
+/** Shared by all routes of this face. */
 export interface Context {
   readonly core: Core;
   readonly routes: Routes;

@@ -5,7 +5,7 @@ import { ANSWERED, type OwnedCall } from '../../http/routes.ts';
 import { printDigestField, wantedDigest, type Digest } from '../../kit/digest.ts';
 import type { Context } from './context.ts';
 
-/** Downloads, by blob and by name. */
+/** Downloads by blob and by artifact. */
 export function data(context: Context): void {
   const { core, routes } = context;
   for (const verb of ['get', 'head'] as const) {
@@ -29,7 +29,7 @@ export function data(context: Context): void {
   }
 }
 
-/** Sends a blob that the caller was found to be allowed to read. */
+/** Sends a blob. The caller has been authorized. */
 async function give(
   { core, lifetime }: Context,
   { req, res, given }: OwnedCall,
@@ -44,7 +44,7 @@ async function give(
     headers: {
       'Content-Type': type,
       'Content-Disposition': disposition,
-      // The bytes came from a stranger: whatever they are, a browser runs nothing of them here.
+      // The bytes are untrusted, so browsers must not run scripts in them.
       'Content-Security-Policy': "sandbox; default-src 'none'",
       'Cross-Origin-Resource-Policy': 'same-origin',
       'Cache-Control': 'private, no-cache',
@@ -59,7 +59,7 @@ async function give(
   return ANSWERED;
 }
 
-/** The digest that was asked for, where it is known already; else the one that always is. */
+/** The requested digest if it is stored, else the sha512. */
 function digestFor(blob: Blob, wanted: string | undefined): Digest {
   const { sha256 } = blob.digests;
   if (sha256 !== undefined && wanted !== undefined && wantedDigest(wanted) === 'sha256')

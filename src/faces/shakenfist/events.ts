@@ -4,14 +4,14 @@ import type { Context } from './context.ts';
 
 interface EventFilter {
   readonly event_type?: EventType | null;
-  /** The old command line sends a text. */
+  /** The old command line sends a string. */
   readonly limit?: number | string | null;
 }
 
 const usual = 100;
 const most = 10_000;
 
-/** What happened to a thing. The filter comes in the body, as old clients send it, or in the query. */
+/** The events of an artifact, blob or namespace. Filters are in the body, as old clients send them, or in the query. */
 export function events({ core, routes, views }: Context): void {
   const answer = async (call: OwnedCall, subject: Subject, id: string): Promise<unknown> => {
     const body = call.body<EventFilter>();

@@ -1,4 +1,4 @@
-/** The Shaken Fist face: its routes, its words, and what Stowage adds to them. */
+/** The Shaken Fist face: its API and Stowage's extensions of it. */
 import type { Router } from 'express';
 import type { Logger } from 'pino';
 import type { Core } from '../../core/index.ts';
@@ -22,8 +22,8 @@ import { Views } from './views.ts';
 export { wording } from './refusals.ts';
 
 /**
- * What clients look for in the text of `GET /` before they use it. `blob-data-limit` is not among them on purpose:
- * with it, the old client asks for the first 512 MiB of a large blob for ever.
+ * Capabilities that clients look for in the text of `GET /`. `blob-data-limit` is deliberately absent: with it, the old
+ * client requests the first 512 MiB of a large blob forever.
  */
 export const capabilities: readonly string[] = [
   'blob-search-by-hash',
@@ -53,7 +53,7 @@ export interface ShakenFistOptions {
 
 export interface ShakenFist {
   readonly router: Router;
-  /** Ids of the OpenAPI description's operations that this face answers. */
+  /** Ids of the operations that this face mounts. */
   readonly mounted: readonly string[];
 }
 
@@ -61,7 +61,7 @@ export function shakenFist(core: Core, options: ShakenFistOptions): ShakenFist {
   const { openapi, lifetime, metrics, log, tokens } = options;
   const routes = new Routes(openapi, { lifetime, authenticate: (req) => tokens.principal(req) });
   const context = { core, routes, tokens, lifetime, metrics, views: new Views(core, options.node) };
-  // The router tries routes in this order: those that are asked for thousands of times come first.
+  // Routes are tried in this order, so the most frequent come first.
   for (const part of [uploads, data, blobs, artifacts, labels, events, metadata, namespaces]) part(context);
   routes.router.use(refusing(wording, log));
   return { router: routes.router, mounted: routes.mounted };

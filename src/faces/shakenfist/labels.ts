@@ -8,7 +8,7 @@ interface LabelUpdate {
   readonly max_versions?: number;
 }
 
-/** Labels: names that point to blobs which are there already. `namespace/label` names one elsewhere. */
+/** Labels: names that point to existing blobs. `namespace/label` is a label of another namespace. */
 export function labels(context: Context): void {
   const { core, routes, views } = context;
   for (const suffix of ['', 'Elsewhere']) {

@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import { ANSWERED, type OwnedCall } from '../../http/routes.ts';
 
-/** Records fetched, turned into views and written in one go. */
+/** Records fetched, rendered and written at a time. */
 const batch = 500;
 
 interface Page {
@@ -10,16 +10,16 @@ interface Page {
 }
 
 export interface Listing<T> {
-  /** A page of records, in the listing's own order. */
+  /** Returns a page of records in the listing's order. */
   readonly page: (page: Page) => Promise<T[]>;
   readonly keyOf: (record: T) => string;
-  /** How records look to the client, in the same order. */
+  /** The JSON of the records, in the same order. */
   readonly views: (records: readonly T[]) => Promise<unknown[]>;
 }
 
 /**
- * Answers with a bare list. With `limit` it is one page, and a `Link` says where the next begins; without, it is
- * everything, written page by page, so that no number of records fills the memory.
+ * Sends a JSON array. With `limit` it is one page, with a `Link` to the next. Without, it is everything, written page
+ * by page to bound memory.
  */
 export async function list<T>(call: OwnedCall, listing: Listing<T>): Promise<typeof ANSWERED | unknown[]> {
   const limit = call.given.maybeInteger('limit');

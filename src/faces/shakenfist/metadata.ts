@@ -3,10 +3,10 @@ import type { Principal } from '../../core/records.ts';
 import { Refusal } from '../../core/refusal.ts';
 import type { Context } from './context.ts';
 
-/** What a route's reference means: whose metadata it is, once the caller was found to be allowed. */
+/** Resolves a route's reference and authorizes the caller. */
 type Find = (who: Principal, reference: string, change: boolean) => Promise<{ subject: Noted; id: string }>;
 
-/** Notes on things: four routes for each kind of thing, all alike. */
+/** Metadata of artifacts, blobs and namespaces: the same four routes for each. */
 export function metadata({ core, routes }: Context): void {
   const ofArtifact: Find = async (who, reference) => ({
     subject: 'artifact',
@@ -20,7 +20,7 @@ export function metadata({ core, routes }: Context): void {
     subject: 'namespace',
     id: (await core.namespaces.get(who, reference)).name,
   });
-  // The old command line asks the instance routes for artifacts and blobs alike.
+  // The old command line uses the instance routes for artifacts and blobs.
   const ofEither: Find = async (who, reference, change) => {
     try {
       return await ofArtifact(who, reference, change);

@@ -14,7 +14,7 @@ interface Key {
   readonly key: string;
 }
 
-/** Logging in, and the tenants with their keys and trusts. */
+/** Login, and the namespaces with their keys and trusts. */
 export function namespaces(context: Context): void {
   const { core, routes, views, tokens } = context;
   routes

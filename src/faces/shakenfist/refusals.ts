@@ -1,6 +1,6 @@
 import { plainHeaders, plainStatuses, type Wording } from '../../http/refusing.ts';
 
-/** How this face says no. Old clients read `error` and `status`; ours go by `code` and the members beside it. */
+/** Error format of this face. Old clients read `error` and `status`; new ones read `code` and the details. */
 export const wording: Wording = {
   statuses: plainStatuses,
 

@@ -9,8 +9,8 @@ import type { Context } from './context.ts';
 import { list } from './listing.ts';
 
 /**
- * The one client that sends a chunk again when its connection ends before the answer. It keeps one connection for all
- * its chunks, so that when the connection ends behind an answer, that answer was lost, in a proxy perhaps.
+ * Shaken Fist's client resends a chunk if its connection ends before the response. It uses one connection for all
+ * chunks, so if the connection ends after a response, that response was lost, for example in a proxy.
  */
 const oldClient = /\bShaken Fist\//;
 

@@ -1,11 +1,11 @@
-/** Records as this face shows them. Times are seconds with a fraction; `version` numbers are those of the record's form. */
+/** Records in this face's JSON. Times are fractional seconds; `version` is the version of the record format. */
 import type { Core } from '../../core/index.ts';
 import type { Artifact, Blob, Event, Namespace, Principal, Upload, Version } from '../../core/records.ts';
 
 export type View = Readonly<Record<string, unknown>>;
 
 export interface ArtifactViewOptions {
-  /** Whether versions say which instances use them; there are no instances here, and clients ask all the same. */
+  /** Whether versions have the `instances` member; it is always empty, but clients expect it. */
   readonly instances?: boolean;
 }
 
@@ -76,7 +76,7 @@ export class Views {
     );
   }
 
-  /** Versions as blob views with their number, oldest first. */
+  /** Versions as blobs with their number, oldest first. */
   async versions(artifact: Artifact): Promise<View[]> {
     const versions = (await this.#core.artifacts.versions([artifact]))[artifact.uuid] ?? [];
     const known = new Map(
@@ -115,7 +115,7 @@ export class Views {
   }
 
   #blobView(blob: Blob): View {
-    // Kept for downloads alone.
+    // Only used to verify downloads.
     const { crc32: _, ...digests } = blob.digests;
     return {
       uuid: blob.uuid,
@@ -136,7 +136,7 @@ export class Views {
     };
   }
 
-  /** What is left of a version whose artifact was deleted. */
+  /** A version of a deleted artifact. */
   #memory(version: Version): View {
     return {
       uuid: version.blob,

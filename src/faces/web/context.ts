@@ -9,10 +9,10 @@ import type { Html } from './html.ts';
 
 /** A page of the documentation. */
 export interface Guide {
-  /** Its address below `/docs/`, such as `s3` or `decisions/0001-bytes-are-linked-not-moved`. */
+  /** Its path below `/docs/`, such as `s3` or `decisions/0001-bytes-are-linked-not-moved`. */
   readonly path: string;
   readonly title: string;
-  /** Rendered when it is asked for, since most servers never are. */
+  /** Rendered on request, because most pages are never requested. */
   readonly content: () => Html;
 }
 
@@ -21,21 +21,21 @@ export interface WebOptions {
   readonly lifetime: Lifetime;
   readonly metrics: Metrics;
   readonly log: Logger;
-  /** The pages below `/docs/`, by their address. */
+  /** The documentation pages, by path. */
   readonly guides: ReadonlyMap<string, Guide>;
   /** The node's name. */
   readonly node: string;
-  /** Proves who asks. */
+  /** Authenticates requests. */
   readonly tokens: Tokens;
-  /** What lets a scraper read the metrics, if anything does beside a token of the system namespace. */
+  /** A token for the metrics, besides tokens of the system namespace. */
   readonly metricsToken: string | undefined;
-  /** Words that clients look for in the text of the front page. */
+  /** Capabilities that clients look for in the text of the front page. */
   readonly capabilities: readonly string[];
   /** Free bytes below which the disk counts as nearly full. */
   readonly headroom: number;
 }
 
-/** What every part of this face works with. */
+/** Shared by all routes of this face. */
 export interface Context extends WebOptions {
   readonly core: Core;
   readonly routes: Routes;

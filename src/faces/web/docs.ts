@@ -4,7 +4,7 @@ import { baseOf, page, sendPage } from './page.ts';
 import { readBook, type BookOperation, type BookSchema, type ReadableBook } from './openapi-reader.ts';
 import type { Context, Guide } from './context.ts';
 
-/** The OpenAPI description, as it was written and as a page. */
+/** The OpenAPI description as YAML and as a page. */
 export function docs({ openapi, routes, guides }: Context): void {
   const readable = readBook(openapi.content);
   routes
@@ -97,14 +97,14 @@ function renderProperties(properties: BookSchema['properties']): Part {
 </table>`;
 }
 
-/** Headers that prove who asks, by the OpenAPI description's name for them. */
+/** Authentication headers by security scheme. */
 const proofs: Readonly<Record<string, string>> = {
   token: 'Authorization: Bearer $token',
   operator: 'x-releasy-admin-key: $key',
   customerKey: 'x-releasy-api-key: $key',
 };
 
-/** A command that does it. */
+/** A curl command for the operation. */
 function curl({ method, path, parameters, body, open, schemes }: BookOperation, base: string): string {
   const filled = path.replaceAll(/\{(\w+)\}/g, (whole, name: string) => {
     const example = parameters.find((parameter) => parameter.name === name)?.example;

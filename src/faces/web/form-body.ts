@@ -1,8 +1,8 @@
-/** The parts of a browser form as request bodies. */
+/** Parts of a browser form as request bodies. */
 import type { Readable, Writable } from 'node:stream';
 import type { Incoming } from '../../http/incoming.ts';
 
-/** Gives a request's body to whatever takes forms apart, as fast as that takes it. */
+/** Writes a request's body to a form parser, at its pace. */
 export async function feed(body: Incoming, parser: Writable): Promise<void> {
   try {
     for await (const chunk of body) {
@@ -26,7 +26,7 @@ function ready(parser: Writable): Promise<void> {
   });
 }
 
-/** A part of a form as a body: it ends quietly when the form breaks off, and remembers why. */
+/** A form part as a body. If the form breaks off, the iteration ends and `cut` holds the cause. */
 export class PartBody implements AsyncIterable<Uint8Array> {
   readonly length = undefined;
   readonly #stream: Readable;

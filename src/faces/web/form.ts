@@ -13,7 +13,7 @@ import { html, type Html } from './html.ts';
 import { baseOf, page, sendPage } from './page.ts';
 import type { Context } from './context.ts';
 
-/** What a pushed file became. */
+/** The version that a pushed file became. */
 interface Pushed {
   readonly artifact: Artifact;
   readonly index: number;
@@ -32,7 +32,7 @@ const limits = {
   headerPairs: 20,
 };
 
-/** The form of the front page: a file from a browser, poured into an upload while it arrives, then converted. */
+/** The form of the front page: streams a file into an upload, then publishes it. */
 export function form({ core, routes }: Context): void {
   routes.open('pushForm', async (call) => {
     const door = new Door(core);
@@ -42,7 +42,7 @@ export function form({ core, routes }: Context): void {
   });
 }
 
-/** Lets multer take the form apart. It reads our body, so that the same rules of pace hold as everywhere. */
+/** Parses the form with multer, which reads from this server's `Incoming`, so that its rate limits apply. */
 function receive({ req, res, raw }: Call, door: Door): Promise<void> {
   const read = multer({
     storage: door,
@@ -61,7 +61,7 @@ function receive({ req, res, raw }: Call, door: Door): Promise<void> {
   });
 }
 
-/** Where multer puts the file: into an upload, never into memory or a file of its own. */
+/** A multer storage that writes the file into an upload, not into memory or a temporary file. */
 class Door implements StorageEngine {
   readonly #core: Core;
   #outcome: Promise<Pushed> | undefined;
@@ -70,7 +70,7 @@ class Door implements StorageEngine {
     this.#core = core;
   }
 
-  /** @throws Refusal when the form had no file, or the file could not be kept. */
+  /** @throws Refusal if the form has no file, or the file could not be stored */
   async pushed(): Promise<Pushed> {
     if (!this.#outcome) throw new Refusal('malformed', 'choose a file first');
     return this.#outcome;
@@ -78,7 +78,7 @@ class Door implements StorageEngine {
 
   _handleFile(req: Request, file: File, done: (error: Error | null) => void): void {
     this.#outcome = this.#push(req.body as Readonly<Record<string, unknown>>, file, sourceOf(req));
-    // A browser shows an answer only once it has sent everything, so what is not wanted is read all the same.
+    // Browsers show a response only after they have sent everything, so a refused file is read to its end.
     this.#outcome.catch(() => file.stream.resume());
     this.#outcome.then(
       () => done(null),
@@ -91,7 +91,7 @@ class Door implements StorageEngine {
   }
 
   async #push(fields: Readonly<Record<string, unknown>>, file: File, from: string): Promise<Pushed> {
-    // What comes behind the file is no field of it, though it lands in the same record.
+    // Read before the file: fields after it must not count, although multer adds them to the same record.
     const [namespace, key, named] = [text(fields, 'namespace'), text(fields, 'key'), text(fields, 'name')];
     if (!namespace || !key)
       throw new Refusal('malformed', 'namespace and key are required, and must come before the file');
@@ -143,7 +143,7 @@ function text(fields: Readonly<Record<string, unknown>>, name: string): string {
   return typeof value === 'string' ? demandPlain(name, value) : '';
 }
 
-/** The parser puts U+FFFD where a form is not UTF-8, so that a name with it is not the one that was meant. */
+/** The parser replaces invalid UTF-8 by U+FFFD; a name with it would not be the intended one. */
 function demandPlain(what: string, text: string): string {
   const fault = text.includes('\ufffd') ? 'bytes that are not UTF-8' : textFault(text);
   if (fault !== undefined) throw new Refusal('malformed', `the ${what} has ${fault}`);

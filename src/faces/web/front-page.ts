@@ -4,7 +4,7 @@ import { baseOf, page, sendPage } from './page.ts';
 import { style } from './style.ts';
 import type { Context } from './context.ts';
 
-/** The front page: what this is, a form for a browser, and commands for a terminal. */
+/** The front page: an introduction, the upload form, and example commands. */
 export function home(context: Context): void {
   context.routes
     .open('home', (call) => sendPage(call, 200, front(context, baseOf(call))))

@@ -1,4 +1,4 @@
-/** The pages of `docs/` and the documents beside it, rendered from Markdown. */
+/** The pages of `docs/` and the top-level documents, rendered from Markdown. */
 import { readdir, readFile } from 'node:fs/promises';
 import { posix } from 'node:path';
 import { Marked } from 'marked';
@@ -8,13 +8,13 @@ import { Html, html } from './html.ts';
 import { page, sendPage } from './page.ts';
 import type { Context, Guide } from './context.ts';
 
-/** Documents at the top of the project that are served beside the pages of `docs/`. */
+/** Top-level documents that are served with the pages of `docs/`. */
 const topDocuments = ['ARCHITECTURE.md', 'CHANGELOG.md', 'CONTRIBUTING.md', 'SECURITY.md'];
 
 /**
  * Reads every page.
  *
- * @param root the project's folder: it contains `docs/`
+ * @param root the project's folder, which contains `docs/`
  */
 export async function readGuides(root: URL): Promise<ReadonlyMap<string, Guide>> {
   const inDocs = (await readdir(new URL('docs/', root), { recursive: true })).filter((name) => name.endsWith('.md'));
@@ -25,7 +25,7 @@ export async function readGuides(root: URL): Promise<ReadonlyMap<string, Guide>>
   return new Map(guides.map((guide) => [guide.path, guide]));
 }
 
-/** Where a file of the project is served; undefined where it is not. */
+/** The path under which a file of the project is served; undefined if it is not. */
 function pathOf(file: string): string | undefined {
   if (topDocuments.includes(file)) return file.replace('.md', '').toLowerCase();
   return /^docs\/(.+?)(?:\/README)?\.md$/.exec(file)?.[1];
@@ -45,7 +45,7 @@ function render(file: string, text: string): Html {
   return new Html(marked.parse(text, { async: false }));
 }
 
-/** Links between documents lead to their served pages; all others stay as they are. */
+/** Links between documents become links between served pages; all others stay unchanged. */
 function linkFrom(file: string, href: string): string {
   if (/^[a-z]+:|^[#/]/i.test(href)) return href;
   const [target, fragment] = href.split('#');

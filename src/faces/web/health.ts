@@ -5,9 +5,9 @@ import { text } from '../../http/routes.ts';
 import { sameSecret } from '../../kit/same-secret.ts';
 import type { Context } from './context.ts';
 
-/** What those who run the server look at. */
+/** Health checks and metrics for operators. */
 export function health({ core, metrics, lifetime, headroom, routes, tokens, metricsToken }: Context): void {
-  // Numbers of stored contents tell whether somebody has stored the same bytes before: tenants must not see them move.
+  // Totals of stored contents would tell a tenant whether its content already exists, so tenants may not read them.
   const scraper = async (req: Request): Promise<Principal> => {
     const shown = /^Bearer +(\S+)$/i.exec(req.headers.authorization ?? '')?.[1];
     if (metricsToken !== undefined && shown !== undefined && sameSecret(shown, metricsToken)) {
@@ -38,7 +38,7 @@ export function health({ core, metrics, lifetime, headroom, routes, tokens, metr
     );
 }
 
-/** What is asked every few seconds is not worth a line in the log each time. */
+/** Polled every few seconds, so not logged. */
 function quiet<T>(res: { locals: Record<string, unknown> }, result: T): T {
   res.locals['quiet'] = true;
   return result;

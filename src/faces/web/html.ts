@@ -1,6 +1,6 @@
-/** HTML written so that nothing gets into it unescaped. */
+/** HTML templates that escape their values. */
 
-/** Text that is HTML already. */
+/** Text that is already HTML. */
 export class Html {
   readonly text: string;
 
@@ -11,7 +11,7 @@ export class Html {
 
 export type Part = Html | string | number | undefined | readonly Part[];
 
-/** A template whose values are escaped, unless they are HTML themselves. Lists are joined; undefined is nothing. */
+/** A template. Values are escaped unless they are `Html`; lists are joined; undefined is empty. */
 export function html(strings: TemplateStringsArray, ...values: readonly Part[]): Html {
   return new Html(strings.reduce((text, string, index) => text + print(values[index - 1]) + string));
 }
@@ -35,7 +35,7 @@ function escape(text: string): string {
   return text.replaceAll(/[&<>"']/g, (char) => entities[char]!);
 }
 
-/** A little of Markdown: paragraphs, `code` and **weight**. */
+/** A subset of Markdown: paragraphs, `code` and **bold**. */
 export function prose(text: string | undefined): Part {
   if (!text) return undefined;
   return text

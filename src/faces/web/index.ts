@@ -1,4 +1,4 @@
-/** Pages for people, and what those who run the server look at. */
+/** Pages for people, health checks and metrics. */
 import type { Router } from 'express';
 import type { Core } from '../../core/index.ts';
 import { refusing } from '../../http/refusing.ts';
@@ -15,7 +15,7 @@ import type { Context, WebOptions } from './context.ts';
 
 export interface Web {
   readonly router: Router;
-  /** Ids of the OpenAPI description's operations that this face answers. */
+  /** Ids of the operations that this face mounts. */
   readonly mounted: readonly string[];
 }
 

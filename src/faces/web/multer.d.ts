@@ -1,4 +1,4 @@
-/** As much of multer as the form door uses; the package brings no types. */
+/** Types of the parts of multer that the form uses; the package has none. */
 declare module 'multer' {
   import type { RequestHandler, Request } from 'express';
   import type { Readable, Writable } from 'node:stream';

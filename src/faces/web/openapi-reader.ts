@@ -1,6 +1,6 @@
 import { methods } from '../../http/openapi.ts';
 
-/** The OpenAPI description as a reader needs it: references followed, everything in the order in which it was written. */
+/** The OpenAPI description prepared for the documentation page: references resolved, in source order. */
 
 export interface ReadableBook {
   readonly title: string;
@@ -21,7 +21,7 @@ export interface BookOperation {
   readonly summary: string;
   readonly description: string;
   readonly open: boolean;
-  /** Schemes by any of which somebody proves who asks; none where the OpenAPI description's own will do. */
+  /** Accepted security schemes; empty if the document's default applies. */
   readonly schemes: readonly string[];
   readonly parameters: readonly BookParameter[];
   readonly body: (BookSchema & { readonly raw: boolean }) | undefined;
@@ -34,7 +34,7 @@ export interface BookParameter {
   readonly type: string;
   readonly required: boolean;
   readonly description: string;
-  /** As it stands in a path or a header. */
+  /** As written in a path or header. */
   readonly example: string | undefined;
 }
 

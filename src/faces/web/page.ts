@@ -2,7 +2,7 @@ import { send } from '../../http/answering.ts';
 import { ANSWERED, type Call } from '../../http/routes.ts';
 import { html, type Html, type Part } from './html.ts';
 
-/** Nothing but our own style sheet and forms that lead here; above all no script, from anywhere. */
+/** Allows only this server's style sheet and forms, and no scripts. */
 const policy =
   "default-src 'none'; style-src 'self'; img-src data:; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
 
@@ -16,7 +16,7 @@ export const pageHeaders: Readonly<Record<string, string>> = {
 const icon =
   "data:image/svg+xml,%3Csvg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 16 16'%3E%3Cpath d='M2 5l6-3 6 3v6l-6 3-6-3z' fill='%23c2622d'/%3E%3Cpath d='M2 5l6 3 6-3M8 8v6' stroke='%23fff' fill='none'/%3E%3C/svg%3E";
 
-/** A whole page around its content. */
+/** A complete page around its content. */
 export function page(title: string, content: Part, style: 'plain' | 'wide' = 'plain'): Html {
   return html`<!doctype html>
 <html lang="en">
@@ -40,7 +40,7 @@ export function sendPage({ req, res }: Pick<Call, 'req' | 'res'>, status: number
   return ANSWERED;
 }
 
-/** The address under which the caller reached this server, for commands that can be copied. */
+/** The URL that the caller used, for commands to copy. */
 export function baseOf({ req }: Pick<Call, 'req'>): string {
   const host = req.headers.host ?? '';
   return `http://${/^(?:[A-Za-z0-9.-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\])(?::\d{1,5})?$/.test(host) ? host : '127.0.0.1:13000'}`;

@@ -2,7 +2,7 @@ import { plainHeaders, plainStatuses, type Wording } from '../../http/refusing.t
 import { html } from './html.ts';
 import { page, pageHeaders } from './page.ts';
 
-/** How pages say no. */
+/** Error pages. */
 export const wording: Wording = {
   statuses: plainStatuses,
 

@@ -1,4 +1,4 @@
-/** How the pages look: one sheet, light or dark as the reader has it, and nothing fetched from elsewhere. */
+/** The style sheet, with a light and a dark theme. It loads nothing from elsewhere. */
 export const style = `:root {
   color-scheme: light dark;
   --ink: #22262b; --soft: #5d6670; --line: #dfe3e7; --paper: #fdfdfc; --card: #ffffff; --tint: #f4f2ee;
