@@ -67,8 +67,13 @@ export interface ByteStore {
    * any other algorithm reads the bytes again.
    */
   digest(stage: string, size: number, algorithm: Algorithm): Promise<Digest>;
-  /** Gives the first `size` bytes, which must be the whole stage, a durable place of their own. The stage stays until dropped. */
-  seal(stage: string, size: number, sha512: string): Promise<string>;
+  /**
+   * Gives the first `size` bytes, which must be the whole stage, a durable place of their own. The stage stays until dropped; where
+   * `moves` says so, a joined one may go there itself.
+   */
+  seal(stage: string, size: number, sha512: string, moves?: boolean): Promise<string>;
+  /** Undoes a seal that no record names: the stage is as it was, and nothing lies at the address. */
+  unseal(stage: string, address: string): Promise<void>;
   /** Removes a stage; one that is not there is no fault. */
   drop(stage: string): Promise<void>;
 

@@ -193,6 +193,34 @@ export function bytesContract(name: string, open: () => Promise<OpenedBytes>): v
       }).toEqual({ 'first copy': 2000, 'second copy': 2000, 'same place': false });
     });
 
+    test('a joined stage may move when it is sealed; a seal that is undone leaves the stage and nothing else', async () => {
+      const data = randomBytes(1000);
+      const joined = [await stageOf(data), await stageOf(data)].map((part) => ({ stage: part, size: 1000 }));
+      const both = sha512(Buffer.concat([data, data]));
+      const [whole, plain] = [randomUUID(), await stageOf(data)];
+      await bytes.join(whole, joined);
+      for (const moves of [true, false, true]) {
+        const address = await bytes.seal(whole, 2000, both, moves);
+        expect(await bytes.stat(address)).toBe(2000);
+        await bytes.unseal(whole, address);
+        expect([await bytes.stat(address), await bytes.size(whole)]).toEqual([undefined, 2000]);
+        expect((await bytes.digest(whole, 2000, 'sha512')).hex).toBe(both);
+      }
+      const address = await bytes.seal(whole, 2000, both, true);
+      // Joined anew, as after a crash.
+      await bytes.join(whole, joined);
+      expect(await bytes.size(whole)).toBe(2000);
+      expect(await bytes.seal(whole, 2000, both, true)).toBe(address);
+      for (const { stage } of joined) await bytes.drop(stage);
+      await bytes.drop(whole);
+      const reader = await bytes.read(address);
+      expect((await collect(reader.read(0, 2000))).equals(Buffer.concat([data, data]))).toBe(true);
+      await reader.close();
+      const single = await bytes.seal(plain, 1000, sha512(data), true);
+      await bytes.unseal(plain, single);
+      expect([await bytes.stat(single), await bytes.size(plain)]).toEqual([undefined, 1000]);
+    });
+
     test('reads any range, and throws rather than give fewer bytes', async () => {
       const data = randomBytes(MiB);
       const stage = await stageOf(data);

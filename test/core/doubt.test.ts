@@ -3,10 +3,12 @@ import { randomBytes } from 'node:crypto';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { Engine, UploadFacts } from '../../src/core/engine.ts';
+import type { ArtifactFacts, Engine, UploadFacts } from '../../src/core/engine.ts';
 import { openCore, type Core } from '../../src/core/index.ts';
 import { Refusal } from '../../src/core/refusal.ts';
 import { openEngine } from '../../src/engines/index.ts';
+import type { Multipart } from '../../src/catalog/model.ts';
+import { collect } from '../contract/bytes.ts';
 import { bodyOf } from '../support/body.ts';
 
 const who = { namespace: 'system', credential: 'test' };
@@ -18,17 +20,23 @@ beforeEach(async () => void (folder = await mkdtemp(join(tmpdir(), 'stowage-')))
 afterEach(() => rm(folder, { recursive: true, force: true }));
 
 type Advance = UploadFacts['advance'];
+type Publish = ArtifactFacts['publish'];
 
-/** Opens the store for one piece of work, with another way of advancing uploads where one is given. */
+/** Opens the store for one piece of work, with other ways of advancing uploads and of publishing where they are given. */
 async function using<T>(
-  work: (core: Core) => Promise<T>,
+  work: (core: Core, engine: Engine) => Promise<T>,
   meddle: (advance: Advance) => Advance = (advance) => advance,
+  hinder: (publish: Publish, engine: Engine) => Publish = (publish) => publish,
 ): Promise<T> {
   const engine = await openEngine({ folder, strict: true, onFault: () => undefined });
-  const { uploads } = engine.catalog;
+  const { uploads, artifacts } = engine.catalog;
   const meddled: Engine = {
     ...engine,
-    catalog: { ...engine.catalog, uploads: { ...uploads, advance: meddle((...move) => uploads.advance(...move)) } },
+    catalog: {
+      ...engine.catalog,
+      uploads: { ...uploads, advance: meddle((...move) => uploads.advance(...move)) },
+      artifacts: { ...artifacts, publish: hinder((publication) => artifacts.publish(publication), engine) },
+    },
   };
   const core = await openCore(meddled, {
     limits: { maxSize: 1e9, headroom: 0, idle: day },
@@ -39,7 +47,7 @@ async function using<T>(
     keys: { secret: Buffer.alloc(32), configured: undefined },
   });
   try {
-    return await work(core);
+    return await work(core, engine);
   } finally {
     await core.close();
     await engine.close();
@@ -93,5 +101,121 @@ test('an append whose record was not made takes no bytes along into the next one
       maxVersions: 0,
     };
     await core.artifacts.convert(who, id, target, { size: 100, digests: [] });
+  });
+});
+
+describe('the whole of a multipart upload', () => {
+  const bodies = [randomBytes(70_000), randomBytes(80_000), randomBytes(90_000)];
+  const all = Buffer.concat(bodies);
+  const facts = { etag: 'etag', about: '{}' };
+  const unmeddled = (advance: Advance): Advance => advance;
+
+  async function begin(core: Core): Promise<Multipart> {
+    await core.buckets.create(who, 'bucket');
+    const multipart = await core.multipart.begin(who, 'bucket', 'key', '{}');
+    for (const [n, body] of bodies.entries())
+      await core.multipart.put(who, multipart, n + 1, bodyOf(body), { measure: [], describe: () => facts });
+    return multipart;
+  }
+
+  async function complete(core: Core, multipart: Multipart, conditions = {}): Promise<string> {
+    const parts = await core.multipart.parts(multipart, 0, 10);
+    const request = { bucket: 'bucket', key: 'key', conditions };
+    return core.multipart.complete(who, multipart, parts, request, facts, () => 'done');
+  }
+
+  async function demandWhole(core: Core): Promise<void> {
+    const object = await core.objects.peek('bucket', 'key');
+    const reader = await core.objects.open(await core.blobs.get(who, object!.content!.blob));
+    expect((await collect(reader.read(0, reader.size))).equals(all)).toBe(true);
+    await reader.close();
+  }
+
+  test('lies once: its stage has moved when it is put on record', async () => {
+    const stages: (number | undefined)[] = [];
+    await using(
+      async (core) => {
+        await complete(core, await begin(core));
+        await demandWhole(core);
+      },
+      unmeddled,
+      (publish, { bytes }) =>
+        async (publication) => {
+          const { source } = publication;
+          if (source.kind === 'upload') stages.push(await bytes.size(source.upload));
+          return publish(publication);
+        },
+    );
+    expect(stages).toEqual([undefined]);
+  });
+
+  test('that was not put on record, though it had moved, is no loss after a restart, and is made anew', async () => {
+    const stopped = new Refusal('unavailable', 'the catalog stopped');
+    const multipart = await using(
+      async (core) => {
+        const begun = await begin(core);
+        await expect(complete(core, begun)).rejects.toMatchObject({ reason: 'unavailable' });
+        return begun;
+      },
+      unmeddled,
+      () => () => Promise.reject(stopped),
+    );
+    await using(async (core, { bytes }) => {
+      expect(await bytes.size(multipart.id)).toBeUndefined();
+      expect(core.recovered.damaged).toEqual([]);
+      expect(await complete(core, multipart)).toBe('done');
+      await demandWhole(core);
+    });
+  });
+
+  test('that was not put on record is made anew without a restart, too', async () => {
+    let fails = true;
+    await using(
+      async (core) => {
+        const multipart = await begin(core);
+        await expect(complete(core, multipart)).rejects.toMatchObject({ reason: 'unavailable' });
+        fails = false;
+        expect(await complete(core, multipart)).toBe('done');
+        await demandWhole(core);
+      },
+      unmeddled,
+      (publish) => (publication) =>
+        fails ? Promise.reject(new Refusal('unavailable', 'the catalog stopped')) : publish(publication),
+    );
+  });
+
+  test('that is on record, though its making failed, is told to whoever asks again', async () => {
+    let fails = true;
+    await using(
+      async (core) => {
+        const multipart = await begin(core);
+        expect(await complete(core, multipart)).toBe('done');
+        fails = false;
+        await demandWhole(core);
+      },
+      unmeddled,
+      (publish) => async (publication) => {
+        const published = await publish(publication);
+        if (fails) throw new Refusal('unavailable', 'the catalog stopped');
+        return published;
+      },
+    );
+  });
+
+  test.each([
+    ['a condition', async () => undefined, { match: ['no such tag'] }, 'not_found'],
+    ['the quota', (core: Core) => core.usage.setLimits(who, 'system', { quota: 1, allowance: null }), {}, 'over_quota'],
+  ])('that %s refuses is a stage again, and nothing lies at its address', async (_, refuse, conditions, reason) => {
+    await using(async (core, { bytes }) => {
+      const multipart = await begin(core);
+      await refuse(core);
+      await expect(complete(core, multipart, conditions)).rejects.toMatchObject({ reason });
+      const sealed: string[] = [];
+      for await (const { kind, name } of bytes.list()) if (kind === 'blob') sealed.push(name);
+      expect(sealed).toEqual([]);
+      await core.usage.setLimits(who, 'system', { quota: null, allowance: null });
+      expect(await complete(core, multipart)).toBe('done');
+      await demandWhole(core);
+    });
   });
 });

@@ -104,9 +104,7 @@ export class Sealer {
     } catch (error) {
       await writer.close();
       await bytes.drop(stage);
-      // A refusal is certain; after any other failure the record may be there.
-      if (sealed !== undefined && error instanceof Refusal && (error.reason === 'over_quota' || isLockedRefusal(error)))
-        await bytes.remove(sealed);
+      if (sealed !== undefined && isCertain(error)) await bytes.remove(sealed);
       throw error;
     }
   }
@@ -145,21 +143,16 @@ export class Sealer {
     const whole = await bytes.digest(upload.id, size, 'sha512');
     if (upload.expects !== null) demandSame(whole, { algorithm: 'sha512', hex: upload.expects });
     const { hex: sha512 } = whole;
-    const address = await bytes.seal(upload.id, size, sha512);
-    const published = await this.#engine.catalog.artifacts.publish(
-      this.#publication(
-        who,
-        target,
-        object,
-        {
-          kind: 'upload',
-          upload: upload.id,
-          mediaType: mediaTypeOf(target),
-          content: { sha512, size, address, state: 'good', createdAt: this.#clock.now(), scrubbedAt: null },
-        },
-        multipart,
-      ),
-    );
+    // The parts of a multipart upload stay until it ends, so a crash loses nothing of a whole that was moved.
+    const address = await bytes.seal(upload.id, size, sha512, multipart?.id === upload.id);
+    const content = { sha512, size, address, state: 'good', createdAt: this.#clock.now(), scrubbedAt: null } as const;
+    const source = { kind: 'upload', upload: upload.id, mediaType: mediaTypeOf(target), content } as const;
+    const published = await this.#engine.catalog.artifacts
+      .publish(this.#publication(who, target, object, source, multipart))
+      .catch(async (error: unknown) => {
+        if (isCertain(error)) await bytes.unseal(upload.id, address);
+        throw error;
+      });
     await this.#tidy(upload.id, address, published);
     if (typeof published === 'string') throw unpublished(published);
     return published;
@@ -206,10 +199,11 @@ export class Sealer {
     const { bytes } = this.#engine;
     // Whatever took the upload away meanwhile may stand on these very bytes; the sweep will know.
     if (published === 'no_upload') return;
-    const refused = typeof published === 'string';
-    const known = refused && (await this.#engine.catalog.contents.known([address])).length > 0;
-    if (!known && (refused || published.address !== address)) await bytes.remove(address);
-    if (typeof published === 'string') return;
+    if (typeof published === 'string') {
+      if ((await this.#engine.catalog.contents.known([address])).length === 0) await bytes.unseal(upload, address);
+      return;
+    }
+    if (published.address !== address) await bytes.remove(address);
     await bytes.drop(upload);
     await this.#putAway(published);
   }
@@ -267,6 +261,11 @@ function demandSame(actual: Digest, expected: Digest): void {
       actual: actual.hex,
     });
   }
+}
+
+/** Whether a publication that failed is not on record; after any other failure it may be. */
+function isCertain(error: unknown): boolean {
+  return error instanceof Refusal && (error.reason === 'over_quota' || isLockedRefusal(error));
 }
 
 /** Why bytes that are there became no version. */

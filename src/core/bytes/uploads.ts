@@ -148,18 +148,19 @@ export class Uploads {
     return this.#holdingAll(who, [...new Set([joined, ...parts])].sort(), async (uploads) => {
       const whole = uploads.get(joined)!;
       const stages = parts.map((id) => ({ stage: id, size: uploads.get(id)!.offset }));
-      const length = agreedLength(
-        whole,
-        stages.reduce((sum, { size }) => sum + size, 0),
-      )!;
-      if (whole.state !== 'open' || (whole.offset === length && whole.length === length)) return whole;
+      const sum = stages.reduce((before, { size }) => before + size, 0);
+      const length = agreedLength(whole, sum)!;
+      const recorded = whole.offset === length && whole.length === length;
+      // A seal that broke off may have taken the stage along.
+      if (whole.state !== 'open' || (recorded && (await this.#engine.bytes.size(joined)) === length)) return whole;
       if (length > this.limits.maxSize)
         throw new Refusal('too_large', `an upload may have at most ${this.limits.maxSize} bytes`, {
           max: this.limits.maxSize,
         });
-      if (whole.offset > 0 || stages.some(({ stage }) => uploads.get(stage)!.state !== 'open'))
+      if ((!recorded && whole.offset > 0) || stages.some(({ stage }) => uploads.get(stage)!.state !== 'open'))
         throw new Refusal('conflict', 'the uploads can no longer be joined');
       await this.#engine.bytes.join(joined, stages);
+      if (recorded) return whole;
       const advanced = await this.#engine.catalog.uploads.advance(joined, {
         from: 0,
         to: length,

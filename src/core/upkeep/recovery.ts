@@ -25,12 +25,17 @@ export async function recover(engine: Engine, clock: Clock): Promise<Recovered> 
     if (found > upload.offset) {
       await engine.bytes.cut(upload.id, upload.offset);
       trimmed += 1;
-    } else if (found < upload.offset) {
+    } else if (found < upload.offset && !(await hasParts(engine, upload))) {
       await engine.catalog.uploads.damaged(upload.id, found, lossOf(upload, found, clock));
       damaged.push({ id: upload.id, recorded: upload.offset, found });
     }
   }
   return { uploads, trimmed, damaged };
+}
+
+/** Whether its bytes are still there as those of its parts, of which its end makes it anew. */
+async function hasParts(engine: Engine, { id }: Upload): Promise<boolean> {
+  return (await engine.catalog.multipart.get(id))?.outcome === null;
 }
 
 function lossOf(upload: Upload, found: number, clock: Clock): Event {

@@ -28,6 +28,7 @@ export function withInline(rest: ByteStore, find: Find): ByteStore {
     cut: (...stage) => rest.cut(...stage),
     digest: (...stage) => rest.digest(...stage),
     seal: (...stage) => rest.seal(...stage),
+    unseal: (...stage) => rest.unseal(...stage),
     drop: (stage) => rest.drop(stage),
     list: () => rest.list(),
     space: () => rest.space(),

@@ -127,7 +127,7 @@ export class FolderBytes implements ByteStore {
     return digest!;
   }
 
-  async seal(stage: string, size: number, sha512: string): Promise<string> {
+  async seal(stage: string, size: number, sha512: string, moves = false): Promise<string> {
     this.#disk.demandTrust();
     const path = stagePath(this.#layout, stage);
     if (size === 0) await (await open(path, 'a', 0o600)).close();
@@ -144,7 +144,11 @@ export class FolderBytes implements ByteStore {
       const place = blobPath(this.#layout, address);
       // An unrecorded seal may have left other files here, before the stage was rewritten. The sweep removes them.
       if (!(await isFreeFor(place, pieces ?? path))) continue;
-      if (pieces) {
+      if (pieces && moves && (await sizeAt(place)) === undefined) {
+        // What a crash leaves is found by its parts, which stay. Joining them anew makes the stage anew.
+        await rename(path, place);
+        this.#joined.forget(stage);
+      } else if (pieces) {
         await layPieces(place, pieces);
         await this.#disk.syncFolder(place);
       } else {
@@ -153,6 +157,12 @@ export class FolderBytes implements ByteStore {
       await this.#disk.syncFolder(fanPath(this.#layout, address));
       return address;
     }
+  }
+
+  async unseal(stage: string, address: string): Promise<void> {
+    const path = stagePath(this.#layout, stage);
+    if ((await sizeAt(path)) !== undefined) return this.remove(address);
+    await rename(blobPath(this.#layout, address), path);
   }
 
   async drop(stage: string): Promise<void> {
