@@ -21,7 +21,27 @@ export interface OpenedCatalog {
   readonly reopen: () => Promise<OpenedCatalog>;
 }
 
-export function catalogContract(name: string, open: () => Promise<OpenedCatalog>): void {
+const everyPart: readonly ((scene: () => Scene) => void)[] = [
+  namespaceContract,
+  uploadContract,
+  publishContract,
+  artifactContract,
+  sightContract,
+  sweepContract,
+  journalContract,
+  bucketContract,
+  releaseContract,
+  customerContract,
+  ledgerContract,
+  modelContract,
+];
+
+/** @param parts what is asked, beside whether the catalog can be opened again. */
+export function catalogContract(
+  name: string,
+  open: () => Promise<OpenedCatalog>,
+  parts: typeof everyPart = everyPart,
+): void {
   describe(`${name}: catalog`, () => {
     let opened: OpenedCatalog;
     let scene: Scene;
@@ -38,19 +58,7 @@ export function catalogContract(name: string, open: () => Promise<OpenedCatalog>
       expect(wrong).toEqual([]);
     });
 
-    const current = (): Scene => scene;
-    namespaceContract(current);
-    uploadContract(current);
-    publishContract(current);
-    artifactContract(current);
-    sightContract(current);
-    sweepContract(current);
-    journalContract(current);
-    bucketContract(current);
-    releaseContract(current);
-    customerContract(current);
-    ledgerContract(current);
-    modelContract(current);
+    for (const one of parts) one(() => scene);
 
     test('what was acknowledged is there after it was opened again', async () => {
       const { artifact, blob } = await scene.version('alpha', 'kept', 'bytes');

@@ -13,7 +13,7 @@ let server: ChildProcess;
 let url: string;
 let token: string;
 
-beforeEach(async () => {
+async function start(): Promise<void> {
   folder = await mkdtemp(join(tmpdir(), 'stowage-disk-'));
   server = fork(fileURLToPath(new URL('./faulty-server.js', import.meta.url)), [folder]);
   [{ url }] = (await once(server, 'message')) as [{ url: string }];
@@ -23,13 +23,23 @@ beforeEach(async () => {
     body: JSON.stringify({ namespace: 'system', key: 'the-key-of-the-faulty-server' }),
   });
   ({ access_token: token } = (await answer.json()) as { access_token: string });
-});
+}
 
-afterEach(async () => {
+async function stop(): Promise<void> {
   const ended = once(server, 'exit');
   server.disconnect();
   await ended;
   await rm(folder, { recursive: true });
+}
+
+beforeAll(start);
+afterAll(stop);
+/** Tells the disk to work again. A store that trusts its disk no more has to be a new one. */
+afterEach(async () => {
+  await fail('sync', '', 0);
+  if ((await ask('GET', '/readyz')).status === 200) return;
+  await stop();
+  await start();
 });
 
 type Failing = 'write' | 'sync' | 'folder' | 'folderSync';

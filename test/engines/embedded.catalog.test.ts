@@ -3,8 +3,6 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Worker } from 'node:worker_threads';
 import { DatabaseSync } from '@photostructure/sqlite';
-import { catalogContract } from '../contract/catalog.ts';
-import type { OpenedCatalog } from '../contract/catalog.ts';
 import { Scene } from '../contract/catalog/scene.ts';
 import { connectCatalog, openCatalog } from '../../src/engines/embedded/sqlite/thread.ts';
 
@@ -20,17 +18,7 @@ const noFault = (error: unknown): never => {
   throw error;
 };
 
-async function open(): Promise<OpenedCatalog> {
-  const { catalog, close } = await openCatalog({ path, strict: true, onFault: noFault });
-  return {
-    catalog,
-    close,
-    reopen: async () => {
-      await close();
-      return open();
-    },
-  };
-}
+const open = (): ReturnType<typeof openCatalog> => openCatalog({ path, strict: true, onFault: noFault });
 
 /** Starts catalog threads that can die. */
 function startable(): { readonly workers: Worker[]; readonly start: () => Worker; readonly dieWithin: () => void } {
@@ -51,8 +39,6 @@ async function kill(worker: Worker): Promise<void> {
   worker.postMessage({ kind: 'calls', calls: null });
   await exit;
 }
-
-catalogContract('embedded', open);
 
 describe('the thread behind the embedded catalog', () => {
   test.each([

@@ -7,15 +7,21 @@ import { openWorld, type World } from '../support/world.ts';
 let world: World;
 let client: ShakenFist;
 
-beforeEach(async () => {
-  // The one thing fetched here lies nowhere, on loopback.
-  world = await openWorld({ env: { STOWAGE_FETCH: 'any' } });
-  client = await ShakenFist.open(world);
-});
+// The one thing fetched here lies nowhere, on loopback.
+beforeAll(async () => void (world = await openWorld({ env: { STOWAGE_FETCH: 'any', STOWAGE_BLOB_GRACE: '0s' } })));
+afterAll(() => world.close());
 
+beforeEach(async () => void (client = await ShakenFist.open(world)));
+/** What a test made goes: names are free again, and lists are empty. */
 afterEach(async () => {
+  for (const { name } of await client.call<{ name: string }[]>('GET', '/auth/namespaces'))
+    await (name === world.namespace
+      ? client.call('DELETE', '/artifacts', { confirm: true, namespace: name })
+      : client.call('DELETE', `/auth/namespaces/${name}`));
   client.close();
-  await world.close();
+  // Blobs that nothing names go with the sweep.
+  world.clock.move(1);
+  await world.server.upkeep.sweep();
 });
 
 const sha512 = (content: Buffer): string => createHash('sha512').update(content).digest('hex');
