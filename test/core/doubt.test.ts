@@ -203,19 +203,27 @@ describe('the whole of a multipart upload', () => {
   });
 
   test.each([
-    ['a condition', async () => undefined, { match: ['no such tag'] }, 'not_found'],
-    ['the quota', (core: Core) => core.usage.setLimits(who, 'system', { quota: 1, allowance: null }), {}, 'over_quota'],
-  ])('that %s refuses is a stage again, and nothing lies at its address', async (_, refuse, conditions, reason) => {
-    await using(async (core, { bytes }) => {
-      const multipart = await begin(core);
-      await refuse(core);
-      await expect(complete(core, multipart, conditions)).rejects.toMatchObject({ reason });
-      const sealed: string[] = [];
-      for await (const { kind, name } of bytes.list()) if (kind === 'blob') sealed.push(name);
-      expect(sealed).toEqual([]);
-      await core.usage.setLimits(who, 'system', { quota: null, allowance: null });
-      expect(await complete(core, multipart)).toBe('done');
-      await demandWhole(core);
-    });
+    ['a condition', { match: ['no such tag'] }, 'not_found', () => undefined],
+    ['the catalog', {}, 'over_quota', () => new Refusal('over_quota', 'there is no room')],
+  ])('that %s refuses is a stage again, and nothing lies at its address', async (_, conditions, reason, refusal) => {
+    let refusing = true;
+    await using(
+      async (core, { bytes }) => {
+        const multipart = await begin(core);
+        await expect(complete(core, multipart, conditions)).rejects.toMatchObject({ reason });
+        const sealed: string[] = [];
+        for await (const { kind, name } of bytes.list()) if (kind === 'blob') sealed.push(name);
+        expect(sealed).toEqual([]);
+        expect(await bytes.size(multipart.id)).toBe(all.length);
+        refusing = false;
+        expect(await complete(core, multipart)).toBe('done');
+        await demandWhole(core);
+      },
+      unmeddled,
+      (publish) => (publication) => {
+        const refused = refusing ? refusal() : undefined;
+        return refused ? Promise.reject(refused) : publish(publication);
+      },
+    );
   });
 });
