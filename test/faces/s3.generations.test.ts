@@ -22,10 +22,14 @@ let world: World;
 let owner: S3Client;
 let friend: S3Client;
 
-beforeEach(async () => {
+beforeAll(async () => {
   world = await openWorld();
   // One name can be given again within a millisecond.
   world.clock.freeze();
+});
+afterAll(() => world.close());
+
+beforeEach(async () => {
   await world.addNamespace('owner');
   await world.addNamespace('friend');
   owner = await s3Client(world, { as: 'owner' });
@@ -36,7 +40,10 @@ beforeEach(async () => {
   await owner.send(new PutBucketOwnershipControlsCommand({ Bucket, OwnershipControls }));
   await owner.send(new PutObjectCommand({ Bucket, Key, Body: 'text' }));
 });
-afterEach(() => world.close());
+/** With its namespace goes its bucket. */
+afterEach(async () => {
+  for (const name of ['owner', 'friend']) await world.get('DELETE', `/auth/namespaces/${name}`);
+});
 
 /** Deletes `friend`, makes another namespace of that name, and answers a client of it. */
 async function nextFriend(): Promise<S3Client> {
