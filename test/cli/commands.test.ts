@@ -29,7 +29,7 @@ async function json<T = Record<string, unknown>>(...words: string[]): Promise<T>
 }
 
 describe('access keys', () => {
-  test('are made, listed and revoked', async () => {
+  test('an access key is created, listed and revoked', async () => {
     const made = await stowage('keys', 'create', 'ci', '--read', '--write');
     const [id, secret] = [
       /AWS_ACCESS_KEY_ID=(rs_ak_\w+)/.exec(made.out)?.[1],
@@ -60,7 +60,7 @@ describe('access keys', () => {
 describe('push and pull', () => {
   const content = noise(200_000, 1);
 
-  test('a file, to and fro', async () => {
+  test('a file is pushed, and pulled again byte for byte', async () => {
     const path = await ground.file('disk.img', content);
     const pushed = await stowage('push', path);
     expect(pushed).toMatchObject({ exit: 0, err: '' });
@@ -74,7 +74,7 @@ describe('push and pull', () => {
     expect((await readFile(target)).equals(content)).toBe(true);
   });
 
-  test('a second word that is a file here is no name, unless it is said to be one', async () => {
+  test('a second argument that is a file here is refused as a name; --name accepts it', async () => {
     const [a, b] = [await ground.file('two-a.bin', noise(1000, 7)), await ground.file('two-b.bin', noise(1000, 8))];
     const refused = await stowage('push', a, b);
     expect({ exit: refused.exit, 'err includes --name': refused.err.includes('--name') }).toEqual({
@@ -93,7 +93,7 @@ describe('push and pull', () => {
     expect(await json('push', a, 'no-file-here')).toMatchObject({ name: 'no-file-here' });
   });
 
-  test('as JSON', async () => {
+  test('push and pull report as JSON with --json', async () => {
     const path = await ground.file('json.img', content);
     expect(await json('push', path, 'other-name', '--type', 'other', '--max-versions', '5')).toEqual({
       artifact: expect.any(String),
@@ -118,7 +118,7 @@ describe('push and pull', () => {
     });
   });
 
-  test('through pipes', async () => {
+  test('push reads standard input, and pull writes standard output', async () => {
     expect((await runHere(['push', '-', 'piped'], env, content)).exit).toBe(0);
     const pulled = await stowage('pull', 'piped', '-');
     expect(Buffer.from(pulled.out, 'latin1').equals(content)).toBe(true);
@@ -130,7 +130,7 @@ describe('push and pull', () => {
     });
   });
 
-  test("into a folder, under the artifact's own name and no other", async () => {
+  test("pull into a folder uses the artifact's own name, and never leaves the folder", async () => {
     await runHere(['push', '-', '../../sneaky'], env, 'x');
     await stowage('pull', '../../sneaky', `${ground.folder}/`);
     expect(await readdir(ground.folder)).toContain('sneaky');
@@ -138,7 +138,7 @@ describe('push and pull', () => {
     expect(await stowage('pull', 'a/..', ground.folder)).toMatchObject({ exit: 2 });
   });
 
-  test('an older version', async () => {
+  test('pull --version fetches an older version', async () => {
     await runHere(['push', '-', 'aged'], env, 'old');
     await runHere(['push', '-', 'aged'], env, 'new');
     expect((await stowage('pull', 'aged', '-')).out).toBe('new');
@@ -146,7 +146,7 @@ describe('push and pull', () => {
     expect(await stowage('pull', 'aged', '-', '--version', '7')).toMatchObject({ exit: 3, out: '' });
   });
 
-  test('--json keeps errors out of the bytes', async () => {
+  test('with --json, an error of a pull to standard output goes to standard error', async () => {
     const ran = await stowage('pull', 'nobody', '-', '--json');
     expect(ran).toMatchObject({ exit: 3, out: '' });
     expect(JSON.parse(ran.err)).toMatchObject({ code: 'not_found', exit: 3 });
@@ -159,7 +159,7 @@ describe('looking and changing', () => {
     await runHere(['push', '-', 'seen'], env, 'two');
   });
 
-  test('ls', async () => {
+  test('ls lists artifacts with their sizes', async () => {
     const { out } = await stowage('ls', '--name', 'seen');
     expect(out).toMatch(
       /^NAME +TYPE +VERSION +SIZE +NAMESPACE +STATE +CREATED +UUID\nseen +image +2 +3 B +system +created +\d{4}-/,
@@ -170,7 +170,7 @@ describe('looking and changing', () => {
     expect((await stowage('ls', '--type', 'snapshot')).out).toBe('No artifacts.\n');
   });
 
-  test('show, for artifacts and blobs', async () => {
+  test('show prints an artifact, and a blob', async () => {
     const artifact = await json<{ uuid: string; blob_uuid: string }>('show', 'seen');
     expect(artifact).toMatchObject({ name: 'seen', index: 2, metadata: {} });
     expect((await stowage('show', artifact.uuid)).out).toMatch(
@@ -181,27 +181,27 @@ describe('looking and changing', () => {
     expect((await stowage('show', 'nobody')).exit).toBe(3);
   });
 
-  test('versions, and how many are kept', async () => {
+  test('versions lists versions, and sets how many are kept', async () => {
     expect((await json<unknown[]>('versions', 'seen')).length).toBe(2);
     expect((await stowage('versions', 'seen', '--keep', '1')).out).toMatch(/VERSION.*\n +2 /);
     expect((await stowage('versions', 'seen', '--keep', 'some')).exit).toBe(2);
   });
 
-  test('label, by blob and by artifact', async () => {
+  test('label names a blob, given by its id or by an artifact', async () => {
     const { blob_uuid: blob } = await json<{ blob_uuid: string }>('show', 'seen');
     expect(await json('label', 'lab', 'seen')).toMatchObject({ artifact_type: 'label', blob_uuid: blob });
     expect((await stowage('label', 'lab2', blob)).out).toBe(`lab2: version 1 is blob ${blob}\n`);
     expect((await stowage('label', 'lab3', 'nobody')).exit).toBe(3);
   });
 
-  test('share and unshare', async () => {
+  test('share shows an artifact to every namespace, and unshare hides it again', async () => {
     expect((await stowage('share', 'seen')).out).toBe('seen is shared\n');
     expect(await json('show', 'seen')).toMatchObject({ shared: true });
     expect(await json('unshare', 'seen')).toMatchObject({ shared: false });
     expect((await stowage('unshare', 'seen')).exit).toBe(4);
   });
 
-  test('uploads', async () => {
+  test('uploads lists open uploads, and removes one', async () => {
     expect((await stowage('uploads')).out).toBe('No open uploads.\n');
     const uuid = await ground.world.upload(Buffer.from('abc'));
     expect(await json('uploads')).toMatchObject([{ uuid, size: 3 }]);
@@ -210,7 +210,7 @@ describe('looking and changing', () => {
     expect((await stowage('uploads', 'rm', uuid)).exit).toBe(3);
   });
 
-  test('rm, of a version and of all', async () => {
+  test('rm removes one version, or the artifact with all of them', async () => {
     await runHere(['push', '-', 'going'], env, '1');
     await runHere(['push', '-', 'going'], env, '2');
     expect((await stowage('rm', 'going', '--version', '1')).out).toBe('going: version 1 deleted\n');
@@ -220,7 +220,7 @@ describe('looking and changing', () => {
 });
 
 describe('namespaces', () => {
-  test('are made with a key that is shown once', async () => {
+  test('a namespace is created with a key that is shown once', async () => {
     const made = await json<{ key: string }>('namespace', 'create', 'tenant');
     expect(made).toMatchObject({ name: 'tenant', keys: ['main'], key: expect.stringMatching(/^[\w-]{32}$/) as string });
     const tenant = { ...env, STOWAGE_NAMESPACE: 'tenant', STOWAGE_KEY: made.key };
@@ -238,7 +238,7 @@ describe('namespaces', () => {
     expect((await stowage('namespace', 'create', 'tenant')).exit).not.toBe(0);
   });
 
-  test('trust, and are removed', async () => {
+  test('a namespace trusts another one, and is removed', async () => {
     await json('namespace', 'create', 'one');
     await json('namespace', 'create', 'two');
     expect((await stowage('namespace', 'trust', 'one', 'two')).out).toBe('one trusts two\n');
@@ -319,7 +319,7 @@ describe('how it ends', () => {
     expect((await stowage(...words)).exit).toBe(exit);
   });
 
-  test('errors as JSON', async () => {
+  test('with --json an error is a JSON object', async () => {
     expect((await stowage('show', 'nobody', '--json')).json()).toMatchObject({
       code: 'not_found',
       status: 404,
@@ -334,7 +334,7 @@ describe('how it ends', () => {
     expect((await stowage('push', '/nowhere', '--json')).json()).toMatchObject({ code: 'ENOENT', exit: 3 });
   });
 
-  test('stopped, it says how to go on', async () => {
+  test('an interrupted command prints how to go on', async () => {
     const path = await ground.file('stopped', noise(50_000_000, 9));
     const stop = new AbortController();
     const running = runHere(['push', path, 'stopped', '--no-dedup', '--max-versions', '4'], env, '', stop.signal);

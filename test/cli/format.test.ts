@@ -13,7 +13,7 @@ import { PassThrough } from 'node:stream';
 
 const MiB = 1024 * 1024;
 
-test('spans and times', () => {
+test('durations and times have one short form', () => {
   expect([0, 999, 65_000, 3_905_000].map(formatSpan)).toEqual(['0:00', '0:01', '1:05', '1:05:05']);
   expect([420, 9_949, 9_950, 75_000].map(formatTook)).toEqual(['0.4 s', '9.9 s', '0:10', '1:15']);
   expect(formatTime(0)).toBe('1970-01-01 00:00:00');
@@ -45,7 +45,7 @@ test('nothing that comes from others reaches the terminal as a command', () => {
   );
 });
 
-test('words for a shell', () => {
+test('words that a shell would change are quoted', () => {
   expect(['plain-1.0/x', 'two words', "it's", ''].map(quoted)).toEqual([
     'plain-1.0/x',
     "'two words'",

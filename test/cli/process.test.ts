@@ -38,7 +38,7 @@ async function arrived(): Promise<number> {
 }
 
 describe('push', () => {
-  test('killed, the same command goes on, and nothing that had arrived is sent again', async () => {
+  test('a push that was killed goes on when the command is repeated, and sends nothing again that had arrived', async () => {
     const path = await ground.file('killed', content);
     const words = ['push', path, 'killed', '--no-dedup', '--json'];
     // The journal knows a server by its address, so all of them go by the proxy.
@@ -62,7 +62,7 @@ describe('push', () => {
     expect(await ground.world.get('GET', '/upload')).toEqual([]);
   }, 60_000);
 
-  test('interrupted, it says how to go on, and leaves with 130', async () => {
+  test('a push that is interrupted prints how to go on, and exits with 130', async () => {
     const path = await ground.file('two words', content);
     const slow = await slowly(1);
     const running = start(['push', path, 'interrupted', '--no-dedup'], slow);
@@ -74,7 +74,7 @@ describe('push', () => {
     expect((await start(['push', path, 'interrupted', '--no-dedup'], slow).done).out).toMatch(/resumed at \d/);
   }, 60_000);
 
-  test('of standard input, interrupted, leaves nothing behind', async () => {
+  test('a push of standard input that is interrupted leaves no upload', async () => {
     const running = start(['push', '-', 'stdin'], env);
     running.child.stdin?.write(content.subarray(0, MiB));
     await eventually(async () => (await arrived()) >= MiB, { named: 'a MiB' });
@@ -89,7 +89,7 @@ describe('pull', () => {
     await ground.world.push('pulled', content);
   });
 
-  test('killed, the same command goes on', async () => {
+  test('a pull that was killed goes on when the command is repeated', async () => {
     const path = await ground.file('pulled');
     const words = ['pull', 'pulled', path, '--json'];
     const running = start(words, env);
@@ -111,7 +111,7 @@ describe('pull', () => {
     expect((await readdir(ground.folder)).filter((name) => name.startsWith('pulled'))).toEqual(['pulled']);
   }, 30_000);
 
-  test('into a pipe that nobody reads any more ends quietly', async () => {
+  test('a pull into a pipe whose reader left ends without an error', async () => {
     const running = start(['pull', 'pulled', '-'], env);
     running.child.stdout?.once('data', () => running.child.stdout?.destroy());
     expect(await running.done).toMatchObject({ exit: 0, err: '' });
@@ -168,7 +168,7 @@ describe('serve', () => {
     expect(bad.json<{ faults: string[] }>().faults).toHaveLength(1);
   }, 60_000);
 
-  test('tells every fault of its settings', async () => {
+  test('serve names every invalid setting at once', async () => {
     const ran = await start(['serve', '--port', 'many'], { STOWAGE_LOG_LEVEL: 'loud' }).done;
     expect(ran.exit).toBe(2);
     expect(ran.err).toMatch(/STOWAGE_PORT[^]*STOWAGE_LOG_LEVEL|STOWAGE_LOG_LEVEL[^]*STOWAGE_PORT/);

@@ -236,7 +236,7 @@ describe("a file's hash", () => {
     }
   });
 
-  test('ends with the signal', async () => {
+  test('hashing ends when the signal is aborted', async () => {
     const path = join(folder, 'f');
     await writeFile(path, noise(16 * MiB));
     const stop = new AbortController();

@@ -61,7 +61,7 @@ function forgedBy(change: (bytes: Uint8Array, turn: number) => Uint8Array): Stow
 }
 
 describe('where it goes', () => {
-  test('a file', async () => {
+  test('a pull writes a file', async () => {
     const path = await ground.file('plain');
     const pulled = await ground.client().pull('big', path);
     expect(pulled).toMatchObject({
@@ -81,18 +81,18 @@ describe('where it goes', () => {
     expect((await readFile(path)).equals(older)).toBe(true);
   });
 
-  test('an empty file', async () => {
+  test('a pull of no bytes writes an empty file', async () => {
     const path = await ground.file('nothing');
     expect(await ground.client().pull('empty', path)).toMatchObject({ size: 0, verified: true });
     expect((await stat(path)).size).toBe(0);
   });
 
-  test('memory', async () => {
+  test('a pull without a target returns the bytes', async () => {
     const blob = await ground.client().read('big', { version: 1 });
     expect(Buffer.from(await blob.arrayBuffer()).equals(older)).toBe(true);
   });
 
-  test('a stream, which stays open', async () => {
+  test('a pull writes to a stream, and leaves it open', async () => {
     const parts: Uint8Array[] = [];
     const stream = new WritableStream<Uint8Array>({ write: (bytes) => void parts.push(bytes) });
     await ground.client().pull('big', stream);
@@ -100,17 +100,17 @@ describe('where it goes', () => {
     await stream.close();
   });
 
-  test('a device', async () => {
+  test('a pull writes to a device', async () => {
     expect(await ground.client().pull('big', '/dev/null')).toMatchObject({ verified: true });
   });
 
-  test('no folder', async () => {
+  test('a pull to a folder is refused', async () => {
     await expect(ground.client().pull('big', ground.folder)).rejects.toMatchObject({ code: 'malformed' });
   });
 });
 
 describe('what is pulled', () => {
-  test("by an artifact's uuid, by a blob's, by version", async () => {
+  test('an artifact is named by its uuid, by a blob, or by a version', async () => {
     const artifact = await ground.client().artifacts.get('big');
     const client = ground.client();
     expect((await client.pull(artifact.uuid, await ground.file('by-uuid'))).sha512).toBe(sha512(content));
@@ -123,7 +123,7 @@ describe('what is pulled', () => {
     expect(await litter(await ground.file('none'))).toEqual([]);
   });
 
-  test('from an offset, which cannot be checked', async () => {
+  test('a pull from an offset is not verified', async () => {
     const path = await ground.file('tail');
     const pulled = await ground.client().pull('big', path, { offset: content.length - 1000 });
     expect(pulled).toMatchObject({ verified: false, received: 1000, size: content.length });
@@ -136,7 +136,7 @@ describe('what is pulled', () => {
 });
 
 describe('a pull that was stopped', () => {
-  test('goes on where it was', async () => {
+  test('a pull that was stopped goes on where it was', async () => {
     const path = await ground.file('resumed');
     await pullSome(path, 4 * MiB);
     expect(await litter(path)).toEqual(['resumed.part', 'resumed.part.json']);
@@ -148,7 +148,7 @@ describe('a pull that was stopped', () => {
     expect(await litter(path)).toEqual(['resumed']);
   });
 
-  test('goes on from what is in the file, whole or not', async () => {
+  test('a pull goes on from what the file holds', async () => {
     const path = await ground.file('shorter');
     await pullSome(path, 4 * MiB);
     await truncate(`${path}.part`, 1_234_567);
@@ -156,7 +156,7 @@ describe('a pull that was stopped', () => {
     expect((await readFile(path)).equals(content)).toBe(true);
   });
 
-  test('and was whole but for its check, is only checked', async () => {
+  test('a pull that had all bytes only verifies them', async () => {
     const path = await ground.file('unchecked');
     await pullSome(path, MiB);
     await writeFile(`${path}.part`, content);
@@ -198,7 +198,7 @@ describe('a pull that was stopped', () => {
 });
 
 describe('a bad line', () => {
-  test('is borne, without a byte twice that was taken', async () => {
+  test('a line that breaks costs no byte twice that was written', async () => {
     const proxy = await ground.proxy();
     // The first connection logs in and asks what there is; those after it bring bytes.
     proxy.script(...[900, 600, 3 * MiB, 100_000, 1_000_003, 2 * MiB].map(resetAnswerAfter));
@@ -212,7 +212,7 @@ describe('a bad line', () => {
     expect((await readFile(path)).equals(content)).toBe(true);
   });
 
-  test('that forges a byte is found out, and nothing gets the name', async () => {
+  test('a byte that the line changed is noticed, and no file gets the name', async () => {
     const path = await ground.file('forged', Buffer.from('what was there'));
     const client = forgedBy((bytes) => Buffer.from(bytes).fill(bytes[0]! ^ 1, 0, 1));
     await expect(client.pull('big', path)).rejects.toMatchObject({ code: 'digest_mismatch' });

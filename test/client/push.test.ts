@@ -54,7 +54,7 @@ describe('uploads that others began', () => {
   const promise = (bytes: Buffer): Record<string, string> => ({
     'Repr-Digest': `sha-512=:${Buffer.from(sha512(bytes), 'hex').toString('base64')}:`,
   });
-  test('are found by what was promised, and gone on with', async () => {
+  test("an upload that somebody began with this content's digest is continued", async () => {
     ground.world.clock.move(-60_000);
     const uuid = await left({ ...promise(content), 'Upload-Length': String(content.length) });
     ground.world.clock.move(60_000);
@@ -63,7 +63,7 @@ describe('uploads that others began', () => {
     expect((await ground.world.get<{ state: string }>('GET', `/upload/${uuid}`)).state).toBe('sealed');
   });
 
-  test('but not while somebody may still be sending', async () => {
+  test('an upload is not continued while another client may still send to it', async () => {
     const other = noise(2 * MiB, 78);
     const uuid = await left(promise(other), other.subarray(0, MiB));
     expect(await ground.client().push(await ground.file('busy', other), 'busy')).toMatchObject({
@@ -73,7 +73,7 @@ describe('uploads that others began', () => {
     await ground.world.get('DELETE', `/upload/${uuid}`);
   });
 
-  test('and not where they hold other bytes than they promised', async () => {
+  test('an upload whose bytes are not those that it promised is not continued', async () => {
     const other = noise(2 * MiB, 79);
     ground.world.clock.move(-60_000);
     await left(promise(other), noise(MiB, 80));
@@ -85,7 +85,7 @@ describe('uploads that others began', () => {
     expect(await open()).toEqual([]);
   });
 
-  test('by name, such as what a broken curl -T left', async () => {
+  test('an upload that curl -T left is found by its name, and continued', async () => {
     const other = noise(2 * MiB, 81);
     const begun = await ground.world.ask('PUT', '/artifacts/curled/data', {
       headers: { 'Upload-Complete': '?0', 'Upload-Length': String(other.length) },
@@ -136,18 +136,18 @@ describe('what can be pushed', () => {
     ['file', () => ground.file('empty', Buffer.alloc(0))],
     ['array', async () => new Uint8Array()],
     ['stream', async () => Readable.from([])],
-  ])('nothing at all, as a %s', async (kind, source) => {
+  ])('an empty %s can be pushed', async (kind, source) => {
     const pushed = await ground.client().push(await source(), `empty-${kind}`);
     expect(pushed).toMatchObject({ size: 0, version: 1 });
     expect((await stored(`empty-${kind}`)).length).toBe(0);
   });
 
-  test('no folder, and nothing that is not there', async () => {
+  test('a folder, or a file that does not exist, is refused', async () => {
     await expect(ground.client().push(ground.folder, 'x')).rejects.toMatchObject({ code: 'malformed' });
     await expect(ground.client().push(join(ground.folder, 'none'), 'x')).rejects.toMatchObject({ code: 'ENOENT' });
   });
 
-  test('with a type, for another namespace, keeping so many versions', async () => {
+  test('a push sets the type, the namespace and the number of versions', async () => {
     const other = await ground.world.addNamespace('other');
     const pushed = await ground
       .client()
@@ -174,7 +174,7 @@ describe('the look-up', () => {
     expect((await stored('second-name')).equals(content)).toBe(true);
   });
 
-  test('can be left out', async () => {
+  test('without dedup, the server is not asked for the digest', async () => {
     const path = await ground.file('thrice', noise(MiB, 2));
     await ground.client().push(path, 'third');
     const again = await ground.client().push(path, 'fourth', { dedup: false });
@@ -252,7 +252,7 @@ describe('a push that was stopped', () => {
     expect((await stored('dropped')).equals(content)).toBe(true);
   });
 
-  test('and starts afresh when the server drops it in the middle', async () => {
+  test('starts afresh when the server drops the upload while it is sent', async () => {
     const content = noise(6 * MiB, 11);
     const path = await ground.file('dropped-midway', content);
     let dropping: Promise<unknown> | undefined;
@@ -337,7 +337,7 @@ describe('a source that changes', () => {
 });
 
 describe('two pushes of one file at once', () => {
-  test('both end well', async () => {
+  test('both pushes of one file succeed', async () => {
     const content = noise(6 * MiB, 17);
     const path = await ground.file('shared', content);
     const troubles: string[] = [];
@@ -369,7 +369,7 @@ describe('a bad line', () => {
     expect(twice / 8).toBeLessThan(8 * MiB);
   }, 60_000);
 
-  test('resets at random bytes', async () => {
+  test('connections that are reset anywhere are replaced', async () => {
     const content = noise(20 * MiB, 19);
     const path = await ground.file('resets', content);
     const proxy = await ground.proxy();
@@ -378,7 +378,7 @@ describe('a bad line', () => {
     expect((await stored('resets')).equals(content)).toBe(true);
   }, 30_000);
 
-  test('a stream over resets', async () => {
+  test('a stream survives connections that are reset', async () => {
     const content = noise(20 * MiB, 20);
     const proxy = await ground.proxy();
     proxy.script(...[90_000, 3_000_000, 1_234_567, 300, 5_000_000].map(resetAfter));
@@ -387,7 +387,7 @@ describe('a bad line', () => {
     expect((await stored('stream-resets')).equals(content)).toBe(true);
   }, 30_000);
 
-  test('answers that are lost, also the last one', async () => {
+  test('answers that are lost, the last one included, cost nothing', async () => {
     const content = noise(MiB, 21);
     const proxy = await ground.proxy();
     // One connection a request: login, begin, append, its question, publish.
@@ -397,7 +397,7 @@ describe('a bad line', () => {
     expect((await stored('lost-answers')).equals(content)).toBe(true);
   });
 
-  test('a silent one is left', async () => {
+  test('a connection that falls silent is given up after the idle time', async () => {
     const content = noise(4 * MiB, 22);
     const proxy = await ground.proxy();
     proxy.script(stallAfter(MiB));
@@ -409,7 +409,7 @@ describe('a bad line', () => {
     expect((await stored('stalled')).equals(content)).toBe(true);
   });
 
-  test('one to nowhere, for a moment', async () => {
+  test('a server that refuses connections for a while is waited for', async () => {
     const content = noise(12 * MiB, 23);
     const path = await ground.file('gone', content);
     const platform = nodePlatform({ stateFolder: join(ground.folder, 'state') });
@@ -429,7 +429,7 @@ describe('a bad line', () => {
     expect((await stored('gone')).equals(content)).toBe(true);
   }, 30_000);
 
-  test('a token that ends in the middle', async () => {
+  test('a token that expires during a push is renewed', async () => {
     const content = noise(4 * MiB, 24);
     let moved = false;
     const pushed = await ground.client().push(content, 'token', {

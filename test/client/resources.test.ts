@@ -104,7 +104,7 @@ describe('artifacts', () => {
     });
   });
 
-  test('have metadata', async () => {
+  test('artifacts have metadata', async () => {
     const client = ground.client();
     const { artifact, blob } = await client.push(noise(100, 5), 'described');
     for (const [metadata, ref] of [

@@ -65,7 +65,7 @@ describe('back-off', () => {
     await expect(sleep(10_000, stop.signal)).rejects.toMatchObject({ code: 'aborted' });
   });
 
-  test('Retry-After in both forms', () => {
+  test('Retry-After is read in seconds and as a date', () => {
     expect(parseRetryAfter('3', 0)).toBe(3000);
     expect(parseRetryAfter('Thu, 01 Jan 1970 00:00:09 GMT', 4000)).toBe(5000);
     expect(parseRetryAfter('Thu, 01 Jan 1970 00:00:09 GMT', 60_000)).toBe(0);

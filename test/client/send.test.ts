@@ -68,7 +68,7 @@ describe('sending', () => {
     );
   });
 
-  test('a stream too, with no more of it in memory than its window', async () => {
+  test('a stream survives breaks with no more of it in memory than its window', async () => {
     await fc.assert(
       fc.asyncProperty(
         script,
@@ -111,7 +111,7 @@ describe('sending', () => {
     expect(line.stored().equals(all)).toBe(true);
   });
 
-  test('patience ends', async () => {
+  test('a sender gives up after so many failures in a row', async () => {
     const line = openLine(Array.from({ length: 50 }, () => ({ kind: 'refused', status: 503 }) as const));
     await expect(sendOver(line, bytesSource(bytes(100), nodeHash))).rejects.toMatchObject({ code: 'unavailable' });
     expect(line.requests.filter(({ method }) => method === 'POST').length).toBe(patience.attempts);

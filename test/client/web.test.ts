@@ -55,7 +55,7 @@ describe('in a browser', () => {
     expect(await client().push(blob, 'web-again')).toMatchObject({ deduplicated: true });
   });
 
-  test('there are no files', async () => {
+  test('paths of files are refused', async () => {
     await expect(client().push('/etc/hostname', 'x')).rejects.toMatchObject({ code: 'malformed' });
     await expect(client().pull('x', '/tmp/x')).rejects.toMatchObject({ code: 'malformed' });
   });
@@ -126,7 +126,7 @@ describe('in a browser', () => {
     expect(Buffer.from(await back.arrayBuffer()).equals(content)).toBe(true);
   });
 
-  test('sha512 is sha512', async () => {
+  test('the SHA-512 of the browser equals that of Node', async () => {
     const hash = await wasmHash();
     hash.update(noise(1000).subarray(0, 300));
     hash.update(noise(1000).subarray(300));

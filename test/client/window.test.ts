@@ -32,7 +32,7 @@ describe('the window over a stream', () => {
     );
   });
 
-  test('has nothing outside', () => {
+  test('bytes outside the window are not there', () => {
     const window = new Window();
     window.push(Buffer.from('abcdef'));
     window.settle(3);

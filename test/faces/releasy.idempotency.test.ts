@@ -324,7 +324,7 @@ describe(`raced ${runs} times, exactly one wins`, () => {
     });
   }, 120_000);
 
-  test('to publish it', async () => {
+  test('raced, exactly one request publishes a release', async () => {
     const { core } = releasy.world;
     await everyRun(async () => {
       const { id } = await core.releases.create(who, wish());
@@ -338,7 +338,7 @@ describe(`raced ${runs} times, exactly one wins`, () => {
     });
   }, 120_000);
 
-  test('to register an artifact', async () => {
+  test('raced, exactly one request registers an artifact', async () => {
     const { core } = releasy.world;
     const release = await core.releases.create(who, wish());
     await everyRun(async (time) => {

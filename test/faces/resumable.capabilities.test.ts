@@ -57,7 +57,7 @@ test('a page uploads by the draft, in one request or in several', async () => {
   expect(await stored('several')).toBe('abcdef');
 });
 
-test('it is for one upload: asked again it is the same one, and once used it is used up', async () => {
+test('a capability is for one upload: created again it is the same one, and completed it is used up', async () => {
   const { tus: path, upload_uuid: id } = await grant({ artifact: 'once' });
   const first = await create(path, 3);
   const again = await create(path, 3);
@@ -72,7 +72,7 @@ test('it is for one upload: asked again it is the same one, and once used it is 
   expect(id).toBe((await world.get<{ uuid: string }>('GET', `/upload/${id}`, { as: 'shop' })).uuid);
 });
 
-test('it is bounded in size', async () => {
+test('a capability limits the size of the upload', async () => {
   const { tus: path, max_size: size } = await grant({ artifact: 'small', max_size: 5 });
   expect(size).toBe(5);
   expect((await create(path, 6)).status).toBe(413);
@@ -87,7 +87,7 @@ test('it is bounded in size', async () => {
   expect((await asPage('PUT', (await grant({ artifact: 'small', max_size: 5 })).put, {}, 'abcdef')).status).toBe(413);
 });
 
-test('it is bounded in type', async () => {
+test('a capability limits the type of the upload', async () => {
   const typed = await grant({ artifact: 'picture', type: 'image/*' });
   const said = (type: string): Record<string, string> => ({
     'Upload-Metadata': `filetype ${Buffer.from(type).toString('base64')}`,
@@ -100,7 +100,7 @@ test('it is bounded in type', async () => {
   expect((await asPage('PUT', exact.put, { 'Content-Type': 'text/plain; charset=utf-8' }, 'x')).status).toBe(201);
 });
 
-test('it opens nothing else', async () => {
+test('a capability opens nothing but its upload', async () => {
   const granted = await grant({ artifact: 'mine' });
   const other = await world.upload(Buffer.from('abc'), 'shop');
   const query = `?capability=${granted.capability}`;
@@ -145,7 +145,7 @@ test('what metadata says does not move it elsewhere', async () => {
   expect((await world.ask('GET', '/artifacts/elsewhere')).status).toBe(404);
 });
 
-test('it tells nothing about what its granter can read', async () => {
+test("a capability does not show whether the issuer's namespace has the bytes", async () => {
   const { sha512 } = await world.push('secret', Buffer.from('a secret'), { as: 'shop' });
   const { put } = await grant({ artifact: 'probe' });
   const digest = `sha-512=:${Buffer.from(sha512, 'hex').toString('base64')}:`;
@@ -154,7 +154,7 @@ test('it tells nothing about what its granter can read', async () => {
   ).toBe('?0');
 });
 
-test('it ends with its time, and with the key of whoever granted it', async () => {
+test('a capability ends with its time, and with the key that issued it', async () => {
   const brief = await grant({ artifact: 'brief', lifetime: 60 });
   world.clock.move(61_000);
   expect((await create(brief.tus, 3)).status).toBe(401);

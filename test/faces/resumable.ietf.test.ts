@@ -66,7 +66,7 @@ describe.each([
     });
   const head = (path: string): Promise<Answered> => world.ask('HEAD', path, { headers: spoken({}) });
 
-  test('creation with all bytes makes a version at once', async () => {
+  test('a creation with all bytes makes a version at once', async () => {
     const made = await create('whole', { 'Upload-Complete': '?1' }, 'hello');
     expect({ status: made.status, ...fields(made, 'upload-complete', 'upload-offset', 'repr-digest') }).toEqual({
       status: 201,
@@ -78,7 +78,7 @@ describe.each([
     expect(await stored(name('whole'))).toBe('hello');
   });
 
-  test('careful creation, appends, and a closing one', async () => {
+  test('an upload is created, appended to, and completed by an append', async () => {
     const begun = await create('careful', { 'Upload-Complete': '?0', 'Upload-Length': '11' });
     expect({ status: begun.status, ...fields(begun, 'upload-complete', 'upload-offset') }).toEqual({
       status: 201,
@@ -109,7 +109,7 @@ describe.each([
     });
   });
 
-  test('of unknown length, closed by nothing', async () => {
+  test('an upload of unknown length is completed by an empty append', async () => {
     const begun = await create('closed', { 'Upload-Complete': '?0' }, 'abc');
     expect({ status: begun.status, ...fields(begun, 'upload-complete', 'upload-offset') }).toEqual({
       status: 201,
@@ -121,7 +121,7 @@ describe.each([
     expect(await stored(name('closed'))).toBe('abcdef');
   });
 
-  test('offset retrieval by HEAD and by GET', async () => {
+  test('HEAD and GET show the offset of an upload', async () => {
     const path = pathOf(await create('looked', { 'Upload-Complete': '?0', 'Upload-Length': '9' }, 'abc'));
     for (const method of ['HEAD', 'GET']) {
       const standing = await world.ask(method, path, { headers: spoken({}) });
@@ -204,14 +204,14 @@ describe.each([
     expect((await head(path)).headers.get('upload-offset')).toBe('3');
   });
 
-  test('cancellation', async () => {
+  test('DELETE cancels an upload', async () => {
     const path = pathOf(await create('cancelled', { 'Upload-Complete': '?0' }, 'abc'));
     expect((await world.ask('DELETE', path, { headers: spoken({}) })).status).toBe(200);
     expect((await head(path)).status).toBe(404);
     expect((await append(path, 3, true, 'x')).status).toBe(404);
   });
 
-  test('limits, to anybody', async () => {
+  test('OPTIONS shows the limits to anybody', async () => {
     for (const path of [`/artifacts/${name('any')}/data`, '/upload/00000000-0000-4000-8000-000000000000']) {
       const told = await world.ask('OPTIONS', path, { as: null, headers: spoken({}) });
       expect({ status: told.status, ...fields(told, 'upload-limit', 'accept-patch') }).toEqual({
@@ -427,7 +427,7 @@ describe('104', () => {
     expect(offsets).toEqual([0, 64 * 1024 * 1024, 512 * 1024 * 1024]);
   });
 
-  test('can be switched off', async () => {
+  test('104 can be switched off', async () => {
     const silent = await openWorld({ env: { STOWAGE_SEND_104: 'off' } });
     const connection = await RawConnection.open(silent.url);
     connection

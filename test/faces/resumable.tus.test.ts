@@ -67,7 +67,7 @@ describe('the core protocol', () => {
     expect(await offsetOf(path)).toBe('3');
   });
 
-  test('another content type, no offset, or one that is none', async () => {
+  test('an append of another content type, or without a valid offset, is refused', async () => {
     const path = await begin(10);
     expect(
       (
@@ -85,7 +85,7 @@ describe('the core protocol', () => {
     expect(await offsetOf(path)).toBe('0');
   });
 
-  test('another version, or none, is not worked with', async () => {
+  test('a request for another protocol version, or for none, is refused', async () => {
     for (const headers of [{}, { 'Tus-Resumable': '0.2.2' }] as Record<string, string>[]) {
       const refused = await world.ask('POST', '/tus', { headers: { ...headers, 'Upload-Length': '10' } });
       expect({ status: refused.status, 'tus-version': refused.headers.get('tus-version') }).toEqual({
@@ -147,7 +147,7 @@ describe('creation', () => {
       expect((await create({ 'Upload-Length': '1', 'Upload-Metadata': bad })).status).toBe(400);
   });
 
-  test('with bytes', async () => {
+  test('a creation may bring the first bytes', async () => {
     const created = await create({ 'Upload-Length': '11' }, Buffer.from('hello '));
     expect({ status: created.status, 'upload-offset': created.headers.get('upload-offset') }).toEqual({
       status: 201,
@@ -196,7 +196,7 @@ describe('checksums', () => {
     expect(await offsetOf(path)).toBe(String(body.length));
   });
 
-  test('crc32c', async () => {
+  test('CRC-32C checksums are verified', async () => {
     const path = await begin(9);
     // The check value of the catalogue of parametrised CRC algorithms.
     const right = Buffer.from('e3069283', 'hex').toString('base64');
@@ -251,7 +251,7 @@ describe('expiration', () => {
   });
 });
 
-test('termination', async () => {
+test('DELETE ends an upload', async () => {
   const path = await begin(6);
   await patch(path, 0, 'abc');
   expect((await world.ask('DELETE', path, { headers: tus })).status).toBe(204);
@@ -459,7 +459,7 @@ describe('the end of an upload', () => {
     expect((await world.ask('GET', '/artifacts/nothing/data')).bytes).toHaveLength(0);
   });
 
-  test("may be another face's", async () => {
+  test('an upload that another face created is continued with tus', async () => {
     const path = await begin(6);
     const uuid = path.slice('/tus/'.length);
     await patch(path, 0, 'abc');

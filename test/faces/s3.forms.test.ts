@@ -357,7 +357,7 @@ describe('fields that make no sense', () => {
     expect((await post([...usual('k'.repeat(1025)), file('x')])).code).toBe('KeyTooLongError');
   });
 
-  test('too many', async () => {
+  test('a form with too many fields is refused', async () => {
     expect(
       (
         await post([

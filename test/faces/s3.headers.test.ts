@@ -187,7 +187,7 @@ describe('A19: metadata', () => {
 });
 
 describe('A19: headers that a reader asks for', () => {
-  test('may be beyond ASCII', async () => {
+  test('response headers that a reader asks for may be beyond ASCII', async () => {
     await s3.send(new PutObjectCommand({ Bucket, Key: 'shown', Body: 'x' }));
     const answer = await byUrl('GET', 'shown', { 'response-content-disposition': 'attachment; filename="日本.txt"' });
     expect({ status: answer.status, utf8: utf8(answer.headers.get('content-disposition')) }).toEqual({

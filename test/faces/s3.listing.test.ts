@@ -151,7 +151,7 @@ describe('U32: every key once', () => {
   });
 });
 
-test('from behind any key', async () => {
+test('a listing starts behind any key', async () => {
   await assert(
     asyncProperty(prefixes, constantFrom(...keys, 'a0', '', 'zz'), async (Prefix, StartAfter) => {
       const page = await s3.send(

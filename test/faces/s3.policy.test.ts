@@ -355,7 +355,7 @@ describe('policy variables', () => {
     expect(verdict(text, { resource: asked, values })).toBe(expected);
   });
 
-  test('stand in conditions, too', () => {
+  test('policy variables are replaced in conditions, too', () => {
     const own = document({
       ...allow,
       Action: 's3:ListBucket',

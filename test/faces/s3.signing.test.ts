@@ -98,7 +98,7 @@ describe('what the SDK signs', () => {
     );
   });
 
-  test('nothing signed is nobody', async () => {
+  test('a request without a signature is anonymous', async () => {
     expect(await check({ method: 'GET', target: '/bucket/key', headers: ['Host', 'here'] })).toBeUndefined();
   });
 });

@@ -58,7 +58,7 @@ describe('U35: forms', () => {
     return { status: answer.status, text: await answer.text(), headers: answer.headers };
   }
 
-  test('that the SDK signed', async () => {
+  test('a form that the SDK signed is accepted', async () => {
     const { url, fields } = await createPresignedPost(s3, {
       Bucket,
       Key: 'forms/${filename}',

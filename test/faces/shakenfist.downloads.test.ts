@@ -149,7 +149,7 @@ test.each([
   expect({ status: answer.status, length: answer.bytes.length }).toEqual({ status: 200, length: 1_000_000 });
 });
 
-test('conditions', async () => {
+test('conditional requests are answered by the ETag', async () => {
   const status = async (headers: Record<string, string>): Promise<number> => (await get(headers)).status;
   const modified = (await get({}, '', 'HEAD')).headers.get('last-modified')!;
   expect(await status({ 'If-None-Match': etag })).toBe(304);

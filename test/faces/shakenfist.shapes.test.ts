@@ -18,7 +18,7 @@ async function ok<T = Record<string, unknown>>(operation: string, path: string, 
 
 const hashOf = (algorithm: string, text: string): string => createHash(algorithm).update(text).digest('hex');
 
-test('logging in', async () => {
+test('a login has the documented form', async () => {
   const login = await ok('login', '/auth', { as: null, json: { namespace: 'system', key: world.key } });
   expect(login).toEqual({ access_token: expect.any(String), token_type: 'Bearer', expires_in: 900 });
   const [head, claims] = (login['access_token'] as string)
@@ -101,7 +101,7 @@ test('an upload that is given up', async () => {
   expect((await askByBook(world, 'getUpload', `/upload/${uuid}`)).status).toBe(404);
 });
 
-test('artifacts and their versions', async () => {
+test('artifacts and their versions have the documented form', async () => {
   const first = await world.push('thing', Buffer.from('one'), { json: { artifact_type: 'other' } });
   expect(first.artifact_type).toBe('other');
   for (const text of ['two', 'three', 'four'])
@@ -181,7 +181,7 @@ test('labels, here and in another namespace', async () => {
   expect((await askByBook(world, 'deleteLabelElsewhere', '/label/system/stable')).status).toBe(404);
 });
 
-test('blobs', async () => {
+test('blobs have the documented form', async () => {
   const { blob_uuid: uuid } = await world.push('plain.txt', Buffer.from('a blob'));
   const blob = await ok('getBlob', `/blobs/${uuid}`);
   expect(blob).toMatchObject({
@@ -242,7 +242,7 @@ test('metadata, by all its names', async () => {
   expect((await world.ask('GET', '/artifacts/noted/metadata')).bytes.toString()).toBe('{"__proto__":"mine"}');
 });
 
-test('namespaces, keys and trust', async () => {
+test('namespaces, keys and trust have the documented form', async () => {
   const made = await ok('createNamespace', '/auth/namespaces', {
     json: { namespace: 'builds', key_name: 'ci', key: 'a long key indeed' },
   });

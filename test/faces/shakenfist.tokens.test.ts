@@ -44,7 +44,7 @@ async function statusOf(authorization: string): Promise<number> {
   return answer.status;
 }
 
-test('one that is made as the server makes it is good, which shows that the others are refused for what they are', async () => {
+test('a token that the test signs as the server does is accepted, so the forged ones are refused for their fault', async () => {
   expect(await statusOf(`Bearer ${await sign(claims())}`)).toBe(200);
   expect(await statusOf(`bearer  ${await sign(claims())}`)).toBe(200);
 });

@@ -230,7 +230,7 @@ describe('every other face', () => {
     expect(await entitle({ a: [{ b: 'fine' }] })).toBe(200);
   });
 
-  test('tus metadata', async () => {
+  test('tus metadata that is not text is refused', async () => {
     const create = async (value: Buffer, key = 'filename'): Promise<number> => {
       const headers = {
         'Tus-Resumable': '1.0.0',

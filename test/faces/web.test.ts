@@ -235,7 +235,7 @@ describe('the form', () => {
 });
 
 describe('health', () => {
-  test('all is well', async () => {
+  test('a healthy server reports that it is', async () => {
     for (const [path, text] of [
       ['/livez', 'ok\n'],
       ['/readyz', 'ready\n'],

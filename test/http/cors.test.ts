@@ -63,7 +63,7 @@ test('where origins are listed, others get nothing, and caches know', async () =
   }).toEqual({ 'access-control-allow-origin': null, 'access-control-allow-methods': null });
 });
 
-test('off is off', async () => {
+test('with CORS off no header of it is sent', async () => {
   const world = await open('off');
   expect(
     (await world.ask('GET', '/upload', { headers: origin })).headers.get('access-control-allow-origin'),

@@ -15,12 +15,12 @@ beforeEach(async () => {
 });
 afterEach(() => listener.close(1000));
 
-test('a connection that says nothing is closed', async () => {
+test('a connection that sends nothing is closed', async () => {
   const connection = await RawConnection.open(listener.urls[0]!);
   await connection.end();
 });
 
-test('one that sends its head letter by letter is closed too', async () => {
+test('a connection that sends its request head too slowly is closed', async () => {
   const connection = await RawConnection.open(listener.urls[0]!);
   const head = `GET / HTTP/1.1\r\nHost: ${'a'.repeat(1000)}.example\r\n`;
   const sent = await connection.drip(head, 20);

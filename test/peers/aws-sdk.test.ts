@@ -136,7 +136,7 @@ describe('objects', () => {
     },
   );
 
-  test('ranges and conditions', async () => {
+  test('ranges and conditional requests work with the SDK', async () => {
     const { ETag } = await s3.send(new PutObjectCommand({ Bucket, Key: 'ranged', Body: '0123456789' }));
     expect((await read('ranged', { Range: 'bytes=2-4' })).toString()).toBe('234');
     expect((await read('ranged', { Range: 'bytes=-3' })).toString()).toBe('789');

@@ -74,7 +74,7 @@ const sha512 = (bytes: Uint8Array): string => createHash('sha512').update(bytes)
 const same = async (path: string, bytes: Buffer): Promise<void> =>
   expect(sha512(await readFile(join(folder, path)))).toBe(sha512(bytes));
 
-testWith('aws')('awscli', async () => {
+testWith('aws')('awscli puts, lists, copies, syncs and deletes', async () => {
   const aws = (...words: string[]): Promise<string> => tool('aws', ['--endpoint-url', world.s3Url, ...words]);
   await aws('s3', 'mb', 's3://awscli');
   await aws('s3', 'sync', 'tree', 's3://awscli/tree');
@@ -103,7 +103,7 @@ testWith('aws')('awscli', async () => {
   await aws('s3', 'rb', 's3://awscli', '--force');
 });
 
-testWith('s3cmd')('s3cmd', async () => {
+testWith('s3cmd')('s3cmd puts, lists, copies, syncs and deletes', async () => {
   const { host } = new URL(world.s3Url);
   const s3cmd = (...words: string[]): Promise<string> =>
     tool('s3cmd', [
@@ -126,7 +126,7 @@ testWith('s3cmd')('s3cmd', async () => {
   await s3cmd('rb', '--recursive', '--force', 's3://s3cmd');
 });
 
-testWith('rclone')('rclone', async () => {
+testWith('rclone')('rclone copies, checks and deletes', async () => {
   const settings = {
     RCLONE_CONFIG_HERE_TYPE: 's3',
     RCLONE_CONFIG_HERE_PROVIDER: 'Other',
@@ -145,7 +145,7 @@ testWith('rclone')('rclone', async () => {
   await rclone('purge', 'here:rclone');
 });
 
-testWith('restic')('restic', async () => {
+testWith('restic')('restic makes a repository, backs up and restores', async () => {
   const restic = (...words: string[]): Promise<string> =>
     tool('restic', ['--no-cache', ...words], {
       RESTIC_REPOSITORY: `s3:${world.s3Url}/restic`,

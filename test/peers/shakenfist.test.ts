@@ -139,7 +139,7 @@ describe('the rest of the command line', () => {
     expect(client.can('blob-data-limit')).toBe(false);
   });
 
-  test('artifact list, show and versions', async () => {
+  test('artifact list, show and versions show an artifact', async () => {
     const listed = await client.artifacts();
     expect(listed.map(({ uuid }) => uuid)).toEqual([artifact.uuid]);
     const shown = await client.artifact('thing');
@@ -182,7 +182,7 @@ describe('the rest of the command line', () => {
     expect(await client.call('DELETE', `/artifacts/${artifact.uuid}`)).toBeNull();
   });
 
-  test('artifact share and unshare', async () => {
+  test('artifact share shows an artifact to others, and unshare hides it', async () => {
     const other = await neighbour('other');
     expect(await status(other.artifact(artifact.uuid))).toBe(404);
     expect(await client.call('POST', '/artifacts/thing/share')).toMatchObject({ shared: true });
@@ -225,7 +225,7 @@ describe('the rest of the command line', () => {
     },
   );
 
-  test('label update', async () => {
+  test('label update makes a label of a blob, and changes it', async () => {
     const label = await client.call<ArtifactView>('POST', '/label/best', { blob_uuid: blob });
     expect(label).toMatchObject({ artifact_type: 'label', source_url: `sf://label/${world.namespace}/best`, index: 1 });
     expect(await client.call('POST', `/label/${world.namespace}/best`, { blob_uuid: blob })).toMatchObject({
@@ -234,7 +234,7 @@ describe('the rest of the command line', () => {
     });
   });
 
-  test('blob list, show and sha512', async () => {
+  test('blob list, show and sha512 show a blob', async () => {
     const listed = await client.call<BlobView[]>('GET', '/blobs', { node: null });
     expect(listed.map(({ uuid }) => uuid)).toEqual([blob]);
     const shown = await client.call<BlobView>('GET', `/blobs/${blob}`);
@@ -254,7 +254,7 @@ describe('the rest of the command line', () => {
     expect(await client.call('GET', `/blobs/${blob}/checksum/sha512`)).toMatchObject({ checksum: shown.sha512 });
   });
 
-  test('namespaces: create, list, show, keys, metadata, trust, delete', async () => {
+  test('namespaces are created, listed, shown, keyed, trusted and deleted', async () => {
     const other = await neighbour('other');
     expect((await client.call<{ name: string }[]>('GET', '/auth/namespaces')).map(({ name }) => name).sort()).toEqual(
       ['other', world.namespace].sort(),

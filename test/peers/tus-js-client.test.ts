@@ -40,27 +40,27 @@ function send(name: string, options: Partial<UploadOptions>, source: Buffer | Re
 
 const stored = async (name: string): Promise<Buffer> => (await world.ask('GET', `/artifacts/${name}/data`)).bytes;
 
-test('a file in one body', async () => {
+test('a file goes in one request', async () => {
   await send('plain', {});
   expect((await stored('plain')).equals(content)).toBe(true);
 });
 
-test('in chunks', async () => {
+test('a file goes in chunks', async () => {
   await send('chunks', { chunkSize: MiB });
   expect((await stored('chunks')).equals(content)).toBe(true);
 });
 
-test('with bytes in the creation', async () => {
+test('the creation brings the first bytes', async () => {
   await send('during', { uploadDataDuringCreation: true, chunkSize: 3 * MiB });
   expect((await stored('during')).equals(content)).toBe(true);
 });
 
-test('a stream whose length nobody knows', async () => {
+test('a stream of unknown length is uploaded', async () => {
   await send('deferred', { uploadLengthDeferred: true, chunkSize: MiB }, Readable.from(pieces()));
   expect((await stored('deferred')).equals(content)).toBe(true);
 });
 
-test('in parallel, joined at the end', async () => {
+test('parallel uploads are joined at the end', async () => {
   await send('parallel', { parallelUploads: 3 });
   expect((await stored('parallel')).equals(content)).toBe(true);
 });
@@ -76,7 +76,7 @@ async function broken(faults: readonly Fault[], work: (line: Proxy) => Promise<u
   return arrived;
 }
 
-test('over resets, little is sent twice', async () => {
+test('connections that are reset cost little that is sent twice', async () => {
   const faults = [resetAfter(3 * MiB), resetAfter(400), resetAfter(2 * MiB), resetAfterRequest(), resetAfter(70_000)];
   const arrived = await broken(faults, (line) => send('resets', { endpoint: `${line.url}/tus` }));
   expect((await stored('resets')).equals(content)).toBe(true);
@@ -90,7 +90,7 @@ test('a dead connection, which the server has not noticed, does not keep the cli
   expect((await stored('holes')).equals(content)).toBe(true);
 }, 60_000);
 
-test('what is known of an upload after it was given up', async () => {
+test('an upload that was given up is continued by its URL, or ended', async () => {
   const upload = await new Promise<Upload>((resolve, reject) => {
     const started: Upload = new Upload(content, {
       endpoint: `${proxy.url}/tus`,

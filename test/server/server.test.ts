@@ -342,7 +342,7 @@ test('by default nothing inside is fetched, and with fetching off nothing at all
   }
 });
 
-test('a store is checked', async () => {
+test('checkStore finds what is wrong with a store', async () => {
   const world = await openWorld();
   const artifact = await world.push('x', randomBytes(100_000));
   await world.upload(Buffer.from('open'));

@@ -8,7 +8,7 @@ export function artifactContract(scene: () => Scene): void {
     const blobs = () => scene().catalog.blobs;
     const event = (uuid: string, message = 'noted') => eventOf('artifact', uuid, message);
 
-    test('begin without versions, once', async () => {
+    test('an artifact that is fetched begins without versions, once a name', async () => {
       const first = scene().pendingArtifact('alpha', 'x');
       expect(await artifacts().begin(first, event(first.uuid))).toEqual(first);
       const second = { ...first, uuid: randomUUID() };

@@ -25,13 +25,13 @@ export function journalContract(scene: () => Scene): void {
       ).toEqual(['m6', 'm3']);
     });
 
-    test('forgets what is old', async () => {
+    test('events are forgotten by age', async () => {
       await journal().record(Array.from({ length: 2500 }, (_, n) => eventOf('upload', 'x', `m${n}`, n)));
       expect(await journal().forget(2400)).toBe(2400 + 2);
       expect(await journal().events('upload', 'x', { limit: 200 })).toHaveLength(100);
     });
 
-    test('keeps metadata by key', async () => {
+    test('metadata is kept by key', async () => {
       const {
         blob,
         artifact: { uuid },

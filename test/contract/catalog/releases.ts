@@ -127,7 +127,7 @@ export function releaseContract(scene: () => Scene): void {
       }).toEqual({ 'of another namespace': [], 'of no product': [], published: [] });
     });
 
-    test('turn once', async () => {
+    test('a release changes its status once a request', async () => {
       const { id } = await make(releaseOf('app', '1'));
       const turns = await Promise.all(
         [1, 2, 3].map((at) => releases().turn(id, 'draft', 'published', at, eventOf('release', id))),

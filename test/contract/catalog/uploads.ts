@@ -68,7 +68,7 @@ export function uploadContract(scene: () => Scene): void {
       expect(await found(two)).toEqual([other]);
     });
 
-    test('take a length once', async () => {
+    test('an upload takes a length once', async () => {
       const id = await scene().upload('alpha', 0);
       expect(await uploads().advance(id, move(0, 5, 10))).toBeDefined();
       expect(await uploads().advance(id, move(5, 6, 11))).toBeUndefined();
