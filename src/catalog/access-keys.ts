@@ -4,7 +4,7 @@ import { Refusal } from '../core/refusal.ts';
 import type { Host } from './host.ts';
 import { recordEvents } from './events.ts';
 import { demandNamespace } from './namespaces.ts';
-import { demandQuota } from './quota.ts';
+import { demandRecords } from './quota.ts';
 import type { KeyRow } from './schema.ts';
 
 export class AccessKeys implements AccessKeyFacts {
@@ -24,7 +24,7 @@ export class AccessKeys implements AccessKeyFacts {
         .onConflict((conflict) => conflict.column('id').doNothing())
         .executeTakeFirst();
       if (!created) throw new Refusal('conflict', 'an access key with this id already exists');
-      await demandQuota(db, key.namespace);
+      await demandRecords(db, key.namespace);
       await recordEvents(db, [event]);
     });
   }

@@ -8,7 +8,7 @@ import type { ArtifactFilter } from './artifact-listing.ts';
 import { demandNamespace } from './namespaces.ts';
 import { chunks, mergedKeys } from './paging.ts';
 import { publish } from './publish.ts';
-import { demandQuota } from './quota.ts';
+import { demandRecords } from './quota.ts';
 import { demandUnpinned } from './releases/rows.ts';
 import { artifactOf, changeArtifact, findActive, findArtifact, rowOf } from './artifact-records.ts';
 import type { ArtifactRow } from './schema.ts';
@@ -32,7 +32,7 @@ export class Artifacts implements ArtifactFacts {
       const active = await findActive(db, artifact);
       if (active) return active;
       await db.insertInto('artifacts').values(rowOf(artifact)).execute();
-      await demandQuota(db, artifact.namespace);
+      await demandRecords(db, artifact.namespace);
       await recordEvents(db, [event]);
       return artifact;
     });

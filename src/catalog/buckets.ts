@@ -33,7 +33,7 @@ import { findObject, insertObject, listObjects, listVersions, nextIndex, promote
 import { lockOfRow, type Ending } from './object-locks.ts';
 import type { Tables } from './schema.ts';
 import { endAllMultiparts } from './multipart.ts';
-import { demandQuota, isFull, withinQuota } from './quota.ts';
+import { demandRecords, isFull, withinQuota } from './quota.ts';
 import { findArtifact } from './artifact-records.ts';
 import { findPinned, keepsReleases } from './releases/rows.ts';
 import { deleteArtifacts, endVersions } from './versions.ts';
@@ -54,7 +54,7 @@ export class Buckets implements BucketFacts {
         .onConflict((conflict) => conflict.column('name').doNothing())
         .executeTakeFirst();
       if (!created) return false;
-      await demandQuota(db, bucket.namespace);
+      await demandRecords(db, bucket.namespace);
       await recordEvents(db, [event]);
       return true;
     });

@@ -5,7 +5,7 @@ import type { Multipart, Part } from './model.ts';
 import { findDecided } from './bucket-records.ts';
 import type { Db, Host } from './host.ts';
 import { chunks } from './paging.ts';
-import { demandQuota } from './quota.ts';
+import { demandRecords } from './quota.ts';
 import type { MultipartRow } from './schema.ts';
 
 export class MultipartUploads implements MultipartFacts {
@@ -24,7 +24,7 @@ export class MultipartUploads implements MultipartFacts {
         .insertInto('multiparts')
         .values({ ...row, created_at: createdAt, touched_at: touchedAt })
         .execute();
-      await demandQuota(db, multipart.namespace);
+      await demandRecords(db, multipart.namespace);
       return true;
     });
   }
@@ -70,7 +70,7 @@ export class MultipartUploads implements MultipartFacts {
         .values(row)
         .onConflict((conflict) => conflict.columns(['multipart', 'number']).doUpdateSet(row))
         .execute();
-      await demandQuota(db, namespace);
+      await demandRecords(db, namespace);
       return { replaced: before?.upload ?? null };
     });
   }

@@ -3,15 +3,34 @@ import { sql } from 'kysely';
 import { Refusal } from '../core/refusal.ts';
 import type { Db } from './host.ts';
 
+/** Bytes that records may take under any quota, so that a small quota still lets its bytes have names. */
+export const recordsAllowed = 1024 * 1024;
+
 interface Taken {
   readonly quota: number;
-  readonly taken: number;
+  /** Stored and reserved. */
+  readonly bytes: number;
+  readonly records: number;
 }
 
-/** @throws Refusal `over_quota` where a namespace has taken more than it may, or may not have so many bytes more. */
-export async function demandQuota(db: Db, namespace: string, more = 0): Promise<void> {
+/** @throws Refusal `over_quota` where a namespace has stored and reserved more than it may, or `more` would be too much. */
+export async function demandBytes(db: Db, namespace: string, more = 0): Promise<void> {
   const now = await takenBy(db, namespace);
-  if (now) demandRoom(now, more);
+  if (now) refuseBytes(now, more);
+}
+
+/** @throws Refusal `over_quota` where a namespace has more records than it may. */
+export async function demandRecords(db: Db, namespace: string): Promise<void> {
+  const now = await takenBy(db, namespace);
+  if (now) refuseRecords(now);
+}
+
+/** @throws Refusal `over_quota` as both of them. */
+export async function demandQuota(db: Db, namespace: string): Promise<void> {
+  const now = await takenBy(db, namespace);
+  if (!now) return;
+  refuseBytes(now, 0);
+  refuseRecords(now);
 }
 
 /**
@@ -23,24 +42,36 @@ export async function withinQuota<T>(db: Db, namespace: string, work: () => Prom
   const before = await takenBy(db, namespace);
   const result = await work();
   const now = before && (await takenBy(db, namespace));
-  if (now && now.taken > before.taken) demandRoom(now, 0);
+  if (now && now.bytes > before.bytes) refuseBytes(now, 0);
+  if (now && now.records > before.records) refuseRecords(now);
   return result;
 }
 
-/** Whether a namespace may take nothing more. */
+/** Whether a namespace may add no record. */
 export async function isFull(db: Db, namespace: string): Promise<boolean> {
   const now = await takenBy(db, namespace);
-  return now !== undefined && now.taken >= now.quota;
+  return now !== undefined && now.records >= recordsOf(now);
 }
 
-function demandRoom({ quota, taken }: Taken, more: number): void {
-  if (taken + more > quota) {
-    throw new Refusal('over_quota', `the namespace has a quota of ${quota} bytes and would use ${taken + more}`, {
+function refuseBytes({ quota, bytes }: Taken, more: number): void {
+  const taken = bytes + more;
+  if (taken > quota)
+    throw new Refusal('over_quota', `the namespace has a quota of ${quota} bytes and would use ${taken}`, {
       quota,
-      taken: taken + more,
+      taken,
     });
-  }
 }
+
+function refuseRecords(now: Taken): void {
+  const [quota, taken] = [recordsOf(now), now.records];
+  if (taken > quota)
+    throw new Refusal('over_quota', `the records of the namespace may count ${quota} bytes and would count ${taken}`, {
+      quota,
+      taken,
+    });
+}
+
+const recordsOf = ({ quota }: Taken): number => Math.max(quota, recordsAllowed);
 
 /** Undefined where there is no quota. */
 async function takenBy(db: Db, namespace: string): Promise<Taken | undefined> {
@@ -50,7 +81,7 @@ async function takenBy(db: Db, namespace: string): Promise<Taken | undefined> {
     .where('namespace', '=', namespace)
     .executeTakeFirst();
   if (row?.quota === null || row?.quota === undefined) return undefined;
-  return { quota: row.quota, taken: row.stored + row.records + (await reservedBy(db, namespace)) };
+  return { quota: row.quota, bytes: row.stored + (await reservedBy(db, namespace)), records: row.records };
 }
 
 export async function reservedBy(db: Db, namespace: string): Promise<number> {

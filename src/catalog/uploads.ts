@@ -3,7 +3,7 @@ import type { Page, UploadFacts } from './facts.ts';
 import type { Event, Upload } from './model.ts';
 import { Refusal } from '../core/refusal.ts';
 import type { Db, Host } from './host.ts';
-import { demandQuota } from './quota.ts';
+import { demandBytes, demandQuota } from './quota.ts';
 import { forgetAtOnce, inParts, recordEvents } from './events.ts';
 import { demandNamespace } from './namespaces.ts';
 import type { Tables, UploadRow } from './schema.ts';
@@ -31,7 +31,10 @@ export class Uploads implements UploadFacts {
       for (const part of new Set(parts))
         await db.insertInto('joined_parts').values({ part, upload: upload.id }).execute();
       // Its length and its row are counted by now.
-      if (upload.state === 'open') await demandQuota(db, upload.namespace, -credit);
+      if (upload.state !== 'open') return;
+      // What frees bytes joins uploads whose records were let in.
+      if (credit > 0) await demandBytes(db, upload.namespace, -credit);
+      else await demandQuota(db, upload.namespace);
     });
   }
 
@@ -96,7 +99,7 @@ export class Uploads implements UploadFacts {
       const row = await update.returningAll().executeTakeFirst();
       // What was declared before is reserved already; this counts what came or is declared now, and a refusal takes it off the record again.
       if (row && before?.length === null && (move.to > move.from || move.length !== null))
-        await demandQuota(db, row.namespace);
+        await demandBytes(db, row.namespace);
       return row && uploadOf(row);
     });
   }

@@ -1,4 +1,4 @@
-/** A quota bounds every record that a namespace can make, not only bytes; and whoever is over it can delete. */
+/** A quota bounds bytes, and every record that a namespace can make; a namespace that is over its quota can delete. */
 import {
   AbortMultipartUploadCommand,
   CompleteMultipartUploadCommand,
@@ -21,6 +21,7 @@ import {
   UploadPartCommand,
   type S3Client,
 } from '@aws-sdk/client-s3';
+import { recordsAllowed } from '../../src/catalog/quota.ts';
 import { refusal, s3Client } from '../support/s3.ts';
 import { openWorld, type World } from '../support/world.ts';
 
@@ -36,16 +37,17 @@ beforeAll(async () => {
   await s3.send(new CreateBucketCommand({ Bucket }));
   await s3.send(new DeletePublicAccessBlockCommand({ Bucket }));
   await s3.send(new PutObjectCommand({ Bucket, Key: 'there', Body: 'text' }));
+  // Below this, a quota bounds bytes alone.
+  const Metadata = { long: 'x'.repeat(1900) };
+  for (let n = 0; (await taken()) <= recordsAllowed; n += 1)
+    await s3.send(new PutObjectCommand({ Bucket, Key: `full/${n}`, Metadata, ContentLength: 0 }));
 });
 afterEach(() => allow(null));
 afterAll(() => world.close());
 
-async function taken(): Promise<number> {
-  const { stored, records, reserved } = await world.core.usage.get(system, as);
-  return stored + records + reserved;
-}
+const taken = async (): Promise<number> => (await world.core.usage.get(system, as)).records;
 
-/** Sets the quota to what is taken and so much more. */
+/** Sets the quota to what records take and so much more. */
 async function allow(more: number | null): Promise<void> {
   const json = { quota_bytes: more === null ? null : (await taken()) + more };
   expect((await world.ask('PATCH', `/api/storage/quotas/${as}`, { json })).status).toBe(200);
@@ -165,6 +167,20 @@ test('a delete marker is never refused, and where it would hide nothing a full n
   await allow(null);
   await s3.send(new DeleteObjectCommand({ ...place, Key: 'absent' }));
   expect((await s3.send(new ListObjectVersionsCommand({ Bucket: versioned }))).DeleteMarkers).toHaveLength(1);
+});
+
+test('a quota bounds bytes exactly, whatever their names and records take', async () => {
+  await world.addNamespace('exact');
+  const exact = await s3Client(world, { as: 'exact' });
+  await exact.send(new CreateBucketCommand({ Bucket: 'exact' }));
+  expect((await world.ask('PATCH', '/api/storage/quotas/exact', { json: { quota_bytes: 10 } })).status).toBe(200);
+  const put = (name: string, Body: string) => exact.send(new PutObjectCommand({ Bucket: 'exact', Key: name, Body }));
+  await put('a', '12345');
+  expect(await refusal(put('b', '123456'))).toBe('QuotaExceeded');
+  await put('b', '12345');
+  expect(await refusal(put('c', '1'))).toBe('QuotaExceeded');
+  await exact.send(new PutObjectCommand({ Bucket: 'exact', Key: 'c', ContentLength: 0 }));
+  exact.destroy();
 });
 
 test('usage tells bytes of objects apart from what records count', async () => {

@@ -2,9 +2,11 @@ import { sql } from 'kysely';
 import type { TriggerRule } from '../dialect.ts';
 import type { Migration } from './migration.ts';
 
-/** A row that counts toward the quota of the namespace that it belongs to. */
+/** A row that counts in the ledger of the namespace that it belongs to. */
 interface Charge {
   readonly table: string;
+  /** What counts as stored bytes, and the columns of it that change. */
+  readonly stored?: readonly [changing: readonly string[], bytes: (row: string) => string];
   /** Columns whose text is as long as a client makes it. */
   readonly texts: readonly string[];
   /** The namespace, where the row does not name it: the table, its key, and the column of the row that has that key. */
@@ -14,14 +16,18 @@ interface Charge {
 }
 
 const charges: readonly Charge[] = [
-  { table: 'versions', texts: [] },
+  { table: 'versions', stored: [[], (row) => `${row}.size`], texts: [] },
   { table: 'artifacts', texts: ['name', 'source_url'], while: ['deleted_at', 'is null'] },
   { table: 'objects', texts: ['key', 'etag', 'about'], of: ['buckets', 'name', 'bucket'] },
   { table: 'buckets', texts: ['name', 'settings'] },
   { table: 'uploads', texts: ['about'], while: ['state', "= 'open'"] },
   { table: 'multiparts', texts: ['key', 'about'], while: ['outcome', 'is null'] },
   { table: 'parts', texts: ['etag', 'about'], of: ['multiparts', 'id', 'multipart'] },
-  { table: 'metadata', texts: ['key', 'value'] },
+  {
+    table: 'metadata',
+    stored: [['key', 'value'], (row) => `(octet_length(${row}.key) + octet_length(${row}.value))`],
+    texts: [],
+  },
   { table: 'credentials', texts: ['name'] },
   { table: 'keys', texts: ['name', 'grants'] },
   { table: 'releases', texts: ['product', 'version'] },
@@ -50,12 +56,14 @@ function amountOf({ texts, while: condition }: Charge, row: string): string {
   return condition ? `case when ${row}.${condition[0]} ${condition[1]} then ${amount} else 0 end` : `(${amount})`;
 }
 
+const storedOf = ({ stored }: Charge, row: string): string => stored?.[1](row) ?? '0';
+
 /** SQL for what the rows of every namespace come to: `namespace`, `stored`, `records`. */
 export const recount = `select namespace, sum(stored) as stored, sum(records) as records from (
   ${charges
     .map(
       (charge) =>
-        `select ${ownerOf(charge, 'r')} as namespace, ${charge.table === 'versions' ? 'r.size' : '0'} as stored,
+        `select ${ownerOf(charge, 'r')} as namespace, ${storedOf(charge, 'r')} as stored,
           ${amountOf(charge, 'r')} as records from ${charge.table} as r`,
     )
     .join(' union all ')}
@@ -97,13 +105,11 @@ function rules(): TriggerRule[] {
 }
 
 function rulesOf(charge: Charge): TriggerRule[] {
-  const { table, texts, while: condition } = charge;
-  const columns = [...texts, ...(condition ? [condition[0]] : [])];
-  const added = amountOf(charge, 'new');
-  const gone = amountOf(charge, 'old');
-  const book = (row: string, sign: string, amount: string): string => {
-    const stored = table === 'versions' ? `stored = stored ${sign} ${row}.size, ` : '';
-    return `update ledgers set ${stored}records = records ${sign} ${amount} where namespace = ${ownerOf(charge, row)}`;
+  const { table, texts, stored, while: condition } = charge;
+  const columns = [...texts, ...(stored?.[0] ?? []), ...(condition ? [condition[0]] : [])];
+  const book = (row: string, change: (amount: typeof amountOf) => string): string => {
+    const bytes = stored ? `stored = stored ${change(storedOf)}, ` : '';
+    return `update ledgers set ${bytes}records = records ${change(amountOf)} where namespace = ${ownerOf(charge, row)}`;
   };
   const rule = (kind: string, event: string, when: string, action: string): TriggerRule => ({
     name: `${table}_${kind}`,
@@ -113,15 +119,23 @@ function rulesOf(charge: Charge): TriggerRule[] {
     action,
   });
   const counts = (row: string): string => (condition ? `${row}.${condition[0]} ${condition[1]}` : '1 = 1');
-  const changed = rule(
-    'charge_changed',
-    `update of ${columns.join(', ')}`,
-    `${added} <> ${gone}`,
-    book('new', '+', `(${added} - ${gone})`),
-  );
+  const differ = [amountOf, ...(stored ? [storedOf] : [])]
+    .map((amount) => `${amount(charge, 'new')} <> ${amount(charge, 'old')}`)
+    .join(' or ');
+  const difference = book('new', (amount) => `+ ${amount(charge, 'new')} - ${amount(charge, 'old')}`);
   return [
-    rule('charged', 'insert', counts('new'), book('new', '+', added)),
-    rule('given_back', 'delete', counts('old'), book('old', '-', gone)),
-    ...(columns.length > 0 ? [changed] : []),
+    rule(
+      'charged',
+      'insert',
+      counts('new'),
+      book('new', (amount) => `+ ${amount(charge, 'new')}`),
+    ),
+    rule(
+      'given_back',
+      'delete',
+      counts('old'),
+      book('old', (amount) => `- ${amount(charge, 'old')}`),
+    ),
+    ...(columns.length > 0 ? [rule('charge_changed', `update of ${columns.join(', ')}`, differ, difference)] : []),
   ];
 }

@@ -5,7 +5,7 @@ import type { Customer, CustomerKey, Entitlement, Event, Scope } from '../model.
 import type { Db, Host } from '../host.ts';
 import { recordEvents } from '../events.ts';
 import { demandNamespace } from '../namespaces.ts';
-import { demandQuota, withinQuota } from '../quota.ts';
+import { demandRecords, withinQuota } from '../quota.ts';
 import type { CustomerKeyRow, CustomerRow, EntitlementRow } from '../schema.ts';
 
 export class Customers implements CustomerFacts {
@@ -24,7 +24,7 @@ export class Customers implements CustomerFacts {
         .onConflict((conflict) => conflict.column('id').doNothing())
         .executeTakeFirst();
       if (created) {
-        await demandQuota(db, customer.namespace);
+        await demandRecords(db, customer.namespace);
         await recordEvents(db, [event]);
       }
       return (await find(db, customer.id))!;
@@ -83,7 +83,7 @@ export class Customers implements CustomerFacts {
         .onConflict((conflict) => conflict.column('id').doNothing())
         .executeTakeFirst();
       if (created) {
-        await demandQuota(db, customer.namespace);
+        await demandRecords(db, customer.namespace);
         await recordEvents(db, [event]);
       }
       return findEntitlement(db, entitlement.customer, entitlement.id);
@@ -167,7 +167,7 @@ export class Customers implements CustomerFacts {
         .insertInto('customer_keys')
         .values({ ...rest, scopes: JSON.stringify(scopes), expires_at, created_at, revoked_at, last_used_at })
         .execute();
-      await demandQuota(db, namespace);
+      await demandRecords(db, namespace);
       await recordEvents(db, [event]);
       return true;
     });

@@ -8,7 +8,7 @@ import type { Db, Host } from '../host.ts';
 import { recordEvents } from '../events.ts';
 import { demandNamespace } from '../namespaces.ts';
 import { publish } from '../publish.ts';
-import { demandQuota } from '../quota.ts';
+import { demandRecords } from '../quota.ts';
 import {
   fileOf,
   fileRowOf,
@@ -44,7 +44,7 @@ export class Releases implements ReleaseFacts {
         .executeTakeFirst();
       if (there) return releaseOf(there);
       await db.insertInto('releases').values(releaseRowOf(release)).execute();
-      await demandQuota(db, namespace);
+      await demandRecords(db, namespace);
       await recordEvents(db, [event]);
       return release;
     });
@@ -120,7 +120,7 @@ export class Releases implements ReleaseFacts {
         .values(slotRowOf(slot))
         .onConflict((conflict) => conflict.column('id').doNothing())
         .execute();
-      await demandQuota(db, release.namespace);
+      await demandRecords(db, release.namespace);
       return findSlot(db, slot.id);
     });
   }
@@ -165,7 +165,7 @@ export class Releases implements ReleaseFacts {
       const row = fileRowOf(published ? { ...file, blob: published.blob } : file);
       await db.insertInto('release_files').values(row).execute();
       await db.deleteFrom('slots').where('id', '=', file.id).execute();
-      await demandQuota(db, (await findRelease(db, file.release))!.namespace);
+      await demandRecords(db, (await findRelease(db, file.release))!.namespace);
       await recordEvents(db, [event]);
       return fileOf(row);
     });
