@@ -1,9 +1,13 @@
-/** Buckets as rows and as records. */
+/** Buckets as rows and as records. What is set on a bucket is one column of JSON; members that the core knows are typed in the record. */
+import type { Algorithm } from '../kit/digest.ts';
 import type { BucketChange } from './facts.ts';
-import type { Bucket, BucketId } from './model.ts';
+import type { Bucket, BucketId, LockRule, PublicAccess } from './model.ts';
 import { Refusal } from '../core/refusal.ts';
 import type { Db } from './host.ts';
 import type { BucketRow } from './schema.ts';
+
+/** What the core knows of the settings. */
+type Known = Pick<Bucket, 'lock' | 'publicAccess' | 'digests'>;
 
 export async function findBucket(db: Db, name: string): Promise<Bucket | undefined> {
   const row = await db.selectFrom('buckets').selectAll().where('name', '=', name).executeTakeFirst();
@@ -16,30 +20,74 @@ export async function findDecided(db: Db, { name, generation }: BucketId): Promi
   return found?.generation === generation ? found : undefined;
 }
 
-export function bucketOf({ created_at, open, settings, generation, ...row }: BucketRow): Bucket {
+/** @throws Refusal `no_bucket` where that bucket is gone. */
+export async function demandDecided(db: Db, bucket: BucketId): Promise<void> {
+  if (!(await findDecided(db, bucket))) throw noBucket();
+}
+
+export function noBucket(): Refusal {
+  return new Refusal('no_bucket', 'bucket not found');
+}
+
+export function bucketOf({ created_at, open, settings: text, generation, ...row }: BucketRow): Bucket {
+  const { lock, publicAccess, digests, ...settings } = JSON.parse(text) as Partial<Record<string, string>>;
   return {
     ...row,
     createdAt: created_at,
     open: open === 1,
-    settings: JSON.parse(settings) as Bucket['settings'],
+    ...(lock !== undefined && { lock: JSON.parse(lock) as LockRule }),
+    ...(publicAccess !== undefined && { publicAccess: publicAccessOf(publicAccess) }),
+    ...(digests !== undefined && { digests: digests.split(' ') as Algorithm[] }),
+    settings: settings as Bucket['settings'],
     generation: generation ?? undefined,
   };
 }
 
-export function bucketRowOf({ createdAt, open, settings, generation, ...bucket }: Bucket): BucketRow {
+export function bucketRowOf(bucket: Bucket): BucketRow {
+  const { createdAt, open, settings, generation, lock, publicAccess, digests, ...rest } = bucket;
   return {
-    ...bucket,
+    ...rest,
     created_at: createdAt,
     open: open ? 1 : 0,
-    settings: JSON.stringify(settings),
+    settings: JSON.stringify({ ...settings, ...textsOf({ lock, publicAccess, digests }) }),
     generation: generation ?? null,
   };
 }
 
-/** @throws Refusal `conflict` where a setting is not as the caller saw it. */
-export function demandSettings({ settings }: Bucket, seen: NonNullable<BucketChange['given']>): void {
-  for (const [setting, value] of Object.entries(seen)) {
-    if ((settings[setting] ?? null) !== value)
-      throw new Refusal('conflict', 'the bucket settings changed during the request', { stale: setting });
+/** What is known of the settings as members of the column; null for those that are taken off, none for those that are not named. */
+export function textsOf(known: { readonly [name in keyof Known]: Known[name] | null }): Record<string, string | null> {
+  const texts = Object.entries(known).flatMap(([name, value]) => {
+    if (value === undefined) return [];
+    return [[name, value && (Array.isArray(value) ? value.join(' ') : JSON.stringify(value))] as const];
+  });
+  return Object.fromEntries(texts);
+}
+
+/** @throws Refusal `bucket_changed` where a setting is not as the caller saw it. */
+export function demandSettings(
+  { settings, publicAccess }: Bucket,
+  { publicAccess: block, ...seen }: NonNullable<BucketChange['given']>,
+): void {
+  const now = { ...settings, ...textsOf({ publicAccess }) };
+  for (const [setting, value] of Object.entries({ ...seen, ...textsOf({ publicAccess: block }) })) {
+    if ((now[setting] ?? null) !== value)
+      throw new Refusal('bucket_changed', 'the bucket settings changed during the request');
   }
+}
+
+/** A block that cannot be read blocks everything. */
+function publicAccessOf(text: string): PublicAccess {
+  let kept: Partial<PublicAccess> = {};
+  try {
+    kept = (JSON.parse(text) ?? {}) as Partial<PublicAccess>;
+  } catch {
+    // It blocks everything.
+  }
+  const blocks = (name: keyof PublicAccess): boolean => kept[name] !== false;
+  return {
+    BlockPublicAcls: blocks('BlockPublicAcls'),
+    IgnorePublicAcls: blocks('IgnorePublicAcls'),
+    BlockPublicPolicy: blocks('BlockPublicPolicy'),
+    RestrictPublicBuckets: blocks('RestrictPublicBuckets'),
+  };
 }

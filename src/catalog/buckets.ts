@@ -21,9 +21,17 @@ import {
   type Retention,
   type StoredObject,
 } from './model.ts';
-import { lockRuleOf, locked, weakens } from './object-lock-rules.ts';
+import { locked, weakens } from './object-lock-rules.ts';
 import { Refusal } from '../core/refusal.ts';
-import { bucketOf, bucketRowOf, demandSettings, findBucket, findDecided } from './bucket-records.ts';
+import {
+  bucketOf,
+  bucketRowOf,
+  demandDecided,
+  demandSettings,
+  findBucket,
+  findDecided,
+  textsOf,
+} from './bucket-records.ts';
 import type { Dialect } from './dialect.ts';
 import type { Db, Host } from './host.ts';
 import { listEntries } from './object-listing.ts';
@@ -77,13 +85,14 @@ export class Buckets implements BucketFacts {
 
   change(
     bucket: BucketId,
-    { set = {}, given = {}, open, versioning }: BucketChange,
+    { set: named = {}, given = {}, open, versioning, lock, publicAccess }: BucketChange,
     event: Event,
   ): Promise<Bucket | undefined> {
     return this.#host.write(async (db) => {
       const before = await findDecided(db, bucket);
       if (!before) return undefined;
       demandSettings(before, given);
+      const set = { ...named, ...textsOf({ lock, publicAccess }) };
       if (Object.keys(set).length === 0 && open === undefined && versioning === undefined) return before;
       const { member } = this.#host.dialect;
       const settings = Object.entries(set).reduce(
@@ -103,8 +112,8 @@ export class Buckets implements BucketFacts {
           .executeTakeFirst(),
       );
       const after = row && bucketOf(row);
-      if (after?.settings['lock'] !== undefined && after.versioning !== 'enabled') {
-        throw new Refusal('conflict', 'a bucket with object lock must keep versioning enabled', { state: 'lock' });
+      if (after?.lock && after.versioning !== 'enabled') {
+        throw new Refusal('bucket_locked', 'a bucket with object lock must keep versioning enabled');
       }
       await recordEvents(db, [event]);
       return after;
@@ -155,12 +164,18 @@ export class Buckets implements BucketFacts {
     return this.#host.page((db) => listObjects(db, bucket, page));
   }
 
-  entries(bucket: string, page: EntriesPage): Promise<Entry[]> {
-    return this.#host.page((db) => listEntries(db, this.#host.dialect, bucket, page));
+  entries(bucket: BucketId, page: EntriesPage): Promise<Entry[]> {
+    return this.#host.page(async (db) => {
+      await demandDecided(db, bucket);
+      return listEntries(db, this.#host.dialect, bucket.name, page);
+    });
   }
 
-  versions(bucket: string, { behind, ...page }: Parameters<BucketFacts['versions']>[1]): Promise<StoredObject[]> {
-    return this.#host.page((db) => listVersions(db, bucket, page, behind));
+  versions(bucket: BucketId, { behind, ...page }: Parameters<BucketFacts['versions']>[1]): Promise<StoredObject[]> {
+    return this.#host.page(async (db) => {
+      await demandDecided(db, bucket);
+      return listVersions(db, bucket.name, page, behind);
+    });
   }
 
   describe(version: VersionName, member: string, json: string | null): Promise<boolean> {
@@ -317,7 +332,7 @@ export async function endObjects(
   at: number,
 ): Promise<void> {
   const bucket = await findBucket(db, name);
-  if (!bucket || lockRuleOf(bucket)) return;
+  if (!bucket || bucket.lock) return;
   for (;;) {
     const newest = await findObject(db, name, key);
     if (!newest) return;

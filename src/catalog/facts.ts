@@ -13,10 +13,12 @@ import type {
   Event,
   EventType,
   Ledger,
+  LockRule,
   Multipart,
   Namespace,
   ObjectConditions,
   Part,
+  PublicAccess,
   Retention,
   StoredObject,
   Subject,
@@ -54,7 +56,7 @@ export interface NamespaceFacts {
    * Removes the namespace with its keys, trusts, metadata and uploads, and deletes its artifacts; answers uploads whose bytes nobody
    * needs any more. Undefined when there is none. Whoever has the name next reaches nothing of it.
    *
-   * @throws Refusal `forbidden`, with `locked`, while object lock protects a version of it.
+   * @throws Refusal `locked` while object lock protects a version of it.
    */
   remove(name: string, event: Event): Promise<readonly string[] | undefined>;
   trust(name: string, other: string, on: boolean, event: Event): Promise<Namespace | undefined>;
@@ -316,8 +318,11 @@ export interface Usage {
 export interface BucketChange extends Partial<Pick<Bucket, 'versioning' | 'open'>> {
   /** Settings by name; null removes one. Settings that are not named stay as they are. */
   readonly set?: Readonly<Record<string, string | null>>;
+  readonly lock?: LockRule;
+  /** Null takes the block off. */
+  readonly publicAccess?: PublicAccess | null;
   /** Settings that the caller decided by, as it read them; the change happens only if they are still so. */
-  readonly given?: Readonly<Record<string, string | null>>;
+  readonly given?: { readonly publicAccess?: PublicAccess | null } & Readonly<Record<string, unknown>>;
 }
 
 /** A change of a bucket or of what is in it is of the bucket that the caller decided upon: where that is gone, the next one of its name counts as none. */
@@ -330,7 +335,7 @@ export interface BucketFacts {
   /**
    * Changes what is named and nothing else. A bucket with object lock keeps its versions: a change against that is refused.
    *
-   * @throws Refusal `conflict`: with `stale` where `given` no longer holds, with `state` where object lock rules the change out.
+   * @throws Refusal `bucket_changed` where `given` no longer holds, `bucket_locked` where object lock rules the change out.
    */
   change(bucket: BucketId, change: BucketChange, event: Event): Promise<Bucket | undefined>;
   /** Removes one without objects, and what is open of multipart uploads in it; answers their uploads, which nobody needs any more. */
@@ -342,10 +347,10 @@ export interface BucketFacts {
   /** The newest versions, without marks of deletion, by the bytes of their keys. */
   objects(bucket: string, page: ObjectsPage): Promise<StoredObject[]>;
   /** A page of a listing, rolled up: costs what its entries cost, however many keys lie under a common prefix. */
-  entries(bucket: string, page: EntriesPage): Promise<Entry[]>;
+  entries(bucket: BucketId, page: EntriesPage): Promise<Entry[]>;
   /** Every version and mark, by key, the newest first; after a key, or behind one version of it. */
   versions(
-    bucket: string,
+    bucket: BucketId,
     page: ObjectsPage & { readonly behind: { readonly key: string; readonly index: number } | null },
   ): Promise<StoredObject[]>;
   /** Sets one member of what a face keeps with a version to this JSON, or removes it; false when the version is gone. */
@@ -356,7 +361,7 @@ export interface BucketFacts {
    * Sets or takes off a retention; false when the version is gone.
    *
    * @param rights whether the caller may bypass GOVERNANCE.
-   * @throws Refusal `forbidden`, with `locked`, where that makes an active retention weaker.
+   * @throws Refusal `locked` where that makes an active retention weaker.
    */
   retain(
     version: VersionName,
@@ -366,7 +371,7 @@ export interface BucketFacts {
   /**
    * Deletes the newest version, or leaves a mark, as the bucket's versioning says; answers the mark.
    *
-   * @throws Refusal `forbidden`, with `locked`, where object lock protects a version that would end.
+   * @throws Refusal `locked` where object lock protects a version that would end.
    */
   retire(request: Retirement): Promise<Retired>;
   /** Deletes a version or a mark; answers what it was. Throws as `retire` does. */
@@ -405,7 +410,7 @@ export interface MultipartFacts {
   get(id: string): Promise<Multipart | undefined>;
   /** Open ones of a bucket, by key and then id, behind one. */
   list(
-    bucket: string,
+    bucket: BucketId,
     page: {
       readonly prefix: string;
       readonly behind: { readonly key: string; readonly id: string } | null;

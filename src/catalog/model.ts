@@ -125,7 +125,13 @@ export interface Bucket {
   readonly versioning: 'off' | 'enabled' | 'suspended';
   /** Whether anybody may read what is in it. */
   readonly open: boolean;
-  /** What is set on it beside that, by the name of the setting, in the words of the face that set it. */
+  /** Object lock, where it is on; once on, it stays on. */
+  readonly lock?: LockRule | undefined;
+  /** Which ways of opening it to the public are blocked, where that was set. */
+  readonly publicAccess?: PublicAccess | undefined;
+  /** Digests that are kept of everything that comes in, because somebody will ask for them. */
+  readonly digests?: readonly Algorithm[] | undefined;
+  /** What is set on it beside that, by the name of the setting, in the words of the face that set it. Nothing else reads it. */
   readonly settings: Readonly<Record<string, string>>;
   /** Differs from that of every other bucket that had the name; absent for those of old stores. */
   readonly generation?: string | undefined;
@@ -133,6 +139,21 @@ export interface Bucket {
 
 /** Which bucket a decision is about: another one that has its name by now is not meant. */
 export type BucketId = Pick<Bucket, 'name' | 'generation'>;
+
+/** New versions get a retention where there is a mode. */
+export interface LockRule {
+  readonly mode?: Retention['mode'];
+  readonly days?: number;
+  readonly years?: number;
+}
+
+/** The `Block` switches refuse what would open a bucket to the public; the others are asked at each request. */
+export interface PublicAccess {
+  readonly BlockPublicAcls: boolean;
+  readonly IgnorePublicAcls: boolean;
+  readonly BlockPublicPolicy: boolean;
+  readonly RestrictPublicBuckets: boolean;
+}
 
 /** An artifact in a bucket, at one of its versions. Its name in the bucket is its key. */
 export interface StoredObject {
@@ -393,8 +414,6 @@ export interface Principal {
   readonly grant?: Grant;
   /** The namespace's; grants of others name it. */
   readonly generation?: string | undefined;
-  /** The bucket in which the caller was found to be allowed to act for its owner; the next one of its name is not that. */
-  readonly within?: BucketId | undefined;
 }
 
 /** Whoever proves nothing. No namespace has an empty name. */

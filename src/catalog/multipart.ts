@@ -1,8 +1,8 @@
 import { sql } from 'kysely';
 import { successor } from '../kit/successor.ts';
 import type { MultipartEnd, Page, MultipartFacts } from './facts.ts';
-import type { Multipart, Part } from './model.ts';
-import { findDecided } from './bucket-records.ts';
+import type { BucketId, Multipart, Part } from './model.ts';
+import { demandDecided, findDecided } from './bucket-records.ts';
 import type { Db, Host } from './host.ts';
 import { chunks } from './paging.ts';
 import { demandRecords } from './quota.ts';
@@ -36,13 +36,14 @@ export class MultipartUploads implements MultipartFacts {
     });
   }
 
-  list(bucket: string, { prefix, behind, limit }: Parameters<MultipartFacts['list']>[1]): Promise<Multipart[]> {
+  list(bucket: BucketId, { prefix, behind, limit }: Parameters<MultipartFacts['list']>[1]): Promise<Multipart[]> {
     return this.#host.page(async (db) => {
+      await demandDecided(db, bucket);
       const end = successor(prefix);
       let query = db
         .selectFrom('multiparts')
         .selectAll()
-        .where('bucket', '=', bucket)
+        .where('bucket', '=', bucket.name)
         .where('outcome', 'is', null)
         .where('key', '>=', prefix);
       if (end !== undefined) query = query.where('key', '<', end);

@@ -5,24 +5,11 @@
 import type { Bucket, Retention } from './model.ts';
 import { Refusal } from '../core/refusal.ts';
 
-/** The bucket's setting: object lock is on; new versions get a retention where there is a mode. */
-export interface LockRule {
-  readonly mode?: Retention['mode'];
-  readonly days?: number;
-  readonly years?: number;
-}
-
 const day = 86_400_000;
 
-/** What a bucket sets for object lock; undefined where it is off. Once on, it stays on. */
-export function lockRuleOf({ settings }: Pick<Bucket, 'settings'>): LockRule | undefined {
-  const text = settings['lock'];
-  return text === undefined ? undefined : (JSON.parse(text) as LockRule);
-}
-
 /** The retention that a new version gets where nobody asks for another. */
-export function defaultRetention(bucket: Pick<Bucket, 'settings'>, at: number): Retention | null {
-  const { mode, days, years = 0 } = lockRuleOf(bucket) ?? {};
+export function defaultRetention({ lock }: Pick<Bucket, 'lock'>, at: number): Retention | null {
+  const { mode, days, years = 0 } = lock ?? {};
   return mode === undefined ? null : { mode, until: at + (days ?? years * 365) * day };
 }
 
@@ -38,13 +25,10 @@ export function weakens(
 }
 
 export function locked(details: Refusal['details'] = {}): Refusal {
-  return new Refusal('forbidden', 'object lock protects a version that this request would delete or unlock', {
-    ...details,
-    locked: 'yes',
-  });
+  return new Refusal('locked', 'object lock protects a version that this request would delete or unlock', details);
 }
 
 /** Whether a refusal is one of object lock. */
 export function isLockedRefusal(error: unknown): boolean {
-  return error instanceof Refusal && error.details['locked'] !== undefined;
+  return error instanceof Refusal && error.reason === 'locked';
 }

@@ -24,7 +24,7 @@ type Scope =
  * Ends the versions in `scope`. A blob that no other version names is marked as released at that time. Every way in which a version
  * ends comes through here or through `deleteArtifacts`.
  *
- * @throws Refusal `forbidden`, with `locked`, where object lock protects one of them.
+ * @throws Refusal `locked` where object lock protects one of them.
  */
 export async function endVersions(db: Db, ending: Ending, scope: Extract<Scope, { artifact: string }>): Promise<void> {
   await demandUnlocked(db, scope, ending);

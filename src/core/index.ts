@@ -14,10 +14,11 @@ import { Fetching, type OnFault, type Source } from './bytes/fetching.ts';
 import { Idempotency } from './tenants/idempotency.ts';
 import { Integrity, type Rot } from './bytes/integrity.ts';
 import { Events } from './tenants/events.ts';
-import { AccessKeys, type AccessKeyOptions } from './tenants/access-keys.ts';
+import { AccessKeys, type AccessKeyOptions, type AccessKeyPrefixes } from './tenants/access-keys.ts';
 import { Usage } from './tenants/usage.ts';
 import { ensureSystem, Namespaces } from './tenants/namespaces.ts';
 import { Objects } from './names/objects.ts';
+import { SourceUrls, type SourceSchemes } from './names/source-urls.ts';
 import { MultipartUploads } from './names/multipart.ts';
 import { recover, type Recovered } from './upkeep/recovery.ts';
 import { ReleaseFiles, type ReleaseFilesOptions } from './releases/files.ts';
@@ -64,7 +65,19 @@ export interface Core {
   close(): Promise<void>;
 }
 
+/** What clients, or stored data, know things by that the core makes: words of the faces. */
+export interface Words {
+  readonly sources: SourceSchemes;
+  readonly accessKeys: AccessKeyPrefixes;
+  /** How API keys of customers begin, and tokens of downloads. */
+  readonly apiKeys: string;
+  readonly downloads: string;
+  /** How the names of keys begin that no namespace may give its own. */
+  readonly reservedKeys: string;
+}
+
 export interface CoreOptions {
+  readonly words: Words;
   readonly clock?: Clock;
   readonly limits: UploadLimits;
   readonly ages: Omit<SweepAges, 'idle'>;
@@ -88,27 +101,28 @@ export interface CoreOptions {
 
 /** Recovers the store, and hands out the services over it. */
 export async function openCore(engine: Engine, options: CoreOptions): Promise<Core> {
-  const clock = options.clock ?? wallClock;
-  const onFault = options.onFault ?? (() => undefined);
+  const { clock = wallClock, onFault = () => undefined, words } = options;
   const recovered = await recover(engine, clock);
   if (engine.alone) await engine.catalog.idempotency.abandon();
   const time = new CountedTime(engine.catalog, clock);
   await time.observe();
   const credentialLookup = new CredentialLookup(engine.catalog);
   const attempts = new LoginAttempts(clock, options.attempts ?? { failures: 20, window: 60_000 });
-  const namespaces = new Namespaces(engine, clock, credentialLookup, attempts);
+  const namespaces = new Namespaces(engine, clock, credentialLookup, attempts, words.reservedKeys);
   await ensureSystem(engine.catalog, clock, options.systemKey);
   const uploads = new Uploads(engine, clock, options.limits);
   const integrity = new Integrity(engine, clock, options.onRot);
   const blobs = new Blobs(engine, clock, integrity);
-  const names = namesOver({ engine, clock, uploads, blobs, integrity });
+  const sealer = new Sealer(engine, clock, integrity);
+  const deps = { engine, clock, uploads, blobs, sealer, credentialLookup };
+  const names = namesOver(deps, words);
   const usage = new Usage(engine.catalog, clock);
-  const releases = releasesOver({ engine, clock, blobs, uploads, credentialLookup }, options);
-  const idempotency = new Idempotency(engine.catalog, clock);
+  const releases = releasesOver(deps, options);
   const { artifacts, multipart } = names;
   const { releaseFiles, apiKeys, audits } = releases;
   const fetching = new Fetching({ engine, clock, uploads, artifacts, source: options.source, onFault });
   await fetching.resume();
+  const keys = { ...options.keys, prefixes: words.accessKeys };
   return {
     clock,
     time,
@@ -121,9 +135,9 @@ export async function openCore(engine: Engine, options: CoreOptions): Promise<Co
     fetching,
     recovered,
     usage,
-    idempotency,
+    idempotency: new Idempotency(engine.catalog, clock),
     ...releases,
-    accessKeys: new AccessKeys(engine.catalog, clock, credentialLookup, options.keys),
+    accessKeys: new AccessKeys(engine.catalog, clock, credentialLookup, keys),
     events: new Events(engine.catalog, clock),
     sweep: new Sweep(engine, clock, { multipart, releaseFiles, time }, { ...options.ages, idle: options.limits.idle }),
     scrub: new Scrub(engine, clock, integrity, options.scrub),
@@ -139,24 +153,24 @@ export async function openCore(engine: Engine, options: CoreOptions): Promise<Co
 
 /** Names of bytes: artifacts, and objects in buckets. */
 function namesOver(
-  deps: Pick<Core, 'clock' | 'uploads' | 'blobs'> & { engine: Engine; integrity: Integrity },
+  deps: Pick<Core, 'clock' | 'uploads' | 'blobs'> & { engine: Engine; sealer: Sealer },
+  words: Words,
 ): Pick<Core, 'artifacts' | 'buckets' | 'objects' | 'multipart'> {
-  const { engine, clock, blobs } = deps;
-  const sealer = new Sealer(engine, clock, deps.integrity);
-  const buckets = new Buckets(engine, clock);
-  const objects = new Objects({ ...deps, buckets, sealer });
+  const { engine, clock, blobs, sealer } = deps;
+  const sources = new SourceUrls(words.sources);
+  const objects = new Objects({ ...deps, sources });
   return {
-    artifacts: new Artifacts(engine, clock, blobs, sealer),
-    buckets,
+    artifacts: new Artifacts(engine, clock, blobs, sealer, sources),
+    buckets: new Buckets(engine, clock),
     objects,
-    multipart: new MultipartUploads({ ...deps, buckets, objects }),
+    multipart: new MultipartUploads({ ...deps, objects }),
   };
 }
 
 /** Releases, their files, and the customers who fetch them. */
 function releasesOver(
   deps: ConstructorParameters<typeof ReleaseFiles>[0],
-  { releases, ages, pepper }: CoreOptions,
+  { releases, ages, pepper, words }: CoreOptions,
 ): Pick<Core, 'releases' | 'releaseFiles' | 'downloads' | 'customers' | 'apiKeys' | 'audits'> {
   const { engine, clock } = deps;
   const releaseFiles = new ReleaseFiles(
@@ -165,11 +179,11 @@ function releasesOver(
   );
   const audits = new Audits(engine.catalog, clock);
   const customers = new Customers(engine.catalog, clock);
-  const apiKeys = new ApiKeys(engine.catalog, clock, audits, pepper);
+  const apiKeys = new ApiKeys(engine.catalog, clock, audits, { prefix: words.apiKeys, pepper });
   return {
     releases: new Releases(engine.catalog, clock, releaseFiles),
     releaseFiles,
-    downloads: new Downloads({ ...deps, customers, apiKeys }, pepper),
+    downloads: new Downloads({ ...deps, customers, apiKeys }, { prefix: words.downloads, pepper }),
     customers,
     apiKeys,
     audits,

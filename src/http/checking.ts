@@ -36,7 +36,7 @@ export function check(ajv: Ajv2020, reference: string): Check {
     validate ??= ajv.compile({ $ref: reference });
     if (validate(value)) return;
     const [error] = validate.errors ?? [];
-    throw new Refusal('malformed', sentence(error, where), error?.keyword === oneLine ? { what: 'text' } : {});
+    throw new Refusal(error?.keyword === oneLine ? 'bad_text' : 'malformed', sentence(error, where));
   };
 }
 

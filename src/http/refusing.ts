@@ -5,46 +5,82 @@ import { send } from './answering.ts';
 import type { OpenApi } from './openapi.ts';
 import { requestId } from './request-log.ts';
 
-/** A refusal for a face to format. `code` is the reason, or a code for an error outside of the core. */
+/** A refusal as a face is to word it. `code` is for programs. */
 export interface Refused {
+  readonly reason: Reason | 'internal' | 'method_not_allowed';
   readonly sentence: string;
   readonly status: number;
-  readonly code: Reason | 'internal' | 'method_not_allowed';
+  readonly code: string;
   readonly details: Readonly<Record<string, string | number>>;
 }
 
-/** The standard status of each reason; a face whose clients expect others has its own table. */
-export const plainStatuses: Record<Reason, number> = {
-  malformed: 400,
-  unauthenticated: 401,
-  forbidden: 403,
-  not_found: 404,
-  conflict: 409,
-  offset_mismatch: 409,
-  digest_mismatch: 400,
-  too_large: 413,
-  interrupted: 400,
-  superseded: 409,
-  not_ready: 406,
-  precondition: 412,
-  out_of_range: 416,
-  full: 507,
-  over_quota: 403,
-  throttled: 429,
-  unavailable: 503,
-  lost: 500,
+/** How a face answers each reason; where there is no sentence here, the core's own is told. */
+export type Answers = Readonly<Record<Reason, readonly [status: number, code: string, sentence?: string]>>;
+
+/** The status and the word that say each reason plainly; a face whose clients know other ones has them in a table of its own. */
+export const plainAnswers: Answers = {
+  malformed: [400, 'malformed'],
+  bad_text: [400, 'malformed'],
+  bad_type: [400, 'malformed'],
+  bad_shape: [400, 'malformed'],
+  reserved_source: [400, 'malformed'],
+  bad_bucket_name: [400, 'malformed'],
+  key_too_long: [400, 'malformed'],
+  other_slot: [400, 'malformed'],
+  slot_empty: [400, 'malformed'],
+  size_mismatch: [400, 'malformed'],
+  checksum_mismatch: [400, 'malformed'],
+  ends_too_early: [400, 'malformed'],
+  unauthenticated: [401, 'unauthenticated'],
+  wrong_secret: [401, 'unauthenticated', 'unauthorized'],
+  operators_only: [401, 'unauthenticated', 'unauthorized'],
+  forbidden: [403, 'forbidden'],
+  foreign_bucket: [403, 'forbidden'],
+  locked: [403, 'forbidden'],
+  not_found: [404, 'not_found'],
+  no_bucket: [404, 'not_found'],
+  no_blob: [404, 'not_found'],
+  no_object: [404, 'not_found'],
+  no_multipart: [404, 'not_found'],
+  conflict: [409, 'conflict'],
+  bucket_owned: [409, 'conflict'],
+  bucket_taken: [409, 'conflict'],
+  bucket_occupied: [409, 'conflict'],
+  bucket_changed: [409, 'conflict'],
+  bucket_locked: [409, 'conflict'],
+  upload_changed: [409, 'conflict'],
+  part_replaced: [409, 'conflict'],
+  pinned: [409, 'conflict'],
+  idempotency_conflict: [409, 'idempotency_conflict'],
+  idempotency_in_progress: [409, 'idempotency_in_progress'],
+  offset_mismatch: [409, 'offset_mismatch'],
+  digest_mismatch: [400, 'digest_mismatch'],
+  too_large: [413, 'too_large'],
+  interrupted: [400, 'interrupted'],
+  superseded: [409, 'superseded'],
+  not_ready: [406, 'not_ready'],
+  precondition: [412, 'precondition'],
+  out_of_range: [416, 'out_of_range'],
+  full: [507, 'full'],
+  over_quota: [403, 'over_quota'],
+  throttled: [429, 'throttled'],
+  unavailable: [503, 'unavailable'],
+  lost: [500, 'lost'],
 };
 
-/** Headers that supplement a refusal in any format. */
-export function plainHeaders({ code, details }: Refused): Record<string, string | number> {
-  switch (code) {
+/** Headers that say more of a refusal, whatever the form of the answer. */
+export function plainHeaders({ reason, details }: Refused): Record<string, string | number> {
+  switch (reason) {
     case 'unauthenticated':
+    case 'wrong_secret':
+    case 'operators_only':
       return { 'WWW-Authenticate': 'Bearer' };
     case 'unavailable':
       return { 'Retry-After': 5 };
     case 'full':
       return { 'Retry-After': 60 };
     case 'throttled':
+    case 'idempotency_in_progress':
       return { 'Retry-After': details['retry_after'] ?? 1 };
     case 'offset_mismatch':
       return { 'Upload-Offset': details['offset'] ?? 0 };
@@ -55,11 +91,9 @@ export function plainHeaders({ code, details }: Refused): Record<string, string 
   }
 }
 
-/** The error format of a face: a status for every reason, and the body. */
+/** How a face says no: an answer for every reason, forgetting none, and its form. */
 export interface Wording {
-  readonly statuses: Readonly<Record<Reason, number>>;
-  /** A more specific status for some refusals. */
-  finer?(refusal: Refusal): number | undefined;
+  readonly answers: Answers;
   print(refused: Refused): { readonly type: string; readonly text: string };
   /** Headers besides the body. */
   headers(refused: Refused): Record<string, string | number>;
@@ -83,6 +117,7 @@ export function refusing(how: Wording | ((req: Request) => Wording), log: Logger
     }
     if (!isHangUp(error)) log.error({ request: requestId(res), err: plain(error) }, 'a request failed');
     say(wording, req, res, {
+      reason: 'internal',
       sentence: 'internal error',
       status: 500,
       code: 'internal',
@@ -93,29 +128,20 @@ export function refusing(how: Wording | ((req: Request) => Wording), log: Logger
 
 function refuse(wording: Wording, req: Request, res: Response, refusal: Refusal): void {
   const { reason, message, details } = refusal;
+  const [status, code, sentence = message] = wording.answers[reason];
   const extra = partings.has(reason) ? { Connection: 'close' } : {};
-  say(
-    wording,
-    req,
-    res,
-    { sentence: message, status: wording.finer?.(refusal) ?? wording.statuses[reason], code: reason, details },
-    extra,
-  );
+  say(wording, req, res, { reason, sentence, status, code, details }, extra);
 }
 
 /** Answers 404 if the description lacks the path, or 405 if the path lacks the method. */
 export function answerUnknown(openapi: OpenApi, wording: Wording, req: Request, res: Response): void {
   const allowed = openapi.methodsAt(req.baseUrl + req.path);
   if (allowed.length === 0) {
-    say(wording, req, res, {
-      sentence: 'no such path',
-      status: wording.statuses.not_found,
-      code: 'not_found',
-      details: {},
-    });
+    refuse(wording, req, res, new Refusal('not_found', 'no such path'));
     return;
   }
   const refused = {
+    reason: 'method_not_allowed',
     sentence: 'this path does not support that method',
     status: 405,
     code: 'method_not_allowed',
@@ -124,8 +150,8 @@ export function answerUnknown(openapi: OpenApi, wording: Wording, req: Request, 
   say(wording, req, res, refused, { Allow: allowed.join(', ') });
 }
 
-/** Responds with a refusal in the format of a face. */
-export function say(
+/** Answers with a refusal in the words of a face. */
+function say(
   wording: Wording,
   req: Request,
   res: Response,

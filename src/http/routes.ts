@@ -52,7 +52,7 @@ export interface RoutesOptions {
 export interface BodyManners {
   /** Bytes. */
   readonly limit: number;
-  /** Whether a JSON body is required. `details.what` of a refusal is then `type` or `shape`. */
+  /** Whether a body must be there and say that it is JSON, and refusals tell a wrong shape from other faults. */
   readonly typed: boolean;
 }
 
@@ -141,14 +141,14 @@ export class Routes {
 /** @throws Refusal `malformed` if the body is missing or not declared as JSON */
 function demandJson(req: Request): void {
   if (!/^application\/(?:[\w.+-]+\+)?json *(?:;|$)/i.test(req.headers['content-type'] ?? ''))
-    throw new Refusal('malformed', 'the Content-Type must be application/json', { what: 'type' });
+    throw new Refusal('bad_type', 'the Content-Type must be application/json');
   if (!hasBody(req)) throw new Refusal('malformed', 'a request body is needed');
 }
 
 /** Some clients send an empty object or null with every request, so these count as no body. */
 async function demandNothing(req: Request, body: Body): Promise<void> {
   const sent = await readJson(req, body, usualManners.limit).catch((error: unknown) => {
-    if (error instanceof Refusal && error.reason === 'malformed') return undefined;
+    if (error instanceof Refusal && (error.reason === 'malformed' || error.reason === 'bad_text')) return undefined;
     throw error;
   });
   const empty = sent === null || (typeof sent === 'object' && !Array.isArray(sent) && Object.keys(sent).length === 0);
@@ -159,8 +159,8 @@ function demandShape(check: Check, body: unknown, { typed }: BodyManners): void 
   try {
     check(body, 'the request body');
   } catch (error) {
-    if (!typed || !(error instanceof Refusal) || error.details['what'] !== undefined) throw error;
-    throw new Refusal(error.reason, error.message, { what: 'shape' });
+    if (!typed || !(error instanceof Refusal) || error.reason !== 'malformed') throw error;
+    throw new Refusal('bad_shape', error.message);
   }
 }
 
@@ -185,7 +185,7 @@ async function readJson(req: Request, body: Body, limit: number): Promise<unknow
   const bytes = Buffer.concat(chunks);
   await demandDigests(promised, bytes);
   const text = utf8(bytes);
-  if (text === undefined) throw new Refusal('malformed', 'the request body is not JSON', { what: 'text' });
+  if (text === undefined) throw new Refusal('bad_text', 'the request body is not JSON');
   return /^[ \t\r\n]*$/.test(text) ? {} : parseBody(text);
 }
 
@@ -194,7 +194,7 @@ function parseBody(text: string): unknown {
     return parseJson(text);
   } catch (error) {
     if (!(error instanceof JsonFault)) throw error;
-    throw new Refusal('malformed', `the request body ${error.message}`, error.ofText ? { what: 'text' } : {});
+    throw new Refusal(error.ofText ? 'bad_text' : 'malformed', `the request body ${error.message}`);
   }
 }
 

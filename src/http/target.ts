@@ -4,8 +4,7 @@ import { Refusal } from '../core/refusal.ts';
 import { textFault } from '../kit/text.ts';
 
 /**
- * @throws Refusal `malformed` if the path or query is not percent-encoded UTF-8, or has a control character.
- *   `details.what` is `text`, because some faces have a separate error for it
+ * @throws Refusal `bad_text` where the path or the query is not percent-encoded UTF-8, or has a control character.
  */
 export function demandText(target: string): void {
   if (/[^\x21-\x7e]/.test(target)) throw refusal('the URL has a character that must be percent-encoded');
@@ -32,5 +31,5 @@ function check(what: string, encoded: string): void {
 }
 
 function refusal(sentence: string): Refusal {
-  return new Refusal('malformed', sentence, { what: 'text' });
+  return new Refusal('bad_text', sentence);
 }

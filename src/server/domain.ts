@@ -1,11 +1,15 @@
 /** Opens the store and the core with the options of the configuration. */
 import type { Logger } from 'pino';
 import type { Config } from '../config/index.ts';
-import { openCore, type Core, type CoreOptions } from '../core/index.ts';
+import { openCore, type Core, type CoreOptions, type Words } from '../core/index.ts';
 import type { Engine } from '../core/engine.ts';
 import { openEngine } from '../engines/index.ts';
 import type { S3Store } from '../faces/releasy/foreign-store.ts';
 import { pinnedAbout } from '../faces/s3/about.ts';
+import { accessKeyPrefixes } from '../faces/console/keys.ts';
+import { apiKeyPrefix } from '../faces/releasy/keys.ts';
+import { downloadPrefix } from '../faces/releasy/downloads.ts';
+import { reservedKeyPrefix } from '../faces/shakenfist/namespaces.ts';
 import { openOutbound } from './outbound.ts';
 import type { Faults } from './faults.ts';
 import type { Clock } from '../kit/clock.ts';
@@ -24,6 +28,15 @@ export function openStore(folder: string, config: Config, log: Logger, faults: F
   });
 }
 
+/** What clients of the faces, and stored data, know things by. */
+export const words: Words = {
+  sources: { artifact: 'sf', object: 's3' },
+  accessKeys: accessKeyPrefixes,
+  apiKeys: apiKeyPrefix,
+  downloads: downloadPrefix,
+  reservedKeys: reservedKeyPrefix,
+};
+
 export function openDomain(
   engine: Engine,
   config: Config,
@@ -36,6 +49,7 @@ export function openDomain(
   }: { clock: Clock; foreignStore: S3Store | undefined; faults: Faults; log: Logger },
 ): Promise<Core> {
   return openCore(engine, {
+    words,
     clock,
     onFault: (what, error) => faults.note('background', what, error),
     limits: { maxSize: config.maxUploadSize, headroom: config.headroom, idle: config.uploadIdle },
@@ -63,11 +77,7 @@ export function openDomain(
           }),
     systemKey,
     pepper: config.releasy.pepper,
-    releases: {
-      slotAge: Math.max(config.multipartIdle, config.releasy.presignAge),
-      pinnedAbout,
-      foreignStore: foreignStore,
-    },
+    releases: { slotAge: Math.max(config.multipartIdle, config.releasy.presignAge), pinnedAbout, foreignStore },
     keys: {
       secret,
       configured: config.s3KeyId === undefined ? undefined : { id: config.s3KeyId, secret: config.s3Secret! },

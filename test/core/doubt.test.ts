@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { ArtifactFacts, Engine, UploadFacts } from '../../src/core/engine.ts';
 import { openCore, type Core } from '../../src/core/index.ts';
+import { words } from '../../src/server/domain.ts';
 import { Refusal } from '../../src/core/refusal.ts';
 import { openEngine } from '../../src/engines/index.ts';
 import type { Multipart } from '../../src/catalog/model.ts';
@@ -39,6 +40,7 @@ async function using<T>(
     },
   };
   const core = await openCore(meddled, {
+    words,
     limits: { maxSize: 1e9, headroom: 0, idle: day },
     ages: { multipart: day, grace: day, stray: day, memory: day, events: day },
     scrub: { every: 0, rate: 0 },

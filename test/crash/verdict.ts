@@ -3,6 +3,7 @@ import { spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { fileURLToPath } from 'node:url';
 import { openCore, type Core } from '../../src/core/index.ts';
+import { words } from '../../src/server/domain.ts';
 import type { Blob } from '../../src/catalog/model.ts';
 import { openEngine } from '../../src/engines/index.ts';
 import { collect } from '../contract/bytes.ts';
@@ -76,6 +77,7 @@ const whole = (key: string): Buffer =>
 export async function judge(folder: string, facts: readonly Fact[]): Promise<string[]> {
   const engine = await openEngine({ folder, strict: true, onFault: () => undefined });
   const core = await openCore(engine, {
+    words,
     limits: { maxSize: 1e9, headroom: 0, idle: day },
     ages: { multipart: 604_800_000, grace: 1000, stray: 10 * day, memory: day, events: day },
     scrub: { every: 0, rate: 0 },
@@ -143,24 +145,29 @@ async function judgeMultipart(core: Core, facts: readonly Fact[]): Promise<strin
   const id = facts.find((fact) => fact.did === 'multipart')?.id;
   if (id === undefined) return [];
   const sent = facts.findLast((fact) => fact.did === 'part')?.offset ?? 0;
-  if ((await core.multipart.outcome(who, 'bucket', 'key', id)) === undefined) {
+  const allowed = await core.buckets.allow(who, 'bucket', 'write');
+  if ((await core.multipart.outcome(allowed, 'key', id)) === undefined) {
     if (facts.some((fact) => fact.did === 'complete')) return ['the multipart upload is open again'];
-    const multipart = await core.multipart.get(who, 'bucket', 'key', id);
+    const multipart = await core.multipart.get(allowed, 'key', id);
     const parts = await core.multipart.parts(multipart, 0, 10);
     if (parts.length < sent) return [`${parts.length} of ${sent} parts`];
     for (const [n, [seed, size]] of pieces.entries()) {
       if (n < parts.length) continue;
-      await core.multipart.put(who, multipart, n + 1, bodyOf(Buffer.from(piece(seed, size))), {
-        measure: [],
-        describe: () => ({ etag: 'etag', about: '{}' }),
-      });
+      const received = await core.multipart.receive(
+        allowed,
+        multipart,
+        n + 1,
+        bodyOf(Buffer.from(piece(seed, size))),
+        [],
+      );
+      await received.keep({ etag: 'etag', about: '{}' });
     }
     const all = await core.multipart.parts(multipart, 0, 10);
     await core.multipart.complete(
-      who,
+      allowed,
       multipart,
       all,
-      { bucket: 'bucket', key: 'key', conditions: {} },
+      { key: 'key', conditions: {} },
       { etag: 'etag', about: '{}' },
       () => 'done',
     );

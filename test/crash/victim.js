@@ -133,6 +133,13 @@ const engine = {
   close: () => opened.close(),
 };
 const core = await openCore(engine, {
+  words: {
+    sources: { artifact: 'sf', object: 's3' },
+    accessKeys: { id: 'a', secret: 's', lent: 'l' },
+    apiKeys: 'k',
+    downloads: 'd',
+    reservedKeys: '_',
+  },
   clock: { now: () => now },
   limits: { maxSize: 1e9, headroom: 0, idle: day },
   ages: { multipart: 7 * day, grace: 1000, stray: 10 * day, memory: day, events: day },
@@ -198,38 +205,31 @@ await core.artifacts.convert(who, whole.id, target('joined'), none);
 say({ did: 'convert', key: 'joined', name: 'joined' });
 
 await core.buckets.create(who, 'bucket');
+const allowed = await core.buckets.allow(who, 'bucket', 'write');
+const facts = { etag: 'etag', about: '{}' };
+async function put(key, bytes) {
+  await (await core.objects.receive(allowed, { key, conditions: {} }, body(bytes), [])).keep(facts);
+}
 for (const seed of [20, 21]) {
-  await core.objects.put(who, { bucket: 'bucket', key: 'medium', conditions: {} }, body(piece(seed + 10, 300_000)), {
-    measure: [],
-    describe: () => ({ etag: 'etag', about: '{}' }),
-  });
+  await put('medium', piece(seed + 10, 300_000));
   say({ did: 'put medium', offset: seed + 10 });
-  await core.objects.put(who, { bucket: 'bucket', key: 'small', conditions: {} }, body(piece(seed, 5000)), {
-    measure: [],
-    describe: () => ({ etag: 'etag', about: '{}' }),
-  });
+  await put('small', piece(seed, 5000));
   say({ did: 'put small', offset: seed });
 }
-const { id } = await core.multipart.begin(who, 'bucket', 'key', '{}');
+const { id } = await core.multipart.begin(allowed, 'key', '{}');
 say({ did: 'multipart', id });
-const facts = { measure: [], describe: () => ({ etag: 'etag', about: '{}' }) };
 for (const [n, [seed, size]] of pieces.entries()) {
-  await core.multipart.put(
-    who,
-    await core.multipart.get(who, 'bucket', 'key', id),
-    n + 1,
-    body(piece(seed, size)),
-    facts,
-  );
+  const multipart = await core.multipart.get(allowed, 'key', id);
+  await (await core.multipart.receive(allowed, multipart, n + 1, body(piece(seed, size)), [])).keep(facts);
   say({ did: 'part', offset: n + 1 });
 }
-const multipart = await core.multipart.get(who, 'bucket', 'key', id);
+const multipart = await core.multipart.get(allowed, 'key', id);
 await core.multipart.complete(
-  who,
+  allowed,
   multipart,
   await core.multipart.parts(multipart, 0, 10),
-  { bucket: 'bucket', key: 'key', conditions: {} },
-  { etag: 'etag', about: '{}' },
+  { key: 'key', conditions: {} },
+  facts,
   () => 'done',
 );
 say({ did: 'complete' });

@@ -6,6 +6,7 @@ import express from 'express';
 import { pino } from 'pino';
 import { readConfig } from '../../src/config/index.ts';
 import { openCore } from '../../src/core/index.ts';
+import { words } from '../../src/server/domain.ts';
 import { openEngine } from '../../src/engines/index.ts';
 import { releasy as releasyFace } from '../../src/faces/releasy/index.ts';
 import { Lifetime } from '../../src/http/lifetime.ts';
@@ -391,6 +392,7 @@ describe('health', () => {
     const folder = await mkdtemp(join(tmpdir(), 'stowage-'));
     const engine = await openEngine({ folder, strict: false, onFault: () => undefined });
     const core = await openCore(engine, {
+      words,
       limits: { maxSize: 1, headroom: 0, idle: 1 },
       ages: { multipart: 1, grace: 1, stray: 1, memory: 1, events: 1 },
       scrub: { every: 1, rate: 1 },

@@ -68,7 +68,7 @@ const allowed: readonly [method: string, request: (ask: Ask) => ReturnType<Ask>]
       }),
   ],
   ['buckets.remove', (ask) => ask('DELETE', '/same')],
-  ['objects.put', (ask) => ask('PUT', '/same/k', { body: 'of the first' })],
+  ['objects.receive', (ask) => ask('PUT', '/same/k', { body: 'of the first' })],
   ['objects.copy', (ask) => ask('PUT', '/same/k', { headers: { 'x-amz-copy-source': 'same/other' } })],
   ['objects.remove', (ask) => ask('DELETE', '/same/k')],
   ['objects.removeVersion', (ask) => ask('DELETE', '/same/k?versionId=null')],
@@ -86,7 +86,7 @@ test.each(allowed)(
       await core.buckets.create({ namespace: 'same', credential: 'test' }, 'same');
       for (const key of ['k', 'other']) await done(ask('PUT', `/same/${key}`, { body }));
     };
-    const [noun, method] = path.split('.') as ['objects', 'put'];
+    const [noun, method] = path.split('.') as ['objects', 'receive'];
     const [service, real] = [core[noun], core[noun][method]];
     await make('of the first');
     const handOn = async (): Promise<void> => {

@@ -345,7 +345,7 @@ describe('requests', () => {
     await s3.send(new PutObjectCommand({ Bucket, Key: 'found', Body: 'x' }));
     const { buckets, objects } = world.core;
     const asked: string[] = [];
-    const counted = <K extends 'get' | 'peek'>(
+    const counted = <K extends 'allow' | 'peek'>(
       of: Partial<Record<K, (...args: never[]) => unknown>>,
       method: K,
       name: string,
@@ -353,7 +353,7 @@ describe('requests', () => {
       const real = of[method]!.bind(of) as (...args: unknown[]) => unknown;
       of[method] = (...args: unknown[]) => (asked.push(name), real(...args));
     };
-    counted(buckets, 'get', 'bucket');
+    counted(buckets, 'allow', 'bucket');
     counted(buckets, 'peek', 'bucket');
     counted(objects, 'peek', 'object');
     for (const method of ['GET', 'HEAD']) {
@@ -369,7 +369,7 @@ describe('requests', () => {
       }).toEqual({ status: 200, asked: ['bucket', 'object'] });
     }
     for (const service of [buckets, objects] as object[])
-      for (const method of ['get', 'peek']) Reflect.deleteProperty(service, method);
+      for (const method of ['allow', 'peek']) Reflect.deleteProperty(service, method);
   });
 
   test('for what is not done here are refused, and never taken for something else', async () => {

@@ -287,7 +287,7 @@ test('SQLite is given no text that it would cut or change', async () => {
       queryId: undefined as never,
     });
   for (const bad of ['a\u0000b', '\ud800', '\udc00a'])
-    await expect(ask(bad)).rejects.toMatchObject({ reason: 'malformed' });
+    await expect(ask(bad)).rejects.toMatchObject({ reason: 'bad_text' });
   expect(await ask('a\ufffd\u{1f600}')).toMatchObject({ rows: [{ it: 'a\ufffd\u{1f600}' }] });
   connection.close();
   await rm(folder, { recursive: true });

@@ -510,7 +510,7 @@ test('twin: a server that lets every deletion bypass GOVERNANCE is found', async
         whileBroken(
           world.core.objects,
           'removeVersion',
-          (real) => (who, bucket, key, id, deletion) => real(who, bucket, key, id, { ...deletion, bypass: true }),
+          (real) => (allowed, key, id, deletion) => real(allowed, key, id, { ...deletion, bypass: true }),
           work,
         ),
     ),

@@ -2,6 +2,7 @@
  * Every operation of S3, with a good request, by every kind of credential that is not for it. The operations are those
  * of the server's own table: one without a row fails. The requests are signed by a signer of their own, not the server's.
  */
+import { allowIn } from '../../src/core/tenants/access.ts';
 import { operationNames } from '../../src/faces/s3/operations.ts';
 import { ask, hold, whileBroken, type Case } from '../support/matrix.ts';
 import {
@@ -340,7 +341,7 @@ test('twin: a server that deletes what it refuses to delete is found by the stat
     (real) => async (name) => {
       const bucket = await real(name);
       if (bucket && name === 'b-matrix')
-        await world.core.objects.remove({ namespace: 'owner', credential: 'twin' }, name, 'k');
+        await world.core.objects.remove(allowIn({ namespace: 'owner', credential: 'twin' }, 'delete', bucket), 'k');
       return bucket;
     },
     () => ask(casesOf(['DeleteObject'])),

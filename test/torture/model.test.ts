@@ -8,6 +8,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { openCore, type Core } from '../../src/core/index.ts';
+import { words } from '../../src/server/domain.ts';
 import { SYSTEM } from '../../src/catalog/model.ts';
 import { Refusal } from '../../src/core/refusal.ts';
 import { collect } from '../contract/bytes.ts';
@@ -74,6 +75,7 @@ const pick = (model: Model, which: number): Expected => model.uploads[which % mo
 async function open(folder: string, lying: boolean): Promise<Pick<Real, 'machine' | 'core'>> {
   const machine = await powerOn(folder, lying);
   const core = await openCore(machine.engine, {
+    words,
     limits,
     ages,
     scrub: { every: 0, rate: 0 },

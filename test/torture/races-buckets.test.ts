@@ -26,7 +26,8 @@ const settingRules: readonly Cut[] = [
   {
     file: 'core/names/buckets.js',
     rule: '{ ...change, ...given }',
-    instead: '{ ...change, ...given, set: { ...bucket.settings, ...change.set } }',
+    instead:
+      '{ publicAccess: bucket.publicAccess ?? null, ...change, ...given, set: { ...bucket.settings, ...change.set } }',
   },
 ];
 
@@ -114,7 +115,7 @@ runRaces('buckets', [
       if (!kept!.includes(settings[what].shown(`n${n}`))) ground.faults.push(`the ${what} was lost`);
     },
     rules: settingRules,
-    late: [0, 1].map((which) => ({ which: which as 0 | 1, stop: ({ buckets }) => after(buckets, 'get') })),
+    late: [0, 1].map((which) => ({ which: which as 0 | 1, stop: ({ buckets }) => after(buckets, 'peek') })),
   })),
   {
     name: 'public policy beside BlockPublicPolicy',
@@ -138,7 +139,7 @@ runRaces('buckets', [
     rules: [
       { file: 'catalog/bucket-records.js', rule: 'if ((settings[setting] ?? null) !== value)', instead: 'if (false)' },
     ],
-    late: [0, 1].map((which) => ({ which: which as 0 | 1, stop: ({ buckets }) => after(buckets, 'get') })),
+    late: [0, 1].map((which) => ({ which: which as 0 | 1, stop: ({ buckets }) => after(buckets, 'peek') })),
   },
   {
     name: 'change beside the next bucket of its name',
@@ -183,7 +184,7 @@ runRaces('buckets', [
         instead: 'return found;',
       },
     ],
-    late: [{ which: 0, stop: ({ buckets }) => after(buckets, 'get') }],
+    late: [{ which: 0, stop: ({ buckets }) => after(buckets, 'peek') }],
   },
   {
     name: 'namespace deletion beside lock',

@@ -144,8 +144,8 @@ runRaces('objects', [
     },
     rules: conditionRules,
     late: [
-      { which: 1, stop: ({ objects }) => before(objects, 'put') },
-      { which: 0, stop: ({ objects }) => before(objects, 'put') },
+      { which: 1, stop: ({ objects }) => before(objects, 'receive') },
+      { which: 0, stop: ({ objects }) => before(objects, 'receive') },
     ],
   },
   {
@@ -164,7 +164,7 @@ runRaces('objects', [
       if ((await bodyOf(ground, key)) !== 'overwritten') ground.faults.push('the overwrite was overwritten');
     },
     rules: conditionRules,
-    late: [{ which: 0, stop: ({ objects }) => before(objects, 'put') }],
+    late: [{ which: 0, stop: ({ objects }) => before(objects, 'receive') }],
   },
   {
     name: 'copy beside delete',

@@ -128,7 +128,7 @@ runRaces('uploads', [
         instead: "returning('namespace')",
       },
     ],
-    late: [{ which: 1, stop: ({ multipart }) => before(multipart, 'put') }],
+    late: [{ which: 1, stop: ({ multipart }) => before(multipart, 'receive') }],
   },
   {
     name: 'complete beside complete',

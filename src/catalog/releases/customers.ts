@@ -2,6 +2,7 @@ import { sql } from 'kysely';
 import type { TimePage } from '../facts.ts';
 import type { CustomerFacts, CustomerFilter } from './facts.ts';
 import type { Customer, CustomerKey, Entitlement, Event, Scope } from '../model.ts';
+import { Refusal } from '../../core/refusal.ts';
 import type { Db, Host } from '../host.ts';
 import { recordEvents } from '../events.ts';
 import { demandNamespace } from '../namespaces.ts';
@@ -108,12 +109,12 @@ export class Customers implements CustomerFacts {
     id: string,
     change: Partial<Omit<Entitlement, 'id' | 'customer'>>,
     event: Event,
-  ): Promise<Entitlement | 'ends_too_early' | undefined> {
+  ): Promise<Entitlement | undefined> {
     return this.#host.write(async (db) => {
       const found = await findEntitlement(db, customer, id);
       if (!found) return undefined;
       const changed = { ...found, ...change };
-      if (changed.endsAt !== null && changed.endsAt < changed.startsAt) return 'ends_too_early';
+      if (changed.endsAt !== null && changed.endsAt < changed.startsAt) throw endsTooEarly();
       const { product, startsAt: starts_at, endsAt: ends_at, metadata } = changed;
       const { namespace } = (await find(db, customer))!;
       await withinQuota(db, namespace, () =>
@@ -208,6 +209,10 @@ export class Customers implements CustomerFacts {
         await db.updateTable('customer_keys').set({ last_used_at: at }).where('id', '=', id).execute();
     });
   }
+}
+
+export function endsTooEarly(): Refusal {
+  return new Refusal('ends_too_early', 'an entitlement must not end before it starts');
 }
 
 async function find(db: Db, id: string): Promise<Customer | undefined> {

@@ -140,13 +140,13 @@ export interface CustomerFacts {
   entitle(entitlement: Entitlement, event: Event): Promise<Entitlement | undefined>;
   /** By their start. */
   entitlements(customer: string, product: string | undefined, page: TimePage): Promise<Entitlement[]>;
-  /** Changes nothing where the entitlement would end before it starts. */
+  /** @throws Refusal `ends_too_early` */
   changeEntitlement(
     customer: string,
     id: string,
     change: Partial<Pick<Entitlement, 'product' | 'startsAt' | 'endsAt' | 'metadata'>>,
     event: Event,
-  ): Promise<Entitlement | 'ends_too_early' | undefined>;
+  ): Promise<Entitlement | undefined>;
   dropEntitlement(customer: string, id: string, event: Event): Promise<boolean>;
   /** Products that the customer may have at that time. */
   entitled(customer: string, at: number): Promise<string[]>;

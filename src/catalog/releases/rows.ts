@@ -105,7 +105,7 @@ export async function findPinned(db: Db, bucket: string, key: string, id: string
   };
 }
 
-/** @throws Refusal `conflict` for an artifact that holds a file of a release: it goes with the release, and nothing else changes it. */
+/** @throws Refusal `pinned` for an artifact that holds a file of a release: it goes with the release, and nothing else changes it. */
 export async function demandUnpinned(db: Db, artifact: string): Promise<void> {
   const file = await db
     .selectFrom('release_files')
@@ -113,7 +113,7 @@ export async function demandUnpinned(db: Db, artifact: string): Promise<void> {
     .where('id', '=', artifact)
     .where('blob', 'is not', null)
     .executeTakeFirst();
-  if (file) throw new Refusal('conflict', 'a release has this artifact pinned; only the release can change it');
+  if (file) throw new Refusal('pinned', 'a release has this artifact pinned; only the release can change it');
 }
 
 /** Whether files or slots of releases are kept in the bucket. */

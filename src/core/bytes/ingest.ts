@@ -116,6 +116,44 @@ export async function gather(
   return { bytes: Buffer.concat(chunks), measured };
 }
 
+/** Bytes that arrived whole and are nothing yet: they become what `keep` makes of them, or go with `drop`. */
+export class Received<Facts, Kept> {
+  /** What was to be measured. */
+  readonly measured: readonly Digest[];
+  readonly #keep: (facts: Facts) => Promise<Kept>;
+  #drop: (() => Promise<void>) | undefined;
+
+  constructor(measured: readonly Digest[], keep: (facts: Facts) => Promise<Kept>, drop: () => Promise<void>) {
+    this.measured = measured;
+    this.#keep = keep;
+    this.#drop = drop;
+  }
+
+  async keep(facts: Facts): Promise<Kept> {
+    const kept = await this.#keep(facts);
+    this.#drop = undefined;
+    return kept;
+  }
+
+  /** To be called in the end, whatever came of them: what was kept stays. */
+  async drop(): Promise<void> {
+    await this.#drop?.();
+    this.#drop = undefined;
+  }
+}
+
+/** Decides what becomes of bytes; where that fails, they go. */
+export async function keeping<T>(
+  received: Pick<Received<never, unknown>, 'drop'>,
+  decide: () => Promise<T>,
+): Promise<T> {
+  try {
+    return await decide();
+  } finally {
+    await received.drop();
+  }
+}
+
 /** @throws Refusal `digest_mismatch` unless `hash` ends as expected. */
 export function demandDigest(expected: Digest, hash: RunningHash): void {
   if (!sameDigest(expected, { algorithm: expected.algorithm, hex: hash.digest('hex') })) {

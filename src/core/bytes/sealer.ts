@@ -6,10 +6,9 @@ import { newId } from '../../kit/ids.ts';
 import { owns } from '../tenants/access.ts';
 import { slotOf } from '../tenants/credential-lookup.ts';
 import type { Engine, ObjectFacts, Publication, Published, Unpublished } from '../engine.ts';
-import { brokenOff, gather, pour, type Body } from './ingest.ts';
+import { brokenOff, gather, pour, Received, type Body } from './ingest.ts';
 import type { Integrity } from './integrity.ts';
-import type { Artifact, Blob, Principal, Upload } from '../../catalog/model.ts';
-import { isLockedRefusal } from '../../catalog/object-lock-rules.ts';
+import type { Artifact, Blob, Content, Principal, Upload } from '../../catalog/model.ts';
 import { Refusal } from '../refusal.ts';
 import { holding } from './upload-locks.ts';
 
@@ -18,6 +17,9 @@ export interface Expectations {
   readonly size: number | undefined;
   readonly digests: readonly Digest[];
 }
+
+/** What a version is beside one of an artifact, and what ends with it. */
+type Whole = Pick<Publication, 'object' | 'multipart'>;
 
 /**
  * The one ending of bytes that arrived: check, give them a place, put them on record, clean up. A crash between any
@@ -39,7 +41,7 @@ export class Sealer {
     id: string,
     target: Publication['target'],
     expected: Expectations,
-    whole: Pick<Publication, 'object' | 'multipart'> = {},
+    whole: Whole = {},
   ): Promise<Published> {
     const { object } = whole;
     const before = await this.#find(who, id);
@@ -55,58 +57,46 @@ export class Sealer {
   }
 
   /**
-   * Publishes a body as it comes. Nobody is told of its bytes before they are a version, so nothing is on record until then; a body
-   * that breaks off leaves nothing.
-   *
-   * @param objectOf what it becomes, once it was measured; may throw.
+   * Takes a body that is over soon. Nobody is told of its bytes before they are a version, so nothing is on record until then, and a
+   * small one has no stage. One that breaks off leaves nothing.
    */
-  async publishBody(
+  async receive(
     who: Principal,
     body: Body & { readonly length: number },
     target: Publication['target'],
-    { measure, objectOf }: { measure: readonly Algorithm[]; objectOf: (measured: readonly Digest[]) => ObjectFacts },
-  ): Promise<{ blob: string; versionId: string | null; object: ObjectFacts }> {
-    if (body.length <= this.#engine.inlineLimit) {
-      const { bytes, measured } = await gather(body, body.length, measure);
-      const object = objectOf(measured);
-      const { blob, versionId } = await this.#publishBytes(who, bytes, target, object);
-      return { blob, versionId, object };
+    measure: readonly Algorithm[],
+  ): Promise<Received<ObjectFacts, Published>> {
+    const { bytes, inlineLimit } = this.#engine;
+    if (body.length <= inlineLimit) {
+      const small = await gather(body, body.length, measure);
+      const keep = (object: ObjectFacts): Promise<Published> => this.#publishBytes(who, small.bytes, target, object);
+      return new Received(small.measured, keep, () => Promise.resolve());
     }
-    const { bytes } = this.#engine;
     const stage = newId();
-    let sealed: string | undefined;
     const writer = await bytes.open(stage, 0, { lasting: false });
+    const drop = async (): Promise<void> => {
+      await writer.close();
+      await bytes.drop(stage);
+    };
     try {
       const { cut, measured, written } = await pour(body, writer, { room: body.length, digests: [], measure });
       if (cut) throw brokenOff(cut, 0);
-      const object = objectOf(measured);
-      await writer.sync();
-      await writer.close();
-      const { hex: sha512 } = await bytes.digest(stage, written, 'sha512');
-      sealed = await bytes.seal(stage, written, sha512);
-      const published = await this.#engine.catalog.artifacts.publish(
-        this.#publication(who, target, object, {
-          kind: 'content',
-          mediaType: mediaTypeOf(target),
-          content: {
-            sha512,
-            size: written,
-            address: sealed,
-            state: 'good',
-            createdAt: this.#clock.now(),
-            scrubbedAt: null,
-          },
-        }),
-      );
-      await this.#tidy(stage, sealed, published);
-      if (typeof published === 'string') throw unpublished(published);
-      return { blob: published.blob, versionId: published.versionId, object };
+      const keep = async (object: ObjectFacts): Promise<Published> => {
+        await writer.sync();
+        await writer.close();
+        const { hex } = await bytes.digest(stage, written, 'sha512');
+        return this.#publishStage(who, stage, target, { kind: 'content', sha512: hex, size: written }, { object });
+      };
+      return new Received(measured, keep, drop);
     } catch (error) {
-      await writer.close();
-      await bytes.drop(stage);
-      if (sealed !== undefined && isCertain(error)) await bytes.remove(sealed);
+      await drop();
       throw error;
     }
+  }
+
+  /** Makes bytes that are here a version; none is moved. */
+  adopt(who: Principal, blob: string, target: Publication['target'], object?: ObjectFacts): Promise<Published> {
+    return this.#publish(this.publication(who, target, { kind: 'blob', blob }, { object }));
   }
 
   /** @throws Refusal when a blob is not what the caller expects. */
@@ -126,10 +116,7 @@ export class Sealer {
     who: Principal,
     upload: Upload,
     target: Publication['target'],
-    {
-      expected,
-      whole: { object, multipart },
-    }: { expected: Expectations; whole: Pick<Publication, 'object' | 'multipart'> },
+    { expected, whole }: { expected: Expectations; whole: Whole },
   ): Promise<Published> {
     const { bytes } = this.#engine;
     const size = upload.offset;
@@ -139,23 +126,12 @@ export class Sealer {
       });
     }
     if (expected.size !== undefined && expected.size !== size) throw wrongSize(size, expected.size);
-    for (const digest of expected.digests) demandSame(await bytes.digest(upload.id, size, digest.algorithm), digest);
-    const whole = await bytes.digest(upload.id, size, 'sha512');
-    if (upload.expects !== null) demandSame(whole, { algorithm: 'sha512', hex: upload.expects });
-    const { hex: sha512 } = whole;
-    // The parts of a multipart upload stay until it ends, so a crash loses nothing of a whole that was moved.
-    const address = await bytes.seal(upload.id, size, sha512, multipart?.id === upload.id);
-    const content = { sha512, size, address, state: 'good', createdAt: this.#clock.now(), scrubbedAt: null } as const;
-    const source = { kind: 'upload', upload: upload.id, mediaType: mediaTypeOf(target), content } as const;
-    const published = await this.#engine.catalog.artifacts
-      .publish(this.#publication(who, target, object, source, multipart))
-      .catch(async (error: unknown) => {
-        if (isCertain(error)) await bytes.unseal(upload.id, address);
-        throw error;
-      });
-    await this.#tidy(upload.id, address, published);
-    if (typeof published === 'string') throw unpublished(published);
-    return published;
+    for (const promised of expected.digests)
+      demandSame(await bytes.digest(upload.id, size, promised.algorithm), promised);
+    const digest = await bytes.digest(upload.id, size, 'sha512');
+    if (upload.expects !== null) demandSame(digest, { algorithm: 'sha512', hex: upload.expects });
+    const source = { kind: 'upload', sha512: digest.hex, size } as const;
+    return this.#publishStage(who, upload.id, target, source, whole);
   }
 
   /** Small bytes and their version are one fact, and there is no stage. */
@@ -169,49 +145,63 @@ export class Sealer {
     if (!health.writable) throw new Refusal('unavailable', `the store is read-only: ${health.why}`);
     const sha512 = createHash('sha512').update(bytes).digest('hex');
     const source = { kind: 'bytes', bytes, sha512, mediaType: mediaTypeOf(target) } as const;
-    const published = await this.#engine.catalog.artifacts.publish(this.#publication(who, target, object, source));
+    return this.#publish(this.publication(who, target, source, { object }));
+  }
+
+  /** Gives the bytes of a stage a place, and makes them a version. */
+  async #publishStage(
+    who: Principal,
+    stage: string,
+    target: Publication['target'],
+    { kind, sha512, size }: { readonly kind: 'upload' | 'content'; readonly sha512: string; readonly size: number },
+    whole: Whole,
+  ): Promise<Published> {
+    const { bytes, catalog } = this.#engine;
+    // The parts of a multipart upload stay until it ends, so a crash loses nothing of a whole that was moved.
+    const address = await bytes.seal(stage, size, sha512, whole.multipart?.id === stage);
+    const content: Content = { sha512, size, address, state: 'good', createdAt: this.#clock.now(), scrubbedAt: null };
+    const mediaType = mediaTypeOf(target);
+    const source = kind === 'upload' ? { kind, upload: stage, content, mediaType } : { kind, content, mediaType };
+    try {
+      const published = await this.#publish(this.publication(who, target, source, whole));
+      if (published.address !== address) await bytes.remove(address);
+      await bytes.drop(stage);
+      return published;
+    } catch (error) {
+      // A refusal is certain; after any other failure the record may be there. Whatever took an upload away meanwhile may stand on these
+      // very bytes: the sweep will know.
+      const uncertain = !(error instanceof Refusal) || ['unavailable', 'full', 'upload_changed'].includes(error.reason);
+      if (!uncertain && (await catalog.contents.known([address])).length === 0) await bytes.unseal(stage, address);
+      throw error;
+    }
+  }
+
+  /** The one ending: puts a version on record, and takes away what it replaced; what was known to be bad is put aside for a person to look at. */
+  async #publish(publication: Publication): Promise<Published> {
+    const published = await this.#engine.catalog.artifacts.publish(publication);
     if (typeof published === 'string') throw unpublished(published);
-    await this.#putAway(published);
+    const { replaced, healed } = published;
+    if (replaced !== null)
+      await (healed ? this.#engine.bytes.quarantine(replaced) : this.#engine.bytes.remove(replaced));
     return published;
   }
 
-  #publication(
+  /** @param fresh ids for what has to be created, where it is not any. */
+  publication(
     who: Principal,
     target: Publication['target'],
-    object: ObjectFacts | undefined,
     source: Publication['source'],
-    multipart?: Publication['multipart'],
+    { fresh, ...whole }: Whole & { readonly fresh?: Publication['fresh'] } = {},
   ): Publication {
     return {
+      ...whole,
       target,
-      object,
       source,
-      multipart,
       slot: slotOf(who.credential),
       at: this.#clock.now(),
       by: who.namespace,
-      fresh: { artifact: newId(), blob: newId() },
+      fresh: fresh ?? { artifact: newId(), blob: newId() },
     };
-  }
-
-  /** What the record no longer needs goes away. */
-  async #tidy(upload: string, address: string, published: Published | string): Promise<void> {
-    const { bytes } = this.#engine;
-    // Whatever took the upload away meanwhile may stand on these very bytes; the sweep will know.
-    if (published === 'no_upload') return;
-    if (typeof published === 'string') {
-      if ((await this.#engine.catalog.contents.known([address])).length === 0) await bytes.unseal(upload, address);
-      return;
-    }
-    if (published.address !== address) await bytes.remove(address);
-    await bytes.drop(upload);
-    await this.#putAway(published);
-  }
-
-  /** Takes away what the bytes replaced; what was known to be bad is put aside for a person to look at. */
-  async #putAway({ replaced, healed }: Published): Promise<void> {
-    if (replaced === null) return;
-    await (healed ? this.#engine.bytes.quarantine(replaced) : this.#engine.bytes.remove(replaced));
   }
 
   async #repeat(upload: Upload, target: Publication['target'], object: ObjectFacts | undefined): Promise<Published> {
@@ -247,6 +237,20 @@ export class Sealer {
   }
 }
 
+/** An artifact that keeps all its versions, and which nothing but its name and source tells from others. */
+export function plainTarget(namespace: string, name: string, sourceUrl: string): Publication['target'] {
+  return {
+    namespace,
+    type: 'other',
+    name,
+    sourceUrl,
+    shared: false,
+    maxVersions: 0,
+    setMaxVersions: false,
+    createOnly: false,
+  };
+}
+
 function mediaTypeOf({ name }: Publication['target']): string {
   return lookup(name) || 'application/octet-stream';
 }
@@ -263,30 +267,25 @@ function demandSame(actual: Digest, expected: Digest): void {
   }
 }
 
-/** Whether a publication that failed is not on record; after any other failure it may be. */
-function isCertain(error: unknown): boolean {
-  return error instanceof Refusal && (error.reason === 'over_quota' || isLockedRefusal(error));
-}
-
 /** Why bytes that are there became no version. */
 export function unpublished(why: Unpublished): Refusal {
   switch (why) {
     case 'no_namespace':
       return new Refusal('not_found', 'namespace not found');
     case 'no_blob':
-      return new Refusal('not_found', 'blob not found');
+      return new Refusal('no_blob', 'blob not found');
     case 'no_upload':
-      return new Refusal('conflict', 'the upload changed during the request');
+      return new Refusal('upload_changed', 'the upload changed during the request');
     case 'no_bucket':
-      return new Refusal('not_found', 'bucket not found', { missing: 'bucket' });
+      return new Refusal('no_bucket', 'bucket not found');
     case 'no_multipart':
-      return new Refusal('not_found', 'multipart upload not found', { missing: 'upload' });
+      return new Refusal('no_multipart', 'multipart upload not found');
     case 'other_parts':
-      return new Refusal('conflict', 'a part was replaced during the request', { what: 'part' });
+      return new Refusal('part_replaced', 'a part was replaced during the request');
     case 'condition':
       return new Refusal('precondition', 'a precondition of the request failed');
     case 'condition_absent':
-      return new Refusal('not_found', 'object not found', { missing: 'object' });
+      return new Refusal('no_object', 'object not found');
     case 'slot_closed':
       return new Refusal('forbidden', 'the upload slot was closed during the request');
     case 'taken':

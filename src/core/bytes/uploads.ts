@@ -88,21 +88,7 @@ export class Uploads {
     }: Beginning = {},
   ): Promise<Upload> {
     if (length !== null && !joined) await this.demandRoom(length);
-    const at = this.#clock.now();
-    const upload: Upload = {
-      id,
-      namespace: who.namespace,
-      state: 'open',
-      offset: 0,
-      length,
-      lastStart: null,
-      lastAnswered: true,
-      createdAt: at,
-      touchedAt: at,
-      about,
-      expects,
-      outcome: null,
-    };
+    const upload = this.#newUpload(who, { id, length, about, expects });
     await this.#engine.catalog.uploads.begin(upload, credit, parts);
     return upload;
   }
@@ -112,25 +98,30 @@ export class Uploads {
     who: Principal,
     size: number,
     outcome: NonNullable<Upload['outcome']>,
-    { about = null, expects = null }: Beginning = {},
+    about: Pick<Beginning, 'about' | 'expects'> = {},
   ): Promise<Upload> {
+    const upload = this.#newUpload(who, { state: 'sealed', offset: size, length: size, outcome, ...about });
+    await this.#engine.catalog.uploads.begin(upload);
+    return upload;
+  }
+
+  #newUpload({ namespace }: Principal, given: Partial<Upload>): Upload {
     const at = this.#clock.now();
-    const upload: Upload = {
+    return {
       id: newId(),
-      namespace: who.namespace,
-      state: 'sealed',
-      offset: size,
-      length: size,
+      namespace,
+      state: 'open',
+      offset: 0,
+      length: null,
       lastStart: null,
       lastAnswered: true,
       createdAt: at,
       touchedAt: at,
-      about,
-      expects,
-      outcome,
+      about: null,
+      expects: null,
+      outcome: null,
+      ...given,
     };
-    await this.#engine.catalog.uploads.begin(upload);
-    return upload;
   }
 
   /** A digest of what is there so far; sha512 was computed along with the appends, for another the bytes are read again. */
@@ -245,6 +236,26 @@ export class Uploads {
         await append.close();
       }
     });
+  }
+
+  /** Takes a whole body as an upload of its own. One that breaks off leaves nothing. @throws Refusal as `append` does. */
+  async receive(
+    who: Principal,
+    body: Body,
+    { credit = 0, ...request }: Pick<AppendRequest, 'measure' | 'hashed'> & Pick<Beginning, 'credit'>,
+  ): Promise<Appended> {
+    const { id } = await this.begin(who, { length: body.length ?? null, credit });
+    try {
+      return await this.append(who, id, body, { at: undefined, digests: [], ...request });
+    } catch (error) {
+      await this.discard(who, id);
+      throw error;
+    }
+  }
+
+  /** Drops an upload that may be gone or something else by now. */
+  async discard(who: Principal, id: string): Promise<void> {
+    await this.drop(who, id).catch(() => undefined);
   }
 
   /**

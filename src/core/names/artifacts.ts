@@ -5,11 +5,11 @@ import type { Blobs } from '../bytes/blobs.ts';
 import type { Engine, Page, Publication, Published } from '../engine.ts';
 import { eventBy } from '../tenants/events.ts';
 import type { Artifact, ArtifactType, Blob, Event, EventType, Principal, Version } from '../../catalog/model.ts';
-import { isLockedRefusal, locked } from '../../catalog/object-lock-rules.ts';
+import { locked } from '../../catalog/object-lock-rules.ts';
 import { pages } from '../paging.ts';
 import { Refusal } from '../refusal.ts';
 import { unpublished, type Expectations, type Sealer } from '../bytes/sealer.ts';
-import { clientSource, isPinned } from './source-urls.ts';
+import type { SourceUrls } from './source-urls.ts';
 
 /** How many versions an artifact keeps when nobody says otherwise. */
 const defaultMaxVersions = 3;
@@ -39,12 +39,14 @@ export class Artifacts {
   readonly #clock: Clock;
   readonly #blobs: Blobs;
   readonly #sealer: Sealer;
+  readonly #sources: SourceUrls;
 
-  constructor(engine: Engine, clock: Clock, blobs: Blobs, sealer: Sealer) {
+  constructor(engine: Engine, clock: Clock, blobs: Blobs, sealer: Sealer, sources: SourceUrls) {
     this.#engine = engine;
     this.#clock = clock;
     this.#blobs = blobs;
     this.#sealer = sealer;
+    this.#sources = sources;
   }
 
   /**
@@ -63,15 +65,7 @@ export class Artifacts {
     const found = await this.#blobs.get(who, blob);
     await this.#blobs.demandGood(found);
     await this.#sealer.verifyBlob(found, expected);
-    const published = await this.#engine.catalog.artifacts.publish({
-      target: resolved,
-      source: { kind: 'blob', blob: found.uuid },
-      fresh: { artifact: newId(), blob: newId() },
-      at: this.#clock.now(),
-      by: who.namespace,
-    });
-    if (typeof published === 'string') throw unpublished(published);
-    return published;
+    return this.#sealer.adopt(who, found.uuid, resolved);
   }
 
   /** @throws Refusal as `convert` does, for what is known before the bytes are there. */
@@ -177,10 +171,11 @@ export class Artifacts {
   /**
    * Deletes every active artifact of `namespace` that no release holds; answers their uuids.
    *
-   * @throws Refusal `forbidden` where object lock protects versions of some, once all others are deleted.
+   * @throws Refusal `locked` where object lock protects versions of some, once all others are deleted.
    */
   async removeAll(who: Principal, namespace: string): Promise<string[]> {
-    if (!owns(who, namespace)) throw new Refusal('unauthenticated', 'unauthorized');
+    if (!owns(who, namespace))
+      throw new Refusal('operators_only', 'only the system namespace may do that to another namespace');
     if (!(await this.#engine.catalog.namespaces.get(namespace))) throw new Refusal('not_found', 'namespace not found');
     const removed: string[] = [];
     let kept = 0;
@@ -188,23 +183,16 @@ export class Artifacts {
       (page) => this.list(who, { namespace }, page),
       ({ uuid }) => uuid,
     )) {
-      if (isPinned(artifact)) continue;
-      if (await this.#removeUnlocked(who, artifact.uuid)) removed.push(artifact.uuid);
-      else kept += 1;
+      try {
+        await this.remove(who, artifact.uuid);
+        removed.push(artifact.uuid);
+      } catch (error) {
+        if (!(error instanceof Refusal) || (error.reason !== 'pinned' && error.reason !== 'locked')) throw error;
+        if (error.reason === 'locked') kept += 1;
+      }
     }
     if (kept > 0) throw locked({ kept, removed: removed.length });
     return removed;
-  }
-
-  /** False where object lock protects a version of it. */
-  async #removeUnlocked(who: Principal, uuid: string): Promise<boolean> {
-    try {
-      await this.remove(who, uuid);
-      return true;
-    } catch (error) {
-      if (isLockedRefusal(error)) return false;
-      throw error;
-    }
   }
 
   /** Deletes one version, and with the last one the artifact. */
@@ -248,7 +236,7 @@ export class Artifacts {
     }
     if (target.shared && namespace !== 'system')
       throw new Refusal('forbidden', 'only artifacts in the system namespace can be shared');
-    const sourceUrl = clientSource(target.sourceUrl, { ...target, namespace });
+    const sourceUrl = this.#sources.named(target.sourceUrl, { ...target, namespace });
     return {
       namespace,
       type: target.type,

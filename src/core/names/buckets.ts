@@ -1,12 +1,20 @@
 import type { Clock } from '../../kit/clock.ts';
 import { newId } from '../../kit/ids.ts';
-import { demandGrant, grants, isSystem, mayInBucket, owns, type BucketAction } from '../tenants/access.ts';
+import {
+  allowIn,
+  demandGrant,
+  grants,
+  isSystem,
+  mayInBucket,
+  type Allowed,
+  type BucketAction,
+} from '../tenants/access.ts';
 import type { BucketChange, Catalog, Engine, Page, Usage } from '../engine.ts';
 import { eventBy } from '../tenants/events.ts';
 import type { Bucket, BucketId, Event, Principal } from '../../catalog/model.ts';
+import { noBucket } from '../../catalog/bucket-records.ts';
 import { Refusal } from '../refusal.ts';
 import { mayBeMadePublic } from './public-access.ts';
-import { unpublished } from '../bytes/sealer.ts';
 import { dropStages } from '../bytes/stages.ts';
 
 /** Containers of objects. */
@@ -24,18 +32,22 @@ export class Buckets {
   /**
    * Makes a bucket of the caller's namespace.
    *
-   * @throws Refusal `malformed` for a name that cannot be one, `conflict` for one that is taken, `forbidden`.
+   * @throws Refusal `bad_bucket_name`, `bucket_owned` or `bucket_taken`, `forbidden`.
    */
   async create(
     who: Principal,
     name: string,
-    { settings = {}, versioning = 'off' }: Partial<Pick<Bucket, 'settings' | 'versioning'>> = {},
+    {
+      settings = {},
+      versioning = 'off',
+      lock,
+      digests,
+    }: Partial<Pick<Bucket, 'settings' | 'versioning' | 'lock' | 'digests'>> = {},
   ): Promise<Bucket> {
     if (!isBucketName(name))
       throw new Refusal(
-        'malformed',
+        'bad_bucket_name',
         'a bucket name has 3 to 63 lower-case letters, digits, dots and hyphens, and starts and ends with a letter or digit',
-        { what: 'bucket' },
       );
     if (who.namespace === '' || !grants(who, 'admin', name)) throw new Refusal('forbidden', 'permission denied');
     const bucket: Bucket = {
@@ -44,27 +56,25 @@ export class Buckets {
       createdAt: this.#clock.now(),
       versioning,
       open: false,
+      lock,
+      digests,
       settings,
       generation: newId(),
     };
     if (await this.#catalog.buckets.create(bucket, this.#event(name, 'bucket created', who))) return bucket;
     const taken = await this.#catalog.buckets.get(name);
-    throw new Refusal('conflict', 'the bucket exists', { owned: taken?.namespace === who.namespace ? 'yes' : 'no' });
+    throw new Refusal(taken?.namespace === who.namespace ? 'bucket_owned' : 'bucket_taken', 'the bucket exists');
   }
 
   /**
-   * The bucket, for a caller who may do that with it. Whoever acts for the owner of a bucket finds that bucket and not the next one of
-   * its name.
+   * The right to do that in the bucket.
    *
-   * @throws Refusal `not_found`, `forbidden`
+   * @throws Refusal `no_bucket`, `foreign_bucket`, `forbidden`
    */
-  async get(who: Principal, name: string, action: BucketAction): Promise<Bucket> {
+  async allow<Action extends BucketAction>(who: Principal, name: string, action: Action): Promise<Allowed<Action>> {
     const bucket = await this.#catalog.buckets.get(name);
-    const { within } = who;
-    if (!bucket || (within?.name === name && within.generation !== bucket.generation)) throw unpublished('no_bucket');
-    if (!mayInBucket(who, action, bucket))
-      throw new Refusal('forbidden', 'permission denied', owns(who, bucket.namespace) ? { own: 'yes' } : {});
-    return bucket;
+    if (!bucket) throw noBucket();
+    return allowIn(who, action, bucket);
   }
 
   /** The bucket as it is, for a face that has rights of its own to ask; undefined where there is none. */
@@ -81,41 +91,37 @@ export class Buckets {
     };
   }
 
-  async change(who: Principal, name: string, change: BucketChange): Promise<Bucket> {
-    const bucket = await this.get(who, name, 'admin');
-    if (change.open && !bucket.open && !mayBeMadePublic(bucket)) {
-      throw new Refusal('forbidden', 'the public access block of this bucket forbids public access', { own: 'yes' });
-    }
+  async change({ bucket, as }: Allowed<'admin'>, change: BucketChange): Promise<Bucket> {
+    if (change.open && !bucket.open && !mayBeMadePublic(bucket))
+      throw new Refusal('forbidden', 'the public access block of this bucket forbids public access');
     // The catalog changes it only if the block is still the one that was asked here.
-    const given = change.open
-      ? { given: { ...change.given, publicAccess: bucket.settings['publicAccess'] ?? null } }
-      : {};
-    const changed = await this.#catalog.buckets.change(
-      idOf(bucket),
-      { ...change, ...given },
-      this.#event(name, `changed: ${namesOf(change).join(', ')}`, who),
-    );
-    if (!changed) throw unpublished('no_bucket');
+    const given = change.open ? { given: { ...change.given, publicAccess: bucket.publicAccess ?? null } } : {};
+    const event = this.#event(bucket.name, `changed: ${namesOf(change).join(', ')}`, as);
+    const changed = await this.#catalog.buckets.change(idOf(bucket), { ...change, ...given }, event);
+    if (!changed) throw noBucket();
     return changed;
   }
 
-  /** What is in a bucket, or in all buckets of the caller's namespace. */
-  async usage(who: Principal, name?: string): Promise<Usage> {
-    if (name === undefined) demandGrant(who, 'list');
-    else await this.get(who, name, 'list');
-    return this.#catalog.buckets.usage(name === undefined ? { namespace: who.namespace } : { bucket: name });
+  /** What is in a bucket. */
+  usage({ bucket }: Allowed<'list'>): Promise<Usage> {
+    return this.#catalog.buckets.usage({ bucket: bucket.name });
+  }
+
+  /** What is in all buckets of the caller's namespace. */
+  async totalUsage(who: Principal): Promise<Usage> {
+    demandGrant(who, 'list');
+    return this.#catalog.buckets.usage({ namespace: who.namespace });
   }
 
   /**
    * With the bucket go parts of what was never put together in it.
    *
-   * @throws Refusal `conflict` while there is any object in it.
+   * @throws Refusal `bucket_occupied` while there is any object in it.
    */
-  async remove(who: Principal, name: string): Promise<void> {
-    const bucket = await this.get(who, name, 'admin');
-    const removed = await this.#catalog.buckets.remove(idOf(bucket), this.#event(name, 'bucket deleted', who));
-    if (removed === 'none') throw unpublished('no_bucket');
-    if (removed === 'occupied') throw new Refusal('conflict', 'the bucket is not empty', { occupied: 'yes' });
+  async remove({ bucket, as }: Allowed<'admin'>): Promise<void> {
+    const removed = await this.#catalog.buckets.remove(idOf(bucket), this.#event(bucket.name, 'bucket deleted', as));
+    if (removed === 'none') throw noBucket();
+    if (removed === 'occupied') throw new Refusal('bucket_occupied', 'the bucket is not empty');
     await dropStages(this.#engine, removed);
   }
 

@@ -1,18 +1,21 @@
 import type { Clock } from '../../kit/clock.ts';
-import type { Algorithm, Digest } from '../../kit/digest.ts';
+import type { Algorithm } from '../../kit/digest.ts';
 import { isId, newId } from '../../kit/ids.ts';
-import { mayInBucket } from '../tenants/access.ts';
+import { ownerOf, type Allowed } from '../tenants/access.ts';
+import { idOf } from './buckets.ts';
 import { Assembly } from './assembly.ts';
-import type { Buckets } from './buckets.ts';
 import type { Engine, MultipartFacts } from '../engine.ts';
-import type { Body } from '../bytes/ingest.ts';
-import type { Bucket, Multipart, Part, Principal } from '../../catalog/model.ts';
-import { ownerOf, type Facts, type Objects, type PutRequest } from './objects.ts';
+import { Received, type Body } from '../bytes/ingest.ts';
+import type { Multipart, Part, Principal } from '../../catalog/model.ts';
+import type { Facts, Objects, PutRequest } from './objects.ts';
 import { Refusal } from '../refusal.ts';
 import { unpublished } from '../bytes/sealer.ts';
 import { dropStages } from '../bytes/stages.ts';
 import { lockOf } from '../bytes/upload-locks.ts';
 import type { Uploads } from '../bytes/uploads.ts';
+
+/** What a face keeps with a part. */
+type PartFacts = Pick<Part, 'etag' | 'about'>;
 
 /** Parts that one multipart upload may have. */
 const mostParts = 10_000;
@@ -21,27 +24,24 @@ const mostParts = 10_000;
 export class MultipartUploads {
   readonly #engine: Engine;
   readonly #clock: Clock;
-  readonly #buckets: Buckets;
   readonly #uploads: Uploads;
   readonly #objects: Objects;
   readonly #assembly: Assembly;
   readonly #joining = new Map<string, { readonly about: string; readonly whole: Promise<string> }>();
 
-  constructor(parts: { engine: Engine; clock: Clock; buckets: Buckets; uploads: Uploads; objects: Objects }) {
+  constructor(parts: { engine: Engine; clock: Clock; uploads: Uploads; objects: Objects }) {
     this.#engine = parts.engine;
     this.#clock = parts.clock;
-    this.#buckets = parts.buckets;
     this.#uploads = parts.uploads;
     this.#objects = parts.objects;
     this.#assembly = new Assembly(parts.engine);
   }
 
-  async begin(who: Principal, name: string, key: string, about: string): Promise<Multipart> {
-    const bucket = await this.#buckets.get(who, name, 'write');
+  async begin({ bucket }: Allowed<'write'>, key: string, about: string): Promise<Multipart> {
     const at = this.#clock.now();
     const multipart: Multipart = {
       id: newId(),
-      bucket: name,
+      bucket: bucket.name,
       key,
       namespace: bucket.namespace,
       about,
@@ -53,55 +53,41 @@ export class MultipartUploads {
     return multipart;
   }
 
-  /** @throws Refusal `not_found` for one that is not of that key, or has ended. */
-  async get(who: Principal, bucket: string, key: string, id: string): Promise<Multipart> {
-    const multipart = await this.#find(who, bucket, key, id);
+  /** @throws Refusal `no_multipart` for one that is not of that key, or has ended. */
+  async get(allowed: Allowed<'write'>, key: string, id: string): Promise<Multipart> {
+    const multipart = await this.#find(allowed, key, id);
     if (multipart.outcome !== null) throw missing();
     return multipart;
   }
 
   /** What one that has ended became; undefined while it is open. */
-  async outcome(who: Principal, bucket: string, key: string, id: string): Promise<string | undefined> {
-    return (await this.#find(who, bucket, key, id)).outcome ?? undefined;
+  async outcome(allowed: Allowed<'write'>, key: string, id: string): Promise<string | undefined> {
+    return (await this.#find(allowed, key, id)).outcome ?? undefined;
   }
 
-  async list(who: Principal, bucket: string, page: Parameters<MultipartFacts['list']>[1]): Promise<Multipart[]> {
-    await this.#buckets.get(who, bucket, 'list');
-    return this.#engine.catalog.multipart.list(bucket, page);
+  list({ bucket }: Allowed<'list'>, page: Parameters<MultipartFacts['list']>[1]): Promise<Multipart[]> {
+    return this.#engine.catalog.multipart.list(idOf(bucket), page);
   }
 
-  /** Takes a part's whole body. One that breaks off changes nothing. */
-  async put(
-    who: Principal,
+  /** Takes a part's whole body. One that breaks off changes nothing. Keeping it throws `no_multipart` where that has ended. */
+  async receive(
+    allowed: Allowed<'write'>,
     multipart: Multipart,
     number: number,
     body: Body,
-    { measure, describe }: { measure: readonly Algorithm[]; describe: (measured: readonly Digest[]) => Facts },
-  ): Promise<Facts> {
-    const bucket = await this.#buckets.get(who, multipart.bucket, 'write');
-    const owner = ownerOf(bucket, who);
-    const upload = await this.#uploads.begin(owner, { length: body.length ?? null });
-    try {
-      const {
-        upload: { offset },
-        measured,
-      } = await this.#uploads.append(owner, upload.id, body, { at: undefined, digests: [], measure, hashed: false });
-      const facts = describe(measured);
-      const put = await this.#engine.catalog.multipart.put(multipart.id, {
-        number,
-        upload: upload.id,
-        size: offset,
-        ...facts,
-        at: this.#clock.now(),
-      });
+    measure: readonly Algorithm[],
+  ): Promise<Received<PartFacts, void>> {
+    const owner = ownerOf(allowed);
+    const { upload, measured } = await this.#uploads.receive(owner, body, { measure, hashed: false });
+    const { id, offset: size } = upload;
+    const keep = async (facts: PartFacts): Promise<void> => {
+      const part = { ...facts, number, upload: id, size, at: this.#clock.now() };
+      const put = await this.#engine.catalog.multipart.put(multipart.id, part);
       if (!put) throw missing();
-      this.#assembly.add(multipart.id, number, { stage: upload.id, size: offset });
-      if (put.replaced !== null) await this.#uploads.drop(owner, put.replaced).catch(() => undefined);
-      return facts;
-    } catch (error) {
-      await this.#uploads.drop(owner, upload.id).catch(() => undefined);
-      throw error;
-    }
+      this.#assembly.add(multipart.id, number, { stage: id, size });
+      if (put.replaced !== null) await this.#uploads.discard(owner, put.replaced);
+    };
+    return new Received(measured, keep, () => this.#uploads.discard(owner, id));
   }
 
   parts(multipart: Multipart, after: number, limit: number): Promise<Part[]> {
@@ -114,10 +100,10 @@ export class MultipartUploads {
    *
    * @param outcome what to tell whoever asks again.
    * @returns the outcome; where another request was faster, that one's.
-   * @throws Refusal `not_found` when it was aborted; `conflict`, its detail `what` being `part`, when a part was replaced.
+   * @throws Refusal `no_multipart` when it was aborted; `part_replaced`.
    */
   async complete(
-    who: Principal,
+    allowed: Allowed<'write'>,
     multipart: Multipart,
     parts: readonly Part[],
     request: PutRequest,
@@ -125,17 +111,16 @@ export class MultipartUploads {
     outcome: (versionId: string | null) => string,
   ): Promise<string> {
     const { id } = multipart;
-    const bucket = await this.#buckets.get(who, multipart.bucket, 'write');
+    const owner = ownerOf(allowed);
     let whole: string | undefined;
     try {
-      whole = parts.length === 1 ? parts[0]!.upload : await this.#join(who, bucket, multipart, parts);
-      const { ended, versionId } = await this.#objects.seal(who, bucket, request, whole, facts, { id, parts, outcome });
+      whole = parts.length === 1 ? parts[0]!.upload : await this.#join(owner, multipart, parts);
+      const { ended, versionId } = await this.#objects.seal(allowed, request, whole, facts, { id, parts, outcome });
       await this.#give(id, ended);
       return (await this.#engine.catalog.multipart.get(id))?.outcome ?? outcome(versionId);
     } catch (error) {
       // A try of its own has an upload of its own.
-      if (whole !== undefined && whole !== id && parts.length > 1)
-        await this.#uploads.drop(ownerOf(bucket, who), whole).catch(() => undefined);
+      if (whole !== undefined && whole !== id && parts.length > 1) await this.#uploads.discard(owner, whole);
       return await this.#explain(multipart, parts, error);
     }
   }
@@ -152,10 +137,9 @@ export class MultipartUploads {
     throw error;
   }
 
-  /** @throws Refusal `not_found` for one that ended meanwhile. */
-  async abort(who: Principal, multipart: Multipart): Promise<void> {
-    await this.#buckets.get(who, multipart.bucket, 'write');
-    if (!(await this.#end(multipart.id))) throw missing();
+  /** @throws Refusal `no_multipart` for one that ended meanwhile. */
+  async abort({ bucket }: Allowed<'write'>, multipart: Multipart): Promise<void> {
+    if (multipart.bucket !== bucket.name || !(await this.#end(multipart.id))) throw missing();
   }
 
   /** Gives up those that no part came for since `before`, unless somebody is making an object of them; answers how many. */
@@ -168,19 +152,14 @@ export class MultipartUploads {
     return ended;
   }
 
-  async #find(who: Principal, bucket: string, key: string, id: string): Promise<Multipart> {
-    const found = await this.#buckets.get(who, bucket, 'list').catch((error: unknown) => {
-      if (error instanceof Refusal && error.reason === 'forbidden') return this.#engine.catalog.buckets.get(bucket);
-      throw error;
-    });
-    if (!found || !mayInBucket(who, 'write', found)) throw new Refusal('forbidden', 'permission denied');
+  async #find({ bucket }: Allowed, key: string, id: string): Promise<Multipart> {
     const multipart = isId(id) ? await this.#engine.catalog.multipart.get(id) : undefined;
-    if (multipart?.bucket !== bucket || multipart.key !== key) throw missing();
+    if (multipart?.bucket !== bucket.name || multipart.key !== key) throw missing();
     return multipart;
   }
 
   /** Whoever asks for the same while the parts are joined waits for that; whoever asks for others comes after it. */
-  #join(who: Principal, bucket: Bucket, { id }: Multipart, parts: readonly Part[]): Promise<string> {
+  #join(owner: Principal, { id }: Multipart, parts: readonly Part[]): Promise<string> {
     const about = JSON.stringify(parts.map(({ upload }) => upload));
     const before = this.#joining.get(id);
     if (before?.about === about) return before.whole;
@@ -193,7 +172,7 @@ export class MultipartUploads {
     const joining = {
       about,
       whole: turn
-        .then(() => this.#joinOnce(ownerOf(bucket, who), id, { about, parts }))
+        .then(() => this.#joinOnce(owner, id, { about, parts }))
         .finally(() => this.#joining.get(id) === joining && this.#joining.delete(id)),
     };
     this.#joining.set(id, joining);
@@ -242,5 +221,5 @@ export class MultipartUploads {
 }
 
 function missing(): Refusal {
-  return new Refusal('not_found', 'multipart upload not found', { missing: 'upload' });
+  return new Refusal('no_multipart', 'multipart upload not found');
 }

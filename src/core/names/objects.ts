@@ -2,7 +2,8 @@ import type { Clock } from '../../kit/clock.ts';
 import type { Algorithm, Digest } from '../../kit/digest.ts';
 import { isId, newId } from '../../kit/ids.ts';
 import type { Blobs } from '../bytes/blobs.ts';
-import { idOf, type Buckets } from './buckets.ts';
+import { noBucket } from '../../catalog/bucket-records.ts';
+import { idOf } from './buckets.ts';
 import type {
   Engine,
   EntriesPage,
@@ -11,9 +12,12 @@ import type {
   ObjectFacts,
   ObjectsPage,
   Publication,
+  Published,
   Retired,
+  VersionName,
 } from '../engine.ts';
-import type { Body } from '../bytes/ingest.ts';
+import { Received, type Body } from '../bytes/ingest.ts';
+import { ownerOf, type Allowed } from '../tenants/access.ts';
 import { lost } from '../bytes/integrity.ts';
 import { eventBy } from '../tenants/events.ts';
 import {
@@ -28,13 +32,15 @@ import {
   type VersionLock,
 } from '../../catalog/model.ts';
 import { Refusal } from '../refusal.ts';
-import { unpublished, type Sealer } from '../bytes/sealer.ts';
-import { objectSource } from './source-urls.ts';
+import { plainTarget, unpublished, type Sealer } from '../bytes/sealer.ts';
+import type { SourceUrls } from './source-urls.ts';
 import type { Uploads } from '../bytes/uploads.ts';
 
 export type { ObjectsPage } from '../engine.ts';
 
 const unrecordedLimit = 32 * 1024 * 1024;
+/** Nothing was said of the bytes beyond what the face checks itself. */
+const anything = { size: undefined, digests: [] };
 
 /** What a face keeps with a version. */
 export interface Facts {
@@ -45,15 +51,8 @@ export interface Facts {
 }
 
 export interface PutRequest {
-  readonly bucket: string;
   readonly key: string;
   readonly conditions: ObjectConditions;
-}
-
-export interface PutOptions {
-  readonly measure: readonly Algorithm[];
-  /** What to keep with it, once the bytes are there; may throw, and then nothing comes of them. */
-  readonly describe: (measured: readonly Digest[]) => Facts;
 }
 
 export interface Ends extends Pick<MultipartEnd, 'id' | 'parts'> {
@@ -79,85 +78,87 @@ export interface Put {
 export class Objects {
   readonly #engine: Engine;
   readonly #clock: Clock;
-  readonly #buckets: Buckets;
   readonly #uploads: Uploads;
   readonly #blobs: Blobs;
   readonly #sealer: Sealer;
+  readonly #sources: SourceUrls;
 
   constructor(parts: {
     engine: Engine;
     clock: Clock;
-    buckets: Buckets;
     uploads: Uploads;
     blobs: Blobs;
     sealer: Sealer;
+    sources: SourceUrls;
   }) {
     this.#engine = parts.engine;
     this.#clock = parts.clock;
-    this.#buckets = parts.buckets;
     this.#uploads = parts.uploads;
     this.#blobs = parts.blobs;
     this.#sealer = parts.sealer;
+    this.#sources = parts.sources;
   }
 
-  /**
-   * @throws Refusal as `put` does, for what is known before a byte has come.
-   */
-  async demandPut(who: Principal, { bucket, key, conditions }: PutRequest): Promise<void> {
-    await this.#buckets.get(who, bucket, 'write');
+  /** @throws Refusal as keeping what is received does, for what is known before a byte has come. */
+  async demandPut({ bucket }: Allowed<'write'>, { key, conditions }: PutRequest): Promise<void> {
     if (Object.values(conditions).every((condition) => condition === undefined)) return;
-    const why = unmet(conditions, await this.#engine.catalog.buckets.object(bucket, key));
+    const why = unmet(conditions, await this.#engine.catalog.buckets.object(bucket.name, key));
     if (why) throw unpublished(why);
   }
 
   /**
-   * Takes a whole body as the newest version of a key. A body that breaks off leaves everything as it was.
+   * Takes a whole body, to be kept as the newest version of a key. A body that breaks off leaves everything as it was.
    *
-   * @throws Refusal as `Uploads.append` does; `precondition`, `not_found`, `forbidden`.
+   * @throws Refusal as `Uploads.append` does; keeping it throws `precondition`, `no_object`, `no_bucket`.
    */
-  async put(who: Principal, request: PutRequest, body: Body, { measure, describe }: PutOptions): Promise<Put> {
-    const bucket = await this.#buckets.get(who, request.bucket, 'write');
-    const kept = keptIn(bucket);
-    let known: readonly Digest[] = [];
-    const put = await this.#put(who, bucket, request, body, {
-      measure: [...new Set([...measure, ...kept])],
-      describe: (measured) => {
-        known = measured.filter(({ algorithm }) => kept.includes(algorithm));
-        return describe(measured);
-      },
-    });
-    await this.#blobs.note(put.blob, known);
-    return put;
-  }
-
-  async #put(
-    who: Principal,
-    bucket: Bucket,
+  async receive(
+    allowed: Allowed<'write'>,
     request: PutRequest,
     body: Body,
-    { measure, describe }: PutOptions,
-  ): Promise<Put> {
-    const owner = ownerOf(bucket, who);
-    if (isBrief(body)) {
-      await this.#uploads.demandRoom(body.length);
-      const objectOf = (measured: readonly Digest[]): ObjectFacts => objectFacts(bucket, request, describe(measured));
-      const { blob, versionId, object } = await this.#sealer.publishBody(owner, body, targetOf(bucket, request.key), {
-        measure,
-        objectOf,
-      });
-      return { versionId, etag: object.etag, blob };
-    }
-    const upload = await this.#uploads.begin(owner, {
-      length: body.length ?? null,
-      credit: await this.#freedBy(bucket, request.key),
-    });
-    try {
-      const { measured } = await this.#uploads.append(owner, upload.id, body, { at: undefined, digests: [], measure });
-      return await this.seal(who, bucket, request, upload.id, describe(measured));
-    } catch (error) {
-      await this.#uploads.drop(owner, upload.id).catch(() => undefined);
-      throw error;
-    }
+    measure: readonly Algorithm[],
+  ): Promise<Received<Facts, Put>> {
+    const { digests: kept = [] } = allowed.bucket;
+    const all = [...new Set([...measure, ...kept])];
+    const received = await (isBrief(body)
+      ? this.#receiveBrief(allowed, request, body, all)
+      : this.#receiveRecorded(allowed, request, body, all));
+    const keep = async (facts: Facts): Promise<Put> => {
+      const object = objectFacts(allowed, request, facts);
+      const { blob, versionId } = await received.keep(object);
+      await this.#blobs.note(
+        blob,
+        received.measured.filter(({ algorithm }) => kept.includes(algorithm)),
+      );
+      return { versionId, etag: facts.etag, blob };
+    };
+    return new Received(received.measured, keep, () => received.drop());
+  }
+
+  async #receiveBrief(
+    allowed: Allowed,
+    { key }: PutRequest,
+    body: Body & { readonly length: number },
+    measure: readonly Algorithm[],
+  ): Promise<Received<ObjectFacts, Published>> {
+    await this.#uploads.demandRoom(body.length);
+    return this.#sealer.receive(ownerOf(allowed), body, this.#targetOf(allowed, key), measure);
+  }
+
+  async #receiveRecorded(
+    allowed: Allowed,
+    { key }: PutRequest,
+    body: Body,
+    measure: readonly Algorithm[],
+  ): Promise<Received<ObjectFacts, Published>> {
+    const owner = ownerOf(allowed);
+    const credit = await this.#freedBy(allowed.bucket, key);
+    const { upload, measured } = await this.#uploads.receive(owner, body, { measure, credit });
+    return new Received(
+      measured,
+      (object: ObjectFacts) =>
+        this.#sealer.publish(owner, upload.id, this.#targetOf(allowed, key), anything, { object }),
+      () => this.#uploads.discard(owner, upload.id),
+    );
   }
 
   /**
@@ -166,48 +167,39 @@ export class Objects {
    * @param ends the multipart upload that ends with it, and what to tell whoever asks again.
    */
   async seal(
-    who: Principal,
-    bucket: Bucket,
+    allowed: Allowed<'write'>,
     request: PutRequest,
     upload: string,
     facts: Facts,
     ends?: Ends,
   ): Promise<Put & { readonly ended: readonly string[] }> {
-    const object = objectFacts(bucket, request, facts);
+    const object = objectFacts(allowed, request, facts);
     const multipart = ends && {
       ...ends,
       outcome: { versioned: ends.outcome(object.versionId), plain: ends.outcome(null) },
     };
-    const published = await this.#sealer.publish(
-      ownerOf(bucket, who),
-      upload,
-      targetOf(bucket, request.key),
-      { size: undefined, digests: [] },
-      { object, multipart },
-    );
+    const target = this.#targetOf(allowed, request.key);
+    const published = await this.#sealer.publish(ownerOf(allowed), upload, target, anything, { object, multipart });
     const { blob, versionId, ended } = published;
     return { versionId, etag: facts.etag, blob, ended };
   }
 
   /** Makes bytes that are here the newest version of a key; none is moved. */
-  async copy(who: Principal, request: PutRequest, blob: string, facts: Facts): Promise<Put> {
-    const bucket = await this.#buckets.get(who, request.bucket, 'write');
-    const published = await this.#engine.catalog.artifacts.publish({
-      target: targetOf(bucket, request.key),
-      source: { kind: 'blob', blob },
-      object: objectFacts(bucket, request, facts),
-      fresh: { artifact: newId(), blob: newId() },
-      at: this.#clock.now(),
-      by: who.namespace,
-    });
-    if (published === 'no_blob' && (await this.#engine.catalog.blobs.get(blob))) throw lost();
-    if (typeof published === 'string') throw unpublished(published);
-    return { versionId: published.versionId, etag: facts.etag, blob };
+  async copy(allowed: Allowed<'write'>, request: PutRequest, blob: string, facts: Facts): Promise<Put> {
+    try {
+      const object = objectFacts(allowed, request, facts);
+      const { versionId } = await this.#sealer.adopt(allowed.as, blob, this.#targetOf(allowed, request.key), object);
+      return { versionId, etag: facts.etag, blob };
+    } catch (error) {
+      const isThere =
+        error instanceof Refusal && error.reason === 'no_blob' && (await this.#engine.catalog.blobs.get(blob));
+      throw isThere ? lost() : error;
+    }
   }
 
-  /** The bytes of a version that the caller was found to be allowed to read. @throws Refusal `not_found` for a mark; `lost` */
+  /** The bytes of a version that the caller was found to be allowed to read. @throws Refusal `no_object` for a mark; `lost` */
   async blob({ content }: StoredObject): Promise<Blob> {
-    if (!content) throw new Refusal('not_found', 'the object was deleted', { missing: 'object' });
+    if (!content) throw new Refusal('no_object', 'the object was deleted');
     const blob = await this.#engine.catalog.blobs.get(content.blob);
     if (!blob) throw new Refusal('lost', 'the bytes of this object are missing');
     return blob;
@@ -229,18 +221,15 @@ export class Objects {
   }
 
   /** A page of a listing, rolled up at its delimiter. */
-  async entries(who: Principal, bucket: string, page: EntriesPage): Promise<Entry[]> {
-    await this.#buckets.get(who, bucket, 'list');
-    return this.#engine.catalog.buckets.entries(bucket, page);
+  entries({ bucket }: Allowed<'list'>, page: EntriesPage): Promise<Entry[]> {
+    return this.#engine.catalog.buckets.entries(idOf(bucket), page);
   }
 
-  async versions(
-    who: Principal,
-    bucket: string,
+  versions(
+    { bucket }: Allowed<'list'>,
     page: ObjectsPage & { readonly behind: { readonly key: string; readonly index: number } | null },
   ): Promise<StoredObject[]> {
-    await this.#buckets.get(who, bucket, 'list');
-    return this.#engine.catalog.buckets.versions(bucket, page);
+    return this.#engine.catalog.buckets.versions(idOf(bucket), page);
   }
 
   /** A version of a key, or its newest, mark or not, for a face that has rights of its own to ask. */
@@ -249,60 +238,63 @@ export class Objects {
   }
 
   /** Sets one member of what a face keeps with a version to this JSON, or removes it; false when the version is gone. */
-  async describe(who: Principal, version: StoredObject, member: string, json: string | null): Promise<boolean> {
-    await this.#buckets.get(who, version.bucket, 'write');
-    return this.#engine.catalog.buckets.describe(version, member, json);
+  describe(allowed: Allowed<'write'>, version: StoredObject, member: string, json: string | null): Promise<boolean> {
+    return this.#engine.catalog.buckets.describe(versionIn(allowed, version), member, json);
   }
 
   /** Sets or releases a legal hold; false when the version is gone. */
-  async hold(who: Principal, version: StoredObject, held: boolean): Promise<boolean> {
-    await this.#buckets.get(who, version.bucket, 'write');
-    return this.#engine.catalog.buckets.hold(version, held);
+  hold(allowed: Allowed<'write'>, version: StoredObject, held: boolean): Promise<boolean> {
+    return this.#engine.catalog.buckets.hold(versionIn(allowed, version), held);
   }
 
   /**
    * Sets or takes off a retention; false when the version is gone.
    *
    * @param bypass whether the caller was found to be allowed to bypass GOVERNANCE.
-   * @throws Refusal `forbidden` where that makes an active retention weaker.
+   * @throws Refusal `locked` where that makes an active retention weaker.
    */
-  async retain(who: Principal, version: StoredObject, retention: Retention | null, bypass: boolean): Promise<boolean> {
-    await this.#buckets.get(who, version.bucket, 'write');
-    return this.#engine.catalog.buckets.retain(version, retention, { at: this.#clock.now(), bypass });
+  retain(
+    allowed: Allowed<'write'>,
+    version: StoredObject,
+    retention: Retention | null,
+    bypass: boolean,
+  ): Promise<boolean> {
+    const rights = { at: this.#clock.now(), bypass };
+    return this.#engine.catalog.buckets.retain(versionIn(allowed, version), retention, rights);
   }
 
   /** Deletes the newest version, or leaves a mark, as the bucket's versioning says. One that is not there is deleted, too. */
   async remove(
-    who: Principal,
-    name: string,
+    { bucket, as }: Allowed<'delete'>,
     key: string,
     { conditions = {}, only }: Omit<Deletion, 'bypass'> = {},
   ): Promise<StoredObject | undefined> {
-    const bucket = idOf(await this.#buckets.get(who, name, 'delete'));
     const retired = await this.#engine.catalog.buckets.retire({
-      bucket,
+      bucket: idOf(bucket),
       key,
       conditions,
       only,
       fresh: { artifact: newId(), version: newVersionId() },
       at: this.#clock.now(),
-      event: this.#event(name, `${key} deleted`, who),
+      event: this.#event(bucket.name, `${key} deleted`, as),
     });
     return retiredObject(retired);
   }
 
-  /** @throws Refusal `forbidden` for a version that object lock protects. */
+  /** @throws Refusal `locked` for a version that object lock protects. */
   async removeVersion(
-    who: Principal,
-    name: string,
+    { bucket, as }: Allowed<'delete'>,
     key: string,
     id: string | null,
     { conditions = {}, only, bypass = false }: Deletion = {},
   ): Promise<StoredObject | undefined> {
-    const bucket = idOf(await this.#buckets.get(who, name, 'delete'));
-    const event = this.#event(name, `version ${id ?? 'null'} of ${key} deleted`, who);
-    const removal = { bucket, key, id, conditions, only, bypass, at: this.#clock.now(), event };
+    const event = this.#event(bucket.name, `version ${id ?? 'null'} of ${key} deleted`, as);
+    const removal = { bucket: idOf(bucket), key, id, conditions, only, bypass, at: this.#clock.now(), event };
     return retiredObject(await this.#engine.catalog.buckets.removeVersion(removal));
+  }
+
+  #targetOf({ bucket: { name, namespace } }: Allowed, key: string): Publication['target'] {
+    return plainTarget(namespace, `${name}/${key}`, this.#sources.object(name, key));
   }
 
   /** Bytes of the object whose place a new one takes. */
@@ -332,34 +324,16 @@ function isBrief(body: Body): body is Body & { readonly length: number } {
 }
 
 function objectFacts(
-  bucket: Bucket,
-  { key, conditions }: PutRequest,
+  { bucket }: Allowed,
+  request: PutRequest,
   { lock = { retention: null, held: null }, ...facts }: Facts,
 ): ObjectFacts {
-  return { bucket: idOf(bucket), key, conditions, ...facts, lock, versionId: newVersionId() };
+  return { ...request, ...facts, bucket: idOf(bucket), lock, versionId: newVersionId() };
 }
 
-/** The namespace acts for whoever was found to be allowed to: the bytes are its own. */
-export function ownerOf(bucket: Bucket, who: Principal): Principal {
-  return { namespace: bucket.namespace, credential: who.credential, within: idOf(bucket) };
-}
-
-/** Digests that are kept of everything that comes into the bucket, because somebody will ask for them. */
-function keptIn({ settings }: Bucket): readonly Algorithm[] {
-  return (settings['digests']?.split(' ') ?? []) as Algorithm[];
-}
-
-function targetOf(bucket: Bucket, key: string): Publication['target'] {
-  return {
-    namespace: bucket.namespace,
-    type: 'other',
-    name: `${bucket.name}/${key}`,
-    sourceUrl: objectSource(bucket.name, key),
-    shared: false,
-    maxVersions: 0,
-    setMaxVersions: false,
-    createOnly: false,
-  };
+/** A version, if it is in the bucket that the right is for. */
+function versionIn({ bucket }: Allowed, { artifact, key, index }: StoredObject): VersionName {
+  return { artifact, bucket: bucket.name, key, index };
 }
 
 function retiredObject(retired: Retired): StoredObject | undefined {
@@ -370,7 +344,7 @@ function retiredObject(retired: Retired): StoredObject | undefined {
     case 'absent':
       return undefined;
     case 'no_bucket':
-      throw new Refusal('not_found', 'bucket not found', { missing: 'bucket' });
+      throw noBucket();
     case 'condition':
       throw new Refusal('precondition', 'a precondition of the request failed');
   }

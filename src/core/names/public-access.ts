@@ -1,32 +1,5 @@
 /** Which ways of opening a bucket to the public are blocked. Every face that lets the public in asks here. */
-import type { Bucket } from '../../catalog/model.ts';
-
-/** S3's four switches. The `Block` ones refuse what would open a bucket; the others are asked at each request. */
-export interface PublicAccess {
-  readonly BlockPublicAcls: boolean;
-  readonly IgnorePublicAcls: boolean;
-  readonly BlockPublicPolicy: boolean;
-  readonly RestrictPublicBuckets: boolean;
-}
-
-/** The block as it was set on a bucket; undefined where none was. */
-export function publicAccessBlock({ settings }: Pick<Bucket, 'settings'>): PublicAccess | undefined {
-  const text = settings['publicAccess'];
-  if (text === undefined) return undefined;
-  let kept: Partial<PublicAccess> = {};
-  try {
-    kept = (JSON.parse(text) ?? {}) as Partial<PublicAccess>;
-  } catch {
-    // A block that cannot be read blocks everything.
-  }
-  const blocks = (name: keyof PublicAccess): boolean => kept[name] !== false;
-  return {
-    BlockPublicAcls: blocks('BlockPublicAcls'),
-    IgnorePublicAcls: blocks('IgnorePublicAcls'),
-    BlockPublicPolicy: blocks('BlockPublicPolicy'),
-    RestrictPublicBuckets: blocks('RestrictPublicBuckets'),
-  };
-}
+import type { Bucket, PublicAccess } from '../../catalog/model.ts';
 
 const nothingBlocked: PublicAccess = {
   BlockPublicAcls: false,
@@ -36,18 +9,18 @@ const nothingBlocked: PublicAccess = {
 };
 
 /** What is blocked in a bucket. */
-export function publicAccessOf(bucket: Pick<Bucket, 'settings'>): PublicAccess {
-  return publicAccessBlock(bucket) ?? nothingBlocked;
+export function publicAccessOf({ publicAccess = nothingBlocked }: Pick<Bucket, 'publicAccess'>): PublicAccess {
+  return publicAccess;
 }
 
 /** Whether a bucket's `public` flag lets anybody read its objects: it counts as a public ACL and as a public policy. */
-export function isPublic(bucket: Pick<Bucket, 'settings' | 'open'>): boolean {
+export function isPublic(bucket: Pick<Bucket, 'publicAccess' | 'open'>): boolean {
   const { IgnorePublicAcls, RestrictPublicBuckets } = publicAccessOf(bucket);
   return bucket.open && !IgnorePublicAcls && !RestrictPublicBuckets;
 }
 
 /** Whether the `public` flag may be set on a bucket. */
-export function mayBeMadePublic(bucket: Pick<Bucket, 'settings'>): boolean {
+export function mayBeMadePublic(bucket: Pick<Bucket, 'publicAccess'>): boolean {
   const { BlockPublicAcls, BlockPublicPolicy } = publicAccessOf(bucket);
   return !BlockPublicAcls && !BlockPublicPolicy;
 }

@@ -8,12 +8,16 @@ import type { Customer, CustomerKey, Event, Principal } from '../../catalog/mode
 import { BatchedWrites } from '../../kit/batched-writes.ts';
 import { Refusal } from '../refusal.ts';
 
-const form = /^releasy_[\w-]{43}$/;
-
 /** A key, and whose it is. */
 export interface ApiKeyHolder {
   readonly key: CustomerKey;
   readonly customer: Customer;
+}
+
+interface ApiKeyOptions {
+  /** How keys begin. */
+  readonly prefix: string;
+  readonly pepper: string | undefined;
 }
 
 /** Customers' API keys. They are random enough that a hash proves them. */
@@ -22,13 +26,15 @@ export class ApiKeys {
   readonly #clock: Clock;
   readonly #audits: Audits;
   readonly #pepper: string | undefined;
+  readonly #prefix: string;
   readonly #used: BatchedWrites<readonly [id: string, at: number]>;
 
-  constructor(catalog: Catalog, clock: Clock, audits: Audits, pepper: string | undefined) {
+  constructor(catalog: Catalog, clock: Clock, audits: Audits, { prefix, pepper }: ApiKeyOptions) {
     this.#catalog = catalog;
     this.#clock = clock;
     this.#audits = audits;
     this.#pepper = pepper;
+    this.#prefix = prefix;
     this.#used = new BatchedWrites((marks) => catalog.customers.used([...new Map(marks)]));
   }
 
@@ -41,7 +47,7 @@ export class ApiKeys {
     who: Principal,
     wish: Pick<CustomerKey, 'customer' | 'name' | 'type' | 'scopes' | 'expiresAt'>,
   ): Promise<{ key: CustomerKey; raw: string }> {
-    const raw = `releasy_${randomBytes(32).toString('base64url')}`;
+    const raw = this.#prefix + randomBytes(32).toString('base64url');
     const key: CustomerKey = {
       ...wish,
       id: newId(),
@@ -73,13 +79,12 @@ export class ApiKeys {
   /**
    * Who shows a key; every try is put on record.
    *
-   * @throws Refusal `unauthenticated`
+   * @throws Refusal `wrong_secret`
    */
   async open(namespace: string, raw: string | undefined): Promise<ApiKeyHolder> {
-    const found =
-      raw !== undefined && form.test(raw)
-        ? await this.#catalog.customers.proved(keyedHash(this.#pepper, raw))
-        : undefined;
+    const found = raw?.startsWith(this.#prefix)
+      ? await this.#catalog.customers.proved(keyedHash(this.#pepper, raw))
+      : undefined;
     const known = found?.customer.namespace === namespace ? found : undefined;
     const fault = raw === undefined ? 'missing_header' : known ? this.#faultOf(known) : 'not_found';
     const payload = {
@@ -94,7 +99,7 @@ export class ApiKeys {
       event: 'api_key.auth',
       payload,
     });
-    if (!known || fault !== undefined) throw new Refusal('unauthenticated', 'unauthorized');
+    if (!known || fault !== undefined) throw new Refusal('wrong_secret', 'that is no API key of a customer');
     this.#used.add([known.key.id, this.#clock.now()]);
     return known;
   }

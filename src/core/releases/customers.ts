@@ -2,6 +2,7 @@ import type { Clock } from '../../kit/clock.ts';
 import { newId } from '../../kit/ids.ts';
 import type { Catalog, CustomerFilter, TimePage } from '../engine.ts';
 import type { Customer, Entitlement, Event, Principal } from '../../catalog/model.ts';
+import { endsTooEarly } from '../../catalog/releases/customers.ts';
 import { Refusal } from '../refusal.ts';
 
 type EntitlementWish = Pick<Entitlement, 'product' | 'startsAt' | 'endsAt' | 'metadata'>;
@@ -60,7 +61,7 @@ export class Customers {
    * Lets a customer have a product for a time.
    *
    * @param id as for `create`.
-   * @throws Refusal `not_found`, `malformed`
+   * @throws Refusal `not_found`, `ends_too_early`
    */
   async entitle(who: Principal, customer: string, wish: EntitlementWish, id = newId()): Promise<Entitlement> {
     await this.get(who, customer);
@@ -99,7 +100,6 @@ export class Customers {
       this.#event(customer, 'entitlement changed', who, id),
     );
     if (!changed) throw new Refusal('not_found', 'entitlement not found');
-    if (changed === 'ends_too_early') throw endsTooEarly();
     return changed;
   }
 
@@ -129,8 +129,4 @@ export class Customers {
       extra: { by: who.credential, ...(entitlement === null ? {} : { entitlement }) },
     };
   }
-}
-
-function endsTooEarly(): Refusal {
-  return new Refusal('malformed', 'ends_at must be greater than or equal to starts_at');
 }

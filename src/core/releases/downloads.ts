@@ -34,16 +34,17 @@ interface DownloadDeps {
   readonly apiKeys: Pick<ApiKeys, 'recall'>;
 }
 
-const prefix = 'releasy_dl_';
-
 /** Tokens by which customers fetch files of releases. Whether they may is asked again with every use. */
 export class Downloads {
   readonly #parts: DownloadDeps;
   readonly #pepper: string | undefined;
+  readonly #prefix: string;
 
-  constructor(parts: DownloadDeps, pepper: string | undefined) {
+  /** @param prefix how tokens begin */
+  constructor(parts: DownloadDeps, { prefix, pepper }: { prefix: string; pepper: string | undefined }) {
     this.#parts = parts;
     this.#pepper = pepper;
+    this.#prefix = prefix;
     parts.credentialLookup.vouch('download', (id) => this.#fetcher(id));
   }
 
@@ -64,7 +65,7 @@ export class Downloads {
   /** Makes a token, which is told this once. @throws Refusal as `demand` does. */
   async grant(wish: DownloadWish): Promise<{ download: Download; token: string }> {
     await this.demand(wish.customer, wish.file);
-    const token = prefix + randomBytes(32).toString('base64url');
+    const token = this.#prefix + randomBytes(32).toString('base64url');
     const at = this.#parts.clock.now();
     const { file, customer, apiKey, purpose, lifetime } = wish;
     const download: Download = {
@@ -84,7 +85,7 @@ export class Downloads {
 
   /** @throws Refusal `not_found` */
   async resolve(token: string): Promise<Fetchable> {
-    const download = token.startsWith(prefix)
+    const download = token.startsWith(this.#prefix)
       ? await this.#parts.engine.catalog.downloads.proved(keyedHash(this.#pepper, token))
       : undefined;
     if (!download || !(await this.#parts.apiKeys.recall(download.apiKey)))

@@ -1,12 +1,12 @@
 import type { Clock } from '../../kit/clock.ts';
-import { isId, newId } from '../../kit/ids.ts';
+import { newId } from '../../kit/ids.ts';
 import type { Blobs } from '../bytes/blobs.ts';
 import type { Engine, Publication } from '../engine.ts';
 import type { Event, Principal, Release, ReleaseFile, Slot } from '../../catalog/model.ts';
 import { Refusal } from '../refusal.ts';
 import { eventBy } from '../tenants/events.ts';
-import { fileKey, filePrefix, required } from './paths.ts';
-import { unpublished } from '../bytes/sealer.ts';
+import { fileKey, filePrefix } from './paths.ts';
+import { plainTarget, unpublished, type Sealer } from '../bytes/sealer.ts';
 import { releaseSource } from '../names/source-urls.ts';
 import { pages } from '../paging.ts';
 import type { Uploads } from '../bytes/uploads.ts';
@@ -51,6 +51,7 @@ interface ReleaseFileDeps {
   readonly clock: Clock;
   readonly blobs: Blobs;
   readonly uploads: Uploads;
+  readonly sealer: Sealer;
   readonly credentialLookup: CredentialLookup;
 }
 
@@ -65,13 +66,18 @@ export class ReleaseFiles {
   readonly #clock: Clock;
   readonly #blobs: Blobs;
   readonly #uploads: Uploads;
+  readonly #sealer: Sealer;
   readonly #options: ReleaseFilesOptions;
 
-  constructor({ engine, clock, blobs, uploads, credentialLookup }: ReleaseFileDeps, options: ReleaseFilesOptions) {
+  constructor(
+    { engine, clock, blobs, uploads, sealer, credentialLookup }: ReleaseFileDeps,
+    options: ReleaseFilesOptions,
+  ) {
     this.#engine = engine;
     this.#clock = clock;
     this.#blobs = blobs;
     this.#uploads = uploads;
+    this.#sealer = sealer;
     this.#options = options;
     credentialLookup.vouch('slot', (id) => this.#filler(id));
   }
@@ -92,7 +98,7 @@ export class ReleaseFiles {
     id = newId(),
   ): Promise<Slot> {
     const key = fileKey({ ...release, platform: wish.platform, id }, wish.fileName);
-    if (Buffer.byteLength(key) > longestKey) throw new Refusal('malformed', 'object_key is too long');
+    if (Buffer.byteLength(key) > longestKey) throw new Refusal('key_too_long', 'the key of the file is too long');
     const at = this.#clock.now();
     const slot: Slot = {
       ...wish,
@@ -113,11 +119,9 @@ export class ReleaseFiles {
    * Takes what lies in a slot as a file of the release, if it is what the client says.
    *
    * @param request tells one request from another; asked again for the same one, it answers what came of it.
-   * @throws Refusal `malformed`, its detail `code` being `object_missing`, `size_mismatch` or `checksum_mismatch` where the bytes
-   *   are the matter; `conflict` when there is such a file.
+   * @throws Refusal `other_slot`, `slot_empty`, `size_mismatch`, `checksum_mismatch`; `conflict` when there is such a file.
    */
   async register(who: Principal, release: Release, wish: FileWish, request: string): Promise<ReleaseFile> {
-    demandSense(wish);
     const file = wish.id.toLowerCase();
     if (!wish.key.startsWith(filePrefix({ ...release, platform: wish.platform, id: file }))) throw elsewhere();
     // In this order: a slot that is gone has become a file by then, if it ever does.
@@ -217,22 +221,13 @@ export class ReleaseFiles {
 
   /** The artifact that holds the bytes of a file has its id, and belongs to the release alone. */
   #pin(who: Principal, slot: Slot, blob: string): Publication {
-    return {
-      target: {
-        namespace: who.namespace,
-        type: 'other',
-        name: slot.key,
-        sourceUrl: releaseSource(slot.release, slot.id),
-        shared: false,
-        maxVersions: 0,
-        setMaxVersions: false,
-        createOnly: false,
-      },
-      source: { kind: 'blob', blob },
-      fresh: { artifact: slot.id, blob: newId() },
-      at: this.#clock.now(),
-      by: who.namespace,
-    };
+    const target = plainTarget(who.namespace, slot.key, releaseSource(slot.release, slot.id));
+    return this.#sealer.publication(
+      who,
+      target,
+      { kind: 'blob', blob },
+      { fresh: { artifact: slot.id, blob: newId() } },
+    );
   }
 
   /** Whoever fills a slot, or puts something else in the place of what was registered, which changes nothing of the release. */
@@ -266,32 +261,20 @@ export class ReleaseFiles {
   }
 }
 
-/** @throws Refusal `malformed` for what can be no file of any release. */
-function demandSense({ id, key, platform, sha256, size }: FileWish): void {
-  required('artifact_id', id);
-  required('object_key', key);
-  required('platform', platform);
-  if (!isId(id)) throw new Refusal('malformed', 'artifact_id must be a valid UUID');
-  if (!/^[0-9a-f]{64}$/i.test(sha256)) throw new Refusal('malformed', 'checksum must be a 64 character hex string');
-  if (size <= 0) throw new Refusal('malformed', 'size must be positive');
-}
-
 function demandSize(actual: number, { size }: FileWish): void {
-  if (actual !== size)
-    throw new Refusal('malformed', `the object has ${actual} bytes, not ${size}`, { code: 'size_mismatch' });
+  if (actual !== size) throw new Refusal('size_mismatch', `the object has ${actual} bytes, not ${size}`);
 }
 
 function demandChecksum(actual: string, { sha256 }: FileWish): void {
-  if (actual !== sha256.toLowerCase())
-    throw new Refusal('malformed', `the object's sha256 is ${actual}`, { code: 'checksum_mismatch' });
+  if (actual !== sha256.toLowerCase()) throw new Refusal('checksum_mismatch', `the object's sha256 is ${actual}`);
 }
 
 function missing(): Refusal {
-  return new Refusal('malformed', 'there is no object at object_key', { code: 'object_missing' });
+  return new Refusal('slot_empty', 'nothing was put into the slot');
 }
 
 function elsewhere(): Refusal {
-  return new Refusal('malformed', 'object_key does not match release or platform');
+  return new Refusal('other_slot', 'the key is not that of a slot of this release and platform');
 }
 
 function exists(): Refusal {

@@ -8,10 +8,15 @@ import { Refusal } from '../refusal.ts';
 import type { CredentialLookup } from './credential-lookup.ts';
 
 const cipher = 'aes-256-gcm';
-/** How ids of lent keys begin. */
-const lent = 'rs_pk_';
 /** How the credential of whoever shows an access key is named; no other has a space in its name. */
 const shown = 'key ';
+
+/** How keys begin: their ids, their secrets, and the ids of those that are lent. */
+export interface AccessKeyPrefixes {
+  readonly id: string;
+  readonly secret: string;
+  readonly lent: string;
+}
 
 export interface AccessKeyOptions {
   /** What secrets are enciphered with: at least 32 random bytes. */
@@ -20,15 +25,17 @@ export interface AccessKeyOptions {
   readonly configured: { readonly id: string; readonly secret: string } | undefined;
 }
 
+type Options = AccessKeyOptions & { readonly prefixes: AccessKeyPrefixes };
+
 /** Access keys: pairs of id and secret that sign requests. A signature needs the secret itself, so it is kept, enciphered. */
 export class AccessKeys {
   readonly #catalog: Catalog;
   readonly #clock: Clock;
-  readonly #options: AccessKeyOptions;
+  readonly #options: Options;
   readonly #credentialLookup: CredentialLookup;
   readonly #key: Uint8Array;
 
-  constructor(catalog: Catalog, clock: Clock, credentialLookup: CredentialLookup, options: AccessKeyOptions) {
+  constructor(catalog: Catalog, clock: Clock, credentialLookup: CredentialLookup, options: Options) {
     this.#catalog = catalog;
     this.#credentialLookup = credentialLookup;
     this.#clock = clock;
@@ -51,8 +58,9 @@ export class AccessKeys {
       if (bucket !== null && (!known || !owns(who, known.namespace)))
         throw new Refusal('not_found', `there is no bucket ${bucket}`);
     }
-    const secret = `rs_sk_${randomBytes(30).toString('base64url')}`;
-    const id = `rs_ak_${randomBytes(12).toString('hex')}`;
+    const { prefixes } = this.#options;
+    const secret = `${prefixes.secret}${randomBytes(30).toString('base64url')}`;
+    const id = `${prefixes.id}${randomBytes(12).toString('hex')}`;
     const key: AccessKey = {
       id,
       namespace: who.namespace,
@@ -99,14 +107,14 @@ export class AccessKeys {
     }
     const known = await this.#credentialLookup.find(namespace, credential);
     if (!known) throw new Refusal('unauthenticated', 'the key of this token was removed; log in again');
-    const id = `${lent}${Buffer.from(JSON.stringify([namespace, credential, known.nonce])).toString('base64url')}`;
+    const id = `${this.#options.prefixes.lent}${Buffer.from(JSON.stringify([namespace, credential, known.nonce])).toString('base64url')}`;
     return { id, secret: this.#secretOf(id) };
   }
 
   /** The secret of a key that is not revoked, and who shows it. */
   async open(id: string): Promise<{ secret: string; who: Principal } | undefined> {
-    if (id.startsWith(lent)) return this.#openLent(id);
-    const { configured } = this.#options;
+    const { configured, prefixes } = this.#options;
+    if (id.startsWith(prefixes.lent)) return this.#openLent(id);
     if (configured && id === configured.id)
       return { secret: configured.secret, who: { namespace: SYSTEM, credential: shown + id } };
     const key = await this.#catalog.accessKeys.get(id);
@@ -117,7 +125,7 @@ export class AccessKeys {
   }
 
   async #openLent(id: string): Promise<{ secret: string; who: Principal } | undefined> {
-    const [namespace, credential, nonce] = readLent(id);
+    const [namespace, credential, nonce] = readLent(id.slice(this.#options.prefixes.lent.length));
     const known =
       namespace === undefined || credential === undefined
         ? undefined
@@ -158,9 +166,9 @@ export class AccessKeys {
   }
 }
 
-function readLent(id: string): (string | undefined)[] {
+function readLent(text: string): (string | undefined)[] {
   try {
-    const parts: unknown = JSON.parse(Buffer.from(id.slice(lent.length), 'base64url').toString('utf8'));
+    const parts: unknown = JSON.parse(Buffer.from(text, 'base64url').toString('utf8'));
     return Array.isArray(parts) && parts.every((part) => typeof part === 'string') ? parts : [];
   } catch {
     return [];

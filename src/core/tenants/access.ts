@@ -59,6 +59,35 @@ export function mayInBucket(who: Principal, action: BucketAction, bucket: Bucket
   return owns(who, bucket.namespace) && grants(who, action, bucket.name);
 }
 
+declare const decided: unique symbol;
+
+/**
+ * A right in a bucket, decided once, and the bucket as it was then. Only those who decide make one: `allowIn` by the core's rules, and the
+ * S3 face by those of its policies and lists.
+ */
+export interface Allowed<Action extends BucketAction = BucketAction> {
+  readonly bucket: Bucket;
+  /** Who then acts on it. */
+  readonly as: Principal;
+  readonly [decided]: Action;
+}
+
+/** Makes a decision a value. Whoever calls this has decided. */
+export function allowed<Action extends BucketAction>(_: Action, bucket: Bucket, as: Principal): Allowed<Action> {
+  return { bucket, as } as Allowed<Action>;
+}
+
+/** @throws Refusal `foreign_bucket`, `forbidden` unless the caller may do that in the bucket. */
+export function allowIn<Action extends BucketAction>(who: Principal, action: Action, bucket: Bucket): Allowed<Action> {
+  if (mayInBucket(who, action, bucket)) return allowed(action, bucket, who);
+  throw new Refusal(owns(who, bucket.namespace) ? 'forbidden' : 'foreign_bucket', 'permission denied');
+}
+
+/** The namespace of a bucket acts for whoever was found to be allowed to: the bytes are its own. */
+export function ownerOf({ bucket, as }: Allowed): Principal {
+  return { namespace: bucket.namespace, credential: as.credential };
+}
+
 /** Whether what the caller showed is for that; a bucket of null asks for the right in every bucket. */
 export function grants({ grant }: Principal, action: BucketAction, bucket: string | null): boolean {
   if (!grant) return true;
@@ -71,9 +100,9 @@ export function demandGrant(who: Principal, action: BucketAction): void {
   if (!grants(who, action, null)) throw new Refusal('forbidden', 'this access key does not permit that');
 }
 
-/** @throws Refusal `unauthenticated` unless the caller is the system; the words are those that old clients know. */
+/** @throws Refusal `operators_only` unless the caller is the system. */
 export function demandSystem(who: Principal): void {
-  if (!isSystem(who)) throw new Refusal('unauthenticated', 'unauthorized');
+  if (!isSystem(who)) throw new Refusal('operators_only', 'only the system namespace may do that');
 }
 
 /**

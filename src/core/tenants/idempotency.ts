@@ -40,8 +40,7 @@ export class Idempotency {
    *
    * @param work makes something plain of the request, with no secrets in it, as it is kept. Whatever it creates it must know
    *   by the seed: where a process died over the request, another goes on with the same seed, and is told so.
-   * @throws Refusal `conflict`, its detail `code` being `idempotency_conflict` where the word stands for another request, and
-   *   `idempotency_in_progress` where somebody works on it, to be asked again in `retry_after` seconds.
+   * @throws Refusal `idempotency_conflict`, `idempotency_in_progress`
    */
   async once<T>(asking: Asking, work: (seed: string, again: boolean) => Promise<T>): Promise<Outcome<T>> {
     const owner = newId();
@@ -93,12 +92,9 @@ export class Idempotency {
     });
     switch (reserved.kind) {
       case 'other':
-        throw new Refusal('conflict', 'idempotency key already used', { code: 'idempotency_conflict' });
+        throw new Refusal('idempotency_conflict', 'idempotency key already used');
       case 'busy':
-        throw new Refusal('conflict', 'idempotency key already in progress', {
-          code: 'idempotency_in_progress',
-          retry_after: 1,
-        });
+        throw new Refusal('idempotency_in_progress', 'idempotency key already in progress', { retry_after: 1 });
       default:
         return reserved;
     }

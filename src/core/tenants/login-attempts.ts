@@ -231,5 +231,5 @@ function isThrottled(error: unknown): boolean {
 }
 
 function saysWrong(error: unknown): boolean {
-  return error instanceof Refusal && (error.reason === 'unauthenticated' || error.reason === 'not_found');
+  return error instanceof Refusal && ['unauthenticated', 'wrong_secret', 'not_found'].includes(error.reason);
 }

@@ -23,8 +23,6 @@ import { Refusal } from '../refusal.ts';
 import { dropStages } from '../bytes/stages.ts';
 import type { CredentialLookup } from './credential-lookup.ts';
 
-/** Key names that services of a Shaken Fist cluster keep for themselves. */
-const reservedKeyName = /^_service_key/;
 const lawfulName = /^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/;
 
 /**
@@ -57,9 +55,18 @@ export class Namespaces {
   readonly #clock: Clock;
   readonly #credentialLookup: CredentialLookup;
   readonly #attempts: LoginAttempts;
+  readonly #reservedKeys: string;
   readonly #remembered = new ProvedKeys();
 
-  constructor(engine: Engine, clock: Clock, credentialLookup: CredentialLookup, attempts: LoginAttempts) {
+  /** @param reservedKeys how the names of keys begin that others keep for themselves */
+  constructor(
+    engine: Engine,
+    clock: Clock,
+    credentialLookup: CredentialLookup,
+    attempts: LoginAttempts,
+    reservedKeys: string,
+  ) {
+    this.#reservedKeys = reservedKeys;
     this.#engine = engine;
     this.#catalog = engine.catalog;
     this.#attempts = attempts;
@@ -82,7 +89,7 @@ export class Namespaces {
    * Finds the credential that `key` proves.
    *
    * @param from the address that shows it, as limits count it.
-   * @throws Refusal `not_found` for an unknown namespace, `unauthenticated` for a key that is none of its keys, `throttled`
+   * @throws Refusal `not_found` for an unknown namespace, `wrong_secret` for a key that is none of its keys, `throttled`
    *   where too many wrong ones were shown.
    */
   async login(namespace: string, key: string, from: string): Promise<Credential> {
@@ -99,7 +106,7 @@ export class Namespaces {
       const further = bySalt(credentials).length - 1;
       if (further > 0) this.#attempts.burden(attempt, further);
       const credential = await this.#find(key, credentials, from);
-      if (!credential) throw new Refusal('unauthenticated', 'unauthorized');
+      if (!credential) throw new Refusal('wrong_secret', 'that is no key of this namespace');
       if (further > 0) {
         this.#attempts.burden(attempt, -further);
         await this.#resalt(key, credential, credentials, from);
@@ -165,7 +172,7 @@ export class Namespaces {
         'a namespace name is 1 to 63 letters, digits, dots, dashes or underscores, and starts with a letter or digit',
       );
     }
-    if (first) checkKey(first.name, first.key);
+    if (first) this.#checkKey(first.name, first.key);
     const at = this.#clock.now();
     const namespace: Namespace = { name, createdAt: at, trusts: [], generation: newId() };
     const keys = first ? [await this.#make(name, first.name, first.key)] : [];
@@ -193,7 +200,7 @@ export class Namespaces {
   /** Creates or replaces a key. Tokens minted for the key before die at once. */
   async putKey(who: Principal, namespace: string, keyName: string, key: string): Promise<void> {
     await this.#demandKeeper(who, namespace);
-    checkKey(keyName, key);
+    this.#checkKey(keyName, key);
     const others = await this.#catalog.namespaces.credentials(namespace);
     const credential = await this.#make(namespace, keyName, key, others);
     const event = this.#event(namespace, `key ${keyName} set`, who);
@@ -229,6 +236,13 @@ export class Namespaces {
       if (error instanceof QueueFull) throw this.#attempts.refusal(1000);
       throw error;
     }
+  }
+
+  #checkKey(name: string, key: string): void {
+    if (name.startsWith(this.#reservedKeys))
+      throw new Refusal('forbidden', `key names that start with ${this.#reservedKeys} are reserved for services`);
+    if (!lawfulName.test(name)) throw new Refusal('forbidden', 'illegal key name');
+    if (key.length === 0 || key.length > 1024) throw new Refusal('malformed', 'a key has 1 to 1,024 characters');
   }
 
   /** A trusted namespace may use what the owner has, but not mint keys for it or widen the trust. */
@@ -272,11 +286,4 @@ class ProvedKeys {
       .update(JSON.stringify([namespace, key]))
       .digest('base64');
   }
-}
-
-function checkKey(name: string, key: string): void {
-  if (reservedKeyName.test(name))
-    throw new Refusal('forbidden', 'key names that start with _service_key are reserved for services');
-  if (!lawfulName.test(name)) throw new Refusal('forbidden', 'illegal key name');
-  if (key.length === 0 || key.length > 1024) throw new Refusal('malformed', 'a key has 1 to 1,024 characters');
 }

@@ -69,7 +69,7 @@ export function refusalOf(loss: string, catalog: string): Refusal {
     'To continue without the records of that catalog, start the server once with --accept-loss (STOWAGE_ACCEPT_LOSS=yes);',
     'stored bytes without a record then stay where they are.',
   ];
-  return new Refusal('lost', advice.join(' '), { missing: 'catalog' });
+  return new Refusal('lost', advice.join(' '));
 }
 
 async function hasCatalog({ catalog }: Layout): Promise<boolean> {

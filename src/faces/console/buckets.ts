@@ -1,6 +1,7 @@
 import type { Core } from '../../core/index.ts';
 import type { Bucket, Ledger } from '../../core/records.ts';
 import { Refusal } from '../../core/refusal.ts';
+import { allowIn } from '../../core/tenants/access.ts';
 import { json, send } from '../../http/answering.ts';
 import { faultOf, type CorsRule } from '../../http/bucket-cors.ts';
 import { once } from '../../http/idempotency.ts';
@@ -13,14 +14,13 @@ export function buckets(routes: Routes, core: Core, region: string): void {
   routes
     .owned('createBucket', async ({ who, body, req, res }) => {
       const { name, public: open = false } = body<{ name: string; public?: boolean }>();
-      if (name.includes('.'))
-        throw new Refusal('malformed', 'this API does not create bucket names with dots', { what: 'bucket' });
+      if (name.includes('.')) throw new Refusal('bad_bucket_name', 'this API does not create bucket names with dots');
       const asking = { caller: `${who.namespace} ${who.credential}`, operation: 'createBucket', wish: [name, open] };
       const made = await once(core.idempotency, { req, res }, asking, async (_, again) => {
         // An earlier attempt may have created the bucket and stopped before it changed the visibility.
         const there = again ? await core.buckets.peek(name) : undefined;
         const bucket = there?.namespace === who.namespace ? there : await core.buckets.create(who, name);
-        return view(open ? await core.buckets.change(who, name, { open }) : bucket);
+        return view(open ? await core.buckets.change(allowIn(who, 'admin', bucket), { open }) : bucket);
       });
       json(req, res, 201, made);
       return ANSWERED;
@@ -32,25 +32,26 @@ export function buckets(routes: Routes, core: Core, region: string): void {
       );
       return { buckets: found.map(view), total: found.length };
     })
-    .owned('getBucket', async ({ who, given }) => view(await own(core.buckets.get(who, given.text('bucket'), 'list'))))
+    .owned('getBucket', async ({ who, given }) =>
+      view((await core.buckets.allow(who, given.text('bucket'), 'list')).bucket),
+    )
     .owned('changeBucket', async ({ who, given, body }) => {
       const { public: open, cache_control: cache } = body<{ public?: boolean; cache_control?: string | null }>();
-      const name = given.text('bucket');
+      const allowed = await core.buckets.allow(who, given.text('bucket'), 'admin');
       const set = cache === undefined ? {} : { set: { cacheControl: cache } };
-      return view(await own(core.buckets.change(who, name, { ...set, ...(open === undefined ? {} : { open }) })));
+      return view(await core.buckets.change(allowed, { ...set, ...(open === undefined ? {} : { open }) }));
     })
     .owned('setBucketCors', async ({ who, given, body }) => {
       const { rules } = body<{ rules: readonly CorsWish[] }>();
-      const name = given.text('bucket');
-      await own(core.buckets.get(who, name, 'admin'));
+      const allowed = await core.buckets.allow(who, given.text('bucket'), 'admin');
       return view(
-        await core.buckets.change(who, name, {
+        await core.buckets.change(allowed, {
           set: { cors: rules.length === 0 ? null : JSON.stringify(rules.map(ruleOf)) },
         }),
       );
     })
     .owned('deleteBucket', async ({ who, given, req, res }) => {
-      await own(core.buckets.remove(who, given.text('bucket')));
+      await core.buckets.remove(await core.buckets.allow(who, given.text('bucket'), 'admin'));
       send(req, res, { status: 204 });
       return ANSWERED;
     });
@@ -74,11 +75,11 @@ function viewOf(bucket: Bucket, region: string): Record<string, unknown> {
 export function usage(routes: Routes, core: Core): void {
   routes
     .owned('bucketUsage', async ({ who, given }) => {
-      const { objects, bytes } = await own(core.buckets.usage(who, given.text('bucket')));
+      const { objects, bytes } = await core.buckets.usage(await core.buckets.allow(who, given.text('bucket'), 'list'));
       return { objects, bytes };
     })
     .owned('storageUsage', async ({ who }) => ({
-      ...(await core.buckets.usage(who)),
+      ...(await core.buckets.totalUsage(who)),
       ...account(await core.usage.get(who)),
     }))
     .owned('setQuota', async ({ who, given, body }) => {
@@ -143,15 +144,4 @@ function shown({ origins, methods, headers, exposed, age }: CorsRule): Record<st
     expose_headers: exposed,
     max_age_seconds: age ?? null,
   };
-}
-
-/** Hides another namespace's bucket. A limit of the caller's own access key stays `forbidden`. */
-export async function own<T>(asked: Promise<T>): Promise<T> {
-  try {
-    return await asked;
-  } catch (error) {
-    if (error instanceof Refusal && error.reason === 'forbidden' && error.details['own'] === undefined)
-      throw new Refusal('not_found', 'bucket not found');
-    throw error;
-  }
 }

@@ -6,6 +6,9 @@ import { refuseKey } from '../../http/idempotency.ts';
 import { ANSWERED, type Routes } from '../../http/routes.ts';
 import { everything } from '../../core/paging.ts';
 
+/** How access keys begin. */
+export const accessKeyPrefixes = { id: 'rs_ak_', secret: 'rs_sk_', lent: 'rs_pk_' };
+
 const verbs: readonly Verb[] = ['read', 'write', 'delete', 'admin'];
 
 interface Wish {

@@ -4,7 +4,6 @@ import { Refusal } from '../../core/refusal.ts';
 import { json } from '../../http/answering.ts';
 import { once } from '../../http/idempotency.ts';
 import { ANSWERED, type Routes } from '../../http/routes.ts';
-import { own } from './buckets.ts';
 
 /** Signs a URL of the S3 listener; the S3 face implements it. */
 export type Presign = (wish: {
@@ -41,7 +40,8 @@ export function presigning(routes: Routes, { core, presign, rate }: PresignOptio
   const window = new Window(rate);
   routes.owned('presignObject', async ({ who, given, body, req, res }) => {
     const { key, operation, expires_in_seconds: expires = usualExpiry, content_type: contentType } = body<Wish>();
-    const { name } = await own(core.buckets.get(who, given.text('bucket'), operation === 'get' ? 'read' : 'write'));
+    const right = operation === 'get' ? 'read' : 'write';
+    const { name } = (await core.buckets.allow(who, given.text('bucket'), right)).bucket;
     if (!presign) throw new Refusal('unavailable', 'the S3 API is switched off');
     if (Buffer.byteLength(key) > longestKey) throw new Refusal('malformed', `a key has at most ${longestKey} bytes`);
     const wait = window.take(`${who.namespace} ${who.credential}`, core.clock.now());

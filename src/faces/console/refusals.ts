@@ -1,19 +1,21 @@
-import { plainHeaders, plainStatuses, type Wording } from '../../http/refusing.ts';
+import { plainAnswers, plainHeaders, type Wording } from '../../http/refusing.ts';
 
 /** Error format of the console API: `detail` for people, `code` for programs. */
 export const wording: Wording = {
-  statuses: { ...plainStatuses, malformed: 422, digest_mismatch: 422 },
+  answers: {
+    ...plainAnswers,
+    // Malformed text is 400 as in every face; 422 is for invalid values of this API.
+    malformed: [422, 'malformed'],
+    bad_bucket_name: [422, 'malformed'],
+    digest_mismatch: [422, 'digest_mismatch'],
+    // Hides another namespace's bucket. A limit of the caller's own access key stays `forbidden`.
+    foreign_bucket: [404, 'not_found', 'bucket not found'],
+  },
 
-  // Malformed text is 400 as in every face; 422 is for invalid values of this API.
-  finer: ({ details }) => (details['what'] === 'text' ? 400 : undefined),
-
-  print: ({ sentence, code, details }) => ({
+  print: ({ sentence, code }) => ({
     type: 'application/json; charset=utf-8',
-    text: JSON.stringify({ detail: sentence, code: details['code'] ?? code }),
+    text: JSON.stringify({ detail: sentence, code }),
   }),
 
-  headers: (refused) => {
-    const { retry_after: wait } = refused.details;
-    return { ...plainHeaders(refused), ...(wait === undefined ? {} : { 'Retry-After': wait }) };
-  },
+  headers: plainHeaders,
 };

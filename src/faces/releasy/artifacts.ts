@@ -1,10 +1,12 @@
 import type { ReleaseFile, Slot } from '../../core/records.ts';
 import { Refusal } from '../../core/refusal.ts';
+import type { FileWish } from '../../core/releases/files.ts';
 import { once } from '../../http/idempotency.ts';
 import { text } from '../../http/routes.ts';
+import { isId } from '../../kit/ids.ts';
 import { roles } from './credentials.ts';
 import type { Context } from './context.ts';
-import { secondsOf } from './queries.ts';
+import { bad, required, secondsOf } from './queries.ts';
 import { artifactsOf, readable } from './releases.ts';
 import { resumableUrl } from './storage.ts';
 import { fileNameOf } from './views.ts';
@@ -65,12 +67,23 @@ function uploads({ core, guarded, storage, settings, baseUrl }: Context): void {
         { caller: who.credential, operation: 'registerArtifact', wish: [release, id, key, sha256, size, platform] },
         async (seed) => {
           const found = await core.releases.get(who, release);
+          demandSense({ id, key, sha256, size, platform });
           return registeredView(
             await core.releaseFiles.register(who, found, { id, key, sha256, size, platform }, seed),
           );
         },
       );
     });
+}
+
+/** @throws Refusal `malformed` for what can be no file of any release. */
+function demandSense({ id, key, platform, sha256, size }: FileWish): void {
+  required('artifact_id', id);
+  required('object_key', key);
+  required('platform', platform);
+  if (!isId(id)) throw bad('artifact_id must be a valid UUID');
+  if (!/^[0-9a-f]{64}$/i.test(sha256)) throw bad('checksum must be a 64 character hex string');
+  if (size <= 0) throw bad('size must be positive');
 }
 
 function checksums(context: Context): void {

@@ -9,6 +9,9 @@ import type { Context } from './context.ts';
 import { bad, required, secondsOf } from './queries.ts';
 import { dispositionOf } from './storage.ts';
 
+/** How tokens begin. */
+export const downloadPrefix = 'releasy_dl_';
+
 interface Wish {
   readonly artifact_id: string;
   readonly purpose?: string | null;

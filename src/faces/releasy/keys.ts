@@ -11,6 +11,9 @@ const scopes: readonly Scope[] = [
   'keys:write',
   'audit:read',
 ];
+/** How customers' API keys begin. */
+export const apiKeyPrefix = 'releasy_';
+
 const types: readonly CustomerKey['type'][] = ['human', 'ci', 'integration'];
 /** Largest time in seconds; larger values are evidently milliseconds. */
 const latest = 10_000_000_000;

@@ -1,6 +1,7 @@
-import { plainHeaders, plainStatuses, type Wording } from '../../http/refusing.ts';
+import type { Reason } from '../../core/refusal.ts';
+import { plainAnswers, plainHeaders, type Answers, type Wording } from '../../http/refusing.ts';
 
-/** Default `code` for each status; `details.code` overrides it. */
+/** Default `code` for each status. */
 const codes: Readonly<Record<number, string>> = {
   400: 'bad_request',
   401: 'unauthorized',
@@ -18,24 +19,39 @@ const codes: Readonly<Record<number, string>> = {
   507: 'insufficient_storage',
 };
 
+const inOwnWords = Object.fromEntries(
+  Object.entries(plainAnswers).map(([reason, [status, , sentence]]) => [
+    reason as Reason,
+    [status, codes[status] ?? 'internal_error', sentence],
+  ]),
+) as unknown as Answers;
+
 /** Error format of Releasy. Clients match on the messages. */
 export const wording: Wording = {
-  statuses: { ...plainStatuses, not_ready: 409 },
+  answers: {
+    ...inOwnWords,
+    bad_type: [415, 'unsupported_media_type'],
+    bad_shape: [422, 'unprocessable_entity'],
+    key_too_long: [400, 'bad_request', 'object_key is too long'],
+    other_slot: [400, 'bad_request', 'object_key does not match release or platform'],
+    slot_empty: [400, 'object_missing', 'there is no object at object_key'],
+    size_mismatch: [400, 'size_mismatch'],
+    checksum_mismatch: [400, 'checksum_mismatch'],
+    ends_too_early: [400, 'bad_request', 'ends_at must be greater than or equal to starts_at'],
+    idempotency_conflict: [409, 'idempotency_conflict'],
+    idempotency_in_progress: [409, 'idempotency_in_progress'],
+    not_ready: [409, 'conflict'],
+  },
 
-  finer: ({ details }) => (details['what'] === 'type' ? 415 : details['what'] === 'shape' ? 422 : undefined),
-
-  print: ({ sentence, status, details }) => {
+  print: ({ reason, sentence, code, details }) => {
     const { request_id: request } = details;
     const error = {
-      code: details['code'] ?? codes[status] ?? 'internal_error',
+      code: reason === 'internal' ? 'internal_error' : code,
       message: sentence,
       ...(request === undefined ? {} : { request_id: request }),
     };
     return { type: 'application/json; charset=utf-8', text: JSON.stringify({ error }) };
   },
 
-  headers: (refused) => {
-    const { retry_after: wait } = refused.details;
-    return { ...plainHeaders(refused), ...(wait === undefined ? {} : { 'Retry-After': wait }) };
-  },
+  headers: plainHeaders,
 };

@@ -46,12 +46,14 @@ export class ReleaseBucket {
     try {
       // The bucket owner owns all objects, whoever uploaded them.
       return await this.#core.buckets.create(this.who, name, {
-        settings: { ownership: 'BucketOwnerEnforced', digests: 'sha256 md5', cors: JSON.stringify(pages) },
+        digests: ['sha256', 'md5'],
+        settings: { ownership: 'BucketOwnerEnforced', cors: JSON.stringify(pages) },
       });
     } catch (error) {
-      // On a conflict another request created it. A malformed name is a configuration error.
-      if (error instanceof Refusal && error.reason === 'conflict') return this.#core.buckets.peek(name);
-      throw error instanceof Refusal && error.reason === 'malformed' ? unconfigured(error) : error;
+      // Another request may have created it. A name that no bucket can have is a configuration error.
+      if (error instanceof Refusal && (error.reason === 'bucket_owned' || error.reason === 'bucket_taken'))
+        return this.#core.buckets.peek(name);
+      throw error instanceof Refusal && error.reason === 'bad_bucket_name' ? unconfigured(error) : error;
     }
   }
 }

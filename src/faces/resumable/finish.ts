@@ -49,9 +49,8 @@ async function putObject(
 ): Promise<Finished> {
   const { hex } = await core.uploads.digest(upload, 'md5');
   await core.objects.seal(
-    who,
-    await core.buckets.get(who, bucket, 'write'),
-    { bucket, key, conditions: {} },
+    await core.buckets.allow(who, bucket, 'write'),
+    { key, conditions: {} },
     upload.id,
     factsOf(hex),
   );

@@ -4,7 +4,7 @@ import { Refusal } from '../../core/refusal.ts';
 import { json, send } from '../../http/answering.ts';
 import { bodyDigests, demandDigests, digestsOf } from '../../http/digest-fields.ts';
 import { hasBody } from '../../http/incoming.ts';
-import { plainStatuses } from '../../http/refusing.ts';
+import { plainAnswers } from '../../http/refusing.ts';
 import { nameRoute } from '../../http/request-log.ts';
 import { uploadFields, uploadLimit } from '../../http/upload-fields.ts';
 import { isId } from '../../kit/ids.ts';
@@ -188,7 +188,7 @@ export class Ietf {
     try {
       return await finish(this.#context, who, upload);
     } catch (error) {
-      if (error instanceof Refusal && plainStatuses[error.reason] < 500)
+      if (error instanceof Refusal && plainAnswers[error.reason][0] < 500)
         res.setHeader('Upload-Complete', printBoolean(true));
       throw error;
     }

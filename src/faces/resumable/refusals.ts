@@ -1,9 +1,9 @@
 import { STATUS_CODES } from 'node:http';
-import { plainHeaders, plainStatuses, type Wording } from '../../http/refusing.ts';
+import { plainAnswers, plainHeaders, type Wording } from '../../http/refusing.ts';
 
 /** Error format of tus: plain text, and 460 for a wrong checksum. */
 export const wording: Wording = {
-  statuses: { ...plainStatuses, digest_mismatch: 460 },
+  answers: { ...plainAnswers, digest_mismatch: [460, 'digest_mismatch'] },
 
   print: ({ sentence }) => ({ type: 'text/plain; charset=utf-8', text: `${sentence}\n` }),
 
@@ -13,7 +13,7 @@ export const wording: Wording = {
 /** Error format of the draft: a problem document (RFC 9457). */
 export const problemWording: Wording = {
   ...wording,
-  statuses: plainStatuses,
+  answers: plainAnswers,
 
   print: ({ sentence, status }) => ({
     type: 'application/problem+json',

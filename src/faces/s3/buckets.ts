@@ -58,12 +58,12 @@ export async function createBucket(call: Call): Promise<void> {
   if (who.namespace === '' || !grants(who, 'admin', name)) throw denied();
   const tags = Tags === undefined || Tags.Tag.length === 0 ? {} : { tags: JSON.stringify(bucketTags(Tags)) };
   const settings: Record<string, string> = { ...(await settingsFrom(call)), ...tags };
-  const versioning = settings['lock'] === undefined ? 'off' : 'enabled';
+  const lock = flagOf(call, 'x-amz-bucket-object-lock-enabled') ? {} : undefined;
   try {
-    await core.buckets.create(who, name, { settings, versioning });
+    await core.buckets.create(who, name, { settings, lock, versioning: lock ? 'enabled' : 'off' });
   } catch (error) {
     // A caller that asks again for its own bucket, with the same list of grants, has it.
-    const own = error instanceof Refusal && error.reason === 'conflict' && error.details['owned'] === 'yes';
+    const own = error instanceof Refusal && error.reason === 'bucket_owned';
     const there = own ? await core.buckets.peek(name) : undefined;
     if (!there || there.settings['acl'] !== settings['acl']) throw error;
   }
@@ -97,7 +97,6 @@ async function settingsFrom(call: Call): Promise<Record<string, string>> {
   return {
     ...(acl ? { acl: JSON.stringify(acl) } : {}),
     ...(ownership === undefined ? {} : { ownership }),
-    ...(flagOf(call, 'x-amz-bucket-object-lock-enabled') ? { lock: '{}' } : {}),
   };
 }
 
@@ -111,9 +110,7 @@ function arnOf(bucket: string): string {
 }
 
 export async function deleteBucket(call: Call): Promise<void> {
-  const { core, bucket } = call;
-  const { as } = await allow(call, 'DeleteBucket');
-  await core.buckets.remove(as, bucket);
+  await call.core.buckets.remove(await allow(call, 'DeleteBucket'));
   nothing(call, 204);
 }
 
@@ -139,14 +136,14 @@ export async function getVersioning(call: Call): Promise<void> {
 }
 
 export async function putVersioning(call: Call): Promise<void> {
-  const { bucket, as } = await allow(call, 'PutBucketVersioning');
+  const allowed = await allow(call, 'PutBucketVersioning');
   const { Status: status } = await readDocument(call, versioningConfiguration);
-  if (status === 'Suspended' && bucket.settings['lock'] !== undefined)
+  if (status === 'Suspended' && allowed.bucket.lock)
     throw new S3Error(
       'InvalidBucketState',
       'An Object Lock configuration is present on this bucket, so the versioning state cannot be changed.',
     );
-  await call.core.buckets.change(as, bucket.name, { versioning: status === 'Enabled' ? 'enabled' : 'suspended' });
+  await call.core.buckets.change(allowed, { versioning: status === 'Enabled' ? 'enabled' : 'suspended' });
   nothing(call, 200);
 }
 
@@ -160,8 +157,8 @@ export async function getCors(call: Call): Promise<void> {
 }
 
 export async function putCors(call: Call): Promise<void> {
-  const { bucket, as } = await allow(call, 'PutBucketCORS');
+  const allowed = await allow(call, 'PutBucketCORS');
   const rules = corsRulesOf(await readDocument(call, corsConfiguration));
-  await call.core.buckets.change(as, bucket.name, { set: { cors: JSON.stringify(rules) } });
+  await call.core.buckets.change(allowed, { set: { cors: JSON.stringify(rules) } });
   nothing(call, 200);
 }

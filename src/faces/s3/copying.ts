@@ -21,7 +21,7 @@ import { tagsOf, type Tags } from './tags.ts';
 
 /** Copies an object within this store; no byte is moved. */
 export async function copyObject(call: Call): Promise<void> {
-  const { core, bucket: name, key } = call;
+  const { core, key } = call;
   const [metadata, tagging] = ['x-amz-metadata-directive', 'x-amz-tagging-directive'].map(
     (header) => headerOf(call, header) ?? 'COPY',
   );
@@ -33,9 +33,10 @@ export async function copyObject(call: Call): Promise<void> {
   const source = await sourceOf(call);
   const before = aboutOf(source.object);
   const tags = tagging === 'REPLACE' ? tagsOf(call) : copiedTags(call, source);
-  const { bucket, as, about, lock } = await newObject(call, tags);
+  const { allowed, about, lock } = await newObject(call, tags);
+  const { bucket } = allowed;
   const unchanged = metadata === 'COPY' && tagging === 'COPY' && algorithm === undefined;
-  if (unchanged && source.from.name === name && source.key === key && source.version === undefined) {
+  if (unchanged && source.from.name === bucket.name && source.key === key && source.version === undefined) {
     throw new S3Error(
       'InvalidRequest',
       "This copy request is illegal because it is trying to copy an object to itself without changing the object's metadata, storage class, website redirect location or encryption attributes.",
@@ -45,7 +46,7 @@ export async function copyObject(call: Call): Promise<void> {
   const kept: About = { ...about, type, headers, meta, ...(await copiedChecksums(call, source, algorithm)) };
   // What came in parts keeps the tag of the parts: nobody can tell it from its bytes.
   const { etag } = source.object.content!;
-  const put = await core.objects.copy(as, { bucket: name, key, conditions: conditionsOf(call) }, source.blob.uuid, {
+  const put = await core.objects.copy(allowed, { key, conditions: conditionsOf(call) }, source.blob.uuid, {
     etag,
     about: printAbout(kept),
     lock,

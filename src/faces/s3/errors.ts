@@ -1,5 +1,5 @@
 /** How S3 says no: a code, which clients match on, and the status that goes with it. */
-import { Refusal, type Reason } from '../../core/refusal.ts';
+import type { Refusal, Reason } from '../../core/refusal.ts';
 
 /**
  * Status and sentence of each code. S3 has one sentence for most of them, which clients and their tests compare; what this server has to add
@@ -146,85 +146,69 @@ export function isWrongKey(error: unknown): boolean {
   return error instanceof S3Error && (error.code === 'InvalidAccessKeyId' || error.code === 'SignatureDoesNotMatch');
 }
 
-const ofReasons: Record<Reason, S3Code> = {
+/** What S3 calls each reason of the core: a code, told with the core's sentence, or all of an answer. */
+const ofReasons: Record<Reason, S3Code | ((refusal: Refusal) => S3Error)> = {
   malformed: 'InvalidArgument',
+  bad_text: 'InvalidArgument',
+  bad_type: 'InvalidArgument',
+  bad_shape: 'InvalidArgument',
+  reserved_source: 'InvalidArgument',
+  bad_bucket_name: () => new S3Error('InvalidBucketName'),
+  key_too_long: 'KeyTooLongError',
+  other_slot: 'InvalidArgument',
+  slot_empty: 'InvalidArgument',
+  size_mismatch: 'InvalidArgument',
+  checksum_mismatch: 'InvalidArgument',
+  ends_too_early: 'InvalidArgument',
   unauthenticated: 'AccessDenied',
-  forbidden: 'AccessDenied',
-  not_found: 'NoSuchKey',
+  wrong_secret: 'AccessDenied',
+  operators_only: 'AccessDenied',
+  forbidden: () => new S3Error('AccessDenied'),
+  foreign_bucket: () => new S3Error('AccessDenied'),
+  locked: () => new S3Error('AccessDenied', 'Access Denied because object protected by object lock.'),
+  not_found: () => new S3Error('NoSuchKey'),
+  no_bucket: () => new S3Error('NoSuchBucket'),
+  no_blob: () => new S3Error('NoSuchKey'),
+  no_object: () => new S3Error('NoSuchKey'),
+  no_multipart: () => new S3Error('NoSuchUpload'),
   conflict: 'OperationAborted',
+  bucket_owned: () => new S3Error('BucketAlreadyExists'),
+  bucket_taken: () => new S3Error('BucketAlreadyExists'),
+  bucket_occupied: () => new S3Error('BucketNotEmpty', 'The bucket you tried to delete is not empty.'),
+  bucket_changed: 'OperationAborted',
+  bucket_locked: () =>
+    new S3Error(
+      'InvalidBucketState',
+      'An Object Lock configuration is present on this bucket, so the versioning state cannot be changed.',
+    ),
+  upload_changed: 'OperationAborted',
+  part_replaced: () =>
+    new S3Error(
+      'InvalidPart',
+      "One or more of the specified parts could not be found. The part may not have been uploaded, or the specified entity tag may not match the part's entity tag.",
+    ),
+  pinned: 'OperationAborted',
+  idempotency_conflict: 'OperationAborted',
+  idempotency_in_progress: 'OperationAborted',
   offset_mismatch: 'OperationAborted',
   digest_mismatch: 'BadDigest',
   too_large: 'EntityTooLarge',
   interrupted: 'IncompleteBody',
   superseded: 'OperationAborted',
   not_ready: 'ServiceUnavailable',
-  precondition: 'PreconditionFailed',
-  out_of_range: 'InvalidRange',
+  precondition: () => new S3Error('PreconditionFailed'),
+  out_of_range: ({ details: { size = '*' } }) =>
+    new S3Error('InvalidRange', 'The requested range is not satisfiable', {}, { 'Content-Range': `bytes */${size}` }),
   full: 'InsufficientStorage',
   over_quota: 'QuotaExceeded',
-  throttled: 'SlowDown',
+  throttled: ({ details: { retry_after: wait = 1 } }) =>
+    new S3Error('SlowDown', undefined, {}, { 'Retry-After': String(wait) }),
   unavailable: 'ServiceUnavailable',
   lost: 'InternalError',
 };
 
 /** What S3 calls a refusal of the core. */
 export function fromRefusal(refusal: Refusal): S3Error {
-  const { reason, message, details } = refusal;
-  switch (reason) {
-    case 'not_found':
-      return notFound(refusal);
-    case 'conflict':
-      return conflict(refusal);
-    case 'forbidden':
-      return details['locked'] === undefined
-        ? new S3Error('AccessDenied')
-        : new S3Error('AccessDenied', 'Access Denied because object protected by object lock.');
-    case 'malformed':
-      return details['what'] === 'bucket' ? new S3Error('InvalidBucketName') : new S3Error(ofReasons[reason], message);
-    case 'out_of_range':
-      return new S3Error(
-        'InvalidRange',
-        'The requested range is not satisfiable',
-        {},
-        { 'Content-Range': `bytes */${details['size'] ?? '*'}` },
-      );
-    case 'throttled':
-      return new S3Error('SlowDown', undefined, {}, { 'Retry-After': String(details['retry_after'] ?? 1) });
-    case 'precondition':
-      return new S3Error('PreconditionFailed');
-    default:
-      return new S3Error(ofReasons[reason], message);
-  }
-}
-
-function conflict({ message, details }: Refusal): S3Error {
-  if (details['occupied'] !== undefined)
-    return new S3Error('BucketNotEmpty', 'The bucket you tried to delete is not empty.');
-  if (details['owned'] !== undefined) return new S3Error('BucketAlreadyExists');
-  if (details['what'] === 'part') {
-    return new S3Error(
-      'InvalidPart',
-      "One or more of the specified parts could not be found. The part may not have been uploaded, or the specified entity tag may not match the part's entity tag.",
-    );
-  }
-  if (details['state'] === 'lock') {
-    return new S3Error(
-      'InvalidBucketState',
-      'An Object Lock configuration is present on this bucket, so the versioning state cannot be changed.',
-    );
-  }
-  return new S3Error(ofReasons.conflict, message);
-}
-
-function notFound({ details }: Refusal): S3Error {
-  switch (details['missing']) {
-    case 'bucket':
-      return new S3Error('NoSuchBucket');
-    case 'upload':
-      return new S3Error('NoSuchUpload');
-    case 'version':
-      return new S3Error('NoSuchVersion');
-    default:
-      return new S3Error('NoSuchKey');
-  }
+  const answer = ofReasons[refusal.reason];
+  return typeof answer === 'string' ? new S3Error(answer, refusal.message) : answer(refusal);
 }

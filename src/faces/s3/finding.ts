@@ -1,11 +1,10 @@
 import type { StoredObject } from '../../core/records.ts';
 import type { Call } from './call.ts';
 import { S3Error } from './errors.ts';
-import { allow, denied, may, ofVersion, type Action, type Allowed, type Circumstances } from './rights.ts';
+import { allow, denied, may, ofVersion, type Action, type AllowedTo, type Circumstances } from './rights.ts';
 
-export interface FoundObject extends Allowed {
-  readonly object: StoredObject;
-}
+/** A version, and the right that a request has to it. */
+export type FoundObject<A extends Action = Action> = AllowedTo<A> & { readonly object: StoredObject };
 
 /**
  * The version that a request is about, for somebody who may do that with it. Whether there is none is told to those who
@@ -13,12 +12,12 @@ export interface FoundObject extends Allowed {
  *
  * @throws S3Error `NoSuchKey`, `NoSuchVersion`, `AccessDenied`, `MethodNotAllowed` for a mark of a deletion.
  */
-export async function findObject(
+export async function findObject<A extends Action>(
   call: Call,
-  action: Action,
+  action: A,
   version: { readonly id: string | null } | undefined,
   circumstances: Circumstances = {},
-): Promise<FoundObject> {
+): Promise<FoundObject<A>> {
   const [name, key] = [circumstances.bucket ?? call.bucket, circumstances.key ?? call.key];
   const object = await call.core.objects.peek(name, key, version);
   if (object?.content) {
@@ -52,11 +51,11 @@ const mostTries = 5;
  * @param find finds the version for somebody who may change it.
  * @param change false when the version is gone.
  */
-export async function changeVersion(
+export async function changeVersion<A extends Action>(
   call: Call,
-  find: () => Promise<FoundObject>,
-  change: (found: FoundObject) => Promise<boolean>,
-): Promise<FoundObject> {
+  find: () => Promise<FoundObject<A>>,
+  change: (found: FoundObject<A>) => Promise<boolean>,
+): Promise<FoundObject<A>> {
   for (let turn = 1; turn <= mostTries; turn += 1) {
     const found = await find();
     if (await change(found)) return found;

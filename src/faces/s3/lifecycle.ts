@@ -2,7 +2,7 @@
 import type { Core } from '../../core/index.ts';
 import { SYSTEM, type Bucket, type Principal, type StoredObject } from '../../core/records.ts';
 import { isLockedRefusal } from '../../core/records.ts';
-import { ownerOf } from '../../core/names/objects.ts';
+import { allowIn, type Allowed } from '../../core/tenants/access.ts';
 import { aboutOf } from './about.ts';
 import { lifecycleRule, type LifecycleRule } from './lifecycle-document.ts';
 import { S3Error } from './errors.ts';
@@ -128,18 +128,19 @@ export async function runLifecycle(core: Core, { day }: LifecycleOptions): Promi
 }
 
 async function expireObjects(core: Core, bucket: Bucket, rules: readonly Rule[], day: number): Promise<number> {
-  const as = ownerOf(bucket, { namespace: bucket.namespace, credential: 'lifecycle' });
+  const who = { namespace: bucket.namespace, credential: 'lifecycle' };
+  const [listing, deletion] = [allowIn(who, 'list', bucket), allowIn(who, 'delete', bucket)];
   let gone = 0;
   let versions: StoredObject[] = [];
   const settle = async (): Promise<void> => {
     for (const object of due(versions, rules, core.time, day)) {
-      if (await expire(core, as, object)) gone += 1;
+      if (await expire(core, deletion, object)) gone += 1;
     }
     versions = [];
   };
   // Versions of one key lie side by side, the newest first; a key is settled once all of it was seen.
   for (let behind: { key: string; index: number } | null = null; ;) {
-    const page: StoredObject[] = await core.objects.versions(as, bucket.name, {
+    const page: StoredObject[] = await core.objects.versions(listing, {
       prefix: '',
       after: null,
       limit: batch,
@@ -157,13 +158,13 @@ async function expireObjects(core: Core, bucket: Bucket, rules: readonly Rule[],
 }
 
 /** Deletes a version that is due, if it still is what the rules looked at; object lock keeps one that it protects. */
-async function expire(core: Core, as: Principal, only: StoredObject): Promise<boolean> {
-  const { bucket, key, versionId } = only;
+async function expire(core: Core, allowed: Allowed<'delete'>, only: StoredObject): Promise<boolean> {
+  const { key, versionId } = only;
   try {
     const gone =
       only.current && only.content
-        ? await core.objects.remove(as, bucket, key, { only })
-        : await core.objects.removeVersion(as, bucket, key, versionId, { only });
+        ? await core.objects.remove(allowed, key, { only })
+        : await core.objects.removeVersion(allowed, key, versionId, { only });
     return gone !== undefined;
   } catch (error) {
     if (isLockedRefusal(error)) return false;
@@ -195,18 +196,22 @@ function due(
 }
 
 async function abortUploads(core: Core, bucket: Bucket, rules: readonly Rule[], day: number): Promise<number> {
-  const as = ownerOf(bucket, { namespace: bucket.namespace, credential: 'lifecycle' });
+  const who = { namespace: bucket.namespace, credential: 'lifecycle' };
   const aborting = rules.filter(({ abortDays }) => abortDays !== undefined);
   if (aborting.length === 0) return 0;
   let aborted = 0;
-  for (const multipart of await core.multipart.list(as, bucket.name, { prefix: '', behind: null, limit: 1000 })) {
+  for (const multipart of await core.multipart.list(allowIn(who, 'list', bucket), {
+    prefix: '',
+    behind: null,
+    limit: 1000,
+  })) {
     const over = aborting.some(
       (rule) =>
         rule.prefixes.every((prefix) => multipart.key.startsWith(prefix)) &&
         multipart.createdAt <= core.time.ago(rule.abortDays! * day),
     );
     if (!over) continue;
-    await core.multipart.abort(as, multipart);
+    await core.multipart.abort(allowIn(who, 'write', bucket), multipart);
     aborted += 1;
   }
   return aborted;

@@ -1,12 +1,12 @@
 /** Listings of a bucket: keys rolled up at a delimiter, page by page, in the order of their bytes. */
 import type { EntriesPage } from '../../core/engine.ts';
-import type { Principal, StoredObject } from '../../core/records.ts';
+import type { StoredObject } from '../../core/records.ts';
 import { aboutOf } from './about.ts';
 import { person } from './acl.ts';
 import { versionNamed } from './conditions.ts';
 import { answer, headerOf, type Call } from './call.ts';
 import { invalidArgument, S3Error } from './errors.ts';
-import { allow } from './rights.ts';
+import { allow, type AllowedTo } from './rights.ts';
 import { encode } from './signing/canonical.ts';
 import { elements, type Elements, type Xml } from './xml.ts';
 
@@ -93,7 +93,7 @@ function isPrefix(entry: Entry<unknown> | undefined, key: string): boolean {
 /** A page of entries that the catalog rolls up. */
 async function rollInCatalog(
   call: Call,
-  as: Principal,
+  allowed: AllowedTo<'ListBucket' | 'ListBucketVersions'>,
   wish: Wish,
   { versions, behind: begin }: Pick<EntriesPage, 'versions' | 'behind'>,
 ): Promise<Page<StoredObject>> {
@@ -103,7 +103,7 @@ async function rollInCatalog(
   return roll<StoredObject>(
     wish,
     async (after, limit) => {
-      const found = await call.core.objects.entries(as, call.bucket, {
+      const found = await call.core.objects.entries(allowed, {
         prefix,
         delimiter,
         after,
@@ -172,8 +172,7 @@ export async function listObjectsV2(call: Call): Promise<void> {
 }
 
 async function objectsOf(call: Call, wish: Wish): Promise<Page<StoredObject>> {
-  const { as, bucket } = await allow(call, 'ListBucket');
-  return rollInCatalog({ ...call, bucket: bucket.name }, as, wish, { versions: false, behind: null });
+  return rollInCatalog(call, await allow(call, 'ListBucket'), wish, { versions: false, behind: null });
 }
 
 function contents(page: Page<StoredObject>, shown: (text: string) => string, owner: boolean): Elements {
@@ -209,12 +208,12 @@ function checksumKind(object: StoredObject): Elements {
 /** ListObjectVersions. */
 export async function listVersions(call: Call): Promise<void> {
   const { query, bucket } = call;
-  const { as } = await allow(call, 'ListBucketVersions');
+  const allowed = await allow(call, 'ListBucketVersions');
   const keyMarker = query.get('key-marker') || null;
   const idMarker = query.get('version-id-marker') || undefined;
   const behind = idMarker === undefined ? null : await versionAt(call, keyMarker, idMarker);
   const wish = { ...wishOf(call), after: keyMarker };
-  const page = await rollInCatalog(call, as, wish, { versions: true, behind });
+  const page = await rollInCatalog(call, allowed, wish, { versions: true, behind });
   const shown = encoderOf(call);
   const next = page.next?.kind === 'object' ? page.next.object : undefined;
   answer(call, 'ListVersionsResult', {

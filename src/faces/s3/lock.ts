@@ -1,12 +1,11 @@
 /** Object lock: versions that nobody may delete before a day, or while they are held. The catalog keeps the rules. */
-import type { Bucket, Retention, StoredObject, VersionLock } from '../../core/records.ts';
-import { lockRuleOf, type LockRule } from '../../core/records.ts';
+import type { Bucket, LockRule, Retention, StoredObject, VersionLock } from '../../core/records.ts';
 import { answer, flagOf, headerOf, nothing, readDocument, type Call } from './call.ts';
 import { versionOf } from './conditions.ts';
 import * as documents from './documents.ts';
 import { invalidArgument, S3Error } from './errors.ts';
-import { changeVersion, findObject } from './finding.ts';
-import { allow, may, refuseEarly, type Circumstances } from './rights.ts';
+import { changeVersion, findObject, type FoundObject } from './finding.ts';
+import { allow, may, refuseEarly, type Action, type Circumstances } from './rights.ts';
 import { timeOf } from './schema.ts';
 import { elements } from './xml.ts';
 
@@ -17,7 +16,7 @@ export function lockFrom(call: Call, bucket: Bucket): VersionLock {
     'x-amz-object-lock-retain-until-date',
     'x-amz-object-lock-legal-hold',
   ].map((name) => headerOf(call, name));
-  if (!lockRuleOf(bucket) && (mode !== undefined || until !== undefined || hold !== undefined))
+  if (!bucket.lock && (mode !== undefined || until !== undefined || hold !== undefined))
     throw new S3Error('InvalidRequest', 'Bucket is missing Object Lock Configuration');
   if ((mode === undefined) !== (until === undefined))
     throw new S3Error(
@@ -42,7 +41,7 @@ export function bypasses(call: Call, bucket: Bucket, object: StoredObject): bool
 
 export async function getLockConfiguration(call: Call): Promise<void> {
   const { bucket } = await allow(call, 'GetBucketObjectLockConfiguration');
-  const setting = lockRuleOf(bucket);
+  const { lock: setting } = bucket;
   if (!setting)
     throw new S3Error(
       'ObjectLockConfigurationNotFoundError',
@@ -56,16 +55,16 @@ export async function getLockConfiguration(call: Call): Promise<void> {
 }
 
 export async function putLockConfiguration(call: Call): Promise<void> {
-  const { bucket, as } = await allow(call, 'PutBucketObjectLockConfiguration');
+  const allowed = await allow(call, 'PutBucketObjectLockConfiguration');
   const { Rule } = await readDocument(call, documents.objectLockConfiguration);
-  if (bucket.versioning !== 'enabled')
+  if (allowed.bucket.versioning !== 'enabled')
     throw new S3Error(
       'InvalidBucketState',
       "Versioning must be 'Enabled' on the bucket to apply a Object Lock configuration",
     );
   const { Mode: mode, Days: days, Years: years } = Rule?.DefaultRetention ?? {};
   const lock: LockRule = mode === undefined ? {} : { mode, ...(days === undefined ? { years: years! } : { days }) };
-  await call.core.buckets.change(as, bucket.name, { set: { lock: JSON.stringify(lock) } });
+  await call.core.buckets.change(allowed, { lock });
   nothing(call, 200);
 }
 
@@ -85,7 +84,7 @@ export async function putRetention(call: Call): Promise<void> {
   await changeVersion(
     call,
     () => findLockable(call, 'PutObjectRetention', { retention: after ?? undefined }),
-    ({ object, bucket, as }) => call.core.objects.retain(as, object, after, bypasses(call, bucket, object)),
+    (found) => call.core.objects.retain(found, found.object, after, bypasses(call, found.bucket, found.object)),
   );
   nothing(call, 200);
 }
@@ -104,18 +103,18 @@ export async function putLegalHold(call: Call): Promise<void> {
   await changeVersion(
     call,
     () => findLockable(call, 'PutObjectLegalHold', { hold: status }),
-    ({ object, as }) => call.core.objects.hold(as, object, status === 'ON'),
+    (found) => call.core.objects.hold(found, found.object, status === 'ON'),
   );
   nothing(call, 200);
 }
 
-async function findLockable(
+async function findLockable<A extends Action>(
   call: Call,
-  action: Parameters<typeof findObject>[1],
+  action: A,
   circumstances: Circumstances = {},
-): ReturnType<typeof findObject> {
+): Promise<FoundObject<A>> {
   const found = await findObject(call, action, versionOf(call), circumstances);
-  if (!lockRuleOf(found.bucket)) throw new S3Error('InvalidRequest', 'Bucket is missing Object Lock Configuration');
+  if (!found.bucket.lock) throw new S3Error('InvalidRequest', 'Bucket is missing Object Lock Configuration');
   return found;
 }
 

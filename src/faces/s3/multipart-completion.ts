@@ -15,15 +15,15 @@ import { aboutPart, demandType, findMultipart, mostParts, type Begun, type PartA
 const leastPart = 5 * 1024 * 1024;
 
 export async function completeMultipart(call: Call): Promise<void> {
-  const { core, bucket, key, query } = call;
-  const { as } = await allow(call, 'PutObject');
+  const { core, key, query } = call;
+  const allowed = await allow(call, 'PutObject');
   // Checksums in the headers are of the object, not of this document.
   const ofObject = (name: string): boolean =>
     name.startsWith('x-amz-checksum-') || name === 'x-amz-sdk-checksum-algorithm';
   const { Part: named } = await readDocument(call, completeMultipartUpload, (name) =>
     ofObject(name) ? undefined : headerOf(call, name),
   );
-  const before = await core.multipart.outcome(as, bucket, key, query.get('uploadId') ?? '');
+  const before = await core.multipart.outcome(allowed, key, query.get('uploadId') ?? '');
   // The answer was lost, and here it is again.
   if (before !== undefined) return tellCompleted(call, JSON.parse(before) as Completed);
   const { multipart } = await findMultipart(call, 'PutObject');
@@ -49,10 +49,10 @@ export async function completeMultipart(call: Call): Promise<void> {
   };
   const facts = { etag, about: printAbout(about), lock: { retention, held } };
   const told = await core.multipart.complete(
-    as,
+    allowed,
     multipart,
     parts,
-    { bucket, key, conditions: conditionsOf(call) },
+    { key, conditions: conditionsOf(call) },
     facts,
     (versionId) => JSON.stringify({ ...completed, versionId } satisfies Completed),
   );

@@ -1,5 +1,6 @@
-import { wholeBody } from '../../core/bytes/ingest.ts';
-import type { Multipart, Part, Principal, Retention } from '../../core/records.ts';
+import { keeping, wholeBody } from '../../core/bytes/ingest.ts';
+import type { Core } from '../../core/index.ts';
+import type { Multipart, Part, Retention } from '../../core/records.ts';
 import type { Digest } from '../../kit/digest.ts';
 import { isId } from '../../kit/ids.ts';
 import type { About } from './about.ts';
@@ -21,7 +22,7 @@ import { invalidArgument, S3Error } from './errors.ts';
 import { encoderOf, maxOf, roll, wishOf } from './listing.ts';
 import { newObject } from './new-object.ts';
 import { sourceOf } from './copying.ts';
-import { allow, type Action } from './rights.ts';
+import { allow, type AllowedTo } from './rights.ts';
 import { elements, type Xml } from './xml.ts';
 
 /** What was said when it began. */
@@ -45,7 +46,7 @@ export const mostParts = 10_000;
 
 export async function createMultipart(call: Call): Promise<void> {
   const { core, bucket, key } = call;
-  const { as, about, lock } = await newObject(call);
+  const { allowed, about, lock } = await newObject(call);
   const algorithm = algorithmNamed(headerOf(call, 'x-amz-checksum-algorithm'));
   const type = typeNamed(headerOf(call, 'x-amz-checksum-type'), algorithm);
   refuseChecksums((header) => headerOf(call, header));
@@ -55,7 +56,7 @@ export async function createMultipart(call: Call): Promise<void> {
     ...(lock.held === null ? {} : { held: lock.held }),
     ...(algorithm === undefined || type === undefined ? {} : { algorithm, checksumType: type }),
   };
-  const { id } = await core.multipart.begin(as, bucket, key, JSON.stringify(begun));
+  const { id } = await core.multipart.begin(allowed, key, JSON.stringify(begun));
   const headers: Record<string, string> =
     algorithm === undefined || type === undefined
       ? {}
@@ -64,7 +65,7 @@ export async function createMultipart(call: Call): Promise<void> {
 }
 
 export async function uploadPart(call: Call): Promise<void> {
-  const { multipart, as } = await findMultipart(call, 'PutObject');
+  const { multipart, allowed } = await findMultipart(call, 'PutObject');
   const number = numberOf(call);
   const begun = JSON.parse(multipart.about) as Begun;
   demandType(call, begun, 'part upload');
@@ -72,14 +73,9 @@ export async function uploadPart(call: Call): Promise<void> {
     keep: begun.checksumType === 'FULL_OBJECT' ? begun.algorithm : undefined,
   });
   demandAlgorithm(begun, promised.names[0]);
-  let checksums: Checksums = {};
-  const { etag } = await call.core.multipart.put(as, multipart, number, body, {
-    measure: measureOf(begun, promised.measure),
-    describe: (measured) => {
-      checksums = verify(measured);
-      return { etag: etagOf(measured), about: printPart(begun, checksums, measured) };
-    },
-  });
+  const measure = measureOf(begun, promised.measure);
+  const received = await call.core.multipart.receive(allowed, multipart, number, body, measure);
+  const { etag, checksums } = await keepPart(received, begun, () => verify(received.measured));
   const { 'x-amz-checksum-type': _, ...headers } = checksumHeaders(checksums, undefined);
   nothing(call, 200, { ETag: `"${etag}"`, ...headers });
 }
@@ -107,6 +103,20 @@ function measureOf({ algorithm }: Begun, measure: readonly Digest['algorithm'][]
   return [...new Set([...measure, algorithmOf(algorithm ?? usualChecksum)])];
 }
 
+/** @param verify what is kept of the part's checksums; may throw, and then nothing comes of it. */
+function keepPart(
+  received: Awaited<ReturnType<Core['multipart']['receive']>>,
+  begun: Begun,
+  verify: () => Checksums,
+): Promise<{ etag: string; checksums: Checksums }> {
+  return keeping(received, async () => {
+    const checksums = verify();
+    const etag = etagOf(received.measured);
+    await received.keep({ etag, about: printPart(begun, checksums, received.measured) });
+    return { etag, checksums };
+  });
+}
+
 function printPart({ algorithm }: Begun, checksums: Checksums, measured: readonly Digest[]): string {
   const about: PartAbout = {
     checksums,
@@ -116,7 +126,7 @@ function printPart({ algorithm }: Begun, checksums: Checksums, measured: readonl
 }
 
 export async function uploadPartCopy(call: Call): Promise<void> {
-  const { multipart, as } = await findMultipart(call, 'PutObject');
+  const { multipart, allowed } = await findMultipart(call, 'PutObject');
   const number = numberOf(call);
   const begun = JSON.parse(multipart.about) as Begun;
   refuseChecksums((header) => headerOf(call, header));
@@ -124,14 +134,12 @@ export async function uploadPartCopy(call: Call): Promise<void> {
   const { from, to } = rangeOf(headerOf(call, 'x-amz-copy-source-range'), blob.size);
   const reader = await call.core.objects.openForCopy(blob);
   try {
-    let checksums: Checksums = {};
-    const { etag } = await call.core.multipart.put(as, multipart, number, wholeBody(reader.read(from, to), to - from), {
-      measure: measureOf(begun, ['md5']),
-      describe: (measured) => {
-        if (begun.algorithm !== undefined) checksums = { [begun.algorithm]: checksumOf(measured, begun.algorithm) };
-        return { etag: etagOf(measured), about: printPart(begun, checksums, measured) };
-      },
-    });
+    const body = wholeBody(reader.read(from, to), to - from);
+    const received = await call.core.multipart.receive(allowed, multipart, number, body, measureOf(begun, ['md5']));
+    const { algorithm } = begun;
+    const { etag, checksums } = await keepPart(received, begun, () =>
+      algorithm === undefined ? {} : { [algorithm]: checksumOf(received.measured, algorithm) },
+    );
     const { ChecksumType: _, ...told } = checksumElements(checksums, undefined);
     const headers: Record<string, string> =
       object.versionId === null ? {} : { 'x-amz-copy-source-version-id': object.versionId };
@@ -165,14 +173,14 @@ export function aboutPart(part: Part): PartAbout {
 }
 
 export async function abortMultipart(call: Call): Promise<void> {
-  const { multipart, as } = await findMultipart(call, 'AbortMultipartUpload');
+  const { multipart, allowed } = await findMultipart(call, 'AbortMultipartUpload');
   const begun = headerOf(call, 'x-amz-if-match-initiated-time');
   const at = begun === undefined ? undefined : Date.parse(begun);
   if (at !== undefined && Number.isNaN(at))
     throw invalidArgument('The condition must be a time.', 'x-amz-if-match-initiated-time', begun!);
   if (at !== undefined && Math.floor(at / 1000) !== Math.floor(multipart.createdAt / 1000))
     throw new S3Error('PreconditionFailed');
-  await call.core.multipart.abort(as, multipart);
+  await call.core.multipart.abort(allowed, multipart);
   nothing(call, 204);
 }
 
@@ -214,7 +222,7 @@ export async function listParts(call: Call): Promise<void> {
 
 export async function listMultiparts(call: Call): Promise<void> {
   const { core, bucket, query } = call;
-  const { as } = await allow(call, 'ListBucketMultipartUploads');
+  const allowed = await allow(call, 'ListBucketMultipartUploads');
   const wish = { ...wishOf(call, 'max-uploads'), after: query.get('key-marker') || null };
   // Without a key there is no upload of that id to be behind.
   const id = wish.after === null ? '' : (query.get('upload-id-marker') ?? '');
@@ -227,7 +235,7 @@ export async function listMultiparts(call: Call): Promise<void> {
       ? { entries: [], next: undefined }
       : await roll<Multipart>(wish, async (after, limit) => {
           const behind = after === null ? null : after === place.key ? place : { key: after, id: behindEveryId };
-          const found = await core.multipart.list(as, bucket, { prefix, behind, limit });
+          const found = await core.multipart.list(allowed, { prefix, behind, limit });
           const last = found.at(-1);
           if (last) place = { key: last.key, id: last.id };
           return found;
@@ -270,9 +278,15 @@ function uploadElement({ key, id, about, namespace, createdAt }: Multipart, show
   });
 }
 
-export async function findMultipart(call: Call, action: Action): Promise<{ multipart: Multipart; as: Principal }> {
-  const { as } = await allow(call, action);
-  return { multipart: await call.core.multipart.get(as, call.bucket, call.key, call.query.get('uploadId') ?? ''), as };
+/** Actions on a multipart upload. */
+type Action = 'PutObject' | 'AbortMultipartUpload' | 'ListMultipartUploadParts';
+
+export async function findMultipart(
+  call: Call,
+  action: Action,
+): Promise<{ multipart: Multipart; allowed: AllowedTo<Action> }> {
+  const allowed = await allow(call, action);
+  return { multipart: await call.core.multipart.get(allowed, call.key, call.query.get('uploadId') ?? ''), allowed };
 }
 
 function numberOf({ query }: Call): number {

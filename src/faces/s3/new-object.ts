@@ -6,11 +6,12 @@ import { aclFromHeaders, type Acl } from './acl.ts';
 import { headerOf, type Call } from './call.ts';
 import { S3Error } from './errors.ts';
 import { lockFrom } from './lock.ts';
-import { allow, demandParts, ownershipOf, type Action, type Allowed } from './rights.ts';
+import { allow, demandParts, ownershipOf, type Action, type AllowedTo } from './rights.ts';
 import { demandPrivate } from './settings.ts';
 import { tagsOf, type Tags } from './tags.ts';
 
-export interface NewObject extends Allowed {
+export interface NewObject {
+  readonly allowed: AllowedTo<'PutObject'>;
   readonly about: Omit<About, 'checksums'>;
   readonly lock: VersionLock;
 }
@@ -21,7 +22,8 @@ export async function newObject(
   tags: Tags | undefined = tagsOf(call),
   header = (name: string): string | undefined => headerOf(call, name),
 ): Promise<NewObject> {
-  const { bucket, as } = await allow(call, 'PutObject', { tags });
+  const allowed = await allow(call, 'PutObject', { tags });
+  const { bucket } = allowed;
   const owner = ownerIn(bucket, call, header('x-amz-acl'));
   const acl = await aclOf(call, bucket, owner, header);
   const lock = lockFrom(call, bucket);
@@ -32,7 +34,7 @@ export async function newObject(
     ...(acl ? { acl } : {}),
     ...(tags ? { tags } : {}),
   };
-  return { bucket, as, about, lock };
+  return { allowed, about, lock };
 }
 
 /** Actions that a request does beside putting the object, by what it brings. */

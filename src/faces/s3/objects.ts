@@ -1,4 +1,5 @@
 import type { ObjectConditions, StoredObject } from '../../core/records.ts';
+import { keeping } from '../../core/bytes/ingest.ts';
 import { Refusal } from '../../core/refusal.ts';
 import { sendBytes } from '../../http/outgoing.ts';
 import { aboutOf, checksumHeadersOf, objectHeaders, printAbout } from './about.ts';
@@ -23,24 +24,23 @@ import { allow, refuseEarly } from './rights.ts';
 import { elements, type Xml } from './xml.ts';
 
 export async function putObject(call: Call): Promise<void> {
-  const { core, bucket: name, key } = call;
-  const { as, about, bucket, lock } = await newObject(call);
-  const request = { bucket: name, key, conditions: conditionsOf(call) };
-  await core.objects.demandPut(as, request);
+  const { core, key } = call;
+  const { allowed, about, lock } = await newObject(call);
+  const request = { key, conditions: conditionsOf(call) };
+  await core.objects.demandPut(allowed, request);
   demandFullObject(headerOf(call, 'x-amz-checksum-type'));
   const { body, promised, verify } = payloadOf(call, {
     keep: algorithmNamed(headerOf(call, 'x-amz-checksum-algorithm')) ?? usualChecksum,
   });
-  let checksums = {};
-  const put = await core.objects.put(as, request, body, {
-    measure: promised.measure,
-    describe: (measured) => {
-      checksums = verify(measured);
-      return { etag: etagOf(measured), about: printAbout({ ...about, checksums }), lock };
-    },
+  const received = await core.objects.receive(allowed, request, body, promised.measure);
+  const { measured } = received;
+  const { put, checksums } = await keeping(received, async () => {
+    const checksums = verify(measured);
+    const put = await received.keep({ etag: etagOf(measured), about: printAbout({ ...about, checksums }), lock });
+    return { put, checksums };
   });
   const expiration = expirationHeader(
-    bucket,
+    allowed.bucket,
     { key, content: { size: body.length ?? 0 }, createdAt: core.clock.now() },
     about.tags ?? {},
   );
@@ -147,13 +147,13 @@ async function remove(
 ): Promise<StoredObject | undefined> {
   const { core, bucket: name } = call;
   const object = version ? await core.objects.peek(name, key, version) : undefined;
-  const { bucket, as } = await allow(call, version ? 'DeleteObjectVersion' : 'DeleteObject', { key, object, version });
+  const allowed = await allow(call, version ? 'DeleteObjectVersion' : 'DeleteObject', { key, object, version });
   return version
-    ? core.objects.removeVersion(as, name, key, version.id, {
+    ? core.objects.removeVersion(allowed, key, version.id, {
         conditions,
-        bypass: object !== undefined && bypasses(call, bucket, object),
+        bypass: object !== undefined && bypasses(call, allowed.bucket, object),
       })
-    : core.objects.remove(as, name, key, { conditions });
+    : core.objects.remove(allowed, key, { conditions });
 }
 
 function deletionHeaders(gone: StoredObject | undefined, versioned: boolean): Record<string, string> {

@@ -1,6 +1,6 @@
 /** POST object: a form from a browser, with a policy that somebody with a key signed. */
 import { createHmac, timingSafeEqual } from 'node:crypto';
-import type { Body } from '../../core/bytes/ingest.ts';
+import { keeping, type Body } from '../../core/bytes/ingest.ts';
 import { ANYBODY, type Principal } from '../../core/records.ts';
 import { Refusal } from '../../core/refusal.ts';
 import { send } from '../../http/answering.ts';
@@ -153,22 +153,21 @@ async function push(before: Call, fields: Fields, file: Body): Promise<Posted> {
     throw new S3Error('InvalidArgument', 'The form has both acl and x-amz-acl.');
   }
   const tagging = fields.get('tagging');
-  const { as, about, lock } = await newObject(
+  const { allowed, about, lock } = await newObject(
     call,
     tagging === undefined ? undefined : objectTags(readAs(taggingDocument, tagging).TagSet),
     (name) => (name === 'x-amz-acl' ? fields.get('acl') : undefined) ?? headerOf(call, name),
   );
   const keep = algorithmNamed(fields.get('x-amz-checksum-algorithm')) ?? usualChecksum;
   const promised = new Promised((name) => headerOf(call, name), undefined, keep);
-  const put = await call.core.objects.put(as, { bucket: call.bucket, key, conditions: {} }, new Bounded(file, policy), {
-    measure: promised.measure,
-    describe: (measured) => ({
-      etag: etagOf(measured),
-      about: printAbout({ ...about, checksums: promised.verify(measured, new Map()) }),
-      lock,
-    }),
+  const request = { key, conditions: {} };
+  const received = await call.core.objects.receive(allowed, request, new Bounded(file, policy), promised.measure);
+  const { measured } = received;
+  return keeping(received, async () => {
+    const kept = printAbout({ ...about, checksums: promised.verify(measured, new Map()) });
+    const { etag } = await received.keep({ etag: etagOf(measured), about: kept, lock });
+    return { key, etag, fields };
   });
-  return { key, etag: put.etag, fields };
 }
 
 /** A file of the length that the policy allows. */

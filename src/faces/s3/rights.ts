@@ -1,9 +1,8 @@
 /** Whether a request may be done: the key's own grant, the bucket's policy, who owns what, and the lists, in that order. */
 import { LRUCache } from 'lru-cache';
-import { grants } from '../../core/tenants/access.ts';
+import { allowed, grants, type Allowed } from '../../core/tenants/access.ts';
 import { identityOf } from '../../core/tenants/identities.ts';
 import { SYSTEM, type Bucket, type Principal, type StoredObject, type Verb } from '../../core/records.ts';
-import { ownerOf } from '../../core/names/objects.ts';
 import { isPublic, publicAccessOf } from '../../core/names/public-access.ts';
 import { aboutOf } from './about.ts';
 import { aclAllows, privateAcl, type Acl, type Permission } from './acl.ts';
@@ -100,15 +99,15 @@ const ofVersions: Partial<Record<Action, Action>> = {
   PutObjectTagging: 'PutObjectVersionTagging',
 };
 
-export function ofVersion(action: Action): Action {
-  return ofVersions[action] ?? action;
+export function ofVersion<A extends Action>(action: A): A {
+  return (ofVersions[action] ?? action) as A;
 }
 
-/** A bucket, and who then acts on it: the namespace that it is of. */
-export interface Allowed {
-  readonly bucket: Bucket;
-  readonly as: Principal;
-}
+/** What of the core an action is a right to. */
+type RightOf<A extends Action> = A extends `ListBucket${string}` ? 'list' : (typeof rules)[A]['verb'];
+
+/** The right that an action was found to be. */
+export type AllowedTo<A extends Action> = Allowed<RightOf<A>>;
 
 /** A setting of a bucket, which is JSON. */
 export function settingOf<T>({ settings }: Bucket, name: string): T | undefined {
@@ -126,11 +125,18 @@ export function objectAcl(bucket: Bucket, object: StoredObject): Acl {
 }
 
 /** @throws S3Error `NoSuchBucket`, `AccessDenied` */
-export async function allow(call: Call, action: Action, circumstances: Circumstances = {}): Promise<Allowed> {
+export async function allow<A extends Action>(
+  call: Call,
+  action: A,
+  circumstances: Circumstances = {},
+): Promise<AllowedTo<A>> {
   const bucket = await call.known.bucket(circumstances.bucket ?? call.bucket);
   if (!bucket) throw new S3Error('NoSuchBucket');
   if (!may(call, action, bucket, circumstances)) throw denied();
-  return { bucket, as: ownerOf(bucket, call.who) };
+  const right = action.startsWith('ListBucket') ? 'list' : rules[action].verb;
+  // The namespace that owns the bucket acts for whoever was found to be allowed to.
+  const as = { namespace: bucket.namespace, credential: call.who.credential };
+  return allowed(right as RightOf<A>, bucket, as);
 }
 
 /**

@@ -8,11 +8,21 @@ import { invalidArgument, S3Error, type S3Code } from './errors.ts';
 import { changeVersion, findObject } from './finding.ts';
 import { lifecycleConfiguration } from './lifecycle-document.ts';
 import { isPublicPolicy, namesIn, parsePolicy } from './policy.ts';
-import { allow, bucketAcl, denied, objectAcl, ownershipOf, policyOf, settingOf, type Action } from './rights.ts';
+import {
+  allow,
+  bucketAcl,
+  denied,
+  objectAcl,
+  ownershipOf,
+  policyOf,
+  settingOf,
+  type Action,
+  type AllowedTo,
+} from './rights.ts';
 import { readAs } from './schema.ts';
 import type { BucketChange } from '../../core/engine.ts';
-import type { Bucket } from '../../core/records.ts';
-import { isPublic, publicAccessBlock, publicAccessOf, type PublicAccess } from '../../core/names/public-access.ts';
+import type { Bucket, PublicAccess } from '../../core/records.ts';
+import { isPublic, publicAccessOf } from '../../core/names/public-access.ts';
 import { Refusal } from '../../core/refusal.ts';
 import { elements, type Elements, type Node, type Xml } from './xml.ts';
 import { send } from '../../http/answering.ts';
@@ -31,7 +41,7 @@ export async function putBucketAcl(call: Call): Promise<void> {
   await decide(call, 'PutBucketAcl', (now) => {
     demandLists(now);
     demandPrivate(now, acl);
-    return { set: { acl: JSON.stringify(acl) }, given: seen(now, 'ownership', 'publicAccess') };
+    return { set: { acl: JSON.stringify(acl) }, given: { ...seen(now, 'ownership'), ...blockSeen(now) } };
   });
   nothing(call, 200);
 }
@@ -56,7 +66,7 @@ export async function putObjectAcl(call: Call): Promise<void> {
     async (found) => {
       // Another's object may have taken its place: the list names the owner of the one that was there.
       if (objectAcl(found.bucket, found.object).owner !== owner) throw denied();
-      return call.core.objects.describe(found.as, found.object, 'acl', JSON.stringify(acl));
+      return call.core.objects.describe(found, found.object, 'acl', JSON.stringify(acl));
     },
   );
   nothing(call, 200);
@@ -64,19 +74,24 @@ export async function putObjectAcl(call: Call): Promise<void> {
 
 const mostDecisions = 5;
 
+/** Actions that set something on a bucket. */
+type Setting = {
+  [A in Action]: AllowedTo<A> extends AllowedTo<'PutBucketPolicy'> ? A : never;
+}[Action];
+
 /**
  * Changes a bucket by a decision that looks at its other settings. The change names what the decision looked at; where that changed
  * meanwhile, right and decision are asked again.
  */
-async function decide(call: Call, action: Action, decision: (bucket: Bucket) => BucketChange): Promise<void> {
+async function decide(call: Call, action: Setting, decision: (bucket: Bucket) => BucketChange): Promise<void> {
   for (let turn = 1; ; turn += 1) {
-    const { bucket, as } = await allow(call, action);
+    const allowed = await allow(call, action);
     try {
-      await call.core.buckets.change(as, bucket.name, decision(bucket));
+      await call.core.buckets.change(allowed, decision(allowed.bucket));
       return;
     } catch (error) {
-      if (!(error instanceof Refusal) || error.details['stale'] === undefined || turn === mostDecisions) throw error;
-      call.known.forget(bucket.name);
+      if (!(error instanceof Refusal) || error.reason !== 'bucket_changed' || turn === mostDecisions) throw error;
+      call.known.forget(allowed.bucket.name);
     }
   }
 }
@@ -84,6 +99,10 @@ async function decide(call: Call, action: Action, decision: (bucket: Bucket) => 
 /** Settings as they were read. */
 function seen({ settings }: Bucket, ...names: readonly string[]): Record<string, string | null> {
   return Object.fromEntries(names.map((name) => [name, settings[name] ?? null]));
+}
+
+function blockSeen({ publicAccess }: Bucket): { publicAccess: PublicAccess | null } {
+  return { publicAccess: publicAccess ?? null };
 }
 
 /** @throws S3Error for a bucket whose objects are all its owner's. */
@@ -128,14 +147,14 @@ export async function putPolicy(call: Call): Promise<void> {
   const policyNames = JSON.stringify(Object.fromEntries(identities));
   await decide(call, 'PutBucketPolicy', (now) => {
     if (publicAccessOf(now).BlockPublicPolicy && isPublicPolicy(policy)) throw denied();
-    return { set: { policyText: text, policyNames, policy: null }, given: seen(now, 'publicAccess') };
+    return { set: { policyText: text, policyNames, policy: null }, given: blockSeen(now) };
   });
   nothing(call, 204);
 }
 
 export async function deletePolicy(call: Call): Promise<void> {
-  const { bucket, as } = await allow(call, 'DeleteBucketPolicy');
-  await call.core.buckets.change(as, bucket.name, { set: { policy: null, policyText: null, policyNames: null } });
+  const allowed = await allow(call, 'DeleteBucketPolicy');
+  await call.core.buckets.change(allowed, { set: { policy: null, policyText: null, policyNames: null } });
   nothing(call, 204);
 }
 
@@ -151,14 +170,14 @@ export async function getPolicyStatus(call: Call): Promise<void> {
 
 export async function getPublicAccess(call: Call): Promise<void> {
   const { bucket } = await allow(call, 'GetBucketPublicAccessBlock');
-  const access = publicAccessBlock(bucket);
+  const { publicAccess: access } = bucket;
   if (!access)
     throw new S3Error('NoSuchPublicAccessBlockConfiguration', 'The public access block configuration was not found');
   answer(call, 'PublicAccessBlockConfiguration', { ...access });
 }
 
 export async function putPublicAccess(call: Call): Promise<void> {
-  const { bucket, as } = await allow(call, 'PutBucketPublicAccessBlock');
+  const allowed = await allow(call, 'PutBucketPublicAccessBlock');
   const wish = await readDocument(call, documents.publicAccessBlock);
   const {
     BlockPublicAcls = false,
@@ -167,7 +186,7 @@ export async function putPublicAccess(call: Call): Promise<void> {
     RestrictPublicBuckets = false,
   } = wish;
   const access: PublicAccess = { BlockPublicAcls, IgnorePublicAcls, BlockPublicPolicy, RestrictPublicBuckets };
-  await call.core.buckets.change(as, bucket.name, { set: { publicAccess: JSON.stringify(access) } });
+  await call.core.buckets.change(allowed, { publicAccess: access });
   nothing(call, 200);
 }
 
@@ -207,10 +226,10 @@ export async function putOwnership(call: Call): Promise<void> {
 }
 
 /** Takes a setting off a bucket. */
-export function deleteSetting(action: Action, name: string): (call: Call) => Promise<void> {
+export function deleteSetting(action: Setting, name: string): (call: Call) => Promise<void> {
+  const change: BucketChange = name === 'publicAccess' ? { publicAccess: null } : { set: { [name]: null } };
   return async (call) => {
-    const { bucket, as } = await allow(call, action);
-    await call.core.buckets.change(as, bucket.name, { set: { [name]: null } });
+    await call.core.buckets.change(await allow(call, action), change);
     nothing(call, 204);
   };
 }
@@ -224,7 +243,7 @@ export async function getLifecycle(call: Call): Promise<void> {
 }
 
 export async function putLifecycle(call: Call): Promise<void> {
-  const { bucket, as } = await allow(call, 'PutLifecycleConfiguration');
+  const allowed = await allow(call, 'PutLifecycleConfiguration');
   // It is about transitions, which there are none of.
   const least = headerOf(call, 'x-amz-transition-default-minimum-object-size');
   if (least !== undefined && least !== 'all_storage_classes_128K' && least !== 'varies_by_storage_class') {
@@ -241,7 +260,7 @@ export async function putLifecycle(call: Call): Promise<void> {
     const ID = { name: 'ID', text: `rule-${at + 1}-${call.core.clock.now().toString(36)}`, children: [] };
     return { name, text, children: [ID, ...children.filter((child) => child.name !== 'ID')] };
   });
-  await call.core.buckets.change(as, bucket.name, { set: { lifecycle: JSON.stringify(kept) } });
+  await call.core.buckets.change(allowed, { set: { lifecycle: JSON.stringify(kept) } });
   nothing(call, 200);
 }
 

@@ -113,7 +113,7 @@ export async function putObjectTagging(call: Call): Promise<void> {
   const { object } = await changeVersion(
     call,
     () => findObject(call, 'PutObjectTagging', versionOf(call), { tags }),
-    (found) => call.core.objects.describe(found.as, found.object, 'tags', JSON.stringify(tags)),
+    (found) => call.core.objects.describe(found, found.object, 'tags', JSON.stringify(tags)),
   );
   nothing(call, 200, object.versionId === null ? {} : { 'x-amz-version-id': object.versionId });
 }
@@ -122,7 +122,7 @@ export async function deleteObjectTagging(call: Call): Promise<void> {
   await changeVersion(
     call,
     () => findObject(call, 'DeleteObjectTagging', versionOf(call)),
-    ({ object, as }) => call.core.objects.describe(as, object, 'tags', null),
+    (found) => call.core.objects.describe(found, found.object, 'tags', null),
   );
   nothing(call, 204);
 }
@@ -135,15 +135,14 @@ export async function getBucketTagging(call: Call): Promise<void> {
 }
 
 export async function putBucketTagging(call: Call): Promise<void> {
-  const { bucket, as } = await allow(call, 'PutBucketTagging');
+  const allowed = await allow(call, 'PutBucketTagging');
   const tags = bucketTags((await readDocument(call, tagging)).TagSet);
-  await call.core.buckets.change(as, bucket.name, { set: { tags: JSON.stringify(tags) } });
+  await call.core.buckets.change(allowed, { set: { tags: JSON.stringify(tags) } });
   nothing(call, 204);
 }
 
 export async function deleteBucketTagging(call: Call): Promise<void> {
-  const { bucket, as } = await allow(call, 'PutBucketTagging');
-  await call.core.buckets.change(as, bucket.name, { set: { tags: null } });
+  await call.core.buckets.change(await allow(call, 'PutBucketTagging'), { set: { tags: null } });
   nothing(call, 204);
 }
 

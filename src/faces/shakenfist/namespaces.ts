@@ -3,6 +3,9 @@ import { sourceOf } from '../../http/client-address.ts';
 import type { Context } from './context.ts';
 import { list } from './listing.ts';
 
+/** How the names of keys begin that services of a cluster keep for themselves. */
+export const reservedKeyPrefix = '_service_key';
+
 interface Creation {
   readonly namespace: string;
   readonly key_name?: string | null;

@@ -1,12 +1,18 @@
-import { plainHeaders, plainStatuses, type Wording } from '../../http/refusing.ts';
+import { plainAnswers, plainHeaders, type Wording } from '../../http/refusing.ts';
+
+/** Members that tell clients of ours more than the code does. */
+const marks: Partial<Record<string, object>> = { bad_text: { what: 'text' }, locked: { locked: 'yes' } };
 
 /** Error format of this face. Old clients read `error` and `status`; new ones read `code` and the details. */
 export const wording: Wording = {
-  statuses: plainStatuses,
+  answers: {
+    ...plainAnswers,
+    reserved_source: [400, 'malformed', 'source_url has a scheme that is reserved for the server'],
+  },
 
-  print: ({ sentence, status, code, details }) => ({
+  print: ({ reason, sentence, status, code, details }) => ({
     type: 'application/json; charset=utf-8',
-    text: JSON.stringify({ ...details, error: sentence, status, code }),
+    text: JSON.stringify({ ...details, ...marks[reason], error: sentence, status, code }),
   }),
 
   headers: plainHeaders,

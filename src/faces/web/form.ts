@@ -111,7 +111,7 @@ class Door implements StorageEngine {
       const { name } = await this.#core.namespaces.login(namespace, key, from);
       return { namespace, credential: name };
     } catch (error) {
-      if (error instanceof Refusal && error.reason === 'unauthenticated')
+      if (error instanceof Refusal && error.reason === 'wrong_secret')
         throw new Refusal('unauthenticated', 'the key is wrong, or the namespace does not exist');
       throw error;
     }

@@ -1,10 +1,10 @@
-import { plainHeaders, plainStatuses, type Wording } from '../../http/refusing.ts';
+import { plainAnswers, plainHeaders, type Wording } from '../../http/refusing.ts';
 import { html } from './html.ts';
 import { page, pageHeaders } from './page.ts';
 
 /** Error pages. */
 export const wording: Wording = {
-  statuses: plainStatuses,
+  answers: plainAnswers,
 
   print: ({ sentence, details }) => ({
     type: 'text/html; charset=utf-8',

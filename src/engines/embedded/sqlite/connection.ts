@@ -151,7 +151,7 @@ export class SqliteConnection implements DatabaseConnection {
 function demandStorable(parameters: readonly unknown[]): void {
   for (const value of parameters) {
     if (typeof value === 'string' && !isStorable(value)) {
-      throw new Refusal('malformed', 'text must not have U+0000 or half of a surrogate pair', { what: 'text' });
+      throw new Refusal('bad_text', 'text must not have U+0000 or half of a surrogate pair');
     }
   }
 }
