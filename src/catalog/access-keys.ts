@@ -1,4 +1,4 @@
-import type { AccessKeyFacts, Page } from './facts.ts';
+import type { Page } from './facts.ts';
 import type { AccessKey, Event, Grant } from './model.ts';
 import { Refusal } from '../core/refusal.ts';
 import type { Host } from './host.ts';
@@ -7,7 +7,7 @@ import { demandNamespace } from './namespaces.ts';
 import { demandRecords } from './quota.ts';
 import type { KeyRow } from './schema.ts';
 
-export class AccessKeys implements AccessKeyFacts {
+export class AccessKeys {
   readonly #host: Host;
 
   constructor(host: Host) {
@@ -29,6 +29,7 @@ export class AccessKeys implements AccessKeyFacts {
     });
   }
 
+  /** Revoked ones too. */
   get(id: string): Promise<AccessKey | undefined> {
     return this.#host.read(async (db) => {
       const found = await db
@@ -44,6 +45,7 @@ export class AccessKeys implements AccessKeyFacts {
     });
   }
 
+  /** By id; of one namespace, or of all; without revoked ones. */
   list(namespace: string | null, page: Page): Promise<AccessKey[]> {
     return this.#host.page(async (db) => {
       let query = db
@@ -56,6 +58,7 @@ export class AccessKeys implements AccessKeyFacts {
     });
   }
 
+  /** False when there was none, or it was revoked before. */
   revoke(id: string, at: number, event: Event): Promise<boolean> {
     return this.#host.write(async (db) => {
       const { numUpdatedRows } = await db

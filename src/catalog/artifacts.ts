@@ -1,5 +1,5 @@
 import { sql } from 'kysely';
-import type { ArtifactFacts, Page, Publication, Published, Unpublished, Visibility } from './facts.ts';
+import type { Page, Publication, Published, Unpublished, Visibility } from './facts.ts';
 import type { Artifact, ArtifactType, Event, Version } from './model.ts';
 import type { Db, Host } from './host.ts';
 import { dropMetadata, forgetAtOnce, inParts, recordEvents } from './events.ts';
@@ -14,18 +14,34 @@ import { artifactOf, changeArtifact, findActive, findArtifact, rowOf } from './a
 import type { ArtifactRow } from './schema.ts';
 import { deleteArtifacts, endVersions, findVersions, trimVersions } from './versions.ts';
 
-export class Artifacts implements ArtifactFacts {
+export class Artifacts {
   readonly #host: Host;
 
   constructor(host: Host) {
     this.#host = host;
   }
 
+  /**
+   * The one ending of every upload: content, blob, artifact, version, trimming and the upload's own end, at once.
+   *
+   * An active artifact of the same namespace, type and source url gets the version; else one is created. A blob
+   * that the namespace already has of this content is used again. A repeat for an upload already published
+   * answers what the first run answered.
+   *
+   * @returns `no_upload` when the upload is neither open at the content's size nor published; `no_blob` when the
+   *   blob is gone or its bytes are not good; `no_namespace` when the target's namespace is gone; `taken` when a new artifact's
+   *   artifact is there already; `no_multipart` when the multipart upload is not open; `other_parts` when one of its parts was
+   *   replaced.
+   */
   publish(publication: Publication): Promise<Published | Unpublished> {
     return this.#host.write((db) => publish(db, publication));
   }
 
-  /** @throws Refusal `not_found` when the namespace is gone. */
+  /**
+   * Creates an artifact without versions, for bytes still to be fetched; answers the active one if it is there already.
+   *
+   * @throws Refusal `not_found` when the namespace is gone.
+   */
   begin(artifact: Artifact, event: Event): Promise<Artifact> {
     return this.#host.write(async (db) => {
       await demandNamespace(db, artifact.namespace);
@@ -38,6 +54,7 @@ export class Artifacts implements ArtifactFacts {
     });
   }
 
+  /** Sets state `error` with its reason, unless a version has arrived or the artifact is deleted. */
   fail(uuid: string, fault: string, event: Event): Promise<void> {
     return this.#host.write(async (db) => {
       const { numUpdatedRows } = await db
@@ -50,6 +67,7 @@ export class Artifacts implements ArtifactFacts {
     });
   }
 
+  /** Artifacts whose bytes are still to be fetched, by uuid. */
   pending(page: Page): Promise<Artifact[]> {
     return this.#host.read(async (db) => {
       const rows = await db
@@ -68,6 +86,9 @@ export class Artifacts implements ArtifactFacts {
     return this.#host.read((db) => findArtifact(db, uuid));
   }
 
+  /**
+   * Active artifacts of that name: of one namespace, or of all. At most 2 are needed to know that a name is ambiguous.
+   */
   named(namespace: string | null, name: string, type?: ArtifactType): Promise<Artifact[]> {
     return this.#host.read(async (db) => {
       let query = db.selectFrom('artifacts').selectAll().where('name', '=', name).where('deleted_at', 'is', null);
@@ -78,6 +99,7 @@ export class Artifacts implements ArtifactFacts {
     });
   }
 
+  /** Active ones that are seen, by uuid. */
   list(visibility: Visibility, filter: ArtifactFilter, page: Page): Promise<Artifact[]> {
     return this.#host.page(async (db) => {
       const branches = await artifactBranches(db, visibility, filter, page);
@@ -90,14 +112,17 @@ export class Artifacts implements ArtifactFacts {
     });
   }
 
+  /** Versions of each artifact, oldest first, for as many artifacts as asked; those of a deleted one are a memory. */
   versions(uuids: readonly string[]): Promise<Record<string, Version[]>> {
     return this.#host.read((db) => findVersions(db, uuids));
   }
 
+  /** Deletes: versions end, their blobs lose the reference. Undefined when there is none or it was deleted before. */
   remove(uuid: string, at: number, event: Event): Promise<Artifact | undefined> {
     return this.#host.write((db) => this.#delete(db, uuid, at, event));
   }
 
+  /** Deletes one version, and with the last one the artifact. Undefined when there is no such version. */
   removeVersion(uuid: string, index: number, at: number, event: Event): Promise<Artifact | undefined> {
     return this.#host.write(async (db) => {
       const version = db.selectFrom('versions').select('idx').where('artifact', '=', uuid);
@@ -111,6 +136,7 @@ export class Artifacts implements ArtifactFacts {
     });
   }
 
+  /** Sets the limit and trims at once. */
   setMaxVersions(uuid: string, maxVersions: number, at: number, event: Event): Promise<Artifact | undefined> {
     return this.#host.write(async (db) => {
       const artifact = await this.#change(db, uuid, { max_versions: maxVersions }, event);
@@ -128,6 +154,7 @@ export class Artifacts implements ArtifactFacts {
     });
   }
 
+  /** Forgets artifacts deleted before `before`; answers how many. */
   forget(before: number): Promise<number> {
     return inParts(forgetAtOnce, () =>
       this.#host.write(async (db) => {

@@ -1,4 +1,4 @@
-import type { BlobFacts, Page, Visibility } from './facts.ts';
+import type { Page, Visibility } from './facts.ts';
 import type { Blob, Content } from './model.ts';
 import type { Algorithm, Digest } from '../kit/digest.ts';
 import { contentOf } from './contents.ts';
@@ -8,7 +8,7 @@ import type { Branch } from './paging.ts';
 import { chunks, mergedKeys } from './paging.ts';
 import { owners, seesBlob } from './visibility.ts';
 
-export class Blobs implements BlobFacts {
+export class Blobs {
   readonly #host: Host;
 
   constructor(host: Host) {
@@ -19,6 +19,7 @@ export class Blobs implements BlobFacts {
     return this.#host.read(async (db) => (await findBlobs(db, [uuid]))[0]);
   }
 
+  /** Whether `visibility` reaches the blob through any version. */
   seen(uuid: string, visibility: Visibility): Promise<boolean> {
     return this.#host.read(async (db) => {
       const blob = db.selectFrom('blobs').select('uuid').where('uuid', '=', uuid);
@@ -27,6 +28,7 @@ export class Blobs implements BlobFacts {
     });
   }
 
+  /** A seen blob with these bytes, its bytes good. */
   withDigest(digest: Digest, visibility: Visibility): Promise<Blob | undefined> {
     return this.#host.read(async (db) => {
       const good = db
@@ -47,6 +49,7 @@ export class Blobs implements BlobFacts {
     });
   }
 
+  /** By uuid. */
   list(visibility: Visibility, page: Page): Promise<Blob[]> {
     return this.#host.page(async (db) => {
       const branches =
@@ -59,6 +62,7 @@ export class Blobs implements BlobFacts {
     return this.#host.read((db) => findBlobs(db, uuids));
   }
 
+  /** Keeps a digest that was computed of the blob's bytes. */
   addDigest(uuid: string, algorithm: Algorithm, hex: string): Promise<void> {
     return this.#host.write(async (db) => {
       // The blob may be gone by the time its bytes are hashed.
@@ -72,6 +76,7 @@ export class Blobs implements BlobFacts {
     });
   }
 
+  /** Notes that the bytes were asked for; keeps unreferenced ones from the sweep for another grace period. */
   used(uuids: readonly string[], at: number): Promise<void> {
     return this.#host.write(async (db) => {
       for (const some of chunks(uuids)) {
@@ -87,6 +92,9 @@ export class Blobs implements BlobFacts {
     });
   }
 
+  /**
+   * Removes up to `limit` blobs that nothing has referred to since `before`, and contents no blob names then; answers how many blobs, and which contents.
+   */
   sweep(before: number, limit: number): Promise<{ blobs: number; contents: Content[] }> {
     return this.#host.write(async (db) => {
       const released = await findReleased(db, before, limit);

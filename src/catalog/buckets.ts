@@ -1,7 +1,6 @@
 import { sql, type UpdateObject } from 'kysely';
 import type {
   BucketChange,
-  BucketFacts,
   EntriesPage,
   Entry,
   ObjectsPage,
@@ -11,6 +10,7 @@ import type {
   Retirement,
   Usage,
   VersionName,
+  VersionsPage,
 } from './facts.ts';
 import {
   unmet,
@@ -46,13 +46,18 @@ import { findArtifact } from './artifact-records.ts';
 import { findPinned, keepsReleases } from './releases/rows.ts';
 import { deleteArtifacts, endVersions } from './versions.ts';
 
-export class Buckets implements BucketFacts {
+/**
+ * A change of a bucket or of what is in it is of the bucket that the caller decided upon: where that is gone, the next one of its name
+ * counts as none.
+ */
+export class Buckets {
   readonly #host: Host;
 
   constructor(host: Host) {
     this.#host = host;
   }
 
+  /** False when the name is taken. */
   create(bucket: Bucket, event: Event): Promise<boolean> {
     return this.#host.write(async (db) => {
       await demandNamespace(db, bucket.namespace);
@@ -72,6 +77,7 @@ export class Buckets implements BucketFacts {
     return this.#host.read((db) => findBucket(db, name));
   }
 
+  /** By name; of one namespace, or of all. */
   list(namespace: string | null, page: Page): Promise<Bucket[]> {
     return this.#host.page(async (db) => {
       let query = db
@@ -83,6 +89,11 @@ export class Buckets implements BucketFacts {
     });
   }
 
+  /**
+   * Changes what is named and nothing else. A bucket with object lock keeps its versions: a change against that is refused.
+   *
+   * @throws Refusal `bucket_changed` where `given` no longer holds, `bucket_locked` where object lock rules the change out.
+   */
   change(
     bucket: BucketId,
     { set: named = {}, given = {}, open, versioning, lock, publicAccess }: BucketChange,
@@ -120,6 +131,9 @@ export class Buckets implements BucketFacts {
     });
   }
 
+  /**
+   * Removes one without objects, and what is open of multipart uploads in it; answers their uploads, which nobody needs any more.
+   */
   remove(bucket: BucketId, event: Event): Promise<readonly string[] | 'none' | 'occupied'> {
     return this.#host.write(async (db) => {
       if (!(await findDecided(db, bucket))) return 'none';
@@ -134,6 +148,7 @@ export class Buckets implements BucketFacts {
     });
   }
 
+  /** Versions and their bytes, counted when asked; of one bucket, or of all of a namespace. */
   usage(of: { readonly bucket: string } | { readonly namespace: string }): Promise<Usage> {
     return this.#host.read(async (db) => {
       const mine = db
@@ -153,6 +168,7 @@ export class Buckets implements BucketFacts {
     });
   }
 
+  /** A version of an object, or its newest. */
   object(bucket: string, key: string, version?: { readonly id: string | null }): Promise<StoredObject | undefined> {
     return this.#host.read(async (db) => {
       const found = await findObject(db, bucket, key, version);
@@ -160,10 +176,12 @@ export class Buckets implements BucketFacts {
     });
   }
 
+  /** The newest versions, without marks of deletion, by the bytes of their keys. */
   objects(bucket: string, page: ObjectsPage): Promise<StoredObject[]> {
     return this.#host.page((db) => listObjects(db, bucket, page));
   }
 
+  /** A page of a listing, rolled up: costs what its entries cost, however many keys lie under a common prefix. */
   entries(bucket: BucketId, page: EntriesPage): Promise<Entry[]> {
     return this.#host.page(async (db) => {
       await demandDecided(db, bucket);
@@ -171,21 +189,32 @@ export class Buckets implements BucketFacts {
     });
   }
 
-  versions(bucket: BucketId, { behind, ...page }: Parameters<BucketFacts['versions']>[1]): Promise<StoredObject[]> {
+  /** Every version and mark, by key, the newest first; after a key, or behind one version of it. */
+  versions(bucket: BucketId, { behind, ...page }: VersionsPage): Promise<StoredObject[]> {
     return this.#host.page(async (db) => {
       await demandDecided(db, bucket);
       return listVersions(db, bucket.name, page, behind);
     });
   }
 
+  /**
+   * Sets one member of what a face keeps with a version to this JSON, or removes it; false when the version is gone.
+   */
   describe(version: VersionName, member: string, json: string | null): Promise<boolean> {
     return this.#changeVersion(version, { about: this.#host.dialect.member(sql<string>`about`, member, json) });
   }
 
+  /** Sets or releases a legal hold; false when the version is gone. */
   hold(version: VersionName, held: boolean): Promise<boolean> {
     return this.#changeVersion(version, { held: held ? 1 : 0 });
   }
 
+  /**
+   * Sets or takes off a retention; false when the version is gone.
+   *
+   * @param rights whether the caller may bypass GOVERNANCE.
+   * @throws Refusal `locked` where that makes an active retention weaker.
+   */
   retain({ artifact, bucket, key, index }: VersionName, retention: Retention | null, rights: Ending): Promise<boolean> {
     return this.#host.write(async (db) => {
       const version = db.selectFrom('objects').selectAll().where('artifact', '=', artifact).where('idx', '=', index);
@@ -226,6 +255,11 @@ export class Buckets implements BucketFacts {
     });
   }
 
+  /**
+   * Deletes the newest version, or leaves a mark, as the bucket's versioning says; answers the mark.
+   *
+   * @throws Refusal `locked` where object lock protects a version that would end.
+   */
   retire(request: Retirement): Promise<Retired> {
     return this.#host.write(async (db) => {
       const { key, fresh, at, event } = request;
@@ -257,6 +291,7 @@ export class Buckets implements BucketFacts {
     });
   }
 
+  /** Deletes a version or a mark; answers what it was. Throws as `retire` does. */
   removeVersion({ bucket, key, id, conditions, only, bypass, at, event }: Removal): Promise<Retired> {
     return this.#host.write(async (db) => {
       if (!(await findDecided(db, bucket))) return { kind: 'no_bucket' };

@@ -1,14 +1,12 @@
 import { createHash } from 'node:crypto';
-import type { ContentFacts, Naming, Page } from './facts.ts';
+import type { Naming, Page } from './facts.ts';
 import type { Content, ContentState, Event } from './model.ts';
 import type { Db, Host } from './host.ts';
 import { recordEvents } from './events.ts';
 import { chunks } from './paging.ts';
 import type { ContentRow } from './schema.ts';
 
-type Totals = Awaited<ReturnType<ContentFacts['totals']>>;
-
-export class Contents implements ContentFacts {
+export class Contents {
   readonly #host: Host;
 
   constructor(host: Host) {
@@ -19,6 +17,7 @@ export class Contents implements ContentFacts {
     return this.#host.read((db) => findContent(db, sha512));
   }
 
+  /** The bytes themselves, where the catalog keeps them. */
   bytes(sha512: string): Promise<Uint8Array | undefined> {
     return this.#host.read(
       async (db) =>
@@ -26,7 +25,10 @@ export class Contents implements ContentFacts {
     );
   }
 
-  /** What was never scrubbed counts as scrubbed when it came, because its bytes were read to be hashed. */
+  /**
+   * Those least recently scrubbed before `before`, oldest first.
+   * What was never scrubbed counts as scrubbed when it came, because its bytes were read to be hashed.
+   */
   toScrub(before: number, limit: number): Promise<Content[]> {
     return this.#host.read(async (db) => {
       const rows = await db
@@ -41,6 +43,7 @@ export class Contents implements ContentFacts {
     });
   }
 
+  /** All, by sha512. */
   list(page: Page): Promise<Content[]> {
     return this.#host.page(async (db) => {
       const rows = await db
@@ -54,6 +57,10 @@ export class Contents implements ContentFacts {
     });
   }
 
+  /**
+   * Sets the state if the bytes still lie at `address`; answers whether it did. Bytes that the catalog keeps itself are looked at first:
+   * right ones are not marked as rotten.
+   */
   mark(sha512: string, address: string, state: ContentState, at: number, event: Event | null): Promise<boolean> {
     return this.#host.write(async (db) => {
       // The bytes may have been replaced in their place since somebody saw bad ones.
@@ -69,6 +76,7 @@ export class Contents implements ContentFacts {
     });
   }
 
+  /** Versions that stand on a content. */
   named(sha512: string, limit: number): Promise<Naming[]> {
     return this.#host.read((db) =>
       db
@@ -84,6 +92,7 @@ export class Contents implements ContentFacts {
     );
   }
 
+  /** Which of these addresses the catalog knows. */
   known(addresses: readonly string[]): Promise<string[]> {
     return this.#host.read(async (db) => {
       const found: string[] = [];
@@ -95,7 +104,8 @@ export class Contents implements ContentFacts {
     });
   }
 
-  totals(): Promise<Totals> {
+  /** Numbers and sizes for metrics: stored once, and as often as versions name them. */
+  totals() {
     return this.#host.read(async (db) => {
       const row = await db.selectFrom('totals').selectAll().executeTakeFirstOrThrow();
       return {

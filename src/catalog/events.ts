@@ -1,5 +1,5 @@
 import type { Event, EventType, Subject } from './model.ts';
-import type { ClockGap, EventFacts } from './facts.ts';
+import type { ClockGap } from './facts.ts';
 import type { Db, Host } from './host.ts';
 import { chunks, mergedKeys } from './paging.ts';
 import { withinQuota } from './quota.ts';
@@ -21,7 +21,7 @@ export const forgetAtOnce = 1000;
 /** Gaps of the clock that ages look at; older ones are beyond every age. */
 const mostGaps = 500;
 
-export class Events implements EventFacts {
+export class Events {
   readonly #host: Host;
 
   constructor(host: Host) {
@@ -32,6 +32,7 @@ export class Events implements EventFacts {
     return this.#host.write((db) => recordEvents(db, events));
   }
 
+  /** Newest first. */
   events(
     subject: Subject,
     id: string,
@@ -72,6 +73,11 @@ export class Events implements EventFacts {
     });
   }
 
+  /**
+   * Sets, or with undefined removes; false when there is no such artifact, blob or namespace. What is noted counts as stored by its owner.
+   *
+   * @throws Refusal `over_quota`
+   */
   setMetadata(
     subject: 'artifact' | 'blob' | 'namespace',
     id: string,
@@ -111,6 +117,7 @@ export class Events implements EventFacts {
     );
   }
 
+  /** How far the wall clock was when it was last looked at, and its gaps, newest first. */
   clock(): Promise<{ seen: number | null; gaps: ClockGap[] }> {
     return this.#host.read(async (db) => ({
       seen: (await db.selectFrom('clock_seen').select('seen').limit(1).executeTakeFirst())?.seen ?? null,
@@ -118,6 +125,7 @@ export class Events implements EventFacts {
     }));
   }
 
+  /** Notes how far the wall clock is, and a gap that ends there. */
   pass(seen: number, gap: ClockGap | null): Promise<void> {
     return this.#host.write(async (db) => {
       await db.deleteFrom('clock_seen').execute();

@@ -1,13 +1,14 @@
-import type { IdempotencyFacts, Reservation, Reserved } from './releases/facts.ts';
+import type { Reservation, Reserved } from './releases/facts.ts';
 import type { Host } from './host.ts';
 
-export class Idempotency implements IdempotencyFacts {
+export class Idempotency {
   readonly #host: Host;
 
   constructor(host: Host) {
     this.#host = host;
   }
 
+  /** Takes the request, unless it is done, somebody works on it, or the word stands for another one. */
   reserve({ id, fingerprint, seed, owner, at, leaseUntil, expiresAt }: Reservation): Promise<Reserved> {
     return this.#host.write(async (db): Promise<Reserved> => {
       const there = await db.selectFrom('reservations').selectAll().where('id', '=', id).executeTakeFirst();
@@ -36,14 +37,19 @@ export class Idempotency implements IdempotencyFacts {
     });
   }
 
+  /** False when somebody else has it by now. */
   renew(id: string, owner: string, leaseUntil: number): Promise<boolean> {
     return this.#change(id, owner, { lease_until: leaseUntil });
   }
 
+  /** False when somebody else has it by now. */
   settle(id: string, owner: string, outcome: string): Promise<boolean> {
     return this.#change(id, owner, { outcome, owner: null });
   }
 
+  /**
+   * Gives it back without an outcome: as if it had never been asked for, or to be gone on with by the same request alone.
+   */
   giveUp(id: string, owner: string, forgetting: boolean): Promise<void> {
     return this.#host.write(async (db) => {
       if (forgetting) await db.deleteFrom('reservations').where('id', '=', id).where('owner', '=', owner).execute();
@@ -57,6 +63,7 @@ export class Idempotency implements IdempotencyFacts {
     });
   }
 
+  /** Gives back everything that somebody works on, to be gone on with at once. */
   abandon(): Promise<void> {
     return this.#host.write(
       async (db) =>
@@ -64,6 +71,7 @@ export class Idempotency implements IdempotencyFacts {
     );
   }
 
+  /** Forgets those that ended before `before`. */
   forget(before: number): Promise<void> {
     return this.#host.write(
       async (db) => void (await db.deleteFrom('reservations').where('expires_at', '<', before).execute()),

@@ -1,17 +1,4 @@
 /** The facts, written once, for whatever database a host brings. */
-import type {
-  ArtifactFacts,
-  BlobFacts,
-  BucketFacts,
-  ContentFacts,
-  EventFacts,
-  AccessKeyFacts,
-  UsageFacts,
-  NamespaceFacts,
-  MultipartFacts,
-  UploadFacts,
-} from './facts.ts';
-import type { AuditFacts, CustomerFacts, DownloadFacts, IdempotencyFacts, ReleaseFacts } from './releases/facts.ts';
 import { Artifacts } from './artifacts.ts';
 import { Audits } from './releases/audits.ts';
 import { Blobs } from './blobs.ts';
@@ -27,7 +14,6 @@ import { Usage } from './usage.ts';
 import { Namespaces } from './namespaces.ts';
 import { MultipartUploads } from './multipart.ts';
 import { Releases } from './releases/releases.ts';
-
 import { Uploads } from './uploads.ts';
 
 export { smallAddress } from './contents.ts';
@@ -36,27 +22,8 @@ export type { Db, Host } from './host.ts';
 export { migrate } from './migrations/index.ts';
 export type { Tables } from './schema.ts';
 
-/** Every method is one atomic fact: it happens whole or not at all, and it is durable when its promise resolves. */
-export interface Catalog {
-  readonly namespaces: NamespaceFacts;
-  readonly uploads: UploadFacts;
-  readonly artifacts: ArtifactFacts;
-  readonly blobs: BlobFacts;
-  readonly contents: ContentFacts;
-  readonly buckets: BucketFacts;
-  readonly multipart: MultipartFacts;
-  readonly accessKeys: AccessKeyFacts;
-  readonly usage: UsageFacts;
-  readonly releases: ReleaseFacts;
-  readonly downloads: DownloadFacts;
-  readonly idempotency: IdempotencyFacts;
-  readonly customers: CustomerFacts;
-  readonly audits: AuditFacts;
-  readonly events: EventFacts;
-}
-
 /** The catalog on `host`, whose schema `migrate` has brought up to date. */
-export function catalogOn(host: Host): Catalog {
+export function catalogOn(host: Host) {
   return {
     namespaces: new Namespaces(host),
     uploads: new Uploads(host),
@@ -75,3 +42,10 @@ export function catalogOn(host: Host): Catalog {
     events: new Events(host),
   };
 }
+
+/** What others see of a class. */
+type Facts<T> = { readonly [method in keyof T]: T[method] };
+type Nouns = ReturnType<typeof catalogOn>;
+
+/** Every method is one atomic fact: it happens whole or not at all, and it is durable when its promise resolves. */
+export type Catalog = { readonly [noun in keyof Nouns]: Facts<Nouns[noun]> };

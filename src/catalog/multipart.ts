@@ -1,6 +1,6 @@
 import { sql } from 'kysely';
 import { successor } from '../kit/successor.ts';
-import type { MultipartEnd, Page, MultipartFacts } from './facts.ts';
+import type { MultipartEnd, MultipartPage, Page } from './facts.ts';
 import type { BucketId, Multipart, Part } from './model.ts';
 import { demandDecided, findDecided } from './bucket-records.ts';
 import type { Db, Host } from './host.ts';
@@ -8,13 +8,14 @@ import { chunks } from './paging.ts';
 import { demandRecords } from './quota.ts';
 import type { MultipartRow } from './schema.ts';
 
-export class MultipartUploads implements MultipartFacts {
+export class MultipartUploads {
   readonly #host: Host;
 
   constructor(host: Host) {
     this.#host = host;
   }
 
+  /** False when the namespace has no such bucket of that generation. */
   begin(multipart: Multipart, generation?: string): Promise<boolean> {
     const { createdAt, touchedAt, ...row } = multipart;
     return this.#host.write(async (db) => {
@@ -36,7 +37,8 @@ export class MultipartUploads implements MultipartFacts {
     });
   }
 
-  list(bucket: BucketId, { prefix, behind, limit }: Parameters<MultipartFacts['list']>[1]): Promise<Multipart[]> {
+  /** Open ones of a bucket, by key and then id, behind one. */
+  list(bucket: BucketId, { prefix, behind, limit }: MultipartPage): Promise<Multipart[]> {
     return this.#host.page(async (db) => {
       await demandDecided(db, bucket);
       const end = successor(prefix);
@@ -55,6 +57,9 @@ export class MultipartUploads implements MultipartFacts {
     });
   }
 
+  /**
+   * Takes a part, in the place of one of that number; answers the upload that it replaced. Undefined when the multipart is not open.
+   */
   put(id: string, { at, ...part }: Part): Promise<{ replaced: string | null } | undefined> {
     return this.#host.write(async (db) => {
       const namespace = await touch(db, id, at);
@@ -76,6 +81,7 @@ export class MultipartUploads implements MultipartFacts {
     });
   }
 
+  /** By number, behind one. */
   parts(id: string, after: number, limit: number): Promise<Part[]> {
     return this.#host.read(async (db) => {
       const rows = await db
@@ -90,6 +96,10 @@ export class MultipartUploads implements MultipartFacts {
     });
   }
 
+  /**
+   * Ends an open one with an outcome, or forgets it without. With it end its parts' uploads, and what was joined of them; answers which.
+   * Undefined when it is not open; with `unlessSince` also when a part came since then.
+   */
   end(id: string, outcome: string | null, at: number, unlessSince?: number): Promise<string[] | undefined> {
     return this.#host.write(async (db) => {
       const row = await db
@@ -102,6 +112,7 @@ export class MultipartUploads implements MultipartFacts {
     });
   }
 
+  /** Open ones that no part came for since `before`, by id. */
   idle(before: number, page: Page): Promise<Multipart[]> {
     return this.#host.read(async (db) => {
       const rows = await db
@@ -117,6 +128,7 @@ export class MultipartUploads implements MultipartFacts {
     });
   }
 
+  /** Forgets those that ended before `before`. */
   forget(before: number): Promise<void> {
     return this.#host.write(async (db) => {
       await db

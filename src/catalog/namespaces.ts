@@ -1,6 +1,6 @@
 import { Refusal } from '../core/refusal.ts';
 import { sql } from 'kysely';
-import type { NamespaceFacts, Page, Visibility } from './facts.ts';
+import type { Page, Visibility } from './facts.ts';
 import type { Credential, Event, Namespace } from './model.ts';
 import type { Db, Host } from './host.ts';
 import { dropMetadata, recordEvents } from './events.ts';
@@ -9,13 +9,14 @@ import { withinQuota } from './quota.ts';
 import { uploadsWithin } from './multipart.ts';
 import { deleteArtifacts } from './versions.ts';
 
-export class Namespaces implements NamespaceFacts {
+export class Namespaces {
   readonly #host: Host;
 
   constructor(host: Host) {
     this.#host = host;
   }
 
+  /** False when the name is taken. */
   create(namespace: Namespace, credentials: readonly Credential[], event: Event): Promise<boolean> {
     return this.#host.write(async (db) => {
       const { numInsertedOrUpdatedRows: created } = await db
@@ -37,6 +38,7 @@ export class Namespaces implements NamespaceFacts {
     return this.#host.read(async (db) => (await findNamespaces(db, [name]))[0]);
   }
 
+  /** Seen: itself, and those that trust it. By name. */
   list(visibility: Visibility, page: Page): Promise<Namespace[]> {
     return this.#host.page(async (db) => {
       const after = page.after ?? '';
@@ -59,6 +61,12 @@ export class Namespaces implements NamespaceFacts {
     });
   }
 
+  /**
+   * Removes the namespace with its keys, trusts, metadata and uploads, and deletes its artifacts; answers uploads whose bytes nobody
+   * needs any more. Undefined when there is none. Whoever has the name next reaches nothing of it.
+   *
+   * @throws Refusal `locked` while object lock protects a version of it.
+   */
   remove(name: string, event: Event): Promise<readonly string[] | undefined> {
     return this.#host.write(async (db) => {
       if (!(await namespaceExists(db, name))) return undefined;
@@ -89,6 +97,7 @@ export class Namespaces implements NamespaceFacts {
     });
   }
 
+  /** By name. */
   credentials(namespace: string): Promise<Credential[]> {
     return this.#host.read(async (db) => {
       const rows = await db
@@ -117,6 +126,7 @@ export class Namespaces implements NamespaceFacts {
     });
   }
 
+  /** Creates or replaces. False when there is no such namespace. */
   putCredential(credential: Credential, event: Event): Promise<boolean> {
     return this.#host.write(async (db) => {
       if (!(await namespaceExists(db, credential.namespace))) return false;
@@ -126,6 +136,7 @@ export class Namespaces implements NamespaceFacts {
     });
   }
 
+  /** Replaces the verifier of a credential that still has its nonce. False when it has another one, or is gone. */
   reverify({
     namespace,
     name,
@@ -144,6 +155,7 @@ export class Namespaces implements NamespaceFacts {
     });
   }
 
+  /** False when there was none. */
   dropCredential(namespace: string, name: string, event: Event): Promise<boolean> {
     return this.#host.write(async (db) => {
       const { numDeletedRows } = await db

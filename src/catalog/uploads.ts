@@ -1,5 +1,5 @@
 import { sql, type ExpressionBuilder } from 'kysely';
-import type { Page, UploadFacts } from './facts.ts';
+import type { Page } from './facts.ts';
 import type { Event, Upload } from './model.ts';
 import { Refusal } from '../core/refusal.ts';
 import type { Db, Host } from './host.ts';
@@ -8,16 +8,28 @@ import { forgetAtOnce, inParts, recordEvents } from './events.ts';
 import { demandNamespace } from './namespaces.ts';
 import type { Tables, UploadRow } from './schema.ts';
 
-type Move = Parameters<UploadFacts['advance']>[1];
+interface Move {
+  readonly from: number;
+  readonly to: number;
+  readonly lastStart: number | null;
+  readonly length: number | null;
+  readonly at: number;
+}
 
-export class Uploads implements UploadFacts {
+export class Uploads {
   readonly #host: Host;
 
   constructor(host: Host) {
     this.#host = host;
   }
 
-  /** @throws Refusal `not_found` when the namespace is gone; `conflict` when the id was used before. */
+  /**
+   * @param credit bytes that will be freed when the upload becomes what it is for.
+   * @param parts the uploads that it is to be joined of, by each of which it is found.
+   * @throws Refusal `not_found` when the namespace is gone; `conflict` when the id was used before; `over_quota`.
+   *
+   * @throws Refusal `not_found` when the namespace is gone; `conflict` when the id was used before.
+   */
   begin(upload: Upload, credit = 0, parts: readonly string[] = []): Promise<void> {
     return this.#host.write(async (db) => {
       await demandNamespace(db, upload.namespace);
@@ -45,6 +57,9 @@ export class Uploads implements UploadFacts {
     });
   }
 
+  /**
+   * Open uploads, by id; of one namespace, or of all; with `expects`, only those of which that sha512 was promised.
+   */
   list(namespace: string | null, page: Page, expects: string | null = null): Promise<Upload[]> {
     return this.#host.page(async (db) => {
       let open = openUploads(db, page);
@@ -54,6 +69,7 @@ export class Uploads implements UploadFacts {
     });
   }
 
+  /** Of those, the ones that are to be joined of `part` and others. */
   waiting(namespace: string | null, part: string, page: Page): Promise<Upload[]> {
     return this.#host.read(async (db) => {
       let waiting = db
@@ -70,6 +86,7 @@ export class Uploads implements UploadFacts {
     });
   }
 
+  /** Open uploads not touched since `before`, by id. */
   idle(before: number, page: Page): Promise<Upload[]> {
     return this.#host.read(async (db) => {
       // Those that are parts live as long as the whole that they are parts of.
@@ -83,6 +100,12 @@ export class Uploads implements UploadFacts {
     });
   }
 
+  /**
+   * Moves the offset from `from` to `to` if the upload is open and stands at `from`; answers it as it stands then.
+   * Truncate is the same fact with `to` below `from` and `lastStart` null. `length` may be declared once.
+   *
+   * @throws Refusal `over_quota` where bytes are added that were not declared before.
+   */
   advance(id: string, move: Move): Promise<Upload | undefined> {
     return this.#host.write(async (db) => {
       let update = db
@@ -104,6 +127,9 @@ export class Uploads implements UploadFacts {
     });
   }
 
+  /**
+   * Notes that the newest appends of these uploads were answered: `[id, offset]` pairs; ignored where the offset moved on.
+   */
   answered(marks: readonly (readonly [id: string, offset: number])[]): Promise<void> {
     return this.#host.write(async (db) => {
       for (const [id, offset] of marks) {
@@ -118,6 +144,7 @@ export class Uploads implements UploadFacts {
     });
   }
 
+  /** Lowers the offset to what is left of the bytes. Only recovery may, and it must report the loss. */
   damaged(id: string, offset: number, event: Event): Promise<void> {
     return this.#host.write(async (db) => {
       const { numUpdatedRows } = await db
@@ -131,6 +158,9 @@ export class Uploads implements UploadFacts {
     });
   }
 
+  /**
+   * Ends an open upload, so that nothing more is accepted; false when it was not open. With `unlessSince`, only if untouched since then.
+   */
   drop(id: string, event: Event, unlessSince?: number): Promise<boolean> {
     return this.#host.write(async (db) => {
       let update = db
@@ -146,6 +176,7 @@ export class Uploads implements UploadFacts {
     });
   }
 
+  /** Forgets uploads that were sealed or dropped before `before`; answers how many. */
   forget(before: number): Promise<number> {
     return inParts(forgetAtOnce, () =>
       this.#host.write(async (db) => {

@@ -1,18 +1,19 @@
 import { sql } from 'kysely';
-import type { Miscounted, UsageFacts } from './facts.ts';
+import type { Miscounted } from './facts.ts';
 import type { Event, Ledger } from './model.ts';
 import type { Db, Host } from './host.ts';
 import { recordEvents } from './events.ts';
 import { recount } from './migrations/0013-records.ts';
 import { reservedBy } from './quota.ts';
 
-export class Usage implements UsageFacts {
+export class Usage {
   readonly #host: Host;
 
   constructor(host: Host) {
     this.#host = host;
   }
 
+  /** Undefined when there is no such namespace. */
   get(namespace: string): Promise<Ledger | undefined> {
     return this.#host.read(async (db) => {
       const row = await db.selectFrom('ledgers').selectAll().where('namespace', '=', namespace).executeTakeFirst();
@@ -20,6 +21,7 @@ export class Usage implements UsageFacts {
     });
   }
 
+  /** Sets the limits that are named, and no other. */
   setLimits(namespace: string, limits: Partial<Pick<Ledger, 'quota' | 'allowance'>>, event: Event): Promise<boolean> {
     return this.#host.write(async (db) => {
       // Without a limit to set, this asks whether there is such a namespace.
@@ -34,6 +36,7 @@ export class Usage implements UsageFacts {
     });
   }
 
+  /** Counts the rows of every namespace again: ledgers that say something else, which `mend` sets right. */
   miscounted(mend: boolean): Promise<Miscounted[]> {
     const count = async (db: Db): Promise<Miscounted[]> => {
       const counted = sql.raw(recount);
@@ -53,6 +56,7 @@ export class Usage implements UsageFacts {
     });
   }
 
+  /** Adds bytes that were sent; a new month begins at 0. */
   spend(month: string, sent: readonly (readonly [string, number])[]): Promise<void> {
     return this.#host.write(async (db) => {
       for (const [namespace, bytes] of sent) {

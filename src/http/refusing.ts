@@ -14,43 +14,26 @@ export interface Refused {
   readonly details: Readonly<Record<string, string | number>>;
 }
 
+type Answer = readonly [status: number, code: string, sentence?: string];
+
 /** How a face answers each reason; where there is no sentence here, the core's own is told. */
-export type Answers = Readonly<Record<Reason, readonly [status: number, code: string, sentence?: string]>>;
+export type Answers = Readonly<Record<Reason, Answer>>;
+
+function same<R extends Reason>(answer: Answer, ...reasons: readonly R[]): Record<R, Answer> {
+  return Object.fromEntries(reasons.map((reason) => [reason, answer])) as Record<R, Answer>;
+}
 
 /** The status and the word that say each reason plainly; a face whose clients know other ones has them in a table of its own. */
 export const plainAnswers: Answers = {
-  malformed: [400, 'malformed'],
-  bad_text: [400, 'malformed'],
-  bad_type: [400, 'malformed'],
-  bad_shape: [400, 'malformed'],
-  reserved_source: [400, 'malformed'],
-  bad_bucket_name: [400, 'malformed'],
-  key_too_long: [400, 'malformed'],
-  other_slot: [400, 'malformed'],
-  slot_empty: [400, 'malformed'],
-  size_mismatch: [400, 'malformed'],
-  checksum_mismatch: [400, 'malformed'],
-  ends_too_early: [400, 'malformed'],
+  ...same([400, 'malformed'], 'malformed', 'bad_text', 'bad_type', 'bad_shape', 'bad_bucket_name', 'reserved_source'),
+  ...same([400, 'malformed'], 'key_too_long', 'other_slot', 'slot_empty', 'size_mismatch', 'checksum_mismatch'),
+  ...same([400, 'malformed'], 'ends_too_early'),
   unauthenticated: [401, 'unauthenticated'],
-  wrong_secret: [401, 'unauthenticated', 'unauthorized'],
-  operators_only: [401, 'unauthenticated', 'unauthorized'],
-  forbidden: [403, 'forbidden'],
-  foreign_bucket: [403, 'forbidden'],
-  locked: [403, 'forbidden'],
-  not_found: [404, 'not_found'],
-  no_bucket: [404, 'not_found'],
-  no_blob: [404, 'not_found'],
-  no_object: [404, 'not_found'],
-  no_multipart: [404, 'not_found'],
-  conflict: [409, 'conflict'],
-  bucket_owned: [409, 'conflict'],
-  bucket_taken: [409, 'conflict'],
-  bucket_occupied: [409, 'conflict'],
-  bucket_changed: [409, 'conflict'],
-  bucket_locked: [409, 'conflict'],
-  upload_changed: [409, 'conflict'],
-  part_replaced: [409, 'conflict'],
-  pinned: [409, 'conflict'],
+  ...same([401, 'unauthenticated', 'unauthorized'], 'wrong_secret', 'operators_only'),
+  ...same([403, 'forbidden'], 'forbidden', 'foreign_bucket', 'locked'),
+  ...same([404, 'not_found'], 'not_found', 'no_bucket', 'no_blob', 'no_object', 'no_multipart'),
+  ...same([409, 'conflict'], 'conflict', 'bucket_owned', 'bucket_taken', 'bucket_occupied', 'bucket_changed'),
+  ...same([409, 'conflict'], 'bucket_locked', 'upload_changed', 'part_replaced', 'pinned'),
   idempotency_conflict: [409, 'idempotency_conflict'],
   idempotency_in_progress: [409, 'idempotency_in_progress'],
   offset_mismatch: [409, 'offset_mismatch'],

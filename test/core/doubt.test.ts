@@ -3,7 +3,7 @@ import { randomBytes } from 'node:crypto';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { ArtifactFacts, Engine, UploadFacts } from '../../src/core/engine.ts';
+import type { Catalog, Engine } from '../../src/core/engine.ts';
 import { openCore, type Core } from '../../src/core/index.ts';
 import { words } from '../../src/server/domain.ts';
 import { Refusal } from '../../src/core/refusal.ts';
@@ -20,8 +20,8 @@ let folder: string;
 beforeEach(async () => void (folder = await mkdtemp(join(tmpdir(), 'stowage-'))));
 afterEach(() => rm(folder, { recursive: true, force: true }));
 
-type Advance = UploadFacts['advance'];
-type Publish = ArtifactFacts['publish'];
+type Advance = Catalog['uploads']['advance'];
+type Publish = Catalog['artifacts']['publish'];
 
 /** Opens the store for one piece of work, with other ways of advancing uploads and of publishing where they are given. */
 async function using<T>(

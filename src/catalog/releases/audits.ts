@@ -1,12 +1,12 @@
 import { sql } from 'kysely';
 import type { TimePage } from '../facts.ts';
-import type { AuditFacts, AuditFilter } from './facts.ts';
+import type { AuditFilter } from './facts.ts';
 import type { Audit } from '../model.ts';
 import type { Host } from '../host.ts';
 import { forgetAtOnce, inParts } from '../events.ts';
 import { chunks } from '../paging.ts';
 
-export class Audits implements AuditFacts {
+export class Audits {
   readonly #host: Host;
 
   constructor(host: Host) {
@@ -23,6 +23,7 @@ export class Audits implements AuditFacts {
     });
   }
 
+  /** Newest first. */
   list(
     namespace: string,
     { customer, actor, event, from, to }: AuditFilter,
@@ -41,6 +42,7 @@ export class Audits implements AuditFacts {
     });
   }
 
+  /** Forgets those from before `before`; answers how many. */
   forget(before: number): Promise<number> {
     return inParts(forgetAtOnce, () =>
       this.#host.write(async (db) => {

@@ -1,6 +1,6 @@
 import { sql } from 'kysely';
 import type { TimePage } from '../facts.ts';
-import type { CustomerFacts, CustomerFilter } from './facts.ts';
+import type { CustomerFilter } from './facts.ts';
 import type { Customer, CustomerKey, Entitlement, Event, Scope } from '../model.ts';
 import { Refusal } from '../../core/refusal.ts';
 import type { Db, Host } from '../host.ts';
@@ -9,13 +9,18 @@ import { demandNamespace } from '../namespaces.ts';
 import { demandRecords, withinQuota } from '../quota.ts';
 import type { CustomerKeyRow, CustomerRow, EntitlementRow } from '../schema.ts';
 
-export class Customers implements CustomerFacts {
+export class Customers {
   readonly #host: Host;
 
   constructor(host: Host) {
     this.#host = host;
   }
 
+  /**
+   * Answers the customer of that id, which may have been there before.
+   *
+   * @throws Refusal `not_found` when the namespace is gone.
+   */
   create(customer: Customer, event: Event): Promise<Customer> {
     return this.#host.write(async (db) => {
       await demandNamespace(db, customer.namespace);
@@ -36,6 +41,7 @@ export class Customers implements CustomerFacts {
     return this.#host.read((db) => find(db, id));
   }
 
+  /** Newest first. */
   list(
     namespace: string,
     { id, name, plan }: CustomerFilter,
@@ -73,6 +79,7 @@ export class Customers implements CustomerFacts {
     });
   }
 
+  /** Answers the entitlement of that id, which may have been there before; undefined when the customer is gone. */
   entitle(entitlement: Entitlement, event: Event): Promise<Entitlement | undefined> {
     return this.#host.write(async (db) => {
       const customer = await find(db, entitlement.customer);
@@ -91,6 +98,7 @@ export class Customers implements CustomerFacts {
     });
   }
 
+  /** By their start. */
   entitlements(
     customer: string,
     product: string | undefined,
@@ -104,6 +112,7 @@ export class Customers implements CustomerFacts {
     });
   }
 
+  /** @throws Refusal `ends_too_early` */
   changeEntitlement(
     customer: string,
     id: string,
@@ -138,6 +147,7 @@ export class Customers implements CustomerFacts {
     });
   }
 
+  /** Products that the customer may have at that time. */
   entitled(customer: string, at: number): Promise<string[]> {
     return this.#host.read(async (db) => {
       const rows = await db
@@ -153,6 +163,7 @@ export class Customers implements CustomerFacts {
     });
   }
 
+  /** False when there is no such customer in the namespace. */
   addKey(namespace: string, key: CustomerKey, event: Event): Promise<boolean> {
     return this.#host.write(async (db) => {
       if ((await find(db, key.customer))?.namespace !== namespace) return false;
@@ -180,6 +191,7 @@ export class Customers implements CustomerFacts {
     );
   }
 
+  /** The key with that verifier, whatever became of it. */
   proved(verifier: string): Promise<{ key: CustomerKey; customer: Customer } | undefined> {
     return this.#host.read(async (db) =>
       withCustomer(
@@ -189,6 +201,7 @@ export class Customers implements CustomerFacts {
     );
   }
 
+  /** False when there was none, or it was revoked before. */
   revokeKey(id: string, at: number, event: Event): Promise<boolean> {
     return this.#host.write(async (db) => {
       const { numUpdatedRows } = await db
@@ -203,6 +216,7 @@ export class Customers implements CustomerFacts {
     });
   }
 
+  /** Notes when keys were last used. */
   used(marks: readonly (readonly [id: string, at: number])[]): Promise<void> {
     return this.#host.write(async (db) => {
       for (const [id, at] of marks)

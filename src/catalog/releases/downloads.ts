@@ -1,16 +1,16 @@
-import type { DownloadFacts } from './facts.ts';
 import type { Download } from '../model.ts';
 import type { Db, Host } from '../host.ts';
 import { findFile } from './rows.ts';
 import type { DownloadRow } from '../schema.ts';
 
-export class Downloads implements DownloadFacts {
+export class Downloads {
   readonly #host: Host;
 
   constructor(host: Host) {
     this.#host = host;
   }
 
+  /** False when the file is gone. */
   create(download: Download): Promise<boolean> {
     return this.#host.write(async (db) => {
       if (!(await findFile(db, download.file))) return false;
@@ -27,6 +27,7 @@ export class Downloads implements DownloadFacts {
     return this.#host.read((db) => find(db, 'verifier', verifier));
   }
 
+  /** Forgets those that ended before `before`. */
   forget(before: number): Promise<void> {
     return this.#host.write(
       async (db) => void (await db.deleteFrom('downloads').where('expires_at', '<', before).execute()),

@@ -1,5 +1,5 @@
 import type { Page, TimePage, Unpublished } from '../facts.ts';
-import type { Registration, ReleaseFacts, ReleaseFilter } from './facts.ts';
+import type { Registration, ReleaseFilter } from './facts.ts';
 import type { Event, Release, ReleaseFile, ReleaseStatus, Slot } from '../model.ts';
 import { findBucket } from '../bucket-records.ts';
 import { endObjects } from '../buckets.ts';
@@ -24,13 +24,18 @@ import {
 } from './rows.ts';
 import { deleteArtifacts } from '../versions.ts';
 
-export class Releases implements ReleaseFacts {
+export class Releases {
   readonly #host: Host;
 
   constructor(host: Host) {
     this.#host = host;
   }
 
+  /**
+   * Answers the release of that product and version, which is another where it was there already.
+   *
+   * @throws Refusal `not_found` when the namespace is gone.
+   */
   create(release: Release, event: Event): Promise<Release> {
     return this.#host.write(async (db) => {
       await demandNamespace(db, release.namespace);
@@ -54,6 +59,7 @@ export class Releases implements ReleaseFacts {
     return this.#host.read((db) => findRelease(db, id));
   }
 
+  /** Newest first. */
   list(
     namespace: string,
     { product, version, status, products }: ReleaseFilter,
@@ -78,6 +84,7 @@ export class Releases implements ReleaseFacts {
     });
   }
 
+  /** Changes the status if it is `from`; undefined when it is not, or there is no such release. */
   turn(id: string, from: ReleaseStatus, to: ReleaseStatus, at: number, event: Event): Promise<Release | undefined> {
     return this.#host.write(async (db) => {
       const row = await db
@@ -92,6 +99,10 @@ export class Releases implements ReleaseFacts {
     });
   }
 
+  /**
+   * Removes the release with its files, the artifacts that hold them, its slots and tokens, and the objects that lie at their
+   * keys, but those of buckets with object lock. Answers which files and slots there were; undefined when there was no such release.
+   */
   remove(id: string, at: number, event: Event): Promise<{ files: ReleaseFile[]; slots: Slot[] } | undefined> {
     return this.#host.write(async (db) => {
       if (!(await findRelease(db, id))) return undefined;
@@ -108,6 +119,9 @@ export class Releases implements ReleaseFacts {
     });
   }
 
+  /**
+   * Answers the slot of that id, which is there already when it was asked for again; undefined when the release is gone.
+   */
   open(slot: Slot): Promise<Slot | undefined> {
     return this.#host.write(async (db) => {
       const release = await findRelease(db, slot.release);
@@ -129,6 +143,7 @@ export class Releases implements ReleaseFacts {
     return this.#host.read((db) => findSlot(db, id));
   }
 
+  /** Those that end before `before`, by id. */
   lapsed(before: number, page: Page): Promise<Slot[]> {
     return this.#host.read(async (db) => {
       const rows = await db
@@ -143,6 +158,9 @@ export class Releases implements ReleaseFacts {
     });
   }
 
+  /**
+   * Removes a slot that ended before `before`, and the object at its key. False where there is none, or a client is filling it.
+   */
   close(id: string, before: number, event: Event): Promise<boolean> {
     return this.#host.write(async (db) => {
       const slot = await findSlot(db, id);
@@ -154,6 +172,11 @@ export class Releases implements ReleaseFacts {
     });
   }
 
+  /**
+   * Makes a slot the file that came of it. Asked again for the same request, it answers the file.
+   *
+   * @returns `taken` where there is such a file of another request; `no_slot`; what `publish` returns.
+   */
   register({ file, publication, event }: Registration): Promise<ReleaseFile | 'taken' | 'no_slot' | Unpublished> {
     return this.#host.write(async (db) => {
       const there = await findFile(db, file.id);
@@ -175,6 +198,7 @@ export class Releases implements ReleaseFacts {
     return this.#host.read((db) => findFile(db, id));
   }
 
+  /** Files of each release, by time and id. */
   files(releases: readonly string[]): Promise<Record<string, ReleaseFile[]>> {
     return this.#host.read((db) => findFiles(db, releases));
   }

@@ -75,20 +75,9 @@ export class Uploads {
     this.limits = limits;
   }
 
-  async begin(
-    who: Principal,
-    {
-      id = newId(),
-      length = null,
-      about = null,
-      expects = null,
-      credit = 0,
-      joined = false,
-      parts = [],
-    }: Beginning = {},
-  ): Promise<Upload> {
-    if (length !== null && !joined) await this.demandRoom(length);
-    const upload = this.#newUpload(who, { id, length, about, expects });
+  async begin(who: Principal, { credit = 0, joined = false, parts = [], ...given }: Beginning = {}): Promise<Upload> {
+    const upload = this.#newUpload(who, given);
+    if (upload.length !== null && !joined) await this.demandRoom(upload.length);
     await this.#engine.catalog.uploads.begin(upload, credit, parts);
     return upload;
   }

@@ -4,7 +4,7 @@ import { isId, newId } from '../../kit/ids.ts';
 import { ownerOf, type Allowed } from '../tenants/access.ts';
 import { idOf } from './buckets.ts';
 import { Assembly } from './assembly.ts';
-import type { Engine, MultipartFacts } from '../engine.ts';
+import type { Engine, MultipartPage } from '../engine.ts';
 import { Received, type Body } from '../bytes/ingest.ts';
 import type { Multipart, Part, Principal } from '../../catalog/model.ts';
 import type { Facts, Objects, PutRequest } from './objects.ts';
@@ -65,7 +65,7 @@ export class MultipartUploads {
     return (await this.#find(allowed, key, id)).outcome ?? undefined;
   }
 
-  list({ bucket }: Allowed<'list'>, page: Parameters<MultipartFacts['list']>[1]): Promise<Multipart[]> {
+  list({ bucket }: Allowed<'list'>, page: MultipartPage): Promise<Multipart[]> {
     return this.#engine.catalog.multipart.list(idOf(bucket), page);
   }
 

@@ -10,11 +10,11 @@ import type {
   Entry,
   MultipartEnd,
   ObjectFacts,
-  ObjectsPage,
   Publication,
   Published,
   Retired,
   VersionName,
+  VersionsPage,
 } from '../engine.ts';
 import { Received, type Body } from '../bytes/ingest.ts';
 import { ownerOf, type Allowed } from '../tenants/access.ts';
@@ -35,8 +35,6 @@ import { Refusal } from '../refusal.ts';
 import { plainTarget, unpublished, type Sealer } from '../bytes/sealer.ts';
 import type { SourceUrls } from './source-urls.ts';
 import type { Uploads } from '../bytes/uploads.ts';
-
-export type { ObjectsPage } from '../engine.ts';
 
 const unrecordedLimit = 32 * 1024 * 1024;
 /** Nothing was said of the bytes beyond what the face checks itself. */
@@ -225,10 +223,7 @@ export class Objects {
     return this.#engine.catalog.buckets.entries(idOf(bucket), page);
   }
 
-  versions(
-    { bucket }: Allowed<'list'>,
-    page: ObjectsPage & { readonly behind: { readonly key: string; readonly index: number } | null },
-  ): Promise<StoredObject[]> {
+  versions({ bucket }: Allowed<'list'>, page: VersionsPage): Promise<StoredObject[]> {
     return this.#engine.catalog.buckets.versions(idOf(bucket), page);
   }
 

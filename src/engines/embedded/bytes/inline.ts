@@ -1,4 +1,4 @@
-import type { BlobReader, ByteStore, CheckAlgorithm, ContentFacts } from '../../../core/engine.ts';
+import type { BlobReader, ByteStore, CheckAlgorithm, Catalog } from '../../../core/engine.ts';
 import { Refusal } from '../../../core/refusal.ts';
 import type { Algorithm, Digest } from '../../../kit/digest.ts';
 import { newHash } from '../../../kit/hashing.ts';
@@ -9,7 +9,7 @@ export const inlineLimit = 32 * 1024;
 
 const prefix = smallAddress('');
 
-type Find = ContentFacts['bytes'];
+type Find = Catalog['contents']['bytes'];
 
 /** Wraps a byte store to also read content stored in the catalog. Such content is removed with its record. */
 export function withInline(rest: ByteStore, find: Find): ByteStore {
