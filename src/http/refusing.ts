@@ -5,7 +5,7 @@ import { send } from './answering.ts';
 import type { OpenApi } from './openapi.ts';
 import { requestId } from './request-log.ts';
 
-/** A refusal as a face is to word it. `code` is for programs. */
+/** A refusal for a face to format. `code` is for programs. */
 export interface Refused {
   readonly reason: Reason | 'internal' | 'method_not_allowed';
   readonly sentence: string;
@@ -16,14 +16,14 @@ export interface Refused {
 
 type Answer = readonly [status: number, code: string, sentence?: string];
 
-/** How a face answers each reason; where there is no sentence here, the core's own is told. */
+/** The response of a face to each reason. Without a sentence here, the core's own is sent. */
 export type Answers = Readonly<Record<Reason, Answer>>;
 
 function same<R extends Reason>(answer: Answer, ...reasons: readonly R[]): Record<R, Answer> {
   return Object.fromEntries(reasons.map((reason) => [reason, answer])) as Record<R, Answer>;
 }
 
-/** The status and the word that say each reason plainly; a face whose clients know other ones has them in a table of its own. */
+/** The standard status and code of each reason; a face whose clients expect others has its own table. */
 export const plainAnswers: Answers = {
   ...same([400, 'malformed'], 'malformed', 'bad_text', 'bad_type', 'bad_shape', 'bad_bucket_name', 'reserved_source'),
   ...same([400, 'malformed'], 'key_too_long', 'other_slot', 'slot_empty', 'size_mismatch', 'checksum_mismatch'),
@@ -51,7 +51,7 @@ export const plainAnswers: Answers = {
   lost: [500, 'lost'],
 };
 
-/** Headers that say more of a refusal, whatever the form of the answer. */
+/** Headers that supplement a refusal in any format. */
 export function plainHeaders({ reason, details }: Refused): Record<string, string | number> {
   switch (reason) {
     case 'unauthenticated':
@@ -74,7 +74,7 @@ export function plainHeaders({ reason, details }: Refused): Record<string, strin
   }
 }
 
-/** How a face says no: an answer for every reason, forgetting none, and its form. */
+/** The error format of a face: a response to every reason, and the body. */
 export interface Wording {
   readonly answers: Answers;
   print(refused: Refused): { readonly type: string; readonly text: string };
@@ -133,7 +133,7 @@ export function answerUnknown(openapi: OpenApi, wording: Wording, req: Request, 
   say(wording, req, res, refused, { Allow: allowed.join(', ') });
 }
 
-/** Answers with a refusal in the words of a face. */
+/** Responds with a refusal in the format of a face. */
 function say(
   wording: Wording,
   req: Request,

@@ -52,7 +52,7 @@ export interface RoutesOptions {
 export interface BodyManners {
   /** Bytes. */
   readonly limit: number;
-  /** Whether a body must be there and say that it is JSON, and refusals tell a wrong shape from other faults. */
+  /** Whether a JSON body is required. A body of the wrong shape is then refused with `bad_shape`. */
   readonly typed: boolean;
 }
 

@@ -4,7 +4,7 @@ import { Refusal } from '../core/refusal.ts';
 import { textFault } from '../kit/text.ts';
 
 /**
- * @throws Refusal `bad_text` where the path or the query is not percent-encoded UTF-8, or has a control character.
+ * @throws Refusal `bad_text` if the path or query is not percent-encoded UTF-8, or has a control character.
  */
 export function demandText(target: string): void {
   if (/[^\x21-\x7e]/.test(target)) throw refusal('the URL has a character that must be percent-encoded');
