@@ -12,15 +12,7 @@ import type {
   VersionName,
   VersionsPage,
 } from './facts.ts';
-import {
-  unmet,
-  type Bucket,
-  type BucketId,
-  type Event,
-  type ObjectConditions,
-  type Retention,
-  type StoredObject,
-} from './model.ts';
+import { unmet, type Bucket, type BucketId, type Event, type Retention, type StoredObject } from './model.ts';
 import { locked, weakens } from './object-lock-rules.ts';
 import { Refusal } from '../core/refusal.ts';
 import {
@@ -37,7 +29,16 @@ import type { Db, Host } from './host.ts';
 import { listEntries } from './object-listing.ts';
 import { recordEvents } from './events.ts';
 import { demandNamespace } from './namespaces.ts';
-import { findObject, insertObject, listObjects, listVersions, nextIndex, promote } from './objects.ts';
+import {
+  findObject,
+  insertObject,
+  isStill,
+  listObjects,
+  listVersions,
+  nextIndex,
+  promote,
+  refuseRetirement,
+} from './objects.ts';
 import { lockOfRow, type Ending } from './object-locks.ts';
 import type { Tables } from './schema.ts';
 import { endAllMultiparts } from './multipart.ts';
@@ -305,18 +306,6 @@ export class Buckets {
   }
 }
 
-/** Why a deletion without a version does nothing; undefined where it may go on. */
-function refuseRetirement(
-  head: StoredObject | undefined,
-  { conditions, only }: Retirement,
-): 'absent' | 'condition' | undefined {
-  if (only && !isStill(head, only)) return 'absent';
-  // Where something must hold of what is not there, there is nothing to do, and no mark to leave.
-  if (!head) return Object.values(conditions).some((condition) => condition !== undefined) ? 'absent' : undefined;
-  const match = head.content ? conditions.match : unlessAny(conditions.match);
-  return unmet({ ...conditions, match }, head) && 'condition';
-}
-
 /** A deletion is never refused for the quota. Where it would hide nothing, a full namespace gets no further mark. */
 async function leaveNoMark(
   db: Db,
@@ -325,16 +314,6 @@ async function leaveNoMark(
 ): Promise<Retired | undefined> {
   if (head?.content || !(await isFull(db, namespace))) return undefined;
   return head ? { kind: 'marked', object: head } : { kind: 'absent' };
-}
-
-/** Whether a version, or a mark, is what the caller saw: not replaced, not described anew, and newest or not as it was. */
-function isStill(now: StoredObject | undefined, { artifact, index, current, content }: StoredObject): boolean {
-  return (
-    now?.artifact === artifact &&
-    now.index === index &&
-    now.current === current &&
-    now.content?.about === content?.about
-  );
 }
 
 /** Ends a version or a mark, and with the last one the artifact. @throws Refusal as `endVersions` does. */
@@ -373,9 +352,4 @@ export async function endObjects(
     if (!newest) return;
     await endObject(db, dialect, newest, { at, bypass: false });
   }
-}
-
-/** Anything is there where a mark is. */
-function unlessAny(match: ObjectConditions['match']): ObjectConditions['match'] {
-  return match?.includes('*') ? undefined : match;
 }

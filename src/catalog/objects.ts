@@ -1,7 +1,7 @@
 /** What S3 knows of the versions of artifacts in buckets: one row each, and one for each mark of a deletion. */
 import { sql, type Expression, type ExpressionBuilder, type SqlBool } from 'kysely';
-import type { ObjectFacts, ObjectsPage, Unpublished } from './facts.ts';
-import { unmet, type StoredObject } from './model.ts';
+import type { ObjectFacts, ObjectsPage, Unpublished, Retirement } from './facts.ts';
+import { unmet, type ObjectConditions, type StoredObject } from './model.ts';
 import { successor } from '../kit/successor.ts';
 import type { Db } from './host.ts';
 import { lockColumns, lockOfRow } from './object-locks.ts';
@@ -131,6 +131,33 @@ function beginning(prefix: string) {
 /** Why an object may not be put; undefined when it may. */
 export async function refuseObject(db: Db, { bucket, key, conditions }: ObjectFacts): Promise<Unpublished | undefined> {
   return unmet(conditions, await findObject(db, bucket.name, key));
+}
+
+/** Why a deletion without a version does nothing; undefined where it may go on. */
+export function refuseRetirement(
+  head: StoredObject | undefined,
+  { conditions, only }: Retirement,
+): 'absent' | 'condition' | undefined {
+  if (only && !isStill(head, only)) return 'absent';
+  // Where something must hold of what is not there, there is nothing to do, and no mark to leave.
+  if (!head) return Object.values(conditions).some((condition) => condition !== undefined) ? 'absent' : undefined;
+  const match = head.content ? conditions.match : unlessAny(conditions.match);
+  return unmet({ ...conditions, match }, head) && 'condition';
+}
+
+/** Whether a version, or a mark, is what the caller saw: not replaced, not described anew, and newest or not as it was. */
+export function isStill(now: StoredObject | undefined, { artifact, index, current, content }: StoredObject): boolean {
+  return (
+    now?.artifact === artifact &&
+    now.index === index &&
+    now.current === current &&
+    now.content?.about === content?.about
+  );
+}
+
+/** Anything is there where a mark is. */
+function unlessAny(match: ObjectConditions['match']): ObjectConditions['match'] {
+  return match?.includes('*') ? undefined : match;
 }
 
 /** The number that the next version or mark of a key gets. */

@@ -7,6 +7,7 @@ import type { Catalog, Engine } from '../../src/core/engine.ts';
 import { openCore, type Core } from '../../src/core/index.ts';
 import { words } from '../../src/server/domain.ts';
 import { Refusal } from '../../src/core/refusal.ts';
+import { allowIn } from '../../src/core/tenants/access.ts';
 import { openEngine } from '../../src/engines/index.ts';
 import type { Multipart } from '../../src/catalog/model.ts';
 import { collect } from '../contract/bytes.ts';
@@ -113,17 +114,18 @@ describe('the whole of a multipart upload', () => {
   const unmeddled = (advance: Advance): Advance => advance;
 
   async function begin(core: Core): Promise<Multipart> {
-    await core.buckets.create(who, 'bucket');
-    const multipart = await core.multipart.begin(who, 'bucket', 'key', '{}');
+    const allowed = allowIn(who, 'write', await core.buckets.create(who, 'bucket'));
+    const multipart = await core.multipart.begin(allowed, 'key', '{}');
     for (const [n, body] of bodies.entries())
-      await core.multipart.put(who, multipart, n + 1, bodyOf(body), { measure: [], describe: () => facts });
+      await (await core.multipart.receive(allowed, multipart, n + 1, bodyOf(body), [])).keep(facts);
     return multipart;
   }
 
   async function complete(core: Core, multipart: Multipart, conditions = {}): Promise<string> {
     const parts = await core.multipart.parts(multipart, 0, 10);
-    const request = { bucket: 'bucket', key: 'key', conditions };
-    return core.multipart.complete(who, multipart, parts, request, facts, () => 'done');
+    const request = { key: 'key', conditions };
+    const allowed = await core.buckets.allow(who, 'bucket', 'write');
+    return core.multipart.complete(allowed, multipart, parts, request, facts, () => 'done');
   }
 
   async function demandWhole(core: Core): Promise<void> {
