@@ -207,7 +207,7 @@ describe('the whole of a multipart upload', () => {
   });
 
   test.each([
-    ['a condition', { match: ['no such tag'] }, 'not_found', (): undefined => undefined],
+    ['a condition', { match: ['no such tag'] }, 'no_object', (): undefined => undefined],
     ['the catalog', {}, 'over_quota', (): Refusal => new Refusal('over_quota', 'there is no room')],
   ])('that %s refuses is a stage again, and nothing lies at its address', async (_, conditions, reason, refusal) => {
     let refusing = true;

@@ -137,7 +137,7 @@ runRaces('buckets', [
         ground.faults.push('the policy is not what was acknowledged');
     },
     rules: [
-      { file: 'catalog/bucket-records.js', rule: 'if ((settings[setting] ?? null) !== value)', instead: 'if (false)' },
+      { file: 'catalog/bucket-records.js', rule: 'if ((now[setting] ?? null) !== value)', instead: 'if (false)' },
     ],
     late: [0, 1].map((which) => ({ which: which as 0 | 1, stop: ({ buckets }) => after(buckets, 'peek') })),
   },
