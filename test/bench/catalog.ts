@@ -5,17 +5,16 @@
  *
  * Run it from the top level, after a build. Fills one catalog with each number of artifacts (1,000 and 1,000,000), asks both in turns, and prints medians.
  */
-import { createHash, randomUUID } from 'node:crypto';
+import { randomUUID } from 'node:crypto';
 import { existsSync, mkdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DatabaseSync } from '@photostructure/sqlite';
 import type { Catalog, Publication } from '../../src/core/engine.ts';
-import type { Event } from '../../src/catalog/model.ts';
+import { contentOf, eventOf, sha512Of, uploadOf } from '../support/records.ts';
 import { openCatalog } from './built.ts';
 
-const sha512Of = (text: string): string => createHash('sha512').update(text).digest('hex');
-const event: Event = { subject: 'artifact', id: 'x', at: 1, type: 'audit', message: 'm', duration: null, extra: {} };
+const event = eventOf('artifact', 'x');
 
 /** Half of all belongs to `big`, which trusts `friend`; the rest to 50 others. One in 1,000 is an image, and one is shared. */
 const ownerOf = (n: number): string => (n % 2 === 0 ? 'big' : `n${n % 50}`);
@@ -110,22 +109,9 @@ function questions(
   const friend = { namespace: 'friend' };
   const big = { namespace: 'big' };
   const begin = async (size: number): Promise<string> => {
-    const id = randomUUID();
-    await uploads.begin({
-      id,
-      namespace: 'n1',
-      state: 'open',
-      offset: size,
-      length: null,
-      lastStart: null,
-      lastAnswered: false,
-      createdAt: 1,
-      touchedAt: 1,
-      about: null,
-      expects: null,
-      outcome: null,
-    });
-    return id;
+    const upload = uploadOf('n1', { offset: size });
+    await uploads.begin(upload);
+    return upload.id;
   };
   const publication = (name: string, source: Publication['source']): Publication => ({
     target: {
@@ -144,15 +130,7 @@ function questions(
     by: 'n1',
   });
   const publish = async (name: string, text: string) => {
-    const sha512 = sha512Of(text);
-    const content = {
-      sha512,
-      size: 5,
-      address: `${sha512}.${randomUUID()}`,
-      state: 'good',
-      createdAt: 1,
-      scrubbedAt: null,
-    } as const;
+    const content = contentOf(text);
     const source = { kind: 'upload', upload: await begin(5), content, mediaType: 'text/plain' } as const;
     return artifacts.publish(publication(name, source));
   };

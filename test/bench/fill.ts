@@ -3,7 +3,7 @@ import { createHash, randomUUID } from 'node:crypto';
 import { closeSync, mkdirSync, openSync } from 'node:fs';
 import { join } from 'node:path';
 import { DatabaseSync } from '@photostructure/sqlite';
-import type { Event } from '../../src/catalog/model.ts';
+import { contentOf, eventOf, uploadOf } from '../support/records.ts';
 import { openCatalog } from './built.ts';
 import { fullBucket, fullKey } from './full.ts';
 
@@ -17,36 +17,14 @@ export function fillTree(folder: string, keys: number): void {
 export async function fillCatalog(folder: string, keys: number): Promise<void> {
   const path = join(folder, 'catalog.sqlite');
   const { catalog, close } = await openCatalog({ path, strict: false, onFault: console.error });
-  const event: Event = {
-    subject: 'bucket',
-    id: fullBucket,
-    at: 1,
-    type: 'audit',
-    message: 'made',
-    duration: null,
-    extra: {},
-  };
+  const event = eventOf('bucket', fullBucket);
   await catalog.namespaces.create({ name: 'system', createdAt: 1, trusts: [] }, [], event);
   await catalog.buckets.create(
     { name: fullBucket, namespace: 'system', createdAt: 1, versioning: 'off', open: false, settings: {} },
     event,
   );
-  const upload = randomUUID();
-  await catalog.uploads.begin({
-    id: upload,
-    namespace: 'system',
-    state: 'open',
-    offset: 5,
-    length: null,
-    lastStart: null,
-    lastAnswered: false,
-    createdAt: 1,
-    touchedAt: 1,
-    about: null,
-    expects: null,
-    outcome: null,
-  });
-  const sha512 = createHash('sha512').update('12345').digest('hex');
+  const upload = uploadOf('system', { offset: 5 });
+  await catalog.uploads.begin(upload);
   const name = `${fullBucket}/${fullKey(0)}`;
   const published = await catalog.artifacts.publish({
     target: {
@@ -61,8 +39,8 @@ export async function fillCatalog(folder: string, keys: number): Promise<void> {
     },
     source: {
       kind: 'upload',
-      upload,
-      content: { sha512, size: 5, address: `${sha512}.00000000`, state: 'good', createdAt: 1, scrubbedAt: null },
+      upload: upload.id,
+      content: contentOf('12345'),
       mediaType: 'text/plain',
     },
     object: {

@@ -1,20 +1,9 @@
 import { DeliveryMarks } from '../../src/core/bytes/delivery-marks.ts';
 import type { Upload } from '../../src/catalog/model.ts';
+import { uploadOf } from '../support/records.ts';
 
-const record = (offset: number, lastAnswered: boolean): Upload => ({
-  id: 'u',
-  namespace: 'n',
-  state: 'open',
-  offset,
-  length: null,
-  lastStart: 0,
-  lastAnswered,
-  createdAt: 0,
-  touchedAt: 0,
-  about: null,
-  expects: null,
-  outcome: null,
-});
+const record = (offset: number, lastAnswered: boolean): Upload =>
+  uploadOf('n', { id: 'u', offset, lastStart: 0, lastAnswered });
 
 function world(): { answers: DeliveryMarks; marks: (readonly [string, number])[] } {
   const marks: (readonly [string, number])[] = [];

@@ -1,19 +1,11 @@
-import { createHash, randomUUID } from 'node:crypto';
+import { randomUUID } from 'node:crypto';
 import type { Catalog, Page, Publication, Published } from '../../../src/core/engine.ts';
-import type { Artifact, Content, Event, Subject, Upload } from '../../../src/catalog/model.ts';
+import type { Artifact, Content } from '../../../src/catalog/model.ts';
+import { contentOf, eventOf, sha512Of, uploadOf } from '../../support/records.ts';
 
 export const everything: Page = { after: null, limit: 1000 };
 
-export const sha512Of = (text: string): string => createHash('sha512').update(text).digest('hex');
-
-/** Content as an engine would offer it: every offer lies at a place of its own. */
-export function contentOf(text: string, address = `${sha512Of(text)}.${randomUUID()}`): Content {
-  return { sha512: sha512Of(text), size: text.length, address, state: 'good', createdAt: 1, scrubbedAt: null };
-}
-
-export function eventOf(subject: Subject, id: string, message = 'noted', at = 1): Event {
-  return { subject, id, at, type: 'audit', message, duration: null, extra: {} };
-}
+export { contentOf, eventOf, sha512Of };
 
 export type Wish = Partial<Publication['target']> & { readonly at?: number };
 
@@ -32,20 +24,7 @@ export class Scene {
 
   /** An open upload of `size` bytes. */
   async upload(namespace: string, size: number, touchedAt = 1): Promise<string> {
-    const upload: Upload = {
-      id: randomUUID(),
-      namespace,
-      state: 'open',
-      offset: size,
-      length: null,
-      lastStart: null,
-      lastAnswered: false,
-      createdAt: 1,
-      touchedAt,
-      about: null,
-      expects: null,
-      outcome: null,
-    };
+    const upload = uploadOf(namespace, { offset: size, touchedAt });
     await this.catalog.uploads.begin(upload);
     return upload.id;
   }
