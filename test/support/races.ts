@@ -50,8 +50,6 @@ export interface Race {
   readonly rules: readonly Cut[];
   /** The requests that come late to their transactions, by their place in the name, and the service that leads there. */
   readonly late?: readonly { readonly which: 0 | 1; readonly stop: (core: Core) => Stop }[];
-  /** Milliseconds by which the second request may begin earlier in random order: it takes that much longer. */
-  readonly lead?: number;
   /** Whether it is no race of two requests that each can be first. */
   readonly unordered?: true;
 }
@@ -115,22 +113,23 @@ export async function acknowledged({ faults }: Ground, work: Promise<unknown>): 
 
 /** How often each request of the race that runs had its way: alone, or first. */
 const won: [number, number] = [0, 0];
-/** The `lead` of the race that runs. */
-let lead = 0;
+/** Milliseconds that each of them took last: the other one begins while it runs. */
+const took: [number, number] = [4, 4];
 
-/** Starts both within a few milliseconds, either one first; or one of them late, where there is a gate. */
+/** Starts one while the other runs, either one first; or one of them late, where there is a gate. */
 export async function together(
   ground: Ground,
   one: () => Promise<unknown>,
   other: () => Promise<unknown>,
 ): Promise<[boolean, boolean]> {
   if (gate) return inTempting(gate, ground, [one, other]);
-  const delay = random() * 4;
-  const [first, second] = random() < 0.5 ? [random() * lead, delay] : [delay + random() * lead, 0];
+  const [first, second] = random() < 0.5 ? [0, random() * took[0]] : [random() * took[1], 0];
   const ended: (0 | 1)[] = [];
   const start = async (wait: number, work: () => Promise<unknown>, which: 0 | 1): Promise<boolean> => {
     if (wait > 0) await pause(wait);
+    const began = performance.now();
     const fine = await acknowledged(ground, work());
+    took[which] = Math.max(4, performance.now() - began);
     if (fine) ended.push(which);
     return fine;
   };
@@ -290,7 +289,6 @@ export function runRaces(prefix: string, races: readonly Race[]): void {
   const settle = async (world: World, { race, bucket }: { race: Race; bucket: string }): Promise<Ground> => {
     const key = await world.accessKey();
     const ground = { world, s3: askerOf(world, key), key, bucket, faults: [] };
-    lead = race.lead ?? 0;
     await race.prepare?.(ground);
     return ground;
   };

@@ -175,8 +175,6 @@ runRaces('buckets', [
       await next('DELETE', `/${bucket}/k`);
       await next('DELETE', `/${bucket}`);
     },
-    // A take-over is five requests long.
-    lead: 15,
     rules: [
       {
         file: 'catalog/bucket-records.js',

@@ -205,7 +205,6 @@ runRaces('objects', [
       if ((await bodyOf(ground, key)) !== body) ground.faults.push('the bytes that were published are gone');
       await remove(ground, key);
     },
-    lead: 25,
     rules: sweepRules,
     late: [
       // The sweep has begun, and takes blobs away when the bytes of one have a name again.
@@ -263,7 +262,6 @@ runRaces('objects', [
       if (held) await hold(ground, key, version, 'OFF');
       for (const one of [version, newer]) await remove(ground, key, one);
     },
-    lead: 10,
     rules: lockRules,
     late: [{ which: 1, stop: ({ objects }) => before(objects, 'removeVersion') }],
   },
