@@ -252,6 +252,8 @@ class Walk {
         );
         return this.#releases.push(id);
       case 'slot':
+        // A slot is refused in a bucket that is not the owner's.
+        if (!(await catalog.buckets.get(bucket))) return undefined;
         return catalog.releases.open({
           id,
           release: of(this.#releases) ?? id,
