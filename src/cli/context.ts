@@ -8,14 +8,14 @@ import { Progress } from './progress.ts';
 import {
   resolveReleaseSettings,
   resolveSettings,
-  type GivenOptions,
+  type ConnectionOptions,
   type ReleaseRole,
   type Settings,
 } from './settings.ts';
 import type { World } from './world.ts';
 
 /** Options that every command accepts. */
-export interface Globals extends GivenOptions {
+export interface Globals extends ConnectionOptions {
   readonly json?: boolean;
   readonly quiet?: boolean;
 }

@@ -34,7 +34,7 @@ export class UsageError extends Error {
 }
 
 /** Ends a command that has already printed its result, with this exit code. */
-export class Ended extends Error {
+export class ExitWith extends Error {
   readonly exit: Exit;
 
   constructor(exit: Exit) {
@@ -73,7 +73,7 @@ const byCode: Readonly<Record<StowageCode, Exit>> = {
 };
 
 export function exitFor(error: unknown): Exit {
-  if (error instanceof Ended) return error.exit;
+  if (error instanceof ExitWith) return error.exit;
   if (error instanceof StowageError) return byCode[error.code];
   if (error instanceof UsageError) return exits.usage;
   switch ((error as NodeJS.ErrnoException | null)?.code) {

@@ -19,7 +19,7 @@ import { uploads } from './commands/uploads.ts';
 import { versions } from './commands/versions.ts';
 import { whoami } from './commands/whoami.ts';
 import { Context, type Globals } from './context.ts';
-import { Ended, exitFor, exits, exitTable, UsageError } from './exit.ts';
+import { ExitWith, exitFor, exits, exitTable, UsageError } from './exit.ts';
 import type { World } from './world.ts';
 
 export type { World } from './world.ts';
@@ -70,7 +70,7 @@ export async function run(words: readonly string[], world: World, version: strin
       );
       return exits.interrupted;
     }
-    if (!(error instanceof Ended)) context.output.error(error);
+    if (!(error instanceof ExitWith)) context.output.error(error);
     return exitFor(error);
   }
 }

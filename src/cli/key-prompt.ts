@@ -16,7 +16,7 @@ export async function readKey(world: World, file: string | undefined, prompt: st
 
 async function keyText(world: World, file: string | undefined, prompt: string): Promise<string> {
   if (file !== undefined && file !== '-') return await readFile(file, 'utf8');
-  return world.stdin.isTTY && file === undefined ? await typed(world, prompt) : await piped(world);
+  return world.stdin.isTTY && file === undefined ? await promptForKey(world, prompt) : await readPiped(world);
 }
 
 /** A random key of 24 bytes. */
@@ -24,7 +24,7 @@ export function newKey(): string {
   return randomBytes(24).toString('base64url');
 }
 
-async function piped(world: World): Promise<string> {
+async function readPiped(world: World): Promise<string> {
   let text = '';
   for await (const piece of world.stdin) {
     text += String(piece);
@@ -33,7 +33,7 @@ async function piped(world: World): Promise<string> {
   return text;
 }
 
-async function typed(world: World, prompt: string): Promise<string> {
+async function promptForKey(world: World, prompt: string): Promise<string> {
   world.stderr.write(prompt);
   const unseen = new Writable({ write: (_chunk, _encoding, done) => done() });
   const lines = createInterface({ input: world.stdin, output: unseen, terminal: true });

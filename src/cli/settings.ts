@@ -12,7 +12,7 @@ export interface Settings {
   readonly origin: string;
 }
 
-export interface GivenOptions {
+export interface ConnectionOptions {
   readonly url?: string | undefined;
   readonly profile?: string | undefined;
 }
@@ -28,7 +28,7 @@ export const localUrl = 'http://127.0.0.1:13000';
  *
  * @throws UsageError if there is no key
  */
-export async function resolveSettings(env: Environment, given: GivenOptions): Promise<Settings> {
+export async function resolveSettings(env: Environment, given: ConnectionOptions): Promise<Settings> {
   const { name, profile } = await findProfile(env, given);
   if (!profile && name !== defaultProfile)
     throw new UsageError(`there is no profile '${name}'; create it with: stowage login --profile ${name} URL`);
@@ -56,7 +56,7 @@ export type ReleaseRole = 'operator' | 'customer' | 'anybody';
  */
 export async function resolveReleaseSettings(
   env: Environment,
-  given: GivenOptions,
+  given: ConnectionOptions,
   role: ReleaseRole,
 ): Promise<{ readonly url: string; readonly credentials: ReleaseCredentials }> {
   const { profile } = await findProfile(env, given);
@@ -77,7 +77,7 @@ export async function resolveReleaseSettings(
 /** The profile that was named, or the default one; `profile` is undefined if it does not exist. */
 async function findProfile(
   env: Environment,
-  given: GivenOptions,
+  given: ConnectionOptions,
 ): Promise<{ readonly name: string; readonly profile: Profile | undefined }> {
   const profiles = await readProfiles(env);
   const name = given.profile ?? env['STOWAGE_PROFILE'] ?? defaultProfile;

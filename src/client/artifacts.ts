@@ -2,7 +2,7 @@
 import { printDigestField, parseDigest } from '../kit/digest.ts';
 import { listed } from './listing.ts';
 import { Metadata } from './metadata.ts';
-import { thinking, type Session } from './session.ts';
+import { slowIdle, type Session } from './session.ts';
 import { view, views, type ArtifactView, type EventView, type VersionView } from './views.ts';
 
 export interface ArtifactFilter {
@@ -77,7 +77,7 @@ export class Artifacts {
           ...(size === undefined ? {} : { size }),
         },
         signal,
-        idle: thinking,
+        idle: slowIdle,
       }),
     );
   }

@@ -3,7 +3,7 @@ import type { Algorithm } from '../kit/digest.ts';
 import { StowageError } from './error.ts';
 import { listed } from './listing.ts';
 import { Metadata } from './metadata.ts';
-import { thinking, type Session } from './session.ts';
+import { slowIdle, type Session } from './session.ts';
 import { readText, type Incoming } from './transport.ts';
 import { view, type BlobView } from './views.ts';
 
@@ -46,7 +46,7 @@ export class Blobs {
     const found = await this.#session.json({
       method: 'GET',
       path: ['blobs', uuid, 'checksum', algorithm],
-      idle: thinking,
+      idle: slowIdle,
     });
     const checksum = (found as { checksum?: unknown } | null)?.checksum;
     if (typeof checksum === 'string') return checksum;

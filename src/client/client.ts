@@ -3,13 +3,13 @@ import { wallClock, type Clock } from '../kit/clock.ts';
 import { AccessKeys } from './access-keys.ts';
 import { Artifacts } from './artifacts.ts';
 import { Blobs } from './blobs.ts';
-import { into, sourceOf, type Pullable, type Pushable } from './ends.ts';
+import { withSink, sourceOf, type Pullable, type Pushable } from './source-sink.ts';
 import type { Journal } from './journal.ts';
 import { Namespaces } from './namespaces.ts';
 import { webPlatform, type Platform } from './platform.ts';
 import { pull, type PullOptions, type Pulled } from './pull.ts';
 import { push, type Pushed, type PushOptions } from './push.ts';
-import { briefly, patiently, type Patience } from './retry.ts';
+import { callPatience, transferPatience, type Patience } from './retry.ts';
 import { Session } from './session.ts';
 import { memorySink, type Sink } from './sink.ts';
 import { Uploads } from './uploads.ts';
@@ -43,13 +43,13 @@ export class StowageClient {
   /** @throws TypeError if the options lack a server or credentials */
   constructor(options: StowageClientOptions) {
     this.#platform = options.platform ?? webPlatform(options.fetch);
-    this.#patience = options.patience?.transfers ?? patiently;
+    this.#patience = options.patience?.transfers ?? transferPatience;
     this.#session = new Session({
       url: options.url,
       credentials: credentialsOf(options),
       transport: options.fetch ? webPlatform(options.fetch).transport : this.#platform.transport,
       clock: options.clock ?? wallClock,
-      patience: options.patience?.calls ?? briefly,
+      patience: options.patience?.calls ?? callPatience,
     });
     this.uploads = new Uploads(this.#session);
     this.artifacts = new Artifacts(this.#session);
@@ -89,7 +89,7 @@ export class StowageClient {
 
   /** Downloads an artifact by name or uuid, or a blob by uuid, and checks its sha512. */
   async pull(ref: string, to: Pullable, options: PullOptions = {}): Promise<Pulled> {
-    return await into(this.#platform, to, (sink) => this.#pull(ref, sink, options));
+    return await withSink(this.#platform, to, (sink) => this.#pull(ref, sink, options));
   }
 
   /** Downloads into memory. */

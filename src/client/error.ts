@@ -43,7 +43,7 @@ export type StowageCode =
   /** Another process on this machine uses the same file. */
   | 'occupied';
 
-const passing: ReadonlySet<StowageCode> = new Set([
+const retryableCodes: ReadonlySet<StowageCode> = new Set([
   'network',
   'timeout',
   'interrupted',
@@ -85,7 +85,7 @@ export interface StowageErrorOptions {
   /** The server's request id, for its logs. */
   readonly requestId?: string;
   /** Whether the server itself set the code. Otherwise it is derived from the status, perhaps a proxy's. */
-  readonly spoken?: boolean;
+  readonly fromServer?: boolean;
   readonly cause?: unknown;
 }
 
@@ -96,7 +96,7 @@ export class StowageError extends Error {
   readonly details: Readonly<Record<string, unknown>>;
   readonly retryAfter: number | undefined;
   readonly requestId: string | undefined;
-  readonly spoken: boolean;
+  readonly fromServer: boolean;
 
   constructor(code: StowageCode, sentence: string, options: StowageErrorOptions = {}) {
     super(sentence, options.cause === undefined ? undefined : { cause: options.cause });
@@ -106,12 +106,12 @@ export class StowageError extends Error {
     this.details = options.details ?? {};
     this.retryAfter = options.retryAfter;
     this.requestId = options.requestId;
-    this.spoken = options.spoken ?? false;
+    this.fromServer = options.fromServer ?? false;
   }
 
   /** Whether the same request may succeed later without a change. */
   get retryable(): boolean {
-    return passing.has(this.code) || (this.code === 'full' && this.retryAfter !== undefined);
+    return retryableCodes.has(this.code) || (this.code === 'full' && this.retryAfter !== undefined);
   }
 
   /** The form for `--json` and logs. */
@@ -127,10 +127,10 @@ export class StowageError extends Error {
 }
 
 /** The server's code if it is a known one, else a code for the status. */
-export function codeOf(status: number, word: unknown): { readonly code: StowageCode; readonly spoken: boolean } {
-  const spoken = serverCodes.find((code) => code === word);
-  if (spoken) return { code: spoken, spoken: true };
-  return { code: byStatus.get(status) ?? (status >= 500 ? 'internal' : 'protocol'), spoken: false };
+export function codeOf(status: number, word: unknown): { readonly code: StowageCode; readonly fromServer: boolean } {
+  const known = serverCodes.find((code) => code === word);
+  if (known) return { code: known, fromServer: true };
+  return { code: byStatus.get(status) ?? (status >= 500 ? 'internal' : 'protocol'), fromServer: false };
 }
 
 /** The error for a fired signal. */

@@ -1,6 +1,6 @@
 /** The client library for browsers and other platforms. For Node, `./node.ts` adds files and a faster transport. */
 export { StowageClient, type StowageClientOptions } from './client.ts';
-export type { Pullable, Pushable } from './ends.ts';
+export type { Pullable, Pushable } from './source-sink.ts';
 export { StowageError, type StowageCode, type StowageErrorOptions } from './error.ts';
 export { Uploads, type AppendOptions } from './uploads.ts';
 export { Artifacts, type ArtifactFilter, type Content, type PublishOptions } from './artifacts.ts';

@@ -70,6 +70,6 @@ export class Login {
 
 /** The server answers 404 for an unknown namespace; to a caller this means the same as a wrong key. */
 function asRefusal(error: unknown): unknown {
-  if (!(error instanceof StowageError) || error.code !== 'not_found' || !error.spoken) return error;
-  return new StowageError('unauthenticated', error.message, { status: 404, spoken: true, details: error.details });
+  if (!(error instanceof StowageError) || error.code !== 'not_found' || !error.fromServer) return error;
+  return new StowageError('unauthenticated', error.message, { status: 404, fromServer: true, details: error.details });
 }

@@ -54,7 +54,7 @@ export async function pull(
   options: PullOptions = {},
 ): Promise<Pulled> {
   try {
-    const blobs = new Blobs(session.bearing(patience));
+    const blobs = new Blobs(session.withPatience(patience));
     const head = await resolve(blobs, ref, options);
     const from = options.offset ?? 0;
     if (from > head.size)
@@ -130,7 +130,7 @@ async function fetchInto(
   options: PullOptions,
 ): Promise<Fetched> {
   const resumedFrom = await sink.begin({ sha512: head.sha512, size: head.size, from });
-  const received = await new Receiving(head, from, sink, resumedFrom, patience, options).run();
+  const received = await new Download(head, from, sink, resumedFrom, patience, options).run();
   if (from > 0) return { resumedFrom, received, right: true };
   const found = await sink.sha512((done) =>
     options.onProgress?.({ phase: 'checking', done, total: head.size, resumedFrom }),
@@ -151,7 +151,7 @@ async function resolve(blobs: Blobs, ref: string, { version, signal }: PullOptio
 }
 
 /** Fills the sink, with retries. */
-class Receiving {
+class Download {
   readonly #head: Opened;
   readonly #from: number;
   readonly #sink: Sink;

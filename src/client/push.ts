@@ -6,7 +6,7 @@ import type { Claim, Journal, JournalEntry } from './journal.ts';
 import { Pace, type PaceOptions } from './pace.ts';
 import type { Patience } from './retry.ts';
 import { send, type Sent } from './send.ts';
-import { quiet, type Session } from './session.ts';
+import { defaultIdle, type Session } from './session.ts';
 import type { Source } from './source.ts';
 import { Uploads } from './uploads.ts';
 import type { ArtifactView, UploadView } from './views.ts';
@@ -55,7 +55,7 @@ export interface Pushed {
 }
 
 /** Milliseconds without a change after which an upload counts as abandoned. */
-const leftBehind = 10_000;
+const abandonedAfter = 10_000;
 
 /** An upload to resume. */
 interface Start {
@@ -92,7 +92,7 @@ export async function push(
       new StowageError('occupied', 'another process pushes the same file; this push cannot resume if it stops'),
     );
   }
-  const pushing = new Pushing(session.bearing(patience), patience, claim, source, name, options);
+  const pushing = new Pushing(session.withPatience(patience), patience, claim, source, name, options);
   try {
     return await pushing.run();
   } finally {
@@ -181,7 +181,11 @@ class Pushing {
       sha512,
       this.#options.signal,
     )) {
-      if (!receiving && (length === null || length === this.#source.size) && touched * 1000 < Date.now() - leftBehind)
+      if (
+        !receiving &&
+        (length === null || length === this.#source.size) &&
+        touched * 1000 < Date.now() - abandonedAfter
+      )
         return uuid;
     }
     return undefined;
@@ -229,7 +233,7 @@ class Pushing {
       this.#current = upload;
       await this.#remember(upload, known);
       const sent = start?.sealed
-        ? nothingMore(this.#source.size ?? 0)
+        ? alreadySealed(this.#source.size ?? 0)
         : await this.#send(upload, start !== undefined || this.#joined);
       this.#allSent = true;
       return await this.#publish(upload, start?.sealed === true, sent, await hashing);
@@ -271,7 +275,7 @@ class Pushing {
     return send(this.#uploads, upload, this.#source, resumed ? undefined : 0, {
       pace: new Pace(pace),
       patience: this.#patience,
-      idle: idle ?? quiet,
+      idle: idle ?? defaultIdle,
       signal,
       onProgress,
       onTrouble,
@@ -318,7 +322,7 @@ class Pushing {
   async #forget(upload: string | undefined): Promise<void> {
     await this.#claim?.clear();
     if (upload === undefined) return;
-    const hasty = new Uploads(this.#session.bearing({ attempts: 1, first: 0, most: 0 }));
+    const hasty = new Uploads(this.#session.withPatience({ attempts: 1, first: 0, most: 0 }));
     await hasty.drop(upload, AbortSignal.timeout(5000)).catch(() => {});
   }
 
@@ -328,7 +332,7 @@ class Pushing {
 }
 
 /** The result of an upload that is already sealed. */
-function nothingMore(size: number): Sent {
+function alreadySealed(size: number): Sent {
   return { from: size, size, bytes: 0 };
 }
 

@@ -11,14 +11,14 @@ export interface Patience {
 }
 
 /** For single requests: about two seconds in all. */
-export const briefly: Patience = { attempts: 4, first: 100, most: 2_000 };
+export const callPatience: Patience = { attempts: 4, first: 100, most: 2_000 };
 /** For transfers, which must survive a server restart: about two minutes without progress. */
-export const patiently: Patience = { attempts: 13, first: 100, most: 30_000 };
+export const transferPatience: Patience = { attempts: 13, first: 100, most: 30_000 };
 
 /** Milliseconds: the longest Retry-After that is honoured. */
 const longestAsked = 5 * 60_000;
 /** Tries when the server is full; space may never become free. */
-const triesForRoom = 3;
+const attemptsWhenFull = 3;
 
 export class Backoff {
   readonly #patience: Patience;
@@ -50,7 +50,7 @@ export class Backoff {
   async wait(error: unknown, signal?: AbortSignal): Promise<void> {
     if (!(error instanceof StowageError) || !error.retryable) throw error;
     this.#failures += 1;
-    const most = error.code === 'full' ? Math.min(triesForRoom, this.#patience.attempts) : this.#patience.attempts;
+    const most = error.code === 'full' ? Math.min(attemptsWhenFull, this.#patience.attempts) : this.#patience.attempts;
     if (this.#failures >= most) throw error;
     await this.#sleep(this.#delay(error.retryAfter), signal);
   }

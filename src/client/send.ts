@@ -69,7 +69,7 @@ export async function send(
       pace.took(payload.size, performance.now() - began);
     } catch (error) {
       throwIfAborted(signal);
-      const fault = borne(error, pace);
+      const fault = retryableFault(error, pace);
       options.onTrouble?.(fault);
       offset = offsetIn(fault);
       if (offset === undefined || offset <= reached) await backoff.wait(fault, signal);
@@ -87,20 +87,20 @@ function settle(source: Source, offset: number): void {
 }
 
 /** Returns the error if a retry may help. @throws it otherwise */
-function borne(error: unknown, pace: Pace): StowageError {
+function retryableFault(error: unknown, pace: Pace): StowageError {
   if (!(error instanceof StowageError)) throw error;
   if (error.retryable) {
     pace.failed();
     return error;
   }
-  if (error.code === 'offset_mismatch') return passing(error);
+  if (error.code === 'offset_mismatch') return asTemporary(error);
   // The limit is a proxy's, not the server's: a smaller body may pass.
-  if (error.code === 'too_large' && !error.spoken && pace.refused()) return passing(error);
+  if (error.code === 'too_large' && !error.fromServer && pace.refused()) return asTemporary(error);
   throw error;
 }
 
 /** Makes mismatches and refused sizes retryable errors, so that they count as failed tries. */
-function passing(fault: StowageError): StowageError {
+function asTemporary(fault: StowageError): StowageError {
   return new StowageError('unavailable', fault.message, { details: fault.details, cause: fault });
 }
 

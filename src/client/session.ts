@@ -24,7 +24,7 @@ export interface Call {
   readonly json?: unknown;
   readonly payload?: Payload;
   readonly signal?: AbortSignal | undefined;
-  /** Milliseconds without traffic; default `quiet`. */
+  /** Milliseconds without traffic; default `defaultIdle`. */
   readonly idle?: number;
   readonly onSent?: (bytes: number) => void;
   /** Set if the request is not idempotent, so that it is not repeated after a lost response. */
@@ -32,9 +32,9 @@ export interface Call {
 }
 
 /** Milliseconds without traffic after which a connection counts as dead. */
-export const quiet = 30_000;
+export const defaultIdle = 30_000;
 /** The same for requests that may make the server hash a whole file first. */
-export const thinking = 15 * 60_000;
+export const slowIdle = 15 * 60_000;
 
 export class Session {
   readonly #options: SessionOptions;
@@ -58,12 +58,12 @@ export class Session {
   }
 
   /** The same session with other retry limits. */
-  bearing(patience: Patience): Session {
+  withPatience(patience: Patience): Session {
     return new Session({ ...this.#options, patience }, this.#login);
   }
 
   /** The same server without credentials, for URLs that carry their own. */
-  without(): Session {
+  anonymous(): Session {
     return new Session({ ...this.#options, credentials: { headers: {} } });
   }
 
@@ -132,7 +132,7 @@ export class Session {
       ...(body === undefined ? {} : { body }),
       ...(call.signal ? { signal: call.signal } : {}),
       ...(call.onSent ? { onSent: call.onSent } : {}),
-      idle: call.idle ?? quiet,
+      idle: call.idle ?? defaultIdle,
     });
   }
 
@@ -140,10 +140,10 @@ export class Session {
     const { error, detail, status: _status, code: word, ...details } = flattened(await errorBody(answer));
     // A request with the same idempotency key is running. Its `Retry-After` is for the worst case; ignore it.
     const busy = details['word'] === 'idempotency_in_progress';
-    const { code, spoken } = busy ? { code: 'not_ready' as const, spoken: true } : codeOf(answer.status, word);
+    const { code, fromServer } = busy ? { code: 'not_ready' as const, fromServer: true } : codeOf(answer.status, word);
     const offset = answer.header('upload-offset');
     // tus reports the offset in a header and has no error code.
-    if (code === 'conflict' && !spoken && offset !== undefined)
+    if (code === 'conflict' && !fromServer && offset !== undefined)
       return new StowageError('offset_mismatch', typeof error === 'string' ? error : 'the upload has another offset', {
         status: answer.status,
         details: { offset: Number(offset) },
@@ -157,7 +157,7 @@ export class Session {
     return new StowageError(code, sentence, {
       status: answer.status,
       details,
-      spoken,
+      fromServer,
       ...(retryAfter === undefined ? {} : { retryAfter }),
       ...(requestId === undefined ? {} : { requestId }),
     });

@@ -1,6 +1,6 @@
 /** A tus 1.0 upload through a capability URL. */
 import { StowageError } from './error.ts';
-import { quiet, type Call, type Session } from './session.ts';
+import { defaultIdle, type Call, type Session } from './session.ts';
 import { readText, type Incoming, type Payload } from './transport.ts';
 import type { AppendOptions } from './uploads.ts';
 
@@ -33,7 +33,7 @@ export class TusUpload {
     upload: string,
     offset: number,
     payload: Payload,
-    { signal, idle = quiet, onSent }: AppendOptions = {},
+    { signal, idle = defaultIdle, onSent }: AppendOptions = {},
   ): Promise<number> {
     const headers = { 'upload-offset': String(offset), 'content-type': 'application/offset+octet-stream' };
     return await this.#ask('PATCH', upload, { headers, payload, idle, ...(onSent ? { onSent } : {}) }, signal);

@@ -2,7 +2,7 @@
 import { printDigestField } from '../kit/digest.ts';
 import { StowageError } from './error.ts';
 import { listed } from './listing.ts';
-import { quiet, readJson, type Session } from './session.ts';
+import { defaultIdle, readJson, type Session } from './session.ts';
 import { readText, type Payload } from './transport.ts';
 import { view, type UploadView } from './views.ts';
 
@@ -69,7 +69,7 @@ export class Uploads {
       headers: { 'upload-offset': String(offset) },
       payload,
       signal: options.signal,
-      idle: options.idle ?? quiet,
+      idle: options.idle ?? defaultIdle,
       ...(options.onSent ? { onSent: options.onSent } : {}),
     });
     return wholeNumber(await readJson(answer));

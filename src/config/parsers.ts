@@ -4,13 +4,13 @@ import { validate } from 'node-cron';
 import { parseBytes } from '../kit/bytes.ts';
 import { parseDuration } from '../kit/durations.ts';
 
-export type Reading<T> = { readonly value: T } | { readonly fault: string };
+export type Parsed<T> = { readonly value: T } | { readonly fault: string };
 
 export interface Setting<T> {
   readonly name: string;
   /** The default, as text; undefined if the setting has none. */
   readonly otherwise: string | undefined;
-  readonly read: (text: string) => Reading<T>;
+  readonly read: (text: string) => Parsed<T>;
   readonly sentence: string;
   /** The value of an empty setting, if that differs from an unset one. */
   readonly blank?: T;
@@ -19,22 +19,22 @@ export interface Setting<T> {
 /** Settings by their key in the configuration. */
 export type Settings<T> = { readonly [key in keyof T]-?: Setting<T[key]> };
 
-export function words(text: string): Reading<string> {
+export function words(text: string): Parsed<string> {
   return text.includes('\0') ? { fault: 'must not have a NUL character' } : { value: text };
 }
 
-export function address(text: string): Reading<string> {
+export function address(text: string): Parsed<string> {
   return /^[A-Za-z0-9.:_-]{1,253}$/.test(text) ? { value: text } : { fault: 'must be an address or a host name' };
 }
 
-export function nodeName(text: string): Reading<string> {
+export function nodeName(text: string): Parsed<string> {
   return /^[A-Za-z0-9][A-Za-z0-9.-]{0,62}$/.test(text)
     ? { value: text }
     : { fault: 'must be 1 to 63 letters, digits, dots and dashes' };
 }
 
 /** The error does not repeat the value, because it is a secret. */
-export function secret(text: string): Reading<string> {
+export function secret(text: string): Parsed<string> {
   if (text.length < 12 || text.length > 1024) return { fault: 'must have 12 to 1,024 characters' };
   if (
     new Set(text).size < 5 ||
@@ -45,21 +45,21 @@ export function secret(text: string): Reading<string> {
   return { value: text };
 }
 
-export function whole(least: number, most: number): (text: string) => Reading<number> {
+export function whole(least: number, most: number): (text: string) => Parsed<number> {
   return (text) => {
     const value = /^\d{1,16}$/.test(text) ? Number(text) : Number.NaN;
     return value >= least && value <= most ? { value } : { fault: `must be a whole number from ${least} to ${most}` };
   };
 }
 
-export function webAddress(text: string): Reading<string> {
+export function webAddress(text: string): Parsed<string> {
   return URL.canParse(text) && /^https?:\/\//i.test(text)
     ? { value: text.replace(/\/+$/, '') }
     : { fault: 'must be a URL like https://www.example.org' };
 }
 
 /** A URL that paths are appended to. */
-export function baseAddress(text: string): Reading<string> {
+export function baseAddress(text: string): Parsed<string> {
   const reading = webAddress(text);
   if ('fault' in reading) return reading;
   const { search, hash, username, password } = new URL(text);
@@ -68,27 +68,27 @@ export function baseAddress(text: string): Reading<string> {
     : reading;
 }
 
-export function portOrOff(text: string): Reading<number | null> {
+export function portOrOff(text: string): Parsed<number | null> {
   return text === 'off' ? { value: null } : whole(0, 65_535)(text);
 }
 
-export function keyId(text: string): Reading<string> {
+export function keyId(text: string): Parsed<string> {
   return /^[A-Za-z0-9_-]{3,128}$/.test(text)
     ? { value: text }
     : { fault: 'must be 3 to 128 letters, digits, dashes and underscores' };
 }
 
-export function bytes(text: string): Reading<number> {
+export function bytes(text: string): Parsed<number> {
   const value = parseBytes(text);
   return value === undefined ? { fault: 'must be a size like 256MiB or 1.5 GB' } : { value };
 }
 
-export function positiveBytes(text: string): Reading<number> {
+export function positiveBytes(text: string): Parsed<number> {
   const reading = bytes(text);
   return 'value' in reading && reading.value === 0 ? { fault: 'must be more than 0' } : reading;
 }
 
-export function duration(least: number): (text: string) => Reading<number> {
+export function duration(least: number): (text: string) => Parsed<number> {
   return (text) => {
     const value = parseDuration(text);
     if (value === undefined) return { fault: 'must be a duration like 90s, 15m, 24h or 7d' };
@@ -96,14 +96,14 @@ export function duration(least: number): (text: string) => Reading<number> {
   };
 }
 
-export function oneOf<T extends string>(...values: readonly T[]): (text: string) => Reading<T> {
+export function oneOf<T extends string>(...values: readonly T[]): (text: string) => Parsed<T> {
   return (text) => {
     const value = values.find((one) => one === text);
     return value === undefined ? { fault: `must be one of ${values.join(', ')}` } : { value };
   };
 }
 
-export function origins(text: string): Reading<readonly string[]> {
+export function origins(text: string): Parsed<readonly string[]> {
   if (text === 'off') return { value: [] };
   const listed = text.split(',').map((one) => one.trim());
   const lawful = (one: string): boolean => one === '*' || (URL.canParse(one) && new URL(one).origin === one);
@@ -111,7 +111,7 @@ export function origins(text: string): Reading<readonly string[]> {
 }
 
 /** Addresses and networks, separated by commas; `off` for none. */
-export function networks(text: string): Reading<readonly string[]> {
+export function networks(text: string): Parsed<readonly string[]> {
   if (text === 'off') return { value: [] };
   const listed = text.split(',').map((one) => one.trim());
   const lawful = (one: string): boolean => ipaddr.isValid(one) || ipaddr.isValidCIDR(one);
@@ -120,7 +120,7 @@ export function networks(text: string): Reading<readonly string[]> {
     : { fault: 'must be addresses or networks like 10.0.0.0/8, with commas between, or off' };
 }
 
-export function cron(text: string): Reading<string> {
+export function cron(text: string): Parsed<string> {
   // node-cron expands a range before it checks the bounds; 0-9007199254740993 would be fatal.
   return text === 'off' || (!/\d{3}/.test(text) && validate(text))
     ? { value: text }
@@ -128,18 +128,18 @@ export function cron(text: string): Reading<string> {
 }
 
 /** Any value that a header can carry; the token was chosen by another system, so its strength is not checked. */
-export function token(text: string): Reading<string> {
+export function token(text: string): Parsed<string> {
   return /^[\x21-\x7e]{1,1024}$/.test(text) ? { value: text } : { fault: 'must be at most 1,024 visible characters' };
 }
 
-export function seconds(least: number, most: number): (text: string) => Reading<number> {
+export function seconds(least: number, most: number): (text: string) => Parsed<number> {
   return (text) => {
     const reading = whole(least, most)(text);
     return 'value' in reading ? { value: reading.value * 1000 } : { fault: `must be ${least} to ${most} seconds` };
   };
 }
 
-export function yesOrNo(text: string): Reading<boolean> {
+export function yesOrNo(text: string): Parsed<boolean> {
   const value = ['true', '1', 'yes'].includes(text.toLowerCase());
   return value || ['false', '0', 'no'].includes(text.toLowerCase()) ? { value } : { fault: 'must be true or false' };
 }

@@ -23,13 +23,13 @@ const harmless: ReadonlySet<string> = new Set([
   'video/quicktime',
 ]);
 
-export interface Showing {
+export interface ContentHeaders {
   readonly type: string;
   readonly disposition: string;
 }
 
 /** The headers for bytes of a media type with a file name. */
-export function showing(mediaType: string, name: string): Showing {
+export function contentHeaders(mediaType: string, name: string): ContentHeaders {
   const bare = mediaType.split(';', 1)[0]!.trim().toLowerCase();
   const inline = harmless.has(bare);
   return {

@@ -4,7 +4,7 @@ import { Refusal } from '../core/refusal.ts';
 import { newId } from '../kit/ids.ts';
 
 /** Runs a request at most once. */
-export interface KeyedAnswers {
+export interface IdempotencyStore {
   once<T>(asking: Asking, work: (seed: string, again: boolean) => Promise<T>): Promise<Outcome<T>>;
 }
 
@@ -18,7 +18,7 @@ const longest = 128;
  * @throws Refusal `malformed` for an invalid key; refusals of `Idempotency.once`
  */
 export async function once<T>(
-  keeper: KeyedAnswers,
+  keeper: IdempotencyStore,
   { req, res }: { readonly req: IncomingMessage; readonly res: ServerResponse },
   asking: Omit<Asking, 'word'>,
   work: (seed: string, again: boolean) => Promise<T>,

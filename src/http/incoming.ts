@@ -3,7 +3,7 @@ import type { Body } from '../core/bytes/ingest.ts';
 import { Refusal } from '../core/refusal.ts';
 
 /** Default buffer in bytes; enough to keep both sides busy. */
-export const usualRoom = 512 * 1024;
+export const defaultRoom = 512 * 1024;
 
 /** A body must bring `rate` bytes a second on average in each `window` milliseconds; 0 disables the check. */
 export interface Pace {
@@ -150,7 +150,7 @@ export class Incoming implements Body {
   }
 
   #room(): number {
-    return this.#options.room?.() ?? usualRoom;
+    return this.#options.room?.() ?? defaultRoom;
   }
 
   #resume(): void {
@@ -202,11 +202,11 @@ export function noteExpectation(req: IncomingMessage): void {
 }
 
 /** Whether the client still waits for `100 Continue`. */
-export function expectsLeave(req: IncomingMessage): boolean {
+export function expectsContinue(req: IncomingMessage): boolean {
   return expecting.has(req);
 }
 
 /** Sends `100 Continue` if the client waits for it. */
-export function giveLeave(req: IncomingMessage, res: ServerResponse): void {
+export function sendContinue(req: IncomingMessage, res: ServerResponse): void {
   if (expecting.delete(req)) res.writeContinue();
 }

@@ -1,5 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { giveLeave, Incoming, usualRoom, type Pace } from './incoming.ts';
+import { sendContinue, Incoming, defaultRoom, type Pace } from './incoming.ts';
 
 /** Buffered bytes of all bodies together, and the minimum for one body. */
 const budget = 16 * 1024 * 1024;
@@ -48,8 +48,8 @@ export class Lifetime {
   body(req: IncomingMessage, res: ServerResponse): Incoming {
     const body = new Incoming(req, {
       pace: this.#pace,
-      room: () => Math.max(least, Math.min(usualRoom, budget / this.#bodies.size)),
-      onStart: () => giveLeave(req, res),
+      room: () => Math.max(least, Math.min(defaultRoom, budget / this.#bodies.size)),
+      onStart: () => sendContinue(req, res),
       onBytes: (count) => void (this.#received += count),
       onEnd: (ended) => void this.#bodies.delete(ended),
     });

@@ -1,6 +1,6 @@
 import type { IncomingMessage } from 'node:http';
 import { parse } from 'yaml';
-import { check, newAjv, withOneLine, type Check } from './checking.ts';
+import { check, newAjv, withOneLine, type Check } from './schema-checks.ts';
 import { Parameters, type Parameter } from './parameters.ts';
 
 export const methods = ['get', 'head', 'post', 'put', 'patch', 'delete', 'options'] as const;

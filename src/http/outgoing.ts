@@ -2,7 +2,7 @@ import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from 'node:
 import type { Core } from '../core/index.ts';
 import { Refusal } from '../core/refusal.ts';
 import { parseRange } from '../kit/range.ts';
-import { send } from './answering.ts';
+import { send } from './responses.ts';
 import { judge, rangeCounts, type Validators } from './conditions.ts';
 import { setFields } from './header-fields.ts';
 import type { Lifetime } from './lifetime.ts';

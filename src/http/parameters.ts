@@ -1,6 +1,6 @@
 import type { IncomingMessage } from 'node:http';
 import { Refusal } from '../core/refusal.ts';
-import type { Check } from './checking.ts';
+import type { Check } from './schema-checks.ts';
 
 /** A parameter of the OpenAPI description. */
 export interface Parameter {

@@ -3,7 +3,7 @@ import type { RequestHandler, Request, Response } from 'express';
 import type { Logger } from 'pino';
 import { newId } from '../kit/ids.ts';
 import { addressOf } from './client-address.ts';
-import { maskedPath } from './masked.ts';
+import { maskedPath } from './masked-paths.ts';
 import type { Metrics } from './metrics.ts';
 
 const header = 'X-Request-ID';

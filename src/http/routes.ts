@@ -5,9 +5,9 @@ import type { Principal } from '../core/records.ts';
 import { Refusal } from '../core/refusal.ts';
 import { JsonFault, parseJson } from '../kit/json.ts';
 import { utf8 } from '../kit/text.ts';
-import { json, send } from './answering.ts';
+import { json, send } from './responses.ts';
 import type { OpenApi, Operation } from './openapi.ts';
-import type { Check } from './checking.ts';
+import type { Check } from './schema-checks.ts';
 import { bodyDigests, demandDigests } from './digest-fields.ts';
 import type { Parameters } from './parameters.ts';
 import { hasBody, type Incoming } from './incoming.ts';
@@ -44,12 +44,12 @@ export interface RoutesOptions {
    */
   readonly authenticate?: Proof<Principal>;
   /** How JSON bodies are read. Default: any Content-Type, because old clients and curl differ, and at most 100 KiB. */
-  readonly bodies?: BodyManners;
+  readonly bodies?: JsonBodyRules;
   /** Whether unknown query parameters are ignored. */
   readonly lenient?: boolean;
 }
 
-export interface BodyManners {
+export interface JsonBodyRules {
   /** Bytes. */
   readonly limit: number;
   /** Whether a JSON body is required. A body of the wrong shape is then refused with `bad_shape`. */
@@ -57,7 +57,7 @@ export interface BodyManners {
 }
 
 /** For operations with JSON bodies; file content uses raw bodies. */
-const usualManners: BodyManners = { limit: 100 * 1024, typed: false };
+const defaultBodyRules: JsonBodyRules = { limit: 100 * 1024, typed: false };
 
 /** The routes of a face. The OpenAPI description determines path, authentication and checks of each. */
 export class Routes {
@@ -126,7 +126,7 @@ export class Routes {
     const raw = (): Incoming => this.#options.lifetime.body(req, res);
     let body: unknown;
     if (operation.body.kind === 'json') {
-      const { bodies: manners = usualManners } = this.#options;
+      const { bodies: manners = defaultBodyRules } = this.#options;
       if (manners.typed) demandJson(req);
       body = hasBody(req) ? await readJson(req, raw(), manners.limit) : {};
       demandShape(operation.body.check, body, manners);
@@ -147,7 +147,7 @@ function demandJson(req: Request): void {
 
 /** Some clients send an empty object or null with every request, so these count as no body. */
 async function demandNothing(req: Request, body: Body): Promise<void> {
-  const sent = await readJson(req, body, usualManners.limit).catch((error: unknown) => {
+  const sent = await readJson(req, body, defaultBodyRules.limit).catch((error: unknown) => {
     if (error instanceof Refusal && (error.reason === 'malformed' || error.reason === 'bad_text')) return undefined;
     throw error;
   });
@@ -155,7 +155,7 @@ async function demandNothing(req: Request, body: Body): Promise<void> {
   if (!empty) throw new Refusal('malformed', 'this operation takes no request body');
 }
 
-function demandShape(check: Check, body: unknown, { typed }: BodyManners): void {
+function demandShape(check: Check, body: unknown, { typed }: JsonBodyRules): void {
   try {
     check(body, 'the request body');
   } catch (error) {

@@ -67,13 +67,13 @@ const longest = 4096;
 
 /** Issues and verifies tokens. */
 export class Tokens {
-  readonly #keeper: TokenDeps;
+  readonly #deps: TokenDeps;
   readonly #options: TokenOptions;
   readonly #verified = new LRUCache<string, Claims>({ max: memory });
 
   constructor(keeper: TokenDeps, options: TokenOptions) {
     if (options.secret.byteLength < 32) throw new RangeError('the secret that signs tokens must have 32 bytes or more');
-    this.#keeper = keeper;
+    this.#deps = keeper;
     this.#options = options;
   }
 
@@ -130,7 +130,7 @@ export class Tokens {
   }
 
   #recall({ namespace, credential, nonce }: Claims): Promise<Principal> {
-    return this.#keeper.namespaces.recall(namespace, credential, nonce);
+    return this.#deps.namespaces.recall(namespace, credential, nonce);
   }
 
   #sign(
@@ -138,7 +138,7 @@ export class Tokens {
     lifetime: number,
     capability?: Capability,
   ): Promise<string> {
-    const now = Math.floor(this.#keeper.clock.now() / 1000);
+    const now = Math.floor(this.#deps.clock.now() / 1000);
     // The subject is a pair, as in Shaken Fist's tokens; jose's types only allow text.
     const subject = [namespace, credential] as unknown as string;
     return new SignJWT({ sub: subject, nonce, jti: newId(), ...(capability && { capability }) })
@@ -153,7 +153,7 @@ export class Tokens {
     if (token === undefined || token.length > longest)
       throw new Refusal('unauthenticated', 'a token is required; log in at /auth');
     const claims = this.#verified.get(token) ?? (await this.#verify(req, token));
-    if (claims.expires <= this.#keeper.clock.now() / 1000) throw expired();
+    if (claims.expires <= this.#deps.clock.now() / 1000) throw expired();
     return claims;
   }
 
@@ -169,12 +169,12 @@ export class Tokens {
         algorithms: ['HS256'],
         issuer: this.#options.issuer,
         requiredClaims: ['sub', 'nonce', 'exp'],
-        currentDate: new Date(this.#keeper.clock.now()),
+        currentDate: new Date(this.#deps.clock.now()),
       });
       return payload;
     } catch (error) {
       if (isExpiry(error)) throw expired();
-      return this.#keeper.loginAttempts.wrong(sourceOf(req), bad());
+      return this.#deps.loginAttempts.wrong(sourceOf(req), bad());
     }
   }
 }

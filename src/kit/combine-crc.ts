@@ -14,7 +14,7 @@ const crcs: Readonly<Record<string, CrcKind>> = {
 };
 
 /** A byte range. */
-export interface Run {
+export interface CrcRange {
   /** CRC in hexadecimal. */
   readonly crc: string;
   /** Length in bytes. */
@@ -22,7 +22,10 @@ export interface Run {
 }
 
 /** The CRC of the concatenated ranges in hexadecimal; undefined if digests of the algorithm cannot be combined. */
-export function combineCrcs(algorithm: string, [first, ...others]: readonly [Run, ...Run[]]): string | undefined {
+export function combineCrcs(
+  algorithm: string,
+  [first, ...others]: readonly [CrcRange, ...CrcRange[]],
+): string | undefined {
   const kind = crcs[algorithm];
   if (!kind) return undefined;
   // The power is the expensive part, and most ranges have the same size.
@@ -35,7 +38,7 @@ export function combineCrcs(algorithm: string, [first, ...others]: readonly [Run
   return crc.toString(16).padStart(kind.width / 4, '0');
 }
 
-function numberOf({ crc }: Run): bigint {
+function numberOf({ crc }: CrcRange): bigint {
   return BigInt(`0x${crc}`);
 }
 

@@ -16,7 +16,7 @@ export async function checkStore(folder: string, options: CheckOptions): Promise
     folder: resolve(folder),
     strict: true,
     onFault: () => undefined,
-    looking: !options.repair,
+    readOnly: !options.repair,
   }).catch((error: unknown) => {
     if (error instanceof Refusal && error.reason === 'lost') return error.message;
     throw error;

@@ -19,7 +19,7 @@ import type { OpenApi } from '../http/openapi.ts';
 import { crossOrigin } from '../http/cors.ts';
 import type { Lifetime } from '../http/lifetime.ts';
 import type { Metrics } from '../http/metrics.ts';
-import { answerUnknown, refusing, type Wording } from '../http/refusing.ts';
+import { answerUnknown, refusing, type Wording } from '../http/refusals.ts';
 import { noteRequests } from '../http/request-log.ts';
 import { textGate } from '../http/target.ts';
 import { Tokens } from '../http/tokens.ts';
@@ -53,7 +53,7 @@ export function mountFaces(
   const storage = consoleApi({ core, ...common, region: config.s3Region, rate: config.presignRate, presign });
   const releases = releasy({ core, ...common, settings: config.releasy, presign, foreignStore });
   const mounted = [pages, api, resuming, storage, releases].flatMap((face) => face.mounted);
-  demandWhole(openapi, mounted);
+  demandAllRoutes(openapi, mounted);
   const routers = [resuming, api, storage, releases, pages].map(({ router }) => router);
   return { app: assemble(routers, { config, openapi, log, metrics }), mounted };
 }
@@ -76,7 +76,7 @@ function s3Endpoint(host: string, listening: string): string {
 }
 
 /** @throws Error if an operation of the OpenAPI description has no route, which is a bug */
-function demandWhole(openapi: OpenApi, mounted: readonly string[]): void {
+function demandAllRoutes(openapi: OpenApi, mounted: readonly string[]): void {
   const missing = openapi.operations
     .filter((operation) => !mounted.includes(operation.id))
     .map((operation) => operation.id);

@@ -28,7 +28,7 @@ export interface Outbound {
 }
 
 /** Maximum number of redirects. */
-const hops = 5;
+const maxRedirects = 5;
 /** Milliseconds until the response must begin. */
 const answerTime = 30_000;
 
@@ -41,7 +41,7 @@ export function openOutbound(options: OutboundOptions): Outbound {
     check: (url) => void checked(url, options),
     open: async (url, offset, etag, signal) => {
       let target = checked(url, options);
-      for (let hop = 0; hop <= hops; hop += 1) {
+      for (let hop = 0; hop <= maxRedirects; hop += 1) {
         const answer = await ask(target, { offset, etag, signal }, options);
         const { statusCode = 0, headers } = answer;
         if (statusCode < 300 || statusCode >= 400 || headers.location === undefined)
@@ -52,7 +52,7 @@ export function openOutbound(options: OutboundOptions): Outbound {
           throw new Refusal('forbidden', 'the URL redirects from https to http');
         target = checked(next, options);
       }
-      throw new Refusal('forbidden', `the URL redirects more than ${hops} times`);
+      throw new Refusal('forbidden', `the URL redirects more than ${maxRedirects} times`);
     },
   };
 }
@@ -98,13 +98,17 @@ async function addressOf(host: string, options: OutboundOptions): Promise<{ addr
   return found[0];
 }
 
-interface Asking {
+interface FetchRequest {
   readonly offset: number;
   readonly etag: string | undefined;
   readonly signal: AbortSignal;
 }
 
-async function ask(url: URL, { offset, etag, signal }: Asking, options: OutboundOptions): Promise<IncomingMessage> {
+async function ask(
+  url: URL,
+  { offset, etag, signal }: FetchRequest,
+  options: OutboundOptions,
+): Promise<IncomingMessage> {
   const { address, family } = await addressOf(hostOf(url), options);
   const lookup: LookupFunction = (_name, how, done) => {
     if (how.all) done(null, [{ address, family }]);

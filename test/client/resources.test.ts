@@ -38,7 +38,7 @@ describe('uploads', () => {
     await expect(uploads.append(begun.uuid, 3, payload)).rejects.toMatchObject({
       code: 'offset_mismatch',
       details: { offset: 6 },
-      spoken: true,
+      fromServer: true,
     });
     await uploads.truncate(begun.uuid, 2);
     expect((await uploads.get(begun.uuid)).size).toBe(2);
@@ -57,7 +57,7 @@ describe('uploads', () => {
         yield Buffer.from('abcdef');
       },
     };
-    await expect(uploads.append(uuid, 0, payload)).rejects.toMatchObject({ code: 'too_large', spoken: true });
+    await expect(uploads.append(uuid, 0, payload)).rejects.toMatchObject({ code: 'too_large', fromServer: true });
     await uploads.drop(uuid);
   });
 });

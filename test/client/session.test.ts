@@ -123,7 +123,7 @@ describe('a session', () => {
       message: 'elsewhere',
       details: { offset: 7 },
       requestId: 'r1',
-      spoken: true,
+      fromServer: true,
     });
   });
 
@@ -136,7 +136,7 @@ describe('a session', () => {
     });
     await expect(sessionOver(() => page(504)).session.json(get)).rejects.toMatchObject({
       code: 'unavailable',
-      spoken: false,
+      fromServer: false,
     });
     await expect(sessionOver(() => page(418)).session.json(get)).rejects.toMatchObject({ code: 'protocol' });
     await expect(sessionOver(() => page(200)).session.json(get)).rejects.toMatchObject({ code: 'protocol' });

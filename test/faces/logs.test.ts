@@ -1,6 +1,6 @@
 /** No log line holds a secret, however the request that brings it is written. */
 import { pino } from 'pino';
-import { maskedPath } from '../../src/http/masked.ts';
+import { maskedPath } from '../../src/http/masked-paths.ts';
 import { RawConnection } from '../support/raw.ts';
 import { openWorld } from '../support/world.ts';
 

@@ -1,6 +1,6 @@
 import { validateHeaderValue } from 'node:http';
 import fc from 'fast-check';
-import { showing } from '../../src/http/disposition.ts';
+import { contentHeaders } from '../../src/http/disposition.ts';
 
 describe('how stored bytes are shown', () => {
   test.each([
@@ -14,13 +14,16 @@ describe('how stored bytes are shown', () => {
     '',
     'text/plain\r\nX: y',
   ])('%j is for saving, whatever it says it is', (type) => {
-    expect(showing(type, 'a').type).toBe('application/octet-stream');
-    expect(showing(type, 'a').disposition).toMatch(/^attachment;/);
+    expect(contentHeaders(type, 'a').type).toBe('application/octet-stream');
+    expect(contentHeaders(type, 'a').disposition).toMatch(/^attachment;/);
   });
 
   test('what can do no harm is shown', () => {
-    expect(showing('image/png', 'a.png')).toEqual({ type: 'image/png', disposition: 'inline; filename="a.png"' });
-    expect(showing('text/plain', 'a.txt').type).toBe('text/plain; charset=utf-8');
+    expect(contentHeaders('image/png', 'a.png')).toEqual({
+      type: 'image/png',
+      disposition: 'inline; filename="a.png"',
+    });
+    expect(contentHeaders('text/plain', 'a.txt').type).toBe('text/plain; charset=utf-8');
   });
 
   test.each([
@@ -33,13 +36,13 @@ describe('how stored bytes are shown', () => {
     ["it's (1)*.txt", `filename="it's (1)*.txt"`],
     ['', 'filename="data"'],
   ])('the name %j', (name, expected) => {
-    expect(showing('application/octet-stream', name).disposition).toBe(`attachment; ${expected}`);
+    expect(contentHeaders('application/octet-stream', name).disposition).toBe(`attachment; ${expected}`);
   });
 
   test('any name makes a header that can be sent, and adds no parameter', () => {
     fc.assert(
       fc.property(fc.string({ unit: 'binary' }), (name) => {
-        const { disposition } = showing('application/octet-stream', name);
+        const { disposition } = contentHeaders('application/octet-stream', name);
         validateHeaderValue('Content-Disposition', disposition);
         expect(disposition).toMatch(
           /^attachment; filename="[^"\\]*"(?:; filename\*=UTF-8''[A-Za-z0-9!#$&+.^_`|~%-]*)?$/,

@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import fc from 'fast-check';
-import { combineCrcs, type Run } from '../../src/kit/combine-crc.ts';
+import { combineCrcs, type CrcRange } from '../../src/kit/combine-crc.ts';
 import { newHash } from '../../src/kit/hashing.ts';
 
 const algorithms = ['crc32', 'crc32c', 'crc64nvme'] as const;
@@ -16,9 +16,11 @@ test.each(algorithms)('%s of runs is the CRC of their bytes', async (algorithm) 
     fc.asyncProperty(fc.array(fc.nat(3000), { minLength: 1, maxLength: 8 }), async (sizes) => {
       const bodies = sizes.map((size) => randomBytes(size));
       const runs = await Promise.all(
-        bodies.map(async (body): Promise<Run> => ({ crc: await crcOf(algorithm, body), size: body.length })),
+        bodies.map(async (body): Promise<CrcRange> => ({ crc: await crcOf(algorithm, body), size: body.length })),
       );
-      expect(combineCrcs(algorithm, runs as [Run, ...Run[]])).toBe(await crcOf(algorithm, Buffer.concat(bodies)));
+      expect(combineCrcs(algorithm, runs as [CrcRange, ...CrcRange[]])).toBe(
+        await crcOf(algorithm, Buffer.concat(bodies)),
+      );
     }),
     { numRuns: 40 },
   );

@@ -31,10 +31,10 @@ import { form as browserForm } from '../../src/faces/web/form.ts';
 import type { Context } from '../../src/faces/web/context.ts';
 import { judge, rangeCounts } from '../../src/http/conditions.ts';
 import { digestsOf } from '../../src/http/digest-fields.ts';
-import { fileName, showing } from '../../src/http/disposition.ts';
+import { fileName, contentHeaders } from '../../src/http/disposition.ts';
 import { boundaryOf, FormParts } from '../../src/faces/s3/form-parts.ts';
 import type { Call } from '../../src/http/routes.ts';
-import { maskedPath } from '../../src/http/masked.ts';
+import { maskedPath } from '../../src/http/masked-paths.ts';
 import { demandText } from '../../src/http/target.ts';
 import { Tokens } from '../../src/http/tokens.ts';
 import { parseBytes } from '../../src/kit/bytes.ts';
@@ -304,7 +304,7 @@ const parsers: readonly Parser[] = [
   {
     name: 'content-disposition',
     corpus: ['a.txt', 'ä/b.iso', 'x"y;z%'],
-    parse: (text) => [fileName(text), showing(text, text)],
+    parse: (text) => [fileName(text), contentHeaders(text, text)],
   },
   {
     name: 'request targets',

@@ -2,7 +2,7 @@ import type { Command } from 'commander';
 import { printBytes } from '../../kit/bytes.ts';
 import type { Checked } from '../../server/index.ts';
 import type { Context } from '../context.ts';
-import { Ended, exits } from '../exit.ts';
+import { ExitWith, exits } from '../exit.ts';
 import { printable } from '../format.ts';
 import { demandStore } from '../stores.ts';
 
@@ -33,7 +33,7 @@ Examples:
       });
       progress.clear();
       context.output.result(report, summary(report));
-      if (report.faults.length > 0) throw new Ended(exits.failed);
+      if (report.faults.length > 0) throw new ExitWith(exits.failed);
     });
 }
 

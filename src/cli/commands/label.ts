@@ -3,7 +3,7 @@ import { StowageError } from '../../client/node.ts';
 import { isId } from '../../kit/ids.ts';
 import type { Context } from '../context.ts';
 import { printable } from '../format.ts';
-import { wholeNumber } from '../words.ts';
+import { wholeNumber } from '../option-values.ts';
 
 export function label(program: Command, context: Context): void {
   program

@@ -4,7 +4,7 @@ import { printBytes } from '../../kit/bytes.ts';
 import type { Context } from '../context.ts';
 import { formatTook, printable } from '../format.ts';
 import { fileIn, folderOf, standardOutput } from '../target.ts';
-import { byteCount, wholeNumber } from '../words.ts';
+import { byteCount, wholeNumber } from '../option-values.ts';
 
 interface Flags {
   readonly version?: number;

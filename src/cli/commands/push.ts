@@ -6,7 +6,7 @@ import { printBytes } from '../../kit/bytes.ts';
 import type { Context } from '../context.ts';
 import { UsageError } from '../exit.ts';
 import { formatTook, printable, quoted } from '../format.ts';
-import { wholeNumber } from '../words.ts';
+import { wholeNumber } from '../option-values.ts';
 
 interface Flags {
   readonly dedup: boolean;
@@ -52,7 +52,7 @@ Examples:
         await run(
           context,
           file,
-          nameOf([file, ...(second === undefined ? [] : [second]), ...others], flags, rawWords(command)),
+          nameOf([file, ...(second === undefined ? [] : [second]), ...others], flags, rawArguments(command)),
           flags,
         );
       },
@@ -60,7 +60,7 @@ Examples:
 }
 
 /** The raw arguments. Commander removes `--` from those that it passes to a command. */
-function rawWords(command: Command): readonly string[] {
+function rawArguments(command: Command): readonly string[] {
   return (command.parent as { readonly rawArgs?: readonly string[] } | null)?.rawArgs ?? [];
 }
 
@@ -114,7 +114,7 @@ async function run(context: Context, file: string, given: string | undefined, fl
       throw error;
     const share = `${printBytes(sent.done)}${sent.total === undefined ? '' : ` of ${printBytes(sent.total)}`}`;
     context.output.notice(
-      `${share} were sent, and the server keeps the bytes received so far; to resume:\n  ${again(file, given, flags)}`,
+      `${share} were sent, and the server keeps the bytes received so far; to resume:\n  ${resumeCommand(file, given, flags)}`,
     );
     throw error;
   }
@@ -145,7 +145,7 @@ function sentence(name: string, pushed: Pushed, ms: number): string {
 }
 
 /** The command that resumes this push. */
-function again(file: string, name: string | undefined, flags: Flags): string {
+function resumeCommand(file: string, name: string | undefined, flags: Flags): string {
   const plain = flags.name === undefined && name !== undefined && !existsSync(name);
   const words = ['stowage', 'push', file, ...(name === undefined ? [] : plain ? [name] : ['--name', name])];
   if (!flags.dedup) words.push('--no-dedup');

@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
 import type { Context } from '../context.ts';
 import { printable } from '../format.ts';
-import { wholeNumber } from '../words.ts';
+import { wholeNumber } from '../option-values.ts';
 
 export function rm(program: Command, context: Context): void {
   program

@@ -20,7 +20,7 @@ Examples:
     )
     .action(async (ref: string) => {
       const client = await context.client();
-      const artifact = await absent(client.artifacts.get(ref));
+      const artifact = await undefinedIfMissing(client.artifacts.get(ref));
       if (artifact) {
         const metadata = await metadataOf(client.artifacts.metadata.get(artifact.uuid));
         context.output.result({ ...artifact, metadata }, artifactFacts(artifact, metadata));
@@ -33,7 +33,7 @@ Examples:
 }
 
 /** Resolves to undefined if the server answers `not_found`. */
-async function absent<T>(found: Promise<T>): Promise<T | undefined> {
+async function undefinedIfMissing<T>(found: Promise<T>): Promise<T | undefined> {
   return await found.catch((error: unknown) => {
     if (error instanceof StowageError && error.code === 'not_found') return undefined;
     throw error;
@@ -41,7 +41,7 @@ async function absent<T>(found: Promise<T>): Promise<T | undefined> {
 }
 
 async function blobOf(client: StowageClient, ref: string): Promise<BlobView> {
-  const blob = isId(ref) ? await absent(client.blobs.get(ref)) : undefined;
+  const blob = isId(ref) ? await undefinedIfMissing(client.blobs.get(ref)) : undefined;
   if (!blob)
     throw new StowageError('not_found', `there is no artifact or blob '${ref}' that you may read`, {
       status: 404,

@@ -2,7 +2,7 @@ import type { Command } from 'commander';
 import { printBytes } from '../../kit/bytes.ts';
 import type { Context } from '../context.ts';
 import { formatTable, formatTime } from '../format.ts';
-import { wholeNumber } from '../words.ts';
+import { wholeNumber } from '../option-values.ts';
 
 export function versions(program: Command, context: Context): void {
   program

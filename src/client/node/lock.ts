@@ -9,7 +9,7 @@ export interface Lock {
 }
 
 /** Milliseconds between two heartbeats, and without one until the holder counts as dead. */
-const beat = 10_000;
+const heartbeat = 10_000;
 const deadAfter = 60_000;
 
 /**
@@ -26,7 +26,7 @@ export async function takeLock(path: string): Promise<Lock | undefined> {
     const theirs = await readFile(path, 'utf8').catch(() => undefined);
     if (theirs === undefined) continue;
     if (await alive(path, theirs)) return undefined;
-    await setAside(path, theirs);
+    await removeStale(path, theirs);
   }
   return undefined;
 }
@@ -55,7 +55,7 @@ function held(path: string, mine: string): Lock {
   const timer = setInterval(() => {
     const now = new Date();
     utimes(path, now, now).catch(() => {});
-  }, beat);
+  }, heartbeat);
   timer.unref();
   return {
     release: async () => {
@@ -79,7 +79,7 @@ async function alive(path: string, text: string): Promise<boolean> {
 }
 
 /** Removes the lock of a dead holder, unless another process took it meanwhile. */
-async function setAside(path: string, dead: string): Promise<void> {
+async function removeStale(path: string, dead: string): Promise<void> {
   const aside = `${path}.${randomUUID()}`;
   try {
     await rename(path, aside);

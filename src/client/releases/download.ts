@@ -4,7 +4,7 @@ import type { Hash, NewHash } from '../hash.ts';
 import { receive, type Pulled, type PullOptions } from '../pull.ts';
 import type { ReleaseArtifactView } from './views.ts';
 import type { Patience } from '../retry.ts';
-import { quiet, type Session } from '../session.ts';
+import { defaultIdle, type Session } from '../session.ts';
 import type { Sink } from '../sink.ts';
 import { readText, type Incoming, type Transport } from '../transport.ts';
 
@@ -12,7 +12,7 @@ export type ReleaseDownloadOptions = Pick<PullOptions, 'signal' | 'onProgress' |
 
 export type Fetched = Pick<Pulled, 'resumedFrom' | 'received'>;
 
-interface Parts {
+interface DownloadDeps {
   readonly session: Session;
   readonly transport: Transport;
   readonly newHash: NewHash;
@@ -31,14 +31,14 @@ export async function fetchArtifact({
   artifact,
   sink,
   options,
-}: Parts): Promise<Fetched> {
+}: DownloadDeps): Promise<Fetched> {
   const { size, sha512, checksum } = artifact;
   const open = (at: number, signal?: AbortSignal): Promise<Incoming> =>
     openAt({ session, transport }, artifact.id, at, signal);
   try {
     if (sha512 !== undefined) return await receive(sink, { size, sha512, tag: undefined, open }, 0, patience, options);
     // A foreign store reports no sha512, so the sha256 is computed in passing, which cannot resume an earlier run.
-    const measured = await Measured.over(sink, newHash, checksum);
+    const measured = await Sha256Sink.over(sink, newHash, checksum);
     return await receive(measured, { size, sha512: checksum, tag: undefined, open }, 0, patience, options);
   } finally {
     await sink.close();
@@ -47,7 +47,7 @@ export async function fetchArtifact({
 
 /** Opens the bytes from `at` on with a new download token, because an older one may have expired. */
 async function openAt(
-  { session, transport }: Pick<Parts, 'session' | 'transport'>,
+  { session, transport }: Pick<DownloadDeps, 'session' | 'transport'>,
   artifact: string,
   at: number,
   signal: AbortSignal | undefined,
@@ -66,7 +66,7 @@ async function openAt(
       method: 'GET',
       url,
       headers: { range: `bytes=${at}-` },
-      idle: quiet,
+      idle: defaultIdle,
       ...(signal ? { signal } : {}),
     });
     if (answer.status === 200 || answer.status === 206) return answer;
@@ -84,7 +84,7 @@ async function openAt(
 }
 
 /** A sink that checks a sha256. */
-class Measured implements Sink {
+class Sha256Sink implements Sink {
   readonly #sink: Sink;
   readonly #newHash: NewHash;
   readonly #checksum: string;
@@ -98,8 +98,8 @@ class Measured implements Sink {
     this.#hash = hash;
   }
 
-  static async over(sink: Sink, newHash: NewHash, checksum: string): Promise<Measured> {
-    return new Measured(sink, newHash, checksum, await newHash('sha256'));
+  static async over(sink: Sink, newHash: NewHash, checksum: string): Promise<Sha256Sink> {
+    return new Sha256Sink(sink, newHash, checksum, await newHash('sha256'));
   }
 
   async begin(target: Parameters<Sink['begin']>[0]): Promise<number> {

@@ -1,12 +1,12 @@
 /** Releases: versions of products and their artifacts, for publishers and downloaders. */
 import { wallClock, type Clock } from '../../kit/clock.ts';
-import { into, sourceOf, type Pullable, type Pushable } from '../ends.ts';
+import { withSink, sourceOf, type Pullable, type Pushable } from '../source-sink.ts';
 import { StowageError } from '../error.ts';
 import { webPlatform, type Platform } from '../platform.ts';
 import { fetchArtifact, type Fetched, type ReleaseDownloadOptions } from './download.ts';
-import { Uploading, type Released, type ReleaseUploadOptions } from './upload.ts';
+import { ReleaseUpload, type Released, type ReleaseUploadOptions } from './upload.ts';
 import { artifactOf, releaseOf, type ReleaseArtifactView, type ReleaseView } from './views.ts';
-import { briefly, patiently, type Patience } from '../retry.ts';
+import { callPatience, transferPatience, type Patience } from '../retry.ts';
 import { Session } from '../session.ts';
 
 export type { ReleaseArtifactView, ReleaseView } from './views.ts';
@@ -41,13 +41,13 @@ export class Releases {
   /** @throws TypeError if the URL is invalid */
   constructor({ url, credentials, clock = wallClock, platform = webPlatform(), patience = {} }: ReleasesOptions) {
     this.#platform = platform;
-    this.#patience = patience.transfers ?? patiently;
+    this.#patience = patience.transfers ?? transferPatience;
     this.#session = new Session({
       url,
       credentials: { headers: headersOf(credentials) },
       transport: platform.transport,
       clock,
-      patience: patience.calls ?? briefly,
+      patience: patience.calls ?? callPatience,
     });
   }
 
@@ -127,7 +127,7 @@ export class Releases {
   async upload(release: string, what: Pushable, options: ReleaseUploadOptions): Promise<Released> {
     const source = await sourceOf(this.#platform, what);
     try {
-      return await new Uploading({
+      return await new ReleaseUpload({
         session: this.#session,
         platform: this.#platform,
         patience: this.#patience,
@@ -143,7 +143,7 @@ export class Releases {
   /** Downloads an artifact with a customer's key and checks its bytes. Resumes an interrupted download. */
   async download(artifact: ReleaseArtifactView, to: Pullable, options: ReleaseDownloadOptions = {}): Promise<Fetched> {
     const { transport, newHash } = this.#platform;
-    return await into(this.#platform, to, (sink) =>
+    return await withSink(this.#platform, to, (sink) =>
       fetchArtifact({
         session: this.#session,
         transport,

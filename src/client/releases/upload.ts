@@ -5,7 +5,7 @@ import type { Platform } from '../platform.ts';
 import { nameOf, releaseOf, type ReleaseArtifactView, type ReleaseView } from './views.ts';
 import { Backoff, type Patience } from '../retry.ts';
 import { send, type Sent } from '../send.ts';
-import { quiet, thinking, type Session } from '../session.ts';
+import { defaultIdle, slowIdle, type Session } from '../session.ts';
 import type { Source } from '../source.ts';
 import { TusUpload } from '../tus.ts';
 import { readText } from '../transport.ts';
@@ -43,7 +43,7 @@ interface Slot {
   readonly upload_uuid?: string;
 }
 
-export interface UploadingParts {
+export interface ReleaseUploadDeps {
   readonly session: Session;
   readonly platform: Platform;
   readonly patience: Patience;
@@ -57,10 +57,10 @@ const attempts = 2;
 /** Bytes hashed at a time. */
 const stride = 64 * 1024 * 1024;
 
-export class Uploading {
-  readonly #parts: UploadingParts;
+export class ReleaseUpload {
+  readonly #parts: ReleaseUploadDeps;
 
-  constructor(parts: UploadingParts) {
+  constructor(parts: ReleaseUploadDeps) {
     this.#parts = parts;
   }
 
@@ -147,17 +147,17 @@ export class Uploading {
     if (url === undefined || upload === undefined) return await this.#put(word, slot, size);
     let from = -1;
     const onProgress = (offset: number): void => this.#tell('sending', offset, (from = from < 0 ? offset : from));
-    const tus = new TusUpload(session.without(), url, size);
+    const tus = new TusUpload(session.anonymous(), url, size);
     const sent = await send(tus, upload, source, undefined, {
       pace: new Pace(options.pace),
       patience,
-      idle: thinking,
+      idle: slowIdle,
       signal: options.signal,
       onProgress,
       onTrouble: options.onTrouble,
     });
     // Reading the offset lets the server seal a complete upload, also if another request sent the last byte.
-    await session.bearing(patience).persist(options.signal, () => tus.offset(upload, options.signal));
+    await session.withPatience(patience).persist(options.signal, () => tus.offset(upload, options.signal));
     return sent;
   }
 
@@ -178,7 +178,7 @@ export class Uploading {
           url: slot.upload_url,
           headers: {},
           body: payload,
-          idle: quiet,
+          idle: defaultIdle,
           onSent,
           ...(signal ? { signal } : {}),
         });
@@ -217,13 +217,13 @@ export class Uploading {
   #ask(what: 'presign' | undefined, word: string, json: unknown): Promise<unknown> {
     const { session, patience, release, options } = this.#parts;
     const path = ['v1', 'releases', release.id, 'artifacts', ...(what === undefined ? [] : [what])];
-    return session.bearing(patience).json({
+    return session.withPatience(patience).json({
       method: 'POST',
       path,
       json,
       headers: { 'idempotency-key': word },
       signal: options.signal,
-      idle: thinking,
+      idle: slowIdle,
     });
   }
 

@@ -16,7 +16,7 @@ export class Guard {
       connection.exec('PRAGMA busy_timeout = 0; PRAGMA locking_mode = EXCLUSIVE; BEGIN EXCLUSIVE;');
     } catch {
       connection.close();
-      const sentence = `the storage folder ${layout.root} is in use by ${await whoHas(layout)}; only one process may open it`;
+      const sentence = `the storage folder ${layout.root} is in use by ${await holderOf(layout)}; only one process may open it`;
       throw Object.assign(new Error(sentence), { code: 'EBUSY' });
     }
     await writeFile(
@@ -36,7 +36,7 @@ export class Guard {
   }
 }
 
-async function whoHas(layout: Layout): Promise<string> {
+async function holderOf(layout: Layout): Promise<string> {
   try {
     const note: unknown = JSON.parse(await readFile(layout.guardNote, 'utf8'));
     if (typeof note === 'object' && note !== null && 'pid' in note && 'host' in note)

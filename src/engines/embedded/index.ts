@@ -10,7 +10,7 @@ import { fans, layoutOf, type Layout } from './layout.ts';
 import { lossOfAll, refusalOf } from './lineage.ts';
 import { ProcessLocks } from './locks.ts';
 import { NodeFile, type CatalogMark } from './node-file.ts';
-import { makePrivateFile, mendModes } from './privacy.ts';
+import { makePrivateFile, restrictModes } from './privacy.ts';
 import { Scanner } from './bytes/scanner.ts';
 import { inlineLimit, withInline } from './bytes/inline.ts';
 
@@ -28,7 +28,7 @@ export interface EmbeddedOptions {
   /** Called with what is missing if the store opens with a loss; without it, such a store is refused. */
   readonly onLoss?: ((loss: string) => void) | undefined;
   /** Opens the store without advancing the catalog's generation, for read-only commands. */
-  readonly looking?: boolean;
+  readonly readOnly?: boolean;
 }
 
 /**
@@ -44,7 +44,7 @@ export async function openEmbedded(options: EmbeddedOptions): Promise<Engine> {
   const guard = await Guard.enter(layout);
   try {
     disk.probe(layout.guardNote);
-    const { catalog, sparedUntil } = await openKnown(layout, options, disk);
+    const { catalog, sparedUntil } = await openRecordedCatalog(layout, options, disk);
     const hasher = new Hasher({ gentle: !options.strict, onRestart: (error) => options.onRestart?.('hash', error) });
     const scanner = new Scanner((error) => options.onRestart?.('scan', error));
     const bytes = new FolderBytes(layout, { disk, hasher, scanner, paced: options.strict });
@@ -71,7 +71,7 @@ export async function openEmbedded(options: EmbeddedOptions): Promise<Engine> {
 }
 
 /** Opens the catalog that `node.json` names and records its generation there. */
-async function openKnown(
+async function openRecordedCatalog(
   layout: Layout,
   options: EmbeddedOptions,
   disk: Disk,
@@ -89,7 +89,7 @@ async function openKnown(
   if (missing !== undefined && !onLoss) throw refusalOf(missing, layout.catalog);
   if (missing !== undefined) onLoss!(missing);
   await makePrivateFile(layout.catalog);
-  await mendModes(layout);
+  await restrictModes(layout);
   const relaxed = options.strict ? {} : { relaxed: true };
   const note = async (catalog: CatalogMark): Promise<void> => {
     await node.change((facts) => Object.assign(facts, { catalog: { ...catalog, ...relaxed } }));
@@ -106,7 +106,7 @@ async function openKnown(
     lineage: {
       known: missing === undefined ? before?.catalog : undefined,
       onLoss,
-      note: options.looking ? undefined : note,
+      note: options.readOnly ? undefined : note,
     },
   });
   if (!lost) return { catalog, sparedUntil: before?.sparedUntil };

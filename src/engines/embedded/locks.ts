@@ -5,23 +5,23 @@ import { Refusal } from '../../core/refusal.ts';
 const patience = 10_000;
 
 interface Waiting {
-  readonly seat: Seat;
+  readonly seat: ProcessHold;
   readonly enter: () => void;
 }
 
-interface Line {
-  holder: Seat;
+interface LockQueue {
+  holder: ProcessHold;
   readonly waiting: Waiting[];
 }
 
 /** Locks within one process. A new request asks the holder to yield and takes the lock when it does. */
 export class ProcessLocks implements Locks {
-  readonly #lines = new Map<string, Line>();
+  readonly #lines = new Map<string, LockQueue>();
 
   async take(key: string): Promise<Hold> {
     const line = this.#lines.get(key);
     if (!line) return this.#enter(key);
-    const seat = new Seat(() => this.#leave(key));
+    const seat = new ProcessHold(() => this.#leave(key));
     const turn = this.#wait(line, seat);
     line.holder.ask();
     await turn;
@@ -36,13 +36,13 @@ export class ProcessLocks implements Locks {
     return this.#lines.has(key);
   }
 
-  #enter(key: string): Seat {
-    const seat = new Seat(() => this.#leave(key));
+  #enter(key: string): ProcessHold {
+    const seat = new ProcessHold(() => this.#leave(key));
     this.#lines.set(key, { holder: seat, waiting: [] });
     return seat;
   }
 
-  #wait(line: Line, seat: Seat): Promise<void> {
+  #wait(line: LockQueue, seat: ProcessHold): Promise<void> {
     return new Promise<void>((resolve, reject) => {
       const waiting: Waiting = { seat, enter: () => (clearTimeout(timer), resolve()) };
       const timer = setTimeout(() => {
@@ -67,7 +67,7 @@ export class ProcessLocks implements Locks {
   }
 }
 
-class Seat implements Hold {
+class ProcessHold implements Hold {
   readonly #asking = new AbortController();
   #leave: (() => void) | undefined;
 

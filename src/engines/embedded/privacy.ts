@@ -16,7 +16,7 @@ export async function makePrivateFile(path: string): Promise<void> {
 }
 
 /** Removes the permissions of group and others from the folders and files of an existing store. */
-export async function mendModes(layout: Layout): Promise<void> {
+export async function restrictModes(layout: Layout): Promise<void> {
   const { root, uploads, blobs, quarantine, node, guard, guardNote, catalog } = layout;
   for (const folder of [root, uploads, blobs, quarantine]) await restrict(folder, 0o700);
   for (const file of [node, guard, `${guard}-journal`, guardNote, catalog, `${catalog}-wal`, `${catalog}-shm`])

@@ -2,7 +2,7 @@ import type { Core } from '../../core/index.ts';
 import type { Bucket, Ledger } from '../../core/records.ts';
 import { Refusal } from '../../core/refusal.ts';
 import { allowIn } from '../../core/tenants/access.ts';
-import { json, send } from '../../http/answering.ts';
+import { json, send } from '../../http/responses.ts';
 import { faultOf, type CorsRule } from '../../http/bucket-cors.ts';
 import { once } from '../../http/idempotency.ts';
 import { ANSWERED, type Routes } from '../../http/routes.ts';

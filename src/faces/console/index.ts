@@ -3,7 +3,7 @@ import type { Router } from 'express';
 import type { Logger } from 'pino';
 import type { OpenApi } from '../../http/openapi.ts';
 import type { Lifetime } from '../../http/lifetime.ts';
-import { refusing } from '../../http/refusing.ts';
+import { refusing } from '../../http/refusals.ts';
 import { Routes } from '../../http/routes.ts';
 import type { Tokens } from '../../http/tokens.ts';
 import { buckets, usage } from './buckets.ts';

@@ -1,7 +1,7 @@
 import type { Core } from '../../core/index.ts';
 import type { AccessKey, Verb } from '../../core/records.ts';
 import { Refusal } from '../../core/refusal.ts';
-import { json, send } from '../../http/answering.ts';
+import { json, send } from '../../http/responses.ts';
 import { refuseKey } from '../../http/idempotency.ts';
 import { ANSWERED, type Routes } from '../../http/routes.ts';
 import { everything } from '../../core/paging.ts';

@@ -1,7 +1,7 @@
 import { LRUCache } from 'lru-cache';
 import type { Core } from '../../core/index.ts';
 import { Refusal } from '../../core/refusal.ts';
-import { json } from '../../http/answering.ts';
+import { json } from '../../http/responses.ts';
 import { once } from '../../http/idempotency.ts';
 import { ANSWERED, type Routes } from '../../http/routes.ts';
 
@@ -37,7 +37,7 @@ const minute = 60_000;
 
 /** Signed URLs with which a browser gets or puts one object. */
 export function presigning(routes: Routes, { core, presign, rate }: PresignOptions): void {
-  const window = new Window(rate);
+  const window = new SlidingWindow(rate);
   routes.owned('presignObject', async ({ who, given, body, req, res }) => {
     const { key, operation, expires_in_seconds: expires = usualExpiry, content_type: contentType } = body<Wish>();
     const right = operation === 'get' ? 'read' : 'write';
@@ -84,7 +84,7 @@ export function presigning(routes: Routes, { core, presign, rate }: PresignOptio
 }
 
 /** A sliding window: at most `most` calls a minute for each caller. */
-class Window {
+class SlidingWindow {
   readonly #most: number;
   readonly #times = new LRUCache<string, number[]>({ max: 10_000 });
 

@@ -1,4 +1,4 @@
-import { plainAnswers, plainHeaders, type Wording } from '../../http/refusing.ts';
+import { plainAnswers, plainHeaders, type Wording } from '../../http/refusals.ts';
 
 /** Error format of the console API: `detail` for people, `code` for programs. */
 export const wording: Wording = {

@@ -7,7 +7,7 @@ import { isId } from '../../kit/ids.ts';
 import { roles } from './credentials.ts';
 import type { Context } from './context.ts';
 import { bad, required, secondsOf } from './queries.ts';
-import { artifactsOf, readable } from './releases.ts';
+import { artifactsOf, visibleRelease } from './releases.ts';
 import { resumableUrl } from './storage.ts';
 import { fileNameOf } from './views.ts';
 
@@ -92,7 +92,7 @@ function checksums(context: Context): void {
     ['sha512Sums', 'sha512'],
   ] as const) {
     context.guarded.either(operation, roles, 'releases:read', async (call) => {
-      const release = await readable(context, call.who, call.given.text('release_id'));
+      const release = await visibleRelease(context, call.who, call.given.text('release_id'));
       return text(call, 200, sums((await artifactsOf(context, [release]))[release.id] ?? [], algorithm));
     });
   }

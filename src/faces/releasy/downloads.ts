@@ -1,5 +1,5 @@
 import { sourceOf } from '../../http/client-address.ts';
-import { send } from '../../http/answering.ts';
+import { send } from '../../http/responses.ts';
 import { once } from '../../http/idempotency.ts';
 import { sendBytes } from '../../http/outgoing.ts';
 import { ANSWERED, type Call } from '../../http/routes.ts';
@@ -58,13 +58,13 @@ async function resolve(context: Context, call: Call): Promise<typeof ANSWERED> {
   const { file, download } = await core.loginAttempts.prove(attempt, () => core.downloads.resolve(token));
   const url =
     settings.downloads === 'direct' && !file.outside ? undefined : await storage.downloadUrl(file, download, call.req);
-  if (url === undefined) return give(context, call, file);
+  if (url === undefined) return sendFile(context, call, file);
   send(call.req, call.res, { status: 302, headers: { Location: url, 'Cache-Control': 'no-store' } });
   return ANSWERED;
 }
 
 /** Sends the bytes from this server, for clients that would send their API key along with a redirect. */
-async function give(
+async function sendFile(
   { core, releaseBucket, lifetime }: Context,
   { req, res }: Call,
   file: Parameters<typeof dispositionOf>[0],

@@ -1,5 +1,5 @@
 import type { Entitlement } from '../../core/records.ts';
-import { send } from '../../http/answering.ts';
+import { send } from '../../http/responses.ts';
 import { once } from '../../http/idempotency.ts';
 import { ANSWERED } from '../../http/routes.ts';
 import type { Context } from './context.ts';

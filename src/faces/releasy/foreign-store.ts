@@ -5,7 +5,7 @@ import type { Download, ReleaseFile, Slot } from '../../core/records.ts';
 import { Refusal } from '../../core/refusal.ts';
 import type { UploadedFile, ForeignStore } from '../../core/releases/files.ts';
 import type { ReleasySettings } from './settings.ts';
-import { methodOf, shownAs, type SigningWish, type ReleaseStore } from './storage.ts';
+import { methodOf, responseOverrides, type SigningWish, type ReleaseStore } from './storage.ts';
 
 interface S3StoreOptions {
   readonly clock: Clock;
@@ -66,7 +66,7 @@ export class S3Store implements ReleaseStore, ForeignStore {
     const expires = Math.max(1, Math.floor((expiresAt - this.#options.clock.now()) / 1000));
     return this.#sign(methodOf(req), key, expires, {
       ...versionOf(versionId),
-      ...shownAs(file),
+      ...responseOverrides(file),
       'response-content-encoding': 'identity',
     });
   }

@@ -1,7 +1,7 @@
 /** Releasy's API: releases of products, their artifacts, and entitled customers. */
 import type { Request, Router } from 'express';
 import { OperatorTokens } from './operator-tokens.ts';
-import { answerUnknown, refusing } from '../../http/refusing.ts';
+import { answerUnknown, refusing } from '../../http/refusals.ts';
 import { artifacts } from './artifacts.ts';
 import { audits } from './audits.ts';
 import { Credentials } from './credentials.ts';

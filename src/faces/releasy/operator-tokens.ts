@@ -82,7 +82,7 @@ export class OperatorTokens {
   async #fetch(...[url, init]: Parameters<FetchImplementation>): Promise<Response> {
     try {
       const keys = await ask(url, init).catch(async (error: unknown) => {
-        if (!(error instanceof Passing)) throw error;
+        if (!(error instanceof TemporaryError)) throw error;
         await sleep(pause, undefined, { signal: init.signal });
         return ask(url, init);
       });
@@ -95,15 +95,15 @@ export class OperatorTokens {
 }
 
 /** A temporary error. */
-class Passing extends Error {}
+class TemporaryError extends Error {}
 
 async function ask(...[url, init]: Parameters<FetchImplementation>): Promise<JSONWebKeySet> {
   const answer = await fetch(url, { ...init, redirect: 'follow' }).catch((error: unknown) => {
-    throw new Passing('the key server cannot be reached', { cause: error });
+    throw new TemporaryError('the key server cannot be reached', { cause: error });
   });
   if (!answer.ok) {
     await answer.body?.cancel();
-    throw new (answer.status >= 500 ? Passing : Error)(`the key server answered ${answer.status}`);
+    throw new (answer.status >= 500 ? TemporaryError : Error)(`the key server answered ${answer.status}`);
   }
   let text = '';
   for await (const piece of answer.body?.pipeThrough(new TextDecoderStream()) ?? []) {

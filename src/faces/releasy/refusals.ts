@@ -1,5 +1,5 @@
 import type { Reason } from '../../core/refusal.ts';
-import { plainAnswers, plainHeaders, type Answers, type Wording } from '../../http/refusing.ts';
+import { plainAnswers, plainHeaders, type Answers, type Wording } from '../../http/refusals.ts';
 
 /** Default `code` for each status. */
 const codes: Readonly<Record<number, string>> = {

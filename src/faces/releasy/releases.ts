@@ -1,7 +1,7 @@
 import type { Core } from '../../core/index.ts';
 import type { Release, ReleaseFile, ReleaseStatus } from '../../core/records.ts';
 import { Refusal } from '../../core/refusal.ts';
-import { send } from '../../http/answering.ts';
+import { send } from '../../http/responses.ts';
 import type { Parameters } from '../../http/parameters.ts';
 import { once } from '../../http/idempotency.ts';
 import { ANSWERED } from '../../http/routes.ts';
@@ -70,7 +70,7 @@ function views(context: Context): void {
       return { releases: await shownWith(context, found, flagOf(given, 'include_artifacts')), ...about };
     })
     .either('getRelease', roles, 'releases:read', async ({ who, given }) => {
-      const release = await readable(context, who, releaseOf(given));
+      const release = await visibleRelease(context, who, releaseOf(given));
       return (await shownWith(context, [release], true))[0];
     });
 }
@@ -88,7 +88,7 @@ async function productsOf(
 }
 
 /** A release that the caller may see. @throws Refusal `not_found` */
-export async function readable(
+export async function visibleRelease(
   { core, releaseBucket }: Pick<Context, 'core' | 'releaseBucket'>,
   who: Operator | CustomerCaller,
   id: string,

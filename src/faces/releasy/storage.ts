@@ -100,7 +100,7 @@ export class OwnStore implements ReleaseStore {
     const expires = Math.max(1, Math.floor((expiresAt - this.#options.core.clock.now()) / 1000));
     return this.#sign(
       `download/${id}`,
-      { method: methodOf(req), bucket, key, expires, query: { versionId: file.id, ...shownAs(file) } },
+      { method: methodOf(req), bucket, key, expires, query: { versionId: file.id, ...responseOverrides(file) } },
       req,
     );
   }
@@ -132,7 +132,7 @@ export function methodOf({ method }: Request): 'GET' | 'HEAD' {
 }
 
 /** Query parameters that override the response headers of a signed GET. */
-export function shownAs(file: ReleaseFile): Record<string, string> {
+export function responseOverrides(file: ReleaseFile): Record<string, string> {
   return {
     'response-content-type': 'application/octet-stream',
     'response-content-disposition': dispositionOf(file),

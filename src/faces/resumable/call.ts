@@ -23,7 +23,7 @@ export interface Call {
  *
  * @throws Refusal `unauthenticated`, `forbidden`
  */
-export async function enter({ tokens }: Context, req: Request, res: Response, upload?: string): Promise<Call> {
+export async function authenticate({ tokens }: Context, req: Request, res: Response, upload?: string): Promise<Call> {
   const { who, capability } = await tokens.holder(req);
   nameCaller(res, who.namespace);
   if (capability && upload !== undefined && upload !== capability.upload)
@@ -32,7 +32,7 @@ export async function enter({ tokens }: Context, req: Request, res: Response, up
 }
 
 /** The upload's URL for the caller, with its capability if it used one. */
-export function placeOf(path: string, { req, capability }: Call): string {
+export function urlFor(path: string, { req, capability }: Call): string {
   const token = req.query['capability'];
   return capability && typeof token === 'string' ? `${path}?capability=${token}` : path;
 }

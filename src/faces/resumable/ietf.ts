@@ -1,16 +1,16 @@
 import type { NextFunction, Request, Response } from 'express';
 import type { Principal, Upload } from '../../core/records.ts';
 import { Refusal } from '../../core/refusal.ts';
-import { json, send } from '../../http/answering.ts';
+import { json, send } from '../../http/responses.ts';
 import { bodyDigests, demandDigests, digestsOf } from '../../http/digest-fields.ts';
 import { hasBody } from '../../http/incoming.ts';
-import { plainAnswers } from '../../http/refusing.ts';
+import { plainAnswers } from '../../http/refusals.ts';
 import { nameRoute } from '../../http/request-log.ts';
 import { uploadFields, uploadLimit } from '../../http/upload-fields.ts';
 import { isId } from '../../kit/ids.ts';
 import { printDigestField, sha512Of } from '../../kit/digest.ts';
 import type { About } from './about.ts';
-import { begin, enter, placeOf, type Call } from './call.ts';
+import { begin, authenticate, urlFor, type Call } from './call.ts';
 import type { Context } from './context.ts';
 import { booleanField, integerField, printBoolean } from './fields.ts';
 import { claim, finish, type Finished } from './finish.ts';
@@ -59,7 +59,7 @@ export class Ietf {
     nameRoute(res, '/artifacts/{ref}/data');
     const { core } = this.#context;
     res.locals[limitOf] = uploadLimit(core);
-    const call = await enter(this.#context, req, res);
+    const call = await authenticate(this.#context, req, res);
     res.locals[limitOf] = uploadLimit(core, undefined, call.capability?.maxSize);
     if (call.capability && call.capability.artifact !== name)
       throw new Refusal('forbidden', 'the capability is for another artifact');
@@ -78,7 +78,7 @@ export class Ietf {
     const expects = sha512Of(about.digests) ?? null;
     const begun = await begin(core, call, { length: length ?? null, expects }, about, req.headers['content-type']);
     const place = {
-      Location: placeOf(`/upload/${begun.id}`, call),
+      Location: urlFor(`/upload/${begun.id}`, call),
       'Upload-Limit': uploadLimit(core, begun, call.capability?.maxSize),
     };
     if (complete !== undefined) this.#tellInterim(req, res, 0, place);
@@ -91,7 +91,7 @@ export class Ietf {
   async append(req: Request, res: Response, id: string): Promise<void> {
     nameRoute(res, '/upload/{uuid}');
     const { core } = this.#context;
-    const call = await enter(this.#context, req, res, id);
+    const call = await authenticate(this.#context, req, res, id);
     const most = call.capability?.maxSize;
     res.locals[limitOf] = uploadLimit(core, undefined, most);
     if (req.headers['content-type']?.split(';')[0]?.trim().toLowerCase() !== partType) {
@@ -114,7 +114,7 @@ export class Ietf {
   async look(req: Request, res: Response, next: NextFunction, id: string): Promise<void> {
     if (req.query['capability'] === undefined) return next();
     nameRoute(res, '/upload/{uuid}');
-    const { who, capability } = await enter(this.#context, req, res, id);
+    const { who, capability } = await authenticate(this.#context, req, res, id);
     const { core } = this.#context;
     const upload = await (req.method === 'HEAD' ? core.uploads.fence(who, id) : core.uploads.look(who, id));
     send(req, res, { status: 204, headers: uploadFields(core, upload, capability?.maxSize) });
@@ -124,7 +124,7 @@ export class Ietf {
   async drop(req: Request, res: Response, next: NextFunction, id: string): Promise<void> {
     if (req.query['capability'] === undefined) return next();
     nameRoute(res, '/upload/{uuid}');
-    const { who } = await enter(this.#context, req, res, id);
+    const { who } = await authenticate(this.#context, req, res, id);
     await this.#context.core.uploads.drop(who, id);
     send(req, res, { status: 204 });
   }

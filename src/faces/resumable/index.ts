@@ -2,9 +2,9 @@
 import { Router, type ErrorRequestHandler, type Request } from 'express';
 import type { Logger } from 'pino';
 import { Refusal } from '../../core/refusal.ts';
-import { send } from '../../http/answering.ts';
+import { send } from '../../http/responses.ts';
 import type { OpenApi } from '../../http/openapi.ts';
-import { refusing } from '../../http/refusing.ts';
+import { refusing } from '../../http/refusals.ts';
 import { Routes } from '../../http/routes.ts';
 import type { Context } from './context.ts';
 import { capabilities } from './capabilities.ts';
@@ -27,7 +27,7 @@ export interface Resumable {
 /**
  * Operations of the header-based protocols. They are mounted by hand, without checks against the OpenAPI description.
  */
-const spoken = [
+const headerOperations = [
   'tusOptions',
   'tusCreate',
   'tusHead',
@@ -50,11 +50,11 @@ export function resumable({ openapi, log, ...context }: ResumableOptions): Resum
   });
   capabilities(routes, context.core, context.tokens);
   router.use(routes.router, refuseOwn(log));
-  return { router, mounted: [...spoken, ...routes.mounted] };
+  return { router, mounted: [...headerOperations, ...routes.mounted] };
 }
 
 /** Whether a request uses the draft, and is not a plain upload to a name. */
-function speaksDraft(req: Request): boolean {
+function usesDraft(req: Request): boolean {
   return req.headers['upload-complete'] !== undefined || (req.method === 'PATCH' && req.path.startsWith('/upload/'));
 }
 
@@ -91,7 +91,7 @@ function mountIetf(router: Router, ietf: Ietf): void {
 function refuseOwn(log: Logger): ErrorRequestHandler {
   const draft = refusing(problemWording, log);
   return (error: unknown, req, res, next): unknown => {
-    if (!speaksDraft(req)) return next(error instanceof Problem ? error.plain() : error);
+    if (!usesDraft(req)) return next(error instanceof Problem ? error.plain() : error);
     if (error instanceof Problem)
       return send(req, res, {
         status: error.status,

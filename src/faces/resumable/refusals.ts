@@ -1,5 +1,5 @@
 import { STATUS_CODES } from 'node:http';
-import { plainAnswers, plainHeaders, type Wording } from '../../http/refusing.ts';
+import { plainAnswers, plainHeaders, type Wording } from '../../http/refusals.ts';
 
 /** Error format of tus: plain text, and 460 for a wrong checksum. */
 export const wording: Wording = {

@@ -1,12 +1,12 @@
 import type { Request, Response } from 'express';
 import type { Upload } from '../../core/records.ts';
 import { Refusal } from '../../core/refusal.ts';
-import { send } from '../../http/answering.ts';
+import { send } from '../../http/responses.ts';
 import { hasBody } from '../../http/incoming.ts';
 import { nameRoute } from '../../http/request-log.ts';
 import { sha512Of } from '../../kit/digest.ts';
 import { aboutOf, printAbout, type About } from './about.ts';
-import { begin, enter, placeOf, type Call } from './call.ts';
+import { begin, authenticate, urlFor, type Call } from './call.ts';
 import type { Context } from './context.ts';
 import { checksums, checksumsOf, refuseChecksum } from './checksums.ts';
 import { Concatenation } from './concatenation.ts';
@@ -35,7 +35,7 @@ export class Tus {
     res.setHeader('Tus-Resumable', version);
     const method = methodOf(req);
     if (method === 'OPTIONS') return this.#tell(req, res);
-    const call = await enter(this.#context, req, res, id);
+    const call = await authenticate(this.#context, req, res, id);
     if (req.headers['tus-resumable'] !== version) {
       res.setHeader('Tus-Version', version);
       throw new Refusal(
@@ -84,7 +84,7 @@ export class Tus {
       about,
       parseMetadata(about.metadata ?? '').get('filetype'),
     );
-    const location = placeOf(`/tus/${begun.id}`, call);
+    const location = urlFor(`/tus/${begun.id}`, call);
     if (!withBody && begun.length !== 0) {
       send(req, res, { status: 201, headers: { Location: location, ...this.#standing(begun) } });
       return;

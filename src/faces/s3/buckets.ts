@@ -1,6 +1,6 @@
 import { grants } from '../../core/tenants/access.ts';
 import { Refusal } from '../../core/refusal.ts';
-import { send } from '../../http/answering.ts';
+import { send } from '../../http/responses.ts';
 import { aclFromHeaders, person } from './acl.ts';
 import { answer, flagOf, headerOf, nothing, readDocument, readText, type Call } from './call.ts';
 import { corsRulesOf, renderCors } from './cors.ts';

@@ -4,7 +4,7 @@ import { faultOf, type CorsRule } from '../../http/bucket-cors.ts';
 import { setFields } from '../../http/header-fields.ts';
 import type { corsConfiguration } from './documents.ts';
 import { S3Error } from './errors.ts';
-import type { RequestBuckets } from './known.ts';
+import type { RequestBuckets } from './request-buckets.ts';
 import { elements, type Elements } from './xml.ts';
 
 /** @throws S3Error for rules that make no sense. */

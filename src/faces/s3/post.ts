@@ -3,7 +3,7 @@ import { createHmac, timingSafeEqual } from 'node:crypto';
 import { keeping, type Body } from '../../core/bytes/ingest.ts';
 import { ANYBODY, type Principal } from '../../core/records.ts';
 import { Refusal } from '../../core/refusal.ts';
-import { send } from '../../http/answering.ts';
+import { send } from '../../http/responses.ts';
 import { sourceOf } from '../../http/client-address.ts';
 import { boundaryOf, FormParts, type FormPart } from './form-parts.ts';
 import { isStorable, utf8 } from '../../kit/text.ts';

@@ -25,7 +25,7 @@ import type { Bucket, PublicAccess } from '../../core/records.ts';
 import { isPublic, publicAccessOf } from '../../core/names/public-access.ts';
 import { Refusal } from '../../core/refusal.ts';
 import { elements, type Elements, type Node, type Xml } from './xml.ts';
-import { send } from '../../http/answering.ts';
+import { send } from '../../http/responses.ts';
 
 /** Bytes that are read of a policy. Policies of more than 20 KB are malformed. */
 const largestPolicy = 1024 * 1024;

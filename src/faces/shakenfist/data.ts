@@ -1,5 +1,5 @@
 import type { Blob } from '../../core/records.ts';
-import { showing } from '../../http/disposition.ts';
+import { contentHeaders } from '../../http/disposition.ts';
 import { sendBytes } from '../../http/outgoing.ts';
 import { ANSWERED, type OwnedCall } from '../../http/routes.ts';
 import { printDigestField, wantedDigest, type Digest } from '../../kit/digest.ts';
@@ -12,11 +12,11 @@ export function data(context: Context): void {
     routes
       .owned(`${verb}BlobData`, async (call) => {
         const blob = await core.blobs.get(call.who, call.given.text('uuid'));
-        return give(context, call, blob, blob.uuid);
+        return sendBlob(context, call, blob, blob.uuid);
       })
       .owned(`${verb}ArtifactData`, async (call) => {
         const { artifact, blob } = await core.artifacts.resolve(call.who, call.given.text('ref'));
-        return give(context, call, blob, artifact.name);
+        return sendBlob(context, call, blob, artifact.name);
       })
       .owned(`${verb}VersionData`, async (call) => {
         const { artifact, blob } = await core.artifacts.resolve(
@@ -24,19 +24,19 @@ export function data(context: Context): void {
           call.given.text('ref'),
           call.given.integer('index'),
         );
-        return give(context, call, blob, artifact.name);
+        return sendBlob(context, call, blob, artifact.name);
       });
   }
 }
 
 /** Sends a blob. The caller has been authorized. */
-async function give(
+async function sendBlob(
   { core, lifetime }: Context,
   { req, res, given }: OwnedCall,
   blob: Blob,
   name: string,
 ): Promise<typeof ANSWERED> {
-  const { type, disposition } = showing(blob.mediaType, name);
+  const { type, disposition } = contentHeaders(blob.mediaType, name);
   const what = {
     size: blob.size,
     etag: `"${blob.sha512}"`,

@@ -5,7 +5,7 @@ import type { Core } from '../../core/index.ts';
 import type { OpenApi } from '../../http/openapi.ts';
 import type { Lifetime } from '../../http/lifetime.ts';
 import type { Metrics } from '../../http/metrics.ts';
-import { refusing } from '../../http/refusing.ts';
+import { refusing } from '../../http/refusals.ts';
 import { Routes } from '../../http/routes.ts';
 import { artifacts } from './artifacts.ts';
 import { blobs } from './blobs.ts';

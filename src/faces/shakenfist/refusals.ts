@@ -1,4 +1,4 @@
-import { plainAnswers, plainHeaders, type Wording } from '../../http/refusing.ts';
+import { plainAnswers, plainHeaders, type Wording } from '../../http/refusals.ts';
 
 /** Members that tell clients of ours more than the code does. */
 const marks: Partial<Record<string, object>> = { bad_text: { what: 'text' }, locked: { locked: 'yes' } };

@@ -1,5 +1,5 @@
 import { Refusal } from '../../core/refusal.ts';
-import { json, send } from '../../http/answering.ts';
+import { json, send } from '../../http/responses.ts';
 import { watchDelivery } from '../../http/delivery.ts';
 import { bodyDigests, digestsOf } from '../../http/digest-fields.ts';
 import { ANSWERED, type OwnedCall } from '../../http/routes.ts';

@@ -1,12 +1,12 @@
 import { text } from '../../http/routes.ts';
 import { html, inline, prose, type Html, type Part } from './html.ts';
 import { baseOf, page, sendPage } from './page.ts';
-import { readBook, type BookOperation, type BookSchema, type ReadableBook } from './openapi-reader.ts';
+import { readDescription, type ApiOperation, type ApiSchema, type ApiDescription } from './openapi-reader.ts';
 import type { Context, Guide } from './context.ts';
 
 /** The OpenAPI description as YAML and as a page. */
 export function docs({ openapi, routes, guides }: Context): void {
-  const readable = readBook(openapi.content);
+  const readable = readDescription(openapi.content);
   routes
     .open('book', (call) => text(call, 200, openapi.text, 'application/yaml; charset=utf-8'))
     .open('docs', (call) =>
@@ -22,7 +22,7 @@ export function docs({ openapi, routes, guides }: Context): void {
     );
 }
 
-function render(openapi: ReadableBook, guides: readonly Guide[], base: string): Html {
+function render(openapi: ApiDescription, guides: readonly Guide[], base: string): Html {
   return page(
     `${openapi.title} API`,
     html`
@@ -50,7 +50,7 @@ ${openapi.schemas.map(renderSchema)}
   );
 }
 
-function renderOperation(operation: BookOperation, base: string): Html {
+function renderOperation(operation: ApiOperation, base: string): Html {
   const { id, method, path, summary, description, parameters, body, responses, open } = operation;
   return html`
 <details id="${id}">
@@ -80,7 +80,7 @@ ${open ? html`<p>No token is needed.</p>` : undefined}
 </details>`;
 }
 
-function renderSchema(schema: BookSchema): Html {
+function renderSchema(schema: ApiSchema): Html {
   return html`
 <details id="record-${schema.name}">
 <summary><span class="path">${schema.name}</span></summary>
@@ -89,7 +89,7 @@ ${schema.example === undefined ? undefined : html`<h3>Example</h3><pre><code>${J
 </details>`;
 }
 
-function renderProperties(properties: BookSchema['properties']): Part {
+function renderProperties(properties: ApiSchema['properties']): Part {
   return html`<table>${properties.map(
     (property) => html`
 <tr><th><code>${property.name}</code></th><td>${property.type}${property.required ? '' : ', optional'}</td><td>${inline(property.description)}</td></tr>`,
@@ -105,7 +105,7 @@ const proofs: Readonly<Record<string, string>> = {
 };
 
 /** A curl command for the operation. */
-function curl({ method, path, parameters, body, open, schemes }: BookOperation, base: string): string {
+function curl({ method, path, parameters, body, open, schemes }: ApiOperation, base: string): string {
   const filled = path.replaceAll(/\{(\w+)\}/g, (whole, name: string) => {
     const example = parameters.find((parameter) => parameter.name === name)?.example;
     return example === undefined ? whole : encodeURIComponent(example);
@@ -122,7 +122,7 @@ function curl({ method, path, parameters, body, open, schemes }: BookOperation, 
   return [...lines, ...bodyLines(body, schemes)].join(' \\\n  ');
 }
 
-function bodyLines(body: BookOperation['body'], schemes: BookOperation['schemes']): string[] {
+function bodyLines(body: ApiOperation['body'], schemes: ApiOperation['schemes']): string[] {
   if (body?.raw) return ['-T piece'];
   if (body?.example === undefined) return [];
   const type = schemes.length === 0 ? [] : [`-H 'Content-Type: application/json'`];

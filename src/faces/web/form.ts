@@ -35,7 +35,7 @@ const limits = {
 /** The form of the front page: streams a file into an upload, then publishes it. */
 export function form({ core, routes }: Context): void {
   routes.open('pushForm', async (call) => {
-    const door = new Door(core);
+    const door = new UploadStorage(core);
     await receive(call, door);
     sendPage(call, 200, result(await door.pushed(), baseOf(call)));
     return ANSWERED;
@@ -43,7 +43,7 @@ export function form({ core, routes }: Context): void {
 }
 
 /** Parses the form with multer, which reads from this server's `Incoming`, so that its rate limits apply. */
-function receive({ req, res, raw }: Call, door: Door): Promise<void> {
+function receive({ req, res, raw }: Call, door: UploadStorage): Promise<void> {
   const read = multer({
     storage: door,
     limits,
@@ -62,7 +62,7 @@ function receive({ req, res, raw }: Call, door: Door): Promise<void> {
 }
 
 /** A multer storage that writes the file into an upload, not into memory or a temporary file. */
-class Door implements StorageEngine {
+class UploadStorage implements StorageEngine {
   readonly #core: Core;
   #outcome: Promise<Pushed> | undefined;
 

@@ -1,7 +1,7 @@
 /** Pages for people, health checks and metrics. */
 import type { Router } from 'express';
 import type { Core } from '../../core/index.ts';
-import { refusing } from '../../http/refusing.ts';
+import { refusing } from '../../http/refusals.ts';
 import { Routes } from '../../http/routes.ts';
 import { docs } from './docs.ts';
 import { form } from './form.ts';

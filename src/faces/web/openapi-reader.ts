@@ -2,19 +2,19 @@ import { methods } from '../../http/openapi.ts';
 
 /** The OpenAPI description prepared for the documentation page: references resolved, in source order. */
 
-export interface ReadableBook {
+export interface ApiDescription {
   readonly title: string;
   readonly summary: string;
   readonly description: string;
   readonly tags: readonly {
     readonly name: string;
     readonly description: string;
-    readonly operations: readonly BookOperation[];
+    readonly operations: readonly ApiOperation[];
   }[];
-  readonly schemas: readonly BookSchema[];
+  readonly schemas: readonly ApiSchema[];
 }
 
-export interface BookOperation {
+export interface ApiOperation {
   readonly id: string;
   readonly method: string;
   readonly path: string;
@@ -23,12 +23,12 @@ export interface BookOperation {
   readonly open: boolean;
   /** Accepted security schemes; empty if the document's default applies. */
   readonly schemes: readonly string[];
-  readonly parameters: readonly BookParameter[];
-  readonly body: (BookSchema & { readonly raw: boolean }) | undefined;
+  readonly parameters: readonly ApiParameter[];
+  readonly body: (ApiSchema & { readonly raw: boolean }) | undefined;
   readonly responses: readonly { readonly status: string; readonly description: string; readonly example: unknown }[];
 }
 
-export interface BookParameter {
+export interface ApiParameter {
   readonly name: string;
   readonly in: string;
   readonly type: string;
@@ -38,7 +38,7 @@ export interface BookParameter {
   readonly example: string | undefined;
 }
 
-export interface BookSchema {
+export interface ApiSchema {
   readonly name: string;
   readonly type: string;
   readonly description: string;
@@ -53,7 +53,7 @@ export interface BookSchema {
 
 type Node = Readonly<Record<string, unknown>>;
 
-export function readBook(content: unknown): ReadableBook {
+export function readDescription(content: unknown): ApiDescription {
   return new Reader(content as Node).openapi();
 }
 
@@ -64,7 +64,7 @@ class Reader {
     this.#root = root;
   }
 
-  openapi(): ReadableBook {
+  openapi(): ApiDescription {
     const info = node(this.#root['info']);
     const operations = Object.entries(node(this.#root['paths'])).flatMap(([path, item]) =>
       this.#operations(path, node(item)),
@@ -84,7 +84,7 @@ class Reader {
     };
   }
 
-  #operations(path: string, item: Node): { tags: readonly string[]; operation: BookOperation }[] {
+  #operations(path: string, item: Node): { tags: readonly string[]; operation: ApiOperation }[] {
     return methods
       .filter((method) => item[method] !== undefined)
       .map((method) => {
@@ -110,7 +110,7 @@ class Reader {
       });
   }
 
-  #parameter(raw: Node): BookParameter {
+  #parameter(raw: Node): ApiParameter {
     return {
       name: word(raw['name']),
       in: word(raw['in']),
@@ -121,7 +121,7 @@ class Reader {
     };
   }
 
-  #body(raw: Node): BookSchema & { raw: boolean } {
+  #body(raw: Node): ApiSchema & { raw: boolean } {
     const [[type, media] = ['', undefined]] = Object.entries(node(raw['content']));
     const schema = this.#schema('', this.#follow(node(node(media)['schema'])));
     return {
@@ -132,7 +132,7 @@ class Reader {
     };
   }
 
-  #response(status: string, raw: Node): BookOperation['responses'][number] {
+  #response(status: string, raw: Node): ApiOperation['responses'][number] {
     const media = node(Object.values(node(raw['content']))[0]);
     const schema = this.#follow(node(media['schema']));
     const example = media['example'] ?? items(schema['examples'])[0];
@@ -143,7 +143,7 @@ class Reader {
     };
   }
 
-  #schema(name: string, raw: Node): BookSchema {
+  #schema(name: string, raw: Node): ApiSchema {
     const required = (raw['required'] as readonly string[] | undefined) ?? [];
     return {
       name,

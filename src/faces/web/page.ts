@@ -1,4 +1,4 @@
-import { send } from '../../http/answering.ts';
+import { send } from '../../http/responses.ts';
 import { ANSWERED, type Call } from '../../http/routes.ts';
 import { html, type Html, type Part } from './html.ts';
 

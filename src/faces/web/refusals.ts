@@ -1,4 +1,4 @@
-import { plainAnswers, plainHeaders, type Wording } from '../../http/refusing.ts';
+import { plainAnswers, plainHeaders, type Wording } from '../../http/refusals.ts';
 import { html } from './html.ts';
 import { page, pageHeaders } from './page.ts';
 

@@ -61,7 +61,7 @@ const stages = new Map<string, Running>();
 const checks = new Map<number, readonly { readonly algorithm: CheckAlgorithm; readonly hash: CheckHash }[]>();
 const port = parentPort!;
 
-if (gentle) goBehind();
+if (gentle) lowerPriority();
 
 port.on('message', (message: ToWorker) => {
   switch (message.kind) {
@@ -131,7 +131,7 @@ function newCheckHash(algorithm: CheckAlgorithm): CheckHash {
 }
 
 /** Lowers the priority of this thread. Only Linux has thread priorities. */
-function goBehind(): void {
+function lowerPriority(): void {
   try {
     setPriority(Number(basename(readlinkSync('/proc/thread-self'))), niceness);
   } catch {

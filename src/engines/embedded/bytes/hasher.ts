@@ -181,10 +181,11 @@ class HashThread {
           .ask<Uint8Array<ArrayBuffer>>((ticket) =>
             thread.tell({ kind: 'block', check, ticket, bytes: block } satisfies ToWorker, [block.buffer]),
           )
-          .catch(diedOver);
+          .catch(refuseDeadThread);
         return Buffer.from(buffer, byteOffset, byteLength);
       },
-      sum: () => thread.ask<readonly Digest[]>((ticket) => this.tell({ kind: 'sum', check, ticket })).catch(diedOver),
+      sum: () =>
+        thread.ask<readonly Digest[]>((ticket) => this.tell({ kind: 'sum', check, ticket })).catch(refuseDeadThread),
       close: () => {
         this.checks -= 1;
         this.tell({ kind: 'checked', check });
@@ -210,6 +211,6 @@ class HashThread {
 }
 
 /** A check cannot move to another thread, because the earlier blocks are gone. */
-function diedOver(error: unknown): never {
+function refuseDeadThread(error: unknown): never {
   throw new Refusal('unavailable', 'the hash thread died; try again', {}, error);
 }

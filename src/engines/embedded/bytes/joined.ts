@@ -85,7 +85,7 @@ function nameOf({ from, size }: Pick<Piece, 'from' | 'size'>): string {
 }
 
 /** Links the pieces into a folder, which is created if missing. Existing links are kept. */
-export async function layPieces(folder: string, pieces: readonly Piece[]): Promise<void> {
+export async function linkPieces(folder: string, pieces: readonly Piece[]): Promise<void> {
   await mkdir(folder, { recursive: true, mode: 0o700 });
   for (const piece of pieces) await linkAt(piece.path, join(folder, nameOf(piece)));
 }

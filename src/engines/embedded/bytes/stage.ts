@@ -14,9 +14,9 @@ const least = slotSize / 4;
 /** Concurrent writes of one upload. */
 const depth = 3;
 /** Slots that one upload may hold while its hash falls behind. */
-const share = 8;
+const maxSlots = 8;
 
-export interface StageParts {
+export interface StageDeps {
   readonly stage: string;
   readonly path: string;
   readonly folder: string;
@@ -24,7 +24,7 @@ export interface StageParts {
   readonly hasher: Hasher;
   readonly files: StageFiles;
   /** The stages being written now. */
-  readonly crowd: Set<string>;
+  readonly active: Set<string>;
   /** Whether writes wait for the hash when it falls behind, instead of bypassing it. */
   readonly paced: boolean;
   /** Whether the sha512 is computed during the append. */
@@ -35,7 +35,7 @@ export interface StageParts {
 
 /** Writes at explicit positions, so that a repeated write lands where the first did. */
 export class FileStageWriter implements StageWriter {
-  readonly #parts: StageParts;
+  readonly #parts: StageDeps;
   readonly #file: FileHandle;
   /** Whether the directory entry may not be durable yet. */
   #fresh: boolean;
@@ -46,7 +46,7 @@ export class FileStageWriter implements StageWriter {
   #writing = 0;
   #slotsHeld = 0;
   /** Offset below which the hash thread must read from the file, because those bytes bypassed shared memory. */
-  #slotless: number;
+  #bypassedBelow: number;
   /** Ends of completed writes after the first incomplete one. */
   readonly #ends = new Map<number, number>();
   #written: number;
@@ -54,21 +54,21 @@ export class FileStageWriter implements StageWriter {
   #wake: (() => void)[] = [];
   #closed: Promise<void> | undefined;
 
-  static async open(parts: StageParts, offset: number): Promise<FileStageWriter> {
+  static async open(parts: StageDeps, offset: number): Promise<FileStageWriter> {
     const file = await parts.files.take(parts.stage, parts.path, offset);
     parts.hasher.cut(parts.stage, offset);
     parts.hasher.begun(parts.stage, offset);
     return new FileStageWriter(parts, file, offset);
   }
 
-  private constructor(parts: StageParts, file: FileHandle, offset: number) {
+  private constructor(parts: StageDeps, file: FileHandle, offset: number) {
     this.#parts = parts;
     this.#file = file;
     this.#fresh = offset === 0 && parts.lasting;
     this.#issued = offset;
     this.#written = offset;
-    this.#slotless = offset;
-    parts.crowd.add(parts.stage);
+    this.#bypassedBelow = offset;
+    parts.active.add(parts.stage);
   }
 
   get offset(): number {
@@ -81,13 +81,13 @@ export class FileStageWriter implements StageWriter {
     this.#gathered.push(chunk);
     this.#gatheredSize += chunk.byteLength;
     this.#pump();
-    if (this.#mayGoOn()) return undefined;
-    return this.#until(() => this.#mayGoOn());
+    if (this.#hasRoom()) return undefined;
+    return this.#until(() => this.#hasRoom());
   }
 
   /** Limits the unwritten bytes, so that total memory is independent of the number of uploads. */
-  #mayGoOn(): boolean {
-    const patience = Math.max(least, Math.min(most, budget / this.#parts.crowd.size));
+  #hasRoom(): boolean {
+    const patience = Math.max(least, Math.min(most, budget / this.#parts.active.size));
     return this.offset - this.#written < patience;
   }
 
@@ -109,7 +109,7 @@ export class FileStageWriter implements StageWriter {
 
   async #finish(): Promise<void> {
     const sound = !this.#fault;
-    this.#parts.crowd.delete(this.#parts.stage);
+    this.#parts.active.delete(this.#parts.stage);
     // Unsynced bytes were never acknowledged; only pending writes must end before the lock is released.
     this.#fault ??= { error: new Error('the stage was closed') };
     this.#gathered = [];
@@ -131,7 +131,7 @@ export class FileStageWriter implements StageWriter {
 
   #takeSlot(): SharedBlock | undefined | 'wait' {
     if (this.offset <= hashInlineLimit || !this.#parts.hashed) return undefined;
-    if (this.#slotsHeld >= share) return this.#parts.paced ? 'wait' : undefined;
+    if (this.#slotsHeld >= maxSlots) return this.#parts.paced ? 'wait' : undefined;
     return this.#parts.hasher.slots.take();
   }
 
@@ -143,7 +143,7 @@ export class FileStageWriter implements StageWriter {
     this.#writing += 1;
     const { stage, path, hasher } = this.#parts;
     if (!slot) {
-      this.#slotless = this.#issued;
+      this.#bypassedBelow = this.#issued;
       return this.#writeAll(chunks, offset, (error) => this.#landed(error, offset, size));
     }
     let at = 0;
@@ -206,7 +206,7 @@ export class FileStageWriter implements StageWriter {
       this.#written = end;
     }
     const { stage, path, hasher } = this.#parts;
-    if (before < this.#slotless && this.#parts.hashed) hasher.grown(stage, path, this.#written);
+    if (before < this.#bypassedBelow && this.#parts.hashed) hasher.grown(stage, path, this.#written);
     this.#pump();
     const woken = this.#wake;
     this.#wake = [];

@@ -18,7 +18,7 @@ import {
   stagePath,
   type Layout,
 } from '../layout.ts';
-import { cutPieces, isFreeFor, layPieces, linkAt, piecesAt, removeAt, sizeAt, type Piece } from './joined.ts';
+import { cutPieces, isFreeFor, linkPieces, linkAt, piecesAt, removeAt, sizeAt, type Piece } from './joined.ts';
 import { openReader } from './reader.ts';
 import type { Scanner } from './scanner.ts';
 import { FileStageWriter } from './stage.ts';
@@ -34,7 +34,7 @@ export class FolderBytes implements ByteStore {
   readonly #hasher: Hasher;
   readonly #scanner: Scanner;
   readonly #files: StageFiles;
-  readonly #crowd = new Set<string>();
+  readonly #active = new Set<string>();
   readonly #joined = new JoinedStages();
   readonly #readers = new Readers();
   readonly #paced: boolean;
@@ -55,7 +55,7 @@ export class FolderBytes implements ByteStore {
       disk: this.#disk,
       hasher: this.#hasher,
       files: this.#files,
-      crowd: this.#crowd,
+      active: this.#active,
       paced: this.#paced,
       hashed,
       lasting,
@@ -107,7 +107,7 @@ export class FolderBytes implements ByteStore {
       end += part.size;
     }
     if (pieces.length > 0) {
-      await layPieces(path, pieces);
+      await linkPieces(path, pieces);
       await this.#disk.syncFolder(path);
       await this.#disk.syncFolder(this.#layout.uploads);
       // The hash thread may have listed the folder meanwhile.
@@ -149,7 +149,7 @@ export class FolderBytes implements ByteStore {
         await rename(path, place);
         this.#joined.forget(stage);
       } else if (pieces) {
-        await layPieces(place, pieces);
+        await linkPieces(place, pieces);
         await this.#disk.syncFolder(place);
       } else {
         await linkAt(path, place);
@@ -174,9 +174,9 @@ export class FolderBytes implements ByteStore {
 
   async read(address: string): Promise<BlobReader> {
     const path = blobPath(this.#layout, address);
-    this.#readers.came(path);
+    this.#readers.opened(path);
     const gone = async (): Promise<void> => {
-      if (this.#readers.left(path)) await removeAt(path);
+      if (this.#readers.closed(path)) await removeAt(path);
     };
     try {
       return checkedReader(await openReader(path), this.#hasher, gone);
@@ -289,14 +289,14 @@ async function printOf(path: string): Promise<string | undefined> {
 class Readers {
   readonly #open = new Map<string, { count: number; goes: boolean }>();
 
-  came(path: string): void {
+  opened(path: string): void {
     const open = this.#open.get(path) ?? { count: 0, goes: false };
     open.count += 1;
     this.#open.set(path, open);
   }
 
   /** Ends one reader. Returns true if it was the last and the blob must be removed. */
-  left(path: string): boolean {
+  closed(path: string): boolean {
     const open = this.#open.get(path);
     if (!open) return false;
     open.count -= 1;

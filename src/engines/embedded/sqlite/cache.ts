@@ -7,9 +7,9 @@ import type { Bucket, Credential, Upload } from '../../../catalog/model.ts';
 const limit = 1000;
 
 /** Nouns whose writes may change uploads or credentials. */
-const telling = ['namespaces', 'uploads', 'artifacts'] as const;
+const cachedNouns = ['namespaces', 'uploads', 'artifacts'] as const;
 /** Their read-only methods. */
-const looks: ReadonlySet<string> = new Set([
+const reads: ReadonlySet<string> = new Set([
   'get',
   'list',
   'idle',
@@ -36,29 +36,29 @@ export function cached(catalog: Catalog): Catalog {
     credentials.forget();
     uploads.forget();
   };
-  const wary = forgetful(catalog, forget);
+  const invalidated = invalidating(catalog, forget);
   const buckets = new Cache<Bucket>();
   const changing = async <T>(name: string | undefined, ask: () => Promise<T>): Promise<T> => {
     buckets.forget(name);
     return ask().finally(() => buckets.forget(name));
   };
   return {
-    ...wary,
+    ...invalidated,
     namespaces: {
-      ...wary.namespaces,
+      ...invalidated.namespaces,
       credential: (namespace, name) =>
         credentials.look(JSON.stringify([namespace, name]), () => catalog.namespaces.credential(namespace, name)),
-      remove: (...args) => changing(undefined, () => wary.namespaces.remove(...args)),
+      remove: (...args) => changing(undefined, () => invalidated.namespaces.remove(...args)),
     },
     multipart: {
-      ...wary.multipart,
+      ...invalidated.multipart,
       end: async (...args) => {
         forget();
         return catalog.multipart.end(...args).finally(forget);
       },
     },
     buckets: {
-      ...wary.buckets,
+      ...invalidated.buckets,
       get: (name) => buckets.look(name, () => catalog.buckets.get(name)),
       create: (bucket, event) => changing(bucket.name, () => catalog.buckets.create(bucket, event)),
       change: (bucket, ...args) => changing(bucket.name, () => catalog.buckets.change(bucket, ...args)),
@@ -69,7 +69,7 @@ export function cached(catalog: Catalog): Catalog {
       },
     },
     uploads: {
-      ...wary.uploads,
+      ...invalidated.uploads,
       get: (id) => uploads.look(id, () => catalog.uploads.get(id)),
       // The two writes of every append affect one upload each, and `advance` returns its new record.
       advance: (id, move) => uploads.change(id, () => catalog.uploads.advance(id, move)),
@@ -83,11 +83,11 @@ export function cached(catalog: Catalog): Catalog {
 }
 
 /** Wraps every write of the nouns above with `forget`. A method not listed as a read counts as a write. */
-function forgetful(catalog: Catalog, forget: () => void): Catalog {
-  const wrapped = telling.map((noun) => {
+function invalidating(catalog: Catalog, forget: () => void): Catalog {
+  const wrapped = cachedNouns.map((noun) => {
     const facts = catalog[noun] as unknown as Readonly<Record<string, Fact>>;
     const entries = Object.entries(facts).map(([method, fact]): [string, Fact] => {
-      if (looks.has(method)) return [method, fact];
+      if (reads.has(method)) return [method, fact];
       return [
         method,
         async (...args) => {
@@ -98,16 +98,16 @@ function forgetful(catalog: Catalog, forget: () => void): Catalog {
     });
     return [noun, Object.fromEntries(entries)] as const;
   });
-  return { ...catalog, ...(Object.fromEntries(wrapped) as unknown as Pick<Catalog, (typeof telling)[number]>) };
+  return { ...catalog, ...(Object.fromEntries(wrapped) as unknown as Pick<Catalog, (typeof cachedNouns)[number]>) };
 }
 
-interface Kept<T> {
+interface CacheEntry<T> {
   /** Undefined while it is being read. */
   readonly value: T | undefined;
 }
 
 class Cache<T> {
-  readonly #kept = new LRUCache<string, Kept<T>>({ max: limit });
+  readonly #kept = new LRUCache<string, CacheEntry<T>>({ max: limit });
 
   async look(key: string, ask: () => Promise<T | undefined>): Promise<T | undefined> {
     const known = this.#kept.get(key)?.value;
@@ -138,8 +138,8 @@ class Cache<T> {
     else this.#kept.delete(key);
   }
 
-  #begin(key: string): Kept<T> {
-    const asked: Kept<T> = { value: undefined };
+  #begin(key: string): CacheEntry<T> {
+    const asked: CacheEntry<T> = { value: undefined };
     this.#kept.set(key, asked);
     return asked;
   }

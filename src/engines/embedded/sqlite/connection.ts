@@ -182,7 +182,7 @@ function refuseTransaction(): Promise<void> {
 }
 
 /** How a SQLite error is reported, and whether the catalog can continue. */
-interface Verdict {
+interface Classified {
   readonly error: unknown;
   /** Whether the disk or the file can no longer be trusted. */
   readonly permanent: boolean;
@@ -214,7 +214,7 @@ const failed = {
   corruptFs: 33,
 } as const;
 /** Failures after which the content on disk is unknown. All others end the transaction and leave the file unchanged. */
-const unknowns: readonly number[] = [
+const ambiguousFailures: readonly number[] = [
   failed.shortRead,
   failed.write,
   failed.fsync,
@@ -224,7 +224,7 @@ const unknowns: readonly number[] = [
   failed.corruptFs,
 ];
 
-export function verdictOn(error: unknown): Verdict {
+export function classify(error: unknown): Classified {
   const extended = typeof error === 'object' && error !== null && 'errcode' in error ? Number(error.errcode) : 0;
   // Raised by the check after a commit, not by SQLite.
   if (codeOf(error) === 'EIO') return { error: distrusted(error), permanent: true, unsure: true };
@@ -240,7 +240,7 @@ export function verdictOn(error: unknown): Verdict {
     case code.ioerr:
       // The shared-memory file could not grow, which means a full disk.
       if (extended >> 8 === failed.shmSize) return { error: full(error), permanent: false };
-      return { error: distrusted(error), permanent: unknowns.includes(extended >> 8) };
+      return { error: distrusted(error), permanent: ambiguousFailures.includes(extended >> 8) };
     case code.corrupt:
     case code.notadb:
       return { error: distrusted(error), permanent: true };

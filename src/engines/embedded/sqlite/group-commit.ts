@@ -8,7 +8,7 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { sqliteDialect } from '../../../catalog/index.ts';
 import type { Db, Host } from '../../../catalog/index.ts';
-import { kyselyOn, verdictOn } from './connection.ts';
+import { kyselyOn, classify } from './connection.ts';
 import type { SqliteConnection } from './connection.ts';
 
 export interface CommitStats {
@@ -177,7 +177,7 @@ export class GroupCommit implements Host {
       this.#connection.run('release mutation');
       return answer;
     } catch (error) {
-      const verdict = verdictOn(error);
+      const verdict = classify(error);
       if (verdict.permanent || !this.#connection.inTransaction) throw error;
       this.#connection.run('rollback to mutation');
       this.#connection.run('release mutation');
@@ -192,7 +192,7 @@ export class GroupCommit implements Host {
 
   /** The error for the caller. A permanent fault is recorded and reported. */
   #judge(error: unknown): unknown {
-    const verdict = verdictOn(error);
+    const verdict = classify(error);
     if (verdict.unsure) this.#lost ??= verdict.error;
     if (verdict.permanent && !this.#fault) {
       this.#fault = verdict.error;

@@ -69,7 +69,7 @@ export async function openCatalog(options: CatalogOptions): Promise<OpenCatalog>
 
 /** The catalog served by a thread; `start` starts the first one and its replacements. */
 export async function connectCatalog(start: () => Worker, options: Listeners): Promise<OpenCatalog> {
-  const line = new LastingLine(start, options);
+  const line = new RestartingCatalog(start, options);
   const settings = await line.open();
   return {
     catalog: cached(
@@ -93,11 +93,11 @@ const deathWindow = 60_000;
  * Calls the current catalog thread and replaces a dead one. Pending calls are refused, because it is unknown whether
  * they took effect; later calls wait for the next thread.
  */
-class LastingLine {
+class RestartingCatalog {
   readonly #start: () => Worker;
   readonly #options: Listeners;
   readonly #deaths: number[] = [];
-  #line: CatalogLine;
+  #line: CatalogThread;
   #restarting: Promise<void> | undefined;
   /** Set if the disk failed: a new thread would trust it again. */
   #distrusted = false;
@@ -128,12 +128,12 @@ class LastingLine {
     await this.#line.close();
   }
 
-  #connect(): CatalogLine {
+  #connect(): CatalogThread {
     const onFault = (error: unknown): void => {
       this.#distrusted = true;
       this.#options.onFault(error);
     };
-    return new CatalogLine(this.#start(), {
+    return new CatalogThread(this.#start(), {
       onFault,
       onDeath: (error) => this.#died(error),
       lineage: this.#options.lineage,
@@ -166,23 +166,23 @@ class LastingLine {
 
 const notOpened = 'the catalog could not be opened';
 
-interface LineListeners {
+interface ThreadListeners {
   readonly onFault: (error: unknown) => void;
   /** Called when the thread is gone with its connection, if it had been ready and was not closed. */
   readonly onDeath: (error: unknown) => void;
   readonly lineage: Lineage | undefined;
 }
 
-class CatalogLine {
+class CatalogThread {
   readonly ready: Promise<SqliteSettings>;
   readonly #thread: Thread<FromCatalog>;
   readonly #exit: Promise<void>;
-  readonly #told: LineListeners;
+  readonly #told: ThreadListeners;
   #calls: Call[] = [];
   #start: { resolve(settings: SqliteSettings): void; reject(error: unknown): void } | undefined;
   #closing: Promise<void> | undefined;
 
-  constructor(worker: Worker, told: LineListeners) {
+  constructor(worker: Worker, told: ThreadListeners) {
     this.#told = told;
     this.ready = new Promise((resolve, reject) => {
       this.#start = { resolve, reject };

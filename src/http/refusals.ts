@@ -1,7 +1,7 @@
 import type { ErrorRequestHandler, Request, Response } from 'express';
 import type { Logger } from 'pino';
 import { Refusal, type Reason } from '../core/refusal.ts';
-import { send } from './answering.ts';
+import { send } from './responses.ts';
 import type { OpenApi } from './openapi.ts';
 import { requestId } from './request-log.ts';
 
@@ -83,7 +83,7 @@ export interface Wording {
 }
 
 /** Reasons after which the connection is closed, because the client may still be sending an old body on it. */
-const partings: ReadonlySet<Reason> = new Set(['superseded', 'interrupted', 'unavailable']);
+const closingReasons: ReadonlySet<Reason> = new Set(['superseded', 'interrupted', 'unavailable']);
 
 /** Turns errors into responses. An error that is not a Refusal is logged; the client gets the request id. */
 export function refusing(how: Wording | ((req: Request) => Wording), log: Logger): ErrorRequestHandler {
@@ -112,7 +112,7 @@ export function refusing(how: Wording | ((req: Request) => Wording), log: Logger
 function refuse(wording: Wording, req: Request, res: Response, refusal: Refusal): void {
   const { reason, message, details } = refusal;
   const [status, code, sentence = message] = wording.answers[reason];
-  const extra = partings.has(reason) ? { Connection: 'close' } : {};
+  const extra = closingReasons.has(reason) ? { Connection: 'close' } : {};
   say(wording, req, res, { reason, sentence, status, code, details }, extra);
 }
 

@@ -1,6 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { setFields } from './header-fields.ts';
-import { expectsLeave, hasBody } from './incoming.ts';
+import { expectsContinue, hasBody } from './incoming.ts';
 
 /** Bytes of an unread body that are read and discarded to keep the connection. */
 const drainable = 4 * 1024 * 1024;
@@ -44,17 +44,17 @@ export function send(req: IncomingMessage, res: ServerResponse, answer: Answer):
   if (!isDrainable(req)) res.setHeader('Connection', 'close');
   res.writeHead(answer.status);
   if (body) res.write(body);
-  readAway(req, res);
+  discardRest(req, res);
 }
 
 /** Whether the rest of the body is declared small enough to be read and discarded, which saves the connection. */
 function isDrainable(req: IncomingMessage): boolean {
-  return !expectsLeave(req) && Number(req.headers['content-length'] ?? Number.POSITIVE_INFINITY) <= drainable;
+  return !expectsContinue(req) && Number(req.headers['content-length'] ?? Number.POSITIVE_INFINITY) <= drainable;
 }
 
 /** Discards the rest of the body, then ends the response, which the client has in full. Gives up after `patience`. */
-function readAway(req: IncomingMessage, res: ServerResponse): void {
-  if (expectsLeave(req) || req.destroyed) {
+function discardRest(req: IncomingMessage, res: ServerResponse): void {
+  if (expectsContinue(req) || req.destroyed) {
     res.end();
     return;
   }

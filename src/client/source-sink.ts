@@ -19,7 +19,7 @@ export async function sourceOf({ newHash, openFile }: Platform, what: Pushable):
 }
 
 /** Opens a sink for `to` and passes it to `fill`. */
-export async function into<T>(
+export async function withSink<T>(
   { newHash, createFile }: Platform,
   to: Pullable,
   fill: (sink: Sink) => Promise<T>,
