@@ -264,7 +264,7 @@ test(
   async () => {
     await fc.assert(
       fc.asyncProperty(fc.commands(commands, { size: '+1', maxCommands: 40 }), (sequence) => run(sequence, false)),
-      { numRuns: rounds(10, 2000), seed: start },
+      { numRuns: rounds(5, 2000), seed: start },
     );
   },
   patience,
