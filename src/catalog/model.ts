@@ -410,6 +410,8 @@ export interface Principal {
   readonly namespace: string;
   /** The name of the credential used; for logs and events. */
   readonly credential: string;
+  /** The id of the access key that was shown, if one was. */
+  readonly accessKey?: string;
   /** What an access key is for; absent for whoever may do all that the namespace may. */
   readonly grant?: Grant;
   /** The namespace's; grants of others name it. */

@@ -66,6 +66,20 @@ test('the core and the catalog have no words of the wire', async () => {
   expect([...all].flatMap(([file, source]) => faultsIn(file, source))).toEqual([]);
 });
 
+/** Files that make a decision a value: those who decide by the core's rules, and by those of S3. */
+const deciders = ['core/tenants/access.ts', 'faces/s3/rights.ts'];
+
+test('only those who decide make a right to a bucket', async () => {
+  const folder = new URL('../../src', import.meta.url).pathname;
+  const makers: string[] = [];
+  for (const file of await readdir(folder, { recursive: true })) {
+    if (!file.endsWith('.ts')) continue;
+    const source = await readFile(join(folder, file), 'utf8');
+    if (/\ballowed\(|\bas Allowed\b/.test(source)) makers.push(file);
+  }
+  expect(makers.toSorted()).toEqual(deciders);
+});
+
 test.each([
   "throw new Refusal('malformed', 'artifact_id must be a valid UUID');",
   'const id = `rs_ak_${bytes}`;',

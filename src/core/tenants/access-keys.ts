@@ -99,12 +99,10 @@ export class AccessKeys {
   async lend({
     namespace,
     credential,
-  }: Pick<Principal, 'namespace' | 'credential'>): Promise<{ id: string; secret: string }> {
-    if (credential.startsWith(shown)) {
-      const id = credential.slice(shown.length);
-      const opened = await this.open(id);
-      if (opened) return { id, secret: opened.secret };
-    }
+    accessKey,
+  }: Pick<Principal, 'namespace' | 'credential' | 'accessKey'>): Promise<{ id: string; secret: string }> {
+    const opened = accessKey === undefined ? undefined : await this.open(accessKey);
+    if (opened) return { id: accessKey!, secret: opened.secret };
     const known = await this.#credentialLookup.find(namespace, credential);
     if (!known) throw new Refusal('unauthenticated', 'the key of this token was removed; log in again');
     const id = `${this.#options.prefixes.lent}${Buffer.from(JSON.stringify([namespace, credential, known.nonce])).toString('base64url')}`;
@@ -116,11 +114,11 @@ export class AccessKeys {
     const { configured, prefixes } = this.#options;
     if (id.startsWith(prefixes.lent)) return this.#openLent(id);
     if (configured && id === configured.id)
-      return { secret: configured.secret, who: { namespace: SYSTEM, credential: shown + id } };
+      return { secret: configured.secret, who: { namespace: SYSTEM, credential: shown + id, accessKey: id } };
     const key = await this.#catalog.accessKeys.get(id);
     if (!key || key.revokedAt !== null) return undefined;
     const { namespace, grant, generation } = key;
-    const who = { namespace, credential: shown + id, grant, generation };
+    const who = { namespace, credential: shown + id, accessKey: id, grant, generation };
     return { secret: this.#unseal(key.sealed, id), who };
   }
 
