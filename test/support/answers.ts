@@ -1,10 +1,10 @@
-/** Holds answers against the OpenAPI description. */
+/** Checks responses against the OpenAPI description. */
 import { OpenApi } from '../../src/http/openapi.ts';
 import type { Answered, Asked, World } from './world.ts';
 
 type Node = Readonly<Record<string, unknown>>;
 
-/** Asks for an operation of the OpenAPI description, and checks that the answer is one that the OpenAPI description has, in the form that it has. */
+/** Calls an operation and checks that its response matches the OpenAPI description. */
 export async function askByBook(world: World, operation: string, path: string, asked: Asked = {}): Promise<Answered> {
   const { openapi } = world.server;
   const { method, path: template } = openapi.operation(operation);

@@ -1,6 +1,6 @@
 import type { Body } from '../../src/core/bytes/ingest.ts';
 
-/** A request's body as a face would hand it over: `data` in pieces, cut off after `cutAfter` bytes if that is said. */
+/** A request's body: `data` in pieces, cut after `cutAfter` bytes. */
 export function bodyOf(data: Uint8Array, how: { cutAfter?: number; piece?: number; announce?: boolean } = {}): Body {
   const piece = how.piece ?? 65536;
   const end = Math.min(how.cutAfter ?? data.length, data.length);
@@ -24,7 +24,7 @@ export function bodyOf(data: Uint8Array, how: { cutAfter?: number; piece?: numbe
   };
 }
 
-/** A body that brings `data` and then neither more nor an end, until it is told to stop: the far side is gone. */
+/** A body that delivers `data` and then stalls until it is stopped, like a dead client. */
 export function deadBody(data: Uint8Array): Body & { readonly stalled: Promise<void> } {
   let cut: Error | undefined;
   let stall: () => void = () => undefined;

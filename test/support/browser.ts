@@ -1,4 +1,4 @@
-/** A real browser, headless: the machine's own Chromium where there is one, else one that came with the packages. */
+/** A headless browser: the installed Chromium, or the one in the packages. */
 import { existsSync } from 'node:fs';
 import { readFile, rm } from 'node:fs/promises';
 import { createServer } from 'node:http';
@@ -9,18 +9,18 @@ import { chromium, type Browser } from 'playwright-core';
 
 const installed = ['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome'];
 
-/** Takes the browser at `STOWAGE_TEST_BROWSER` before any other. */
+/** `STOWAGE_TEST_BROWSER` takes precedence. */
 export async function openBrowser(): Promise<Browser> {
   const own = process.env['STOWAGE_TEST_BROWSER'] ?? installed.find((path) => existsSync(path));
   if (own !== undefined) return launch(own);
   if (process.arch !== 'x64')
     throw new Error("the tests need a browser: install Debian's package chromium, or name one in STOWAGE_TEST_BROWSER");
-  // The package brings the system's libraries along only where it believes itself to be in a cloud function.
+  // The package unpacks its system libraries only if it believes to run in a cloud function.
   process.env['AWS_EXECUTION_ENV'] ??= 'AWS_Lambda_nodejs22.x';
   const { default: packed } = await import('@sparticuz/chromium');
-  // It takes what an earlier run left for whole.
+  // It does not check whether an earlier run left an incomplete file.
   if (!existsSync(join(tmpdir(), 'al2023'))) await rm(join(tmpdir(), 'chromium'), { force: true });
-  // Not with the package's own arguments, which turn off what is to be tested here: the rules for other origins.
+  // Not with the package's arguments, which disable the cross-origin rules under test.
   return launch(await packed.executablePath());
 }
 
@@ -28,7 +28,7 @@ function launch(executablePath: string): Promise<Browser> {
   return chromium.launch({ executablePath, args: ['--no-sandbox', '--disable-gpu'] });
 }
 
-/** A site of its own origin, with one page that has the client library at hand as modules, unbundled. */
+/** A site with its own origin and a page that imports the client library as modules. */
 export interface Site {
   readonly url: string;
   close(): Promise<void>;
@@ -36,7 +36,7 @@ export interface Site {
 
 const types: Readonly<Record<string, string>> = { '.js': 'text/javascript', '.html': 'text/html' };
 
-/** Where a browser finds what the library imports by name. */
+/** Import map of the library. */
 const imports = {
   stowage: '/dist/client/index.js',
   'hash-wasm': '/node_modules/hash-wasm/dist/index.esm.js',

@@ -1,28 +1,28 @@
 /**
- * A TCP proxy whose connections go wrong on purpose: reset, black hole, stall, slow drip, delay, swallowed answers.
+ * A TCP proxy that injects faults: reset, black hole, stall, slow transfer, delay, lost responses.
  *
- * It stands between a client and a server on loopback, gives each connection the next fault of its script, and
- * counts what arrived, so that a test can say how much of it the server kept.
+ * It runs between client and server on loopback, applies the next scripted fault to each connection, and counts the
+ * bytes that arrived, so that a test can compute how many the server must have kept.
  */
 import { readFileSync } from 'node:fs';
 import { connect, createServer, type AddressInfo, type Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { RequestCounter } from './requests.ts';
 
-/** What may happen to a connection. Bytes are counted from the connection's start, headers included. */
+/** A fault of a connection. Bytes count from the start of the connection, including headers. */
 export interface Fault {
-  /** Strikes once so many bytes of the client went to the server; no byte more goes. */
+  /** Triggers after this many bytes from the client; later bytes are not forwarded. */
   readonly up?: number;
-  /** Strikes once so many bytes of answers went to the client; with 0, when the first one is there, and none goes. */
+  /** Triggers after this many bytes of responses; 0 triggers at the first byte, which is not forwarded. */
   readonly down?: number;
-  /** Strikes once so many requests went to the server whole; their last answer may be on its way or not. */
+  /** Triggers after this many whole requests; the last response may be on its way. */
   readonly requests?: number;
   /**
-   * `reset`: both sides get an RST. `black hole`: the client gets an RST, the server hears nothing more and is not
-   * told. `stall`: nothing moves any more, both sides stay open. `close`: both sides get an orderly end.
+   * `reset`: both sides get an RST. `black hole`: the client gets an RST, the server gets nothing more. `stall`: no
+   * more bytes are forwarded, and both sides stay open. `close`: both sides get an orderly end.
    */
   readonly then?: 'reset' | 'black hole' | 'stall' | 'close';
-  /** Milliseconds that every piece waits, each way. */
+  /** Milliseconds of delay for every chunk, each way. */
   readonly delay?: number;
   /** Bytes a second from client to server. */
   readonly rate?: number;
@@ -44,17 +44,17 @@ export const drip = (bytesPerSecond: number): Fault => ({ rate: bytesPerSecond }
 export const delayed = (milliseconds: number): Fault => ({ delay: milliseconds });
 
 export interface Connection {
-  /** Bytes of the client that the server's machine has acknowledged. */
+  /** Bytes of the client that the server's kernel has acknowledged. */
   readonly arrived: number;
-  /** Bytes of answers handed to the client's side. */
+  /** Bytes of responses passed to the client's side. */
   readonly answered: number;
-  /** Resolves when the fault struck. */
+  /** Resolves when the fault triggered. */
   readonly struck: Promise<void>;
   /** Resolves when the server's side is closed, by the server or by the fault. */
   readonly serverClosed: Promise<void>;
   /** Resolves when the client's side is closed. */
   readonly clientClosed: Promise<void>;
-  /** Strikes now. */
+  /** Triggers a fault now. */
   strike(how: NonNullable<Fault['then']>): void;
 }
 
@@ -64,18 +64,18 @@ export interface Proxy {
   readonly url: string;
   /** All connections so far, oldest first. */
   readonly connections: readonly Connection[];
-  /** Gives the next connections these faults, one each; those after them pass untouched. */
+  /** Sets the faults of the next connections, one each; later ones have none. */
   script(...faults: Fault[]): void;
   /** The next connection that is opened. */
   next(): Promise<Connection>;
-  /** Ends everything, at once. */
+  /** Closes everything. */
   close(): Promise<void>;
 }
 
 export interface ProxyOptions {
   readonly host: string;
   readonly port: number;
-  /** Lets milliseconds pass. */
+  /** Replaces the timer. */
   readonly wait?: (ms: number, value: undefined, options: { readonly signal: AbortSignal }) => Promise<void>;
 }
 
@@ -105,7 +105,7 @@ export async function openProxy({ wait = sleep, ...target }: ProxyOptions): Prom
   };
 }
 
-/** One connection: the client's socket, the server's, and what is to happen between them. */
+/** One connection: both sockets and its fault. */
 class Path implements Connection {
   readonly struck: Promise<void>;
   readonly serverClosed: Promise<void>;
@@ -129,7 +129,7 @@ class Path implements Connection {
     this.struck = new Promise((resolve) => (this.#markStruck = resolve));
     this.serverClosed = new Promise((resolve) => server.once('close', () => resolve()));
     this.clientClosed = new Promise((resolve) => client.once('close', () => resolve()));
-    // An error is always followed by 'close', which is where this proxy learns that a side is gone.
+    // `close` always follows an error and is handled instead.
     for (const socket of [client, server]) socket.setNoDelay(true).on('error', () => undefined);
     void this.#carryUp();
     void this.#carryDown();
@@ -146,7 +146,7 @@ class Path implements Connection {
   strike(how: NonNullable<Fault['then']>): void {
     if (this.#over.signal.aborted) return;
     this.#over.abort();
-    // In a black hole and in a stall, what is on its way still arrives.
+    // In a black hole and in a stall, bytes in flight still arrive.
     if (how === 'reset') this.#arrivedAtEnd = this.arrived;
     if (how === 'close') {
       this.#client.destroySoon();
@@ -184,7 +184,7 @@ class Path implements Connection {
 
   async #carryDown(): Promise<void> {
     const { down = Infinity, then = 'reset' } = this.#fault;
-    // Reading on after the fault lets this side learn when the server lets go.
+    // Reading continues after the fault, to notice when the server closes.
     await this.#carry(this.#server, this.#client, 'discard', async (chunk) => {
       const piece = chunk.subarray(0, down - this.#answered);
       if (piece.length > 0) await this.#write(this.#client, piece);
@@ -193,7 +193,7 @@ class Path implements Connection {
     });
   }
 
-  /** Carries one way until the end, an error, or the fault; from then on `after` says whether to go on reading. */
+  /** Forwards one direction until the end, an error, or the fault; `after` tells whether to read on then. */
   async #carry(
     from: Socket,
     to: Socket,
@@ -209,7 +209,7 @@ class Path implements Connection {
       if (this.#over.signal.aborted) from.end();
       else to.end();
     } catch {
-      // One side died of itself: so does the other, in the same way.
+      // One side failed by itself, so the other gets a reset too.
       if (!this.#over.signal.aborted) to.resetAndDestroy();
     }
   }
@@ -221,7 +221,7 @@ class Path implements Connection {
     });
   }
 
-  /** Waits until what was handed on has arrived, or no more of it does because the server does not read. */
+  /** Waits until the forwarded bytes have arrived, or the server stops reading. */
   async #settled(): Promise<void> {
     for (let left = unacknowledged(this.#server), tries = 0; left > 0 && tries < 50; tries += 1) {
       await this.#wait(2);
@@ -239,24 +239,24 @@ class Path implements Connection {
 const ticksPerSecond = 20;
 
 /**
- * Bytes written to a socket that the other machine's kernel has not acknowledged. An RST throws these away, so they
- * cannot be called arrived. Linux says so in a table of its own; elsewhere they count as none.
+ * Bytes written to a socket that the peer's kernel has not acknowledged. An RST discards them, so they did not arrive.
+ * Read from Linux's socket table; 0 elsewhere.
  */
 export function unacknowledged(socket: Socket): number {
   return kernelOf(socket.localPort, socket.remotePort)?.unacknowledged ?? 0;
 }
 
-/** Bytes that have come for a socket that nobody reads. */
+/** Received bytes that the socket's owner has not read. */
 export function unread(socket: Socket): number {
   return socket.readableLength + (kernelOf(socket.localPort, socket.remotePort)?.unread ?? 0);
 }
 
-/** Whether the other end, on this machine too, has closed the connection, or reset it. */
+/** Whether the peer, on this machine too, has closed or reset the connection. */
 export function letGo(socket: Socket): boolean {
   return kernelOf(socket.remotePort, socket.localPort)?.state !== '01';
 }
 
-/** A row of the kernel's table: the end of a connection that has the local port. */
+/** The entry of the connection end with the local port in the kernel's table. */
 function kernelOf(
   local: number | undefined,
   remote: number | undefined,

@@ -1,4 +1,4 @@
-/** File systems of a test's own: files mounted as disks. Needs root, loop devices, and the programs that make them. */
+/** File systems in mounted files. Needs root, loop devices and mkfs. */
 import { execFileSync } from 'node:child_process';
 import { accessSync, mkdtempSync, mkdirSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -12,7 +12,7 @@ const making: Readonly<Record<FileSystem, readonly string[]>> = {
   xfs: ['mkfs.xfs', '-q', '-f'],
 };
 
-/** Where the files lie that serve as disks: in memory where there is such a place, so that many cuts cost little. */
+/** Folder of the image files: in memory if possible, for speed. */
 function ground(): string {
   try {
     accessSync('/dev/shm');
@@ -28,7 +28,7 @@ export class LoopDisk {
   readonly #image: string;
   readonly #folder: string;
 
-  /** Made, and mounted. */
+  /** Creates and mounts it. */
   constructor(kind: FileSystem) {
     this.#folder = mkdtempSync(join(ground(), 'stowage-disk-'));
     this.#image = join(this.#folder, 'image');
@@ -46,7 +46,7 @@ export class LoopDisk {
     }
   }
 
-  /** What a machine does that comes up again: the log is replayed, and nothing else is remembered. */
+  /** Simulates a reboot: remounts, which replays the journal. */
   restart(): void {
     execFileSync('umount', [this.mount], { stdio: 'pipe' });
     this.#attach();
@@ -62,7 +62,7 @@ export class LoopDisk {
   }
 }
 
-/** Why there can be no such disk here; undefined when there can. */
+/** Why no such disk can be made here; undefined if it can. */
 export function whyNoDisk(kind: FileSystem): string | undefined {
   try {
     new LoopDisk(kind).remove();

@@ -1,7 +1,7 @@
-/** Inputs for parsers: valid ones, changed at random, and what a parser makes of them. */
+/** Fuzzing of parsers: random changes of valid inputs. */
 import { setImmediate } from 'node:timers/promises';
 
-/** What a fuzzed parser did that it must not do. */
+/** A violation by a parser. */
 export interface Finding {
   readonly parser: string;
   readonly input: string;
@@ -10,12 +10,12 @@ export interface Finding {
 
 export interface Parser {
   readonly name: string;
-  /** Inputs that it takes, or nearly. */
+  /** Inputs that it accepts, or nearly. */
   readonly corpus: readonly string[];
   parse(input: string): unknown;
 }
 
-/** Pieces that parsers stumble over. */
+/** Fragments that parsers often mishandle. */
 const pieces: readonly string[] = [
   '',
   ' ',
@@ -112,7 +112,7 @@ const pieces: readonly string[] = [
   'content-length-range',
 ];
 
-/** Makes inputs by changing the members of a corpus. */
+/** Makes inputs by mutating members of a corpus. */
 export class Mutator {
   readonly #random: () => number;
 
@@ -155,7 +155,7 @@ export class Mutator {
           text.slice(0, a) + String.fromCharCode(this.below(this.below(2) === 0 ? 128 : 65536)) + text.slice(a + 1)
         );
       case 5:
-        // Long repetitions are what a quadratic parser is slow for.
+        // Long repetitions expose quadratic parsers.
         return this.below(50) === 0
           ? text.slice(0, a) + (text.slice(a, a + 1 + this.below(20)) || 'x').repeat(2000) + text.slice(a)
           : text.slice(0, a) + this.pick(pieces).repeat(1 + this.below(3)) + text.slice(a);
@@ -169,10 +169,10 @@ export class Mutator {
 const longest = 1000;
 
 /**
- * Gives a parser so many inputs.
+ * Runs a parser on mutated inputs.
  *
- * @param refuses whether what was thrown is a refusal, which is a fine end.
- * @returns the first findings; none for a parser that stands all.
+ * @param refuses whether an error is a proper refusal
+ * @returns the first findings
  */
 export async function fuzz(
   parser: Parser,
@@ -182,11 +182,11 @@ export async function fuzz(
 ): Promise<Finding[]> {
   const findings: Finding[] = [];
   for (let round = 0; round < inputs && findings.length < 3; round += 1) {
-    // What a parser leaves to timers has its turn, as it has between requests; without one it would only pile up.
+    // Lets timers of the parser run, which would pile up otherwise.
     if (round % 1000 === 0) await setImmediate();
     const input = mutator.next(parser.corpus);
     let fault = await attempt(parser, input, refuses);
-    // A busy machine is slow now and then; a slow input is slow every time.
+    // Repeats slow inputs, because a busy machine is slow at random.
     for (let again = 0; again < 3 && fault === slow; again += 1) fault = await attempt(parser, input, refuses);
     if (fault !== undefined) findings.push({ parser: parser.name, input: input.slice(0, 500), fault });
   }

@@ -1,4 +1,4 @@
-/** Somebody who issues JWTs: keys that can change, and a server that publishes them. */
+/** An issuer of JWTs with a JWKS server. */
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { exportJWK, generateKeyPair, SignJWT, type JWK } from 'jose';
@@ -7,7 +7,7 @@ export type Algorithm = 'RS256' | 'ES256' | 'PS256';
 
 export interface Minted {
   readonly kid?: string;
-  /** Seconds; an hour from now unless told, and none at all for null. */
+  /** Seconds; default: in an hour; null for none. */
   readonly exp?: number | null;
   readonly nbf?: number;
   readonly header?: Readonly<Record<string, unknown>>;
@@ -19,9 +19,9 @@ interface Pair {
 }
 
 export class Issuer {
-  /** What the server answers with, in their turn, before it answers with the keys; 0 never answers. */
+  /** Statuses to answer before the keys, in order; 0 never answers. */
   readonly faults: number[] = [];
-  /** How often it was asked. */
+  /** Number of requests. */
   asked = 0;
   readonly #pairs = new Map<string, Pair>();
   #published: JWK[] = [];
@@ -48,7 +48,7 @@ export class Issuer {
     return `http://127.0.0.1:${(this.#server.address() as AddressInfo).port}/jwks.json`;
   }
 
-  /** Makes a key and publishes it; alone, where it takes the place of all others. */
+  /** Creates and publishes a key; with `alone` it replaces the others. */
   async add(kid: string, alg: Algorithm = 'RS256', { alone = false, published = true } = {}): Promise<void> {
     const { publicKey, privateKey } = await generateKeyPair(alg, { extractable: true });
     this.#pairs.set(kid, { alg, privateKey });

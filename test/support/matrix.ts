@@ -1,26 +1,26 @@
-/** Matrices of access: generated cases, their answers, and parts of a running server that are broken on purpose. */
+/** Access matrices: generated cases, their expected responses, and deliberately broken parts of a running server. */
 import { randomFrom, report, rounds, seed } from './torture.ts';
 
 export interface Case {
   readonly name: string;
-  /** Sends the request; answers its status, with the code of a refusal where the face has one: `403 AccessDenied`. */
+  /** Sends the request. @returns status and error code: `403 AccessDenied` */
   readonly ask: () => Promise<string>;
-  /** The answers that are right. */
+  /** The expected responses. */
   readonly wanted: RegExp;
 }
 
 export interface Held {
   readonly cases: number;
-  /** Cases that were answered otherwise than they must be. */
+  /** Cases with an unexpected response. */
   readonly wrong: string[];
-  /** How often each answer came. */
+  /** Count of each response. */
   readonly answers: Readonly<Record<string, number>>;
 }
 
 /** Every case of a matrix. */
 export const everyCase = Number.MAX_SAFE_INTEGER;
 
-/** Asks so many of the cases, in an order of chance. */
+/** Runs at most `most` cases in random order. */
 export async function ask(cases: readonly Case[], most = everyCase): Promise<Held> {
   const random = randomFrom(seed);
   const order = new Map(cases.map((one) => [one, random()]));
@@ -35,7 +35,7 @@ export async function ask(cases: readonly Case[], most = everyCase): Promise<Hel
   return { cases: chosen.length, wrong, answers };
 }
 
-/** Asks a sample of the cases, or all of them in `npm run torture`, where it prints what they were answered. */
+/** Runs a sample of the cases; all in `npm run torture`, which prints a histogram. */
 export async function hold(group: string, cases: readonly Case[], sample: number): Promise<Held> {
   const held = await ask(cases, rounds(sample, everyCase));
   const histogram = Object.entries(held.answers).toSorted(([, a], [, b]) => b - a);
@@ -50,7 +50,7 @@ export async function hold(group: string, cases: readonly Case[], sample: number
 type Method = (...parameters: never[]) => unknown;
 type MethodsOf<Part> = { [Name in keyof Part]: Part[Name] extends Method ? Name : never }[keyof Part];
 
-/** Runs `work` while a method of a running part of the server is another one. */
+/** Runs `work` while a method of a running service is replaced. */
 export async function whileBroken<Part extends object, Name extends MethodsOf<Part>, Outcome>(
   part: Part,
   name: Name,

@@ -1,32 +1,30 @@
 /**
- * An HTTP proxy that meddles: the faults that a proxy of bytes (`cut.ts`) cannot make, because they need to know
- * where a request begins and what it asks for.
+ * An HTTP proxy that injects faults which depend on the request, unlike the TCP proxy in `cut.ts`.
  *
- * Each connection of a client has one of its own to the server, so that a connection that dies on this side dies on
- * that side too, as it would without a proxy.
+ * Each client connection has its own server connection, so that both end together.
  */
 import { Agent, createServer, request, type ClientRequest, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo, Socket } from 'node:net';
 import { whole } from './requests.ts';
 
-/** What happens to a request instead of what should. */
+/** The fault of a request. */
 export type Meddling =
-  /** The client gets this status; the server gets nothing, the first half of the body as a body of its own, or all of it. */
+  /** The client gets this status; the server gets nothing, half of the body as a whole one, or all of it. */
   | { readonly kind: 'answer'; readonly status: number; readonly server: 'nothing' | 'half' | 'whole' }
-  /** The connection ends when the server has the request, before it answers or after. */
+  /** The connection ends once the server has the request, before or after it responds. */
   | { readonly kind: 'drop'; readonly when: 'before' | 'after' }
-  /** The connection ends after so many bytes of the answer's body. */
+  /** The connection ends after this many bytes of the response body. */
   | { readonly kind: 'cut'; readonly after: number };
 
 export interface Rule {
   readonly method: string;
   readonly path: RegExp;
-  /** Which of the requests that fit are meddled with, counted from 1; by default the first. */
+  /** Which of the matching requests are affected, from 1; default: the first. */
   readonly which?: readonly number[];
   readonly meddling: Meddling;
 }
 
-/** A request as it came. */
+/** A request as received. */
 export interface Seen {
   readonly method: string;
   readonly path: string;
@@ -38,9 +36,9 @@ export interface Meddler {
   readonly url: string;
   /** All requests so far. */
   readonly seen: readonly Seen[];
-  /** How often it meddled. */
+  /** Number of faults applied. */
   readonly struck: number;
-  /** Puts rules in force; the first that fits counts. */
+  /** Activates rules; the first match applies. */
   script(...rules: Rule[]): void;
   close(): Promise<void>;
 }
@@ -48,7 +46,7 @@ export interface Meddler {
 /** A chunk of an upload. */
 export const chunks = /^\/upload\/[^/]+$/;
 
-/** Opens a meddler on loopback in front of the server at `target`. */
+/** Opens the proxy on loopback in front of the server at `target`. */
 export async function openMeddler(target: string): Promise<Meddler> {
   const rules: { rule: Rule; fits: number }[] = [];
   const seen: Seen[] = [];
@@ -136,7 +134,7 @@ function answered(call: ClientRequest): Promise<IncomingMessage> {
   return new Promise((resolve, reject) => call.once('response', resolve).once('error', reject));
 }
 
-/** Hands an answer on, whole or up to so many bytes of its body. */
+/** Forwards a response, whole or up to a number of bytes. */
 function relay(answer: IncomingMessage, outgoing: ServerResponse, after = Infinity): void {
   outgoing.writeHead(answer.statusCode ?? 502, answer.headers);
   outgoing.flushHeaders();
@@ -154,6 +152,6 @@ function relay(answer: IncomingMessage, outgoing: ServerResponse, after = Infini
     outgoing.once('drain', () => answer.resume());
   });
   answer.on('end', () => left > 0 && outgoing.end()).on('error', () => outgoing.destroy());
-  // A reader that went away is no reason to go on fetching.
+  // Stop fetching when the client has disconnected.
   outgoing.on('close', () => answer.destroy());
 }

@@ -1,21 +1,21 @@
-/** Takes the power away from mounted file systems, and says when. */
+/** Shuts down mounted file systems to simulate a power cut, and reports when. */
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 
-/** When the power went, by the clock of `monotonic`. */
+/** Time of the power cut on the `monotonic` clock. */
 export interface Outage {
-  /** Before the first file system was shut down: an answer that came by then was given with the power on. */
+  /** Before the first file system was shut down: responses until then count as acknowledged. */
   readonly from: number;
-  /** After the last one was. */
+  /** After the last one was shut down. */
   readonly to: number;
 }
 
-/** Milliseconds by the clock that every process of the machine shares. */
+/** Milliseconds on a clock that all processes share. */
 export function monotonic(): number {
   return Number(process.hrtime.bigint()) / 1e6;
 }
 
-/** EXT4_IOC_SHUTDOWN, which XFS knows by the same number, without a flush of the log. */
+/** EXT4_IOC_SHUTDOWN, which XFS shares, without a flush of the log. */
 const program = `
   use Time::HiRes qw(clock_gettime CLOCK_MONOTONIC);
   $| = 1;
@@ -28,7 +28,7 @@ const program = `
   printf "%.6f %.6f\\n", $from * 1000, $to * 1000;
 `;
 
-/** A process that waits to cut the power, so that the cut itself takes microseconds. */
+/** A process that waits for the cut, so that the cut itself takes microseconds. */
 export class PowerSwitch {
   readonly #child: ChildProcess;
   #said = '';
@@ -44,7 +44,7 @@ export class PowerSwitch {
     this.#child.stdout!.on('data', (data: Buffer) => (this.#said += data.toString()));
   }
 
-  /** Cuts the power of all the file systems, one right after the other. */
+  /** Shuts down all file systems, one right after the other. */
   async cut(): Promise<Outage> {
     this.#child.stdin!.end('\n');
     const [from, to] = (await this.#line()).split(' ').map(Number);

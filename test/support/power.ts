@@ -1,6 +1,6 @@
 /**
- * An engine whose power can be cut: what was not synced is then torn away, to a random length, as a kernel that lost
- * its page cache would leave it. With `lying`, syncs do nothing and still say that they did.
+ * An engine with simulated power cuts: a cut truncates unsynced bytes to a random length. With `lying`, syncs do
+ * nothing but report success.
  */
 import { readdirSync, statSync, truncateSync, unlinkSync } from 'node:fs';
 import { join } from 'node:path';
@@ -9,7 +9,7 @@ import { openEngine } from '../../src/engines/index.ts';
 
 export interface Machine {
   readonly engine: Engine;
-  /** Takes the power away. The engine is dead afterwards; the folder holds what survived. */
+  /** Cuts the power. The engine is unusable afterwards; the folder holds what survived. */
   cut(random: () => number): Promise<void>;
 }
 
@@ -22,7 +22,7 @@ export async function powerOn(folder: string, lying = false): Promise<Machine> {
     },
   });
   const durable = new Map<string, number>();
-  // What lies there at power-on survived the last cut.
+  // Files present at start survived the last cut.
   for (const stage of readdirSync(join(folder, 'uploads')))
     durable.set(stage, statSync(join(folder, 'uploads', stage)).size);
   return {
@@ -41,7 +41,7 @@ function tear(path: string, kept: number | undefined, random: () => number): voi
   if (size > kept) truncateSync(path, kept + Math.floor(random() * (size - kept + 1)));
 }
 
-/** The same store, noting what has been made durable. */
+/** Wraps the store to record what is durable. */
 function watch(bytes: ByteStore, durable: Map<string, number>, lying: boolean): ByteStore {
   const noted: Partial<ByteStore> = {
     open: async (stage, offset) =>

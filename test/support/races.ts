@@ -1,10 +1,9 @@
 /**
- * Two requests that run side by side: both changes that are acknowledged are kept, a locked version never goes, and
- * nothing answers 5xx.
+ * Races of two requests: both acknowledged changes are kept, a locked version is never deleted, and no response is 5xx.
  *
- * Each race runs in random order, and in the orders that tempt most: one request has passed every check before its
- * transaction when the other is answered. Its twin runs the same against a build that lacks the rule which decides the
- * race; the same check must find that.
+ * Each race runs in random order, and in the critical orders: one request has passed every check before its transaction
+ * when the other is answered. Its sabotaged twin runs against a build without the rule that decides the race; the same
+ * check must fail there.
  */
 import { setTimeout as pause } from 'node:timers/promises';
 import type { Core } from '../../src/core/index.ts';
@@ -17,26 +16,26 @@ import { patience, randomFrom, report, rounds, seed, tortured } from './torture.
 import { openWorld, type World } from './world.ts';
 
 export const day = 86_400_000;
-/** Who prepares and looks at what is raced for, without the wire. */
+/** The principal that prepares and inspects state directly. */
 export const system: Principal = { namespace: 'system', credential: 'races' };
 const random = randomFrom(seed);
 
-/** Sends a signed request of S3. */
+/** Sends a signed S3 request. */
 export type Ask = (
   method: string,
   target: string,
   wish?: { readonly headers?: Readonly<Record<string, string>>; readonly body?: string },
 ) => Promise<Plain>;
 
-/** Where a race runs. */
+/** The environment of a race. */
 export interface Ground {
   readonly world: World;
-  /** Asks as the system, with this key. */
+  /** Sends requests as the system with this key. */
   readonly s3: Ask;
   readonly key: HandKey;
-  /** A bucket of the race's own. */
+  /** A bucket for this race. */
   readonly bucket: string;
-  /** One sentence for each thing that is wrong. */
+  /** Faults, one sentence each. */
   readonly faults: string[];
 }
 
@@ -44,20 +43,20 @@ export interface Race {
   readonly name: string;
   readonly prepare?: (ground: Ground) => Promise<void>;
   readonly round: (ground: Ground, n: number) => Promise<void>;
-  /** Needs a server of its own, since it lets days pass. */
+  /** Whether it needs its own server, because it moves the clock. */
   readonly own?: true;
-  /** What decides the race; the twin's build lacks it. */
+  /** The rules that decide the race; the twin's build lacks them. */
   readonly rules: readonly Cut[];
-  /** The requests that come late to their transactions, by their place in the name, and the service that leads there. */
+  /** Requests to delay before their transactions, by their position in the name, and the method to delay at. */
   readonly late?: readonly { readonly which: 0 | 1; readonly stop: (core: Core) => Stop }[];
-  /** Whether it is no race of two requests that each can be first. */
+  /** Set if the requests have no order. */
   readonly unordered?: true;
 }
 
-/** Where a request waits. */
+/** Installs a gate. */
 type Stop = (gate: Gate) => void;
 
-/** Holds one request back until the other one of the race has ended. */
+/** Delays one request until the other has ended. */
 class Gate {
   readonly which: 0 | 1;
   #armed = false;
@@ -69,7 +68,7 @@ class Gate {
     this.which = which;
   }
 
-  /** Resolves when a call has come to the gate. */
+  /** Resolves when a call has reached the gate. */
   arm(): Promise<void> {
     this.#armed = true;
     this.#opened = new Promise((resolve) => (this.#open = resolve));
@@ -90,19 +89,19 @@ class Gate {
   }
 }
 
-/** The gate of the rounds in which one request comes late. */
+/** The gate of rounds with a delayed request. */
 let gate: Gate | undefined;
 
-/** For a request that holds itself back on its way to the server. */
+/** For a request that delays itself. */
 export async function passGate(which: 0 | 1): Promise<void> {
   if (gate?.which === which) await gate.pass();
 }
 
-/** Whether a request was acknowledged; 5xx is a fault, and so is what has no status. */
+/** Whether a request was acknowledged; 5xx and exceptions are faults. */
 export async function acknowledged({ faults }: Ground, work: Promise<unknown>): Promise<boolean> {
   try {
     const { status = 200, code, text = '' } = ((await work) ?? {}) as Partial<Plain>;
-    // Some refusals come with 200, since the answer had begun.
+    // Some errors come with status 200, because the response had begun.
     if (status >= 500 || code === 'InternalError') faults.push(`status ${status} ${text}`);
     return status < 400 && code === undefined;
   } catch (error) {
@@ -111,12 +110,12 @@ export async function acknowledged({ faults }: Ground, work: Promise<unknown>): 
   }
 }
 
-/** How often each request of the race that runs had its way: alone, or first. */
+/** How often each request of the current race succeeded, alone or first. */
 const won: [number, number] = [0, 0];
-/** Milliseconds that each of them took last: the other one begins while it runs. */
+/** Milliseconds that each took last; the other starts within that time. */
 const took: [number, number] = [4, 4];
 
-/** Starts one while the other runs, either one first; or one of them late, where there is a gate. */
+/** Runs both concurrently in random order, or with one delayed at the gate. */
 export async function together(
   ground: Ground,
   one: () => Promise<unknown>,
@@ -138,7 +137,7 @@ export async function together(
   return outcome;
 }
 
-/** One request goes as far as the gate, the other to its end, then the first goes on. */
+/** One request runs to the gate, the other to its end, then the first continues. */
 async function inTempting(
   at: Gate,
   ground: Ground,
@@ -152,7 +151,7 @@ async function inTempting(
   return at.which === 0 ? [await late, early] : [early, await late];
 }
 
-/** What brings the methods back that were replaced. */
+/** Restore the replaced methods. */
 const mends: (() => void)[] = [];
 
 type Call = (...args: unknown[]) => Promise<unknown>;
@@ -165,7 +164,7 @@ function replace<T extends object>(service: T, method: keyof T, make: (real: Cal
   });
 }
 
-/** Lets the gate hold a request back before a method. */
+/** Delays a request before a method. */
 export function before<T extends object>(service: T, method: keyof T): Stop {
   return (at) =>
     replace(service, method, (real) => async (...args) => {
@@ -174,7 +173,7 @@ export function before<T extends object>(service: T, method: keyof T): Stop {
     });
 }
 
-/** The same when the method has found what it looks for, or has decided. */
+/** Delays a request after a method has read or decided. */
 export function after<T extends object>(service: T, method: keyof T): Stop {
   return (at) =>
     replace(service, method, (real) => async (...args) => {
@@ -184,7 +183,7 @@ export function after<T extends object>(service: T, method: keyof T): Stop {
     });
 }
 
-/** Where a request stops itself, by `passGate`. */
+/** For requests that call `passGate` themselves. */
 export const itself: Stop = () => undefined;
 
 export function askerOf(world: World, key: HandKey): Ask {
@@ -195,7 +194,7 @@ export function askerOf(world: World, key: HandKey): Ask {
   };
 }
 
-/** For what must succeed. */
+/** For requests that must succeed. */
 export async function done(asked: Promise<Plain>): Promise<Plain> {
   const answer = await asked;
   if (answer.status >= 300) throw new Error(`${answer.status} ${answer.text}`);
@@ -208,7 +207,7 @@ export const lockBucket = async ({ s3, bucket }: Ground): Promise<void> =>
 
 export const put = ({ s3, bucket }: Ground, key: string, body = key, headers = {}): Promise<Plain> =>
   s3('PUT', `/${bucket}/${key}`, { body, headers });
-/** Puts what is raced for; answers the id of its version. */
+/** Puts an object. @returns its version id */
 export const given = async (ground: Ground, key: string, body = key): Promise<string> =>
   (await done(put(ground, key, body))).headers.get('x-amz-version-id') ?? 'null';
 export const remove = ({ s3, bucket }: Ground, key: string, version?: string): Promise<Plain> =>
@@ -218,17 +217,17 @@ export const hold = ({ s3, bucket }: Ground, key: string, version?: string, stat
     body: `<LegalHold><Status>${status}</Status></LegalHold>`,
   });
 
-/** What is there to be read; undefined where nothing is. */
+/** The object's content; undefined if it is missing. */
 export async function bodyOf({ s3, bucket }: Ground, key: string, version?: string): Promise<string | undefined> {
   const { status, text } = await s3('GET', `/${bucket}/${key}${version === undefined ? '' : `?versionId=${version}`}`);
   return status === 404 ? undefined : status === 200 ? text : `status ${status}`;
 }
 
-/** Nothing that is released waits for its sweep. */
+/** Without a grace period, so that the sweep removes blobs at once. */
 const open = (start?: Sabotaged['startServer']): Promise<World> =>
   openWorld({ env: { STOWAGE_BLOB_GRACE: '1ms', RELEASY_ADMIN_API_KEY: adminKey }, ...(start && { start }) });
 
-/** Servers that races share: one of the build as it is, and one for each set of rules that a build lacks. */
+/** Shared servers: one of the normal build, and one for each set of removed rules. */
 class Servers {
   #sound: Promise<World> | undefined;
   readonly #lame = new Map<readonly Cut[], Promise<{ readonly world: World; readonly build: Sabotaged }>>();
@@ -263,7 +262,7 @@ class Servers {
   }
 }
 
-/** Runs rounds in which one request comes to its transaction when the other has been answered, until there is a fault. */
+/** Runs rounds with one request delayed, until there is a fault. */
 async function tempt({ late = [], round }: Race, ground: Ground, from: number, count: number): Promise<void> {
   for (const { which, stop } of late) {
     gate = new Gate(which);
@@ -278,13 +277,13 @@ async function tempt({ late = [], round }: Race, ground: Ground, from: number, c
   }
 }
 
-/** Rounds in random order that a twin gets where no gate leads to its fault. */
+/** Random rounds of a twin without a gate. */
 const mostTries = 300;
 
-/** @param prefix what the buckets of these races are called. */
+/** @param prefix of the buckets */
 export function runRaces(prefix: string, races: readonly Race[]): void {
   const servers = new Servers();
-  // A build costs seconds: in `npm test` one lacks the rules of all these races, and in `npm run torture` each race has its own.
+  // A build costs seconds: `npm test` uses one without the rules of all races, `npm run torture` one for each race.
   const rulesOfAll = [...new Set(races.flatMap(({ rules }) => rules))];
   const settle = async (world: World, { race, bucket }: { race: Race; bucket: string }): Promise<Ground> => {
     const key = await world.accessKey();

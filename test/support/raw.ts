@@ -1,4 +1,4 @@
-/** HTTP by hand, for what no client library would send. */
+/** HTTP over a plain socket, for requests that no client library sends. */
 import { connect, type Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 
@@ -9,7 +9,7 @@ export interface RawAnswer {
   readonly body: string;
 }
 
-/** A connection on which a test writes what it likes. */
+/** A connection on which a test writes arbitrary bytes. */
 export class RawConnection {
   readonly socket: Socket;
   #text = '';
@@ -38,7 +38,7 @@ export class RawConnection {
     return new RawConnection(socket);
   }
 
-  /** Whether the other side has closed. */
+  /** Whether the peer has closed. */
   get ended(): boolean {
     return this.#ended;
   }
@@ -48,7 +48,7 @@ export class RawConnection {
     return this.#text;
   }
 
-  /** A request's head. */
+  /** Sends a request's head. */
   head(method: string, path: string, headers: Readonly<Record<string, string | number>> = {}): this {
     const lines = Object.entries({ Host: 'test', ...headers }).map(([name, value]) => `${name}: ${value}\r\n`);
     this.socket.write(`${method} ${path} HTTP/1.1\r\n${lines.join('')}\r\n`, 'latin1');
@@ -60,7 +60,7 @@ export class RawConnection {
     return this;
   }
 
-  /** Sends as a slow client does: a piece, `ms` milliseconds of silence, the next piece; answers how many went before the other side closed. */
+  /** Sends pieces with pauses of `ms` milliseconds. @returns the number sent before the peer closed */
   async drip(pieces: Iterable<Uint8Array | string>, ms: number): Promise<number> {
     let sent = 0;
     for (const piece of pieces) {
@@ -72,12 +72,12 @@ export class RawConnection {
     return sent;
   }
 
-  /** Ends the connection with a reset, as when a machine dies. */
+  /** Ends the connection with a reset, like a machine that dies. */
   reset(): void {
     this.socket.resetAndDestroy();
   }
 
-  /** The next answer; its body by `Content-Length`, or until the end of the connection. */
+  /** The next response; its body by `Content-Length`, or until the connection ends. */
   async answer(method = 'GET'): Promise<RawAnswer> {
     const head = await this.#until(() => this.#text.indexOf('\r\n\r\n'));
     const [first = '', ...lines] = this.#text.slice(0, head).split('\r\n');
@@ -97,7 +97,7 @@ export class RawConnection {
     return { status, headers, body };
   }
 
-  /** Resolves when the other side has closed. */
+  /** Resolves when the peer has closed. */
   async end(): Promise<void> {
     await this.#until(() => (this.#ended ? 0 : -1));
   }
@@ -116,7 +116,7 @@ export class RawConnection {
   }
 }
 
-/** Waits for what no event tells: asks again until it holds. The only way in which a test waits for another process. */
+/** Polls a condition that no event reports. The only way for a test to wait for another process. */
 export async function eventually(
   what: () => Promise<boolean> | boolean,
   { named = 'it', within = 20_000 }: { named?: string; within?: number } = {},

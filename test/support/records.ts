@@ -1,10 +1,10 @@
-/** Records as they are put into a catalog, where a test or a benchmark does not care for their details. */
+/** Catalog records with defaults, for tests and benchmarks. */
 import { createHash, randomUUID } from 'node:crypto';
 import type { Content, Event, Subject, Upload } from '../../src/catalog/model.ts';
 
 export const sha512Of = (text: string): string => createHash('sha512').update(text).digest('hex');
 
-/** Content as an engine would offer it: every offer lies at a place of its own. */
+/** A content as an engine offers it; every offer has its own address. */
 export function contentOf(text: string, address = `${sha512Of(text)}.${randomUUID()}`): Content {
   return { sha512: sha512Of(text), size: text.length, address, state: 'good', createdAt: 1, scrubbedAt: null };
 }

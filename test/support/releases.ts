@@ -1,4 +1,4 @@
-/** Releasy's clients, as short words for what its tests do over and over. */
+/** Helpers for tests of releases with the clients of Releasy. */
 import { createHash } from 'node:crypto';
 import { openWorld, type Answered, type World, type WorldOptions } from './world.ts';
 
@@ -50,7 +50,7 @@ export class Releasy {
     this.world = world;
   }
 
-  /** Asks as the platform's admin, unless other headers say who asks. */
+  /** Sends a request as admin, unless other headers are given. */
   ask(
     method: string,
     path: string,
@@ -60,12 +60,12 @@ export class Releasy {
     return this.world.ask(method, path, { as: null, headers, ...(json === undefined ? {} : { json }) });
   }
 
-  /** The same, once, by a word for the request. */
+  /** The same with an idempotency key. */
   once(word: string, path: string, json?: unknown): Promise<Answered> {
     return this.ask('POST', path, json, { 'x-releasy-admin-key': adminKey, 'idempotency-key': word });
   }
 
-  /** Like `ask`, for what must succeed; answers the JSON. */
+  /** Like `ask`, but must succeed. @returns the JSON */
   async get<T>(method: string, path: string, json?: unknown, headers?: Record<string, string>): Promise<T> {
     const answer = await this.ask(method, path, json, headers);
     if (answer.status !== 200) throw new Error(`${method} ${path}: ${answer.status} ${answer.bytes.toString()}`);
@@ -81,7 +81,7 @@ export class Releasy {
     return this.get('POST', `/v1/releases/${release}/artifacts/presign`, { filename, platform });
   }
 
-  /** Registers what was put into a slot. */
+  /** Registers what was uploaded to a slot. */
   register(
     release: string,
     slot: SlotSeen,
@@ -99,7 +99,7 @@ export class Releasy {
     return this.ask('POST', `/v1/releases/${release}/artifacts`, json);
   }
 
-  /** A file of a release, uploaded and registered. */
+  /** Uploads and registers a file of a release. */
   async artifact(release: string, bytes: Uint8Array | string, filename?: string): Promise<SlotSeen> {
     const slot = await this.slot(release, filename);
     await put(slot.upload_url, bytes);
@@ -116,7 +116,7 @@ export class Releasy {
     return { release, slot };
   }
 
-  /** A customer who may have a product, and a key of theirs. */
+  /** A customer entitled to a product, with a key. */
   async customer(
     product = 'app',
     wish: Record<string, unknown> = {},
@@ -147,7 +147,7 @@ export class Releasy {
   }
 }
 
-/** What a refusal says; the status alone for what is none. */
+/** Status and error of a response. */
 export function said(answer: Answered): { status: number; code?: string; message?: string } {
   if (answer.status < 400) return { status: answer.status };
   return { status: answer.status, ...answer.json<{ error: { code: string; message: string } }>().error };

@@ -1,4 +1,4 @@
-/** Short words for what tests of the Releasy API do over and over. */
+/** Helpers for tests of the Releasy API. */
 import type { Answered, Asked, World } from './world.ts';
 
 export const adminKey = 'the-admin-key';
@@ -18,7 +18,7 @@ export interface KeyView {
   readonly customer_id: string;
 }
 
-/** A refusal of this API, whole. */
+/** A complete error response of this API. */
 export const refusal = (status: number, code: string, message: string): unknown => ({
   status,
   body: { error: { code, message } },
@@ -32,7 +32,7 @@ export class Pipeline {
     this.world = world;
   }
 
-  /** Asks with the admin key. */
+  /** Sends a request with the admin key. */
   ask(method: string, path: string, json?: unknown, more: Asked = {}): Promise<Answered> {
     return this.world.ask(method, path, {
       as: null,
@@ -42,12 +42,12 @@ export class Pipeline {
     });
   }
 
-  /** Asks as whoever the headers say. */
+  /** Sends a request with the given credentials. */
   as(headers: Readonly<Record<string, string>>, method: string, path: string, json?: unknown): Promise<Answered> {
     return this.world.ask(method, path, { as: null, headers, ...(json === undefined ? {} : { json }) });
   }
 
-  /** Like `ask`, for what must succeed. */
+  /** Like `ask`, but must succeed. */
   async must<T = Record<string, unknown>>(method: string, path: string, json?: unknown): Promise<T> {
     const answer = await this.ask(method, path, json);
     if (answer.status !== 200) throw new Error(`${method} ${path}: ${answer.status} ${answer.bytes.toString()}`);
@@ -58,7 +58,7 @@ export class Pipeline {
     return this.must('POST', '/v1/admin/customers', { name, ...(plan === undefined ? {} : { plan }) });
   }
 
-  /** A key, and the headers that show it. */
+  /** A key and the headers that carry it. */
   async key(
     customer: string,
     wish: Record<string, unknown> = {},

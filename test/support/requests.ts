@@ -1,20 +1,20 @@
 import type { IncomingMessage } from 'node:http';
 
-/** Reads a body to its end; throws when it breaks off. */
+/** Reads a body to its end; throws if it is cut. */
 export async function whole(message: IncomingMessage): Promise<Buffer> {
   const chunks: Buffer[] = [];
   for await (const chunk of message as AsyncIterable<Buffer>) chunks.push(chunk);
   return Buffer.concat(chunks);
 }
 
-/** Counts whole HTTP/1.1 requests in a stream of bytes, by their heads and `Content-Length`. Chunked bodies it does not know. */
+/** Counts whole HTTP/1.1 requests in a byte stream by `Content-Length`; chunked bodies are not supported. */
 export class RequestCounter {
   #whole = 0;
   #head = '';
-  /** Bytes of the body still to come; undefined while a head is being read. */
+  /** Bytes of the body still missing; undefined while a head is read. */
   #body: number | undefined;
 
-  /** Takes the next bytes; answers how many requests are whole by now. */
+  /** Takes the next bytes. @returns the number of whole requests so far */
   take(bytes: Buffer): number {
     let rest = bytes;
     while (rest.length > 0) {

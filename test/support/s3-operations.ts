@@ -1,6 +1,6 @@
 /**
- * Every operation of S3 as a good request: what it needs, and what its owner is answered. Each request can be sent over
- * and over, and leaves the bucket as the next one needs it.
+ * A valid request for every S3 operation: the permissions it needs, and the owner's response. Each can be repeated and
+ * leaves the bucket unchanged for the next one.
  */
 import type { HandKey } from './sigv4.ts';
 import { presignByHand, signByHand, signForm } from './sigv4.ts';
@@ -17,10 +17,10 @@ export interface HandCall {
   readonly body?: string | Buffer;
 }
 
-/** A request's status, with the code of a refusal: `403 AccessDenied`. */
+/** Status and error code: `403 AccessDenied`. */
 export type Said = string;
 
-/** Sends a request as it is. */
+/** Sends a request unsigned. */
 export async function sendPlain(world: World, { method, target, headers = {}, body = '' }: HandCall): Promise<Said> {
   return (await read(world, { method, target, headers, body })).said;
 }
@@ -32,15 +32,15 @@ async function read(
   const sent = body.length === 0 ? {} : { body: typeof body === 'string' ? body : Uint8Array.from(body) };
   const answer = await fetch(`${world.s3Url}${target}`, { method, headers, redirect: 'manual', ...sent });
   const text = await answer.text();
-  // Some refusals come with 200, since the answer had begun.
+  // Some errors come with status 200, because the response had begun.
   const code = /<Code>(\w+)<\/Code>/.exec(text)?.[1];
   return { said: code === undefined ? String(answer.status) : `${answer.status} ${code}`, text };
 }
 
-/** How a request is signed: in its headers, or in its URL. */
+/** Where the signature is: in the headers or in the URL. */
 export type Form = 'header' | 'query';
 
-/** A request signed by hand. A URL takes the `x-amz-` headers into its query, and is signed for its host alone. */
+/** A request signed by hand. A URL has the `x-amz-` headers in its query and signs only its host. */
 export function signedCall(
   world: World,
   key: HandKey,
@@ -69,14 +69,14 @@ export async function sendSigned(world: World, key: HandKey, call: HandCall, for
   return sendPlain(world, signedCall(world, key, call, { form }));
 }
 
-/** Like `sendSigned`, for what must succeed; answers the text. */
+/** Like `sendSigned`, but must succeed. @returns the text */
 export async function demandSigned(world: World, key: HandKey, call: HandCall): Promise<string> {
   const { said, text } = await read(world, signedCall(world, key, call));
   if (!/^2\d\d$/.test(said)) throw new Error(`${call.method} ${call.target}: ${said} ${text}`);
   return text;
 }
 
-/** The text of an answer, and its status, whatever it is. */
+/** Status and text of any response. */
 export async function readSigned(world: World, key: HandKey, call: HandCall): Promise<string> {
   const { said, text } = await read(world, signedCall(world, key, call));
   return `${said} ${text}`;
@@ -85,7 +85,7 @@ export async function readSigned(world: World, key: HandKey, call: HandCall): Pr
 const boundary = 'a-boundary';
 export const formHeaders = { 'content-type': `multipart/form-data; boundary=${boundary}` };
 
-/** A form with these fields, and a file behind them. */
+/** A form with these fields, followed by a file. */
 export function formOf(fields: Readonly<Record<string, string>>, file = 'posted'): string {
   const part = (name: string, value: string, more = ''): string =>
     `--${boundary}\r\nContent-Disposition: form-data; name="${name}"${more}\r\n\r\n${value}\r\n`;
@@ -93,33 +93,33 @@ export function formOf(fields: Readonly<Record<string, string>>, file = 'posted'
   return `${parts.join('')}${part('file', file, '; filename="f"')}--${boundary}--\r\n`;
 }
 
-/** What the requests are about. */
+/** The environment of the requests. */
 export interface Ground {
   readonly world: World;
-  /** A key of the bucket's owner that may do everything. */
+  /** A key of the bucket's owner with all permissions. */
   readonly owner: HandKey;
-  /** A bucket with object lock, and an object `k` in it. */
+  /** A bucket with object lock and an object `k`. */
   readonly bucket: string;
 }
 
 export interface Row {
   readonly method: string;
-  /** What is behind the bucket's name, and is made first where it has to be. */
+  /** The target after the bucket's name; created first if necessary. */
   readonly target: string | ((ground: Ground) => Promise<string>);
-  /** What a key must be for; nothing where anybody may ask for what is theirs. */
+  /** Permissions that the key needs; empty if none is needed. */
   readonly needs: readonly Permission[];
-  /** What policies call it; absent where no policy of a bucket is asked. The second one is of the source. */
+  /** Actions for policies; empty if no bucket policy applies. The second one is for the source. */
   readonly actions: readonly string[];
   readonly headers?: (ground: Ground) => Readonly<Record<string, string>>;
   readonly body?: (ground: Ground) => string;
-  /** What the owner is answered where that is no success. */
+  /** The owner's response, if it is not a success. */
   readonly owner?: string;
 }
 
 const put = (ground: Ground, target: string): Promise<string> =>
   demandSigned(ground.world, ground.owner, { method: 'PUT', target: `/${ground.bucket}${target}`, body: 'part' });
 
-/** A multipart upload that has begun. */
+/** Begins a multipart upload. */
 async function begun(ground: Ground): Promise<string> {
   const text = await demandSigned(ground.world, ground.owner, {
     method: 'POST',
@@ -146,7 +146,7 @@ const owned = ({ bucket }: Ground, action: string, resource: string): string =>
 
 type Extra = Partial<Pick<Row, 'headers' | 'body' | 'owner'>>;
 
-/** @param what method, what is behind the bucket's name, permissions and actions; words of a list are joined by `+`. */
+/** @param what method, target, permissions and actions; list items are joined by `+` */
 function row(what: string, extra: Extra = {}, target?: Row['target']): Row {
   const [method = '', path = '', needs = '', actions = ''] = what.split(' ');
   const list = (text: string): string[] => text.split('+').filter((one) => one !== '' && one !== '-');
@@ -162,12 +162,12 @@ function row(what: string, extra: Extra = {}, target?: Row['target']): Row {
 const absent = (code: string): Extra => ({ owner: `404 ${code}` });
 const document = (text: string): Extra => ({ body: () => text });
 
-/** By the names of the server's own table, of which each must have a row. */
+/** By operation name; every operation of the server must have a row. */
 export const rows: Readonly<Record<string, Row>> = {
   ListBuckets: row('GET / - -'),
   CreateBucket: row('PUT - admin -', { owner: '200' }),
   HeadBucket: row('HEAD - read ListBucket'),
-  // It is never empty.
+  // The bucket is never empty.
   DeleteBucket: row('DELETE - admin DeleteBucket', { owner: '409 BucketNotEmpty' }),
   ListObjects: row('GET - read ListBucket'),
   ListObjectsV2: row('GET ?list-type=2 read ListBucket'),
@@ -260,14 +260,14 @@ export const rows: Readonly<Record<string, Row>> = {
   GetObject: row('GET /k read GetObject'),
   HeadObject: row('HEAD /k read GetObject'),
   PutObject: row('PUT /put write PutObject', document('put')),
-  // Who asks is told by the form's own fields: no signature elsewhere counts.
+  // The caller is authenticated by the form's fields only.
   PostObject: row('POST - write PutObject', {
     headers: () => formHeaders,
     body: (ground) =>
       formOf(signForm(ground.owner, ground.bucket, { key: 'posted' }, { at: ground.world.clock.now() })),
     owner: '204',
   }),
-  // Tags that come along would be an action of their own.
+  // Copied tags would need another action.
   CopyObject: row('PUT /copy read+write PutObject+GetObject', {
     headers: (ground) => ({ ...copied(ground), 'x-amz-tagging-directive': 'REPLACE' }),
   }),
@@ -321,7 +321,7 @@ export const rows: Readonly<Record<string, Row>> = {
   ListParts: row('GET - write ListMultipartUploadParts', {}, async (ground) => `/many?uploadId=${await begun(ground)}`),
 };
 
-/** The request of a row, ready to be signed. */
+/** The request of a row, ready to sign. */
 export async function callOf(name: string, ground: Ground): Promise<HandCall> {
   const { method, target, headers, body } = rows[name]!;
   const rest = typeof target === 'string' ? target : await target(ground);
@@ -333,7 +333,7 @@ export async function callOf(name: string, ground: Ground): Promise<HandCall> {
   };
 }
 
-/** Makes the bucket that the requests are about. */
+/** Creates the bucket of the requests. */
 export async function groundOf(world: World, owner: HandKey, bucket: string): Promise<Ground> {
   const ground = { world, owner, bucket };
   await demandSigned(world, owner, {
@@ -359,13 +359,13 @@ export async function groundOf(world: World, owner: HandKey, bucket: string): Pr
   return ground;
 }
 
-/** The answer to an operation whose caller may do it. */
+/** The response if the caller is allowed. */
 export function takenAs(name: string): RegExp {
   const { owner, method } = rows[name]!;
   return owner === undefined ? /^20\d$/ : new RegExp(`^(?:20\\d|${method === 'HEAD' ? owner.slice(0, 3) : owner})$`);
 }
 
-/** The answer to one whose caller may not; a HEAD has no body to name a code in. */
+/** The response if the caller is not allowed; a HEAD response has no error code. */
 export function refusedAs(name: string, code = 'AccessDenied', status = 403): RegExp {
   return rows[name]!.method === 'HEAD' ? new RegExp(`^${status}$`) : new RegExp(`^${status} ${code}$`);
 }

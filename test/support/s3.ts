@@ -1,7 +1,7 @@
 import { S3Client, type S3ClientConfig } from '@aws-sdk/client-s3';
 import type { World } from './world.ts';
 
-/** A stock client, as its documentation sets it up. */
+/** The stock S3 client, set up as documented. */
 export async function s3Client(
   world: World,
   options: S3ClientConfig & { as?: string; wish?: Record<string, unknown> } = {},
@@ -17,30 +17,30 @@ export async function s3Client(
   });
 }
 
-/** What a call was refused with; undefined when it was not. */
+/** The error of a call; undefined if it succeeded. */
 export async function refusal(work: Promise<unknown>): Promise<string | undefined> {
   try {
     await work;
     return undefined;
   } catch (error) {
     const { name, $metadata } = error as { name: string; $metadata?: { httpStatusCode?: number } };
-    // A HEAD has no body to name a code in.
+    // A HEAD response has no body for an error code.
     return ['NotFound', '403', '400', '412', '304', 'Unknown', 'UnknownError'].includes(name)
       ? String($metadata?.httpStatusCode)
       : name;
   }
 }
 
-/** An answer as whoever has no client sees it. */
+/** A response without a client library. */
 export interface Plain {
   readonly status: number;
-  /** Of a refusal. */
+  /** Error code. */
   readonly code: string | undefined;
   readonly text: string;
   readonly headers: Headers;
 }
 
-/** Sends a request that no client made. */
+/** Sends a request without a client library. */
 export async function plain(url: string | URL, init: RequestInit = {}): Promise<Plain> {
   const answer = await fetch(url, { redirect: 'manual', ...init });
   const text = await answer.text();

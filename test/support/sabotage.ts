@@ -1,13 +1,13 @@
-/** Builds of the server that lack one rule, so that a test can show that it finds that. */
+/** Builds of the server without certain rules, to show that a test detects their absence. */
 import { randomUUID } from 'node:crypto';
 import { cp, mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import type { startServer } from '../../src/server/index.ts';
 
-/** A piece of a built module, which must be there once, and what is put in its place. */
+/** A text of a built module, which must occur once, and its replacement. */
 export interface Cut {
-  /** Its path in the build, as in `catalog/quota.js`. */
+  /** Path in the build, such as `catalog/quota.js`. */
   readonly file: string;
   readonly rule: string;
   readonly instead: string;
@@ -15,17 +15,17 @@ export interface Cut {
 
 export interface Sabotaged {
   readonly startServer: typeof startServer;
-  /** Removes the build; its servers must be closed by then. */
+  /** Removes the build, after its servers are closed. */
   remove(): Promise<void>;
 }
 
-/** Copies the build and takes the rules away from the copy; its threads run the copy, too. */
+/** Copies the build without the rules; its worker threads run the copy too. */
 export async function withoutRules(cuts: readonly Cut[]): Promise<Sabotaged> {
-  // Below node_modules, so that the copy finds the same packages.
+  // Inside node_modules, so that the copy resolves the same packages.
   const folder = join(process.cwd(), 'node_modules/.cache', `stowage-sabotaged-${randomUUID()}`);
   await mkdir(folder, { recursive: true });
   const filter = (path: string): boolean => !/\.(map|d\.ts)$/.test(path);
-  // The server serves its own documents.
+  // The server serves these documents.
   const documents = (await readdir(process.cwd())).filter((name) => name.endsWith('.md'));
   for (const name of ['dist', 'docs', 'package.json', 'openapi.yaml', ...documents])
     await cp(join(process.cwd(), name), join(folder, name), { recursive: true, filter });

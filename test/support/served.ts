@@ -1,4 +1,4 @@
-/** A server in a process of its own, run from the build, as an operator runs it. */
+/** The built server in its own process, as an operator runs it. */
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
@@ -12,8 +12,8 @@ export class Served {
   readonly #lines: string[];
 
   /**
-   * @param openFiles the limit of open files that it is given.
-   * @throws Error with what the server wrote, when it ends instead of listening.
+   * @param openFiles limit of open files
+   * @throws Error with the server's output if it ends instead of listening
    */
   static async start(
     env: Readonly<Record<string, string>>,
@@ -60,12 +60,12 @@ export class Served {
     this.s3Url = s3Url;
   }
 
-  /** Lines of its log so far. */
+  /** Log lines so far. */
   get log(): readonly string[] {
     return this.#lines;
   }
 
-  /** Whether it has ended by itself. */
+  /** Whether it has ended. */
   get ended(): boolean {
     return this.#child.exitCode !== null || this.#child.signalCode !== null;
   }
@@ -74,7 +74,7 @@ export class Served {
     return this.#child.pid!;
   }
 
-  /** Ends it as an operator does, and waits until it has ended. */
+  /** Stops it as an operator does, and waits for its end. */
   async stop(): Promise<void> {
     await this.#end('SIGTERM');
   }

@@ -1,4 +1,4 @@
-/** The two long algorithms of the Shaken Fist command line, `artifact upload` and `artifact download`, and the library's own upload. */
+/** The upload and download algorithms of the Shaken Fist command line, and its library's upload. */
 import { createHash } from 'node:crypto';
 import { ApiError, type ArtifactView, type ShakenFist } from './shakenfist.ts';
 
@@ -8,7 +8,7 @@ export class GaveUp extends Error {}
 const least = 4096;
 const most = 2 * 1024 * 1024;
 
-/** `artifact upload NAME FILE`: looks for the bytes by hash first, else sends them. */
+/** `artifact upload NAME FILE`: looks up the hash first, else uploads. */
 export async function artifactUpload(
   client: ShakenFist,
   name: string,
@@ -25,7 +25,7 @@ export async function artifactUpload(
   return { artifact: await client.publish(name, { upload_uuid: upload.uuid }), recycled: false };
 }
 
-/** The library's `send_upload_file`: the same, and never looks at what the server says it has. */
+/** The library's `send_upload_file`: the same without comparing sizes. */
 export async function sendUploadFile(client: ShakenFist, upload: string, content: Buffer): Promise<void> {
   await send(client, upload, content, () => undefined);
 }
@@ -45,7 +45,7 @@ async function send(
     try {
       theirs = await client.sendUpload(upload, chunk);
     } catch (cause) {
-      // A failure that no server told is not caught there: the program ends.
+      // Only errors of the server are caught; others end the program.
       if (!(cause instanceof ApiError)) throw cause;
       retries += 1;
       if (retries > 5) throw cause;
@@ -61,7 +61,7 @@ async function send(
   }
 }
 
-/** `artifact download REF FILE`: the newest version, asked for again from where it broke for as long as each try brings something. */
+/** `artifact download REF FILE`: the newest version, resumed while each try makes progress. */
 export async function artifactDownload(client: ShakenFist, ref: string): Promise<Buffer> {
   const artifact = await client.artifact(ref);
   const size = artifact.blobs[String(artifact.index)]!.size;

@@ -1,14 +1,14 @@
 /**
- * What the public Shaken Fist client for Python (0.8) sends, request by request, and how it takes what it gets.
+ * A reimplementation of the public Shaken Fist client for Python (0.8), request by request.
  *
- * Written after its behaviour, faults included: it sends a request again when its connection died, logs in again once
- * at a 401, waits at a 406, and takes every answer that is neither 200 nor 202 for a failure.
+ * It follows the original's behaviour, including its faults: it repeats a request after a broken connection, logs in
+ * again once at a 401, waits at a 406, and treats every status other than 200 and 202 as a failure.
  */
 import { Agent, request, type IncomingMessage } from 'node:http';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { whole } from './requests.ts';
 
-/** Every failure that the server told. */
+/** Every error that the server reported. */
 export class ApiError extends Error {
   readonly status: number;
 
@@ -78,19 +78,19 @@ export class ShakenFist {
     this.#base = account.url;
   }
 
-  /** A client as the command line makes one: it looks at the root page first. */
+  /** A client as the command line opens it: it reads the root page first. */
   static async open(account: Account): Promise<ShakenFist> {
     const client = new ShakenFist(account);
     client.#capabilities = (await client.#send('GET', '', { 'User-Agent': 'python-requests/2.34.2' }, undefined)).text;
     return client;
   }
 
-  /** Whether the root page names a capability: a search for the word, no more. */
+  /** Whether the root page contains the capability's name. */
   can(capability: string): boolean {
     return this.#capabilities.includes(capability);
   }
 
-  /** Calls and reads the answer as JSON, as almost every method does. */
+  /** Calls and parses the response as JSON. */
   async call<T = unknown>(method: string, path: string, data?: Json): Promise<T> {
     const body = truthy(data) ? Buffer.from(pretty(data!)) : undefined;
     return JSON.parse((await this.#request(method, path, body, 'application/json')).text) as T;
@@ -100,7 +100,7 @@ export class ShakenFist {
     return this.call('POST', '/upload');
   }
 
-  /** Sends a chunk; answers the size that the server says the upload has now. */
+  /** Sends a chunk. @returns the upload's size as reported by the server */
   async sendUpload(uuid: string, chunk: Buffer): Promise<number> {
     return JSON.parse(
       (await this.#request('POST', `/upload/${uuid}`, chunk, 'application/octet-stream')).text,
@@ -111,7 +111,7 @@ export class ShakenFist {
     return this.call('POST', `/upload/${uuid}/truncate/${offset}`);
   }
 
-  /** Makes an artifact of an upload or of a blob that is there. */
+  /** Makes an artifact of an upload or an existing blob. */
   publish(
     name: string,
     source: { upload_uuid: string } | { blob_uuid: string },
@@ -138,9 +138,9 @@ export class ShakenFist {
   }
 
   /**
-   * Streams a blob from `offset`, in pieces of 8 KiB at most, for as long as `take` answers true.
+   * Streams a blob from `offset` in pieces of at most 8 KiB, while `take` returns true.
    *
-   * @throws when the connection breaks before the answer is whole.
+   * @throws if the connection breaks
    */
   async blobData(uuid: string, offset: number, take: (piece: Buffer) => boolean): Promise<void> {
     const answer = await this.#authorized((headers) =>
@@ -161,7 +161,7 @@ export class ShakenFist {
     });
   }
 
-  /** The connection that is open, or will be, is forgotten, as at the end of a process. */
+  /** Closes the connection, as at the end of the process. */
   close(): void {
     this.#session.destroy();
   }
@@ -176,7 +176,7 @@ export class ShakenFist {
     }
   }
 
-  /** Runs a call with a token; logs in before the first one, and once more when the token is refused. */
+  /** Runs a call with a token; logs in first if needed, and once more after a 401. */
   async #authorized<T extends { status: number } | IncomingMessage>(
     call: (headers: Record<string, string>) => Promise<T>,
   ): Promise<T> {
@@ -205,7 +205,7 @@ export class ShakenFist {
     return `Bearer ${(JSON.parse(sent.text) as { access_token: string }).access_token}`;
   }
 
-  /** Sends a request; when its connection died, the same once more over a new one, without asking what became of the first. */
+  /** Sends a request; after a broken connection repeats it once, whatever happened to the first. */
   async #send(method: string, path: string, headers: Record<string, string>, body: Buffer | undefined): Promise<Sent> {
     const send = async (): Promise<Sent> =>
       read(await open(this.#session, this.#base + encodeURI(path), method, headers, body));
@@ -241,7 +241,7 @@ function open(
   headers: Record<string, string>,
   body: Buffer | undefined,
 ): Promise<IncomingMessage> {
-  // A request of this client without a body says so, unless its method never has one.
+  // Requests without a body send `Content-Length: 0`, except GET and HEAD.
   const length = body
     ? { 'Content-Length': body.length }
     : method === 'GET' || method === 'HEAD'
@@ -272,12 +272,12 @@ async function textOf(answer: IncomingMessage): Promise<string> {
   return (await whole(answer)).toString();
 }
 
-/** What Python takes for true. */
+/** Python's truth value. */
 function truthy(data: Json | undefined): boolean {
   return data !== undefined && data !== null && (typeof data !== 'object' || Object.keys(data).length > 0);
 }
 
-/** JSON as Python prints it with an indent of 4, keys in order, in ASCII. */
+/** JSON as Python prints it: indent 4, sorted keys, ASCII. */
 function pretty(data: Json): string {
   const text = JSON.stringify(sorted(data), undefined, 4);
   return text.replace(/[\u007f-\uffff]/g, (char) => `\\u${char.charCodeAt(0).toString(16).padStart(4, '0')}`);

@@ -1,4 +1,4 @@
-/** Signature Version 4 by hand, from its specification alone: what clients send that sign for themselves. */
+/** Signature Version 4 written from its specification, for requests that no client library makes. */
 import { createHash, createHmac } from 'node:crypto';
 
 export interface HandKey {
@@ -16,18 +16,18 @@ export interface HandRequest {
 
 const hash = (text: string | Uint8Array): string => createHash('sha256').update(text).digest('hex');
 const mac = (key: string | Buffer, text: string): Buffer => createHmac('sha256', key).update(text).digest();
-/** As RFC 3986 asks. */
+/** Percent-encoding of RFC 3986. */
 const escape = (text: string): string =>
   encodeURIComponent(text).replaceAll(/[!'()*]/g, (one) => `%${one.charCodeAt(0).toString(16).toUpperCase()}`);
 
 export interface Signing {
   readonly date: string;
   readonly scope: string;
-  /** Signs a string for that day, region and service. */
+  /** Signs a string for the day, region and service. */
   sign(text: string): string;
 }
 
-/** Signs as a key does on the day of `at`. */
+/** The signing key of the day of `at`. */
 export function signingOf({ secretAccessKey }: HandKey, at = Date.now()): Signing {
   const date = new Date(at).toISOString().replaceAll(/[-:]|\.\d+/g, '');
   const words = [date.slice(0, 8), 'us-east-1', 's3', 'aws4_request'];
@@ -55,7 +55,7 @@ function signatureOf(
   return sign(['AWS4-HMAC-SHA256', date, scope, hash(canonical)].join('\n'));
 }
 
-/** A URL that only its host is signed with, and that says nothing of the body: as rust-s3 makes it. */
+/** A URL that signs only its host and not the body, as rust-s3 makes it. */
 export function presignByHand(request: HandRequest, expires = 60): string {
   const { key, url } = request;
   const signing = signingOf(key, request.at);
@@ -74,9 +74,9 @@ export function presignByHand(request: HandRequest, expires = 60): string {
 }
 
 /**
- * A PUT whose body comes in chunks, each of which is signed over the one before: headers, and the body as it is sent.
+ * A PUT with signed chunks: headers and encoded body.
  *
- * @param trailers headers that come behind the body, signed over the last chunk; by lower-case name.
+ * @param trailers trailers by lower-case name, signed after the last chunk
  */
 export function signedChunks(
   request: HandRequest,
@@ -102,7 +102,7 @@ export function signedChunks(
       ['AWS4-HMAC-SHA256-PAYLOAD', signing.date, signing.scope, before, hash(''), hash(chunk)].join('\n'),
     );
     const head = Buffer.from(`${chunk.byteLength.toString(16)};chunk-signature=${before}\r\n`);
-    // Trailers come right behind the head of the empty chunk.
+    // Trailers follow the header of the empty chunk directly.
     return Buffer.concat([head, chunk, Buffer.from(trailers && chunk.byteLength === 0 ? '' : '\r\n')]);
   });
   if (trailers) {
@@ -125,7 +125,7 @@ export function signedChunks(
   };
 }
 
-/** The fields of a form that is signed for its other fields, for a bucket, and for nothing else. */
+/** The fields of a signed POST form. */
 export function signForm(
   key: HandKey,
   bucket: string,
@@ -146,7 +146,7 @@ export function signForm(
   return { ...own, policy, 'x-amz-signature': signing.sign(policy) };
 }
 
-/** The headers of a request that is signed with all that it carries, and whose body is not. */
+/** Headers of a request that signs all of them, but not the body. */
 export function signHeaders(request: HandRequest, headers: Readonly<Record<string, string>>): Record<string, string> {
   const { key, url } = request;
   const signing = signingOf(key, request.at);
@@ -165,7 +165,7 @@ export function signHeaders(request: HandRequest, headers: Readonly<Record<strin
   };
 }
 
-/** Headers of a request that is signed in them: those given, and what the signature needs. */
+/** Headers of a signed request: the given ones and the signature's. */
 export function signByHand(
   request: HandRequest,
   headers: Readonly<Record<string, string>> = {},

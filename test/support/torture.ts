@@ -1,24 +1,24 @@
-/** How long a torture test runs, where its random choices begin, and what it prints at the end. */
+/** Number of rounds, random seed and report of torture tests. */
 import { randomInt } from 'node:crypto';
 
 const asked = process.env['STOWAGE_TORTURE_ROUNDS'];
 
-/** Whether this run is `npm run torture`, and not the sample within `npm test`. */
+/** Whether this is `npm run torture`, not the sample of `npm test`. */
 export const tortured = asked !== undefined;
 
-/** Rounds to run: `sample` in `npm test`, `full` in `npm run torture`, or what `--rounds` says. */
+/** Rounds to run: `sample` in `npm test`, `full` in `npm run torture`, or the value of `--rounds`. */
 export function rounds(sample: number, full: number): number {
   if (asked === undefined) return sample;
   return asked === 'full' ? full : Number(asked);
 }
 
-/** Milliseconds that a torture test may take: a minute in `npm test`, four hours in `npm run torture`. */
+/** Timeout in milliseconds: a minute in `npm test`, four hours in `npm run torture`. */
 export const patience = tortured ? 4 * 3_600_000 : 60_000;
 
-/** Where this run's random choices begin; printed with a failure, and given again with `--seed`. */
+/** Seed of this run; printed with a failure, and set with `--seed`. */
 export const seed = Number(process.env['STOWAGE_TORTURE_SEED'] ?? randomInt(2 ** 31));
 
-/** A repeatable sequence of numbers from 0 up to 1 (mulberry32). */
+/** A repeatable sequence of numbers in [0, 1) (mulberry32). */
 export function randomFrom(start: number): () => number {
   let state = start >>> 0;
   return () => {
@@ -29,7 +29,7 @@ export function randomFrom(start: number): () => number {
   };
 }
 
-/** Which of the steps from 1 to `last` to try: all of them where there are no more than `count`, else `count` spread over them from a random one on. */
+/** At most `count` of the steps 1 to `last`, evenly spread from a random start. */
 export function stepsOf(last: number, count: number, random = randomFrom(seed)): number[] {
   if (count >= last) return Array.from({ length: last }, (_, at) => at + 1);
   const stride = last / count;
@@ -37,7 +37,7 @@ export function stepsOf(last: number, count: number, random = randomFrom(seed)):
   return Array.from({ length: count }, (_, at) => 1 + Math.floor(first + at * stride));
 }
 
-/** Prints one JSON line: the test's name, its rounds, what went wrong, and the seed. */
+/** Prints one JSON line: test, rounds, faults and seed. */
 export function report(test: string, figures: Readonly<Record<string, number | string>>): void {
   if (tortured) process.stdout.write(`${JSON.stringify({ test, ...figures, seed })}\n`);
 }

@@ -1,6 +1,6 @@
 /**
- * Clients that store things at a server until it is gone, over the real protocols, and remember every answer and when it
- * came; and the judge that holds what they were promised against what a restarted server has.
+ * Clients that store data over the real protocols until the server dies, and record every response with its time; and a
+ * judge that compares a restarted server with what was acknowledged.
  */
 import { randomBytes } from 'node:crypto';
 import { Agent, request } from 'node:http';
@@ -19,31 +19,31 @@ interface Answer {
   readonly status: number;
   readonly headers: Readonly<Record<string, string | string[] | undefined>>;
   readonly body: Buffer;
-  /** When all of it had come. */
+  /** Time when the response was complete. */
   readonly at: number;
 }
 
-/** What one request would make of a thing. */
+/** The expected effect of one request. */
 interface Step {
   readonly after: Buffer;
-  /** Whether some of what it brings may be kept, where the request broke off. */
+  /** Whether a part of it may be kept if the request broke off. */
   readonly partial: boolean;
-  /** When it was acknowledged. */
+  /** Time of the acknowledgement. */
   at: number | undefined;
 }
 
 type Kind = 'offset' | 'blind' | 'tus' | 'ietf';
 
-/** One upload: what its client sent, step by step, and what was acknowledged when. */
+/** One upload: its requests and their acknowledgements. */
 interface UploadRecord {
   readonly kind: Kind;
   readonly id: string;
   readonly begun: number;
   readonly steps: Step[];
   readonly name: string;
-  /** All its bytes, where they were declared at the beginning. */
+  /** All bytes, if they were declared at the beginning. */
   readonly whole: Buffer | undefined;
-  /** Asked to become an artifact, and acknowledged when. */
+  /** Set when the conversion was requested, with the time of its acknowledgement. */
   converted: { at: number | undefined } | undefined;
 }
 
@@ -60,29 +60,29 @@ interface MultipartRecord {
   completed: { at: number | undefined } | undefined;
 }
 
-/** An answer that no client should have had with the power on. */
+/** An error response that should not occur while the power is on. */
 interface Refused {
   readonly at: number;
   readonly what: string;
 }
 
 export interface Verdict {
-  /** Acknowledged with the power on, and lost or wrong. */
+  /** Acknowledged with the power on, but lost or wrong. */
   readonly lost: string[];
-  /** Acknowledged after the power had begun to go, and lost or wrong. */
+  /** Acknowledged during the outage, and lost or wrong. */
   readonly late: string[];
-  /** Anything else that should not be. */
+  /** Other faults. */
   readonly wrong: string[];
-  /** Acknowledgements held against the store: all, and those that came after the power had begun to go. */
+  /** Acknowledgements checked: all, and those during the outage. */
   readonly acknowledged: number;
   readonly acknowledgedLate: number;
 }
 
-/** The client's end of the connection went, or the server could not do it. */
+/** The connection broke, or the server failed. */
 class Failed extends Error {}
 
 const bucket = 'power';
-/** Random bytes from which bodies are cut. */
+/** Random bytes for bodies. */
 const pool = randomBytes(4 * 1024 * 1024);
 
 export class Traffic {
@@ -99,7 +99,7 @@ export class Traffic {
   #answers = 0;
   #awaited: { readonly count: number; readonly reached: () => void } | undefined;
 
-  /** @param first number of the first name, so that no two runs use the same. */
+  /** @param first first number for names, so that runs use different ones */
   constructor(access: Access, random: () => number, first: number) {
     this.#access = access;
     this.#random = random;
@@ -116,24 +116,24 @@ export class Traffic {
     this.#running = clients.map((client) => this.#keepOn(client));
   }
 
-  /** How many names were used so far. */
+  /** Names used so far. */
   get names(): number {
     return this.#names;
   }
 
-  /** Resolves once so many requests were acknowledged. */
+  /** Resolves once `count` requests were acknowledged. */
   async acknowledged(count: number): Promise<void> {
     if (this.#answers < count) await new Promise<void>((reached) => (this.#awaited = { count, reached }));
   }
 
-  /** Lets each client end the request that it is at. */
+  /** Lets each client finish its current request. */
   async stop(): Promise<void> {
     this.#stopped = true;
     await Promise.all(this.#running);
     this.#agent.destroy();
   }
 
-  /** One thing after the other, also after failures: what is acknowledged while the disk is dead counts. */
+  /** Repeats a client, also after failures, because acknowledgements of a dead disk count as well. */
   async #keepOn(client: () => Promise<void>): Promise<void> {
     while (!this.#stopped) {
       try {
@@ -235,7 +235,7 @@ export class Traffic {
     );
   }
 
-  /** Sends what was declared, piece by piece; with the last one it becomes an artifact. */
+  /** Sends declared bytes in pieces; the last one publishes the artifact. */
   async #inPieces(
     record: UploadRecord,
     from: number,
@@ -284,7 +284,7 @@ export class Traffic {
     record.completed.at = (await this.#s3('POST', `${key}?uploadId=${record.id}`, Buffer.from(completion(record)))).at;
   }
 
-  /** Notes what a request would do before it is sent, and that it was acknowledged when it is. */
+  /** Records a request before it is sent, and its acknowledgement. */
   async #step(steps: Step[], after: Buffer, partial: boolean, send: () => Promise<Answer>): Promise<void> {
     const step: Step = { after, partial, at: undefined };
     steps.push(step);
@@ -300,7 +300,7 @@ export class Traffic {
     return Math.floor(this.#random() * limit);
   }
 
-  /** A body: most are small, some do not fit into the catalog, a few are hashed by a thread. */
+  /** Most bodies are small, some exceed the inline limit, a few are hashed in a thread. */
   #bytes(atLeast = 1): Buffer {
     const size = atLeast + this.#below([500, 2000, 30_000, 60_000, 120_000, 400_000][this.#below(6)]!);
     const from = this.#below(pool.length - size);
@@ -351,7 +351,7 @@ function s3Url({ s3Url: base, key }: Access, method: string, path: string): URL 
   return new URL(presignByHand({ key, method, url: new URL(`/${bucket}/${path}`, base) }, 3600));
 }
 
-/** @throws Failed when the connection ends before the answer does. */
+/** @throws Failed if the connection ends before the response */
 function send(
   agent: Agent,
   method: string,
@@ -383,18 +383,18 @@ function send(
   });
 }
 
-/** Makes the bucket that the clients put into. */
+/** Creates the bucket of the clients. */
 export async function prepare(access: Access): Promise<void> {
   const agent = new Agent({ keepAlive: false });
   const { status } = await send(agent, 'PUT', s3Url(access, 'PUT', ''));
   if (status !== 200) throw new Error(`the bucket was not made: ${status}`);
 }
 
-/** Holds everything that clients were promised against a server that was started after the power came back. */
+/** Checks everything that was acknowledged on a restarted server. */
 export async function judge(traffic: Traffic, access: Access, outage: number): Promise<Verdict> {
   const court = new Court(access, outage);
   try {
-    // What an open upload has is asked before anything else is: whatever touches it might mend it, or make it worse.
+    // Offsets of open uploads are read first, because other requests might repair or damage them.
     const offsets = await Promise.all(traffic.uploads.map((record) => court.offset(record)));
     await Promise.all(traffic.uploads.map((record, index) => court.upload(record, offsets[index])));
     await Promise.all(traffic.objects.map((record) => court.object(record)));
@@ -425,7 +425,7 @@ class Court implements Verdict {
     this.#agent.destroy();
   }
 
-  /** What `HEAD` says of an upload, undefined where there is none. */
+  /** The offset in a `HEAD` response; undefined if the upload is gone. */
   async offset({ id }: UploadRecord): Promise<number | undefined> {
     const { status, headers } = await this.#ask('HEAD', `/upload/${id}`);
     return status === 200 || status === 204 ? Number(headers['upload-offset']) : undefined;
@@ -452,7 +452,7 @@ class Court implements Verdict {
       return;
     const bytes = published ?? (await this.#finish(record, offset));
     if (!bytes) return;
-    // A thing published has all that was acknowledged, whatever HEAD says of the upload that it was.
+    // A published artifact has all acknowledged bytes, whatever HEAD reports.
     if (record.whole) {
       if (!bytes.equals(record.whole))
         this.#lose(lastAt(record), `${what}: its artifact has ${bytes.length} other bytes`);
@@ -517,7 +517,7 @@ class Court implements Verdict {
       this.#lose(completed?.at ?? parts.at(-1)!.at, `${what}: the object has other bytes`);
   }
 
-  /** Ends an upload that is still open; answers the bytes of what it became. */
+  /** Completes an open upload. @returns the published bytes */
   async #finish(record: UploadRecord, offset: number): Promise<Buffer | undefined> {
     const { kind, id, name, whole } = record;
     const rest = whole?.subarray(offset);
@@ -544,9 +544,9 @@ class Court implements Verdict {
   }
 
   /**
-   * Demands that a thing is as some step left it, from the last one on that was acknowledged.
+   * Requires the state after the last acknowledged step or a later one.
    *
-   * @param is whether the thing is as a step left it; `within` whether it is between two steps, the second of which may be kept in part.
+   * @param is whether the state equals that after a step; `within` whether it is between two, the second being partial
    */
   #demandState(
     steps: readonly Step[],
@@ -593,7 +593,7 @@ function lastAt({ steps, begun }: UploadRecord): number {
   return steps.findLast(({ at }) => at !== undefined)?.at ?? begun;
 }
 
-/** The offsets that an upload had, with the times of their acknowledgements against that of the outage. */
+/** Offsets of an upload with their acknowledgement times, relative to the outage. */
 function history({ begun, steps, converted }: UploadRecord, outage: number): string {
   const print = (at: number | undefined): string => (at === undefined ? 'no answer' : `${(at - outage).toFixed(2)} ms`);
   const said = steps.map(({ after, at }) => `${after.length} at ${print(at)}`);

@@ -2,12 +2,12 @@
 
 export interface Tree {
   readonly name: string;
-  /** Elements, or the text of a leaf. */
+  /** Child elements, or the text of a leaf. */
   readonly children: string | readonly (Tree | string)[];
   readonly attributes?: Readonly<Record<string, string>>;
 }
 
-/** A place in a tree, and the trees that differ from it there. */
+/** A place in a tree, with variants of the tree. */
 export interface Place {
   readonly length: number;
   without(): Tree;

@@ -1,4 +1,4 @@
-/** Requests for a real server: right ones, changed in no, one or a few places, and what is wrong with the answers. */
+/** Fuzzing of a real server: valid requests with random changes, and checks of the responses. */
 import { connect } from 'node:net';
 import type { Mutator } from './fuzz.ts';
 import { signHeaders, type HandKey } from './sigv4.ts';
@@ -8,24 +8,24 @@ export interface Template {
   readonly target: string;
   readonly headers: readonly (readonly [name: string, value: string])[];
   readonly body: string;
-  /** Signs an S3 request, after it was changed. */
+  /** Signs an S3 request after its changes. */
   readonly key?: HandKey;
 }
 
-/** A request as it goes over the wire. */
+/** A request as sent. */
 export interface Wired {
   readonly bytes: Buffer;
   readonly method: string;
-  /** Whether its head and framing are as HTTP has them, so that there must be an answer. */
+  /** Whether head and framing are valid HTTP, so that a response is required. */
   readonly whole: boolean;
 }
 
-/** Milliseconds that an answer may take on a busy machine. */
+/** Milliseconds that a response may take on a busy machine. */
 const longest = 5000;
-/** Milliseconds without any byte after which an answer counts as missing. */
+/** Milliseconds without a byte after which a response counts as missing. */
 const silence = 15_000;
 
-/** Builds a request for `url` of a template, with changes at random. */
+/** Builds a request from a template with random changes. */
 export function wired(url: string, { method, target, headers, body, key }: Template, mutator: Mutator): Wired {
   const changes = new Set<'target' | 'headers' | 'body' | 'framing' | 'head'>();
   for (let count = mutator.pick([0, 0, 0, 1, 1, 1, 1, 1, 2, 3]); count > 0; count -= 1) {
@@ -67,7 +67,7 @@ export function wired(url: string, { method, target, headers, body, key }: Templ
   };
 }
 
-/** What cannot be signed is sent without a signature. */
+/** Requests that cannot be signed are sent unsigned. */
 function signedBy(
   key: HandKey,
   method: string,
@@ -82,7 +82,7 @@ function signedBy(
   }
 }
 
-/** A value without what Node's own parser refuses before any of our code is asked. */
+/** Removes characters that Node's parser refuses. */
 function oneLine(text: string, oddly: boolean): string {
   return oddly ? text : text.replaceAll(/[^\t\u0020-\u007e\u0080-\u00ff]/g, ' ').trim();
 }
@@ -95,15 +95,15 @@ function legalTarget(text: string): string {
   return encoded.startsWith('/') ? encoded : `/${encoded}`;
 }
 
-/** Sends requests, each on a connection of its own, and counts how they were answered. */
+/** Sends requests, each on its own connection, and counts the statuses. */
 export class WireFuzz {
-  /** By group, and there by status. */
+  /** By group and status. */
   readonly statuses: Record<string, Record<string, number>> = {};
   #connections = 0;
 
-  /** @returns what is wrong with what became of a request; nothing for most. */
+  /** @returns the faults of a response */
   async send(group: string, url: string, request: Wired): Promise<string[]> {
-    // A busy machine is slow now and then; a slow request is slow every time, and so is one that is never answered.
+    // Repeats slow requests, because a busy machine is slow at random.
     for (let attempt = 1; ; attempt += 1) {
       const { status, text, ms } = await this.#exchange(url, request);
       const unanswered = status === 'none' && request.whole;
@@ -116,7 +116,7 @@ export class WireFuzz {
     }
   }
 
-  /** The part of all requests of a group that got past the parsers: answered with 2xx, 3xx, or a refusal of what was asked. */
+  /** The share of a group's requests that passed the parsers. */
   share(group: string): number {
     const counts = Object.entries(this.statuses[group] ?? {});
     const sum = (list: typeof counts): number => list.reduce((total, [, count]) => total + count, 0);
@@ -126,7 +126,7 @@ export class WireFuzz {
   #exchange(url: string, { bytes, whole }: Wired): Promise<{ status: string; text: string; ms: number }> {
     const { port } = new URL(url);
     this.#connections += 1;
-    // Each address of this machine has ports of its own, of which a closed connection keeps one for a minute.
+    // A closed connection keeps its port for a minute, so requests use many source addresses.
     const localAddress = `127.0.0.${2 + (this.#connections % 200)}`;
     const began = performance.now();
     return new Promise((resolve) => {
@@ -146,7 +146,7 @@ export class WireFuzz {
         .on('close', end)
         .on('error', end);
       socket.write(bytes);
-      // A request whose body is not what its head says ends when its connection does.
+      // A request with wrong framing only ends with its connection.
       if (!whole) setTimeout(() => socket.end(), 100).unref();
     });
   }
@@ -154,20 +154,20 @@ export class WireFuzz {
 
 type Schema = Readonly<Record<string, unknown>>;
 
-/** Makes values that fit a schema of the OpenAPI description, or nearly. */
+/** Generates values that fit a schema of the OpenAPI description, or nearly. */
 export class Examples {
   readonly #openapi: unknown;
   readonly #mutator: Mutator;
   readonly #known: Readonly<Record<string, unknown>>;
 
-  /** @param known values of members and parameters, by their names. */
+  /** @param known values of members and parameters, by name */
   constructor(openapi: unknown, mutator: Mutator, known: Readonly<Record<string, unknown>>) {
     this.#openapi = openapi;
     this.#mutator = mutator;
     this.#known = known;
   }
 
-  /** @param name of the member or parameter that the value is for. */
+  /** @param name of the member or parameter */
   of(schema: unknown, name = ''): unknown {
     const { mutator, known } = { mutator: this.#mutator, known: this.#known };
     const it = this.resolved(schema) as Schema;
@@ -200,7 +200,7 @@ export class Examples {
     }
   }
 
-  /** What a reference leads to. */
+  /** Resolves a reference. */
   resolved(node: unknown): unknown {
     if (typeof node !== 'object' || node === null || !('$ref' in node)) return node;
     const steps = String(node.$ref)

@@ -1,4 +1,4 @@
-/** A real server on a free port, over a temporary folder, with a clock that a test can move. */
+/** A real server on a free port with a temporary folder and a movable clock. */
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -17,7 +17,7 @@ export class MovableClock implements Clock {
     return (this.#frozenAt ?? Date.now()) + this.#ahead;
   }
 
-  /** Stops the wall clock, so that limits come back only by `move` and `jump`, however slow the machine is. */
+  /** Stops the wall clock, so that limits only change with `move` and `jump`. */
   freeze(): void {
     this.#frozenAt = Date.now();
   }
@@ -26,13 +26,13 @@ export class MovableClock implements Clock {
     return performance.now() + this.#passed;
   }
 
-  /** Lets so many milliseconds pass, which may be negative. */
+  /** Advances both clocks by `ms`, which may be negative. */
   move(ms: number): void {
     this.#ahead += ms;
     this.#passed += ms;
   }
 
-  /** Sets the wall clock ahead, or back, while no time passes. */
+  /** Sets only the wall clock. */
   jump(ms: number): void {
     this.#ahead += ms;
   }
@@ -48,14 +48,14 @@ export interface WorldOptions {
 
 export interface Asked {
   readonly body?: BodyInit;
-  /** Sent as JSON; works on GET too only where the body is absent. */
+  /** Sent as JSON if `body` is absent. */
   readonly json?: unknown;
   readonly headers?: Readonly<Record<string, string>>;
-  /** Namespace to ask as; null asks as nobody. */
+  /** Namespace to authenticate as; null for none. */
   readonly as?: string | null;
 }
 
-/** An answer, its body read. */
+/** A response with its body. */
 export interface Answered {
   readonly status: number;
   readonly headers: Headers;
@@ -65,9 +65,9 @@ export interface Answered {
 }
 
 const systemKey = 'the-key-of-the-test-world';
-/** Milliseconds that requests have when a server is closed: a test that left some open waits no longer. */
+/** Milliseconds that open requests have on close; short, because tests may leave some open. */
 const patience = 1000;
-/** Read once, for all worlds of a file. */
+/** Parsed once for all servers of a file. */
 let openapi: ReturnType<typeof readOpenApi> | undefined;
 
 export async function openWorld(options: WorldOptions = {}): Promise<World> {
@@ -100,7 +100,7 @@ export class World {
     return this.server.urls[0]!;
   }
 
-  /** Where S3 is spoken. */
+  /** URL of the S3 listener. */
   get s3Url(): string {
     return this.server.s3Urls[0]!;
   }
@@ -124,13 +124,13 @@ export class World {
       ...this.#options.env,
     });
     const { start, log = pino({ level: config.logLevel }) } = this.#options;
-    // Another build reads the description by itself.
+    // Another build reads its own description.
     this.#server = start
       ? await start(config, { clock: this.clock, log, patience })
       : await startServer(config, { clock: this.clock, log, patience, openapi: await (openapi ??= readOpenApi()) });
   }
 
-  /** Ends the server and starts it again over the same folder; its port changes. */
+  /** Restarts the server on the same folder; its port changes. */
   async restart(): Promise<void> {
     await this.server.close();
     await this.start();
@@ -142,16 +142,16 @@ export class World {
     await rm(this.folder, { recursive: true, force: true });
   }
 
-  /** Takes a namespace for known that another world made over the same folder. */
+  /** Registers a namespace that another world created in the same folder. */
   know(name: string): string {
     const key = `the-key-of-${name}`;
     this.#keys.set(name, key);
-    // A token of an earlier namespace of that name is good no more.
+    // Tokens of an earlier namespace with that name are invalid.
     this.#tokens.delete(name);
     return key;
   }
 
-  /** Makes a namespace, whose name can then be given as `as`. */
+  /** Creates a namespace, which can then be used as `as`. */
   async addNamespace(name: string): Promise<string> {
     const key = this.know(name);
     const answer = await this.ask('POST', '/auth/namespaces', { json: { namespace: name, key_name: 'first', key } });
