@@ -3,6 +3,8 @@ import config from './jest.config.js';
 
 export default {
   ...config,
+  // They run processes and browsers, or what the others run already.
+  testPathIgnorePatterns: ['/node_modules/', '/test/(?:torture|crash|peers|web)/'],
   collectCoverage: true,
   coverageProvider: 'v8',
   collectCoverageFrom: ['<rootDir>/src/**/*.ts'],
