@@ -1,6 +1,6 @@
 /**
- * The bare server: what node:http can do with no protocol, no catalog, no hash and no sync. It gathers about 1 MiB
- * and writes it with one writev while the next gathers; downloads are a plain file stream.
+ * A bare server: the limit of node:http without protocol, catalog, hash or sync. It collects about 1 MiB and writes it
+ * with one writev while the next MiB arrives; downloads are a plain file stream.
  *
  * argv: port, folder.
  */

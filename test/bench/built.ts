@@ -1,4 +1,4 @@
-/** The build's own catalog, because a thread cannot be started from here. */
+/** The build's own catalog, because a thread cannot be started from TypeScript. */
 import { resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
 

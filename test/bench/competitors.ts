@@ -1,4 +1,4 @@
-/** Who runs beside whom: how each server is found, started on a free port with a fresh folder, and spoken to. */
+/** The competitors: how each server is found, started on a free port with a fresh folder, and called. */
 import { execFileSync } from 'node:child_process';
 import { accessSync, constants, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { delimiter, join } from 'node:path';

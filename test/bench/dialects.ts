@@ -1,4 +1,4 @@
-/** How each server is spoken to: what begins an upload, carries its bytes, ends it, and fetches it back. */
+/** The upload protocol of each server: begin, send, complete and download. */
 import { presignByHand } from '../support/sigv4.ts';
 import { fullBucket } from './full.ts';
 import { text, Wire, type Answer, type Body, type Request } from './wire.ts';

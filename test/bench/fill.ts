@@ -1,4 +1,4 @@
-/** Stores that are full before they are measured. */
+/** Stores that are filled before they are measured. */
 import { createHash, randomUUID } from 'node:crypto';
 import { closeSync, mkdirSync, openSync } from 'node:fs';
 import { join } from 'node:path';

@@ -1,4 +1,4 @@
-/** The bucket that is full. */
+/** The bucket of a filled store. */
 export const fullBucket = 'bench';
 
 export function fullKey(n: number): string {

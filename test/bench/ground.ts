@@ -1,4 +1,4 @@
-/** The bench's own folder: fresh data folders, payload files, room on the disk, and an end that leaves nothing. */
+/** The benchmark's folder: fresh data folders, payload files, free space, and cleanup. */
 import { createHash, randomFillSync } from 'node:crypto';
 import { closeSync, mkdtempSync, openSync, rmSync, statfsSync, writeSync } from 'node:fs';
 import { join } from 'node:path';

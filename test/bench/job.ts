@@ -1,4 +1,4 @@
-/** What the load generator is told to do, and what it tells. */
+/** The jobs and reports of the load generator. */
 import type { DialectName, Digests } from './dialects.ts';
 
 /** The file that single uploads are made of. */

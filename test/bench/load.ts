@@ -1,8 +1,8 @@
 /**
- * The load generator, a process of its own: does one job against one server and prints a report.
+ * The load generator, a separate process: does one job against one server and prints a report.
  *
- * argv: the job as JSON. Many connections are served by raw sockets in this process; single streams from a file by
- * curl where it is installed, and else by the same raw sockets.
+ * argv: the job as JSON. Many connections use raw sockets in this process; single streams from a file use curl if it is
+ * installed, else the same raw sockets.
  */
 import { execFile } from 'node:child_process';
 import { createHash, randomFillSync } from 'node:crypto';

@@ -1,8 +1,8 @@
 /**
- * `npm run bench`: Stowage beside its competitors, in one run on one machine.
+ * `npm run bench`: compares Stowage with its competitors, in one run on one machine.
  *
- * Each measurement has a fresh server process on loopback and a fresh folder; competitors take turns within a
- * round, so that what disturbs the machine disturbs all of them.
+ * Each measurement has a fresh server process on loopback and a fresh folder; competitors alternate within a round, so
+ * that disturbances affect all of them.
  */
 import { copyFileSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { cpus, tmpdir } from 'node:os';

@@ -1,4 +1,4 @@
-/** One measurement: a fresh folder, a fresh server process, one job of the load generator, and nothing left behind. */
+/** One measurement: a fresh folder, a fresh server process, one job of the load generator, and cleanup. */
 import { execFile, type ChildProcess } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';

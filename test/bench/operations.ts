@@ -1,4 +1,4 @@
-/** What the catalog is asked, one question at a time, whatever it was filled with. */
+/** The catalog operations that are measured one at a time. */
 import { createHash, randomUUID } from 'node:crypto';
 import { must, type Dialect } from './dialects.ts';
 import { repeated, text, Wire } from './wire.ts';

@@ -1,4 +1,4 @@
-/** What the kernel says about processes, and starting and stopping those under test. Linux only: it reads /proc. */
+/** Starts, stops and measures processes through /proc (Linux only). */
 import { spawn, type ChildProcess } from 'node:child_process';
 import { readdirSync, readFileSync } from 'node:fs';
 import { connect, createServer, type AddressInfo } from 'node:net';

@@ -1,4 +1,4 @@
-/** What the runs gave: medians, and ratios taken round by round, because a noisy machine is noisy for neighbours alike. */
+/** Results: medians, and ratios within a round, because noise affects all competitors of a round alike. */
 import type { Sample } from './measure.ts';
 
 /** A number read from a sample. */

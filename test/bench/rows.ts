@@ -1,4 +1,4 @@
-/** What is measured: each row is one kind of work and who does it beside us. */
+/** The rows of the benchmark: each is a kind of work and its competitors. */
 import type { CompetitorId } from './competitors.ts';
 import type { Work } from './job.ts';
 

@@ -1,4 +1,4 @@
-/** What the numbers are held against, and by how much each target is met or missed. */
+/** Targets of the numbers, and by how much each is met or missed. */
 import { verifying } from './job.ts';
 import { appendSpeed, finish, median, peak, question, seconds, speed, type Metric, type Results } from './results.ts';
 

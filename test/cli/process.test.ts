@@ -1,4 +1,4 @@
-/** The command line as processes: killed, stopped, cut off. */
+/** The command line in its own process: killed, stopped, disconnected. */
 import { mkdtemp, open, readdir, readFile, rm, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';

@@ -1,4 +1,4 @@
-/** `stowage release`: what a pipeline does, and what a customer does. */
+/** `stowage release` as a pipeline and as a customer uses it. */
 import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';

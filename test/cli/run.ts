@@ -1,4 +1,4 @@
-/** The command line, run in this process or as one of its own. */
+/** Runs the command line in this process or in its own. */
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { PassThrough, Readable } from 'node:stream';

@@ -1,4 +1,4 @@
-/** A server, a folder for files and a client's state, and clients that differ in how they get to the server. */
+/** A server, folders, and clients with different transports. */
 import { createHash } from 'node:crypto';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';

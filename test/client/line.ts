@@ -1,4 +1,4 @@
-/** A line to one upload in memory, which breaks as its script says: for what no real line does on demand. */
+/** A scripted connection to one upload in memory, for failures that no real connection makes on demand. */
 import { StowageError } from '../../src/client/error.ts';
 import { Session } from '../../src/client/session.ts';
 import type { Incoming, Outgoing, Transport } from '../../src/client/transport.ts';

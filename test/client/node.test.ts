@@ -1,4 +1,4 @@
-/** What only Node has: its transport, and hashing files in a thread. */
+/** The Node parts of the client: transport, and hashing in a thread. */
 import { appendFile, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';

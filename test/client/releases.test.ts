@@ -1,4 +1,4 @@
-/** Releases by the client library: published by operators, fetched by customers, through whatever the line does. */
+/** Releases with the client library: published by operators, downloaded by customers, over broken connections. */
 import { readFile, readdir, stat, writeFile } from 'node:fs/promises';
 import { createHash } from 'node:crypto';
 import { createServer, type Server } from 'node:http';

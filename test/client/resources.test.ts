@@ -1,4 +1,4 @@
-/** Every question that the library can ask, asked of a real server. */
+/** Every request of the library, against a real server. */
 import type { ArtifactView } from '../../src/client/node.ts';
 import { noise, openGround, sha512, type Ground } from './ground.ts';
 

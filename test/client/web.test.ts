@@ -1,4 +1,4 @@
-/** The library as a browser has it: fetch, WebAssembly, localStorage, and nothing of Node's. */
+/** The library in a browser environment: fetch, WebAssembly, localStorage, nothing of Node. */
 import { readFile } from 'node:fs/promises';
 import { StowageClient, StowageError, webPlatform, type PushProgress } from '../../src/client/index.ts';
 import { wasmHash } from '../../src/client/web/hash.ts';

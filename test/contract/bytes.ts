@@ -1,4 +1,4 @@
-/** What every byte store must do. An engine's test is its constructor. */
+/** The contract of byte stores. An engine's test passes its constructor. */
 import { createHash, randomBytes, randomUUID } from 'node:crypto';
 import fc from 'fast-check';
 import type { ByteStore, StageWriter } from '../../src/core/engine.ts';
@@ -6,7 +6,7 @@ import type { ByteStore, StageWriter } from '../../src/core/engine.ts';
 export interface OpenedBytes {
   readonly bytes: ByteStore;
   readonly close: () => Promise<void>;
-  /** The same store, opened again by a process that remembers nothing. */
+  /** The same store, reopened by a process without state. */
   readonly reopen: () => Promise<OpenedBytes>;
 }
 
@@ -19,7 +19,7 @@ export async function collect(source: AsyncIterable<Uint8Array>): Promise<Buffer
   return Buffer.concat(chunks);
 }
 
-/** Writes `data` in pieces, as a socket would bring it. */
+/** Writes `data` in pieces, like a socket. */
 async function pour(writer: StageWriter, data: Uint8Array, piece = 65536): Promise<void> {
   for (let at = 0; at < data.length; at += piece) await writer.write(Uint8Array.from(data.subarray(at, at + piece)));
 }
@@ -207,7 +207,7 @@ export function bytesContract(name: string, open: () => Promise<OpenedBytes>): v
         expect((await bytes.digest(whole, 2000, 'sha512')).hex).toBe(both);
       }
       const address = await bytes.seal(whole, 2000, both, true);
-      // Joined anew, as after a crash.
+      // Joined again, as after a crash.
       await bytes.join(whole, joined);
       expect(await bytes.size(whole)).toBe(2000);
       expect(await bytes.seal(whole, 2000, both, true)).toBe(address);
@@ -301,7 +301,7 @@ export function bytesContract(name: string, open: () => Promise<OpenedBytes>): v
       const whole = randomUUID();
       const list = stages.map((stage, n) => ({ stage, size: parts[n]!.length }));
       await bytes.join(whole, list);
-      // Cut and written anew; cut by an opening; grown; gone.
+      // Truncated and rewritten; truncated by opening; grown.
       await bytes.cut(stages[0]!, 100);
       const anew = await bytes.open(stages[0]!, 100);
       await anew.write(randomBytes(2 * MiB));

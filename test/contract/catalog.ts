@@ -1,4 +1,4 @@
-/** What every catalog must do. An engine's test is its constructor. */
+/** The contract of catalogs. An engine's test passes its constructor. */
 import type { Catalog } from '../../src/core/engine.ts';
 import { artifactContract } from './catalog/artifacts.ts';
 import { bucketContract } from './catalog/buckets.ts';
@@ -17,7 +17,7 @@ import { uploadContract } from './catalog/uploads.ts';
 export interface OpenedCatalog {
   readonly catalog: Catalog;
   readonly close: () => Promise<void>;
-  /** The same catalog, opened again by a process that remembers nothing. */
+  /** The same catalog, reopened by a process without state. */
   readonly reopen: () => Promise<OpenedCatalog>;
 }
 
@@ -36,7 +36,7 @@ const everyPart: readonly ((scene: () => Scene) => void)[] = [
   modelContract,
 ];
 
-/** @param parts what is asked, beside whether the catalog can be opened again. */
+/** @param parts suites to run, besides the one for reopening */
 export function catalogContract(
   name: string,
   open: () => Promise<OpenedCatalog>,
@@ -52,7 +52,7 @@ export function catalogContract(
       await scene.namespace('beta');
     });
     afterEach(async () => {
-      // Whatever a test did, ledgers say what there is.
+      // Ledgers must be correct after every test.
       const wrong = await opened.catalog.usage.miscounted(false);
       await opened.close();
       expect(wrong).toEqual([]);

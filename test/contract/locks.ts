@@ -1,4 +1,4 @@
-/** What every engine's locks must do. */
+/** The contract of locks. */
 import type { Locks } from '../../src/core/engine.ts';
 
 export function locksContract(name: string, open: () => Locks): void {

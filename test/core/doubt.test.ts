@@ -1,4 +1,4 @@
-/** A record whose making failed may be there all the same: its bytes must be, too. */
+/** If recording fails with an unknown outcome, the bytes are kept, because the record may exist. */
 import { randomBytes } from 'node:crypto';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';

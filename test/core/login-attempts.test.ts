@@ -1,4 +1,4 @@
-/** Answers to wrong secrets leave one after the other: a crowd of them does not take the time of all other requests. */
+/** Responses to wrong secrets are paced, so that many of them do not take the time of other requests. */
 import { LoginAttempts, type Attempt } from '../../src/core/tenants/login-attempts.ts';
 import { Refusal } from '../../src/core/refusal.ts';
 import { MovableClock } from '../support/world.ts';

@@ -1,4 +1,4 @@
-/** Objects in parts: whatever comes meanwhile, the whole is of the parts that its end names. */
+/** Multipart objects consist of the parts that the completion lists, whatever happens concurrently. */
 import { randomBytes } from 'node:crypto';
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';

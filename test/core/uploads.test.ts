@@ -1,4 +1,4 @@
-/** Who may write to an upload when somebody else still does. */
+/** Concurrent writers of one upload. */
 import { randomBytes } from 'node:crypto';
 import { bodyOf, deadBody } from '../support/body.ts';
 import { openWorld, type World } from '../support/world.ts';

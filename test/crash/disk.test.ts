@@ -1,4 +1,4 @@
-/** A real server on a disk that is full, or fails to write, or fails to sync. */
+/** A real server on a disk that is full, or fails to write or sync. */
 import { fork, type ChildProcess } from 'node:child_process';
 import { createHash, randomBytes } from 'node:crypto';
 import { once } from 'node:events';

@@ -1,7 +1,7 @@
 /**
  * A real server whose disk fails on command: `{ call, code, times }` over the process channel makes the next `times`
- * calls of `write`, `sync`, `folder` (the open of a folder) or `folderSync` fail with `code`; it answers with how often
- * each was called since the last command.
+ * calls of `write`, `sync`, `folder` (opening a folder) or `folderSync` fail with `code`; it responds with the number
+ * of calls of each since the last command.
  */
 import fs from 'node:fs';
 import promises from 'node:fs/promises';

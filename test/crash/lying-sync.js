@@ -1,4 +1,4 @@
-/** Loaded before a server: syncs of its files say that they kept the bytes, and do nothing. SQLite's own are not touched. */
+/** Loaded before a server: syncs of its files report success and do nothing. SQLite's syncs are not affected. */
 import { open } from 'node:fs/promises';
 
 const probe = await open(new URL(import.meta.url), 'r');

@@ -1,6 +1,6 @@
 /**
- * Publishes a release at the core, each request by a word of its own, and is killed before its step `endAt`. Run again over the
- * same folder, later by the clock, it sends the same requests again.
+ * Publishes a release through the core with idempotency keys, and is killed before step `endAt`. Run again on the same
+ * folder, at a later time, it sends the same requests again.
  */
 import { writeSync } from 'node:fs';
 import { createHash } from 'node:crypto';

@@ -1,4 +1,4 @@
-/** What a victim acknowledged before it died, held against what its store has when it is opened again. */
+/** Compares what a killed process acknowledged with its reopened store. */
 import { spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { fileURLToPath } from 'node:url';

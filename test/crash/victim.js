@@ -1,10 +1,10 @@
 /**
- * A process that does everything once, and kills itself before its Nth step at a port. Each line that it prints is an
- * acknowledgement. Plain JavaScript, since it runs by itself, on the build.
+ * A process that runs every operation once and kills itself before its Nth call of a port. Each printed line is an
+ * acknowledgement. Plain JavaScript, because it runs by itself on the build.
  *
  *     node victim.js FOLDER N [SABOTAGE [MOUNT...]]
  *
- * On the file systems mounted at each MOUNT the power goes first: what they were not told to keep is lost.
+ * The file systems at each MOUNT are shut down first: unsynced data is lost.
  */
 import { execFileSync } from 'node:child_process';
 import { writeSync } from 'node:fs';

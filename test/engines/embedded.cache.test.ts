@@ -6,7 +6,7 @@ import { cached } from '../../src/engines/embedded/sqlite/cache.ts';
 
 const move = { from: 0, to: 1, lastStart: null, length: null, at: 0 };
 
-/** One upload and one key, kept by somebody who does what is asked in any order, and answers later still. */
+/** The cache in front of a catalog that answers in any order. */
 class SlowCatalog {
   offset = 0;
   keyed = 0;

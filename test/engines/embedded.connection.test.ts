@@ -1,4 +1,4 @@
-/** The catalog on its connection, without the thread: what it asks of SQLite, and what it does when SQLite fails. */
+/** The catalog on its connection, without the thread: its SQL, and its reaction to SQLite errors. */
 import { randomUUID } from 'node:crypto';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';

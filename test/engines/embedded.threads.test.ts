@@ -1,4 +1,4 @@
-/** Threads that die: what they were asked is answered by the next one, and nothing waits for ever. */
+/** Threads that die: the next one answers, and no call waits forever. */
 import { createHash, randomBytes } from 'node:crypto';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';

@@ -1,4 +1,4 @@
-/** Bodies of operations that take none, and refusals of plain uploads: each is refused in the form of the API that was asked. */
+/** Bodies of operations that take none, and refused plain uploads: errors have the format of the called API. */
 import { randomUUID } from 'node:crypto';
 import { request } from 'node:http';
 import { adminKey, env } from '../support/releasy.ts';

@@ -1,4 +1,4 @@
-/** The console API: buckets, access keys, URLs, rules and what it costs. */
+/** The console API: buckets, access keys, URLs, CORS and limits. */
 import {
   CopyObjectCommand,
   CreateBucketCommand,

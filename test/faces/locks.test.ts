@@ -1,4 +1,4 @@
-/** Object lock holds whatever face, task or setting would end the version. */
+/** Object lock protects versions against every face, task and setting. */
 import {
   CreateBucketCommand,
   CreateMultipartUploadCommand,

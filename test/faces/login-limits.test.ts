@@ -1,4 +1,4 @@
-/** Wrong secrets are refused before they cost anything, and whoever shows right ones does not notice. */
+/** Wrong secrets are refused before they cost anything, without an effect on correct ones. */
 import { randomBytes, scryptSync } from 'node:crypto';
 import { request } from 'node:http';
 import { join } from 'node:path';

@@ -1,4 +1,4 @@
-/** No log line holds a secret, however the request that brings it is written. */
+/** Logs never contain a secret, in whatever form a request carries it. */
 import { pino } from 'pino';
 import { maskedPath } from '../../src/http/masked-paths.ts';
 import { RawConnection } from '../support/raw.ts';

@@ -1,4 +1,4 @@
-/** Fields that take long to read, and numbers and times that no record or answer can hold are refused by every face, and nothing is changed by them. */
+/** Every face refuses slow-to-parse fields and numbers and times out of range, without a change. */
 import {
   CreateBucketCommand,
   HeadObjectCommand,

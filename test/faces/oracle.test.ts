@@ -1,4 +1,4 @@
-/** Nothing that a namespace, or nobody, can see tells whether another namespace has stored the same bytes. */
+/** No response reveals whether another namespace has stored the same bytes. */
 import { createHash } from 'node:crypto';
 import { CreateBucketCommand, HeadObjectCommand, PutObjectCommand } from '@aws-sdk/client-s3';
 import { s3Client } from '../support/s3.ts';

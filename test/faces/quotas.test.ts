@@ -1,4 +1,4 @@
-/** A quota bounds bytes, and every record that a namespace can make; a namespace that is over its quota can delete. */
+/** A quota bounds bytes and records; a namespace over its quota can still delete. */
 import {
   AbortMultipartUploadCommand,
   CompleteMultipartUploadCommand,

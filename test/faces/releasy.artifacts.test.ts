@@ -1,4 +1,4 @@
-/** Slots and registration: what is uploaded is what is released, or it is refused. */
+/** Slots and registration: registered files match the declaration, or are refused. */
 import { randomUUID } from 'node:crypto';
 import { request, type IncomingMessage } from 'node:http';
 import { assert, property, string } from 'fast-check';

@@ -1,4 +1,4 @@
-/** One file through every door: a slot is filled by whatever can upload, and nothing done to the object afterwards reaches the release. */
+/** A slot can be filled through every upload protocol, and later changes of the object do not affect the release. */
 import {
   AbortMultipartUploadCommand,
   DeleteObjectCommand,

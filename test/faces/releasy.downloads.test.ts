@@ -1,4 +1,4 @@
-/** Downloads: by a customer's token, as long as the customer may. */
+/** Downloads with a customer's token, while the customer is entitled. */
 import { randomUUID } from 'node:crypto';
 import { pino } from 'pino';
 import { openReleasy, put, said, sha256Of, type Releasy } from '../support/releases.ts';

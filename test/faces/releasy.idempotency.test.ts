@@ -1,4 +1,4 @@
-/** Requests that happen once, by `Idempotency-Key`. */
+/** Requests with an `Idempotency-Key` take effect once. */
 import { randomUUID } from 'node:crypto';
 import { readFile, readdir } from 'node:fs/promises';
 import { Refusal } from '../../src/core/refusal.ts';

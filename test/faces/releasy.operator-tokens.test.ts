@@ -1,4 +1,4 @@
-/** JWTs of others, and the keys that prove them. */
+/** JWTs of an external issuer and its keys. */
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { SignJWT } from 'jose';

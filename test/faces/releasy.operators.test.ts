@@ -1,4 +1,4 @@
-/** The Releasy API: who operates it, who may do what, and that this is settled before anything is read. */
+/** Operators of the Releasy API: authorization precedes the reading of a request. */
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';

@@ -1,4 +1,4 @@
-/** Releases whose files another S3 keeps: another server of ours stands for it. */
+/** Releases with a foreign S3 store, for which another Stowage server stands in. */
 import {
   CreateBucketCommand,
   DeleteObjectCommand,

@@ -1,4 +1,4 @@
-/** The Releasy API: customers, what they may have, their keys, and who tried to get in. */
+/** The Releasy API: customers, entitlements, API keys and the audit log. */
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { askByBook } from '../support/answers.ts';

@@ -1,4 +1,4 @@
-/** Releases: made, listed, published, taken back and deleted. */
+/** Releases: create, list, publish, unpublish, delete. */
 import { DeleteBucketCommand, ListObjectsV2Command } from '@aws-sdk/client-s3';
 import { openReleasy, said, type Releasy, type ReleaseSeen } from '../support/releases.ts';
 import { refusal, s3Client } from '../support/s3.ts';

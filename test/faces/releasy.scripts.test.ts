@@ -1,6 +1,6 @@
 /**
- * What Releasy's own clients send, to the letter: its shell scripts (bash and curl), which publish a release and add a
- * customer, and its Rust client. Written from what came over the wire when they ran.
+ * The exact requests of Releasy's own clients: shell scripts (bash and curl) that publish a release and add a customer,
+ * and its Rust client. Recorded from the wire.
  */
 import { randomUUID } from 'node:crypto';
 import { RawConnection, type RawAnswer } from '../support/raw.ts';

@@ -1,4 +1,4 @@
-/** Capabilities: what a page can do that has a URL and no key. */
+/** Capabilities: uploads of a page with a URL and without a key. */
 import { openWorld, type Answered, type World } from '../support/world.ts';
 
 let world: World;

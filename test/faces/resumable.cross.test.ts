@@ -1,4 +1,4 @@
-/** One upload, several protocols: each begins, each looks, each goes on, each finishes. */
+/** One upload, several protocols: each can begin, inspect, continue and finish it. */
 import { createHash } from 'node:crypto';
 import { openWorld, type World } from '../support/world.ts';
 

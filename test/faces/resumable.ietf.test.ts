@@ -1,4 +1,4 @@
-/** The IETF's resumable uploads, section by section of the draft, for every version of it that clients speak. */
+/** The IETF's resumable uploads, by section of the draft, for every supported version. */
 import { createHash, randomBytes } from 'node:crypto';
 import { tellResumption } from '../../src/faces/resumable/interim.ts';
 import { eventually, RawConnection, type RawAnswer } from '../support/raw.ts';

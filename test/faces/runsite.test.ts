@@ -1,4 +1,4 @@
-/** What Runsite's pages promise of its object storage: checks R1 to R20. Those that are not here lie where their subject is tested. */
+/** Runsite's requirements of its object storage: checks R1 to R20. The others are tested with their subjects. */
 import { randomBytes } from 'node:crypto';
 import { cp, mkdtemp, readdir, readFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';

@@ -1,4 +1,4 @@
-/** Checksums of S3 over the wire: what a client sends to protect its bytes is checked, or the request is refused. */
+/** S3 checksums over the wire: every declared checksum is verified, or the request is refused. */
 import { createHash, randomBytes } from 'node:crypto';
 import {
   CompleteMultipartUploadCommand,

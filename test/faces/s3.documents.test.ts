@@ -1,4 +1,4 @@
-/** Documents that S3 takes: what is missing, unknown, repeated or out of range is refused, and changes nothing. */
+/** S3 documents: missing, unknown, repeated and invalid elements are refused without a change. */
 import * as sdk from '@aws-sdk/client-s3';
 import { documentOfNodes, everyNode, type Tree } from '../support/trees.ts';
 import { plain, s3Client, type Plain } from '../support/s3.ts';

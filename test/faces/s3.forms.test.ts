@@ -1,4 +1,4 @@
-/** POST object, as browsers and scripts send it: what a policy covers, what is frozen when the file begins, and what the answer says. */
+/** POST Object, as browsers and scripts send it: policies, fields and responses. */
 import { createHash, createHmac } from 'node:crypto';
 import {
   CreateBucketCommand,

@@ -1,4 +1,4 @@
-/** Grants to a namespace end with it: the next namespace of its name gets nothing by them. */
+/** Grants to a namespace end with it: a later namespace of the same name gains nothing. */
 import {
   CreateBucketCommand,
   DeletePublicAccessBlockCommand,

@@ -1,4 +1,4 @@
-/** What a client says of an object comes back as headers, by whatever way it came in; and what a reader may ask for in headers. */
+/** Object metadata in response headers, however it was set, and response headers set by the reader. */
 import { createHmac } from 'node:crypto';
 import {
   CompleteMultipartUploadCommand,

@@ -1,4 +1,4 @@
-/** Which operation a request reaches, and what is refused because no operation takes it. */
+/** Which operation a request selects, and which requests are refused. */
 import * as sdk from '@aws-sdk/client-s3';
 import { pino } from 'pino';
 import { eventually } from '../support/raw.ts';

@@ -1,4 +1,4 @@
-/** Bucket policies, by the rules that S3 documents: what is taken, what each part means, and what counts as public. */
+/** Bucket policies by S3's documented rules: validation, evaluation, and the definition of public. */
 import {
   CopyObjectCommand,
   CreateBucketCommand,

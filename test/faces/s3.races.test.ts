@@ -1,4 +1,4 @@
-/** A bucket that is removed, or is the next one of its name, while a request for the first one is under way. */
+/** Buckets that are removed, or recreated under the same name, during a request. */
 import { request, type IncomingMessage } from 'node:http';
 import {
   CreateBucketCommand,

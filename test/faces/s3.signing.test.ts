@@ -1,4 +1,7 @@
-/** Signature Version 4: what the SDK signs is accepted, what anybody changed is not; bodies in chunks, however they are cut. */
+/**
+ * Signature Version 4: the SDK's signatures are accepted, changed requests are not; chunked bodies in any
+ * fragmentation.
+ */
 import { createHash } from 'node:crypto';
 import {
   GetObjectCommand,

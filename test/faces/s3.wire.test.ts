@@ -1,4 +1,4 @@
-/** S3 over the wire where stock clients do not go: forms, pages of other origins, hosts, policies, odd requests. */
+/** S3 over the wire beyond stock clients: forms, CORS, hosts, policies, unusual requests. */
 import { createHmac, randomBytes } from 'node:crypto';
 import { readdir } from 'node:fs/promises';
 import { request } from 'node:http';

@@ -1,4 +1,4 @@
-/** Bytes out: whole, in part, on conditions, and when things break. */
+/** Downloads: whole, partial, conditional, and interrupted. */
 import { createHash, randomBytes } from 'node:crypto';
 import { readdir, truncate } from 'node:fs/promises';
 import { join } from 'node:path';

@@ -1,4 +1,4 @@
-/** Lists, whole and by pages. */
+/** Lists, complete and paged. */
 import { openWorld, type ArtifactView, type World } from '../support/world.ts';
 
 let world: World;

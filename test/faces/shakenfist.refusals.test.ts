@@ -1,4 +1,4 @@
-/** What is refused, with which status, and in which words. */
+/** Refusals with their statuses and messages. */
 import { newId } from '../../src/kit/ids.ts';
 import { openWorld, type Asked, type World } from '../support/world.ts';
 

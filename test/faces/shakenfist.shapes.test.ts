@@ -1,4 +1,4 @@
-/** Every route of the face, its answer held against the OpenAPI description, and the facts that old clients rely on. */
+/** Every route's response matches the OpenAPI description and the expectations of old clients. */
 import { createHash } from 'node:crypto';
 import { askByBook } from '../support/answers.ts';
 import { openWorld, type ArtifactView, type Asked, type World } from '../support/world.ts';

@@ -1,4 +1,4 @@
-/** Who sees and changes what: a matrix of routes and askers. */
+/** Access rights: a matrix of routes and callers. */
 import { createHash } from 'node:crypto';
 import { newId } from '../../src/kit/ids.ts';
 import { openWorld, type ArtifactView, type Asked, type World } from '../support/world.ts';

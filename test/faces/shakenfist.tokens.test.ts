@@ -1,4 +1,4 @@
-/** Forged, stale and misshapen tokens. */
+/** Forged, expired and malformed tokens. */
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { generateKeyPair, SignJWT, UnsecuredJWT } from 'jose';

@@ -1,4 +1,4 @@
-/** Appends as they arrive over the wire: raw bytes, broken connections, newcomers, promises kept and broken. */
+/** Appends over the wire: raw bytes, broken connections, concurrent appends, declared digests. */
 import { createHash, randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { unread } from '../support/cut.ts';

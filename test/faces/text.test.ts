@@ -1,4 +1,4 @@
-/** Text from strangers: what is no text, and what a database would cut or change, is refused by every face in its own shape. */
+/** Every face refuses text that is malformed or that a database would change, in its own error format. */
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';

@@ -1,4 +1,4 @@
-/** What Uploom's pages promise of S3 and of presigned URLs: checks U1 to U38. Those that are not here lie where their subject is tested. */
+/** Uploom's requirements of S3 and presigned URLs: checks U1 to U38. The others are tested with their subjects. */
 import { createHash, randomBytes } from 'node:crypto';
 import { Readable } from 'node:stream';
 import {

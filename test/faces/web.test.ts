@@ -1,4 +1,4 @@
-/** Pages, the form door, and what those who run the server look at. */
+/** Pages, the upload form, health checks and metrics. */
 import { createHash, randomBytes } from 'node:crypto';
 import { capabilities } from '../../src/faces/shakenfist/index.ts';
 import { html, prose } from '../../src/faces/web/html.ts';

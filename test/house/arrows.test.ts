@@ -1,4 +1,4 @@
-/** The plan of the house, `.config/rooms.js`, held against the imports that there are. The linter holds each file; this holds the whole. */
+/** Compares `.config/rooms.js` with the imports. The linter checks each file; this checks the whole. */
 import { readdirSync, readFileSync } from 'node:fs';
 import { dirname, join, relative, resolve } from 'node:path';
 import ts from 'typescript';

@@ -1,4 +1,4 @@
-/** The documents: their links lead somewhere, their size is bounded, and they name no path that is not there. */
+/** The documents: links resolve, sizes are bounded, and named paths exist. */
 import { access, readdir, readFile } from 'node:fs/promises';
 import { posix } from 'node:path';
 

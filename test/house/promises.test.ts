@@ -1,4 +1,4 @@
-/** What was promised is tested: each check of the contracts once, by its number. */
+/** Each numbered check of the contracts is tested exactly once. */
 import { readdir, readFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 

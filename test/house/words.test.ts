@@ -1,4 +1,4 @@
-/** The core and the catalog know no words of the wire: clients of one protocol know them, so its face has them. */
+/** Core and catalog contain no protocol terms, which belong to the faces. */
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 

@@ -1,4 +1,4 @@
-/** Connections that bring or take nothing are cut, and no address holds all of them. */
+/** Idle connections are cut, and no address can hold all of them. */
 import { connect, type Socket } from 'node:net';
 import { ConnectionCap } from '../../src/http/connection-cap.ts';
 import { sourceOfAddress, within } from '../../src/http/client-address.ts';

@@ -1,4 +1,4 @@
-/** What pages of other origins are told. */
+/** CORS responses. */
 import { openWorld, type World } from '../support/world.ts';
 
 const worlds: World[] = [];

@@ -1,4 +1,4 @@
-/** Uploads of the draft through proxies as Debian ships them; those that are not installed are reported as skipped. */
+/** Draft uploads through Debian's proxies; those that are not installed are reported as skipped. */
 import { spawn, type ChildProcess } from 'node:child_process';
 import { createHash, randomBytes } from 'node:crypto';
 import { once } from 'node:events';

@@ -1,4 +1,4 @@
-/** S3 clients as Debian ships them, unmodified; those that are not installed are reported as skipped. */
+/** Debian's S3 clients, unmodified; those that are not installed are reported as skipped. */
 import { execFile, execFileSync } from 'node:child_process';
 import { createHash, randomBytes } from 'node:crypto';
 import { accessSync } from 'node:fs';

@@ -1,4 +1,4 @@
-/** The Shaken Fist client, as it is, against the real server: the faults that it meets, and that an upload must live through. */
+/** The Shaken Fist client against the real server, with connection faults that an upload must survive. */
 import { createHash, randomBytes } from 'node:crypto';
 import { chunks, openMeddler, type Meddler, type Rule } from '../support/meddler.ts';
 import { ShakenFist } from '../support/shakenfist.ts';

@@ -1,4 +1,4 @@
-/** The Shaken Fist client, as it is, against the real server: all that its command line does. */
+/** The Shaken Fist client against the real server: everything that its command line does. */
 import { createHash, randomBytes } from 'node:crypto';
 import { ApiError, ShakenFist, type ArtifactView, type BlobView } from '../support/shakenfist.ts';
 import { artifactDownload, artifactUpload } from '../support/shakenfist-cli.ts';

@@ -1,4 +1,4 @@
-/** tus-js-client from the registry, unmodified, by a line that breaks. */
+/** tus-js-client from the registry, unmodified, over a connection that breaks. */
 import { randomBytes } from 'node:crypto';
 import { Readable } from 'node:stream';
 import { Upload, type UploadOptions } from 'tus-js-client';

@@ -1,4 +1,6 @@
-/** Few open files: idle connections are refused before the store lacks any, and nothing that could not be read is taken for rot. */
+/**
+ * Few open files: idle connections are refused before the store runs out, and read failures do not count as corruption.
+ */
 import { randomBytes } from 'node:crypto';
 import { mkdtemp, readdir, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';

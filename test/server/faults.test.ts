@@ -1,4 +1,4 @@
-/** What no request answers for: the process goes on, or ends at once with an exit code. */
+/** Faults outside of requests: the process continues, or ends at once with an exit code. */
 import { EventEmitter, once } from 'node:events';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';

@@ -1,4 +1,4 @@
-/** Lines that break between a client and the real server. */
+/** Connections between a client and the real server that break. */
 import { randomBytes } from 'node:crypto';
 import { request } from 'node:http';
 import supertest from 'supertest';

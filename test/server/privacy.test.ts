@@ -1,4 +1,4 @@
-/** What a server keeps is for its own user only, also in a folder that was there before. */
+/** Only the server's user can access the store, also in an existing folder. */
 import { randomBytes } from 'node:crypto';
 import { chmod, mkdir, mkdtemp, readdir, rm, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';

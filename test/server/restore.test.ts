@@ -1,4 +1,4 @@
-/** A store whose catalog is missing, old or another's is not opened: what it does not know would count as nothing. */
+/** A store whose catalog is missing, old or another's is not opened, because unknown records would count as none. */
 import { createHash, randomBytes } from 'node:crypto';
 import { copyFile, cp, mkdtemp, readdir, readFile, rm, stat, utimes, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';

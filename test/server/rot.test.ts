@@ -1,4 +1,4 @@
-/** Bytes that cannot be read, that were put aside wrongly, or that are deleted while they are read. */
+/** Bytes that are unreadable, wrongly quarantined, or deleted while they are read. */
 import { createHash, randomBytes } from 'node:crypto';
 import { mkdtemp, open, readdir, rename, rm, stat, symlink, unlink } from 'node:fs/promises';
 import { tmpdir } from 'node:os';

@@ -1,4 +1,4 @@
-/** A conversion publishes the bytes that were acknowledged: neither fewer nor more, whatever became of the file. */
+/** A conversion publishes exactly the acknowledged bytes, whatever happened to the file. */
 import { createHash, randomBytes } from 'node:crypto';
 import { appendFile, truncate } from 'node:fs/promises';
 import { join } from 'node:path';

@@ -1,4 +1,4 @@
-/** The server as a whole: first start, second start, end, and what it does by itself. */
+/** The whole server: first start, restart, shutdown, scheduled tasks. */
 import { randomBytes } from 'node:crypto';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';

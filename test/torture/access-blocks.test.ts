@@ -1,6 +1,6 @@
 /**
- * The four switches of a public access block, in every combination: what opens a bucket or an object to everybody, by
- * whatever door, is refused where that is blocked, and what was open before lets in nobody where that is ignored or restricted.
+ * The four public access block settings in every combination: the block refuses what would make a bucket or object
+ * public through any face, and disables what was public before.
  */
 import type { Bucket } from '../../src/catalog/model.ts';
 import { ask, hold, whileBroken, type Case } from '../support/matrix.ts';

@@ -1,7 +1,4 @@
-/**
- * Browser POST forms that say more, less or something else than what was signed, or that are signed by a key without
- * the right. What is refused has put nothing.
- */
+/** POST forms that differ from what was signed, or whose key lacks the right. A refused form stores nothing. */
 import { createHmac } from 'node:crypto';
 import { ask, hold, whileBroken, type Case } from '../support/matrix.ts';
 import { demandSigned, formHeaders, formOf, permissions, readSigned, sendPlain } from '../support/s3-operations.ts';

@@ -1,6 +1,6 @@
 /**
- * Locked versions: every way to end one, to weaken its lock, or to put something else in its place, through every face
- * and every task of upkeep. Whatever is answered, the version and its lock are afterwards what they were.
+ * Locked versions: every way to end one, weaken its lock or replace it, through every face and task. The version and
+ * its lock never change.
  */
 import { runLifecycle } from '../../src/faces/s3/lifecycle.ts';
 import { ask, hold, whileBroken, type Case } from '../support/matrix.ts';

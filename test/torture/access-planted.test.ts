@@ -1,6 +1,6 @@
 /**
- * Planted sources: requests of a namespace that name another's bytes as what their own shall be made of. Whatever is
- * answered, nothing of the stranger's has those bytes afterwards.
+ * Requests that name another namespace's bytes as the source of the caller's own. None of them gives access to those
+ * bytes.
  */
 import { createHash } from 'node:crypto';
 import { ask, hold, whileBroken, type Case } from '../support/matrix.ts';

@@ -1,6 +1,6 @@
 /**
- * Bucket policies, through every operation that asks one: what a statement of this principal, action, resource or
- * condition lets in, and what it keeps out.
+ * Bucket policies with every operation: which requests a statement's principal, action, resource and condition allow
+ * and deny.
  */
 import { ask, hold, whileBroken, type Case } from '../support/matrix.ts';
 import {

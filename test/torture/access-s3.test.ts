@@ -1,6 +1,6 @@
 /**
- * Every operation of S3, with a good request, by every kind of credential that is not for it. The operations are those
- * of the server's own table: one without a row fails. The requests are signed by a signer of their own, not the server's.
+ * Every S3 operation, as a valid request, with every kind of insufficient credential. An operation of the server's
+ * table without a row fails. The signer is independent of the server's code.
  */
 import { allowIn } from '../../src/core/tenants/access.ts';
 import { operationNames } from '../../src/faces/s3/operations.ts';

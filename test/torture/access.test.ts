@@ -1,7 +1,6 @@
 /**
- * Every route, with a valid request for the things of one namespace, by every kind of credential that is
- * not for it. A route without a row fails. What was refused has changed nothing; and the same requests are taken
- * from their owner, which shows that they were refused for the credential and not for what they said.
+ * Every route, as a valid request for one namespace's records, with every kind of insufficient credential. A route
+ * without a row fails. Refused requests change nothing, and the same requests succeed for the owner.
  */
 import { readFileSync } from 'node:fs';
 import { parse } from 'yaml';

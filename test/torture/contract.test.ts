@@ -1,4 +1,4 @@
-/** The contract of a catalog, asked through its thread: all of it in `npm run torture`, the run against the model in `npm test`. */
+/** The contract of a catalog through its thread: all of it in `npm run torture`, the model test in `npm test`. */
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';

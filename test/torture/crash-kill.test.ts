@@ -1,7 +1,7 @@
 /**
- * kill -9 before the steps that append, truncate, conversion, deletion, sweep, joining, small objects and multipart
- * uploads take at the ports: before each one in `npm run torture`, before some in `npm test`. What the victim
- * acknowledged before it died is compared with what the store holds when it is opened again.
+ * kill -9 before the port calls of append, truncate, conversion, deletion, sweep, joining, small objects and multipart
+ * uploads: before each one in `npm run torture`, before some in `npm test`. Compares what the victim acknowledged with
+ * the reopened store.
  */
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';

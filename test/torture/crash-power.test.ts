@@ -1,8 +1,8 @@
 /**
- * The power goes, on real file systems. The victim of `crash-kill` takes the power along before one of its steps:
- * what a file system was not told to keep is gone, names in folders too.
+ * Power cuts on real file systems. The victim of `crash-kill` shuts the file systems down before one of its steps:
+ * unsynced data is lost, including directory entries.
  *
- * Bytes and facts lie on two disks, as a sync of either would keep what the other forgot to ask for.
+ * Bytes and catalog are on two disks, because a sync of one could otherwise hide a missing sync of the other.
  */
 import { execFileSync } from 'node:child_process';
 import { mkdirSync, symlinkSync } from 'node:fs';

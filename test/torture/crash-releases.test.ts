@@ -1,4 +1,4 @@
-/** kill -9 before every step of making, filling and publishing a release: the same requests, sent again, finish what was begun. */
+/** kill -9 before every step of creating, filling and publishing a release: repeating the requests completes it. */
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';

@@ -1,12 +1,11 @@
 /**
- * A process of clients that crowd a server, so that their own work is not measured with the neighbour's. Plain JavaScript, since it
- * runs by itself.
+ * Clients that load a server, in their own process. Plain JavaScript, because it runs by itself.
  *
  *     fork('crowd.js', [JSON])
  *
- * It says `ready` once its idle connections are open. It ends on `stop`, once each login and each listing was done, and then
- * tells what was met: how often each login was answered with each status, and each listing's status and prefixes. It says
- * `logins done` when no login is left.
+ * It sends `ready` once its idle connections are open, and `logins done` when no login is left. After `stop`, when all
+ * logins and listings are done, it sends the statuses of the logins, and the status and prefixes of each listing, and
+ * ends.
  */
 import { Agent, request } from 'node:http';
 import { connect } from 'node:net';

@@ -1,4 +1,4 @@
-/** Random input for each parser, and random requests for a real server: nothing but refusals comes of it. */
+/** Random input for each parser, and random requests for a real server: the only errors are proper refusals. */
 import { Readable } from 'node:stream';
 import type { IncomingMessage } from 'node:http';
 import {

@@ -1,6 +1,6 @@
 /**
- * The upload state machine against a model of it: any sequence of what clients do, cut lines, power cuts and
- * restarts. Nothing acknowledged may ever be missing, and nothing may be there that was not sent.
+ * The upload state machine against a model: random sequences of client requests, cut connections, power cuts and
+ * restarts. Acknowledged bytes are never lost, and no others appear.
  */
 import { createHash } from 'node:crypto';
 import { mkdtemp, rm } from 'node:fs/promises';

@@ -1,8 +1,8 @@
 /**
- * What some do must not be felt by others: wrong logins, idle connections, listings of many common prefixes and scrubs, all at
- * once, while another tenant puts small objects.
+ * Isolation of tenants: wrong logins, idle connections, listings of many common prefixes and scrubs run at once, while
+ * another tenant puts small objects.
  *
- * The server, the crowd and the neighbour are processes of their own, so that what is measured is the server.
+ * Server, crowd and neighbour are separate processes, so that only the server is measured.
  */
 import { fork } from 'node:child_process';
 import { on, once } from 'node:events';

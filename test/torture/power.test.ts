@@ -1,10 +1,9 @@
 /**
- * The power goes while a server serves: real file systems are shut down beneath a real server process, at a random
- * moment, with clients of every protocol at work. The server goes on for a while over its dead disk, is killed, and is
- * started again on what the disk kept.
+ * Power cuts of a serving server: its file systems are shut down at a random moment while clients of every protocol
+ * work. The server continues on its dead disk for a while, is killed, and is restarted on what the disk kept.
  *
- * Each answer is noted with its time. Those that came before the power went must hold; those that came after it must
- * hold too, though no machine whose power goes can give them.
+ * Every response is recorded with its time. Acknowledgements before the cut must hold, and also those after it, which a
+ * machine without power could not send.
  */
 import { mkdirSync, symlinkSync } from 'node:fs';
 import { join } from 'node:path';

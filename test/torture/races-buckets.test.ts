@@ -1,4 +1,4 @@
-/** Races over buckets, their settings and the namespaces that own them; see `test/support/races.ts` for what each of them shows. */
+/** Races of requests on buckets, their settings and owners; see `test/support/races.ts`. */
 import { newId } from '../../src/kit/ids.ts';
 import {
   after,

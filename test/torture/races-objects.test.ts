@@ -1,4 +1,4 @@
-/** Races over objects in buckets; see `test/support/races.ts` for what each of them shows. */
+/** Races of requests on objects in buckets; see `test/support/races.ts`. */
 import { request } from 'node:http';
 import { runLifecycle } from '../../src/faces/s3/lifecycle.ts';
 import {

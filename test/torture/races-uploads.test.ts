@@ -1,4 +1,4 @@
-/** Races over uploads, multipart uploads and files of releases; see `test/support/races.ts` for what each of them shows. */
+/** Races of requests on uploads, multipart uploads and release files; see `test/support/races.ts`. */
 import {
   acknowledged,
   after,

@@ -1,6 +1,6 @@
 /**
- * Bits are flipped in what is stored, and files are cut, lengthened, swapped and deleted. No face may complete a whole download of
- * other bytes, scrub and check find all of it, and the right bytes sent again heal by every door.
+ * Stored files are corrupted, truncated, extended, swapped and deleted. No face completes a download of wrong bytes,
+ * scrub and check find all of it, and uploading the right bytes repairs it through every face.
  */
 import { createHash, randomBytes } from 'node:crypto';
 import { mkdtemp, open, readdir, rename, rm, stat, truncate, unlink, writeFile } from 'node:fs/promises';

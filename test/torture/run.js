@@ -1,7 +1,8 @@
 /**
- * `npm run torture -- [NAME...] [--rounds N] [--seed N]`: the torture tests with their full number of rounds, one after the other.
+ * `npm run torture -- [NAME...] [--rounds N] [--seed N]`: runs torture tests with their full number of rounds, one by
+ * one.
  *
- * Each `test/torture/NAME.test.ts` runs a sample of its rounds in `npm test` and asks `test/support/torture.ts` how many to run.
+ * Each `test/torture/NAME.test.ts` runs a sample in `npm test`; `test/support/torture.ts` decides the number of rounds.
  */
 import { spawnSync } from 'node:child_process';
 import { parseArgs } from 'node:util';

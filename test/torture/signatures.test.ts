@@ -1,4 +1,6 @@
-/** Signed requests that were changed on the way: none is taken that does not say the same. Signed by hand, never by the server's code. */
+/**
+ * Signed requests that were changed: only equivalent ones are accepted. The signer is independent of the server's code.
+ */
 import { createHash } from 'node:crypto';
 import type { RawRequest } from '../../src/faces/s3/signing/canonical.ts';
 import { ChunkDecoder } from '../../src/faces/s3/signing/chunks.ts';

@@ -1,4 +1,4 @@
-/** A page of another origin with the library, and the server's own front page, in a real browser. */
+/** The library on a page of another origin, and the server's front page, in a real browser. */
 import { createHash, randomBytes } from 'node:crypto';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';

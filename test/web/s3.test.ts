@@ -1,4 +1,4 @@
-/** A page of another origin that puts a large file straight into a bucket, by a URL that its server asked for. */
+/** A page of another origin that puts a large file into a bucket with a presigned URL. */
 import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { mkdtemp, open, rm } from 'node:fs/promises';

@@ -1,4 +1,4 @@
-/** Uppy, unmodified, in a real browser, with a capability and no key, by a line that breaks. */
+/** Uppy, unmodified, in a real browser, with a capability instead of a key, over a connection that breaks. */
 import { createHash, randomBytes } from 'node:crypto';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';

@@ -19,7 +19,7 @@ export function bucketContract(scene: () => Scene): void {
   const buckets = () => catalog().buckets;
   const make = (bucket: Bucket) => buckets().create(bucket, eventOf('bucket', bucket.name));
 
-  /** Puts `text` under a key; answers why not, or nothing. */
+  /** Puts `text` under a key. @returns why not, or undefined */
   async function put(
     bucket: Bucket,
     key: string,
@@ -393,7 +393,7 @@ export function bucketContract(scene: () => Scene): void {
         [1, again],
         [2, second],
       ]);
-      // What is a part lives as long as its whole.
+      // A part lives as long as its multipart upload.
       expect((await uploads.idle(1000, { after: null, limit: 10 })).map(({ id }) => id)).toEqual([first]);
       expect((await parts.list({ name: 'b' }, { prefix: '', behind: null, limit: 10 })).map(({ key }) => key)).toEqual([
         'k',

@@ -1,4 +1,4 @@
-/** Ledgers say what there is, whatever was done; and nothing is let in beyond a quota. */
+/** Ledgers match the records after any changes, and a quota refuses all growth beyond it. */
 import { randomUUID } from 'node:crypto';
 import fc from 'fast-check';
 import type { Bucket, Ledger } from '../../../src/catalog/model.ts';
@@ -42,7 +42,7 @@ interface Step {
   readonly text: string;
   readonly pick: number;
 }
-/** What takes away, or hides what was let in. */
+/** Steps that free or hide what was stored. */
 const freeing: ReadonlySet<Kind> = new Set([
   'drop',
   'retire',
@@ -55,7 +55,7 @@ const freeing: ReadonlySet<Kind> = new Set([
 ]);
 const step = fc.record({ kind: fc.constantFrom(...kinds), name, text, pick: fc.nat(1000) });
 
-/** What a quota bounds, each by itself. */
+/** The amounts that a quota bounds separately. */
 const takenOf = ({ stored, records, reserved }: Ledger): readonly number[] => [stored + reserved, records];
 
 export function ledgerContract(scene: () => Scene): void {
@@ -72,7 +72,7 @@ export function ledgerContract(scene: () => Scene): void {
   }, 60_000);
 }
 
-/** One run, in buckets of its own. */
+/** One run, in its own buckets. */
 class Walk {
   readonly #scene: Scene;
   readonly #more: number;
@@ -91,13 +91,13 @@ class Walk {
   async begin(): Promise<void> {
     await this.#scene.catalog.usage.setLimits(owner, { quota: null }, eventOf('namespace', owner));
     for (const one of names) await this.#do({ kind: 'bucket', name: one, text: '', pick: 1 });
-    // Below this, the quota bounds bytes alone.
+    // Below this, the quota bounds only bytes.
     if ((await this.#ledger()).records <= recordsAllowed) await this.#fill();
     const quota = Math.max(...takenOf(await this.#ledger())) + this.#more;
     await this.#scene.catalog.usage.setLimits(owner, { quota }, eventOf('namespace', owner));
   }
 
-  /** Does a step that may be refused for the quota, but not where it takes away; what was let in fits. */
+  /** Runs a step. The quota may refuse it unless it frees; an accepted step fits the quota. */
   async take(next: Step): Promise<void> {
     const before = takenOf(await this.#ledger());
     const refused = await this.#do(next).then(
@@ -252,7 +252,7 @@ class Walk {
         );
         return this.#releases.push(id);
       case 'slot':
-        // A slot is refused in a bucket that is not the owner's.
+        // A slot in another owner's bucket is refused.
         if (!(await catalog.buckets.get(bucket))) return undefined;
         return catalog.releases.open({
           id,

@@ -3,7 +3,7 @@ import type { Published } from '../../../src/core/engine.ts';
 import { done, eventOf, everything, sha512Of } from './scene.ts';
 import type { Scene } from './scene.ts';
 
-/** What the catalog should say, in the simplest words: arrays and counting. */
+/** A reference model of the catalog: arrays and counting. */
 interface ModelArtifact {
   readonly uuid: string;
   readonly max: number;
@@ -14,7 +14,7 @@ interface ModelArtifact {
 
 interface Model {
   readonly artifacts: ModelArtifact[];
-  /** By uuid: the bytes, and when the last version went. */
+  /** By uuid: the bytes, and when the last version ended. */
   readonly blobs: Map<string, { namespace: string; text: string; releasedAt: number | null }>;
   clock: number;
 }
@@ -67,7 +67,7 @@ export function modelContract(scene: () => Scene): void {
   }, 60_000);
 }
 
-/** One run, in namespaces and with bytes of its own, beside what earlier runs left. */
+/** One run, with its own namespaces and bytes, besides those of earlier runs. */
 class Walk {
   readonly #scene: Scene;
   readonly #mark: string;
@@ -101,7 +101,7 @@ class Walk {
     }
   }
 
-  /** Compares everything, then leaves nothing behind. */
+  /** Compares everything, then cleans up. */
   async end(): Promise<void> {
     const { catalog } = this.#scene;
     for (const artifact of this.#model.artifacts) {
@@ -272,7 +272,7 @@ class Walk {
     if (max > 0) artifact.versions = artifact.versions.slice(-max);
   }
 
-  /** Notes which blobs have just lost or found a version. */
+  /** Records which blobs have just lost or gained a version. */
   #settle(): void {
     for (const [uuid, blob] of this.#model.blobs) {
       if (this.#references(uuid) > 0) blob.releasedAt = null;

@@ -107,7 +107,8 @@ export function namespaceContract(scene: () => Scene): void {
         { references: 1 },
       ]);
 
-      // Whoever takes the name next inherits neither trust nor artifacts, nor what was noted on them or on blobs of the same bytes.
+      // A later namespace of the same name inherits no trust, artifacts, or metadata on them or on blobs of the same
+      // bytes.
       for (const [subject, id] of [
         ['artifact', mine.artifact.uuid],
         ['blob', mine.blob],

@@ -121,7 +121,7 @@ export function publishContract(scene: () => Scene): void {
         done,
       );
       expect(all.filter(({ added }) => added)).toHaveLength(1);
-      // Each takes the place of the one before, and says which that was.
+      // Each replaces the previous one and names its address.
       const { address: last } = (await contents().get(sha512Of('race')))!;
       const gone = all.flatMap(({ replaced }) => replaced ?? []);
       expect([...gone, last].sort()).toEqual(all.map(({ address }) => address).sort());
@@ -172,7 +172,7 @@ export function publishContract(scene: () => Scene): void {
       expect(await scene().indexes(artifact.uuid)).toEqual([4, 5]);
       await scene().version('alpha', 'n', 'f', { maxVersions: 3, setMaxVersions: true });
       expect(await scene().indexes(artifact.uuid)).toEqual([4, 5, 6]);
-      // A skipped publication sets the limit all the same.
+      // A skipped publication still sets the limit.
       expect(await scene().version('alpha', 'n', 'f', { maxVersions: 1, setMaxVersions: true })).toMatchObject({
         added: false,
       });

@@ -37,7 +37,7 @@ export function releaseContract(scene: () => Scene): void {
     };
   };
 
-  /** Puts `text` at a slot's key; answers the blob. */
+  /** Puts `text` at a slot's key. @returns the blob */
   async function fill(slot: Slot, text: string): Promise<string> {
     const upload = await scene().upload('alpha', text.length);
     const source = { kind: 'upload', upload, content: contentOf(text), mediaType: 'text/plain' } as const;

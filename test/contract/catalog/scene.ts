@@ -9,7 +9,7 @@ export { contentOf, eventOf, sha512Of };
 
 export type Wish = Partial<Publication['target']> & { readonly at?: number };
 
-/** Short words for what the suites do over and over. */
+/** Helpers of the catalog suites. */
 export class Scene {
   readonly catalog: Catalog;
 
@@ -63,13 +63,13 @@ export class Scene {
     return this.catalog.artifacts.publish(this.publication(namespace, name, { kind: 'blob', blob }, wish));
   }
 
-  /** Uploads `text` and makes it a version. */
+  /** Uploads `text` and publishes it. */
   async version(namespace: string, name: string, text: string, wish?: Wish): Promise<Published> {
     const upload = await this.upload(namespace, text.length);
     return done(await this.publishUpload(namespace, name, upload, contentOf(text), wish));
   }
 
-  /** Makes `text` itself a version. */
+  /** Publishes `text` inline. */
   publishBytes(namespace: string, name: string, text: string, wish?: Wish) {
     const source = {
       kind: 'bytes',
