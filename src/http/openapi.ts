@@ -22,7 +22,10 @@ export interface Operation {
   readonly open: boolean;
   readonly body: BodyRule;
   /** @throws Refusal `malformed` if a parameter is missing, repeated, unknown or invalid */
-  given(req: IncomingMessage & { readonly params: unknown; readonly query: unknown }, lenient?: boolean): Parameters;
+  parametersOf(
+    req: IncomingMessage & { readonly params: unknown; readonly query: unknown },
+    lenient?: boolean,
+  ): Parameters;
 }
 
 interface RawOperation {
@@ -106,7 +109,7 @@ export class OpenApi {
       tag: raw.tags?.[0] ?? '',
       summary: raw.summary ?? '',
       body: this.#body(content, raw, `/paths/${escape(path)}/${method}/requestBody`),
-      given: (req, lenient = page) => Parameters.read(req, parameters, { lenient }),
+      parametersOf: (req, lenient = page) => Parameters.read(req, parameters, { lenient }),
     };
   }
 

@@ -21,7 +21,7 @@ export const ANSWERED = Symbol('answered');
 export interface Call {
   readonly req: Request;
   readonly res: Response;
-  readonly given: Parameters;
+  readonly params: Parameters;
   /** The JSON body, validated; the caller names its type. */
   body<T>(): T;
   /** The raw body, for operations that take one. */
@@ -122,7 +122,7 @@ export class Routes {
     res: Response,
     answer: (call: Call) => Promise<unknown>,
   ): Promise<void> {
-    const given = operation.given(req, this.#options.lenient);
+    const params = operation.parametersOf(req, this.#options.lenient);
     const raw = (): Incoming => this.#options.lifetime.body(req, res);
     let body: unknown;
     if (operation.body.kind === 'json') {
@@ -133,7 +133,7 @@ export class Routes {
     } else if (operation.body.kind === 'none' && hasBody(req)) {
       await demandNothing(req, raw());
     }
-    const result = await answer({ req, res, given, raw, body: <T>() => body as T });
+    const result = await answer({ req, res, params, raw, body: <T>() => body as T });
     if (result !== ANSWERED) json(req, res, 200, result);
   }
 }

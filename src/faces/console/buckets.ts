@@ -32,26 +32,26 @@ export function buckets(routes: Routes, core: Core, region: string): void {
       );
       return { buckets: found.map(view), total: found.length };
     })
-    .owned('getBucket', async ({ who, given }) =>
-      view((await core.buckets.allow(who, given.text('bucket'), 'list')).bucket),
+    .owned('getBucket', async ({ who, params }) =>
+      view((await core.buckets.allow(who, params.text('bucket'), 'list')).bucket),
     )
-    .owned('changeBucket', async ({ who, given, body }) => {
+    .owned('changeBucket', async ({ who, params, body }) => {
       const { public: open, cache_control: cache } = body<{ public?: boolean; cache_control?: string | null }>();
-      const allowed = await core.buckets.allow(who, given.text('bucket'), 'admin');
+      const allowed = await core.buckets.allow(who, params.text('bucket'), 'admin');
       const set = cache === undefined ? {} : { set: { cacheControl: cache } };
       return view(await core.buckets.change(allowed, { ...set, ...(open === undefined ? {} : { open }) }));
     })
-    .owned('setBucketCors', async ({ who, given, body }) => {
+    .owned('setBucketCors', async ({ who, params, body }) => {
       const { rules } = body<{ rules: readonly CorsWish[] }>();
-      const allowed = await core.buckets.allow(who, given.text('bucket'), 'admin');
+      const allowed = await core.buckets.allow(who, params.text('bucket'), 'admin');
       return view(
         await core.buckets.change(allowed, {
           set: { cors: rules.length === 0 ? null : JSON.stringify(rules.map(ruleOf)) },
         }),
       );
     })
-    .owned('deleteBucket', async ({ who, given, req, res }) => {
-      await core.buckets.remove(await core.buckets.allow(who, given.text('bucket'), 'admin'));
+    .owned('deleteBucket', async ({ who, params, req, res }) => {
+      await core.buckets.remove(await core.buckets.allow(who, params.text('bucket'), 'admin'));
       send(req, res, { status: 204 });
       return ANSWERED;
     });
@@ -74,16 +74,16 @@ function viewOf(bucket: Bucket, region: string): Record<string, unknown> {
 /** Storage, traffic and quotas. */
 export function usage(routes: Routes, core: Core): void {
   routes
-    .owned('bucketUsage', async ({ who, given }) => {
-      const { objects, bytes } = await core.buckets.usage(await core.buckets.allow(who, given.text('bucket'), 'list'));
+    .owned('bucketUsage', async ({ who, params }) => {
+      const { objects, bytes } = await core.buckets.usage(await core.buckets.allow(who, params.text('bucket'), 'list'));
       return { objects, bytes };
     })
     .owned('storageUsage', async ({ who }) => ({
       ...(await core.buckets.totalUsage(who)),
       ...account(await core.usage.get(who)),
     }))
-    .owned('setQuota', async ({ who, given, body }) => {
-      const name = given.text('namespace');
+    .owned('setQuota', async ({ who, params, body }) => {
+      const name = params.text('namespace');
       const { quota_bytes: quota, transfer_bytes: allowance } = body<{
         quota_bytes?: number | null;
         transfer_bytes?: number | null;

@@ -39,8 +39,8 @@ export function keys(routes: Routes, core: Core): void {
       );
       return { keys: found.map(view), total: found.length };
     })
-    .owned('revokeAccessKey', async ({ who, given, req, res }) => {
-      await core.accessKeys.revoke(who, given.text('id'));
+    .owned('revokeAccessKey', async ({ who, params, req, res }) => {
+      await core.accessKeys.revoke(who, params.text('id'));
       send(req, res, { status: 204 });
       return ANSWERED;
     });

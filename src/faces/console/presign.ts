@@ -38,10 +38,10 @@ const minute = 60_000;
 /** Signed URLs with which a browser gets or puts one object. */
 export function presigning(routes: Routes, { core, presign, rate }: PresignOptions): void {
   const window = new SlidingWindow(rate);
-  routes.owned('presignObject', async ({ who, given, body, req, res }) => {
+  routes.owned('presignObject', async ({ who, params, body, req, res }) => {
     const { key, operation, expires_in_seconds: expires = usualExpiry, content_type: contentType } = body<Wish>();
     const right = operation === 'get' ? 'read' : 'write';
-    const { name } = (await core.buckets.allow(who, given.text('bucket'), right)).bucket;
+    const { name } = (await core.buckets.allow(who, params.text('bucket'), right)).bucket;
     if (!presign) throw new Refusal('unavailable', 'the S3 API is switched off');
     if (Buffer.byteLength(key) > longestKey) throw new Refusal('malformed', `a key has at most ${longestKey} bytes`);
     const wait = window.take(`${who.namespace} ${who.credential}`, core.clock.now());

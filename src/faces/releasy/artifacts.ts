@@ -29,8 +29,8 @@ export function artifacts(context: Context): void {
 
 function uploads({ core, guarded, storage, settings, baseUrl }: Context): void {
   guarded
-    .operator('presignArtifact', publishers, async ({ req, res, who, given, body }) => {
-      const release = given.text('release_id');
+    .operator('presignArtifact', publishers, async ({ req, res, who, params, body }) => {
+      const release = params.text('release_id');
       const { filename, platform } = body<{ filename: string; platform: string }>();
       const slot = await once<Slot>(
         core.idempotency,
@@ -58,8 +58,8 @@ function uploads({ core, guarded, storage, settings, baseUrl }: Context): void {
             }),
       };
     })
-    .operator('registerArtifact', publishers, ({ req, res, who, given, body }) => {
-      const release = given.text('release_id');
+    .operator('registerArtifact', publishers, ({ req, res, who, params, body }) => {
+      const release = params.text('release_id');
       const { artifact_id: id, object_key: key, checksum: sha256, size, platform } = body<Registration>();
       return once(
         core.idempotency,
@@ -92,7 +92,7 @@ function checksums(context: Context): void {
     ['sha512Sums', 'sha512'],
   ] as const) {
     context.guarded.either(operation, roles, 'releases:read', async (call) => {
-      const release = await visibleRelease(context, call.who, call.given.text('release_id'));
+      const release = await visibleRelease(context, call.who, call.params.text('release_id'));
       return text(call, 200, sums((await artifactsOf(context, [release]))[release.id] ?? [], algorithm));
     });
   }

@@ -26,24 +26,24 @@ export function customers({ core, guarded, releaseBucket }: Context): void {
         },
       );
     })
-    .operator('listCustomers', ['platform_admin', 'platform_support'], async ({ who, given }) => {
+    .operator('listCustomers', ['platform_admin', 'platform_support'], async ({ who, params }) => {
       const filter = {
-        id: filterOf(given, 'customer_id'),
-        name: filterOf(given, 'name'),
-        plan: filterOf(given, 'plan'),
+        id: filterOf(params, 'customer_id'),
+        name: filterOf(params, 'name'),
+        plan: filterOf(params, 'plan'),
       };
       const { found, about } = await paged(
-        pageOf(given),
+        pageOf(params),
         (page) => core.customers.list(who, filter, page),
         ({ createdAt: at, id }) => ({ at, id }),
       );
       return { customers: found.map(view), ...about };
     })
-    .operator('getCustomer', ['platform_admin', 'platform_support'], async ({ who, given }) =>
-      view(await core.customers.get(who, given.text('customer_id'))),
+    .operator('getCustomer', ['platform_admin', 'platform_support'], async ({ who, params }) =>
+      view(await core.customers.get(who, params.text('customer_id'))),
     )
-    .operator('changeCustomer', ['platform_admin'], async ({ who, given, body }) =>
-      view(await core.customers.change(who, given.text('customer_id'), changeOf(body<Wish>()))),
+    .operator('changeCustomer', ['platform_admin'], async ({ who, params, body }) =>
+      view(await core.customers.change(who, params.text('customer_id'), changeOf(body<Wish>()))),
     );
 }
 

@@ -53,7 +53,7 @@ function lifetimeOf(asked: number | null, most: number): number {
 
 async function resolve(context: Context, call: Call): Promise<typeof ANSWERED> {
   const { core, storage, settings } = context;
-  const token = call.given.text('token');
+  const token = call.params.text('token');
   const attempt = { from: sourceOf(call.req), subject: `token ${digestOf(token)}`, guessable: false };
   const { file, download } = await core.loginAttempts.prove(attempt, () => core.downloads.resolve(token));
   const url =

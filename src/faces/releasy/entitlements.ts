@@ -15,18 +15,18 @@ interface Wish {
 /** Entitlements: which customer may have which product, and when. */
 export function entitlements({ core, guarded }: Context): void {
   guarded
-    .operator('listEntitlements', ['platform_admin', 'platform_support'], async ({ who, given }) => {
-      const [customer, product] = [given.text('customer_id'), filterOf(given, 'product')];
+    .operator('listEntitlements', ['platform_admin', 'platform_support'], async ({ who, params }) => {
+      const [customer, product] = [params.text('customer_id'), filterOf(params, 'product')];
       const list = paged(
-        pageOf(given),
+        pageOf(params),
         (page) => core.customers.entitlements(who, customer, product, page),
         ({ startsAt: at, id }) => ({ at, id }),
       );
       const { found, about } = await list;
       return { entitlements: found.map(view), ...about };
     })
-    .operator('createEntitlement', ['platform_admin'], async ({ req, res, who, given, body }) => {
-      const customer = given.text('customer_id');
+    .operator('createEntitlement', ['platform_admin'], async ({ req, res, who, params, body }) => {
+      const customer = params.text('customer_id');
       await core.customers.get(who, customer);
       const { product, starts_at: starts, ends_at: ends = null, metadata } = body<Wish>();
       const wish = {
@@ -40,18 +40,18 @@ export function entitlements({ core, guarded }: Context): void {
         view(await core.customers.entitle(who, customer, wish, seed)),
       );
     })
-    .operator('changeEntitlement', ['platform_admin'], async ({ who, given, body }) => {
+    .operator('changeEntitlement', ['platform_admin'], async ({ who, params, body }) => {
       return view(
         await core.customers.changeEntitlement(
           who,
-          given.text('customer_id'),
-          given.text('entitlement_id'),
+          params.text('customer_id'),
+          params.text('entitlement_id'),
           changeOf(body<Partial<Wish>>()),
         ),
       );
     })
-    .operator('deleteEntitlement', ['platform_admin'], async ({ who, given, req, res }) => {
-      await core.customers.dropEntitlement(who, given.text('customer_id'), given.text('entitlement_id'));
+    .operator('deleteEntitlement', ['platform_admin'], async ({ who, params, req, res }) => {
+      await core.customers.dropEntitlement(who, params.text('customer_id'), params.text('entitlement_id'));
       send(req, res, { status: 204 });
       return ANSWERED;
     });

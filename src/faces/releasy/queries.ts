@@ -10,10 +10,10 @@ const highestLimit = 200;
  *
  * @throws Refusal `malformed`
  */
-export function pageOf(given: Parameters): TimePage {
-  const limit = given.integer('limit', usualLimit);
-  const offset = given.integer('offset');
-  const cursor = given.maybeText('cursor');
+export function pageOf(params: Parameters): TimePage {
+  const limit = params.integer('limit', usualLimit);
+  const offset = params.integer('offset');
+  const cursor = params.maybeText('cursor');
   if (limit <= 0) throw bad('limit must be positive');
   if (limit > highestLimit) throw bad(`limit must be <= ${highestLimit}`);
   if (offset < 0) throw bad('offset must not be negative');
@@ -47,8 +47,8 @@ function placeOf(cursor: string): NonNullable<TimePage['behind']> {
 }
 
 /** A trimmed filter; undefined if it is absent or blank. */
-export function filterOf(given: Parameters, name: string): string | undefined {
-  return given.maybeText(name)?.trim() || undefined;
+export function filterOf(params: Parameters, name: string): string | undefined {
+  return params.maybeText(name)?.trim() || undefined;
 }
 
 /** A text that must not be blank. */

@@ -30,8 +30,8 @@ function changes({ core, guarded, releaseBucket }: Context): void {
         },
       );
     })
-    .operator('deleteRelease', ['platform_admin'], async ({ req, res, who, given }) => {
-      await core.releases.remove(who, releaseOf(given));
+    .operator('deleteRelease', ['platform_admin'], async ({ req, res, who, params }) => {
+      await core.releases.remove(who, releaseOf(params));
       send(req, res, { status: 204 });
       return ANSWERED;
     });
@@ -39,8 +39,8 @@ function changes({ core, guarded, releaseBucket }: Context): void {
     ['publishRelease', 'publish', 'published', ['platform_admin', 'release_publisher']],
     ['unpublishRelease', 'unpublish', 'draft', ['platform_admin']],
   ] as const) {
-    guarded.operator(operation, wanted, ({ req, res, who, given }) => {
-      const id = releaseOf(given);
+    guarded.operator(operation, wanted, ({ req, res, who, params }) => {
+      const id = releaseOf(params);
       return once(core.idempotency, { req, res }, { caller: who.credential, operation, wish: id }, async (_, again) => {
         const release = again ? await core.releases.get(who, id) : undefined;
         return releaseView(release?.status === done ? release : await core.releases[verb](who, id));
@@ -52,31 +52,31 @@ function changes({ core, guarded, releaseBucket }: Context): void {
 function views(context: Context): void {
   const { core, guarded, releaseBucket } = context;
   guarded
-    .either('listReleases', roles, 'releases:read', async ({ who, given }) => {
+    .either('listReleases', roles, 'releases:read', async ({ who, params }) => {
       const products = await productsOf(core, who);
-      const status = statusOf(given);
+      const status = statusOf(params);
       if (products && status === 'draft') throw bad('status must be published');
       const filter = {
-        product: filterOf(given, 'product'),
-        version: filterOf(given, 'version'),
+        product: filterOf(params, 'product'),
+        version: filterOf(params, 'version'),
         status: products ? ('published' as const) : status,
         products,
       };
       const { found, about } = await paged(
-        pageOf(given),
+        pageOf(params),
         (page) => core.releases.list(releaseBucket.who, filter, page),
         ({ createdAt: at, id }) => ({ at, id }),
       );
-      return { releases: await shownWith(context, found, flagOf(given, 'include_artifacts')), ...about };
+      return { releases: await shownWith(context, found, flagOf(params, 'include_artifacts')), ...about };
     })
-    .either('getRelease', roles, 'releases:read', async ({ who, given }) => {
-      const release = await visibleRelease(context, who, releaseOf(given));
+    .either('getRelease', roles, 'releases:read', async ({ who, params }) => {
+      const release = await visibleRelease(context, who, releaseOf(params));
       return (await shownWith(context, [release], true))[0];
     });
 }
 
-function releaseOf(given: Parameters): string {
-  return given.text('release_id');
+function releaseOf(params: Parameters): string {
+  return params.text('release_id');
 }
 
 /** The products whose releases a customer may see; undefined for operators, who see all. */
@@ -134,14 +134,14 @@ async function shownWith(
   );
 }
 
-function statusOf(given: Parameters): ReleaseStatus | undefined {
-  const status = filterOf(given, 'status');
+function statusOf(params: Parameters): ReleaseStatus | undefined {
+  const status = filterOf(params, 'status');
   if (status === undefined || status === 'draft' || status === 'published') return status;
   throw bad('invalid status');
 }
 
-function flagOf(given: Parameters, name: string): boolean {
-  const text = given.maybeText(name) ?? 'false';
+function flagOf(params: Parameters, name: string): boolean {
+  const text = params.maybeText(name) ?? 'false';
   if (text !== 'true' && text !== 'false') throw bad(`${name} must be true or false`);
   return text === 'true';
 }

@@ -46,29 +46,29 @@ export function artifacts(context: Context): void {
         throw new Refusal('malformed', 'system user must specify a namespace');
       return core.artifacts.removeAll(who, namespace || who.namespace);
     })
-    .owned('getArtifact', async ({ who, given }) =>
-      views.artifact(await core.artifacts.get(who, given.text('ref')), { instances: true }),
+    .owned('getArtifact', async ({ who, params }) =>
+      views.artifact(await core.artifacts.get(who, params.text('ref')), { instances: true }),
     )
-    .owned('deleteArtifact', async ({ who, given }) => {
-      const removed = await core.artifacts.remove(who, given.text('ref'));
+    .owned('deleteArtifact', async ({ who, params }) => {
+      const removed = await core.artifacts.remove(who, params.text('ref'));
       return removed ? views.artifact(removed) : null;
     })
-    .owned('listVersions', async ({ who, given }) => views.versions(await core.artifacts.get(who, given.text('ref'))))
-    .owned('setMaxVersions', async ({ who, given, body }) => {
-      await core.artifacts.setMaxVersions(who, given.text('ref'), body<{ max_versions: number }>().max_versions);
+    .owned('listVersions', async ({ who, params }) => views.versions(await core.artifacts.get(who, params.text('ref'))))
+    .owned('setMaxVersions', async ({ who, params, body }) => {
+      await core.artifacts.setMaxVersions(who, params.text('ref'), body<{ max_versions: number }>().max_versions);
     })
-    .owned('deleteVersion', async ({ who, given }) => {
-      return views.artifact(await core.artifacts.removeVersion(who, given.text('ref'), given.integer('index')));
+    .owned('deleteVersion', async ({ who, params }) => {
+      return views.artifact(await core.artifacts.removeVersion(who, params.text('ref'), params.integer('index')));
     })
-    .owned('shareArtifact', async ({ who, given }) =>
-      views.artifact(await core.artifacts.share(who, given.text('ref'), true)),
+    .owned('shareArtifact', async ({ who, params }) =>
+      views.artifact(await core.artifacts.share(who, params.text('ref'), true)),
     )
-    .owned('unshareArtifact', async ({ who, given }) =>
-      views.artifact(await core.artifacts.share(who, given.text('ref'), false)),
+    .owned('unshareArtifact', async ({ who, params }) =>
+      views.artifact(await core.artifacts.share(who, params.text('ref'), false)),
     );
 }
 
-async function convert({ core }: Context, { who, given, body }: OwnedCall): Promise<Artifact> {
+async function convert({ core }: Context, { who, params, body }: OwnedCall): Promise<Artifact> {
   const asked = body<Conversion>();
   const upload = asked.upload_uuid ?? undefined;
   const blob = asked.blob_uuid ?? undefined;
@@ -78,14 +78,14 @@ async function convert({ core }: Context, { who, given, body }: OwnedCall): Prom
   if (type !== 'image' && type !== 'other')
     throw new Refusal('forbidden', 'only artifacts of type image and other can be uploaded');
   const target = {
-    name: given.text('name'),
+    name: params.text('name'),
     type,
     namespace: asked.namespace ?? null,
     sourceUrl: asked.source_url ?? null,
     shared: asked.shared ?? false,
     maxVersions: asked.max_versions,
   } as const;
-  const expected = { size: asked.size, digests: digestsOf(given.maybeText('Repr-Digest'), 'Repr-Digest') };
+  const expected = { size: asked.size, digests: digestsOf(params.maybeText('Repr-Digest'), 'Repr-Digest') };
   const published =
     upload === undefined
       ? await core.artifacts.adopt(who, blob!, target, expected)
@@ -93,8 +93,8 @@ async function convert({ core }: Context, { who, given, body }: OwnedCall): Prom
   return published.artifact;
 }
 
-function filterOf({ given }: OwnedCall): { namespace?: string; name?: string; type?: ArtifactType } {
-  const [namespace, name, type] = [given.maybeText('namespace'), given.maybeText('name'), given.maybeText('type')];
+function filterOf({ params }: OwnedCall): { namespace?: string; name?: string; type?: ArtifactType } {
+  const [namespace, name, type] = [params.maybeText('namespace'), params.maybeText('name'), params.maybeText('type')];
   return {
     ...(namespace ? { namespace } : {}),
     ...(name ? { name } : {}),

@@ -15,18 +15,18 @@ export function blobs({ core, routes, views }: Context): void {
         views: (found) => views.blobs(found),
       }),
     )
-    .owned('getBlob', async ({ who, given }) =>
-      views.blob(await core.blobs.get(who, given.text('uuid')), { instances: true }),
+    .owned('getBlob', async ({ who, params }) =>
+      views.blob(await core.blobs.get(who, params.text('uuid')), { instances: true }),
     )
-    .owned('findBlob', async ({ who, given }) => {
-      const digest = parseDigest(algorithmOf(given.text('algorithm')), given.text('hash'));
+    .owned('findBlob', async ({ who, params }) => {
+      const digest = parseDigest(algorithmOf(params.text('algorithm')), params.text('hash'));
       // An invalid hash matches nothing; old clients expect null for it as well.
       const found = digest && (await core.blobs.find(who, digest));
       return found ? views.blob(found, { instances: true }) : null;
     })
-    .owned('getBlobChecksum', async ({ who, given }) => {
-      const algorithm = algorithmOf(given.text('algorithm'));
-      const digest = await core.blobs.digest(who, given.text('uuid'), algorithm);
+    .owned('getBlobChecksum', async ({ who, params }) => {
+      const algorithm = algorithmOf(params.text('algorithm'));
+      const digest = await core.blobs.digest(who, params.text('uuid'), algorithm);
       return { algorithm, checksum: digest.hex };
     });
 }

@@ -11,18 +11,18 @@ export function data(context: Context): void {
   for (const verb of ['get', 'head'] as const) {
     routes
       .owned(`${verb}BlobData`, async (call) => {
-        const blob = await core.blobs.get(call.who, call.given.text('uuid'));
+        const blob = await core.blobs.get(call.who, call.params.text('uuid'));
         return sendBlob(context, call, blob, blob.uuid);
       })
       .owned(`${verb}ArtifactData`, async (call) => {
-        const { artifact, blob } = await core.artifacts.resolve(call.who, call.given.text('ref'));
+        const { artifact, blob } = await core.artifacts.resolve(call.who, call.params.text('ref'));
         return sendBlob(context, call, blob, artifact.name);
       })
       .owned(`${verb}VersionData`, async (call) => {
         const { artifact, blob } = await core.artifacts.resolve(
           call.who,
-          call.given.text('ref'),
-          call.given.integer('index'),
+          call.params.text('ref'),
+          call.params.integer('index'),
         );
         return sendBlob(context, call, blob, artifact.name);
       });
@@ -32,7 +32,7 @@ export function data(context: Context): void {
 /** Sends a blob. The caller has been authorized. */
 async function sendBlob(
   { core, lifetime }: Context,
-  { req, res, given }: OwnedCall,
+  { req, res, params }: OwnedCall,
   blob: Blob,
   name: string,
 ): Promise<typeof ANSWERED> {
@@ -48,13 +48,13 @@ async function sendBlob(
       'Content-Security-Policy': "sandbox; default-src 'none'",
       'Cross-Origin-Resource-Policy': 'same-origin',
       'Cache-Control': 'private, no-cache',
-      'Repr-Digest': printDigestField(digestFor(blob, given.maybeText('Want-Repr-Digest'))),
+      'Repr-Digest': printDigestField(digestFor(blob, params.maybeText('Want-Repr-Digest'))),
       'X-Blob-UUID': blob.uuid,
       'X-Blob-Size': blob.size,
     },
     open: () => core.blobs.open(blob),
   };
-  const window = { offset: given.integer('offset'), limit: given.integer('limit') };
+  const window = { offset: params.integer('offset'), limit: params.integer('limit') };
   await sendBytes(req, res, what, window, { core, lifetime, namespace: blob.namespace });
   return ANSWERED;
 }

@@ -15,8 +15,8 @@ const most = 10_000;
 export function events({ core, routes, views }: Context): void {
   const answer = async (call: OwnedCall, subject: Subject, id: string): Promise<unknown> => {
     const body = call.body<EventFilter>();
-    const type = call.given.maybeText('event_type') ?? body.event_type;
-    const limit = Number(call.given.maybeInteger('limit') ?? body.limit ?? usual);
+    const type = call.params.maybeText('event_type') ?? body.event_type;
+    const limit = Number(call.params.maybeInteger('limit') ?? body.limit ?? usual);
     const found = await core.events.events(subject, id, {
       ...(type ? { type: type as EventType } : {}),
       limit: Math.min(limit, most),
@@ -25,9 +25,9 @@ export function events({ core, routes, views }: Context): void {
   };
   routes
     .owned('listArtifactEvents', async (call) =>
-      answer(call, 'artifact', (await core.artifacts.get(call.who, call.given.text('ref'))).uuid),
+      answer(call, 'artifact', (await core.artifacts.get(call.who, call.params.text('ref'))).uuid),
     )
     .owned('listBlobEvents', async (call) =>
-      answer(call, 'blob', (await core.blobs.get(call.who, call.given.text('uuid'))).uuid),
+      answer(call, 'blob', (await core.blobs.get(call.who, call.params.text('uuid'))).uuid),
     );
 }

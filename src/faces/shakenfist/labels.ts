@@ -13,12 +13,12 @@ export function labels(context: Context): void {
   const { core, routes, views } = context;
   for (const suffix of ['', 'Elsewhere']) {
     routes
-      .owned(`updateLabel${suffix}`, async ({ who, given, body }) => {
+      .owned(`updateLabel${suffix}`, async ({ who, params, body }) => {
         const { blob_uuid: blob, max_versions: maxVersions } = body<LabelUpdate>();
         const target = {
-          name: given.text('name'),
+          name: params.text('name'),
           type: 'label',
-          namespace: given.maybeText('namespace') ?? null,
+          namespace: params.maybeText('namespace') ?? null,
           sourceUrl: null,
           shared: false,
           maxVersions,
@@ -36,11 +36,11 @@ export function labels(context: Context): void {
   }
 }
 
-async function find({ core }: Context, who: Principal, { given }: OwnedCall): Promise<Artifact> {
-  const namespace = given.maybeText('namespace') ?? who.namespace;
+async function find({ core }: Context, who: Principal, { params }: OwnedCall): Promise<Artifact> {
+  const namespace = params.maybeText('namespace') ?? who.namespace;
   const [found] = await core.artifacts.list(
     who,
-    { namespace, name: given.text('name'), type: 'label' },
+    { namespace, name: params.text('name'), type: 'label' },
     { after: null, limit: 1 },
   );
   if (!found) throw new Refusal('not_found', 'label not found');

@@ -22,8 +22,8 @@ export interface Listing<T> {
  * by page to bound memory.
  */
 export async function list<T>(call: OwnedCall, listing: Listing<T>): Promise<typeof ANSWERED | unknown[]> {
-  const limit = call.given.maybeInteger('limit');
-  const after = call.given.maybeText('after') ?? null;
+  const limit = call.params.maybeInteger('limit');
+  const after = call.params.maybeText('after') ?? null;
   return limit === undefined ? everything(call, listing, after) : onePage(call, listing, { after, limit });
 }
 

@@ -38,22 +38,22 @@ export function metadata({ core, routes }: Context): void {
   ];
   for (const [kind, parameter, find] of kinds) {
     routes
-      .owned(`get${kind}Metadata`, async ({ who, given }) => {
-        const { subject, id } = await find(who, given.text(parameter), false);
+      .owned(`get${kind}Metadata`, async ({ who, params }) => {
+        const { subject, id } = await find(who, params.text(parameter), false);
         return core.events.metadata(subject, id);
       })
-      .owned(`add${kind}Metadata`, async ({ who, given, body }) => {
-        const { subject, id } = await find(who, given.text(parameter), true);
+      .owned(`add${kind}Metadata`, async ({ who, params, body }) => {
+        const { subject, id } = await find(who, params.text(parameter), true);
         const { key, value } = body<{ key: string; value: string }>();
         await core.events.setMetadata(who, subject, id, key, value);
       })
-      .owned(`set${kind}Metadata`, async ({ who, given, body }) => {
-        const { subject, id } = await find(who, given.text(parameter), true);
-        await core.events.setMetadata(who, subject, id, given.text('key'), body<{ value: string }>().value);
+      .owned(`set${kind}Metadata`, async ({ who, params, body }) => {
+        const { subject, id } = await find(who, params.text(parameter), true);
+        await core.events.setMetadata(who, subject, id, params.text('key'), body<{ value: string }>().value);
       })
-      .owned(`delete${kind}Metadata`, async ({ who, given }) => {
-        const { subject, id } = await find(who, given.text(parameter), true);
-        await core.events.removeMetadata(who, subject, id, given.text('key'));
+      .owned(`delete${kind}Metadata`, async ({ who, params }) => {
+        const { subject, id } = await find(who, params.text(parameter), true);
+        await core.events.removeMetadata(who, subject, id, params.text('key'));
       });
   }
 }

@@ -41,38 +41,38 @@ export function namespaces(context: Context): void {
         await core.namespaces.create(who, namespace, name && key ? { name, key } : undefined),
       );
     })
-    .owned('getNamespace', async ({ who, given }) =>
-      views.namespace(who, await core.namespaces.get(who, given.text('namespace'))),
+    .owned('getNamespace', async ({ who, params }) =>
+      views.namespace(who, await core.namespaces.get(who, params.text('namespace'))),
     )
-    .owned('deleteNamespace', async ({ who, given }) => core.namespaces.remove(who, given.text('namespace')))
-    .owned('addTrust', async ({ who, given, body }) => {
+    .owned('deleteNamespace', async ({ who, params }) => core.namespaces.remove(who, params.text('namespace')))
+    .owned('addTrust', async ({ who, params, body }) => {
       const { external_namespace: other } = body<{ external_namespace: string }>();
-      return views.namespace(who, await core.namespaces.trust(who, given.text('namespace'), other, true));
+      return views.namespace(who, await core.namespaces.trust(who, params.text('namespace'), other, true));
     })
-    .owned('removeTrust', async ({ who, given }) => {
+    .owned('removeTrust', async ({ who, params }) => {
       return views.namespace(
         who,
-        await core.namespaces.trust(who, given.text('namespace'), given.text('other'), false),
+        await core.namespaces.trust(who, params.text('namespace'), params.text('other'), false),
       );
     });
   keys(context);
 }
 
 function keys({ core, routes }: Context): void {
-  routes.owned('listKeys', async ({ who, given }) => core.namespaces.keys(who, given.text('namespace')));
+  routes.owned('listKeys', async ({ who, params }) => core.namespaces.keys(who, params.text('namespace')));
   for (const id of ['addKey', 'replaceKeyByBody']) {
-    routes.owned(id, async ({ who, given, body }) => {
+    routes.owned(id, async ({ who, params, body }) => {
       const { key_name: name, key } = body<Key>();
-      await core.namespaces.putKey(who, given.text('namespace'), name, key);
+      await core.namespaces.putKey(who, params.text('namespace'), name, key);
       return name;
     });
   }
   routes
-    .owned('replaceKey', async ({ who, given, body }) => {
-      await core.namespaces.putKey(who, given.text('namespace'), given.text('key_name'), body<{ key: string }>().key);
-      return given.text('key_name');
+    .owned('replaceKey', async ({ who, params, body }) => {
+      await core.namespaces.putKey(who, params.text('namespace'), params.text('key_name'), body<{ key: string }>().key);
+      return params.text('key_name');
     })
-    .owned('deleteKey', async ({ who, given }) =>
-      core.namespaces.dropKey(who, given.text('namespace'), given.text('key_name')),
+    .owned('deleteKey', async ({ who, params }) =>
+      core.namespaces.dropKey(who, params.text('namespace'), params.text('key_name')),
     );
 }

@@ -17,43 +17,43 @@ const oldClient = /\bShaken Fist\//;
 export function uploads(context: Context): void {
   const { core, routes, views } = context;
   routes
-    .owned('beginUpload', async ({ who, given }) => {
-      const digests = digestsOf(given.maybeText('Repr-Digest'), 'Repr-Digest');
+    .owned('beginUpload', async ({ who, params }) => {
+      const digests = digestsOf(params.maybeText('Repr-Digest'), 'Repr-Digest');
       const sha512 = sha512Of(digests);
       if (digests.length > 0 && sha512 === undefined)
         throw new Refusal('malformed', 'the Repr-Digest of a new upload must have its sha-512');
-      const facts = { length: given.maybeInteger('Upload-Length') ?? null, expects: sha512 ?? null };
+      const facts = { length: params.maybeInteger('Upload-Length') ?? null, expects: sha512 ?? null };
       return views.upload(await core.uploads.begin(who, facts));
     })
     .owned('listUploads', (call) =>
       list(call, {
-        page: (page) => core.uploads.list(call.who, page, call.given.maybeText('sha512') ?? null),
+        page: (page) => core.uploads.list(call.who, page, call.params.maybeText('sha512') ?? null),
         keyOf: (upload) => upload.id,
         views: async (found) => found.map((upload) => views.upload(upload)),
       }),
     )
     .owned('headUpload', async (call) => {
-      const upload = await core.uploads.fence(call.who, call.given.text('uuid'));
+      const upload = await core.uploads.fence(call.who, call.params.text('uuid'));
       send(call.req, call.res, { status: 200, headers: uploadFields(core, upload) });
       return ANSWERED;
     })
-    .owned('getUpload', async ({ who, given, req, res }) => {
-      const upload = await core.uploads.look(who, given.text('uuid'));
+    .owned('getUpload', async ({ who, params, req, res }) => {
+      const upload = await core.uploads.look(who, params.text('uuid'));
       json(req, res, 200, views.upload(upload), uploadFields(core, upload));
       return ANSWERED;
     })
     .owned('appendUpload', (call) => append(context, call))
-    .owned('truncateUpload', async ({ who, given }) =>
-      core.uploads.truncate(who, given.text('uuid'), given.integer('offset')),
+    .owned('truncateUpload', async ({ who, params }) =>
+      core.uploads.truncate(who, params.text('uuid'), params.integer('offset')),
     )
-    .owned('dropUpload', async ({ who, given }) => core.uploads.drop(who, given.text('uuid')));
+    .owned('dropUpload', async ({ who, params }) => core.uploads.drop(who, params.text('uuid')));
 }
 
-async function append({ core, metrics }: Context, { who, given, req, res, raw }: OwnedCall): Promise<typeof ANSWERED> {
-  const appended = await core.uploads.append(who, given.text('uuid'), raw(), {
-    at: given.maybeInteger('Upload-Offset'),
+async function append({ core, metrics }: Context, { who, params, req, res, raw }: OwnedCall): Promise<typeof ANSWERED> {
+  const appended = await core.uploads.append(who, params.text('uuid'), raw(), {
+    at: params.maybeInteger('Upload-Offset'),
     ...bodyDigests(req),
-    length: given.maybeInteger('Upload-Length'),
+    length: params.maybeInteger('Upload-Length'),
   });
   if (appended.replay) metrics.replayed();
   watchDelivery(res, oldClient.test(req.headers['user-agent'] ?? ''), appended.settle);

@@ -61,6 +61,6 @@ export function guides({ routes, guides: pages }: Context): void {
     return sendPage(call, 200, page(guide.title, html`<main class="guide">${guide.content()}</main>`, 'wide'));
   };
   routes
-    .open('guide', (call) => answer(call.given.text('page'), call))
-    .open('guideInFolder', (call) => answer(`${call.given.text('folder')}/${call.given.text('page')}`, call));
+    .open('guide', (call) => answer(call.params.text('page'), call))
+    .open('guideInFolder', (call) => answer(`${call.params.text('folder')}/${call.params.text('page')}`, call));
 }
