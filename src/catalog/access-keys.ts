@@ -14,7 +14,7 @@ export class AccessKeys {
     this.#host = host;
   }
 
-  /** @throws Refusal `not_found` when the namespace is gone; `conflict` when the id is taken. */
+  /** @throws Refusal `not_found` if the namespace was deleted; `conflict` if the id is taken */
   create(key: AccessKey, event: Event): Promise<void> {
     return this.#host.write(async (db) => {
       await demandNamespace(db, key.namespace);
@@ -29,7 +29,7 @@ export class AccessKeys {
     });
   }
 
-  /** Revoked ones too. */
+  /** Includes revoked keys. */
   get(id: string): Promise<AccessKey | undefined> {
     return this.#host.read(async (db) => {
       const found = await db
@@ -45,7 +45,7 @@ export class AccessKeys {
     });
   }
 
-  /** By id; of one namespace, or of all; without revoked ones. */
+  /** Keys that are not revoked, by id; of one namespace, or of all. */
   list(namespace: string | null, page: Page): Promise<AccessKey[]> {
     return this.#host.page(async (db) => {
       let query = db
@@ -58,7 +58,7 @@ export class AccessKeys {
     });
   }
 
-  /** False when there was none, or it was revoked before. */
+  /** Returns false if there was none, or it was revoked before. */
   revoke(id: string, at: number, event: Event): Promise<boolean> {
     return this.#host.write(async (db) => {
       const { numUpdatedRows } = await db

@@ -1,4 +1,4 @@
-/** Which indexes a listing of artifacts reads. */
+/** Queries of artifact listings, one for each index range. */
 import type { ExpressionBuilder } from 'kysely';
 import type { Page, Visibility } from './facts.ts';
 import type { ArtifactType } from './model.ts';
@@ -22,10 +22,10 @@ const artifactTypes = Object.keys({
 } satisfies Record<ArtifactType, true>) as ArtifactType[];
 
 /**
- * Branches that together hold every active artifact that is seen and that the filter lets through.
+ * Queries that together return every active, visible artifact that matches the filter.
  *
- * The indexes begin with the type, so a listing of all types reads each type's run of them; a listing of one rare
- * type then never wades through the others.
+ * The indexes begin with the type, so a listing of all types reads one range a type, and a listing of a rare type never
+ * scans the others.
  */
 export async function artifactBranches(
   db: Db,
@@ -35,7 +35,7 @@ export async function artifactBranches(
 ): Promise<Branch<string>[]> {
   const types = filter.type === undefined ? artifactTypes : [filter.type];
   const after = activeAfter(db, page);
-  // Few share a name; the type is veiled, so that no planner reads the index of a common type instead.
+  // Few artifacts share a name. `coalesce` keeps the planner from using the index of a common type instead.
   const veiled = (eb: ExpressionBuilder<Tables, 'artifacts'>) => eb(eb.fn.coalesce('type', 'type'), 'in', types);
   const named = filter.name === undefined ? undefined : after.where('name', '=', filter.name).where(veiled);
   const typed = named ? [named] : types.map((type) => after.where('type', '=', type));

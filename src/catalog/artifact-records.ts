@@ -1,4 +1,4 @@
-/** Artifacts as rows and as records. */
+/** Converts artifacts between rows and records. */
 import type { Artifact, ArtifactType } from './model.ts';
 import type { Db } from './host.ts';
 import type { ArtifactRow } from './schema.ts';
@@ -8,7 +8,7 @@ export async function findArtifact(db: Db, uuid: string): Promise<Artifact | und
   return row && artifactOf(row);
 }
 
-/** The active artifact of that namespace, type and source url; the schema allows one. */
+/** The active artifact of a namespace, type and source URL; the schema allows one. */
 export async function findActive(
   db: Db,
   {
@@ -28,7 +28,7 @@ export async function findActive(
   return row && artifactOf(row);
 }
 
-/** Changes an active artifact; undefined when there is none. */
+/** Changes an active artifact; undefined if there is none. */
 export async function changeArtifact(
   db: Db,
   uuid: string,

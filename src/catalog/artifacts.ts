@@ -22,15 +22,15 @@ export class Artifacts {
   }
 
   /**
-   * The one ending of every upload: content, blob, artifact, version, trimming and the upload's own end, at once.
+   * Ends an upload: records content, blob, artifact and version, trims old versions, and seals the upload, in one
+   * transaction.
    *
-   * An active artifact of the same namespace, type and source url gets the version; else one is created. A blob
-   * that the namespace already has of this content is used again. A repeat for an upload already published
-   * answers what the first run answered.
+   * The version is added to the active artifact of the same namespace, type and source URL, or to a new one. A blob of
+   * the namespace with the same content is reused. Repeating it for a published upload returns the first result.
    *
-   * @returns `no_upload` when the upload is neither open at the content's size nor published; `no_blob` when the
-   *   blob is gone or its bytes are not good; `no_namespace` when the target's namespace is gone; `taken` when a new artifact's
-   *   artifact is there already; `no_multipart` when the multipart upload is not open; `other_parts` when one of its parts was
+   * @returns `no_upload` if the upload is neither open with the content's size nor published; `no_blob` if the blob is
+   *   gone or its bytes are bad; `no_namespace` if the namespace was deleted; `taken` if `createOnly` is set and the
+   *   artifact exists; `no_multipart` if the multipart upload is not open; `other_parts` if one of its parts was
    *   replaced.
    */
   publish(publication: Publication): Promise<Published | Unpublished> {
@@ -54,7 +54,7 @@ export class Artifacts {
     });
   }
 
-  /** Sets state `error` with its reason, unless a version has arrived or the artifact is deleted. */
+  /** Sets state `error` with its reason, unless a version was added or the artifact was deleted. */
   fail(uuid: string, fault: string, event: Event): Promise<void> {
     return this.#host.write(async (db) => {
       const { numUpdatedRows } = await db
@@ -86,9 +86,7 @@ export class Artifacts {
     return this.#host.read((db) => findArtifact(db, uuid));
   }
 
-  /**
-   * Active artifacts of that name: of one namespace, or of all. At most 2 are needed to know that a name is ambiguous.
-   */
+  /** Active artifacts with this name, of one namespace or all; at most 2, which shows that a name is ambiguous. */
   named(namespace: string | null, name: string, type?: ArtifactType): Promise<Artifact[]> {
     return this.#host.read(async (db) => {
       let query = db.selectFrom('artifacts').selectAll().where('name', '=', name).where('deleted_at', 'is', null);
@@ -99,7 +97,7 @@ export class Artifacts {
     });
   }
 
-  /** Active ones that are seen, by uuid. */
+  /** Visible active artifacts, by uuid. */
   list(visibility: Visibility, filter: ArtifactFilter, page: Page): Promise<Artifact[]> {
     return this.#host.page(async (db) => {
       const branches = await artifactBranches(db, visibility, filter, page);
@@ -112,17 +110,17 @@ export class Artifacts {
     });
   }
 
-  /** Versions of each artifact, oldest first, for as many artifacts as asked; those of a deleted one are a memory. */
+  /** Versions of each artifact, oldest first; those of deleted artifacts come from their history. */
   versions(uuids: readonly string[]): Promise<Record<string, Version[]>> {
     return this.#host.read((db) => findVersions(db, uuids));
   }
 
-  /** Deletes: versions end, their blobs lose the reference. Undefined when there is none or it was deleted before. */
+  /** Deletes an artifact and its versions. Undefined if there is none or it was deleted before. */
   remove(uuid: string, at: number, event: Event): Promise<Artifact | undefined> {
     return this.#host.write((db) => this.#delete(db, uuid, at, event));
   }
 
-  /** Deletes one version, and with the last one the artifact. Undefined when there is no such version. */
+  /** Deletes one version, and the artifact with its last one. Undefined if there is none. */
   removeVersion(uuid: string, index: number, at: number, event: Event): Promise<Artifact | undefined> {
     return this.#host.write(async (db) => {
       const version = db.selectFrom('versions').select('idx').where('artifact', '=', uuid);
@@ -154,7 +152,7 @@ export class Artifacts {
     });
   }
 
-  /** Forgets artifacts deleted before `before`; answers how many. */
+  /** Removes artifacts deleted before `before`. @returns their number */
   forget(before: number): Promise<number> {
     return inParts(forgetAtOnce, () =>
       this.#host.write(async (db) => {

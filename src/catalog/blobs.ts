@@ -19,7 +19,7 @@ export class Blobs {
     return this.#host.read(async (db) => (await findBlobs(db, [uuid]))[0]);
   }
 
-  /** Whether `visibility` reaches the blob through any version. */
+  /** Whether the blob is visible through any version. */
   seen(uuid: string, visibility: Visibility): Promise<boolean> {
     return this.#host.read(async (db) => {
       const blob = db.selectFrom('blobs').select('uuid').where('uuid', '=', uuid);
@@ -28,7 +28,7 @@ export class Blobs {
     });
   }
 
-  /** A seen blob with these bytes, its bytes good. */
+  /** A visible blob with this digest and good bytes. */
   withDigest(digest: Digest, visibility: Visibility): Promise<Blob | undefined> {
     return this.#host.read(async (db) => {
       const good = db
@@ -62,10 +62,10 @@ export class Blobs {
     return this.#host.read((db) => findBlobs(db, uuids));
   }
 
-  /** Keeps a digest that was computed of the blob's bytes. */
+  /** Stores a computed digest of the blob's bytes. */
   addDigest(uuid: string, algorithm: Algorithm, hex: string): Promise<void> {
     return this.#host.write(async (db) => {
-      // The blob may be gone by the time its bytes are hashed.
+      // The blob may have been removed while its bytes were hashed.
       const blob = await db.selectFrom('blobs').select('uuid').where('uuid', '=', uuid).executeTakeFirst();
       if (!blob) return;
       await db
@@ -76,7 +76,7 @@ export class Blobs {
     });
   }
 
-  /** Notes that the bytes were asked for; keeps unreferenced ones from the sweep for another grace period. */
+  /** Records the last use, which restarts the grace period of unreferenced blobs. */
   used(uuids: readonly string[], at: number): Promise<void> {
     return this.#host.write(async (db) => {
       for (const some of chunks(uuids)) {
@@ -92,9 +92,7 @@ export class Blobs {
     });
   }
 
-  /**
-   * Removes up to `limit` blobs that nothing has referred to since `before`, and contents no blob names then; answers how many blobs, and which contents.
-   */
+  /** Removes up to `limit` blobs unreferenced since `before`, and contents that then have no blob. */
   sweep(before: number, limit: number): Promise<{ blobs: number; contents: Content[] }> {
     return this.#host.write(async (db) => {
       const released = await findReleased(db, before, limit);
@@ -120,7 +118,7 @@ function findReleased(db: Db, before: number, limit: number): Promise<{ uuid: st
     .execute();
 }
 
-/** The blobs of these uuids that there are, by uuid. */
+/** The existing blobs among these uuids, by uuid. */
 async function findBlobs(db: Db, uuids: readonly string[]): Promise<Blob[]> {
   const found = new Map<string, Blob & { digests: Partial<Record<Algorithm, string>> }>();
   for (const some of chunks(uuids)) {
@@ -185,7 +183,7 @@ function allBlobs(db: Db, page: Page): Branch<string> {
     .limit(page.limit);
 }
 
-/** A blob is seen through versions, so the versions' indexes list what is seen. */
+/** A blob is visible through its versions, so the versions' indexes list the visible blobs. */
 async function seenBlobs(db: Db, namespace: string, page: Page): Promise<Branch<string>[]> {
   const versions = db
     .selectFrom('versions')
@@ -198,7 +196,7 @@ async function seenBlobs(db: Db, namespace: string, page: Page): Promise<Branch<
   return [...owned, versions.where((eb) => eb('shared', '=', eb.lit(1)))];
 }
 
-/** Removes those of these contents that no blob names; answers them. */
+/** Removes the contents that no blob refers to, and returns them. */
 async function removeNameless(db: Db, sha512s: readonly string[]): Promise<Content[]> {
   const removed: Content[] = [];
   for (const some of chunks(sha512s)) {

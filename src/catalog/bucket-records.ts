@@ -75,7 +75,7 @@ export function demandSettings(
   }
 }
 
-/** A block that cannot be read blocks everything. */
+/** An unreadable block counts as blocking everything. */
 function publicAccessOf(text: string): PublicAccess {
   let kept: Partial<PublicAccess> = {};
   try {

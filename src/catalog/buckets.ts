@@ -58,7 +58,7 @@ export class Buckets {
     this.#host = host;
   }
 
-  /** False when the name is taken. */
+  /** Returns false if the name is taken. */
   create(bucket: Bucket, event: Event): Promise<boolean> {
     return this.#host.write(async (db) => {
       await demandNamespace(db, bucket.namespace);
@@ -132,9 +132,7 @@ export class Buckets {
     });
   }
 
-  /**
-   * Removes one without objects, and what is open of multipart uploads in it; answers their uploads, which nobody needs any more.
-   */
+  /** Removes an empty bucket and its open multipart uploads. @returns uploads whose stages are no longer needed */
   remove(bucket: BucketId, event: Event): Promise<readonly string[] | 'none' | 'occupied'> {
     return this.#host.write(async (db) => {
       if (!(await findDecided(db, bucket))) return 'none';
@@ -149,7 +147,7 @@ export class Buckets {
     });
   }
 
-  /** Versions and their bytes, counted when asked; of one bucket, or of all of a namespace. */
+  /** Counts versions and their bytes, of a bucket or a namespace. */
   usage(of: { readonly bucket: string } | { readonly namespace: string }): Promise<Usage> {
     return this.#host.read(async (db) => {
       const mine = db
@@ -177,12 +175,12 @@ export class Buckets {
     });
   }
 
-  /** The newest versions, without marks of deletion, by the bytes of their keys. */
+  /** The newest versions without delete markers, by key in UTF-8 byte order. */
   objects(bucket: string, page: ObjectsPage): Promise<StoredObject[]> {
     return this.#host.page((db) => listObjects(db, bucket, page));
   }
 
-  /** A page of a listing, rolled up: costs what its entries cost, however many keys lie under a common prefix. */
+  /** A page with common prefixes; its cost is proportional to its entries, not to the keys under a prefix. */
   entries(bucket: BucketId, page: EntriesPage): Promise<Entry[]> {
     return this.#host.page(async (db) => {
       await demandDecided(db, bucket);
@@ -190,7 +188,7 @@ export class Buckets {
     });
   }
 
-  /** Every version and mark, by key, the newest first; after a key, or behind one version of it. */
+  /** Every version and marker, by key, newest first; after a key, or after one of its versions. */
   versions(bucket: BucketId, { behind, ...page }: VersionsPage): Promise<StoredObject[]> {
     return this.#host.page(async (db) => {
       await demandDecided(db, bucket);
@@ -198,14 +196,12 @@ export class Buckets {
     });
   }
 
-  /**
-   * Sets one member of what a face keeps with a version to this JSON, or removes it; false when the version is gone.
-   */
+  /** Sets or removes one member of a version's face metadata (JSON); false if the version is gone. */
   describe(version: VersionName, member: string, json: string | null): Promise<boolean> {
     return this.#changeVersion(version, { about: this.#host.dialect.member(sql<string>`about`, member, json) });
   }
 
-  /** Sets or releases a legal hold; false when the version is gone. */
+  /** Sets or releases a legal hold; false if the version is gone. */
   hold(version: VersionName, held: boolean): Promise<boolean> {
     return this.#changeVersion(version, { held: held ? 1 : 0 });
   }
@@ -279,7 +275,7 @@ export class Buckets {
       const unmarked = await leaveNoMark(db, bucket, head);
       if (unmarked) return unmarked;
       const versionId = bucket.versioning === 'enabled' ? fresh.version : null;
-      // Of versions whose id is null there is one; the mark takes its place.
+      // A key has at most one version with a null id; the marker replaces it.
       const replaced = versionId === null ? await findObject(db, name, key, { id: null }) : undefined;
       const artifact = head?.artifact ?? fresh.artifact;
       const known = await findArtifact(db, artifact);
@@ -292,7 +288,7 @@ export class Buckets {
     });
   }
 
-  /** Deletes a version or a mark; answers what it was. Throws as `retire` does. */
+  /** Deletes a version or marker and returns it. Throws as `retire` does. */
   removeVersion({ bucket, key, id, conditions, only, bypass, at, event }: Removal): Promise<Retired> {
     return this.#host.write(async (db) => {
       if (!(await findDecided(db, bucket))) return { kind: 'no_bucket' };
@@ -306,7 +302,7 @@ export class Buckets {
   }
 }
 
-/** A deletion is never refused for the quota. Where it would hide nothing, a full namespace gets no further mark. */
+/** A quota never prevents a deletion. But if the key is not visible anyway, a full namespace gets no new marker. */
 async function leaveNoMark(
   db: Db,
   { namespace }: Bucket,
@@ -316,7 +312,7 @@ async function leaveNoMark(
   return head ? { kind: 'marked', object: head } : { kind: 'absent' };
 }
 
-/** Ends a version or a mark, and with the last one the artifact. @throws Refusal as `endVersions` does. */
+/** Ends a version or marker, and the artifact with its last one. @throws Refusal as `endVersions` does */
 async function endObject(
   db: Db,
   dialect: Dialect,
@@ -338,7 +334,7 @@ async function endObject(
   await deleteArtifacts(db, dialect, ending.at, { uuid: artifact });
 }
 
-/** Ends every version and mark of a key, unless its bucket locks them. */
+/** Ends every version and marker of a key, unless the bucket has object lock. */
 export async function endObjects(
   db: Db,
   dialect: Dialect,

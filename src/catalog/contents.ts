@@ -17,7 +17,7 @@ export class Contents {
     return this.#host.read((db) => findContent(db, sha512));
   }
 
-  /** The bytes themselves, where the catalog keeps them. */
+  /** Inline bytes; undefined if the content is in the byte store. */
   bytes(sha512: string): Promise<Uint8Array | undefined> {
     return this.#host.read(
       async (db) =>
@@ -43,7 +43,7 @@ export class Contents {
     });
   }
 
-  /** All, by sha512. */
+  /** All contents, by sha512. */
   list(page: Page): Promise<Content[]> {
     return this.#host.page(async (db) => {
       const rows = await db
@@ -58,12 +58,12 @@ export class Contents {
   }
 
   /**
-   * Sets the state if the bytes still lie at `address`; answers whether it did. Bytes that the catalog keeps itself are looked at first:
-   * right ones are not marked as rotten.
+   * Sets the state if the bytes are still at `address`; returns whether it did. Inline bytes are checked first, so that
+   * correct ones are not marked `rotten`.
    */
   mark(sha512: string, address: string, state: ContentState, at: number, event: Event | null): Promise<boolean> {
     return this.#host.write(async (db) => {
-      // The bytes may have been replaced in their place since somebody saw bad ones.
+      // The bytes may have been replaced since a reader found them corrupt.
       if (state === 'rotten' && address === smallAddress(sha512) && (await isWell(db, sha512))) return false;
       const { numUpdatedRows } = await db
         .updateTable('contents')
@@ -76,7 +76,7 @@ export class Contents {
     });
   }
 
-  /** Versions that stand on a content. */
+  /** Versions of a content. */
   named(sha512: string, limit: number): Promise<Naming[]> {
     return this.#host.read((db) =>
       db
@@ -92,7 +92,7 @@ export class Contents {
     );
   }
 
-  /** Which of these addresses the catalog knows. */
+  /** The recorded ones among these addresses. */
   known(addresses: readonly string[]): Promise<string[]> {
     return this.#host.read(async (db) => {
       const found: string[] = [];
@@ -104,7 +104,7 @@ export class Contents {
     });
   }
 
-  /** Numbers and sizes for metrics: stored once, and as often as versions name them. */
+  /** Totals for metrics: bytes stored once, and bytes counted for each version. */
   totals() {
     return this.#host.read(async (db) => {
       const row = await db.selectFrom('totals').selectAll().executeTakeFirstOrThrow();
@@ -127,10 +127,10 @@ export async function findContent(db: Db, sha512: string): Promise<Content | und
 }
 
 /**
- * Makes sure that the catalog knows these bytes, where they are offered: they were hashed just now, and nobody can say as much of those
- * that it knew.
+ * Records a content at its new address. Even if it is already recorded, the new bytes are used, because only they were
+ * verified just now.
  *
- * @returns where the same bytes, or bad ones, lie that are not named any more, and whether those were known to be bad.
+ * @returns the address, the replaced address if it differs, and whether the recorded bytes were known to be bad
  */
 export async function adoptContent(
   db: Db,
@@ -157,7 +157,7 @@ export async function adoptContent(
   return { address, replaced: known.address, healed };
 }
 
-/** Keeps the bytes of a content here, unless the same ones are here. */
+/** Stores inline bytes unless the same ones are stored. */
 export async function keepSmall(db: Db, sha512: string, bytes: Uint8Array): Promise<void> {
   const kept = await db.selectFrom('small_contents').select('bytes').where('sha512', '=', sha512).executeTakeFirst();
   if (kept && Buffer.compare(kept.bytes, bytes) === 0) return;
@@ -168,13 +168,13 @@ export async function keepSmall(db: Db, sha512: string, bytes: Uint8Array): Prom
     .execute();
 }
 
-/** Whether the bytes that lie here are the ones of this sha512. */
+/** Whether the inline bytes match their sha512. */
 async function isWell(db: Db, sha512: string): Promise<boolean> {
   const kept = await db.selectFrom('small_contents').select('bytes').where('sha512', '=', sha512).executeTakeFirst();
   return kept !== undefined && createHash('sha512').update(kept.bytes).digest('hex') === sha512;
 }
 
-/** The address of a content whose bytes lie here. */
+/** The address of inline bytes. */
 export function smallAddress(sha512: string): string {
   return `catalog:${sha512}`;
 }

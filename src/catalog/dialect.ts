@@ -1,26 +1,26 @@
-/** What SQLite and PostgreSQL say differently. Everything else in this room is written once. */
+/** SQL that differs between SQLite and PostgreSQL. */
 import { sql } from 'kysely';
 import type { RawBuilder } from 'kysely';
 
 export interface Dialect {
-  /** Ends the definition of a table whose rows should lie in the order of its primary key. */
+  /** Table option for rows stored in primary key order. */
   readonly keyed: string;
-  /** The type of a primary key that numbers its own rows. */
+  /** Type of an auto-increment primary key. */
   readonly serial: string;
-  /** Where a text first has another in it, in characters from 1 on; 0 for nowhere. */
+  /** 1-based position of a substring in characters; 0 if absent. */
   position(text: RawBuilder<string>, part: string): RawBuilder<number>;
-  /** The type of bytes. */
+  /** Type of binary data. */
   readonly bytes: string;
-  /** The versions of the artifact in the row at hand, as JSON of `Remembered[]`, oldest first. */
+  /** The versions of the current artifact row as JSON of `Remembered[]`, oldest first. */
   readonly memory: RawBuilder<string>;
-  /** The JSON object in `column` with one member set to `json`, or removed where that is null; all others stay as they are. */
+  /** The JSON object in `column` with one member set to `json`, or removed if null. */
   member(column: RawBuilder<string>, name: string, json: string | null): RawBuilder<string>;
-  /** Statements that make a trigger. */
+  /** Statements that create a trigger. */
   trigger(rule: TriggerRule): readonly string[];
   dropTrigger(name: string, table: string): string;
 }
 
-/** Runs `action` after each row that `event` touches in `table`, where `condition` holds for `old` and `new`. */
+/** Runs `action` after each row that `event` changes in `table`, if `condition` on `old` and `new` holds. */
 export interface TriggerRule {
   readonly name: string;
   readonly table: string;

@@ -15,10 +15,10 @@ const eventTypes = Object.keys({
   historic: true,
 } satisfies Record<EventType, true>) as EventType[];
 
-/** As many rows as one transaction forgets, so that nobody waits long for it. */
+/** Rows deleted in one transaction, so that other writes do not wait long. */
 export const forgetAtOnce = 1000;
 
-/** Gaps of the clock that ages look at; older ones are beyond every age. */
+/** Clock gaps considered for ages; older ones precede every retention period. */
 const mostGaps = 500;
 
 export class Events {
@@ -74,7 +74,7 @@ export class Events {
   }
 
   /**
-   * Sets, or with undefined removes; false when there is no such artifact, blob or namespace. What is noted counts as stored by its owner.
+   * Sets or, with undefined, removes a value; false if the subject does not exist. Counts toward its owner's quota.
    *
    * @throws Refusal `over_quota`
    */
@@ -117,7 +117,7 @@ export class Events {
     );
   }
 
-  /** How far the wall clock was when it was last looked at, and its gaps, newest first. */
+  /** The last observed wall clock time and its gaps, newest first. */
   clock(): Promise<{ seen: number | null; gaps: ClockGap[] }> {
     return this.#host.read(async (db) => ({
       seen: (await db.selectFrom('clock_seen').select('seen').limit(1).executeTakeFirst())?.seen ?? null,
@@ -125,7 +125,7 @@ export class Events {
     }));
   }
 
-  /** Notes how far the wall clock is, and a gap that ends there. */
+  /** Records the wall clock time and a gap that ends there. */
   pass(seen: number, gap: ClockGap | null): Promise<void> {
     return this.#host.write(async (db) => {
       await db.deleteFrom('clock_seen').execute();
@@ -140,7 +140,7 @@ export class Events {
   }
 }
 
-/** Who owns a thing on which something may be noted; undefined when there is none. */
+/** The owner of an artifact, blob or namespace; undefined if it does not exist. */
 async function ownerOf(db: Db, subject: 'artifact' | 'blob' | 'namespace', id: string): Promise<string | undefined> {
   if (subject === 'namespace')
     return (await db.selectFrom('namespaces').select('name').where('name', '=', id).executeTakeFirst())?.name;
@@ -148,7 +148,7 @@ async function ownerOf(db: Db, subject: 'artifact' | 'blob' | 'namespace', id: s
   return (await db.selectFrom(table).select('namespace').where('uuid', '=', id).executeTakeFirst())?.namespace;
 }
 
-/** Adds events to the journal, in their order. */
+/** Appends events in order. */
 export async function recordEvents(db: Db, events: readonly Event[]): Promise<void> {
   for (const some of chunks(events)) {
     await db
@@ -166,7 +166,7 @@ export async function dropMetadata(db: Db, subject: Subject, ids: readonly strin
   }
 }
 
-/** Repeats `part`, which does at most `size` of something, until it had less to do; answers how many in all. */
+/** Repeats `part`, which handles at most `size` items, until it handles fewer. @returns the total */
 export async function inParts(size: number, part: () => Promise<number>): Promise<number> {
   let all = 0;
   for (;;) {

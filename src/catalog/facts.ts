@@ -1,4 +1,4 @@
-/** The facts of a catalog: uploads, blobs, artifacts, buckets, and who owns them. Where two callers could race, a method compares and sets, and says so in what it returns. */
+/** The interfaces of the catalog. Where callers can race, a method compares and sets, and returns the outcome. */
 import type {
   Artifact,
   ArtifactType,
@@ -16,53 +16,53 @@ import type {
 } from './model.ts';
 
 /**
- * What a caller may see: everything, or what `namespace` owns, what is shared, and what namespaces that trust it own.
- * A blob is seen through a version of an artifact that is seen, and in no other way.
+ * What a caller may see: everything; or what `namespace` owns, what is shared, and what namespaces that trust it own. A
+ * blob is visible only through a visible version.
  */
 export type Visibility = 'everything' | { readonly namespace: string };
 
-/** A page of a listing: at most `limit` records after the cursor, in the listing's own order. */
+/** A page of a listing: at most `limit` records after the cursor, in the listing's order. */
 export interface Page {
   readonly after: string | null;
   readonly limit: number;
 }
 
-/** A page of a listing by time: behind a record, and then behind so many more. */
+/** A page of a listing by time: after a record, skipping `offset` more. */
 export interface TimePage {
   readonly behind: { readonly at: number; readonly id: string } | null;
   readonly offset: number;
   readonly limit: number;
 }
 
-/** What becomes a version, and of which artifact. */
+/** The content of a version and its artifact. */
 export interface Publication {
   readonly target: {
     readonly namespace: string;
     readonly type: ArtifactType;
     readonly name: string;
     readonly sourceUrl: string;
-    /** Applied when the publication creates the artifact. */
+    /** Applies only to a new artifact. */
     readonly shared: boolean;
-    /** Applied when the publication creates the artifact, and when `setMaxVersions` says so. */
+    /** Applies to a new artifact, and to an existing one if `setMaxVersions`. */
     readonly maxVersions: number;
     readonly setMaxVersions: boolean;
-    /** The caller may create the artifact and add nothing to one that is there. */
+    /** The caller may create the artifact but not add to an existing one. */
     readonly createOnly: boolean;
   };
   readonly source:
     | { readonly kind: 'upload'; readonly upload: string; readonly content: Content; readonly mediaType: string }
     | { readonly kind: 'blob'; readonly blob: string }
-    /** Bytes that were sealed before anybody was told of them. */
+    /** Bytes that were sealed before the call. */
     | { readonly kind: 'content'; readonly content: Content; readonly mediaType: string }
-    /** A small body, which the catalog keeps itself; the byte store knows its address, too. */
+    /** Small bytes that the catalog stores inline. */
     | { readonly kind: 'bytes'; readonly bytes: Uint8Array; readonly sha512: string; readonly mediaType: string };
-  /** Where the artifact is an object in a bucket: what S3 knows of the version. Every such publication makes a version. */
+  /** S3 metadata if the artifact is an object. Every such publication adds a version. */
   readonly object?: ObjectFacts | undefined;
-  /** The multipart upload that the version ends: in the same transaction, if it is open and its parts are still these. */
+  /** The multipart upload to complete in the same transaction, if it is open and its parts are still these. */
   readonly multipart?: MultipartEnd | undefined;
-  /** The slot of a release that the bytes came by: it must be open, or have become a file. */
+  /** The release slot of the upload; it must be open, or have become a file. */
   readonly slot?: string | undefined;
-  /** Ids to use for what has to be created. */
+  /** Ids for new records. */
   readonly fresh: { readonly artifact: string; readonly blob: string };
   readonly at: number;
   readonly by: string;
@@ -71,18 +71,18 @@ export interface Publication {
 export interface MultipartEnd {
   readonly id: string;
   readonly parts: readonly Pick<Part, 'number' | 'upload'>[];
-  /** What to tell whoever asks again: where the bucket keeps versions, and where it does not. */
+  /** Responses for a repeated completion, for buckets with and without versioning. */
   readonly outcome: { readonly versioned: string; readonly plain: string };
 }
 
 export interface ObjectFacts {
   readonly bucket: BucketId;
   readonly key: string;
-  /** The id that the version gets where the bucket keeps versions; elsewhere it has none, and replaces the one that has none. */
+  /** The version id if the bucket is versioned. Otherwise the version has none and replaces the one without. */
   readonly versionId: string;
   readonly etag: string;
   readonly about: string;
-  /** What was asked for; without a retention the version gets the bucket's. */
+  /** The requested lock; without a retention the bucket's default applies. */
   readonly lock: VersionLock;
   readonly conditions: ObjectConditions;
 }
@@ -104,21 +104,21 @@ export interface Published {
   readonly artifact: Artifact;
   readonly index: number;
   readonly blob: string;
-  /** Of an object; null where its bucket keeps no versions, and for what is no object. */
+  /** Version id of an object; null in an unversioned bucket, and for other artifacts. */
   readonly versionId: string | null;
-  /** False when the newest version already had these bytes, or the upload had been published before. */
+  /** False if the newest version already had these bytes, or the upload was published before. */
   readonly added: boolean;
-  /** Where the catalog now says that the bytes lie: where they were offered, unless the upload had been published before. */
+  /** The recorded address of the bytes: the offered one, unless the upload was published before. */
   readonly address: string;
-  /** Where the same bytes lay before, or bad ones; nobody is sent there any more. */
+  /** The previous address of the same or of corrupt bytes; it is no longer used. */
   readonly replaced: string | null;
-  /** Uploads that ended with the multipart upload: nobody needs their bytes any more. */
+  /** Uploads that ended with the multipart upload; their stages are no longer needed. */
   readonly ended: readonly string[];
-  /** Whether the bytes on record had been found changed or gone. */
+  /** Whether the recorded bytes were known to be corrupt or missing. */
   readonly healed: boolean;
 }
 
-/** A version, as people know it. */
+/** A version, for messages. */
 export interface Naming {
   readonly namespace: string;
   readonly artifact: string;
@@ -126,10 +126,10 @@ export interface Naming {
   readonly index: number;
 }
 
-/** Objects of a bucket after a place in it. */
+/** A page of the objects of a bucket. */
 export interface ObjectsPage {
   readonly prefix: string;
-  /** Only keys behind this one, by the bytes of their UTF-8. */
+  /** Only keys after this one, in UTF-8 byte order. */
   readonly after: string | null;
   readonly limit: number;
 }
@@ -146,17 +146,17 @@ export interface MultipartPage {
   readonly limit: number;
 }
 
-/** A page of a listing that is rolled up at a delimiter. */
+/** A page of a listing with common prefixes. */
 export interface EntriesPage extends ObjectsPage {
   /** Empty for none. */
   readonly delimiter: string;
-  /** Every version and mark, not only the newest versions. */
+  /** Whether to list every version and marker instead of the newest versions. */
   readonly versions: boolean;
-  /** Of the key `after`, versions older than this one follow; null for none. */
+  /** Continues with older versions of the key `after`; null for none. */
   readonly behind: { readonly key: string; readonly index: number } | null;
 }
 
-/** An object, or a common prefix: then `object` is undefined, and `key` is all that the keys have in common. */
+/** An object; or, if `object` is undefined, a common prefix in `key`. */
 export interface Entry {
   readonly key: string;
   readonly object: StoredObject | undefined;
@@ -169,25 +169,25 @@ export interface Usage {
 }
 
 export interface BucketChange extends Partial<Pick<Bucket, 'versioning' | 'open'>> {
-  /** Settings by name; null removes one. Settings that are not named stay as they are. */
+  /** Settings to change, by name; null removes one. */
   readonly set?: Readonly<Record<string, string | null>>;
   readonly lock?: LockRule;
   /** Null takes the block off. */
   readonly publicAccess?: PublicAccess | null;
-  /** Settings that the caller decided by, as it read them; the change happens only if they are still so. */
+  /** Settings that the decision depends on, as the caller read them; the change fails if they differ. */
   readonly given?: { readonly publicAccess?: PublicAccess | null } & Readonly<Record<string, unknown>>;
 }
 
-/** Which version of an object, whatever took its place since. */
+/** Identifies a version, even if it is no longer the newest. */
 export type VersionName = Pick<StoredObject, 'artifact' | 'bucket' | 'key' | 'index'>;
 
 export interface Retirement {
   readonly bucket: BucketId;
   readonly key: string;
   readonly conditions: ObjectConditions;
-  /** The version that the caller saw: nothing happens unless it still is as it was. */
+  /** The version that the caller read; nothing happens unless it is unchanged. */
   readonly only?: StoredObject | undefined;
-  /** Ids for a mark. */
+  /** Ids for a new marker. */
   readonly fresh: { readonly artifact: string; readonly version: string };
   readonly at: number;
   readonly event: Event;
@@ -195,7 +195,7 @@ export interface Retirement {
 
 export interface Removal extends Omit<Retirement, 'fresh'> {
   readonly id: string | null;
-  /** Whether the caller may bypass a GOVERNANCE retention, and asks to. */
+  /** Whether the caller may and does bypass a GOVERNANCE retention. */
   readonly bypass: boolean;
 }
 
@@ -204,13 +204,13 @@ export type Retired =
   | { readonly kind: 'marked'; readonly object: StoredObject }
   | { readonly kind: 'absent' | 'no_bucket' | 'condition' };
 
-/** What a ledger says, and what it should. */
+/** A ledger with wrong totals, and the correct ones. */
 export interface Miscounted extends Pick<Ledger, 'namespace' | 'stored' | 'records'> {
   readonly rightStored: number;
   readonly rightRecords: number;
 }
 
-/** Time of the wall clock that did not pass: where it ends, and how long it is. */
+/** An interval of wall clock time that did not really pass: its end and length. */
 export interface ClockGap {
   readonly ends: number;
   readonly length: number;

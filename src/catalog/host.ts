@@ -5,16 +5,16 @@ import type { Tables } from './schema.ts';
 export type Db = Kysely<Tables>;
 
 /**
- * How the facts reach their database.
+ * Access of the catalog to its database.
  *
- * What runs in one `write` happens whole or not at all, is durable when the promise resolves, and sees no other
- * write's half. A host whose transactions run side by side must make them serializable and repeat what collides.
+ * A `write` is atomic, durable when its promise resolves, and isolated from other writes. A host with concurrent
+ * transactions must make them serializable and retry conflicts.
  */
 export interface Host {
   readonly dialect: Dialect;
-  /** Runs queries that change nothing; all of them see the same state. */
+  /** Runs read-only queries on one consistent state. */
   read<T>(work: (db: Db) => Promise<T>): Promise<T>;
-  /** A read of many rows. It may let reads of few rows, and writes, go first. */
+  /** A read of many rows. Short reads and writes may run before it. */
   page<T>(work: (db: Db) => Promise<T>): Promise<T>;
   write<T>(work: (db: Db) => Promise<T>): Promise<T>;
 }

@@ -8,7 +8,7 @@ export class Idempotency {
     this.#host = host;
   }
 
-  /** Takes the request, unless it is done, somebody works on it, or the word stands for another one. */
+  /** Takes the request, unless it is done, in progress, or the key belongs to another request. */
   reserve({ id, fingerprint, seed, owner, at, leaseUntil, expiresAt }: Reservation): Promise<Reserved> {
     return this.#host.write(async (db): Promise<Reserved> => {
       const there = await db.selectFrom('reservations').selectAll().where('id', '=', id).executeTakeFirst();
@@ -37,19 +37,17 @@ export class Idempotency {
     });
   }
 
-  /** False when somebody else has it by now. */
+  /** Returns false if another process has taken over. */
   renew(id: string, owner: string, leaseUntil: number): Promise<boolean> {
     return this.#change(id, owner, { lease_until: leaseUntil });
   }
 
-  /** False when somebody else has it by now. */
+  /** Returns false if another process has taken over. */
   settle(id: string, owner: string, outcome: string): Promise<boolean> {
     return this.#change(id, owner, { outcome, owner: null });
   }
 
-  /**
-   * Gives it back without an outcome: as if it had never been asked for, or to be gone on with by the same request alone.
-   */
+  /** Releases a request without an outcome: deleted if `forgetting`, else only the same request can resume it. */
   giveUp(id: string, owner: string, forgetting: boolean): Promise<void> {
     return this.#host.write(async (db) => {
       if (forgetting) await db.deleteFrom('reservations').where('id', '=', id).where('owner', '=', owner).execute();
@@ -63,7 +61,7 @@ export class Idempotency {
     });
   }
 
-  /** Gives back everything that somebody works on, to be gone on with at once. */
+  /** Ends all leases, so that the requests can be resumed at once. */
   abandon(): Promise<void> {
     return this.#host.write(
       async (db) =>
@@ -71,7 +69,7 @@ export class Idempotency {
     );
   }
 
-  /** Forgets those that ended before `before`. */
+  /** Deletes those that ended before `before`. */
   forget(before: number): Promise<void> {
     return this.#host.write(
       async (db) => void (await db.deleteFrom('reservations').where('expires_at', '<', before).execute()),

@@ -1,4 +1,4 @@
-/** The facts, written once, for whatever database a host brings. */
+/** The catalog on any host's database. */
 import { Artifacts } from './artifacts.ts';
 import { Audits } from './releases/audits.ts';
 import { Blobs } from './blobs.ts';
@@ -22,7 +22,7 @@ export type { Db, Host } from './host.ts';
 export { migrate } from './migrations/index.ts';
 export type { Tables } from './schema.ts';
 
-/** The catalog on `host`, whose schema `migrate` has brought up to date. */
+/** The catalog on `host`. Its schema must be migrated. */
 export function catalogOn(host: Host) {
   return {
     namespaces: new Namespaces(host),
@@ -47,5 +47,5 @@ export function catalogOn(host: Host) {
 type Facts<T> = { readonly [method in keyof T]: T[method] };
 type Nouns = ReturnType<typeof catalogOn>;
 
-/** Every method is one atomic fact: it happens whole or not at all, and it is durable when its promise resolves. */
+/** Every method is one atomic operation that is durable when its promise resolves. */
 export type Catalog = { readonly [noun in keyof Nouns]: Facts<Nouns[noun]> };

@@ -1,84 +1,82 @@
-/**
- * The records of the domain. Times are whole milliseconds since the epoch; sizes and offsets are whole bytes.
- */
+/** The records of the domain. Times are whole milliseconds since the epoch; sizes and offsets are bytes. */
 import type { Algorithm } from '../kit/digest.ts';
 
-/** The namespace of the operators, which sees and may do everything. */
+/** The operators' namespace, which may see and do everything. */
 export const SYSTEM = 'system';
 
 export interface Namespace {
   readonly name: string;
   readonly createdAt: number;
-  /** Other namespaces that may see and use what this one owns. `system` is always among them and not listed. */
+  /** Namespaces that may read and use what this one owns. `system` always may and is not listed. */
   readonly trusts: readonly string[];
-  /** Differs from that of every other namespace that had the name; absent for those of old stores, and for `system`. */
+  /** Distinguishes namespaces of the same name over time; absent for those of old stores, and for `system`. */
   readonly generation?: string | undefined;
 }
 
-/** A named key of a namespace. The key itself is never kept, only what proves it. */
+/** A named key of a namespace. Only a verifier is stored, not the key. */
 export interface Credential {
   readonly namespace: string;
   readonly name: string;
-  /** What `core/access` made of the key; see there for the form. */
+  /** Made by `core/tenants/access.ts`, which documents its format. */
   readonly verifier: string;
-  /** Changes with every replacement, so that tokens minted for an older key die with it. */
+  /** Changes with every replacement, which invalidates tokens of the older key. */
   readonly nonce: string;
   readonly createdAt: number;
-  /** The namespace's, where it is read. */
+  /** Generation of the namespace; set when read. */
   readonly generation?: string | undefined;
 }
 
 export type UploadState = 'open' | 'sealed' | 'dropped';
 
-/** Bytes arriving. */
+/** An upload. */
 export interface Upload {
   readonly id: string;
   readonly namespace: string;
   readonly state: UploadState;
-  /** How many bytes are on disk for good; never promised and then taken back, except by truncate. */
+  /** Durable bytes. Only a truncation lowers it. */
   readonly offset: number;
-  /** The final size, if it was declared. */
+  /** Declared final size; null if unknown. */
   readonly length: number | null;
-  /** Where the newest append began; null when none is known, or a truncate came after it. */
+  /** Offset at which the newest append began; null if unknown, or after a truncation. */
   readonly lastStart: number | null;
-  /** Whether the answer of the newest append reached its client, as far as the server can tell. */
+  /** Whether the response of the newest append reached its client, as far as the server knows. */
   readonly lastAnswered: boolean;
   readonly createdAt: number;
-  /** When a byte was last accepted or cut off; idle time counts from here. */
+  /** Last time that bytes were accepted or removed; idle time counts from here. */
   readonly touchedAt: number;
-  /** What its creator said of it, in the words of the face that began it; null when nothing. */
+  /** Metadata of the face that began the upload; null for none. */
   readonly about: string | null;
-  /** The sha512 that its creator promised of the whole, in hex; it becomes nothing else. Null when nothing was promised. */
+  /** The sha512 that the creator declared, in hex; the upload is refused with any other. Null if undeclared. */
   readonly expects: string | null;
-  /** What it became, once sealed. */
+  /** The version that it became when it was sealed. */
   readonly outcome: { readonly artifact: string; readonly index: number; readonly blob: string } | null;
 }
 
-/** Sealed bytes as one namespace knows them. Two namespaces that hold the same bytes hold two blobs on one content. */
+/** A content as one namespace knows it. Two namespaces with the same bytes have two blobs on one content. */
 export interface Blob {
   readonly uuid: string;
   readonly namespace: string;
   readonly sha512: string;
   readonly size: number;
   readonly createdAt: number;
-  /** When its bytes were last asked for; null when never. */
+  /** Last time that its bytes were requested; null for never. */
   readonly usedAt: number | null;
   readonly mediaType: string;
-  /** Digests known beside sha512, hex by algorithm. */
+  /** Known digests besides sha512, hex by algorithm. */
   readonly digests: Readonly<Partial<Record<Algorithm, string>>>;
-  /** How many versions name it: counted when asked, never kept. */
+  /** Number of versions that refer to it; counted on read. */
   readonly references: number;
   readonly contentState: ContentState;
 }
 
-/** `good` bytes may be served; `rotten` ones were found changed, `missing` ones not found. */
+/** Whether bytes may be served: `rotten` bytes were found changed, `missing` ones not found. */
 export type ContentState = 'good' | 'rotten' | 'missing';
 
-/** Bytes on disk, once, however many blobs name them. */
+/** Stored bytes, which any number of blobs may share. */
 export interface Content {
   readonly sha512: string;
   readonly size: number;
-  /** The engine's own word for where they lie. */
+  /** The engine's address of the bytes. */
   readonly address: string;
   readonly state: ContentState;
   readonly createdAt: number;
@@ -88,7 +86,7 @@ export interface Content {
 export type ArtifactType = 'image' | 'snapshot' | 'label' | 'other';
 export type ArtifactState = 'initial' | 'created' | 'deleted' | 'error';
 
-/** A name in a namespace, and its numbered pointers to blobs. */
+/** A name in a namespace with numbered versions. */
 export interface Artifact {
   readonly uuid: string;
   readonly namespace: string;
@@ -96,18 +94,18 @@ export interface Artifact {
   readonly name: string;
   readonly sourceUrl: string;
   readonly state: ArtifactState;
-  /** Why, when the state is `error`. */
+  /** The reason for state `error`. */
   readonly fault: string | null;
   readonly shared: boolean;
-  /** How many versions are kept; 0 keeps all. */
+  /** Number of versions to keep; 0 keeps all. */
   readonly maxVersions: number;
-  /** The newest number ever given; never goes back. */
+  /** The highest version number so far; never decreases. */
   readonly lastIndex: number;
   readonly createdAt: number;
   readonly deletedAt: number | null;
 }
 
-/** A numbered pointer from an artifact to a blob. After deletion what is left of it is a memory: `references` is then 0. */
+/** A numbered reference to a blob. Versions of a deleted artifact remain as history, with `references` 0. */
 export interface Version {
   readonly index: number;
   readonly blob: string;
@@ -116,14 +114,14 @@ export interface Version {
   readonly createdAt: number;
 }
 
-/** A container of artifacts with a name that is its own in the whole house. */
+/** A container of objects with a globally unique name. */
 export interface Bucket {
   readonly name: string;
   readonly namespace: string;
   readonly createdAt: number;
-  /** Whether an overwritten or deleted object stays as a version. Once it was on it can only be suspended. */
+  /** Whether overwritten and deleted objects are kept as versions. Once enabled, it can only be suspended. */
   readonly versioning: 'off' | 'enabled' | 'suspended';
-  /** Whether anybody may read what is in it. */
+  /** Whether anyone may read its objects. */
   readonly open: boolean;
   /** Object lock, where it is on; once on, it stays on. */
   readonly lock?: LockRule | undefined;
@@ -155,39 +153,39 @@ export interface PublicAccess {
   readonly RestrictPublicBuckets: boolean;
 }
 
-/** An artifact in a bucket, at one of its versions. Its name in the bucket is its key. */
+/** A version of an artifact in a bucket, addressed by its key. */
 export interface StoredObject {
   readonly artifact: string;
   readonly index: number;
   readonly bucket: string;
-  /** Whose bucket it is in. */
+  /** Owner of the bucket. */
   readonly namespace: string;
   readonly key: string;
-  /** Null for a version made while versions were not kept; there is one such at most. */
+  /** Null for a version made without versioning; a key has at most one. */
   readonly versionId: string | null;
   /** Whether it is the newest of its key. */
   readonly current: boolean;
-  /** Null for a mark that says that the object was deleted. */
+  /** Null for a delete marker. */
   readonly content:
     | (VersionLock & { readonly blob: string; readonly size: number; readonly etag: string; readonly about: string })
     | null;
   readonly createdAt: number;
 }
 
-/** Until when a version may not end. */
+/** The time until which a version may not be deleted. */
 export interface Retention {
   readonly mode: 'GOVERNANCE' | 'COMPLIANCE';
   readonly until: number;
 }
 
-/** What keeps a version from ending. */
+/** The locks of a version. */
 export interface VersionLock {
   readonly retention: Retention | null;
-  /** Null where nobody ever said. */
+  /** Null if it was never set. */
   readonly held: boolean | null;
 }
 
-/** What must hold of the version at hand, or of the newest one, at the moment of a change. An etag of `*` means any. */
+/** Conditions on the addressed or newest version at the time of a change. The etag `*` matches any. */
 export interface ObjectConditions {
   readonly match?: readonly string[] | undefined;
   readonly noneMatch?: readonly string[] | undefined;
@@ -196,7 +194,7 @@ export interface ObjectConditions {
   readonly size?: number | undefined;
 }
 
-/** What keeps a version from being changed; undefined where all holds. A mark counts as none, and `condition_absent` says that there is none to match. */
+/** The unmet condition; undefined if all hold. A marker counts as absent, which is `condition_absent`. */
 export function unmet(
   { match, noneMatch, modifiedAt, size }: ObjectConditions,
   version: StoredObject | undefined,
@@ -210,18 +208,18 @@ export function unmet(
   return size === undefined || content?.size === size ? undefined : 'condition';
 }
 
-/** An object that comes in numbered parts. Each part's bytes are an upload. */
+/** A multipart upload of an object. The bytes of each part are an upload. */
 export interface Multipart {
   readonly id: string;
   readonly bucket: string;
   readonly key: string;
   readonly namespace: string;
-  /** What its creator said of it, in the words of the face that began it. */
+  /** Metadata of the face that began it. */
   readonly about: string;
   readonly createdAt: number;
-  /** When a part last came; idle time counts from here. */
+  /** Last time that a part arrived; idle time counts from here. */
   readonly touchedAt: number;
-  /** What it became, in the words of the face that ended it; null while it is open. */
+  /** The response of the face that completed it; null while open. */
   readonly outcome: string | null;
 }
 
@@ -231,56 +229,56 @@ export interface Part {
   readonly upload: string;
   readonly size: number;
   readonly etag: string;
-  /** What came with it, in the words of the face that took it. */
+  /** Metadata of the face that received it. */
   readonly about: string;
   readonly at: number;
 }
 
-/** A pair of id and secret that signs requests, for some buckets and some verbs. */
+/** An id and secret pair that signs requests, limited to buckets and verbs. */
 export interface AccessKey {
   readonly id: string;
   readonly namespace: string;
-  /** What people call it. */
+  /** Label for people. */
   readonly name: string;
-  /** The secret, enciphered. */
+  /** The encrypted secret. */
   readonly sealed: string;
   readonly grant: Grant;
   readonly createdAt: number;
   readonly revokedAt: number | null;
-  /** The namespace's, where it is read. */
+  /** Generation of the namespace; set when read. */
   readonly generation?: string | undefined;
 }
 
 export type Verb = 'read' | 'write' | 'delete' | 'admin';
 
 export interface Grant {
-  /** Names; null for every bucket of the namespace. */
+  /** Bucket names; null for all buckets of the namespace. */
   readonly buckets: readonly string[] | null;
   readonly verbs: readonly Verb[];
 }
 
-/** What a namespace stores and has sent, and how much of that it may. */
+/** What a namespace stores and has sent, and its limits. */
 export interface Ledger {
   readonly namespace: string;
-  /** Bytes of versions, as often as they are named. */
+  /** Bytes of versions, counted for each version. */
   readonly stored: number;
-  /** What its rows in the catalog count: their texts, and 512 bytes each. */
+  /** Bytes charged for its catalog rows: their texts, and 512 bytes each. */
   readonly records: number;
-  /** Bytes of open uploads, those included that are declared and still to come. */
+  /** Bytes of open uploads, including declared bytes that have not arrived. */
   readonly reserved: number;
-  /** Null for any number. */
+  /** Null for no limit. */
   readonly quota: number | null;
   /** `YYYY-MM`, in UTC. */
   readonly month: string;
   /** Bytes sent in that month. */
   readonly sent: number;
-  /** Bytes that may be sent in a month; null for any number. */
+  /** Limit of sent bytes a month; null for none. */
   readonly allowance: number | null;
 }
 
 export type ReleaseStatus = 'draft' | 'published';
 
-/** A version of a product, and the files that go with it. */
+/** A version of a product and its files. */
 export interface Release {
   readonly id: string;
   readonly namespace: string;
@@ -288,66 +286,66 @@ export interface Release {
   readonly version: string;
   readonly status: ReleaseStatus;
   readonly createdAt: number;
-  /** Null while it is a draft. */
+  /** Null for a draft. */
   readonly publishedAt: number | null;
 }
 
-/** Where a file of a release is to be put before it is registered. */
+/** The upload target of a release file before its registration. */
 export interface Slot {
-  /** The file will have it. */
+  /** Id of the future file. */
   readonly id: string;
   readonly release: string;
   readonly bucket: string;
   readonly key: string;
   readonly platform: string;
   readonly fileName: string;
-  /** Whether the bucket is of another store. */
+  /** Whether the bucket is in a foreign store. */
   readonly outside: boolean;
   readonly createdAt: number;
   readonly expiresAt: number;
 }
 
-/** A file of a release: bytes that nothing done to the object they came from can change. */
+/** A file of a release. Changes of the object that it came from do not affect it. */
 export interface ReleaseFile extends Omit<Slot, 'expiresAt'> {
   readonly size: number;
   readonly sha256: string;
-  /** What holds the bytes, by the artifact of the file's own id; null where another store has them. */
+  /** The blob of the artifact with the file's id; null for a foreign store. */
   readonly blob: string | null;
   readonly etag: string;
-  /** What the face that stored the object said of it. */
+  /** Metadata of the face that stored the object. */
   readonly about: string;
-  /** The other store's own name for the version; null where it keeps none. */
+  /** Version id in the foreign store; null if it is unversioned. */
   readonly versionId: string | null;
-  /** What tells one request to register it from another. */
+  /** Identifies the registration request. */
   readonly request: string;
 }
 
-/** The right of a customer to fetch one file for a while. */
+/** A customer's temporary right to fetch one file. */
 export interface Download {
   readonly id: string;
-  /** What proves the token, which is never kept. */
+  /** Verifier of the token, which is not stored. */
   readonly verifier: string;
   readonly file: string;
   readonly customer: string;
-  /** The customer's key that asked for it. */
+  /** The API key that requested it. */
   readonly apiKey: string;
   readonly purpose: string | null;
   readonly createdAt: number;
   readonly expiresAt: number;
 }
 
-/** Somebody who may have what is released. */
+/** A customer of the releases. */
 export interface Customer {
   readonly id: string;
   readonly namespace: string;
   readonly name: string;
   readonly plan: string | null;
   readonly createdAt: number;
-  /** Since when no key of its opens anything; null while they do. */
+  /** Time since when its keys are refused; null while it is active. */
   readonly suspendedAt: number | null;
 }
 
-/** That a customer may have a product, from one time to another. */
+/** A customer's right to a product for a period. */
 export interface Entitlement {
   readonly id: string;
   readonly customer: string;
@@ -361,14 +359,14 @@ export interface Entitlement {
 
 export type Scope = 'releases:read' | 'downloads:read' | 'downloads:token' | 'keys:read' | 'keys:write' | 'audit:read';
 
-/** An API key of a customer. The key itself is never kept. */
+/** A customer's API key. The key itself is not stored. */
 export interface CustomerKey {
   readonly id: string;
   readonly customer: string;
   readonly name: string | null;
   readonly type: 'human' | 'ci' | 'integration';
   readonly scopes: readonly Scope[];
-  /** What `keyedHash` made of the key. */
+  /** Made by `keyedHash`. */
   readonly verifier: string;
   readonly expiresAt: number | null;
   readonly createdAt: number;
@@ -376,11 +374,11 @@ export interface CustomerKey {
   readonly lastUsedAt: number | null;
 }
 
-/** What somebody tried, and what came of it. */
+/** An audited attempt and its result. */
 export interface Audit {
   readonly id: string;
   readonly namespace: string;
-  /** Null where nobody knows which. */
+  /** Null if unidentified. */
   readonly customer: string | null;
   readonly actor: string;
   readonly event: string;
@@ -388,7 +386,7 @@ export interface Audit {
   readonly at: number;
 }
 
-/** What can have metadata and events. */
+/** Kinds of records with metadata or events. */
 export type Subject = 'artifact' | 'blob' | 'bucket' | 'customer' | 'key' | 'namespace' | 'release' | 'upload';
 
 export type EventType = 'audit' | 'mutate' | 'status' | 'usage' | 'resources' | 'prune' | 'historic';
@@ -400,23 +398,23 @@ export interface Event {
   readonly at: number;
   readonly type: EventType;
   readonly message: string;
-  /** Seconds, where the event is of something that took time. */
+  /** Seconds; null for an instant. */
   readonly duration: number | null;
   readonly extra: Readonly<Record<string, string | number | boolean | null>>;
 }
 
-/** Who asks, once proved. */
+/** An authenticated caller. */
 export interface Principal {
   readonly namespace: string;
-  /** The name of the credential used; for logs and events. */
+  /** Name of the credential, for logs and events. */
   readonly credential: string;
   /** The id of the access key that was shown, if one was. */
   readonly accessKey?: string;
-  /** What an access key is for; absent for whoever may do all that the namespace may. */
+  /** The scope of an access key; absent for full rights of the namespace. */
   readonly grant?: Grant;
-  /** The namespace's; grants of others name it. */
+  /** Generation of the namespace, which grants to it refer to. */
   readonly generation?: string | undefined;
 }
 
-/** Whoever proves nothing. No namespace has an empty name. */
+/** An anonymous caller. No namespace has an empty name. */
 export const ANYBODY: Principal = { namespace: '', credential: 'anonymous', grant: { buckets: null, verbs: [] } };

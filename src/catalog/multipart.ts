@@ -37,7 +37,7 @@ export class MultipartUploads {
     });
   }
 
-  /** Open ones of a bucket, by key and then id, behind one. */
+  /** Open multipart uploads of a bucket after `behind`, by key and id. */
   list(bucket: BucketId, { prefix, behind, limit }: MultipartPage): Promise<Multipart[]> {
     return this.#host.page(async (db) => {
       await demandDecided(db, bucket);
@@ -57,9 +57,7 @@ export class MultipartUploads {
     });
   }
 
-  /**
-   * Takes a part, in the place of one of that number; answers the upload that it replaced. Undefined when the multipart is not open.
-   */
+  /** Stores a part. @returns the upload of the part it replaced; undefined if the multipart is not open */
   put(id: string, { at, ...part }: Part): Promise<{ replaced: string | null } | undefined> {
     return this.#host.write(async (db) => {
       const namespace = await touch(db, id, at);
@@ -81,7 +79,7 @@ export class MultipartUploads {
     });
   }
 
-  /** By number, behind one. */
+  /** Parts after a number, by number. */
   parts(id: string, after: number, limit: number): Promise<Part[]> {
     return this.#host.read(async (db) => {
       const rows = await db
@@ -97,8 +95,8 @@ export class MultipartUploads {
   }
 
   /**
-   * Ends an open one with an outcome, or forgets it without. With it end its parts' uploads, and what was joined of them; answers which.
-   * Undefined when it is not open; with `unlessSince` also when a part came since then.
+   * Ends an open multipart upload with an outcome, or deletes it without one, and drops the uploads of its parts and
+   * the joined one. @returns those uploads; undefined if it is not open, or with `unlessSince` if a part arrived since
    */
   end(id: string, outcome: string | null, at: number, unlessSince?: number): Promise<string[] | undefined> {
     return this.#host.write(async (db) => {
@@ -112,7 +110,7 @@ export class MultipartUploads {
     });
   }
 
-  /** Open ones that no part came for since `before`, by id. */
+  /** Open multipart uploads without a new part since `before`, by id. */
   idle(before: number, page: Page): Promise<Multipart[]> {
     return this.#host.read(async (db) => {
       const rows = await db
@@ -128,7 +126,7 @@ export class MultipartUploads {
     });
   }
 
-  /** Forgets those that ended before `before`. */
+  /** Deletes those that ended before `before`. */
   forget(before: number): Promise<void> {
     return this.#host.write(async (db) => {
       await db
@@ -140,7 +138,7 @@ export class MultipartUploads {
   }
 }
 
-/** Uploads of the parts of all that is open in buckets, and those of what was joined of them, which have its ids. */
+/** Uploads of all open parts in the buckets, and the joined ones, which have the multipart ids. */
 export async function uploadsWithin(
   db: Db,
   buckets: { readonly name: string } | { readonly namespace: string },
@@ -165,7 +163,7 @@ export async function uploadsWithin(
   return [...parts.map(({ upload }) => upload), ...open.map(({ id }) => id)];
 }
 
-/** Ends one that is open; see `PartFacts.end`. */
+/** Ends an open multipart upload; see `MultipartFacts.end`. */
 export async function endMultipart(db: Db, id: string, outcome: string | null, at: number): Promise<string[]> {
   const parts = await db.deleteFrom('parts').where('multipart', '=', id).returning('upload').execute();
   if (outcome === null) await db.deleteFrom('multiparts').where('id', '=', id).execute();
@@ -175,7 +173,7 @@ export async function endMultipart(db: Db, id: string, outcome: string | null, a
   return uploads;
 }
 
-/** Ends what is open in a bucket; answers its uploads. Parts go first, while it can be told of whom they are. */
+/** Ends the open multipart uploads of a bucket. @returns their uploads, read before their parts are deleted */
 export async function endAllMultiparts(db: Db, bucket: string, at: number): Promise<string[]> {
   const uploads = await uploadsWithin(db, { name: bucket });
   await db
@@ -186,7 +184,7 @@ export async function endAllMultiparts(db: Db, bucket: string, at: number): Prom
   return uploads;
 }
 
-/** Ends those of these uploads that are open. */
+/** Drops the open ones of these uploads. */
 async function dropUploads(db: Db, uploads: readonly string[], at: number): Promise<void> {
   for (const some of chunks(uploads)) {
     await db
@@ -198,7 +196,7 @@ async function dropUploads(db: Db, uploads: readonly string[], at: number): Prom
   }
 }
 
-/** Why a multipart upload cannot become a version of these parts; undefined when it can. */
+/** Why a multipart upload cannot be completed with these parts; undefined if it can. */
 export async function refuseMultipart(
   db: Db,
   { id, parts }: MultipartEnd,
@@ -210,7 +208,7 @@ export async function refuseMultipart(
   return parts.every(({ number, upload }) => uploads.get(number) === upload) ? undefined : 'other_parts';
 }
 
-/** The namespace of one that is open, which counts as touched then. */
+/** Updates the touch time of an open one. @returns its namespace */
 async function touch(db: Db, id: string, at: number): Promise<string | undefined> {
   const row = await db
     .updateTable('multiparts')

@@ -16,7 +16,7 @@ export class Namespaces {
     this.#host = host;
   }
 
-  /** False when the name is taken. */
+  /** Returns false if the name is taken. */
   create(namespace: Namespace, credentials: readonly Credential[], event: Event): Promise<boolean> {
     return this.#host.write(async (db) => {
       const { numInsertedOrUpdatedRows: created } = await db
@@ -38,7 +38,7 @@ export class Namespaces {
     return this.#host.read(async (db) => (await findNamespaces(db, [name]))[0]);
   }
 
-  /** Seen: itself, and those that trust it. By name. */
+  /** The namespace itself and those that trust it, by name. */
   list(visibility: Visibility, page: Page): Promise<Namespace[]> {
     return this.#host.page(async (db) => {
       const after = page.after ?? '';
@@ -80,14 +80,14 @@ export class Namespaces {
       await deleteArtifacts(db, this.#host.dialect, event.at, { namespace: name });
       await dropMetadata(db, 'namespace', [name]);
       await disown(db, name);
-      // Keys, trusts in both directions and uploads go along with the row.
+      // Foreign keys delete its keys, trusts in both directions and uploads.
       await db.deleteFrom('namespaces').where('name', '=', name).execute();
       await recordEvents(db, [event]);
       return [...uploads];
     });
   }
 
-  /** Also undefined when there is no namespace `other` that could be trusted. */
+  /** Also undefined if the namespace `other` does not exist. */
   trust(name: string, other: string, on: boolean, event: Event): Promise<Namespace | undefined> {
     return this.#host.write(async (db) => {
       if (!(await namespaceExists(db, name))) return undefined;
@@ -126,7 +126,7 @@ export class Namespaces {
     });
   }
 
-  /** Creates or replaces. False when there is no such namespace. */
+  /** Creates or replaces a credential. Returns false if the namespace does not exist. */
   putCredential(credential: Credential, event: Event): Promise<boolean> {
     return this.#host.write(async (db) => {
       if (!(await namespaceExists(db, credential.namespace))) return false;
@@ -136,7 +136,7 @@ export class Namespaces {
     });
   }
 
-  /** Replaces the verifier of a credential that still has its nonce. False when it has another one, or is gone. */
+  /** Replaces the verifier of a credential. Returns false if the nonce differs or the credential is gone. */
   reverify({
     namespace,
     name,
@@ -155,7 +155,7 @@ export class Namespaces {
     });
   }
 
-  /** False when there was none. */
+  /** Returns false if there was none. */
   dropCredential(namespace: string, name: string, event: Event): Promise<boolean> {
     return this.#host.write(async (db) => {
       const { numDeletedRows } = await db
@@ -171,12 +171,12 @@ export class Namespaces {
 }
 
 /**
- * Renames the owner of what is left of a namespace: the memory of its artifacts, and blobs that wait for the sweep or that others use.
- * No namespace can have such a name, so whoever has the old one next owns nothing of it. What was noted on them goes.
+ * Renames the owner of a namespace's remaining records: deleted artifacts, and blobs that wait for the sweep or are
+ * used elsewhere. The new name is invalid, so no later namespace owns them. Their metadata is deleted.
  */
 async function disown(db: Db, name: string): Promise<void> {
   const renamed = sql<string>`${name} || ' (deleted) ' || uuid`;
-  // All of them were deleted just now or before.
+  // All of them are deleted by now.
   const artifacts = db
     .selectFrom('artifacts')
     .select('uuid')
@@ -199,12 +199,12 @@ export async function namespaceExists(db: Db, name: string): Promise<boolean> {
   return row !== undefined;
 }
 
-/** @throws Refusal `not_found` when the namespace is gone. */
+/** @throws Refusal `not_found` if the namespace was deleted */
 export async function demandNamespace(db: Db, name: string): Promise<void> {
   if (!(await namespaceExists(db, name))) throw new Refusal('not_found', 'The namespace was deleted.');
 }
 
-/** The namespaces of these names that there are, by name. */
+/** The existing ones of these namespaces, by name. */
 async function findNamespaces(db: Db, names: readonly string[]): Promise<Namespace[]> {
   const found: Namespace[] = [];
   for (const some of chunks(names)) {
@@ -220,7 +220,7 @@ async function findNamespaces(db: Db, names: readonly string[]): Promise<Namespa
   return found;
 }
 
-/** Whether that changed anything. */
+/** Returns whether it changed anything. */
 async function setTrust(db: Db, namespace: string, trusted: string, on: boolean): Promise<boolean> {
   if (!on) {
     const { numDeletedRows } = await db

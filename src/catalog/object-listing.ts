@@ -1,6 +1,6 @@
 /**
- * Listings that are rolled up at a delimiter, and listings of versions. Each entry is found by one or two looks into an
- * index: from a common prefix the walk goes on behind every key that begins with it, without reading any of them.
+ * Listings with common prefixes, and listings of versions. Each entry costs one or two index look-ups: the query skips
+ * all keys with a common prefix without reading them.
  */
 import { sql, type RawBuilder } from 'kysely';
 import type { EntriesPage, Entry } from './facts.ts';
@@ -9,7 +9,7 @@ import type { Dialect } from './dialect.ts';
 import type { Db } from './host.ts';
 import { objectOf, type Found } from './objects.ts';
 
-/** Behind every character. */
+/** Sorts after every character. */
 const last = '\u{10ffff}';
 
 export async function listEntries(db: Db, dialect: Dialect, bucket: string, page: EntriesPage): Promise<Entry[]> {
@@ -21,7 +21,7 @@ export async function listEntries(db: Db, dialect: Dialect, bucket: string, page
 
 type Row = Found & { readonly entry: string; readonly rolled: number };
 
-/** Steps from key to key. A step's key is an entry of its own, or the first of those that have a prefix in common. */
+/** Steps from key to key. A step's key is an entry, or the first key with a common prefix. */
 class Walk {
   readonly #dialect: Dialect;
   readonly #bucket: string;
@@ -33,7 +33,7 @@ class Walk {
     this.#page = page;
   }
 
-  /** Newest versions that are no marks. */
+  /** Newest versions without delete markers. */
   newest(): RawBuilder<Row> {
     const { limit } = this.#page;
     const among = sql`o.current = 1 and o.marker = 0`;
@@ -48,8 +48,8 @@ class Walk {
   }
 
   /**
-   * Every version and mark, the newest of each key first. A step without a number is at the head of its key: unless that
-   * is rolled up, its versions follow.
+   * Every version and marker, newest first within a key. A step without a version number is at the start of a key:
+   * unless it is a common prefix, its versions follow.
    */
   versions(): RawBuilder<Row> {
     const { limit, behind } = this.#page;
@@ -76,7 +76,7 @@ class Walk {
       order by step.n limit ${limit}`;
   }
 
-  /** What is shown of each step: of a common prefix its text, of anything else the object. */
+  /** Selects for each step the common prefix or the object. */
   #rows(which: RawBuilder<unknown>): RawBuilder<unknown> {
     const rolled = this.#isRolled();
     return sql`
@@ -89,7 +89,7 @@ class Walk {
       left join versions on versions.artifact = objects.artifact and versions.idx = objects.idx`;
   }
 
-  /** The first key of the page, in one look. */
+  /** The first key of the page, in one look-up. */
   #first(among: RawBuilder<unknown>): RawBuilder<unknown> {
     const { prefix, after, delimiter } = this.#page;
     if (after === null || Buffer.compare(Buffer.from(after), Buffer.from(prefix)) < 0)
@@ -100,7 +100,7 @@ class Walk {
     return this.#look(among, sql`${after}`, sql`and o.key <> ${after}`);
   }
 
-  /** The first key behind the step: behind its common prefix, or behind itself. */
+  /** The first key after the step: after its common prefix, or after its key. */
   #next(among: RawBuilder<unknown>): RawBuilder<unknown> {
     const { prefix, delimiter } = this.#page;
     if (delimiter === '') return this.#look(among, sql`step.entry`, sql`and o.key <> step.entry`);
@@ -115,7 +115,7 @@ class Walk {
     return sql`(select o.key from objects o where o.bucket = ${this.#bucket} and ${among} and o.key >= ${from} ${but} ${below} order by o.key limit 1)`;
   }
 
-  /** Where the delimiter is in the step's key, behind the listing's prefix; 0 for nowhere. */
+  /** Position of the delimiter in the step's key after the listing's prefix; 0 if absent. */
   #isRolled(): RawBuilder<number> {
     const { prefix, delimiter } = this.#page;
     if (delimiter === '') return sql<number>`0`;
@@ -129,7 +129,7 @@ class Walk {
   }
 }
 
-/** What comes behind all texts that begin with the delimiter. */
+/** The smallest text after all that begin with the delimiter. */
 function behindAll(delimiter: string): string {
   return successor(delimiter) ?? delimiter + last;
 }

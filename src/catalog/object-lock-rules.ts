@@ -1,19 +1,19 @@
 /**
- * Object lock: what keeps a version of an object from ending. The catalog asks these rules inside the transaction that would end or
- * change the version, so that every face and every task of upkeep obeys them.
+ * Rules of object lock. The catalog applies them inside the transaction that ends or changes a version, so that they
+ * hold for every face and task.
  */
 import type { Bucket, Retention } from './model.ts';
 import { Refusal } from '../core/refusal.ts';
 
 const day = 86_400_000;
 
-/** The retention that a new version gets where nobody asks for another. */
+/** The default retention of a new version. */
 export function defaultRetention({ lock }: Pick<Bucket, 'lock'>, at: number): Retention | null {
   const { mode, days, years = 0 } = lock ?? {};
   return mode === undefined ? null : { mode, until: at + (days ?? years * 365) * day };
 }
 
-/** Whether a change of an active retention would make it weaker: shorter, gone, or of another mode than COMPLIANCE. */
+/** Whether a change weakens an active retention: shorter, removed, or another mode. */
 export function weakens(
   before: Retention | null,
   after: Retention | null,
@@ -28,7 +28,7 @@ export function locked(details: Refusal['details'] = {}): Refusal {
   return new Refusal('locked', 'object lock protects a version that this request would delete or unlock', details);
 }
 
-/** Whether a refusal is one of object lock. */
+/** Whether a refusal comes from object lock. */
 export function isLockedRefusal(error: unknown): boolean {
   return error instanceof Refusal && error.reason === 'locked';
 }

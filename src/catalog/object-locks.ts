@@ -1,11 +1,11 @@
-/** Object lock in the catalog: versions that may not end now. See `object-lock-rules.ts` for the rules. */
+/** Object lock in the catalog: finds protected versions. See `object-lock-rules.ts`. */
 import type { ExpressionBuilder, Expression, SqlBool } from 'kysely';
 import { locked } from './object-lock-rules.ts';
 import type { VersionLock } from './model.ts';
 import type { Db } from './host.ts';
 import type { ObjectRow, Tables } from './schema.ts';
 
-/** When versions are to end, and whether the caller has the right to bypass GOVERNANCE. */
+/** When versions end, and whether the caller may bypass GOVERNANCE. */
 export interface Ending {
   readonly at: number;
   readonly bypass: boolean;
@@ -30,7 +30,7 @@ export async function demandUnlocked(db: Db, versions: Versions, ending: Ending)
   if (found) throw locked();
 }
 
-/** Numbers of the versions of an artifact, up to one, that object lock protects. */
+/** Numbers of the protected versions of an artifact up to `last`. */
 export async function lockedVersions(
   db: Db,
   { artifact, last }: { readonly artifact: string; readonly last: number },
@@ -46,9 +46,7 @@ export async function lockedVersions(
   return rows.map(({ idx }) => idx);
 }
 
-/**
- * A legal hold has no bypass, and neither has COMPLIANCE. The first term is the condition of the index of versions that have a lock.
- */
+/** Legal holds and COMPLIANCE cannot be bypassed. The first term matches the condition of the partial index. */
 function protectedAt({ at, bypass }: Ending) {
   return (eb: ExpressionBuilder<Tables, 'objects'>): Expression<SqlBool> => {
     const retained = eb('lock_until', '>', at);

@@ -1,4 +1,4 @@
-/** What S3 knows of the versions of artifacts in buckets: one row each, and one for each mark of a deletion. */
+/** Rows of objects: one for each version of an artifact in a bucket, and one for each delete marker. */
 import { sql, type Expression, type ExpressionBuilder, type SqlBool } from 'kysely';
 import type { ObjectFacts, ObjectsPage, Unpublished, Retirement } from './facts.ts';
 import { unmet, type ObjectConditions, type StoredObject } from './model.ts';
@@ -7,7 +7,7 @@ import type { Db } from './host.ts';
 import { lockColumns, lockOfRow } from './object-locks.ts';
 import type { Tables } from './schema.ts';
 
-/** Rows with what the version says of its bytes. */
+/** Object rows joined with their versions. */
 function selectObjects(db: Db, bucket: string) {
   return db
     .selectFrom('objects')
@@ -36,7 +36,7 @@ function selectObjects(db: Db, bucket: string) {
     .where('objects.bucket', '=', bucket);
 }
 
-/** An object with what its version says of its bytes. */
+/** An object row with blob and size of its version. */
 export interface Found {
   readonly artifact: string;
   readonly idx: number;
@@ -87,7 +87,7 @@ export async function findObject(
   return row && objectOf(row);
 }
 
-/** Newest versions that are no marks, behind a key. */
+/** Newest versions without delete markers, after a key. */
 export async function listObjects(
   db: Db,
   bucket: string,
@@ -101,7 +101,7 @@ export async function listObjects(
   return (await query.orderBy('objects.key').limit(limit).execute()).map(objectOf);
 }
 
-/** Every version and mark, the newest of each key first. */
+/** Every version and marker, newest first within a key. */
 export async function listVersions(
   db: Db,
   bucket: string,
@@ -121,31 +121,31 @@ export async function listVersions(
   return (await query.orderBy('objects.key').orderBy('objects.idx', 'desc').limit(limit).execute()).map(objectOf);
 }
 
-/** Keys that begin with a prefix lie side by side. */
+/** Keys with a prefix are a contiguous range. */
 function beginning(prefix: string) {
   const end = successor(prefix);
   return (eb: ExpressionBuilder<Tables, 'objects'>): Expression<SqlBool> =>
     eb.and([eb('objects.key', '>=', prefix), ...(end === undefined ? [] : [eb('objects.key', '<', end)])]);
 }
 
-/** Why an object may not be put; undefined when it may. */
+/** The unmet condition of a put; undefined if it may proceed. */
 export async function refuseObject(db: Db, { bucket, key, conditions }: ObjectFacts): Promise<Unpublished | undefined> {
   return unmet(conditions, await findObject(db, bucket.name, key));
 }
 
-/** Why a deletion without a version does nothing; undefined where it may go on. */
+/** Why a deletion without a version id does nothing; undefined if it may proceed. */
 export function refuseRetirement(
   head: StoredObject | undefined,
   { conditions, only }: Retirement,
 ): 'absent' | 'condition' | undefined {
   if (only && !isStill(head, only)) return 'absent';
-  // Where something must hold of what is not there, there is nothing to do, and no mark to leave.
+  // Conditions on a missing object cannot hold, so nothing is deleted and no marker is made.
   if (!head) return Object.values(conditions).some((condition) => condition !== undefined) ? 'absent' : undefined;
   const match = head.content ? conditions.match : unlessAny(conditions.match);
   return unmet({ ...conditions, match }, head) && 'condition';
 }
 
-/** Whether a version, or a mark, is what the caller saw: not replaced, not described anew, and newest or not as it was. */
+/** Whether a version or marker, its metadata and its rank are unchanged since the caller read it. */
 export function isStill(now: StoredObject | undefined, { artifact, index, current, content }: StoredObject): boolean {
   return (
     now?.artifact === artifact &&
@@ -155,12 +155,12 @@ export function isStill(now: StoredObject | undefined, { artifact, index, curren
   );
 }
 
-/** Anything is there where a mark is. */
+/** `*` also matches a delete marker. */
 function unlessAny(match: ObjectConditions['match']): ObjectConditions['match'] {
   return match?.includes('*') ? undefined : match;
 }
 
-/** The number that the next version or mark of a key gets. */
+/** The number of the next version or marker of a key. */
 export async function nextIndex(db: Db, bucket: string, key: string, lastIndex: number): Promise<number> {
   const row = await db
     .selectFrom('objects')
@@ -173,7 +173,7 @@ export async function nextIndex(db: Db, bucket: string, key: string, lastIndex: 
   return Math.max(row?.idx ?? 0, lastIndex) + 1;
 }
 
-/** Puts a version or a mark at the head of its key. */
+/** Inserts the newest version or marker of a key. */
 export async function insertObject(db: Db, row: Omit<StoredObject, 'current' | 'namespace'>): Promise<void> {
   await db
     .updateTable('objects')
@@ -200,7 +200,7 @@ export async function insertObject(db: Db, row: Omit<StoredObject, 'current' | '
     .execute();
 }
 
-/** Forgets versions that have ended; what is then the newest of each key becomes its head. */
+/** Deletes the rows of ended versions and makes the newest remaining one current. */
 export async function forgetObjects(
   db: Db,
   { artifact, first, last }: { readonly artifact: string; readonly first: number; readonly last: number },
@@ -216,7 +216,7 @@ export async function forgetObjects(
   for (const { bucket, key } of gone.slice(0, 1)) await promote(db, bucket, key);
 }
 
-/** Forgets everything about the objects of artifacts that are deleted. */
+/** Deletes all object rows of deleted artifacts. */
 export async function forgetAllObjects(
   db: Db,
   which: { readonly uuid: string } | { readonly namespace: string },
@@ -231,7 +231,7 @@ export async function forgetAllObjects(
   ).execute();
 }
 
-/** Makes the newest row of a key its head. */
+/** Makes the newest row of a key current. */
 export async function promote(db: Db, bucket: string, key: string): Promise<void> {
   const newest = await db
     .selectFrom('objects')

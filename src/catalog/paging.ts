@@ -1,19 +1,19 @@
-/** How a listing reads its pages: keys from one or many indexes, merged; then the records. */
+/** Reads the pages of listings: merges keys of one or more indexes, then reads the records. */
 import type { SelectQueryBuilder } from 'kysely';
 import type { Db } from './host.ts';
 import type { Tables } from './schema.ts';
 
-/** A query for keys of one listing, ordered and limited, that a single index answers. */
+/** An ordered, limited query for keys that one index answers. */
 export type Branch<Key> = Pick<SelectQueryBuilder<Tables, keyof Tables, { key: Key }>, 'as'>;
 
-/** As many branches as one statement may join. */
+/** Branches in one statement. */
 const branchLimit = 100;
-/** As many values as one statement may name. */
+/** Values in one statement. */
 const nameLimit = 500;
 
 /**
- * The first `limit` keys that any of the branches yields, each once. Costs what the branches cost, and never what
- * lies behind them: an `or` over the same conditions would have to read and sort everything.
+ * The first `limit` distinct keys of all branches. It costs only the branches: a query with `or` over the same
+ * conditions would read and sort everything.
  */
 export async function mergedKeys<Key extends string | number>(
   db: Db,
@@ -35,7 +35,7 @@ export async function mergedKeys<Key extends string | number>(
   return [...found].sort((a, b) => (a < b ? -sign : sign)).slice(0, limit);
 }
 
-/** `values` in runs of at most `size`. */
+/** Splits `values` into chunks of at most `size`. */
 export function* chunks<T>(values: readonly T[], size: number = nameLimit): Generator<readonly T[]> {
   for (let start = 0; start < values.length; start += size) yield values.slice(start, start + size);
 }

@@ -1,9 +1,9 @@
-/** Where the bytes of a publication come from. */
+/** The bytes of a publication. */
 import { adoptContent, findContent, keepSmall, smallAddress } from './contents.ts';
 import type { Publication } from './facts.ts';
 import type { Db } from './host.ts';
 
-/** Bytes that the catalog holds as good, and the blob that stands for them, if the publication names one. */
+/** A recorded good content, and its blob if the publication names one. */
 export interface Source {
   readonly sha512: string;
   readonly size: number;
@@ -19,7 +19,7 @@ export interface Publishable {
   readonly released: boolean;
 }
 
-/** The bytes to publish: those offered, or those of a blob; undefined when that blob cannot be had. */
+/** The bytes to publish: the offered ones, or those of a blob; undefined if that blob is unavailable. */
 export async function findSource(db: Db, { source, at }: Publication): Promise<Source | undefined> {
   if (source.kind === 'upload' || source.kind === 'content') {
     const { sha512, size } = source.content;

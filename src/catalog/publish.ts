@@ -28,16 +28,16 @@ export async function publish(db: Db, publication: Publication): Promise<Publish
   const bucket = object && (await findDecided(db, object.bucket));
   const refused = await refusePlace(db, publication, bucket);
   if (refused) return refused;
-  // Before the bytes are adopted: those of a publication that comes to nothing are removed.
+  // Checked before the content is recorded, because the bytes of a failed publication are removed.
   if (target.createOnly && (await findActive(db, target))) return 'taken';
   const bytes = await findSource(db, publication);
   if (!bytes) return 'no_blob';
 
-  // Decided by the bucket as it is at this moment, and not by what the request saw of it.
+  // Uses the bucket's current versioning, not what the request read.
   const versionId = bucket?.versioning === 'enabled' ? (object?.versionId ?? null) : null;
   const { outcome, added } = await placeVersion(db, publication, bytes);
   if (object && bucket) await recordObject(db, object, { ...outcome, versionId, bucket }, at);
-  // What came by an upload was let in when the upload began.
+  // The quota of uploads was checked when they began.
   if (publication.source.kind !== 'upload') await demandQuota(db, target.namespace);
   const ended = await endSources(db, publication, outcome, versionId);
   const { address, replaced, healed } = bytes;
@@ -45,7 +45,7 @@ export async function publish(db: Db, publication: Publication): Promise<Publish
   return { ...outcome, versionId, added, address, replaced, healed, ended };
 }
 
-/** What the uploads of a publication have come to already, or why they cannot become a version; undefined where they are ready. */
+/** The previous result of the uploads, or why they cannot be published; undefined if they can. */
 async function endedBefore(db: Db, { source, multipart }: Publication): Promise<Published | Unpublished | undefined> {
   const unended = multipart && (await refuseMultipart(db, multipart));
   if (unended || source.kind !== 'upload') return unended;
@@ -55,7 +55,7 @@ async function endedBefore(db: Db, { source, multipart }: Publication): Promise<
   return upload?.state === 'open' && upload.offset === source.content.size ? undefined : 'no_upload';
 }
 
-/** Adds a version of these bytes, unless the newest one of an artifact that is no object has the same. */
+/** Adds a version, unless the artifact is not an object and its newest version has the same bytes. */
 async function placeVersion(
   db: Db,
   publication: Publication,
@@ -74,7 +74,7 @@ async function placeVersion(
   return { outcome, added };
 }
 
-/** Ends what a version was made of; answers the uploads whose bytes nobody needs any more. */
+/** Ends the uploads of the version. @returns uploads whose stages are no longer needed */
 async function endSources(
   db: Db,
   { source, multipart, at }: Publication,
@@ -86,7 +86,7 @@ async function endSources(
   return endMultipart(db, multipart.id, multipart.outcome[versionId === null ? 'plain' : 'versioned'], at);
 }
 
-/** Why there is no such place any more, or none that takes the version. */
+/** Why the target does not exist or does not accept the version. */
 async function refusePlace(
   db: Db,
   { target, object, slot }: Publication,
@@ -98,7 +98,7 @@ async function refusePlace(
   return object && refuseObject(db, object);
 }
 
-/** What the first run answered, with the artifact as it stands; undefined when even its memory is gone. */
+/** The result of the first publication with the current artifact; undefined if even its history is gone. */
 async function recorded(
   db: Db,
   { artifact: uuid, index, blob }: NonNullable<Upload['outcome']>,
@@ -130,7 +130,7 @@ async function recorded(
   };
 }
 
-/** The active artifact that gets the version, its limit set if the publication says so. */
+/** The active artifact for the version, with its limit updated if requested. */
 async function findTarget(db: Db, { target }: Publication): Promise<Artifact | undefined> {
   const active = await findActive(db, target);
   if (!active || !target.setMaxVersions || active.maxVersions === target.maxVersions) return active;
@@ -176,7 +176,7 @@ async function addVersion(
   return { artifact, index: artifact.lastIndex, blob: blob.uuid };
 }
 
-/** What S3 knows of the version. One whose id is null takes the place of the one before. */
+/** Records the object of a version. One with a null id replaces the previous one. */
 async function recordObject(
   db: Db,
   { key, etag, about, lock }: ObjectFacts,
@@ -242,7 +242,7 @@ async function createArtifact(db: Db, { target, fresh, at }: Publication, index:
   return artifact;
 }
 
-/** The blob by which the target's namespace knows these bytes; a new one when it does not. */
+/** The namespace's blob of these bytes, created if missing. */
 async function blobFor(db: Db, { source, target, fresh, at }: Publication, sha512: string): Promise<Publishable> {
   const known = await db
     .selectFrom('blobs')

@@ -1,4 +1,4 @@
-/** What a namespace has taken of what it may store. */
+/** A namespace's usage of its quota. */
 import { sql } from 'kysely';
 import { Refusal } from '../core/refusal.ts';
 import type { Db } from './host.ts';
@@ -34,7 +34,7 @@ export async function demandQuota(db: Db, namespace: string): Promise<void> {
 }
 
 /**
- * Does some work and refuses it where it takes more than the namespace may. Work that takes no more than before is never refused.
+ * Runs `work` and refuses it if it exceeds the quota. Work that does not increase the usage is never refused.
  *
  * @throws Refusal `over_quota`
  */
@@ -73,7 +73,7 @@ function refuseRecords(now: Taken): void {
 
 const recordsOf = ({ quota }: Taken): number => Math.max(quota, recordsAllowed);
 
-/** Undefined where there is no quota. */
+/** Undefined if there is no quota. */
 async function takenBy(db: Db, namespace: string): Promise<Taken | undefined> {
   const row = await db
     .selectFrom('ledgers')
@@ -87,7 +87,7 @@ async function takenBy(db: Db, namespace: string): Promise<Taken | undefined> {
 export async function reservedBy(db: Db, namespace: string): Promise<number> {
   const { bytes } = await db
     .selectFrom('uploads')
-    // `total` is no integer, so that lengths that were only told can overflow nothing.
+    // `total` returns a float, so that declared lengths cannot overflow.
     .select(sql<number>`total(case when length > "offset" then length else "offset" end)`.as('bytes'))
     .where('namespace', '=', namespace)
     .where('state', '=', 'open')

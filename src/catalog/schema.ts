@@ -1,6 +1,6 @@
 /**
- * The tables. Columns are spelled as in SQL; times are milliseconds since the epoch, sizes and offsets bytes,
- * flags 0 or 1, so that SQLite and PostgreSQL hold the same values.
+ * The tables. Columns have SQL names; times are milliseconds since the epoch, sizes and offsets bytes, flags 0 or 1, so
+ * that SQLite and PostgreSQL hold the same values.
  */
 import type { Generated, Selectable } from 'kysely';
 import type { Algorithm } from '../kit/digest.ts';
@@ -21,16 +21,16 @@ type Flag = 0 | 1;
 
 export interface Tables {
   namespaces: { name: string; created_at: number; generation: string | null };
-  /** `namespace` lets `trusted` see and use what it owns. */
+  /** `namespace` lets `trusted` read and use what it owns. */
   trusts: { namespace: string; trusted: string };
   credentials: { namespace: string; name: string; verifier: string; nonce: string; created_at: number };
   uploads: UploadTable;
-  /** Of which others uploads are to be joined. */
+  /** The parts of uploads that will be joined. */
   joined_parts: { part: string; upload: string };
   contents: ContentTable;
-  /** The bytes of contents that lie here. */
+  /** Inline bytes of contents. */
   small_contents: { sha512: string; bytes: Uint8Array };
-  /** Digests known beside sha512, of each namespace's blob for itself. */
+  /** Digests besides sha512, for each namespace's blob. */
   blob_digests: { blob: string; algorithm: Algorithm; hex: string };
   blobs: BlobTable;
   artifacts: ArtifactTable;
@@ -51,13 +51,13 @@ export interface Tables {
   entitlements: EntitlementTable;
   customer_keys: CustomerKeyTable;
   audits: AuditTable;
-  /** `namespace` owns the thing. */
+  /** `namespace` owns the subject. */
   metadata: { subject: Subject; subject_id: string; key: string; value: string; namespace: string | null };
-  /** Jumps of the wall clock, and time in which no server ran: when each ended, and how long it was. */
+  /** Jumps of the wall clock and downtimes: end and length. */
   clock_gaps: { ends: number; length: number };
-  /** One row, once there is one: how far the wall clock was when it was last looked at. */
+  /** At most one row: the last observed wall clock time. */
   clock_seen: { seen: number };
-  /** One row, kept by triggers. */
+  /** One row, maintained by triggers. */
   totals: TotalsTable;
   migrations: { number: number; name: string; applied_at: number };
 }
@@ -97,7 +97,7 @@ interface BlobTable {
   created_at: number;
   used_at: number | null;
   media_type: string;
-  /** Since when no version names it; null while one does. */
+  /** Time since when no version refers to it; null while one does. */
   released_at: number | null;
 }
 
@@ -114,7 +114,7 @@ interface ArtifactTable {
   last_index: number;
   created_at: number;
   deleted_at: number | null;
-  /** What its versions were when it was deleted: JSON of `Remembered[]`. */
+  /** Its versions at the time of deletion: JSON of `Remembered[]`. */
   memory: string | null;
 }
 
@@ -124,7 +124,7 @@ interface VersionTable {
   blob: string;
   size: number;
   created_at: number;
-  /** The artifact's own, repeated here so that what a namespace sees of a blob is one look into an index. */
+  /** Copied from the artifact, so that visibility of a blob takes one index look-up. */
   namespace: string;
   shared: Flag;
 }
@@ -165,7 +165,7 @@ interface ObjectTable {
   created_at: number;
   lock_mode: Retention['mode'] | null;
   lock_until: number | null;
-  /** Null where nobody ever said. */
+  /** Null if it was never set. */
   held: Flag | null;
 }
 
@@ -192,7 +192,7 @@ interface PartTable {
 
 interface LedgerTable {
   namespace: string;
-  /** Kept by triggers, as is `records`. */
+  /** Maintained by triggers, as is `records`. */
   stored: number;
   records: number;
   quota: number | null;
@@ -262,7 +262,7 @@ interface ReservationTable {
   id: string;
   fingerprint: string;
   seed: string;
-  /** Null when nobody works on it. */
+  /** Null while no process works on it. */
   owner: string | null;
   lease_until: number;
   /** Null until it is done. */
@@ -276,7 +276,7 @@ interface CustomerTable {
   namespace: string;
   name: string;
   plan: string | null;
-  /** In small letters, to be found by. */
+  /** Lower case, for searches. */
   folded_name: string;
   folded_plan: string | null;
   created_at: number;

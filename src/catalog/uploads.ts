@@ -42,7 +42,7 @@ export class Uploads {
         throw new Refusal('conflict', 'an upload with this id already exists');
       for (const part of new Set(parts))
         await db.insertInto('joined_parts').values({ part, upload: upload.id }).execute();
-      // Its length and its row are counted by now.
+      // The row just inserted already counts with its length.
       if (upload.state !== 'open') return;
       // What frees bytes joins uploads whose records were let in.
       if (credit > 0) await demandBytes(db, upload.namespace, -credit);
@@ -57,9 +57,7 @@ export class Uploads {
     });
   }
 
-  /**
-   * Open uploads, by id; of one namespace, or of all; with `expects`, only those of which that sha512 was promised.
-   */
+  /** Open uploads by id, of one namespace or all; with `expects` only those that declared this sha512. */
   list(namespace: string | null, page: Page, expects: string | null = null): Promise<Upload[]> {
     return this.#host.page(async (db) => {
       let open = openUploads(db, page);
@@ -69,7 +67,7 @@ export class Uploads {
     });
   }
 
-  /** Of those, the ones that are to be joined of `part` and others. */
+  /** Open uploads that will be joined from `part` and others. */
   waiting(namespace: string | null, part: string, page: Page): Promise<Upload[]> {
     return this.#host.read(async (db) => {
       let waiting = db
@@ -89,7 +87,7 @@ export class Uploads {
   /** Open uploads not touched since `before`, by id. */
   idle(before: number, page: Page): Promise<Upload[]> {
     return this.#host.read(async (db) => {
-      // Those that are parts live as long as the whole that they are parts of.
+      // Uploads of multipart parts expire with their multipart upload.
       const part = (eb: ExpressionBuilder<Tables, 'uploads'>) =>
         eb.exists(eb.selectFrom('parts').select('number').whereRef('parts.upload', '=', 'uploads.id'));
       const rows = await openUploads(db, page)
@@ -101,10 +99,10 @@ export class Uploads {
   }
 
   /**
-   * Moves the offset from `from` to `to` if the upload is open and stands at `from`; answers it as it stands then.
-   * Truncate is the same fact with `to` below `from` and `lastStart` null. `length` may be declared once.
+   * Moves the offset from `from` to `to` if the upload is open and its offset is `from`. Returns the upload afterwards.
+   * A truncation has `to` below `from` and `lastStart` null. `length` can be declared once.
    *
-   * @throws Refusal `over_quota` where bytes are added that were not declared before.
+   * @throws Refusal `over_quota` if the move adds bytes that were not declared
    */
   advance(id: string, move: Move): Promise<Upload | undefined> {
     return this.#host.write(async (db) => {
@@ -120,16 +118,14 @@ export class Uploads {
       }
       const before = await db.selectFrom('uploads').select('length').where('id', '=', id).executeTakeFirst();
       const row = await update.returningAll().executeTakeFirst();
-      // What was declared before is reserved already; this counts what came or is declared now, and a refusal takes it off the record again.
+      // A declared length is already reserved. This checks new bytes or a new length; a refusal rolls the update back.
       if (row && before?.length === null && (move.to > move.from || move.length !== null))
         await demandBytes(db, row.namespace);
       return row && uploadOf(row);
     });
   }
 
-  /**
-   * Notes that the newest appends of these uploads were answered: `[id, offset]` pairs; ignored where the offset moved on.
-   */
+  /** Marks the newest appends as answered: `[id, offset]` pairs; ignored if the offset has changed. */
   answered(marks: readonly (readonly [id: string, offset: number])[]): Promise<void> {
     return this.#host.write(async (db) => {
       for (const [id, offset] of marks) {
@@ -144,7 +140,7 @@ export class Uploads {
     });
   }
 
-  /** Lowers the offset to what is left of the bytes. Only recovery may, and it must report the loss. */
+  /** Lowers the offset to the bytes that still exist. Only for recovery, which must report the loss. */
   damaged(id: string, offset: number, event: Event): Promise<void> {
     return this.#host.write(async (db) => {
       const { numUpdatedRows } = await db
@@ -158,9 +154,7 @@ export class Uploads {
     });
   }
 
-  /**
-   * Ends an open upload, so that nothing more is accepted; false when it was not open. With `unlessSince`, only if untouched since then.
-   */
+  /** Drops an open upload; false if it was not open. With `unlessSince` only if it was not touched since. */
   drop(id: string, event: Event, unlessSince?: number): Promise<boolean> {
     return this.#host.write(async (db) => {
       let update = db
@@ -176,7 +170,7 @@ export class Uploads {
     });
   }
 
-  /** Forgets uploads that were sealed or dropped before `before`; answers how many. */
+  /** Deletes uploads sealed or dropped before `before`. @returns their number */
   forget(before: number): Promise<number> {
     return inParts(forgetAtOnce, () =>
       this.#host.write(async (db) => {
@@ -234,7 +228,7 @@ function rowOf(upload: Upload): UploadRow {
   };
 }
 
-/** Open uploads after the cursor, by id. The state is written out, so that the index of open ones serves. */
+/** Open uploads after the cursor, by id. The state is a literal, so that the partial index applies. */
 function openUploads(db: Db, page: Page) {
   const open = db
     .selectFrom('uploads')

@@ -13,7 +13,7 @@ export class Usage {
     this.#host = host;
   }
 
-  /** Undefined when there is no such namespace. */
+  /** Undefined if there is no such namespace. */
   get(namespace: string): Promise<Ledger | undefined> {
     return this.#host.read(async (db) => {
       const row = await db.selectFrom('ledgers').selectAll().where('namespace', '=', namespace).executeTakeFirst();
@@ -21,10 +21,10 @@ export class Usage {
     });
   }
 
-  /** Sets the limits that are named, and no other. */
+  /** Sets only the given limits. */
   setLimits(namespace: string, limits: Partial<Pick<Ledger, 'quota' | 'allowance'>>, event: Event): Promise<boolean> {
     return this.#host.write(async (db) => {
-      // Without a limit to set, this asks whether there is such a namespace.
+      // With no limits given, this only checks that the namespace exists.
       const { numUpdatedRows } = await db
         .updateTable('ledgers')
         .set({ namespace, ...limits })
@@ -36,7 +36,7 @@ export class Usage {
     });
   }
 
-  /** Counts the rows of every namespace again: ledgers that say something else, which `mend` sets right. */
+  /** Recounts all namespaces and returns ledgers with wrong totals; `mend` corrects them. */
   miscounted(mend: boolean): Promise<Miscounted[]> {
     const count = async (db: Db): Promise<Miscounted[]> => {
       const counted = sql.raw(recount);
@@ -56,7 +56,7 @@ export class Usage {
     });
   }
 
-  /** Adds bytes that were sent; a new month begins at 0. */
+  /** Adds sent bytes; a new month starts at 0. */
   spend(month: string, sent: readonly (readonly [string, number])[]): Promise<void> {
     return this.#host.write(async (db) => {
       for (const [namespace, bytes] of sent) {

@@ -1,4 +1,4 @@
-/** How versions come to an end: their blobs lose the reference, and a deleted artifact keeps a memory of them. */
+/** Ends versions: their blobs lose the reference, and a deleted artifact keeps their history. */
 import type { Expression, ExpressionBuilder, SqlBool } from 'kysely';
 import type { Version } from './model.ts';
 import type { Dialect } from './dialect.ts';
@@ -8,7 +8,7 @@ import { demandUnlocked, lockedVersions, type Ending } from './object-locks.ts';
 import { chunks } from './paging.ts';
 import type { ArtifactRow, Tables } from './schema.ts';
 
-/** What a deleted artifact keeps of a version. */
+/** The history of a version in a deleted artifact. */
 interface Remembered {
   readonly index: number;
   readonly blob: string;
@@ -16,7 +16,7 @@ interface Remembered {
   readonly createdAt: number;
 }
 
-/** Versions of all artifacts of a namespace, or those of one artifact from number `first` to `last`. */
+/** Versions of all artifacts of a namespace, or of one artifact from number `first` to `last`. */
 type Scope =
   { readonly namespace: string } | { readonly artifact: string; readonly first: number; readonly last: number };
 
@@ -55,9 +55,9 @@ async function dropVersions(db: Db, at: number, scope: Scope): Promise<void> {
 /**
  * Ends all but the newest `keep` versions; 0 keeps all.
  *
- * @param asked whether the caller asks for the limit now: then a locked version refuses it. A limit that was set before passes over
- *   locked versions.
- * @throws Refusal as `endVersions` does.
+ * @param asked whether the caller sets the limit now; a locked version then refuses it. An earlier limit skips locked
+ *   versions.
+ * @throws Refusal as `endVersions` does
  */
 export async function trimVersions(
   db: Db,
@@ -84,9 +84,9 @@ export async function trimVersions(
 }
 
 /**
- * Deletes the active artifact of that uuid, or all of a namespace, with their versions; answers how many.
+ * Deletes an active artifact, or all of a namespace, with their versions. @returns their number
  *
- * @throws Refusal as `endVersions` does.
+ * @throws Refusal as `endVersions` does
  */
 export async function deleteArtifacts(
   db: Db,
@@ -110,7 +110,7 @@ export async function deleteArtifacts(
   return Number(numUpdatedRows);
 }
 
-/** Versions of each artifact, oldest first: those that are, and for deleted artifacts those that were. */
+/** Versions of each artifact, oldest first; for deleted artifacts from their history. */
 export async function findVersions(db: Db, uuids: readonly string[]): Promise<Record<string, Version[]>> {
   const found: Record<string, Version[]> = Object.fromEntries(uuids.map((uuid) => [uuid, []]));
   for (const some of chunks(uuids)) {

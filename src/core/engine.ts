@@ -1,9 +1,9 @@
 /**
- * THE PORTS. An engine is a catalog (facts), a byte store (bytes) and locks that belong together.
+ * The engine ports: catalog, byte store and locks, which belong together.
  *
- * Every method of the catalog is one atomic fact: it happens whole or not at all, it is durable when its promise
- * resolves, and no transaction stays open across the port. Where two callers could race, the method compares and
- * sets, and says so in what it returns. Nothing here assumes that only one process uses the engine.
+ * Every method of the catalog is atomic and durable when its promise resolves; no transaction stays open across calls.
+ * Where callers can race, a method compares and sets, and returns the outcome. Nothing here assumes that a single
+ * process uses the engine.
  */
 import type { Algorithm, Digest } from '../kit/digest.ts';
 import type { Catalog } from '../catalog/index.ts';
@@ -12,20 +12,20 @@ export type { Catalog };
 export type * from '../catalog/facts.ts';
 export type * from '../catalog/releases/facts.ts';
 
-/** What a blob can be checked by while it is read. */
+/** Algorithms that a blob can be verified with while it is read. */
 export type CheckAlgorithm = Extract<Algorithm, 'sha512' | 'crc32'>;
 
 export interface Engine {
   readonly catalog: Catalog;
   readonly bytes: ByteStore;
   readonly locks: Locks;
-  /** Bodies of at most so many bytes may be published as they are, without a stage. */
+  /** Bodies up to this many bytes can be published inline, without a stage. */
   readonly inlineLimit: number;
-  /** Whether the engine can still promise that what it acknowledges is on disk; the reason when it cannot. */
+  /** Whether the engine can still make data durable; if not, why. */
   readonly health: () => Health;
-  /** Whether no other process uses it: what is left half done when it is opened, nobody works on. */
+  /** Whether no other process uses the engine, so that no one continues unfinished work found at startup. */
   readonly alone?: boolean;
-  /** Bytes from before this time may be of records that were lost: no sweep touches those that no record names. */
+  /** Unrecorded bytes older than this may belong to lost records; the sweep keeps them. */
   readonly sparedUntil?: number | undefined;
   close(): Promise<void>;
 }
@@ -35,36 +35,35 @@ export type Health = { readonly writable: true } | { readonly writable: false; r
 // ---------------------------------------------------------------- bytes
 
 /**
- * Where bytes lie. A stage is named by its upload's id and grows; a blob is named by an address that the store
- * chose when it sealed the stage, and never changes. The engine must make every directory entry that it relies
- * on as durable as the bytes.
+ * Stores bytes. A stage is named by its upload's id and grows. A blob is immutable, under an address that the store
+ * chose when it sealed the stage. Directory entries must be as durable as the bytes.
  */
 export interface ByteStore {
   /**
-   * Opens a stage to append at `offset`, creating it when offset is 0. Bytes beyond `offset` were never
-   * acknowledged and are cut off. One writer at a time: the caller holds the upload's lock.
+   * Opens a stage for appending at `offset`; creates it if offset is 0. Bytes after `offset` were never acknowledged
+   * and are removed. There is one writer at a time: the caller holds the upload's lock.
    *
-   * A stage that was joined of others takes no more: its writer throws Refusal `conflict`.
+   * The writer of a joined stage throws Refusal `conflict`.
    *
-   * @throws Refusal `lost` when the stage is shorter than `offset`.
+   * @throws Refusal `lost` if the stage is shorter than `offset`
    */
   open(stage: string, offset: number, manner?: StageManner): Promise<StageWriter>;
   /**
-   * Makes a stage of the first bytes of others, in order; durable, and no byte is moved. The others stay, and what becomes of them does
-   * not touch the whole. Joined again, with more of them or with others, it keeps what it has of the same ones.
+   * Joins the first bytes of other stages, in order, durably and without a copy. The parts stay, and later changes of
+   * them have no effect. Joining again reuses the leading parts that are the same.
    *
-   * @throws Refusal `lost` when one of them is shorter than its `size`.
+   * @throws Refusal `lost` if a part is shorter than its `size`
    */
   join(stage: string, parts: readonly { readonly stage: string; readonly size: number }[]): Promise<void>;
-  /** Bytes in the stage, acknowledged or not; undefined when there is no such stage. */
+  /** Bytes in the stage, acknowledged or not; undefined if it does not exist. */
   size(stage: string): Promise<number | undefined>;
-  /** Bytes `from` up to `to` of a stage. */
+  /** Bytes `from` up to `to` (exclusive) of a stage. */
   peek(stage: string, from: number, to: number): AsyncIterable<Uint8Array>;
-  /** Cuts a stage to `size`, durably; a stage that is already as short stays as it is. */
+  /** Truncates a stage to `size`, durably; a shorter stage is left unchanged. */
   cut(stage: string, size: number): Promise<void>;
   /**
-   * Digest of the first `size` bytes of a stage. sha512 is computed along with the appends, so it is soon there;
-   * any other algorithm reads the bytes again.
+   * Digest of the first `size` bytes of a stage. sha512 is computed during the appends; any other algorithm reads the
+   * bytes again.
    */
   digest(stage: string, size: number, algorithm: Algorithm): Promise<Digest>;
   /**
@@ -74,63 +73,63 @@ export interface ByteStore {
   seal(stage: string, size: number, sha512: string, moves?: boolean): Promise<string>;
   /** Undoes a seal that no record names: the stage is as it was, and nothing lies at the address. */
   unseal(stage: string, address: string): Promise<void>;
-  /** Removes a stage; one that is not there is no fault. */
+  /** Removes a stage; a missing one is ignored. */
   drop(stage: string): Promise<void>;
 
-  /** @throws Refusal `lost` when nothing lies there. */
+  /** @throws Refusal `lost` if the blob is missing */
   read(address: string): Promise<BlobReader>;
-  /** Size of what lies there; undefined when nothing does. */
+  /** Size of a blob; undefined if it is missing. */
   stat(address: string): Promise<number | undefined>;
   /**
-   * Digests of what lies there, computed from the disk away from the event loop, at most `rate` bytes a second.
+   * Digests of a blob, computed from disk off the event loop, reading at most `rate` bytes a second.
    *
-   * @throws Refusal `lost` when nothing is there; `unavailable` when it cannot be read now, which says nothing of the bytes.
+   * @throws Refusal `lost` if it is missing; `unavailable` if it cannot be read now, which does not mean corruption
    */
   digests(address: string, algorithms: readonly Algorithm[], rate?: number, signal?: AbortSignal): Promise<Digest[]>;
   remove(address: string): Promise<void>;
-  /** Puts rotten bytes aside, where no one is served from and a person can look. */
+  /** Moves a corrupt blob aside for inspection, where it is not served. */
   quarantine(address: string): Promise<void>;
-  /** Puts bytes back to their address from where `quarantine` put them, if some there have that size and sha512; whether it did. */
+  /** Restores a blob from quarantine if a copy there has that size and sha512. @returns whether it did */
   restore(content: { readonly address: string; readonly sha512: string; readonly size: number }): Promise<boolean>;
-  /** Text that differs once a file of the bytes was written, moved or replaced; undefined when there is none or it was too short a while ago to tell. */
+  /** A text that changes with any write, move or replacement; undefined if missing or changed too recently. */
   fingerprint(address: string): Promise<string | undefined>;
-  /** Everything that lies in the store, for recovery and the sweep. */
+  /** Lists all stages and blobs, for recovery and the sweep. */
   list(): AsyncIterable<{
     readonly kind: 'stage' | 'blob';
     readonly name: string;
     readonly size: number;
     readonly modifiedAt: number;
   }>;
-  /** Room on the disk. */
+  /** Space on the disk in bytes. */
   space(): Promise<{ readonly free: number; readonly total: number }>;
 }
 
 export interface StageManner {
-  /** False where nobody is expected to ask for the stage's digest. */
+  /** False if the stage's digest will not be needed. */
   readonly hashed?: boolean;
-  /** False where nobody is told of the stage before it is sealed, so that only what it becomes must last. */
+  /** False if the stage need not survive a crash before it is sealed. */
   readonly lasting?: boolean;
 }
 
 export interface StageWriter {
-  /** Bytes accepted so far, counted from the stage's start. */
+  /** Bytes accepted so far, from the start of the stage. */
   readonly offset: number;
-  /** Accepts bytes, which the caller must not touch afterwards. Waits when too much is on its way to the disk. */
+  /** Accepts bytes, which the caller must not change afterwards. Waits if too many are unwritten. */
   write(chunk: Uint8Array): Promise<void> | undefined;
-  /** Makes everything accepted durable; answers the offset up to which that holds. May run beside writes. */
+  /** Makes everything accepted durable. @returns the durable offset. May run concurrently with writes */
   sync(): Promise<number>;
-  /** Ends writing. What was not synced may or may not be there. */
+  /** Ends writing. Unsynced bytes may or may not be kept. */
   close(): Promise<void>;
 }
 
-/** Reads a blob. One that is removed while a reader is open stays readable to its end. */
+/** Reads a blob. A blob that is removed while a reader is open remains readable. */
 export interface BlobReader {
   readonly size: number;
-  /** Bytes `from` up to `to`. @throws Refusal `lost` when there are fewer; what the disk throws when it cannot read them. */
+  /** Bytes `from` up to `to` (exclusive). @throws Refusal `lost` if there are fewer; errors of the disk */
   read(from: number, to: number): AsyncIterable<Uint8Array>;
   /**
-   * All bytes, hashed on the way and away from the event loop. The last of them are held back until `judge` resolves on their digests,
-   * which are in the order of `algorithms`; where it throws, nobody sees the end.
+   * All bytes, hashed off the event loop. The last bytes are held back until `judge` accepts the digests, in the order
+   * of `algorithms`; if it throws, they are never returned.
    */
   whole(
     algorithms: readonly CheckAlgorithm[],
@@ -141,21 +140,21 @@ export interface BlobReader {
 
 // ---------------------------------------------------------------- locks
 
-/** At most one holder a key. A newcomer never waits politely behind a dead one: the holder is asked to let go at once. */
+/** Exclusive locks by key. The holder is asked to yield at once, so that no request waits behind a dead one. */
 export interface Locks {
   /**
-   * Takes `key`, asking whoever holds it to let go. Newcomers are served in order; each is asked in turn.
+   * Takes `key` and asks the holder to yield. Requests are served in order; each holder is asked in turn.
    *
-   * @throws Refusal `unavailable` when the holder did not let go in time.
+   * @throws Refusal `unavailable` if the holder did not yield in time
    */
   take(key: string): Promise<Hold>;
-  /** Takes `key` if nobody holds it or waits for it; asks nobody. */
+  /** Takes `key` if it is free and no request waits; asks no one. */
   tryTake(key: string): Promise<Hold | undefined>;
   held(key: string): boolean;
 }
 
 export interface Hold {
-  /** Aborted when somebody else wants the key: finish the write in hand, then release. */
+  /** Aborted when another request wants the lock: finish the current write, then release. */
   readonly asked: AbortSignal;
   release(): void;
 }

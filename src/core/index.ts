@@ -1,4 +1,4 @@
-/** The core's services, as faces receive them. */
+/** The core's services for the faces. */
 import { wallClock, type Clock } from '../kit/clock.ts';
 import { Artifacts } from './names/artifacts.ts';
 import { LoginAttempts, type AttemptLimits } from './tenants/login-attempts.ts';
@@ -31,14 +31,14 @@ import { CredentialLookup } from './tenants/credential-lookup.ts';
 
 export interface Core {
   readonly clock: Clock;
-  /** Time that counts towards ages. */
+  /** Time for retention periods. */
   readonly time: CountedTime;
   readonly loginAttempts: LoginAttempts;
   readonly namespaces: Namespaces;
   readonly uploads: Uploads;
   readonly artifacts: Artifacts;
   readonly blobs: Blobs;
-  /** What was found of stored bytes. */
+  /** Counters of corrupt and unreadable bytes. */
   readonly integrity: Pick<Integrity, 'found' | 'unreadable'>;
   readonly buckets: Buckets;
   readonly objects: Objects;
@@ -56,12 +56,12 @@ export interface Core {
   readonly events: Events;
   readonly sweep: Sweep;
   readonly scrub: Scrub;
-  /** What start-up recovery found. */
+  /** Results of recovery at startup. */
   readonly recovered: Recovered;
   readonly health: () => Health;
   readonly totals: Engine['catalog']['contents']['totals'];
   readonly space: Engine['bytes']['space'];
-  /** Ends background work and writes what is still to be written; the engine stays open. */
+  /** Ends background work and writes pending records; the engine stays open. */
   close(): Promise<void>;
 }
 
@@ -82,24 +82,24 @@ export interface CoreOptions {
   readonly limits: UploadLimits;
   readonly ages: Omit<SweepAges, 'idle'>;
   readonly scrub: ScrubPace;
-  /** Told of bytes that were found changed or gone. */
+  /** Called when stored bytes are found corrupt or missing. */
   readonly onRot?: (rot: Rot) => void;
-  /** How many wrong secrets may be shown. */
+  /** Limits of failed logins. */
   readonly attempts?: AttemptLimits;
-  /** Opens URLs for artifacts that are fetched; none means that fetching is refused. */
+  /** Opens URLs for fetched artifacts; without it fetching is refused. */
   readonly source: Source | undefined;
-  /** The key that opens the `system` namespace; or how to make one, which is asked only where none opens it yet. */
+  /** The key of the `system` namespace, or a function that makes one if none exists yet. */
   readonly systemKey: string | (() => Promise<string>);
   readonly keys: AccessKeyOptions;
-  /** How files of releases are kept; without this, here, with all that was said of them, and slots as long as multipart uploads. */
+  /** Storage of release files; default: here, with all metadata, and slots that live as long as multipart uploads. */
   readonly releases?: ReleaseFilesOptions;
-  /** Keys the verifiers of customers' secrets; none is as good as an empty one. */
+  /** Mixed into the verifiers of customers' secrets; absent is the same as empty. */
   readonly pepper?: string | undefined;
-  /** Told of failures that no caller waits for; without it they pass in silence. */
+  /** Called with failures that no caller awaits; without it they are ignored. */
   readonly onFault?: OnFault;
 }
 
-/** Recovers the store, and hands out the services over it. */
+/** Recovers the store and creates its services. */
 export async function openCore(engine: Engine, options: CoreOptions): Promise<Core> {
   const { clock = wallClock, onFault = () => undefined, words } = options;
   const recovered = await recover(engine, clock);
@@ -151,7 +151,7 @@ export async function openCore(engine: Engine, options: CoreOptions): Promise<Co
   };
 }
 
-/** Names of bytes: artifacts, and objects in buckets. */
+/** Services for artifacts and for objects in buckets. */
 function namesOver(
   deps: Pick<Core, 'clock' | 'uploads' | 'blobs'> & { engine: Engine; sealer: Sealer },
   words: Words,
@@ -167,7 +167,7 @@ function namesOver(
   };
 }
 
-/** Releases, their files, and the customers who fetch them. */
+/** Services for releases, their files and customers. */
 function releasesOver(
   deps: ConstructorParameters<typeof ReleaseFiles>[0],
   { releases, ages, pepper, words }: CoreOptions,

@@ -1,9 +1,9 @@
 import type { Page } from './engine.ts';
 
-/** Records of one page; between two pages others get their turn. */
+/** Records of a page; other requests run between pages. */
 const limit = 200;
 
-/** All records of a listing, page after page. @param cursorOf what the next page is asked for by: the place of a record in the listing */
+/** All records of a listing, page by page. @param cursorOf the listing's cursor for a record */
 export async function* pages<T>(
   list: (page: Page) => Promise<readonly T[]>,
   cursorOf: (record: T) => string,

@@ -1,3 +1,3 @@
-/** The records of the catalog, for the faces: they know the core, and the core alone knows the catalog. */
+/** Re-exports the catalog's records, because faces may import only the core. */
 export * from '../catalog/model.ts';
 export { isLockedRefusal } from '../catalog/object-lock-rules.ts';

@@ -3,7 +3,7 @@
  * a reason, and `details` hold plain facts.
  */
 export type Reason =
-  /** The request makes no sense, whoever asks. */
+  /** The request is invalid for any caller. */
   | 'malformed'
   /** Text that no field takes: not UTF-8, or with control characters. */
   | 'bad_text'
@@ -27,26 +27,26 @@ export type Reason =
   | 'checksum_mismatch'
   /** An entitlement that would end before it starts. */
   | 'ends_too_early'
-  /** Nobody proved who asks. */
+  /** The caller is not authenticated. */
   | 'unauthenticated'
   /** The secret that was shown is none of those that open it. */
   | 'wrong_secret'
   /** Only the operators may. */
   | 'operators_only'
-  /** Known, and not allowed. */
+  /** The caller is known but not allowed. */
   | 'forbidden'
   /** The bucket is another namespace's. */
   | 'foreign_bucket'
   /** Object lock protects a version that this would end or weaken. */
   | 'locked'
-  /** Not there, or not for the caller to know of. */
+  /** It does not exist, or the caller may not know that it does. */
   | 'not_found'
   | 'no_bucket'
   | 'no_blob'
   | 'no_object'
   /** No multipart upload of that id that is open. */
   | 'no_multipart'
-  /** The thing is in a state, or has a sibling, that rules this out. */
+  /** The state of the record, or another record, forbids it. */
   | 'conflict'
   /** The caller's namespace has a bucket of that name. */
   | 'bucket_owned'
@@ -68,36 +68,36 @@ export type Reason =
   | 'idempotency_conflict'
   /** Somebody works on the request of that idempotency key; `details.retry_after` says in how many seconds to come back. */
   | 'idempotency_in_progress'
-  /** The append names another offset than the upload has; `details.offset` is the true one. */
+  /** The append's offset differs from the upload's, which is `details.offset`. */
   | 'offset_mismatch'
-  /** The bytes are not those that the caller promised. */
+  /** The bytes differ from the declared digest. */
   | 'digest_mismatch'
   /** More bytes than declared or allowed. */
   | 'too_large'
-  /** The body ended before it was whole, and nothing of it was kept. */
+  /** The body was incomplete. */
   | 'interrupted'
-  /** A newer request took the upload over; this one let go. */
+  /** A newer request took over the upload. */
   | 'superseded'
   /** Not yet; the same request may succeed later. */
   | 'not_ready'
   /** A condition of the request does not hold. */
   | 'precondition'
-  /** No byte of the thing lies in the range asked for; `details.size` says how long it is. */
+  /** The range contains no byte; `details.size` is the length. */
   | 'out_of_range'
-  /** No room for the bytes. */
+  /** The disk has no space for the bytes. */
   | 'full'
-  /** More than the namespace may store, or have sent in a month. */
+  /** The namespace exceeds its storage quota or monthly transfer. */
   | 'over_quota'
-  /** Too many wrong secrets; `details.retry_after` says in how many seconds to come back. */
+  /** Too many wrong secrets; retry after `details.retry_after` seconds. */
   | 'throttled'
-  /** The store no longer trusts its disk, or is going down. */
+  /** The store does not trust its disk, or is shutting down. */
   | 'unavailable'
-  /** The record is there, its bytes are not, or are not what they were. */
+  /** The record exists, but its bytes are missing or corrupt. */
   | 'lost';
 
 export class Refusal extends Error {
   readonly reason: Reason;
-  /** Facts that a face may put into headers or the body; never secrets, paths or another's names. */
+  /** Facts for headers or bodies; never secrets, paths or names of other tenants. */
   readonly details: Readonly<Record<string, string | number>>;
 
   constructor(

@@ -1,8 +1,8 @@
 /**
- * Step 1: every table and index of the first release, in words that SQLite and PostgreSQL share.
+ * Step 1: every table and index of the first release, in SQL that SQLite and PostgreSQL share.
  *
- * Most indexes end in the key that a listing is ordered by, so that a page costs what it returns. Those with a
- * condition hold only the rows that somebody will ask for.
+ * Most indexes end with the key that a listing is ordered by, so that a page costs only its rows. Partial indexes
+ * contain only rows that queries look for.
  */
 import { sql } from 'kysely';
 import type { Dialect, TriggerRule } from '../dialect.ts';
@@ -140,10 +140,10 @@ const indexes: readonly string[] = [
   'create unique index contents_by_address on contents (address)',
   'create index contents_by_scrub on contents (coalesce(scrubbed_at, created_at), sha512)',
   'create index digests_by_hex on digests (algorithm, hex)',
-  // One blob a namespace and content; also finds the blobs of a content.
+  // One blob for each namespace and content; also finds the blobs of a content.
   'create unique index blobs_by_content on blobs (sha512, namespace)',
   'create index blobs_released on blobs (released_at) where released_at is not null',
-  // What makes two publications go to the same artifact.
+  // Concurrent publications of the same source share one artifact.
   'create unique index artifacts_by_source on artifacts (namespace, type, source_url) where deleted_at is null',
   'create index artifacts_by_namespace on artifacts (namespace, type, uuid) where deleted_at is null',
   'create index artifacts_by_type on artifacts (type, uuid) where deleted_at is null',
@@ -160,7 +160,7 @@ const indexes: readonly string[] = [
   'create index events_by_time on events (at)',
 ];
 
-/** A counter that no statement can forget, because the tables themselves keep it. */
+/** Triggers maintain the counters, so that no statement can miss one. */
 function counter(name: string, table: string, event: string, condition: string, change: string): TriggerRule {
   return { name, table, event, condition, action: `update totals set ${change}` };
 }

@@ -1,6 +1,6 @@
 import type { Migration } from './migration.ts';
 
-/** Step 2: what the creator of an upload said of it, and promised of its bytes. */
+/** Step 2: metadata and declared digest of uploads. */
 export const aboutUploads: Migration = {
   name: 'about uploads',
   async up(db) {

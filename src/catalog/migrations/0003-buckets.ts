@@ -1,7 +1,7 @@
 import { sql } from 'kysely';
 import type { Migration } from './migration.ts';
 
-/** Step 3: buckets, what S3 knows of the versions of their artifacts, and the keys that sign requests. */
+/** Step 3: buckets, S3 metadata of versions, and access keys. */
 export const bucketsStep: Migration = {
   name: 'buckets',
   async up(db, { keyed }) {
@@ -18,7 +18,7 @@ const tables = (keyed: string): string[] => [
     open smallint not null check (open in (0, 1)),
     settings text not null
   ) ${keyed}`,
-  // One row for each version of an artifact in a bucket, and for each mark of a deletion, which has no version.
+  // A row for each version of an object, and for each delete marker, which has no version.
   `create table objects (
     bucket text not null,
     key text not null,

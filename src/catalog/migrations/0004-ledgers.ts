@@ -2,7 +2,7 @@ import { sql } from 'kysely';
 import type { TriggerRule } from '../dialect.ts';
 import type { Migration } from './migration.ts';
 
-/** Step 4: what each namespace stores and has sent, kept by the tables themselves so that no statement can forget it. */
+/** Step 4: stored and sent bytes of each namespace, maintained by triggers so that no statement can miss one. */
 export const ledgersStep: Migration = {
   name: 'ledgers',
   async up(db, dialect) {

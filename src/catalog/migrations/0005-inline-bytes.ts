@@ -1,7 +1,7 @@
 import { sql } from 'kysely';
 import type { Migration } from './migration.ts';
 
-/** Step 5: contents small enough to lie in the catalog itself. They go when the record of them goes. */
+/** Step 5: inline bytes of small contents. They are deleted with their content. */
 export const smallStep: Migration = {
   name: 'small contents',
   async up(db, { keyed, bytes }) {

@@ -1,7 +1,7 @@
 import { sql } from 'kysely';
 import type { Migration } from './migration.ts';
 
-/** Customers, what they may have, the keys they show, and who tried to get in. */
+/** Step 6: customers, their entitlements and API keys, and the audit log. */
 export const customersStep: Migration = {
   name: 'customers',
   async up(db, { keyed }) {
@@ -40,7 +40,7 @@ const tables = (keyed: string): string[] => [
     revoked_at bigint,
     last_used_at bigint
   ) ${keyed}`,
-  // Also of tries in which nobody was recognised, so it refers to nothing.
+  // Also records unidentified attempts, so it has no foreign keys.
   `create table audits (
     id text not null primary key,
     namespace text not null,

@@ -1,7 +1,7 @@
 import { sql } from 'kysely';
 import type { Migration } from './migration.ts';
 
-/** Releases, the files that they pin, slots for files to come, tokens that fetch them, and requests that must happen once. */
+/** Step 7: releases, their files, slots, download tokens, and idempotency reservations. */
 export const releasesStep: Migration = {
   name: 'releases',
   async up(db, { keyed }) {
@@ -31,7 +31,7 @@ const tables = (keyed: string): string[] => [
     created_at bigint not null,
     expires_at bigint not null
   ) ${keyed}`,
-  // The bytes of one that is here are held by the artifact of the same id; of one outside, by the store that it names.
+  // The artifact with the same id keeps the bytes; those of a foreign file are in its store.
   `create table release_files (
     id text not null primary key,
     release text not null references releases (id) on delete cascade,

@@ -3,7 +3,7 @@ import type { Retention } from '../model.ts';
 import type { Db } from '../host.ts';
 import type { Migration } from './migration.ts';
 
-/** Object lock moves from what a face says of a version into columns, so that the catalog can ask for it wherever a version ends. */
+/** Step 8: moves object locks from metadata into columns, so that the catalog can check them everywhere. */
 export const locksStep: Migration = {
   name: 'object locks',
   async up(db) {
@@ -20,7 +20,7 @@ export const locksStep: Migration = {
 
 const batch = 500;
 
-/** Goes through the versions of which something was said that may be a lock. */
+/** Scans the versions whose metadata may contain a lock. */
 async function moveLocks(db: Db): Promise<void> {
   for (let after = { bucket: '', key: '', idx: 0 }; ;) {
     const rows = await db

@@ -2,8 +2,8 @@ import { sql } from 'kysely';
 import type { Migration } from './migration.ts';
 
 /**
- * What is left of a deleted namespace is found by its name; what is noted on things counts as stored; and the catalog knows how far the
- * wall clock was, and where it jumped.
+ * Step 9: records of deleted namespaces are found by name; metadata counts as stored; the catalog records the wall
+ * clock and its jumps.
  */
 export const upkeepStep: Migration = {
   name: 'upkeep',

@@ -2,8 +2,8 @@ import { sql } from 'kysely';
 import type { Migration } from './migration.ts';
 
 /**
- * Digests belong to a blob, which is one namespace's, and no longer to a content, which many share. One that is computed for a
- * namespace tells others nothing. What every namespace could see before stays.
+ * Step 10: digests belong to blobs instead of contents, so that a digest computed for one namespace reveals nothing to
+ * others. Existing digests are copied to every blob.
  */
 export const digestsStep: Migration = {
   name: 'digests of blobs',

@@ -2,8 +2,8 @@ import { sql } from 'kysely';
 import type { Migration } from './migration.ts';
 
 /**
- * Step 11: a namespace has a generation, which differs from that of every other namespace that had its name. Namespaces of before have
- * none, as have the grants to them of before: these stay good, and a namespace that is made later gets nothing by them.
+ * Step 11: generations distinguish namespaces that had the same name. Existing namespaces and grants to them have none;
+ * these grants stay valid, and a later namespace gains nothing from them.
  */
 export const generationsStep: Migration = {
   name: 'generations of namespaces',

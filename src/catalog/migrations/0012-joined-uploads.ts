@@ -1,7 +1,7 @@
 import { sql } from 'kysely';
 import type { Migration } from './migration.ts';
 
-/** Step 12: an upload that waits to be joined of others is found by each of them. */
+/** Step 12: finds the uploads that wait for a part. */
 export const joinedStep: Migration = {
   name: 'uploads that wait for others',
   async up(db, { keyed }) {

@@ -7,11 +7,11 @@ interface Charge {
   readonly table: string;
   /** What counts as stored bytes, and the columns of it that change. */
   readonly stored?: readonly [changing: readonly string[], bytes: (row: string) => string];
-  /** Columns whose text is as long as a client makes it. */
+  /** Text columns whose length the client chooses. */
   readonly texts: readonly string[];
-  /** The namespace, where the row does not name it: the table, its key, and the column of the row that has that key. */
+  /** Where to find the namespace if the row has none: table, its key, and the row's column with that key. */
   readonly of?: readonly [table: string, key: string, column: string];
-  /** A column, and what holds of it while the row counts. What has ended is kept for a limited time and does not count. */
+  /** A column and a condition under which a row counts. Ended records are kept for a limited time and do not count. */
   readonly while?: readonly [column: string, condition: string];
 }
 
@@ -42,7 +42,7 @@ const charges: readonly Charge[] = [
   { table: 'customer_keys', texts: ['name', 'scopes'], of: ['customers', 'id', 'customer'] },
 ];
 
-/** What every row counts beside its texts: its other columns, and its places in indexes. */
+/** Bytes that every row counts besides its texts, for its other columns and index entries. */
 const perRow = 512;
 
 function ownerOf({ of }: Charge, row: string): string {
@@ -58,7 +58,7 @@ function amountOf({ texts, while: condition }: Charge, row: string): string {
 
 const storedOf = ({ stored }: Charge, row: string): string => stored?.[1](row) ?? '0';
 
-/** SQL for what the rows of every namespace come to: `namespace`, `stored`, `records`. */
+/** SQL that recounts the rows of every namespace: `namespace`, `stored`, `records`. */
 export const recount = `select namespace, sum(stored) as stored, sum(records) as records from (
   ${charges
     .map(
@@ -69,7 +69,7 @@ export const recount = `select namespace, sum(stored) as stored, sum(records) as
     .join(' union all ')}
 ) as counted group by namespace`;
 
-/** Rows count beside bytes, so that a namespace cannot fill the disk with what has none. */
+/** Step 13: rows count toward the quota, so that a namespace cannot fill the disk with records without bytes. */
 export const recordsStep: Migration = {
   name: 'records in ledgers',
   async up(db, dialect) {
@@ -88,7 +88,7 @@ export const recordsStep: Migration = {
       `update ledgers set stored = 0`,
       `update ledgers set stored = counted.stored, records = counted.records
         from (${recount}) as counted where counted.namespace = ledgers.namespace`,
-      // With a trigger on buckets, SQLite looks for multipart uploads of each new one.
+      // SQLite looks up the multipart uploads of each new bucket because of the trigger on buckets.
       'create index multiparts_of_bucket on multiparts (bucket)',
       ...rules().flatMap((rule) => dialect.trigger(rule)),
     ];

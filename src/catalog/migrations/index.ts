@@ -1,4 +1,4 @@
-/** The numbered steps from nothing to the schema of today. A step that was released is never changed again. */
+/** The numbered schema migrations. A released migration never changes. */
 import { sql } from 'kysely';
 import { Refusal } from '../../core/refusal.ts';
 import type { Db, Host } from '../host.ts';
@@ -37,11 +37,11 @@ export const migrations: readonly Migration[] = [
 ];
 
 /**
- * Brings the schema to the newest step. Each step is one transaction and is recorded in it, so that a process that
- * dies half way leaves a catalog that the next one can finish.
+ * Migrates the schema to the newest step. Each step is a transaction that also records it, so that an interrupted
+ * migration can continue.
  *
- * @param steps other steps than the released ones; for tests.
- * @throws Refusal `unavailable` when the catalog has a step that this program does not know.
+ * @param steps other steps; for tests
+ * @throws Refusal `unavailable` if the catalog has a newer step than this program
  */
 export async function migrate(host: Host, now: number, steps: readonly Migration[] = migrations): Promise<void> {
   const newest = await host.write(recordedStep);
@@ -57,7 +57,7 @@ export async function migrate(host: Host, now: number, steps: readonly Migration
     const number = position + 1;
     if (number <= newest) continue;
     await host.write(async (db) => {
-      // Another node may have been faster.
+      // Another process may have applied it.
       if ((await recordedStep(db)) >= number) return;
       await step.up(db, host.dialect);
       await db.insertInto('migrations').values({ number, name: step.name, applied_at: now }).execute();
@@ -65,7 +65,7 @@ export async function migrate(host: Host, now: number, steps: readonly Migration
   }
 }
 
-/** The number of the newest step that was recorded; 0 for an empty database. */
+/** The newest recorded step; 0 for an empty database. */
 async function recordedStep(db: Db): Promise<number> {
   await sql
     .raw(

@@ -42,7 +42,7 @@ export class Audits {
     });
   }
 
-  /** Forgets those from before `before`; answers how many. */
+  /** Deletes audits from before `before`. @returns their number */
   forget(before: number): Promise<number> {
     return inParts(forgetAtOnce, () =>
       this.#host.write(async (db) => {

@@ -17,9 +17,9 @@ export class Customers {
   }
 
   /**
-   * Answers the customer of that id, which may have been there before.
+   * Returns the customer with that id, which may already exist.
    *
-   * @throws Refusal `not_found` when the namespace is gone.
+   * @throws Refusal `not_found` if the namespace was deleted
    */
   create(customer: Customer, event: Event): Promise<Customer> {
     return this.#host.write(async (db) => {
@@ -79,7 +79,7 @@ export class Customers {
     });
   }
 
-  /** Answers the entitlement of that id, which may have been there before; undefined when the customer is gone. */
+  /** Returns the entitlement with that id, which may already exist; undefined if the customer is gone. */
   entitle(entitlement: Entitlement, event: Event): Promise<Entitlement | undefined> {
     return this.#host.write(async (db) => {
       const customer = await find(db, entitlement.customer);
@@ -98,7 +98,7 @@ export class Customers {
     });
   }
 
-  /** By their start. */
+  /** By start. */
   entitlements(
     customer: string,
     product: string | undefined,
@@ -163,7 +163,7 @@ export class Customers {
     });
   }
 
-  /** False when there is no such customer in the namespace. */
+  /** Returns false if the namespace has no such customer. */
   addKey(namespace: string, key: CustomerKey, event: Event): Promise<boolean> {
     return this.#host.write(async (db) => {
       if ((await find(db, key.customer))?.namespace !== namespace) return false;
@@ -191,7 +191,7 @@ export class Customers {
     );
   }
 
-  /** The key with that verifier, whatever became of it. */
+  /** The key with that verifier, even if it is revoked or expired. */
   proved(verifier: string): Promise<{ key: CustomerKey; customer: Customer } | undefined> {
     return this.#host.read(async (db) =>
       withCustomer(
@@ -201,7 +201,7 @@ export class Customers {
     );
   }
 
-  /** False when there was none, or it was revoked before. */
+  /** Returns false if there was none, or it was revoked before. */
   revokeKey(id: string, at: number, event: Event): Promise<boolean> {
     return this.#host.write(async (db) => {
       const { numUpdatedRows } = await db
@@ -216,7 +216,7 @@ export class Customers {
     });
   }
 
-  /** Notes when keys were last used. */
+  /** Records when keys were last used. */
   used(marks: readonly (readonly [id: string, at: number])[]): Promise<void> {
     return this.#host.write(async (db) => {
       for (const [id, at] of marks)
@@ -252,7 +252,7 @@ async function withCustomer(
   return customer && { key: keyOf(row), customer };
 }
 
-/** Small letters, also where the database knows only those of ASCII. */
+/** Lower case, because SQLite folds only ASCII. */
 function fold(text: string): string {
   return text.toLowerCase();
 }

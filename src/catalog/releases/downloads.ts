@@ -10,7 +10,7 @@ export class Downloads {
     this.#host = host;
   }
 
-  /** False when the file is gone. */
+  /** Returns false if the file is gone. */
   create(download: Download): Promise<boolean> {
     return this.#host.write(async (db) => {
       if (!(await findFile(db, download.file))) return false;
@@ -27,7 +27,7 @@ export class Downloads {
     return this.#host.read((db) => find(db, 'verifier', verifier));
   }
 
-  /** Forgets those that ended before `before`. */
+  /** Deletes those that ended before `before`. */
   forget(before: number): Promise<void> {
     return this.#host.write(
       async (db) => void (await db.deleteFrom('downloads').where('expires_at', '<', before).execute()),

@@ -1,4 +1,4 @@
-/** The facts of releases: their files, who may have those, and requests that happen once. */
+/** Catalog interfaces of releases, customers and idempotency. */
 import type { Publication } from '../facts.ts';
 import type { Event, ReleaseFile, ReleaseStatus } from '../model.ts';
 
@@ -6,29 +6,29 @@ export interface ReleaseFilter {
   readonly product?: string | undefined;
   readonly version?: string | undefined;
   readonly status?: ReleaseStatus | undefined;
-  /** Only of these. */
+  /** Only these products. */
   readonly products?: readonly string[] | undefined;
 }
 
-/** A file as it is put on record. One that is here is published as the artifact that holds it, in the same step. */
+/** A file to register. One in this store is published in the same transaction as the artifact that keeps it. */
 export interface Registration {
   readonly file: ReleaseFile;
   readonly publication: Publication | null;
   readonly event: Event;
 }
 
-/** A request that is to happen once, however often it is sent. */
+/** An idempotent request. */
 export interface Reservation {
-  /** Who asks for what, and the caller's own word for this request, as one text. */
+  /** Caller, operation and idempotency key, as one text. */
   readonly id: string;
-  /** What tells this request from others for which the caller took the same word. */
+  /** Digest of the request, to detect reuse of the key for another one. */
   readonly fingerprint: string;
-  /** What the effects of the request are known by; stays when somebody else goes on with it. */
+  /** Seed for the ids of the request's effects; kept when another process takes over. */
   readonly seed: string;
-  /** Who works on it. */
+  /** The process that works on it. */
   readonly owner: string;
   readonly at: number;
-  /** Until when nobody else may. */
+  /** Time until which no other process may take over. */
   readonly leaseUntil: number;
   readonly expiresAt: number;
 }
@@ -41,9 +41,9 @@ export type Reserved =
 
 export interface CustomerFilter {
   readonly id?: string | undefined;
-  /** Part of the name, in small or capital letters. */
+  /** Substring of the name, ignoring case. */
   readonly name?: string | undefined;
-  /** In small or capital letters. */
+  /** Ignoring case. */
   readonly plan?: string | undefined;
 }
 

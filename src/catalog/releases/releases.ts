@@ -32,9 +32,9 @@ export class Releases {
   }
 
   /**
-   * Answers the release of that product and version, which is another where it was there already.
+   * Returns the release of that product and version, which may already exist.
    *
-   * @throws Refusal `not_found` when the namespace is gone.
+   * @throws Refusal `not_found` if the namespace was deleted
    */
   create(release: Release, event: Event): Promise<Release> {
     return this.#host.write(async (db) => {
@@ -84,7 +84,7 @@ export class Releases {
     });
   }
 
-  /** Changes the status if it is `from`; undefined when it is not, or there is no such release. */
+  /** Changes the status if it is `from`; undefined if it is not, or the release does not exist. */
   turn(id: string, from: ReleaseStatus, to: ReleaseStatus, at: number, event: Event): Promise<Release | undefined> {
     return this.#host.write(async (db) => {
       const row = await db
@@ -100,15 +100,15 @@ export class Releases {
   }
 
   /**
-   * Removes the release with its files, the artifacts that hold them, its slots and tokens, and the objects that lie at their
-   * keys, but those of buckets with object lock. Answers which files and slots there were; undefined when there was no such release.
+   * Removes the release with its files and their artifacts, slots, tokens, and the objects at their keys, except in
+   * buckets with object lock. @returns the removed files and slots; undefined if there is no such release
    */
   remove(id: string, at: number, event: Event): Promise<{ files: ReleaseFile[]; slots: Slot[] } | undefined> {
     return this.#host.write(async (db) => {
       if (!(await findRelease(db, id))) return undefined;
       const files = (await findFiles(db, [id]))[id] ?? [];
       const slots = (await db.selectFrom('slots').selectAll().where('release', '=', id).execute()).map(slotOf);
-      // While it can be told of whom they are. Tokens go along with them; what held the bytes does not.
+      // Deleted first, because they pin their artifacts. Tokens go with them by foreign key; artifacts do not.
       await db.deleteFrom('release_files').where('release', '=', id).execute();
       await db.deleteFrom('slots').where('release', '=', id).execute();
       await db.deleteFrom('releases').where('id', '=', id).execute();
@@ -119,9 +119,7 @@ export class Releases {
     });
   }
 
-  /**
-   * Answers the slot of that id, which is there already when it was asked for again; undefined when the release is gone.
-   */
+  /** Creates a slot or returns the existing one with that id; undefined if the release is gone. */
   open(slot: Slot): Promise<Slot | undefined> {
     return this.#host.write(async (db) => {
       const release = await findRelease(db, slot.release);
@@ -143,7 +141,7 @@ export class Releases {
     return this.#host.read((db) => findSlot(db, id));
   }
 
-  /** Those that end before `before`, by id. */
+  /** Slots that expired before `before`, by id. */
   lapsed(before: number, page: Page): Promise<Slot[]> {
     return this.#host.read(async (db) => {
       const rows = await db
@@ -158,9 +156,7 @@ export class Releases {
     });
   }
 
-  /**
-   * Removes a slot that ended before `before`, and the object at its key. False where there is none, or a client is filling it.
-   */
+  /** Removes a slot expired before `before` and its object. False if there is none, or it is being filled. */
   close(id: string, before: number, event: Event): Promise<boolean> {
     return this.#host.write(async (db) => {
       const slot = await findSlot(db, id);
@@ -173,9 +169,9 @@ export class Releases {
   }
 
   /**
-   * Makes a slot the file that came of it. Asked again for the same request, it answers the file.
+   * Turns a slot into a file. Repeating the request returns the file.
    *
-   * @returns `taken` where there is such a file of another request; `no_slot`; what `publish` returns.
+   * @returns `taken` if another request registered it; `no_slot`; results of `publish`
    */
   register({ file, publication, event }: Registration): Promise<ReleaseFile | 'taken' | 'no_slot' | Unpublished> {
     return this.#host.write(async (db) => {
@@ -203,7 +199,7 @@ export class Releases {
     return this.#host.read((db) => findFiles(db, releases));
   }
 
-  /** Takes away what lies at the key of a file or a slot: nothing else is ever put there. */
+  /** Removes the object at the key of a file or slot; only release files are stored there. */
   async #clear(db: Db, { outside, bucket, key }: Pick<Slot, 'outside' | 'bucket' | 'key'>, at: number): Promise<void> {
     if (!outside) await endObjects(db, this.#host.dialect, { bucket, key }, at);
   }

@@ -1,4 +1,4 @@
-/** Releases, slots and files as rows and as records. */
+/** Converts releases, slots and files between rows and records. */
 import type { Release, ReleaseFile, Slot, StoredObject } from '../model.ts';
 import { Refusal } from '../../core/refusal.ts';
 import type { Db } from '../host.ts';
@@ -39,7 +39,7 @@ export async function findSlot(db: Db, id: string): Promise<Slot | undefined> {
   return row && slotOf(row);
 }
 
-/** Whether an upload or a multipart upload that may become the slot's object is open. */
+/** Whether an open upload or multipart upload may fill the slot. */
 export async function isBeingFilled(db: Db, { id, bucket, key, outside }: Slot): Promise<boolean> {
   if (outside) return false;
   const upload = await db
@@ -80,7 +80,7 @@ export async function findFiles(db: Db, releases: readonly string[]): Promise<Re
   return found;
 }
 
-/** What a file of a release was made of, as a version of its object that stays whatever becomes of the object. */
+/** A release file as a version of its object, which is independent of the object's own versions. */
 export async function findPinned(db: Db, bucket: string, key: string, id: string): Promise<StoredObject | undefined> {
   const row = await db
     .selectFrom('release_files')
@@ -116,7 +116,7 @@ export async function demandUnpinned(db: Db, artifact: string): Promise<void> {
   if (file) throw new Refusal('pinned', 'a release has this artifact pinned; only the release can change it');
 }
 
-/** Whether files or slots of releases are kept in the bucket. */
+/** Whether the bucket has files or slots of releases. */
 export async function keepsReleases(db: Db, bucket: string): Promise<boolean> {
   const file = await db
     .selectFrom('release_files')

@@ -6,21 +6,21 @@ import { demandDigest } from './ingest.ts';
 import type { Upload } from '../../catalog/model.ts';
 import { Refusal } from '../refusal.ts';
 
-/** One append under way: where it began, and how much of it is safe. Bytes first, then the record of them. */
+/** One append in progress. Bytes are made durable first and recorded second. */
 export class Append {
-  /** As it was found. */
+  /** The upload when the append began. */
   readonly upload: Upload;
   readonly writer: StageWriter;
   readonly #engine: Engine;
   readonly #clock: Clock;
   readonly #length: number | null;
   readonly #blind: boolean;
-  /** As it is on record. */
+  /** The upload as last recorded. */
   #recorded: Upload;
-  /** The record failed, and whether it was made is unknown. */
+  /** Set if recording failed, so that it is unknown whether the record was made. */
   #inDoubt = false;
 
-  /** Opens the upload's stage where the upload ends. `blind` appends, and only those, can be repeated by accident. */
+  /** Opens the upload's stage at its end. Only `blind` appends, which name no offset, can be repeated by accident. */
   static async open(
     engine: Engine,
     clock: Clock,
@@ -52,32 +52,32 @@ export class Append {
     this.writer = writer;
   }
 
-  /** The upload as it is on record, up to whose offset its bytes are on disk. */
+  /** The upload as recorded; the bytes up to its offset are durable. */
   get recorded(): Upload {
     return this.#recorded;
   }
 
   /**
-   * Whether bytes were written that are certainly not on record, and have to be taken back. Those in doubt stay: without
-   * their record the next append or start takes them away, and a record that was made after all finds them there.
+   * Whether unrecorded bytes must be rolled back. Bytes in doubt stay: if the record was made after all, they are
+   * needed, and otherwise the next append or start removes them.
    */
   get pending(): boolean {
     return !this.#inDoubt && this.writer.offset > this.#recorded.offset;
   }
 
-  /** Makes what has arrived durable, and with `keep` puts it on record. */
+  /** Makes the received bytes durable, and with `keep` records them. */
   async checkpoint(keep: boolean): Promise<void> {
     const durable = await this.writer.sync();
     if (keep) await this.#record(durable);
   }
 
-  /** Makes all that was written durable and puts it on record. */
+  /** Makes all written bytes durable and records them. */
   async commit(): Promise<void> {
     await this.#record(this.pending ? await this.writer.sync() : this.#recorded.offset);
   }
 
   /**
-   * Holds what was written against digests that came behind it: the one case in which bytes are read again.
+   * Checks the written bytes against digests from trailers; the only case in which bytes are read again.
    *
    * @throws Refusal `digest_mismatch`
    */
@@ -94,8 +94,8 @@ export class Append {
   }
 
   /**
-   * Whether the bytes just written are the append before over again. Only an append whose answer is known to be lost,
-   * or not known to have arrived, can be meant: equal neighbours are normal.
+   * Whether the written bytes repeat the previous append. Only called if that append's response may be lost, because
+   * equal neighbouring chunks are normal.
    */
   async repeats(written: number): Promise<boolean> {
     const { lastStart: from, offset } = this.upload;
@@ -104,7 +104,7 @@ export class Append {
     return same(this.#peek(from, offset), this.#peek(offset, offset + written));
   }
 
-  /** Takes back what is not on record. */
+  /** Rolls back unrecorded bytes. */
   async undo(): Promise<void> {
     await this.writer.close();
     await this.#engine.bytes.cut(this.upload.id, this.#recorded.offset);
@@ -132,7 +132,7 @@ export class Append {
   }
 }
 
-/** Whether two streams bring the same bytes, however they are cut into chunks. */
+/** Compares two streams, whatever their chunks. */
 async function same(one: AsyncIterable<Uint8Array>, other: AsyncIterable<Uint8Array>): Promise<boolean> {
   const right = other[Symbol.asyncIterator]();
   let rest: Uint8Array = new Uint8Array(0);

@@ -8,19 +8,19 @@ import { lost, type Integrity } from './integrity.ts';
 import type { Blob, Principal } from '../../catalog/model.ts';
 import { Refusal } from '../refusal.ts';
 
-/** Milliseconds between two notes of the same blob's use: often enough for the sweep, seldom enough to cost nothing. */
+/** Milliseconds between two records of a blob's use: precise enough for the sweep, rare enough to be cheap. */
 const usePrecision = 60_000;
-/** Milliseconds in which notes of use gather before one commit takes them all. */
+/** Milliseconds for which records are collected before one commit. */
 const gathering = 1000;
 
-/** Sealed bytes: look-up and reading. Knowing a uuid or a hash gives nothing; a version that the caller sees does. */
+/** Look-up and reading of blobs. A uuid or hash alone gives no access; a visible version does. */
 export class Blobs {
   readonly #engine: Engine;
   readonly #clock: Clock;
   readonly #integrity: Integrity;
-  /** CRC-32s, by the uuid of a blob, that are not on record yet. */
+  /** CRC-32s that are not recorded yet, by blob uuid. */
   readonly #sums = new Map<string, Digest>();
-  /** Blobs whose use is not on record yet. */
+  /** Blobs whose use is not recorded yet. */
   readonly #unrecorded = new Set<string>();
   readonly #delayed = new DelayedWrite(() => this.#record(), gathering);
 
@@ -30,7 +30,7 @@ export class Blobs {
     this.#integrity = integrity;
   }
 
-  /** @throws Refusal `not_found` when there is none that the caller can read. */
+  /** @throws Refusal `not_found` if the caller cannot read such a blob */
   async get(who: Principal, uuid: string): Promise<Blob> {
     const found =
       isId(uuid) && (await this.#engine.catalog.blobs.seen(uuid, visibilityOf(who)))
@@ -40,7 +40,7 @@ export class Blobs {
     return found;
   }
 
-  /** Like `get`, for callers who mean to change what is noted on it. */
+  /** Like `get`, for callers who will change its metadata. */
   async getOwn(who: Principal, uuid: string): Promise<Blob> {
     const found = await this.get(who, uuid);
     if (!owns(who, found.namespace)) throw new Refusal('forbidden', 'only the owner of a blob may change its metadata');
@@ -58,8 +58,8 @@ export class Blobs {
   }
 
   /**
-   * A blob with that digest that the caller can already read, and whose bytes are found to be good: they stand in for those that the
-   * caller would send. It is kept from the sweep until there is time to use it.
+   * A blob with this digest that the caller may read and whose bytes are verified, to be used instead of an upload. Its
+   * use is recorded, so that the sweep keeps it.
    */
   async find(who: Principal, digest: Digest): Promise<Blob | undefined> {
     const found = await this.#engine.catalog.blobs.withDigest(digest, visibilityOf(who));
@@ -68,23 +68,23 @@ export class Blobs {
     return found;
   }
 
-  /** @throws Refusal `lost` for a blob whose bytes are found to be wrong or gone; nothing new may be made of it. */
+  /** @throws Refusal `lost` if the blob's bytes are corrupt or missing, so that nothing new refers to them */
   async demandGood(blob: Blob): Promise<void> {
     const state = await this.#integrity.vouch(blob.sha512);
     if (state === 'rotten' || state === 'missing') throw lost();
   }
 
-  /** A digest of the blob's bytes, from the record, or computed now and recorded. */
+  /** A digest of the blob; computed and recorded if it is unknown. */
   async digest(who: Principal, uuid: string, algorithm: Algorithm): Promise<Digest> {
     return (await this.digests(who, uuid, [algorithm]))[0]!;
   }
 
-  /** Digests of the blob's bytes in the order asked for. Those that are not on record are computed in one go, and recorded. */
+  /** Digests of the blob in the given order. Unknown ones are computed in one read and recorded. */
   async digests(who: Principal, uuid: string, algorithms: readonly Algorithm[]): Promise<Digest[]> {
     return this.digestsOf(await this.get(who, uuid), algorithms);
   }
 
-  /** The same of a blob that the caller was found to be allowed to read. */
+  /** The same for a blob that the caller is authorized to read. */
   async digestsOf(blob: Blob, algorithms: readonly Algorithm[]): Promise<Digest[]> {
     const known = new Map(Object.entries({ ...blob.digests, sha512: blob.sha512 }) as [Algorithm, string][]);
     const unknown = algorithms.filter((algorithm) => !known.has(algorithm));
@@ -95,15 +95,15 @@ export class Blobs {
     return algorithms.map((algorithm) => ({ algorithm, hex: known.get(algorithm)! }));
   }
 
-  /** Keeps digests that were computed of a blob while it came. */
+  /** Records digests that were computed during an upload. */
   async note(uuid: string, digests: readonly Digest[]): Promise<void> {
     for (const { algorithm, hex } of digests) await this.#engine.catalog.blobs.addDigest(uuid, algorithm, hex);
   }
 
   /**
-   * Opens a blob that the caller was found to be allowed to read.
+   * Opens a blob that the caller is authorized to read.
    *
-   * @throws Refusal `lost` when its bytes are gone or known to be wrong.
+   * @throws Refusal `lost` if its bytes are missing or known to be corrupt
    */
   async open(blob: Blob): Promise<BlobReader> {
     const newer = this.#sums.get(blob.uuid);
@@ -120,7 +120,7 @@ export class Blobs {
     return reader;
   }
 
-  /** Writes down what is not yet. */
+  /** Writes pending records. */
   close(): Promise<void> {
     return this.#delayed.now();
   }
@@ -128,7 +128,7 @@ export class Blobs {
   async #record(): Promise<void> {
     const used = [...this.#unrecorded];
     this.#unrecorded.clear();
-    // A sum stays here until it is on record: a read that begins meanwhile compares it, and not the sha512 again.
+    // A sum stays cached until it is recorded, so that a concurrent read does not compute the sha512 again.
     for (const [uuid, sum] of [...this.#sums]) {
       try {
         await this.note(uuid, [sum]);

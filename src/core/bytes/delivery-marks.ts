@@ -3,19 +3,19 @@ import { DelayedWrite } from '../../kit/batched-writes.ts';
 import type { Catalog } from '../engine.ts';
 import type { Upload } from '../../catalog/model.ts';
 
-/** Milliseconds in which marks gather before one commit takes them all: the window in which a crash forgets one. */
+/** Milliseconds for which marks are collected before one commit; a crash loses at most those. */
 const gathering = 50;
-/** Uploads remembered at most; of an older one the record is believed, which by then says the same. */
+/** Maximum uploads in memory; for older ones the record is used, which is up to date by then. */
 const memory = 10_000;
 
-/** What became of the answers to appends: the record says `unanswered` from the commit on, until it is known better. */
+/** Tracks whether responses to appends arrived. The record says `unanswered` from the commit until more is known. */
 export class DeliveryMarks {
   readonly #uploads: Pick<Catalog['uploads'], 'answered'>;
-  /** Offsets whose answer arrived. Kept after they went on record, since an append under way may have read the record before. */
+  /** Offsets whose response arrived. Kept after recording: a concurrent append may have read the old record. */
   readonly #arrived = new LRUCache<string, number>({ max: memory });
-  /** Uploads whose newest mark is not yet on record. */
+  /** Uploads whose newest mark is not recorded. */
   readonly #unwritten = new Set<string>();
-  /** Offsets whose answer was sent and then seen to be lost. */
+  /** Offsets whose response was sent and lost. */
   readonly #lost = new LRUCache<string, number>({ max: memory });
   readonly #delayed = new DelayedWrite(() => this.#flush(), gathering);
 
@@ -36,7 +36,7 @@ export class DeliveryMarks {
     this.#delayed.changed();
   }
 
-  /** Whether the answer to the upload's newest append is known to have arrived. */
+  /** Whether the response of the upload's newest append is known to have arrived. */
   arrived(upload: Upload): boolean {
     if (this.#lost.get(upload.id) === upload.offset) return false;
     return upload.lastAnswered || this.#arrived.get(upload.id) === upload.offset;
@@ -52,7 +52,7 @@ export class DeliveryMarks {
       return offset === undefined ? [] : [[upload, offset] as const];
     });
     this.#unwritten.clear();
-    // A mark that cannot be written is forgotten by a crash, no sooner.
+    // On failure the mark remains in memory and is lost only in a crash.
     if (marks.length > 0) await this.#uploads.answered(marks).catch(() => undefined);
   }
 }

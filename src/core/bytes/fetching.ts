@@ -9,15 +9,15 @@ import { pages } from '../paging.ts';
 import { Refusal } from '../refusal.ts';
 import type { Uploads } from './uploads.ts';
 
-/** Bytes from elsewhere. */
+/** Downloads from other servers. */
 export interface Source {
-  /** @throws Refusal `malformed` or `forbidden` for a URL that will never be fetched. */
+  /** @throws Refusal `malformed` or `forbidden` for a URL that is never fetched */
   check(url: string): void;
   /**
-   * Opens the URL at `offset`. `etag` is that of an earlier part: when what lies there changed, `restarted` is true
-   * and the body begins at 0.
+   * Opens the URL at `offset`. `etag` is that of the earlier part: if the content changed, `restarted` is true and the
+   * body begins at 0.
    *
-   * @throws Refusal `not_found` or `forbidden` when trying again will not help; anything else may pass.
+   * @throws Refusal `not_found` or `forbidden` if a retry is pointless; other errors may be temporary
    */
   open(
     url: string,
@@ -27,16 +27,16 @@ export interface Source {
   ): Promise<{ body: Body; restarted: boolean; etag: string | undefined; length: number | undefined }>;
 }
 
-/** Tries of one fetch, and the wait before each further one in milliseconds, doubled every time. */
+/** Tries of a fetch, and milliseconds before the first retry, doubled each time. */
 const tries = 6;
 const firstWait = 1000;
-/** Told of a failure that no caller waits for. */
+/** Called with a failure that no caller awaits. */
 export type OnFault = (what: string, error: unknown) => void;
 
-/** Fetches under way at once. */
+/** Concurrent fetches. */
 const width = 4;
 
-/** Fetches artifacts by URL in the background, through the same uploads that everyone uses. */
+/** Fetches artifacts by URL in the background, into ordinary uploads. */
 export class Fetching {
   readonly #engine: Engine;
   readonly #clock: Clock;
@@ -65,9 +65,9 @@ export class Fetching {
   }
 
   /**
-   * Records an artifact for `url` and begins to fetch it; the artifact is in state `initial` until the bytes are there.
+   * Records an artifact for `url` and starts to fetch it. Its state is `initial` until the bytes are complete.
    *
-   * @throws Refusal `malformed` or `forbidden` for a URL that will never be fetched.
+   * @throws Refusal `malformed` or `forbidden` for a URL that is never fetched
    */
   async begin(who: Principal, url: string, facts: { shared: boolean; namespace: string | null }): Promise<Artifact> {
     if (!this.#source) throw new Refusal('forbidden', 'this server does not fetch from URLs');
@@ -77,7 +77,7 @@ export class Fetching {
     return artifact;
   }
 
-  /** Takes up what an earlier run of the server left unfetched. */
+  /** Resumes unfinished fetches of an earlier process. */
   async resume(): Promise<void> {
     if (!this.#source) return;
     for await (const artifact of pages(
@@ -119,18 +119,18 @@ export class Fetching {
     }
   }
 
-  /** Fetches one artifact. Whatever goes wrong, from the first step on, is the fault of this fetch alone. */
+  /** Fetches one artifact. Any error is recorded as the fault of this artifact. */
   async #fetch(artifact: Artifact): Promise<void> {
     try {
       await this.#fetchInto(artifact);
     } catch (error) {
-      // A server going down is no fault of the artifact: the next start takes it up again.
+      // Shutdown is not the artifact's fault: the next start resumes it.
       if (!this.#stop.signal.aborted) await this.#fail(artifact, error);
     }
   }
 
   async #fetchInto(artifact: Artifact): Promise<void> {
-    // Its namespace may have been deleted while it waited, and another made of that name.
+    // The namespace may have been deleted meanwhile, and its name reused.
     if (!(await this.#isWanted(artifact))) return;
     const who: Principal = { namespace: artifact.namespace, credential: 'fetch' };
     const upload = await this.#uploads.begin(who);
@@ -138,7 +138,7 @@ export class Fetching {
       await this.#receive(who, artifact, upload);
       if (!(await this.#isWanted(artifact))) throw new Refusal('not_found', 'the artifact was deleted');
       const { type, name, sourceUrl, namespace } = artifact;
-      // The right to share was checked when the fetch was asked for, and the artifact already says so.
+      // Sharing was authorized when the fetch was requested, and the artifact already has the flag.
       const target = { type, name, namespace, sourceUrl, shared: false, maxVersions: undefined };
       await this.#artifacts.convert(who, upload.id, target, { size: undefined, digests: [] });
     } catch (error) {
@@ -152,7 +152,7 @@ export class Fetching {
     return now !== undefined && now.state !== 'deleted';
   }
 
-  /** Receives the whole of it, going on where a broken connection left off. */
+  /** Receives the whole content, resuming after broken connections. */
   async #receive(who: Principal, artifact: Artifact, upload: Upload): Promise<void> {
     let etag: string | undefined;
     let offset = 0;
@@ -169,7 +169,7 @@ export class Fetching {
           await this.#uploads.append(who, upload.id, opened.body, { at: offset, digests: [] });
           return;
         } finally {
-          // An append that is refused before it reads would leave the connection open.
+          // A refused append does not read the body, which would keep the connection open.
           opened.body.stop(new Refusal('interrupted', 'the server stopped reading the body'));
         }
       } catch (error) {

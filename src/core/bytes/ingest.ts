@@ -1,57 +1,57 @@
-/** The one gate for bytes: bounds, counts, checks and writes a body, whatever protocol brought it. */
+/** The only entry for bytes: limits, counts, verifies and writes a body of any protocol. */
 import { sameDigest, type Algorithm, type Digest } from '../../kit/digest.ts';
 import { newHash, type RunningHash } from '../../kit/hashing.ts';
 import type { StageWriter } from '../engine.ts';
 import { Refusal } from '../refusal.ts';
 
-/** A request's body. A cut connection ends the iteration quietly; why is kept aside. */
+/** A request's body. A cut connection ends the iteration without an error. */
 export interface Body extends AsyncIterable<Uint8Array> {
-  /** How many bytes were announced, if that was said. */
+  /** Declared number of bytes, if any. */
   readonly length: number | undefined;
-  /** Why the body ended before it was whole; undefined when it was whole. Known once the iteration has ended. */
+  /** Why the body is incomplete; undefined if it is complete. Set when the iteration ends. */
   readonly cut: Error | undefined;
-  /** Ends the iteration after what has arrived so far. */
+  /** Ends the iteration after the bytes received so far. */
   stop(reason: Error): void;
 }
 
-/** A body of bytes at hand, which cannot be cut. */
+/** A body of local bytes, which cannot be cut. */
 export function wholeBody(bytes: AsyncIterable<Uint8Array>, length: number): Body {
   return { length, cut: undefined, stop: () => undefined, [Symbol.asyncIterator]: () => bytes[Symbol.asyncIterator]() };
 }
 
 export interface Bounds {
-  /** The body may bring this many bytes and no more. */
+  /** Maximum number of bytes. */
   readonly room: number;
-  /** What the caller says the body is; empty when nothing was said. */
+  /** Declared digests; empty for none. */
   readonly digests: readonly Digest[];
-  /** Digests of it that the caller wants to know. */
+  /** Digests to compute. */
   readonly measure?: readonly Algorithm[] | undefined;
-  /** Aborted when somebody else wants the upload. */
+  /** Aborted when another request wants the upload. */
   readonly asked?: AbortSignal;
-  /** Makes what has arrived so far durable; called now and then while a long body arrives. */
+  /** Makes the received bytes durable; called periodically during a long body. */
   readonly checkpoint?: () => Promise<void>;
 }
 
-/** Bytes between checkpoints: enough that a sync is cheap beside them, few enough that the last one is short. */
+/** Bytes between checkpoints: enough to make a sync cheap, few enough to keep the last one short. */
 const stride = 32 * 1024 * 1024;
 
-/** Why a body that the gate is done with brings nothing more. Made once: a stack for each append would cost more than a small append. */
+/** The reason for bodies no longer read. Created once: a stack trace costs more than a small append. */
 const unread = new Refusal('interrupted', 'the server stopped reading the body');
 
 export interface Poured {
-  /** Bytes handed to the writer. */
+  /** Bytes passed to the writer. */
   readonly written: number;
-  /** Why the body was not whole, if it was not. */
+  /** Why the body is incomplete, if it is. */
   readonly cut: Error | undefined;
-  /** What was to be measured, of a body that was whole. */
+  /** The computed digests of a complete body. */
   readonly measured: readonly Digest[];
 }
 
 /**
- * Pours a body into a stage.
+ * Writes a body to a stage.
  *
- * @throws Refusal `too_large` when the body brings more than there is room for; `digest_mismatch` when it was whole
- *   and is not what the caller said. The caller decides what becomes of the bytes written.
+ * @throws Refusal `too_large` if the body exceeds `room`; `digest_mismatch` if a complete body has another digest. The
+ *   caller decides what happens to the written bytes.
  */
 export async function pour(body: Body, writer: StageWriter, bounds: Bounds): Promise<Poured> {
   const start = writer.offset;
@@ -88,9 +88,9 @@ export async function pour(body: Body, writer: StageWriter, bounds: Bounds): Pro
 }
 
 /**
- * Takes a small body into memory, whole or not at all.
+ * Reads a small body into memory.
  *
- * @throws Refusal as `pour` does; `interrupted` when it broke off.
+ * @throws Refusal as `pour` does; `interrupted` if it is incomplete
  */
 export async function gather(
   body: Body,
@@ -118,7 +118,7 @@ export async function gather(
 
 /** Bytes that arrived whole and are nothing yet: they become what `keep` makes of them, or go with `drop`. */
 export class Received<Facts, Kept> {
-  /** What was to be measured. */
+  /** The computed digests. */
   readonly measured: readonly Digest[];
   readonly #keep: (facts: Facts) => Promise<Kept>;
   #drop: (() => Promise<void>) | undefined;
@@ -154,20 +154,20 @@ export async function keeping<T>(
   }
 }
 
-/** @throws Refusal `digest_mismatch` unless `hash` ends as expected. */
+/** @throws Refusal `digest_mismatch` unless `hash` has the expected digest */
 export function demandDigest(expected: Digest, hash: RunningHash): void {
   if (!sameDigest(expected, { algorithm: expected.algorithm, hex: hash.digest('hex') })) {
     throw new Refusal('digest_mismatch', `the received bytes do not have the ${expected.algorithm} of the request`);
   }
 }
 
-/** Why a body was not whole, in the core's terms, with the offset that holds now. */
+/** The refusal for an incomplete body, with the current offset. */
 export function brokenOff(cut: Error, offset: number): Refusal {
   if (cut instanceof Refusal) return new Refusal(cut.reason, cut.message, { ...cut.details, offset }, cut);
   return new Refusal('interrupted', 'the connection closed before the end of the body', { offset }, cut);
 }
 
-/** Starts a checkpoint each stride, one at a time, beside the writing; a failed one surfaces at the next pass. */
+/** Runs a checkpoint each stride, one at a time, while writing continues. The next pass throws a failure. */
 class Checkpoints {
   readonly #make: () => Promise<void>;
   #next: number | undefined;

@@ -1,9 +1,9 @@
 /**
- * Rot is never served whole and never stands in for good bytes.
+ * Corrupt bytes are never served completely and never used for deduplication.
  *
- * A whole read is hashed on the way and ends before its last bytes where it differs. The first one compares the sha512, which costs
- * about six times as much as a CRC-32, and notes the CRC-32; later ones compare that alone, and ask the sha512 where it differs.
- * Small bytes are hashed before the first of them leaves, also for a range. Other ranges are left to the scrub.
+ * A whole read is hashed, and broken off before its last bytes if the digest differs. The first read compares the
+ * sha512, which costs about six times a CRC-32, and records the CRC-32. Later reads compare that, and check the sha512
+ * if it differs. Inline bytes are verified before any is sent, also for a range. Other ranges rely on the scrub.
  */
 import { LRUCache } from 'lru-cache';
 import type { Clock } from '../../kit/clock.ts';
@@ -12,40 +12,40 @@ import type { BlobReader, CheckAlgorithm, Engine, Naming } from '../engine.ts';
 import type { Blob, Content, ContentState, Event } from '../../catalog/model.ts';
 import { Refusal } from '../refusal.ts';
 
-/** What found that bytes are not what they were. */
+/** What detected the corruption. */
 export type Finder = 'download' | 'claim' | 'scrub';
 
 export interface Rot {
   readonly content: Content;
   readonly state: Exclude<ContentState, 'good'>;
   readonly finder: Finder;
-  /** Versions that stand on the bytes, as many as `mostNamed`. */
+  /** Versions that refer to the bytes, at most `mostNamed`. */
   readonly versions: readonly Naming[];
 }
 
-/** What became of bytes; `unreadable` ones could not be looked at, which tells nothing of them. */
+/** The result of an inspection; `unreadable` bytes could not be read, which does not mean corruption. */
 export type Inspected = ContentState | 'unreadable';
 
-/** Milliseconds for which bytes that were read and found good vouch for a claim, unless their file was touched since. */
+/** Milliseconds for which a verified file may be used for deduplication without another read, if it is unchanged. */
 const vouchedFor = 24 * 3_600_000;
-/** Milliseconds that a claim waits for bytes to be read; whoever claims them may send them instead. */
+/** Milliseconds that deduplication waits for verification; the client can upload the bytes instead. */
 const claimPatience = 20_000;
-/** Contents whose last inspection is kept in mind. */
+/** Contents whose last verification is remembered. */
 const mostVouched = 10_000;
-/** Versions that are named where bytes are lost. */
+/** Versions named in a report of lost bytes. */
 const mostNamed = 20;
-/** Times that the record is read again where bytes moved between the record and the reading. */
+/** Retries if bytes moved between reading the record and opening them. */
 const tries = 5;
 
 export class Integrity {
-  /** How often bytes were found changed or gone, by what found it. */
+  /** Number of corrupt or missing contents, by detector. */
   readonly found: Record<Finder, number> = { download: 0, claim: 0, scrub: 0 };
-  /** How often bytes could not be read, for a reason that tells nothing of them. */
+  /** Number of failed reads that do not mean corruption. */
   unreadable = 0;
   readonly #engine: Engine;
   readonly #clock: Clock;
   readonly #told: (rot: Rot) => void;
-  /** By sha512: when the bytes were found good, and what told their file from another. */
+  /** By sha512: time and file fingerprint of the last verification. */
   readonly #vouched = new LRUCache<string, { readonly at: number; readonly fingerprint: string }>({ max: mostVouched });
   readonly #inspecting = new Map<string, Promise<Inspected>>();
 
@@ -58,8 +58,8 @@ export class Integrity {
   /**
    * Opens the bytes of a blob.
    *
-   * @param onSum told the CRC-32 of a blob that had none on record, once its bytes were found good.
-   * @throws Refusal `lost` when they are gone or wrong; `unavailable` when they cannot be read now.
+   * @param onSum called with the CRC-32 of a blob without a recorded one, once its bytes are verified
+   * @throws Refusal `lost` if they are missing or corrupt; `unavailable` if they cannot be read now
    */
   async open(blob: Blob, onSum: (sum: Digest) => void): Promise<BlobReader> {
     return this.#atRest(blob.sha512, async (content) => {
@@ -75,7 +75,7 @@ export class Integrity {
     });
   }
 
-  /** Digests of a content's bytes, which are found to be the right ones in the same go. @throws Refusal as `open` does. */
+  /** Digests of a content, computed in the same read that verifies it. @throws Refusal as `open` does */
   async digests(sha512: string, algorithms: readonly Digest['algorithm'][]): Promise<Digest[]> {
     return this.#atRest(sha512, async (content) => {
       const [whole, ...digests] = await this.#engine.bytes.digests(content.address, ['sha512', ...algorithms]);
@@ -86,9 +86,8 @@ export class Integrity {
   }
 
   /**
-   * Whether the bytes on disk are good, for whoever wants them to stand in for bytes of its own. Bytes that were read within a day and
-   * whose file was not touched since are not read again. Where reading takes longer than a claim waits, `unreadable`; it goes on, and
-   * the next claim has its result.
+   * Verifies stored bytes for deduplication. Bytes that were verified within a day and whose file is unchanged are not
+   * read again. Returns `unreadable` if it takes longer than `claimPatience`; the read continues for the next claim.
    */
   async vouch(sha512: string): Promise<Inspected> {
     const content = await this.#engine.catalog.contents.get(sha512);
@@ -102,7 +101,7 @@ export class Integrity {
     return Promise.race([running, late]).finally(() => clearTimeout(timer));
   }
 
-  /** Notes that bytes are wrong or gone, and puts wrong ones aside, unless others are in their place by now; answers whether it did. */
+  /** Marks bytes as corrupt or missing, and quarantines corrupt ones. False if they were replaced meanwhile. */
   async condemn(content: Content, state: Rot['state'], finder: Finder): Promise<boolean> {
     const { contents } = this.#engine.catalog;
     if (!(await contents.mark(content.sha512, content.address, state, this.#clock.now(), this.#event(content, state))))
@@ -114,7 +113,7 @@ export class Integrity {
     return true;
   }
 
-  /** Reads the bytes again after something went wrong over them, unless it is known by now what. */
+  /** Verifies the bytes after an error, unless their state is already known. */
   async #examine(content: Content, finder: Finder): Promise<void> {
     const now = await this.#engine.catalog.contents.get(content.sha512);
     if (now?.state !== 'good' || now.address !== content.address) return;
@@ -123,7 +122,7 @@ export class Integrity {
     else if (state === 'rotten' || state === 'missing') await this.condemn(content, state, finder);
   }
 
-  /** Does something with the bytes of a good content. Where they are gone because others took their place, it is done with those. */
+  /** Runs `work` on a good content. Retries if its bytes moved to another address meanwhile. */
   async #atRest<T>(sha512: string, work: (content: Content) => Promise<T>): Promise<T> {
     for (let attempt = 1; ; attempt += 1) {
       const content = await this.#engine.catalog.contents.get(sha512);
@@ -153,7 +152,7 @@ export class Integrity {
     return { size: reader.size, read, whole: () => read(0, bytes.length), close: () => reader.close() };
   }
 
-  /** A reader whose whole reads end only with the right bytes. */
+  /** A reader whose whole reads only complete if the digest matches. */
   #checked(
     content: Content,
     reader: BlobReader,
@@ -164,7 +163,7 @@ export class Integrity {
       const sum = digests.find(({ algorithm }) => algorithm === 'crc32')!;
       if (crc32 === undefined) await this.#demandSha512(content, digests);
       if (sum.hex === crc32) return;
-      // A CRC-32 on record may be wrong itself: the sha512 decides.
+      // The recorded CRC-32 may itself be wrong, so the sha512 decides.
       if (crc32 !== undefined && (await this.#sumOf(content)) !== sum.hex) throw lost();
       onSum(sum);
     };
@@ -177,7 +176,7 @@ export class Integrity {
     };
   }
 
-  /** Bytes that end too soon are looked at before whoever reads them hears of it, and asks for the rest. */
+  /** Examines missing bytes before the reader gets the error and retries. */
   async *#watched(content: Content, chunks: AsyncIterable<Uint8Array>): AsyncIterable<Uint8Array> {
     try {
       yield* chunks;
@@ -188,14 +187,14 @@ export class Integrity {
     }
   }
 
-  /** @throws Refusal `lost` unless the first digest is the content's sha512; it is condemned by then. */
+  /** @throws Refusal `lost` after condemning the content, unless the first digest is its sha512 */
   async #demandSha512(content: Content, [sha512]: readonly Digest[]): Promise<void> {
     if (sha512!.hex === content.sha512) return;
     await this.condemn(content, 'rotten', 'download');
     throw lost();
   }
 
-  /** The CRC-32 of bytes that have the content's sha512; others are condemned. @throws Refusal `lost` */
+  /** The CRC-32 of the content, if its sha512 matches; otherwise the content is condemned. @throws Refusal `lost` */
   async #sumOf(content: Content): Promise<string> {
     const [sha512, sum] = await this.#engine.bytes.digests(content.address, ['sha512', 'crc32']);
     await this.#demandSha512(content, [sha512!]);
@@ -240,9 +239,9 @@ export class Integrity {
 }
 
 /**
- * What became of bytes on disk; undefined when told to stop first.
+ * Inspects stored bytes; undefined if aborted.
  *
- * @param how `readData` compares every byte's digest; without it only presence and length are looked at.
+ * @param how `readData` compares digests; otherwise only presence and size are checked
  */
 export async function inspect(
   engine: Engine,
@@ -258,12 +257,12 @@ export async function inspect(
     return digest!.hex === content.sha512 ? 'good' : 'rotten';
   } catch (error) {
     if (how.signal?.aborted) return undefined;
-    // Whatever else went wrong says nothing of the bytes.
+    // Other errors do not mean corruption.
     return isLost(error) ? 'missing' : 'unreadable';
   }
 }
 
-/** What whoever asks for bytes is told that are not there any more. */
+/** The refusal for missing or corrupt bytes. */
 export function lost(): Refusal {
   return new Refusal(
     'lost',

@@ -12,7 +12,7 @@ import type { Artifact, Blob, Content, Principal, Upload } from '../../catalog/m
 import { Refusal } from '../refusal.ts';
 import { holding } from './upload-locks.ts';
 
-/** What the caller says of the bytes; checked before anything is made of them. */
+/** Expected size and digests; checked before anything is published. */
 export interface Expectations {
   readonly size: number | undefined;
   readonly digests: readonly Digest[];
@@ -22,8 +22,8 @@ export interface Expectations {
 type Whole = Pick<Publication, 'object' | 'multipart'>;
 
 /**
- * The one ending of bytes that arrived: check, give them a place, put them on record, clean up. A crash between any
- * two steps leaves either the upload as it was or the version complete; what is left over, recovery removes.
+ * Publishes uploaded bytes: verify, seal, record, clean up. A crash between two steps leaves either the open upload or
+ * the complete version; recovery and sweep remove the rest.
  */
 export class Sealer {
   readonly #engine: Engine;
@@ -46,8 +46,8 @@ export class Sealer {
     const { object } = whole;
     const before = await this.#find(who, id);
     if (before.state === 'sealed') return this.#repeat(before, target, object);
-    // Catching up can take a while; nobody has to wait for it, and the answer is at hand when the lock is taken.
-    // Only a head start: whoever truncates or ends the upload meanwhile makes it fail, and what holds is asked again under the lock.
+    // The hash may need to catch up, so wait for it before taking the lock. A failure is ignored, because the upload
+    // may change meanwhile; everything is checked again under the lock.
     await this.#engine.bytes.digest(id, before.offset, 'sha512').catch(() => undefined);
     return holding(this.#engine.locks, id, async () => {
       const upload = await this.#find(who, id);
@@ -99,7 +99,7 @@ export class Sealer {
     return this.#publish(this.publication(who, target, { kind: 'blob', blob }, { object }));
   }
 
-  /** @throws Refusal when a blob is not what the caller expects. */
+  /** @throws Refusal if the blob differs from the expectations */
   async verifyBlob(blob: Blob, expected: Expectations): Promise<void> {
     if (expected.size !== undefined && expected.size !== blob.size) throw wrongSize(blob.size, expected.size);
     for (const digest of expected.digests) {
@@ -134,7 +134,7 @@ export class Sealer {
     return this.#publishStage(who, upload.id, target, source, whole);
   }
 
-  /** Small bytes and their version are one fact, and there is no stage. */
+  /** Publishes small bytes inline: bytes and version are one transaction, without a stage. */
   async #publishBytes(
     who: Principal,
     bytes: Uint8Array,
@@ -267,7 +267,7 @@ function demandSame(actual: Digest, expected: Digest): void {
   }
 }
 
-/** Why bytes that are there became no version. */
+/** The refusal for an unpublished result. */
 export function unpublished(why: Unpublished): Refusal {
   switch (why) {
     case 'no_namespace':

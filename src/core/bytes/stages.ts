@@ -2,10 +2,10 @@ import { Gate } from '../../kit/gate.ts';
 import type { Engine } from '../engine.ts';
 import { holding } from './upload-locks.ts';
 
-/** Stages whose bytes are given up at once. */
+/** Stages dropped concurrently. */
 const atOnce = 16;
 
-/** Gives up the bytes of uploads that the catalog has ended; each once nobody writes to it any more. One that has none is no fault. */
+/** Drops the stages of uploads that the catalog has ended, each once its lock is free. Missing ones are ignored. */
 export async function dropStages(
   { locks, bytes }: Pick<Engine, 'locks' | 'bytes'>,
   uploads: readonly string[],

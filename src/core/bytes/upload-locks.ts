@@ -1,11 +1,11 @@
 import type { Hold, Locks } from '../engine.ts';
 
-/** The lock of an upload, which everything that changes the upload or its bytes holds. */
+/** The lock name of an upload. Every change of the upload or its bytes holds this lock. */
 export function lockOf(upload: string): string {
   return `upload/${upload}`;
 }
 
-/** Does `work` with the lock of an upload. Its holder is asked to let go. */
+/** Runs `work` with the lock of an upload; the current holder is asked to yield. */
 export async function holding<T>(locks: Locks, upload: string, work: (hold: Hold) => Promise<T>): Promise<T> {
   const hold = await locks.take(lockOf(upload));
   try {
@@ -15,7 +15,7 @@ export async function holding<T>(locks: Locks, upload: string, work: (hold: Hold
   }
 }
 
-/** Does `work` with the lock of an upload that nobody holds; otherwise answers `otherwise` at once. */
+/** Runs `work` with the lock of an upload if it is free; otherwise returns `otherwise` at once. */
 export async function holdingIfFree<T>(locks: Locks, upload: string, otherwise: T, work: () => Promise<T>): Promise<T> {
   const hold = await locks.tryTake(lockOf(upload));
   if (!hold) return otherwise;

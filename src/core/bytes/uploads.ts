@@ -11,56 +11,56 @@ import { Refusal } from '../refusal.ts';
 import { holding, lockOf } from './upload-locks.ts';
 
 export interface UploadLimits {
-  /** The largest upload accepted, in bytes. */
+  /** Maximum bytes of an upload. */
   readonly maxSize: number;
-  /** Free bytes on the disk that uploads must leave for everything else. */
+  /** Free bytes that uploads must leave on the disk. */
   readonly headroom: number;
-  /** How long an upload may lie untouched before the sweep takes it, in milliseconds. */
+  /** Milliseconds after which the sweep removes an idle upload. */
   readonly idle: number;
 }
 
-/** What an append asks for beside its bytes. */
+/** Parameters of an append. */
 export interface AppendRequest {
-  /** Where the caller thinks the upload ends. With it, what arrives before a cut is kept; without it, a body counts whole or not at all. */
+  /** The expected offset. With it, bytes before a cut are kept; without it, a body counts whole or not at all. */
   readonly at: number | undefined;
   /** Digests of this body. */
   readonly digests: readonly Digest[];
   /** Declares the final size, once. */
   readonly length?: number | undefined;
-  /** Digests of this body that come behind it; asked for once it is whole. */
+  /** Digests in trailers; called once the body is complete. */
   readonly late?: (() => readonly Digest[]) | undefined;
-  /** Told now and then, while a long body comes, how much of the upload is on disk for good. */
+  /** Called with the durable offset during a long body. */
   readonly kept?: ((offset: number) => void) | undefined;
-  /** Digests of this body that the caller wants to know. */
+  /** Digests of this body to compute. */
   readonly measure?: readonly Algorithm[] | undefined;
-  /** False where nobody is expected to ask for the upload's sha512. */
+  /** False if the upload's sha512 will not be needed. */
   readonly hashed?: boolean | undefined;
-  /** The whole upload may have this many bytes, where that is less than the server allows. */
+  /** Limit of the whole upload, if it is below the server's. */
   readonly most?: number | undefined;
 }
 
-/** What may be said of an upload when it begins. */
+/** Properties of a new upload. */
 export type Beginning = Partial<Pick<Upload, 'id' | 'length' | 'about' | 'expects'>> & {
-  /** Bytes that will be freed when it becomes what it is for. */
+  /** Bytes that will be freed when it becomes a version. */
   readonly credit?: number;
-  /** It will be joined of others, so it needs no room of its own. */
+  /** Whether it will be joined from parts, so that it needs no space of its own. */
   readonly joined?: boolean;
-  /** The others, where it is to be found by each of them. */
+  /** The parts, if it must be found by each of them. */
   readonly parts?: readonly string[];
 };
 
 export interface Appended {
-  /** The upload as it is now. */
+  /** The upload afterwards. */
   readonly upload: Upload;
-  /** The body repeated the append before, whose answer was lost; nothing was added. */
+  /** Whether the body repeated the previous append, whose response was lost; nothing was added. */
   readonly replay: boolean;
-  /** What was to be measured. */
+  /** The computed digests. */
   readonly measured: readonly Digest[];
-  /** To be told whether the answer reached the client, as far as the connection can tell. */
+  /** Call with whether the response reached the client. */
   readonly settle: (answered: boolean) => void;
 }
 
-/** Bytes arriving: begin, append, truncate, look, drop. */
+/** Uploads: begin, append, truncate, look, drop. */
 export class Uploads {
   readonly #engine: Engine;
   readonly #clock: Clock;
@@ -82,7 +82,7 @@ export class Uploads {
     return upload;
   }
 
-  /** Puts an upload on record that is whole from the start: its bytes were here, and `outcome` is what they became. */
+  /** Records an upload of existing bytes as complete, with `outcome` as its version. */
   async beginWhole(
     who: Principal,
     size: number,
@@ -113,16 +113,16 @@ export class Uploads {
     };
   }
 
-  /** A digest of what is there so far; sha512 was computed along with the appends, for another the bytes are read again. */
+  /** A digest of the bytes so far. The sha512 was computed during the appends; others read the bytes again. */
   async digest(upload: Upload, algorithm: Algorithm = 'sha512'): Promise<Digest> {
     return this.#engine.bytes.digest(upload.id, upload.offset, algorithm);
   }
 
   /**
-   * Fills an upload that has no bytes with those of other open ones, in order, which stay as they are. No byte is moved. Begun again
-   * after a crash, it does what is missing.
+   * Joins other open uploads, in order, into an empty one. No bytes are copied, and the parts stay unchanged. After a
+   * crash it continues where it stopped.
    *
-   * @throws Refusal `conflict` when one of them is open no more, or the upload has bytes of its own.
+   * @throws Refusal `conflict` if a part is no longer open, or the upload has bytes of its own
    */
   async join(who: Principal, joined: string, parts: readonly string[]): Promise<Upload> {
     return this.#holdingAll(who, [...new Set([joined, ...parts])].sort(), async (uploads) => {
@@ -153,20 +153,20 @@ export class Uploads {
     });
   }
 
-  /** Open uploads of the caller, of everyone for the system; with `expects`, those that were promised to have that sha512. */
+  /** Open uploads of the caller, or all for the system; with `expects`, those that declared this sha512. */
   list(who: Principal, page: Page, expects: string | null = null): Promise<Upload[]> {
     return this.#engine.catalog.uploads.list(isSystem(who) ? null : who.namespace, page, expects);
   }
 
-  /** Of those, the ones that were begun to be joined of `part` and others. */
+  /** Open uploads that will be joined from `part` and others. */
   waiting(who: Principal, part: string, page: Page): Promise<Upload[]> {
     return this.#engine.catalog.uploads.waiting(isSystem(who) ? null : who.namespace, part, page);
   }
 
   /**
-   * The upload as it stands; disturbs nobody.
+   * Reads an upload without fencing a running append.
    *
-   * @throws Refusal `not_found` when there is none, or it is another's.
+   * @throws Refusal `not_found` if there is none, or it belongs to another namespace
    */
   async look(who: Principal, id: string): Promise<Upload> {
     const upload = isId(id) ? await this.#engine.catalog.uploads.get(id) : undefined;
@@ -175,26 +175,26 @@ export class Uploads {
     return upload;
   }
 
-  /** The upload as it stands once nobody writes to it any more: its offset is accepted next. */
+  /** Fences a running append and returns the upload; its offset is final. */
   async fence(who: Principal, id: string): Promise<Upload> {
     return this.#holding(who, id, async (upload) => upload);
   }
 
-  /** Whether some request writes to the upload now. */
+  /** Whether a request is writing to the upload. */
   receiving(id: string): boolean {
     return this.#engine.locks.held(lockOf(id));
   }
 
-  /** When the sweep may take the upload if nothing happens to it; null once it is sealed. */
+  /** When the sweep may remove the idle upload; null once it is sealed. */
   expiresAt(upload: Upload): number | null {
     return upload.state === 'open' ? upload.touchedAt + this.limits.idle : null;
   }
 
   /**
-   * Appends a body. When this returns, the bytes up to the offset it gives are on disk for good.
+   * Appends a body. When this returns, the bytes up to the returned offset are durable.
    *
-   * @throws Refusal `offset_mismatch`, `digest_mismatch`, `too_large`, `full`, `conflict` (no longer open), and for
-   *   a body that was not whole `interrupted` or `superseded`: then its bytes were kept if `request.at` was given.
+   * @throws Refusal `offset_mismatch`, `digest_mismatch`, `too_large`, `full`, `conflict` (no longer open);
+   *   `interrupted` or `superseded` for an incomplete body, whose bytes are kept if `request.at` was given
    */
   append(who: Principal, id: string, body: Body, request: AppendRequest): Promise<Appended> {
     return this.#holding(who, id, async (upload, hold) => {
@@ -248,9 +248,9 @@ export class Uploads {
   }
 
   /**
-   * Cuts the upload to `size` bytes.
+   * Truncates the upload to `size` bytes.
    *
-   * @throws Refusal `malformed` when it is shorter than that.
+   * @throws Refusal `malformed` if it is shorter
    */
   truncate(who: Principal, id: string, size: number): Promise<void> {
     return this.#holding(who, id, async (upload) => {
@@ -264,7 +264,7 @@ export class Uploads {
     });
   }
 
-  /** Ends the upload and gives up its bytes. */
+  /** Drops the upload and its bytes. */
   drop(who: Principal, id: string): Promise<void> {
     return this.#holding(who, id, async (upload) => {
       demandOpen(upload);
@@ -283,7 +283,7 @@ export class Uploads {
     });
   }
 
-  /** Writes what is known of answers to the catalog. */
+  /** Writes pending delivery marks. */
   close(): Promise<void> {
     return this.#answers.close();
   }
@@ -319,7 +319,7 @@ export class Uploads {
   }
 
   #appended(upload: Upload, { at }: AppendRequest, replay: boolean, measured: readonly Digest[]): Appended {
-    // Only a blind append can be repeated by accident, so nobody asks what became of the answer to another.
+    // Only a blind append can be repeated by accident, so the others need no mark.
     const settle = (answered: boolean): void =>
       at === undefined ? this.#answers.settle(upload.id, upload.offset, answered) : undefined;
     return { upload, replay, measured, settle };
@@ -330,7 +330,7 @@ export class Uploads {
     return holding(this.#engine.locks, id, async (hold) => work(await this.look(who, id), hold));
   }
 
-  /** Holds several; in the order of their ids, so that two who do so never wait for each other. */
+  /** Takes several locks in the order of the ids, so that two callers cannot deadlock. */
   async #holdingAll<T>(
     who: Principal,
     ids: readonly string[],
@@ -350,7 +350,7 @@ export class Uploads {
     }
   }
 
-  /** Free bytes on the disk, as of a second ago at most: enough to refuse early; the disk itself has the last word. */
+  /** Free bytes, at most a second old: only for early refusal, since a write may still fail. */
   async #freeBytes(): Promise<number> {
     const now = performance.now();
     if (!this.#space || now - this.#space.at > 1000)
@@ -373,7 +373,7 @@ function demandOpen(upload: Upload): void {
   if (upload.state !== 'open') throw new Refusal('conflict', 'the upload has already become an artifact');
 }
 
-/** The declared size of the whole upload, once what is declared now agrees with what was declared before. */
+/** The declared size of the upload, after checking it against the earlier declaration. */
 function agreedLength(upload: Upload, declared: number | undefined): number | null {
   if (declared === undefined) return upload.length;
   if (upload.length !== null && upload.length !== declared) {

@@ -11,19 +11,19 @@ import { Refusal } from '../refusal.ts';
 import { unpublished, type Expectations, type Sealer } from '../bytes/sealer.ts';
 import type { SourceUrls } from './source-urls.ts';
 
-/** How many versions an artifact keeps when nobody says otherwise. */
+/** Default number of versions to keep. */
 const defaultMaxVersions = 3;
 
-/** What an artifact shall be called, and whose it shall be. */
+/** Name and owner of an artifact to publish. */
 export interface Target {
   readonly name: string;
   readonly type: ArtifactType;
-  /** Null means the caller's own. */
+  /** Null for the caller's namespace. */
   readonly namespace: string | null;
-  /** Where it came from; null means from an upload or label of that name. */
+  /** Origin of the content; null for an upload or label of that name. */
   readonly sourceUrl: string | null;
   readonly shared: boolean;
-  /** Undefined leaves an artifact that exists as it is. */
+  /** Undefined leaves an existing artifact's limit unchanged. */
   readonly maxVersions: number | undefined;
 }
 
@@ -33,7 +33,7 @@ export interface Listing {
   readonly type?: ArtifactType;
 }
 
-/** Names and their numbered versions. */
+/** Artifacts and their numbered versions. */
 export class Artifacts {
   readonly #engine: Engine;
   readonly #clock: Clock;
@@ -50,16 +50,16 @@ export class Artifacts {
   }
 
   /**
-   * Makes an upload a version of an artifact. A repeat, because an answer was lost, answers the same version.
+   * Makes an upload a version of an artifact. Repeating it returns the same version.
    *
-   * @throws Refusal `not_found` (upload, namespace), `forbidden` (sharing), `digest_mismatch`, `conflict`; the upload is then as it was.
+   * @throws Refusal `not_found`, `forbidden` (sharing), `digest_mismatch`, `conflict`; the upload is then unchanged
    */
   async convert(who: Principal, upload: string, target: Target, expected: Expectations): Promise<Published> {
     const resolved = await this.#resolveTarget(who, target);
     return this.#sealer.publish(who, upload, resolved, expected);
   }
 
-  /** Makes bytes that the caller can already read a version of an artifact, with no byte sent. */
+  /** Makes content that the caller may read a version of an artifact, without an upload. */
   async adopt(who: Principal, blob: string, target: Target, expected: Expectations): Promise<Published> {
     const resolved = await this.#resolveTarget(who, target);
     const found = await this.#blobs.get(who, blob);
@@ -68,12 +68,12 @@ export class Artifacts {
     return this.#sealer.adopt(who, found.uuid, resolved);
   }
 
-  /** @throws Refusal as `convert` does, for what is known before the bytes are there. */
+  /** @throws Refusal as `convert` does, as far as it can be checked without the bytes */
   async demandTarget(who: Principal, target: Target): Promise<void> {
     await this.#resolveTarget(who, target);
   }
 
-  /** Records an artifact whose bytes will be fetched from `url`. */
+  /** Records an artifact whose content will be fetched from `url`. */
   async begin(who: Principal, url: string, facts: { shared: boolean; namespace: string | null }): Promise<Artifact> {
     const target = await this.#resolveTarget(who, {
       name: nameFromUrl(url),
@@ -114,9 +114,9 @@ export class Artifacts {
   }
 
   /**
-   * The artifact that `ref`, a uuid or a name, means to the caller.
+   * The artifact with this uuid or name, from the caller's view.
    *
-   * @throws Refusal `not_found`; `malformed` when several have the name.
+   * @throws Refusal `not_found`; `malformed` if several have the name
    */
   async get(who: Principal, ref: string, type?: ArtifactType): Promise<Artifact> {
     if (isId(ref)) {
@@ -131,7 +131,7 @@ export class Artifacts {
     return found[0];
   }
 
-  /** Like `get`, for callers who mean to change it. */
+  /** Like `get`, for callers who will change it. */
   async getOwn(who: Principal, ref: string, type?: ArtifactType): Promise<Artifact> {
     const artifact = await this.get(who, ref, type);
     if (!owns(who, artifact.namespace)) throw new Refusal('not_found', 'artifact not found');
@@ -139,9 +139,9 @@ export class Artifacts {
   }
 
   /**
-   * The blob of version `index`, or of the newest one.
+   * The blob of version `index`, or of the newest.
    *
-   * @throws Refusal `not_found` when there is no such version.
+   * @throws Refusal `not_found` if there is no such version
    */
   async resolve(
     who: Principal,
@@ -158,7 +158,7 @@ export class Artifacts {
     return { artifact, version, blob };
   }
 
-  /** Deletes; undefined when it was deleted before. */
+  /** Deletes an artifact; undefined if it was already deleted. */
   async remove(who: Principal, ref: string): Promise<Artifact | undefined> {
     const artifact = await this.getOwn(who, ref);
     return this.#engine.catalog.artifacts.remove(
@@ -195,7 +195,7 @@ export class Artifacts {
     return removed;
   }
 
-  /** Deletes one version, and with the last one the artifact. */
+  /** Deletes one version, and the artifact with its last one. */
   async removeVersion(who: Principal, ref: string, index: number): Promise<Artifact> {
     const artifact = await this.getOwn(who, ref);
     const event = this.#event(artifact.uuid, 'audit', `version ${index} deleted`, who);
@@ -210,7 +210,7 @@ export class Artifacts {
     await this.#engine.catalog.artifacts.setMaxVersions(artifact.uuid, maxVersions, this.#clock.now(), event);
   }
 
-  /** Shares with every namespace, or ends that. Only artifacts of `system`. */
+  /** Shares an artifact of `system` with every namespace, or stops sharing it. */
   async share(who: Principal, ref: string, shared: boolean): Promise<Artifact> {
     const artifact = await this.getOwn(who, ref);
     if (shared && artifact.namespace !== 'system')
@@ -245,7 +245,7 @@ export class Artifacts {
       shared: target.shared,
       maxVersions: target.maxVersions ?? defaultMaxVersions,
       setMaxVersions: target.maxVersions !== undefined,
-      // A trusted namespace may create something new for another, but never push versions into what is there.
+      // A trusted namespace may create artifacts for another, but not add versions to existing ones.
       createOnly: !owns(who, namespace),
     };
   }
@@ -271,7 +271,7 @@ function checkName(name: string): void {
     );
 }
 
-/** The last segment of a URL's path, or its host when the path has none. */
+/** The last path segment of a URL, or its host. */
 function nameFromUrl(url: string): string {
   if (!URL.canParse(url)) throw new Refusal('malformed', 'not a valid URL');
   const { pathname, hostname } = new URL(url);

@@ -2,19 +2,19 @@ import { LRUCache } from 'lru-cache';
 import type { Engine } from '../engine.ts';
 import { holdingIfFree } from '../bytes/upload-locks.ts';
 
-/** Runs kept in mind; the ends of others have more to do. */
+/** Multipart uploads tracked; others are joined at completion. */
 const most = 1000;
 
 interface Run {
-  /** The uploads of parts 1, 2, ... without a gap. */
+  /** Uploads of parts 1, 2, ... without a gap. */
   readonly parts: { readonly stage: string; readonly size: number }[];
   readonly waiting: Map<number, { readonly stage: string; readonly size: number }>;
   joining: boolean;
 }
 
 /**
- * Joins the first parts of a multipart upload while more of them come, so that the whole is hashed by the time it is
- * ended. Only a head start: whatever is missing, because of a crash or since other parts were chosen, the end does.
+ * Joins the leading parts of a multipart upload while others arrive, so that most is hashed at completion. This is only
+ * an optimization: completion does whatever is missing.
  */
 export class Assembly {
   readonly #engine: Engine;
@@ -24,10 +24,10 @@ export class Assembly {
     this.#engine = engine;
   }
 
-  /** Told of every part that came. */
+  /** Records a part that arrived. */
   add(multipart: string, number: number, part: { readonly stage: string; readonly size: number }): void {
     const run = this.#run(multipart);
-    // Sent anew: what follows on it is hashed anew, too.
+    // A replaced part: the parts after it must be joined again.
     if (number <= run.parts.length)
       for (const [at, later] of run.parts.splice(number - 1).entries()) run.waiting.set(number + at, later);
     run.waiting.set(number, part);
@@ -38,7 +38,7 @@ export class Assembly {
     if (run.parts.length > 1 && !run.joining) this.#join(multipart, run).catch(() => undefined);
   }
 
-  /** Joins no more of one that ended. */
+  /** Stops joining an upload that ended. */
   forget(multipart: string): void {
     this.#runs.delete(multipart);
   }
@@ -60,17 +60,17 @@ export class Assembly {
         joined = parts;
       }
     } catch {
-      // The end will meet it again, and tell.
+      // Completion will fail with the same error and report it.
       this.#runs.delete(multipart);
     } finally {
       run.joining = false;
     }
   }
 
-  /** Joins the parts that are there now; undefined where there is nothing more to join. */
+  /** Joins the current parts; undefined if the upload ended. */
   async #joinOnce(multipart: string, run: Run): Promise<Run['parts'] | undefined> {
     if (this.#runs.get(multipart) !== run) return undefined;
-    // From the moment that the whole has a record, only its completion says what it is made of. What ended gives up its bytes under this lock.
+    // Once the joined upload exists in the catalog, only `complete` may change its parts; the lock excludes a drop.
     const { catalog, bytes } = this.#engine;
     if ((await catalog.uploads.get(multipart)) || (await catalog.multipart.get(multipart))?.outcome !== null) {
       this.#runs.delete(multipart);

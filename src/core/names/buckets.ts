@@ -17,7 +17,7 @@ import { Refusal } from '../refusal.ts';
 import { mayBeMadePublic } from './public-access.ts';
 import { dropStages } from '../bytes/stages.ts';
 
-/** Containers of objects. */
+/** Buckets: containers of objects. */
 export class Buckets {
   readonly #engine: Engine;
   readonly #catalog: Catalog;
@@ -77,12 +77,12 @@ export class Buckets {
     return allowIn(who, action, bucket);
   }
 
-  /** The bucket as it is, for a face that has rights of its own to ask; undefined where there is none. */
+  /** The bucket without authorization, for faces that authorize themselves; undefined if there is none. */
   peek(name: string): Promise<Bucket | undefined> {
     return this.#catalog.buckets.get(name);
   }
 
-  /** Those that the caller may list; of its own namespace, and of all for the system. */
+  /** Buckets that the caller may list: of its namespace, or all for the system. */
   async list(who: Principal, page: Page): Promise<{ buckets: Bucket[]; next: string | null }> {
     const found = await this.#catalog.buckets.list(isSystem(who) ? null : who.namespace, page);
     return {
@@ -94,7 +94,7 @@ export class Buckets {
   async change({ bucket, as }: Allowed<'admin'>, change: BucketChange): Promise<Bucket> {
     if (change.open && !bucket.open && !mayBeMadePublic(bucket))
       throw new Refusal('forbidden', 'the public access block of this bucket forbids public access');
-    // The catalog changes it only if the block is still the one that was asked here.
+    // Makes the change conditional on the public access block that was checked here.
     const given = change.open ? { given: { ...change.given, publicAccess: bucket.publicAccess ?? null } } : {};
     const event = this.#event(bucket.name, `changed: ${namesOf(change).join(', ')}`, as);
     const changed = await this.#catalog.buckets.change(idOf(bucket), { ...change, ...given }, event);
@@ -135,12 +135,12 @@ export function idOf({ name, generation }: Bucket): BucketId {
   return { name, generation };
 }
 
-/** What a change changes, as the journal tells it. */
+/** The changed properties, for the event. */
 function namesOf({ set = {}, given: _, ...others }: BucketChange): string[] {
   return [...Object.keys(others), ...Object.keys(set)];
 }
 
-/** The rules of S3: DNS labels with dots between, and nothing that looks like an address. */
+/** S3's rules: dot-separated DNS labels, not an IP address. */
 export function isBucketName(name: string): boolean {
   const labels = /^[a-z0-9](?:[a-z0-9-]*[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]*[a-z0-9])?)*$/;
   return (

@@ -17,10 +17,10 @@ import type { Uploads } from '../bytes/uploads.ts';
 /** What a face keeps with a part. */
 type PartFacts = Pick<Part, 'etag' | 'about'>;
 
-/** Parts that one multipart upload may have. */
+/** Maximum number of parts. */
 const mostParts = 10_000;
 
-/** Objects that come in numbered parts. */
+/** Objects uploaded in numbered parts. */
 export class MultipartUploads {
   readonly #engine: Engine;
   readonly #clock: Clock;
@@ -60,7 +60,7 @@ export class MultipartUploads {
     return multipart;
   }
 
-  /** What one that has ended became; undefined while it is open. */
+  /** The outcome of a completed upload; undefined while it is open. */
   async outcome(allowed: Allowed<'write'>, key: string, id: string): Promise<string | undefined> {
     return (await this.#find(allowed, key, id)).outcome ?? undefined;
   }
@@ -119,13 +119,13 @@ export class MultipartUploads {
       await this.#give(id, ended);
       return (await this.#engine.catalog.multipart.get(id))?.outcome ?? outcome(versionId);
     } catch (error) {
-      // A try of its own has an upload of its own.
+      // A retry with a new id has its own upload.
       if (whole !== undefined && whole !== id && parts.length > 1) await this.#uploads.discard(owner, whole);
       return await this.#explain(multipart, parts, error);
     }
   }
 
-  /** What a failed end comes from, if somebody else ended the multipart upload or sent a part anew: their doing explains any failure. */
+  /** Checks whether a concurrent completion, abort or new part caused the failure. */
   async #explain({ id }: Multipart, parts: readonly Part[], error: unknown): Promise<string> {
     const now = await this.#engine.catalog.multipart.get(id);
     if (!now) throw missing();
@@ -142,7 +142,7 @@ export class MultipartUploads {
     if (multipart.bucket !== bucket.name || !(await this.#end(multipart.id))) throw missing();
   }
 
-  /** Gives up those that no part came for since `before`, unless somebody is making an object of them; answers how many. */
+  /** Aborts uploads without a new part since `before`, unless they are being completed. @returns their number */
   async expire(before: number): Promise<number> {
     const idle = await this.#engine.catalog.multipart.idle(before, { after: null, limit: 500 });
     let ended = 0;
@@ -158,7 +158,7 @@ export class MultipartUploads {
     return multipart;
   }
 
-  /** Whoever asks for the same while the parts are joined waits for that; whoever asks for others comes after it. */
+  /** Joins the parts. Concurrent calls with the same parts share one join; others run after it. */
   #join(owner: Principal, { id }: Multipart, parts: readonly Part[]): Promise<string> {
     const about = JSON.stringify(parts.map(({ upload }) => upload));
     const before = this.#joining.get(id);
@@ -179,7 +179,7 @@ export class MultipartUploads {
     return joining.whole;
   }
 
-  /** The whole is an upload of the same id, so that a second try after a crash goes on with the first one's bytes. */
+  /** The joined upload has the multipart id, so that a retry after a crash reuses its bytes. */
   async #joinOnce(
     owner: Principal,
     id: string,
@@ -192,10 +192,10 @@ export class MultipartUploads {
     });
     if (there?.state === 'sealed') return id;
     const same = there?.about === about;
-    // Other parts than last time: what was joined then is of no use.
+    // The earlier join had other parts, so it is dropped.
     if (there && !same) await this.#uploads.drop(owner, id);
     const length = parts.reduce((sum, { size }) => sum + size, 0);
-    // Its parts were let in, and go with it.
+    // The parts were charged already and will be removed.
     const wish = { about, length, credit: Number.MAX_SAFE_INTEGER, joined: true };
     const whole = same
       ? there
@@ -207,7 +207,7 @@ export class MultipartUploads {
     return (await this.#uploads.join(owner, whole.id, ids)).id;
   }
 
-  /** First the record, then the bytes of the parts and of what was joined of them. False when it is not open, or in use since then. */
+  /** Ends the record, then drops the uploads of the parts and the joined one. False if ended or used since. */
   async #end(id: string, unlessSince?: number): Promise<boolean> {
     const ended = await this.#engine.catalog.multipart.end(id, null, this.#clock.now(), unlessSince);
     if (ended) await this.#give(id, ended);

@@ -40,11 +40,11 @@ const unrecordedLimit = 32 * 1024 * 1024;
 /** Nothing was said of the bytes beyond what the face checks itself. */
 const anything = { size: undefined, digests: [] };
 
-/** What a face keeps with a version. */
+/** Metadata of a face for a version. */
 export interface Facts {
   readonly etag: string;
   readonly about: string;
-  /** What object lock the request asks for; without one, the bucket says. */
+  /** The requested lock; otherwise the bucket's default applies. */
   readonly lock?: VersionLock;
 }
 
@@ -59,20 +59,20 @@ export interface Ends extends Pick<MultipartEnd, 'id' | 'parts'> {
 
 export interface Deletion {
   readonly conditions?: ObjectConditions;
-  /** The version that the caller saw: nothing is deleted unless it still is as it was. */
+  /** The version that the caller read; nothing is deleted unless it is unchanged. */
   readonly only?: StoredObject;
-  /** Whether the caller was found to be allowed to bypass GOVERNANCE, and asks to. */
+  /** Whether the caller is authorized to bypass GOVERNANCE and requests it. */
   readonly bypass?: boolean;
 }
 
-/** An object as it was put. */
+/** A stored object. */
 export interface Put {
   readonly versionId: string | null;
   readonly etag: string;
   readonly blob: string;
 }
 
-/** Artifacts in buckets, by key. */
+/** Objects: artifacts in buckets, by key. */
 export class Objects {
   readonly #engine: Engine;
   readonly #clock: Clock;
@@ -162,7 +162,7 @@ export class Objects {
   /**
    * Makes an upload of the bucket's namespace the newest version of a key.
    *
-   * @param ends the multipart upload that ends with it, and what to tell whoever asks again.
+   * @param ends the multipart upload to complete, with its response for repeated requests
    */
   async seal(
     allowed: Allowed<'write'>,
@@ -182,7 +182,7 @@ export class Objects {
     return { versionId, etag: facts.etag, blob, ended };
   }
 
-  /** Makes bytes that are here the newest version of a key; none is moved. */
+  /** Makes an existing blob the newest version of a key, without a copy. */
   async copy(allowed: Allowed<'write'>, request: PutRequest, blob: string, facts: Facts): Promise<Put> {
     try {
       const object = objectFacts(allowed, request, facts);
@@ -203,7 +203,7 @@ export class Objects {
     return blob;
   }
 
-  /** A digest of those bytes, from the record, or computed now and recorded. */
+  /** A digest of the blob; computed and recorded if it is unknown. */
   async digest(blob: Blob, algorithm: Algorithm): Promise<Digest> {
     return (await this.#blobs.digestsOf(blob, [algorithm]))[0]!;
   }
@@ -212,13 +212,13 @@ export class Objects {
     return this.#blobs.open(blob);
   }
 
-  /** Opens a blob whose bytes, or some of them, will be known by another hash: they are found to be good first. */
+  /** Opens a blob for a partial copy, which gets a new hash; verifies its bytes first. */
   async openForCopy(blob: Blob): ReturnType<Blobs['open']> {
     await this.#blobs.demandGood(blob);
     return this.#blobs.open(blob);
   }
 
-  /** A page of a listing, rolled up at its delimiter. */
+  /** A page of a listing with common prefixes. */
   entries({ bucket }: Allowed<'list'>, page: EntriesPage): Promise<Entry[]> {
     return this.#engine.catalog.buckets.entries(idOf(bucket), page);
   }
@@ -227,17 +227,17 @@ export class Objects {
     return this.#engine.catalog.buckets.versions(idOf(bucket), page);
   }
 
-  /** A version of a key, or its newest, mark or not, for a face that has rights of its own to ask. */
+  /** A version of a key, or its newest, without authorization, for faces that authorize themselves. */
   peek(bucket: string, key: string, version?: { readonly id: string | null }): Promise<StoredObject | undefined> {
     return this.#engine.catalog.buckets.object(bucket, key, version);
   }
 
-  /** Sets one member of what a face keeps with a version to this JSON, or removes it; false when the version is gone. */
+  /** Sets or removes one member of a version's metadata (JSON); false if the version is gone. */
   describe(allowed: Allowed<'write'>, version: StoredObject, member: string, json: string | null): Promise<boolean> {
     return this.#engine.catalog.buckets.describe(versionIn(allowed, version), member, json);
   }
 
-  /** Sets or releases a legal hold; false when the version is gone. */
+  /** Sets or releases a legal hold; false if the version is gone. */
   hold(allowed: Allowed<'write'>, version: StoredObject, held: boolean): Promise<boolean> {
     return this.#engine.catalog.buckets.hold(versionIn(allowed, version), held);
   }
@@ -258,7 +258,7 @@ export class Objects {
     return this.#engine.catalog.buckets.retain(versionIn(allowed, version), retention, rights);
   }
 
-  /** Deletes the newest version, or leaves a mark, as the bucket's versioning says. One that is not there is deleted, too. */
+  /** Deletes the newest version or adds a delete marker, as the bucket's versioning says. Idempotent. */
   async remove(
     { bucket, as }: Allowed<'delete'>,
     key: string,
@@ -292,7 +292,7 @@ export class Objects {
     return plainTarget(namespace, `${name}/${key}`, this.#sources.object(name, key));
   }
 
-  /** Bytes of the object whose place a new one takes. */
+  /** Bytes of the version that a new one replaces. */
   async #freedBy(bucket: Bucket, key: string): Promise<number> {
     if (bucket.versioning === 'enabled') return 0;
     return (await this.#engine.catalog.buckets.object(bucket.name, key, { id: null }))?.content?.size ?? 0;
@@ -307,13 +307,13 @@ function newVersionId(): string {
   return newId().replaceAll('-', '');
 }
 
-/** Whether a version could be called so. */
+/** Whether the text has the form of a version id. */
 export function isVersionId(text: string): boolean {
-  // A version that a release pins has the id of the release's artifact.
+  // A version pinned by a release has the id of the release's artifact.
   return /^[0-9a-f]{32}$/.test(text) || isId(text);
 }
 
-/** Whether a body is over so soon that it needs no record, and no room kept for it, while it comes. */
+/** Whether a body is short enough to be received without a record and a reservation. */
 function isBrief(body: Body): body is Body & { readonly length: number } {
   return body.length !== undefined && body.length <= unrecordedLimit;
 }

@@ -1,4 +1,4 @@
-/** Which ways of opening a bucket to the public are blocked. Every face that lets the public in asks here. */
+/** Public access blocks of buckets, for every face that serves anonymous callers. */
 import type { Bucket, PublicAccess } from '../../catalog/model.ts';
 
 const nothingBlocked: PublicAccess = {
@@ -8,18 +8,18 @@ const nothingBlocked: PublicAccess = {
   RestrictPublicBuckets: false,
 };
 
-/** What is blocked in a bucket. */
+/** The effective block of a bucket. */
 export function publicAccessOf({ publicAccess = nothingBlocked }: Pick<Bucket, 'publicAccess'>): PublicAccess {
   return publicAccess;
 }
 
-/** Whether a bucket's `public` flag lets anybody read its objects: it counts as a public ACL and as a public policy. */
+/** Whether the `public` flag gives anonymous read access; it counts as both a public ACL and a public policy. */
 export function isPublic(bucket: Pick<Bucket, 'publicAccess' | 'open'>): boolean {
   const { IgnorePublicAcls, RestrictPublicBuckets } = publicAccessOf(bucket);
   return bucket.open && !IgnorePublicAcls && !RestrictPublicBuckets;
 }
 
-/** Whether the `public` flag may be set on a bucket. */
+/** Whether the `public` flag may be set. */
 export function mayBeMadePublic(bucket: Pick<Bucket, 'publicAccess'>): boolean {
   const { BlockPublicAcls, BlockPublicPolicy } = publicAccessOf(bucket);
   return !BlockPublicAcls && !BlockPublicPolicy;

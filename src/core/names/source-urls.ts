@@ -1,6 +1,6 @@
 /**
- * Where an artifact says that it came from. Namespace, type and source URL together are what two publications of one artifact share, so
- * the source URLs that the server makes itself are marks, which no client may set: by one it would reach what another API owns.
+ * Source URLs of artifacts. Namespace, type and source URL identify an artifact for publication. The URLs that the
+ * server generates are reserved; otherwise a client could publish to artifacts of another API.
  */
 import type { Artifact } from '../../catalog/model.ts';
 import { Refusal } from '../refusal.ts';
@@ -23,7 +23,7 @@ export class SourceUrls {
     this.#reserved = new RegExp(`^\\s*(?:${[schemes.artifact, schemes.object, ...own].join('|')})[:/]`, 'i');
   }
 
-  /** Of the versions of an object in a bucket. */
+  /** The source of the versions of an object. */
   object(bucket: string, key: string): string {
     return `${this.#schemes.object}://${bucket}/${key}`;
   }
@@ -43,7 +43,7 @@ export class SourceUrls {
   }
 }
 
-/** Of an artifact that holds a file of a release. */
+/** The source of the artifact that keeps a release file. */
 export function releaseSource(release: string, file: string): string {
   return `release:${release}/${file}`;
 }

@@ -8,7 +8,7 @@ import type { Customer, CustomerKey, Event, Principal } from '../../catalog/mode
 import { BatchedWrites } from '../../kit/batched-writes.ts';
 import { Refusal } from '../refusal.ts';
 
-/** A key, and whose it is. */
+/** A key and its customer. */
 export interface ApiKeyHolder {
   readonly key: CustomerKey;
   readonly customer: Customer;
@@ -20,7 +20,7 @@ interface ApiKeyOptions {
   readonly pepper: string | undefined;
 }
 
-/** Customers' API keys. They are random enough that a hash proves them. */
+/** Customers' API keys. They are random, so a plain keyed hash is a sufficient verifier. */
 export class ApiKeys {
   readonly #catalog: Catalog;
   readonly #clock: Clock;
@@ -39,7 +39,7 @@ export class ApiKeys {
   }
 
   /**
-   * Makes a key, which is told this once.
+   * Creates a key. The secret is returned only here.
    *
    * @throws Refusal `not_found`
    */
@@ -67,7 +67,7 @@ export class ApiKeys {
     return { key, raw };
   }
 
-  /** Ends a key at once. */
+  /** Revokes a key. */
   async revoke(who: Principal, id: string): Promise<void> {
     const found = await this.#catalog.customers.key(id);
     const known = found?.customer.namespace === who.namespace ? found : undefined;
@@ -104,7 +104,7 @@ export class ApiKeys {
     return known;
   }
 
-  /** The key of that id and whose it is, while it opens anything. */
+  /** The key with that id and its customer, if the key is valid. */
   async recall(id: string): Promise<ApiKeyHolder | undefined> {
     const found = await this.#catalog.customers.key(id);
     return found && this.#faultOf(found) === undefined ? found : undefined;

@@ -4,7 +4,7 @@ import type { AuditFilter, Catalog, TimePage } from '../engine.ts';
 import type { Audit } from '../../catalog/model.ts';
 import { BatchedWrites } from '../../kit/batched-writes.ts';
 
-/** Who tried to get in, and what came of it. */
+/** The audit log of authentication attempts. */
 export class Audits {
   readonly #catalog: Catalog;
   readonly #clock: Clock;
@@ -16,12 +16,12 @@ export class Audits {
     this.#batch = new BatchedWrites((audits) => catalog.audits.record(audits));
   }
 
-  /** Puts on record what happened; soon, not at once. `payload` must hold no secret. */
+  /** Records an audit with a delay. `payload` must not contain secrets. */
   note(audit: Pick<Audit, 'namespace' | 'customer' | 'actor' | 'event' | 'payload'>): void {
     this.#batch.add({ ...audit, id: newId(), at: this.#clock.now() });
   }
 
-  /** Newest first; what happened before is always among it. */
+  /** Newest first. Pending audits are written first. */
   async list(namespace: string, filter: AuditFilter, page: TimePage): Promise<Audit[]> {
     await this.#batch.flush();
     return this.#catalog.audits.list(namespace, filter, page);

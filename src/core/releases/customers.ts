@@ -7,7 +7,7 @@ import { Refusal } from '../refusal.ts';
 
 type EntitlementWish = Pick<Entitlement, 'product' | 'startsAt' | 'endsAt' | 'metadata'>;
 
-/** Those who may have what is released, and of which products. */
+/** Customers and their entitlements. */
 export class Customers {
   readonly #catalog: Catalog;
   readonly #clock: Clock;
@@ -17,7 +17,7 @@ export class Customers {
     this.#clock = clock;
   }
 
-  /** @param id the one that the customer gets; asked for again, the customer of that id is answered. */
+  /** @param id the customer's id; a repeated call returns the existing customer */
   async create(who: Principal, { name, plan }: Pick<Customer, 'name' | 'plan'>, id = newId()): Promise<Customer> {
     const customer: Customer = {
       id,
@@ -42,7 +42,7 @@ export class Customers {
     return this.#catalog.customers.list(namespace, filter, page);
   }
 
-  /** Nobody gets in by a key of a suspended customer. */
+  /** Changes a customer. API keys of a suspended customer are refused. */
   async change(
     who: Principal,
     id: string,
@@ -75,7 +75,7 @@ export class Customers {
     return made;
   }
 
-  /** By their start. */
+  /** By start. */
   async entitlements(
     who: Principal,
     customer: string,
@@ -113,7 +113,7 @@ export class Customers {
     if (!dropped) throw new Refusal('not_found', 'entitlement not found');
   }
 
-  /** Products that the customer may have now. An entitlement lasts until the end of its last second. */
+  /** Products that the customer may have now. An entitlement includes its last second. */
   entitled(customer: string): Promise<string[]> {
     return this.#catalog.customers.entitled(customer, Math.floor(this.#clock.now() / 1000) * 1000);
   }

@@ -9,7 +9,7 @@ import type { Download, Principal, Release, ReleaseFile } from '../../catalog/mo
 import { Refusal } from '../refusal.ts';
 import type { CredentialLookup } from '../tenants/credential-lookup.ts';
 
-/** What a customer asks for, by which of its keys. */
+/** A request for a download token. */
 export interface DownloadWish {
   readonly file: string;
   readonly customer: string;
@@ -19,7 +19,7 @@ export interface DownloadWish {
   readonly lifetime: number;
 }
 
-/** What a token is good for. */
+/** The target of a token. */
 export interface Fetchable {
   readonly download: Download;
   readonly file: ReleaseFile;
@@ -34,7 +34,7 @@ interface DownloadDeps {
   readonly apiKeys: Pick<ApiKeys, 'recall'>;
 }
 
-/** Tokens by which customers fetch files of releases. Whether they may is asked again with every use. */
+/** Tokens with which customers fetch release files. The entitlement is checked on every use. */
 export class Downloads {
   readonly #parts: DownloadDeps;
   readonly #pepper: string | undefined;
@@ -49,7 +49,7 @@ export class Downloads {
   }
 
   /**
-   * Finds out whether a customer may have a file.
+   * Checks that a customer may have a file.
    *
    * @throws Refusal `not_found`, `forbidden`
    */
@@ -62,7 +62,7 @@ export class Downloads {
       throw new Refusal('forbidden', 'entitlement required');
   }
 
-  /** Makes a token, which is told this once. @throws Refusal as `demand` does. */
+  /** Creates a token. It is returned only here. @throws Refusal as `demand` does */
   async grant(wish: DownloadWish): Promise<{ download: Download; token: string }> {
     await this.demand(wish.customer, wish.file);
     const token = this.#prefix + randomBytes(32).toString('base64url');
@@ -108,7 +108,7 @@ export class Downloads {
     return { download, file, release };
   }
 
-  /** Whoever uses a URL that was signed for a download: the same is asked as of the token. */
+  /** The principal of a URL signed for a download, with the same checks as for its token. */
   async #fetcher(id: string): Promise<Principal | undefined> {
     const download = await this.#parts.engine.catalog.downloads.get(id);
     if (

@@ -12,23 +12,23 @@ import { pages } from '../paging.ts';
 import type { Uploads } from '../bytes/uploads.ts';
 import { slotCredential, type CredentialLookup } from '../tenants/credential-lookup.ts';
 
-/** What lies at the key of a slot. */
+/** The object uploaded to a slot. */
 export interface UploadedFile {
   readonly size: number;
   readonly etag: string;
   readonly versionId: string | null;
 }
 
-/** A bucket of another store, where the files of releases are kept instead of here. */
+/** A bucket of another store that keeps the release files. */
 export interface ForeignStore {
   readonly bucket: string;
   find(key: string): Promise<UploadedFile | undefined>;
-  /** In hex; read from the bytes where the store does not tell. */
+  /** SHA-256 in hex; computed from the bytes if the store does not report it. */
   sha256(key: string, lying: UploadedFile): Promise<string>;
   remove(key: string, versionId: string | null): Promise<void>;
 }
 
-/** What a client says of the file that it put into a slot. */
+/** A client's declaration of an uploaded file. */
 export interface FileWish {
   readonly id: string;
   readonly key: string;
@@ -38,11 +38,11 @@ export interface FileWish {
 }
 
 export interface ReleaseFilesOptions {
-  /** Milliseconds for which a slot waits for its file to be registered. */
+  /** Milliseconds until an unregistered slot expires. */
   readonly slotAge: number;
-  /** What is kept of what a face said of an object. */
+  /** Selects the face metadata of an object that is kept for its file. */
   readonly pinnedAbout: (about: string) => string;
-  /** Where files are kept instead of here. */
+  /** The store for files, if it is not this one. */
   readonly foreignStore: ForeignStore | undefined;
 }
 
@@ -58,8 +58,8 @@ interface ReleaseFileDeps {
 const longestKey = 1024;
 
 /**
- * Places for files of releases to come, and the files that came. A registered file is pinned: the artifact of its own id holds the
- * bytes, and nothing else changes it.
+ * Slots for uploads of release files, and registered files. A registered file is pinned by an artifact with its id,
+ * which only the deletion of its release removes.
  */
 export class ReleaseFiles {
   readonly #engine: Engine;
@@ -88,9 +88,9 @@ export class ReleaseFiles {
   }
 
   /**
-   * Opens a place for a file to come.
+   * Creates a slot.
    *
-   * @param id what the file will be known by; asked again with the same one, it is the same slot.
+   * @param id the id of the future file; a repeated call returns the same slot
    */
   async open(
     release: Release,
@@ -124,7 +124,7 @@ export class ReleaseFiles {
   async register(who: Principal, release: Release, wish: FileWish, request: string): Promise<ReleaseFile> {
     const file = wish.id.toLowerCase();
     if (!wish.key.startsWith(filePrefix({ ...release, platform: wish.platform, id: file }))) throw elsewhere();
-    // In this order: a slot that is gone has become a file by then, if it ever does.
+    // Read the slot first: if it disappears between the two reads, the file row already exists.
     const slot = await this.#engine.catalog.releases.slot(file);
     const known = await this.#engine.catalog.releases.file(file);
     if (known?.request === request) return known;
@@ -162,7 +162,7 @@ export class ReleaseFiles {
     }
   }
 
-  /** Gives up slots that nothing came of; answers how many. One that is being filled stays. */
+  /** Removes expired slots, except those being filled. @returns their number */
   async sweep(ago: (age: number) => number): Promise<number> {
     const { releases } = this.#engine.catalog;
     const before = ago(this.#options.slotAge) + this.#options.slotAge;
@@ -178,7 +178,7 @@ export class ReleaseFiles {
     return closed;
   }
 
-  /** Takes away what is not on record of files and slots that are gone. */
+  /** Removes uploads and foreign objects of deleted files and slots. */
   async clear(
     who: Principal,
     { files, slots }: { readonly files: readonly ReleaseFile[]; readonly slots: readonly Slot[] },
@@ -187,13 +187,13 @@ export class ReleaseFiles {
     for (const place of [...files, ...slots]) await this.#clearOutside(place);
   }
 
-  /** Takes away what another store has; where it does not answer, that stays with it. */
+  /** Removes a foreign object; if the store does not respond, the object remains there. */
   async #clearOutside(place: Pick<Slot, 'outside' | 'key'> & { readonly versionId?: string | null }): Promise<void> {
     if (place.outside)
       await this.#options.foreignStore?.remove(place.key, place.versionId ?? null).catch(() => undefined);
   }
 
-  /** The stored object, compared with what the client says of it. */
+  /** The object in the slot, compared with the declaration. */
   async #here(
     who: Principal,
     { bucket, key }: Slot,
@@ -219,7 +219,7 @@ export class ReleaseFiles {
     return { blob: null, etag: lying.etag, about: '', versionId: lying.versionId };
   }
 
-  /** The artifact that holds the bytes of a file has its id, and belongs to the release alone. */
+  /** Publishes the blob as an artifact with the file's id, which belongs to the release alone. */
   #pin(who: Principal, slot: Slot, blob: string): Publication {
     const target = plainTarget(who.namespace, slot.key, releaseSource(slot.release, slot.id));
     return this.#sealer.publication(
@@ -230,7 +230,7 @@ export class ReleaseFiles {
     );
   }
 
-  /** Whoever fills a slot, or puts something else in the place of what was registered, which changes nothing of the release. */
+  /** The principal that fills a slot. It may also overwrite a registered file's object, without effect. */
   async #filler(id: string): Promise<Principal | undefined> {
     const { releases } = this.#engine.catalog;
     const place = (await releases.slot(id)) ?? (await releases.file(id));

@@ -1,7 +1,7 @@
-/** The keys under which files of releases are put. */
+/** Object keys of release files. */
 import { Refusal } from '../refusal.ts';
 
-/** What a segment of a key is made of. */
+/** The parts of a key. */
 export interface Place {
   readonly product: string;
   readonly version: string;
@@ -9,20 +9,20 @@ export interface Place {
   readonly id: string;
 }
 
-/** @throws Refusal `malformed` for a part of which nothing is left. */
+/** @throws Refusal `malformed` if a segment is empty or invalid */
 export function fileKey(place: Place, fileName: string): string {
   return `${filePrefix(place)}${segment('filename', fileName)}`;
 }
 
-/** What every key of a file of that release, platform and id begins with. */
+/** The key prefix of a file of that release, platform and id. */
 export function filePrefix({ product, version, platform, id }: Place): string {
   return `releases/${segment('product', product)}/${segment('version', version)}/${segment('platform', platform)}/${id}/`;
 }
 
 /**
- * A text as a segment: letters in lower case, digits, dots, dashes and underscores, and one underscore for any other character.
+ * Converts a text to a key segment: lower-case letters, digits, `.`, `-`, `_`; others become underscores.
  *
- * @param field what it is called where it is refused.
+ * @param field name in the refusal
  * @throws Refusal `malformed`
  */
 export function segment(field: string, text: string): string {
@@ -33,7 +33,7 @@ export function segment(field: string, text: string): string {
   return kept;
 }
 
-/** A text that must say something. @throws Refusal `malformed` */
+/** A text that must not be blank. @throws Refusal `malformed` */
 export function required(field: string, text: string): string {
   const trimmed = text.trim();
   if (trimmed === '') throw new Refusal('malformed', `${field} is required`);

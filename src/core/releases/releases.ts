@@ -7,7 +7,7 @@ import { eventBy } from '../tenants/events.ts';
 import type { ReleaseFiles } from './files.ts';
 import { required } from './paths.ts';
 
-/** Versions of products. Whoever asks was found to be allowed, and acts as the namespace that the releases are of. */
+/** Versions of products. Callers are authorized by the face and act as the namespace that owns the releases. */
 export class Releases {
   readonly #catalog: Catalog;
   readonly #clock: Clock;
@@ -20,8 +20,8 @@ export class Releases {
   }
 
   /**
-   * @param id what the release is known by; asked again with the same one, it is the same release.
-   * @throws Refusal `conflict` when there is another of that product and version; `malformed`.
+   * @param id id of the release; a repeated call returns the same release
+   * @throws Refusal `conflict` if another release has that product and version; `malformed`
    */
   async create(who: Principal, wish: Pick<Release, 'product' | 'version'>, id = newId()): Promise<Release> {
     const [product, version] = (['product', 'version'] as const).map((field) => required(field, wish[field]));
@@ -54,7 +54,7 @@ export class Releases {
     return this.#catalog.releases.list(who.namespace, filter, page);
   }
 
-  /** @throws Refusal `not_found`; `malformed` when it is published; `conflict` when somebody was faster. */
+  /** @throws Refusal `not_found`; `malformed` if it is already published; `conflict` if another request changed it */
   publish(who: Principal, id: string): Promise<Release> {
     return this.#turn(who, id, 'draft', 'published');
   }
@@ -63,7 +63,7 @@ export class Releases {
     return this.#turn(who, id, 'published', 'draft');
   }
 
-  /** Removes a release with all that belongs to it; bytes that nothing else refers to are freed. */
+  /** Removes a release with its files, slots and tokens; unreferenced bytes are freed later. */
   async remove(who: Principal, id: string): Promise<void> {
     const release = await this.get(who, id);
     const { product, version } = release;

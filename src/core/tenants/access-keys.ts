@@ -8,7 +8,7 @@ import { Refusal } from '../refusal.ts';
 import type { CredentialLookup } from './credential-lookup.ts';
 
 const cipher = 'aes-256-gcm';
-/** How the credential of whoever shows an access key is named; no other has a space in its name. */
+/** Prefix of the credential of an access key; other credentials contain no space. */
 const shown = 'key ';
 
 /** How keys begin: their ids, their secrets, and the ids of those that are lent. */
@@ -19,15 +19,15 @@ export interface AccessKeyPrefixes {
 }
 
 export interface AccessKeyOptions {
-  /** What secrets are enciphered with: at least 32 random bytes. */
+  /** Encrypts secrets: at least 32 random bytes. */
   readonly secret: Uint8Array;
-  /** A key of the `system` namespace that the configuration names, if it does. */
+  /** A key of the `system` namespace from the configuration. */
   readonly configured: { readonly id: string; readonly secret: string } | undefined;
 }
 
 type Options = AccessKeyOptions & { readonly prefixes: AccessKeyPrefixes };
 
-/** Access keys: pairs of id and secret that sign requests. A signature needs the secret itself, so it is kept, enciphered. */
+/** Access keys sign requests. Verifying a signature needs the secret, so it is stored encrypted. */
 export class AccessKeys {
   readonly #catalog: Catalog;
   readonly #clock: Clock;
@@ -44,9 +44,9 @@ export class AccessKeys {
   }
 
   /**
-   * Makes a key of the caller's namespace. The secret is told this once.
+   * Creates a key in the caller's namespace. The secret is returned only here.
    *
-   * @throws Refusal `forbidden` for more than the caller may do itself; `not_found` for a bucket that is not its own.
+   * @throws Refusal `forbidden` for rights that the caller lacks; `not_found` for a bucket of another namespace
    */
   async create(who: Principal, name: string, grant: Grant): Promise<{ key: AccessKey; secret: string }> {
     for (const bucket of grant.buckets ?? [null]) {
@@ -74,13 +74,13 @@ export class AccessKeys {
     return { key, secret };
   }
 
-  /** Keys of the caller's namespace; of all for the system. */
+  /** Keys of the caller's namespace, or all for the system. */
   async list(who: Principal, page: Page): Promise<AccessKey[]> {
     demandGrant(who, 'admin');
     return this.#catalog.accessKeys.list(isSystem(who) ? null : who.namespace, page);
   }
 
-  /** Ends a key, and with it every URL that it signed. */
+  /** Revokes a key and every URL signed with it. */
   async revoke(who: Principal, id: string): Promise<void> {
     demandGrant(who, 'admin');
     const key = await this.#catalog.accessKeys.get(id);
@@ -93,8 +93,8 @@ export class AccessKeys {
   }
 
   /**
-   * A key for URLs that a server signs on behalf of whoever asked it to. It is kept nowhere, and ends with the credential
-   * that was used. An access key is lent itself.
+   * A key to sign URLs for a caller. It is derived, not stored, and becomes invalid with the caller's credential. For
+   * an access key, returns the key itself.
    */
   async lend({
     namespace,
@@ -109,7 +109,7 @@ export class AccessKeys {
     return { id, secret: this.#secretOf(id) };
   }
 
-  /** The secret of a key that is not revoked, and who shows it. */
+  /** The secret and principal of a valid key. */
   async open(id: string): Promise<{ secret: string; who: Principal } | undefined> {
     const { configured, prefixes } = this.#options;
     if (id.startsWith(prefixes.lent)) return this.#openLent(id);
@@ -136,7 +136,7 @@ export class AccessKeys {
     return createHmac('sha256', this.#key).update(id).digest('base64url');
   }
 
-  /** Bound to its id, so that one key's secret cannot be put in another's place. */
+  /** Encrypts a secret, authenticated with its id, so that it cannot be moved to another key. */
   #seal(secret: string, id: string): string {
     const nonce = randomBytes(12);
     const sealing = createCipheriv(cipher, this.#key, nonce).setAAD(Buffer.from(id));

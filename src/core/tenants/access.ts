@@ -1,6 +1,6 @@
 /**
- * Who may do what, and what proves who asks. Every decision about rights is made here, and a caller who may not
- * know of a thing gets the same answer as for one that does not exist.
+ * Rights and verifiers. All decisions about rights are here. A caller that may not know of a record gets the same
+ * answer as for a missing one.
  */
 import { createHmac, randomBytes, scrypt, timingSafeEqual } from 'node:crypto';
 import { promisify } from 'node:util';
@@ -13,13 +13,13 @@ import { Refusal } from '../refusal.ts';
 
 const derive = promisify<string, Buffer, number, { N: number; r: number; p: number }, Buffer>(scrypt);
 
-/** scrypt work: about 30 ms and 16 MiB a try. Kept in each verifier, so that it can be raised. */
+/** scrypt parameters: about 30 ms and 16 MiB. Each verifier contains its own, so that they can be raised. */
 const work = { N: 16384, r: 8, p: 1 };
 
-/** One at a time, so that the thread pool that also writes the bytes has the others; what waits is done within a second. */
+/** One at a time: scrypt uses the thread pool that also writes files. The queue takes at most a second. */
 const tries = new FairQueue({ width: 1, most: 24 });
 
-/** Derivations that wait for their turn. */
+/** Number of derivations waiting. */
 export function derivationsWaiting(): number {
   return tries.waiting;
 }
@@ -50,10 +50,10 @@ export async function trustedBy(catalog: Catalog, who: Principal, namespace: str
   return (await catalog.namespaces.get(namespace))?.trusts.includes(who.namespace) ?? false;
 }
 
-/** What may be done with a bucket: to read its objects, to list them, and so on. */
+/** Actions in a bucket. */
 export type BucketAction = Verb | 'list';
 
-/** Whether the caller may do that in the bucket. */
+/** Whether the caller may perform the action in the bucket. */
 export function mayInBucket(who: Principal, action: BucketAction, bucket: Bucket): boolean {
   if (action === 'read' && isPublic(bucket)) return true;
   return owns(who, bucket.namespace) && grants(who, action, bucket.name);
@@ -88,14 +88,14 @@ export function ownerOf({ bucket, as }: Allowed): Principal {
   return { namespace: bucket.namespace, credential: as.credential };
 }
 
-/** Whether what the caller showed is for that; a bucket of null asks for the right in every bucket. */
+/** Whether the caller's credential permits the action; null asks for every bucket. */
 export function grants({ grant }: Principal, action: BucketAction, bucket: string | null): boolean {
   if (!grant) return true;
   const verb = action === 'list' ? 'read' : action;
   return grant.verbs.includes(verb) && (grant.buckets === null || (bucket !== null && grant.buckets.includes(bucket)));
 }
 
-/** @throws Refusal `forbidden` unless what the caller showed is for that in every bucket of its namespace. */
+/** @throws Refusal `forbidden` unless the credential permits the action in every bucket of its namespace */
 export function demandGrant(who: Principal, action: BucketAction): void {
   if (!grants(who, action, null)) throw new Refusal('forbidden', 'this access key does not permit that');
 }
@@ -106,10 +106,10 @@ export function demandSystem(who: Principal): void {
 }
 
 /**
- * A credential for `key`: `scrypt:N:r:p:salt:hash`, salt and hash in base64. The keys of a namespace share one salt, so that
- * one derivation tells which of them a key is, however many there are.
+ * Makes a credential with the verifier `scrypt:N:r:p:salt:hash` (base64). The keys of a namespace share a salt, so that
+ * one derivation checks all of them.
  *
- * @param others the namespace's other credentials.
+ * @param others the namespace's other credentials
  */
 export async function makeCredential(
   namespace: string,
@@ -128,9 +128,9 @@ async function makeVerifier(key: string, salt: Buffer, group: string): Promise<s
 }
 
 /**
- * A verifier of `key` under the salt that the namespace's credentials share; undefined where `credential` has that salt already.
+ * A verifier of `key` with the salt that the namespace shares; undefined if `credential` has it already.
  *
- * @param group who waits in turn with others for the derivation.
+ * @param group queue group of the derivation
  * @throws QueueFull
  */
 export async function resalted(
@@ -144,19 +144,19 @@ export async function resalted(
   return makeVerifier(key, shared?.salt ?? randomBytes(16), group);
 }
 
-/** The credentials of today's work under the salt that most of them have. */
+/** The largest group of credentials with the current parameters. */
 function sharedBy<T extends Pick<Credential, 'verifier'>>(credentials: readonly T[]): Verifiers<T> | undefined {
   return bySalt(credentials).find((one) => sameWork(one.work));
 }
 
-/** What a key is held against, all of one salt. */
+/** Verifiers with one salt. */
 interface Verifiers<T> {
   readonly salt: Buffer;
   readonly work: typeof work;
   readonly hashes: { readonly hash: Buffer; readonly credential: T }[];
 }
 
-/** Credentials by salt and work, the largest group first: each group costs one derivation. */
+/** Groups credentials by salt and parameters, largest first; each group costs a derivation. */
 export function bySalt<T extends Pick<Credential, 'verifier'>>(credentials: readonly T[]): Verifiers<T>[] {
   const groups = new Map<string, Verifiers<T>>();
   for (const credential of credentials) {
@@ -171,9 +171,9 @@ export function bySalt<T extends Pick<Credential, 'verifier'>>(credentials: read
 }
 
 /**
- * The credential of these that `key` was made of, if it is one.
+ * The credential that `key` matches, if any.
  *
- * @param group who waits in turn with others for the derivation.
+ * @param group queue group of the derivation
  * @throws QueueFull
  */
 export async function proved<T>(
@@ -184,7 +184,7 @@ export async function proved<T>(
   const lengths = [...new Set(hashes.map(({ hash }) => hash.length))];
   for (const length of lengths) {
     const actual = await tries.through(group, () => derive(key, salt, length, options));
-    // Every one is compared, so that the time tells nothing of which it is.
+    // Compares all hashes, so that the time does not reveal which one matches.
     const found = hashes.filter(({ hash }) => hash.length === length && timingSafeEqual(actual, hash));
     if (found[0]) return found[0].credential;
   }
@@ -208,8 +208,8 @@ function sameWork({ N, r, p }: typeof work): boolean {
 }
 
 /**
- * What proves a secret that has so much chance in it that nobody can guess it: its SHA-256, keyed with the pepper, in hex. It can be
- * looked up as it is.
+ * The verifier of a random secret, which cannot be guessed: its HMAC-SHA-256 with the pepper, in hex. Deterministic, so
+ * that it can be looked up.
  */
 export function keyedHash(pepper: string | undefined, secret: string): string {
   return createHmac('sha256', pepper ?? '')

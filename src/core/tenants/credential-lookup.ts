@@ -1,23 +1,23 @@
 import type { Catalog } from '../engine.ts';
 import type { Principal } from '../../catalog/model.ts';
 
-/** A credential as others need it: who shows it, and what changes when it is another one. */
+/** A credential: its principal, and a nonce that changes when the credential is replaced. */
 export interface FoundCredential {
   readonly who: Principal;
   readonly nonce: string;
 }
 
-/** The credential of whoever fills a release's slot. */
+/** The credential of a release slot. */
 export function slotCredential(slot: string): string {
   return `slot/${slot}`;
 }
 
-/** The slot that a credential is for; undefined for other credentials. */
+/** The slot of a credential; undefined for others. */
 export function slotOf(credential: string): string | undefined {
   return /^slot\/(.+)$/.exec(credential)?.[1];
 }
 
-/** Finds credentials by name: keys of namespaces, and what ends with something else. Those are named `kind/id`, as no key can be. */
+/** Resolves credential names: keys of namespaces, and `kind/id`, which no key name can be. */
 export class CredentialLookup {
   readonly #catalog: Catalog;
   readonly #kinds = new Map<string, (id: string) => Promise<Principal | undefined>>();
@@ -26,7 +26,7 @@ export class CredentialLookup {
     this.#catalog = catalog;
   }
 
-  /** Lets a kind of things be credentials, each for as long as `find` answers who shows it. */
+  /** Registers a kind of credential; it is valid while `find` returns a principal. */
   vouch(kind: string, find: (id: string) => Promise<Principal | undefined>): void {
     this.#kinds.set(kind, find);
   }

@@ -3,7 +3,7 @@ import type { Catalog } from '../engine.ts';
 import type { Event, EventType, Principal, Subject } from '../../catalog/model.ts';
 import { Refusal } from '../refusal.ts';
 
-/** What somebody did to a thing, as the journal keeps it. */
+/** An event about a caller's action. */
 export function eventBy(
   who: Principal,
   at: number,
@@ -26,10 +26,10 @@ export function eventBy(
   };
 }
 
-/** What has metadata. */
+/** Records that have metadata. */
 export type Noted = 'artifact' | 'blob' | 'namespace';
 
-/** What happened to things, and what people noted on them. The caller has been found to be allowed. */
+/** Events and metadata. Callers are authorized by the face. */
 export class Events {
   readonly #catalog: Catalog;
   readonly #clock: Clock;
@@ -52,7 +52,7 @@ export class Events {
     return this.#catalog.events.metadata(subject, id);
   }
 
-  /** @throws Refusal `malformed` when key or value is empty or too long; `not_found` when the thing is gone; `over_quota`. */
+  /** @throws Refusal `malformed` for an empty or long key or value; `not_found`; `over_quota` */
   async setMetadata(who: Principal, subject: Noted, id: string, key: string, value: string): Promise<void> {
     if (key === '' || value === '') throw new Refusal('malformed', 'key and value must not be empty');
     if (key.length > 256 || value.length > 65536)
@@ -60,7 +60,7 @@ export class Events {
     await this.#set(subject, id, key, value, this.#event(who, subject, id, `metadata ${key} set`));
   }
 
-  /** Removing what is not there is no fault. */
+  /** Removes a value; a missing one is ignored. */
   removeMetadata(who: Principal, subject: Noted, id: string, key: string): Promise<void> {
     return this.#set(subject, id, key, undefined, this.#event(who, subject, id, `metadata ${key} removed`));
   }

@@ -4,28 +4,28 @@ import { newId } from '../../kit/ids.ts';
 import type { Catalog, Reserved } from '../engine.ts';
 import { Refusal } from '../refusal.ts';
 
-/** Milliseconds for which nobody else may go on with a request that somebody works on. It is renewed while they do. */
+/** Milliseconds of a lease, during which no other process takes over a request. Renewed while work continues. */
 const lease = 60_000;
-/** Milliseconds for which it is known what came of a request. */
+/** Milliseconds for which outcomes are stored. */
 export const requestMemory = 86_400_000;
 
-/** Who asks for what, and by which word they will know the request again. */
+/** Identifies a request. */
 export interface Asking {
-  /** The caller, so that two callers never get into each other's way. */
+  /** The caller, so that keys of different callers do not collide. */
   readonly caller: string;
   readonly operation: string;
   readonly word: string;
-  /** All that makes the request what it is. */
+  /** All parameters of the request. */
   readonly wish: unknown;
 }
 
-/** What came of a request, and whether it came of it now. */
+/** The result, and whether it is that of an earlier request. */
 export interface Outcome<T> {
   readonly value: T;
   readonly replayed: boolean;
 }
 
-/** Requests that happen once, however often they are sent. */
+/** Runs requests at most once for an idempotency key. */
 export class Idempotency {
   readonly #catalog: Catalog;
   readonly #clock: Clock;
@@ -68,7 +68,7 @@ export class Idempotency {
     try {
       return await work(seed, !fresh);
     } catch (error) {
-      // What may have been done must stay known by the seed; a plain no has done nothing.
+      // A refused first attempt did nothing, so it is forgotten. Otherwise keep the seed for what may have been done.
       const undone = fresh && error instanceof Refusal && error.reason !== 'unavailable';
       await this.#catalog.idempotency.giveUp(id, owner, undone).catch(() => undefined);
       throw error;
@@ -100,7 +100,7 @@ export class Idempotency {
     }
   }
 
-  /** A renewal that fails is tried again in time; one that comes too late loses nothing, as the seed is the same. */
+  /** A failed renewal is retried in time; if the lease expires, another process resumes with the same seed. */
   async #renew(id: string, owner: string): Promise<void> {
     await this.#catalog.idempotency.renew(id, owner, this.#clock.now() + lease).catch(() => undefined);
   }
@@ -112,7 +112,7 @@ function sha256(value: unknown): string {
     .digest('hex');
 }
 
-/** The same value with the members of all objects in one order. */
+/** Sorts the members of all objects. */
 function ordered(value: unknown): unknown {
   if (Array.isArray(value)) return value.map(ordered);
   if (typeof value !== 'object' || value === null) return value;

@@ -1,6 +1,6 @@
 /**
- * What grants keep of a namespace: its name, and its generation behind a space, which no name has in it. A namespace that is made after
- * one of its name was deleted has another identity, so that it gets nothing of what was granted to the first.
+ * The identity of a namespace in grants: its name, and its generation after a space. A later namespace of the same name
+ * has another identity, so it gains nothing from earlier grants.
  */
 import type { Principal } from '../../catalog/model.ts';
 
@@ -8,7 +8,7 @@ export function identityOf({ namespace, generation }: Pick<Principal, 'namespace
   return generation === undefined ? namespace : `${namespace} ${generation}`;
 }
 
-/** The name, which is all that users are shown. */
+/** The name, which is what users see. */
 export function nameOf(identity: string): string {
   return identity.split(' ', 1)[0]!;
 }

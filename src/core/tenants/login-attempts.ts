@@ -1,4 +1,4 @@
-/** How many wrong secrets may be shown: by an address, for a namespace, and by an address for a namespace. */
+/** Limits of wrong secrets: by address, by subject, and by pair of both. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Clock } from '../../kit/clock.ts';
 import { FairQueue } from '../../kit/fair-queue.ts';
@@ -6,38 +6,37 @@ import { Throttle } from '../../kit/throttle.ts';
 import { Refusal } from '../refusal.ts';
 
 export interface AttemptLimits {
-  /** Wrong secrets in a window that one address may show for one namespace. */
+  /** Wrong secrets in a window by one address for one namespace. */
   readonly failures: number;
   /** Milliseconds. */
   readonly window: number;
 }
 
 export interface Attempt {
-  /** The client's address; of IPv6 its /64. */
+  /** The client's address; for IPv6 its /64. */
   readonly from: string;
-  /** What the secret would open: a namespace, or the id of a key. */
+  /** What the secret is for: a namespace, or a key id. */
   readonly subject: string;
-  /** Whether people choose the secret, so that somebody may guess it. Others are only kept from being tried without end. */
+  /** Whether people choose the secret, so that it could be guessed. Others are only limited to bound the load. */
   readonly guessable: boolean;
 }
 
-/** One address may fail for several namespaces: many people may share it. One namespace may be tried from several addresses. */
+/** Many people may share an address, and a namespace may be tried from several addresses. */
 const perAddress = 5;
 const perSubject = 10;
-/** Wrong secrets that nobody could guess count as this much of one that somebody might. */
+/** Weight of a wrong secret that cannot be guessed. */
 const lightly = 0.1;
-/** Names remembered of each kind; about 2 MiB for each. */
+/** Names of each kind in memory; about 2 MiB each. */
 const most = 20_000;
 const longestName = 128;
-/** Attempts of one pair that may wait for others of it. */
+/** Attempts of a pair that may wait for others. */
 const mostWaiting = 100;
 /**
- * Milliseconds between two answers to wrong secrets. Such an answer costs as much as other small requests, and most
- * clients send their next attempt when they have it: answered as fast as they come, wrong secrets would take the time
- * of all other requests.
+ * Milliseconds between two responses to wrong secrets. They cost as much as other small requests, and clients send the
+ * next attempt when they have the response: without a pause, wrong secrets would take the time of all other requests.
  */
 const answerPause = 5;
-/** Answers that may wait for their turn. Beyond them, an attempt is answered at once. */
+/** Responses that may wait; beyond that they are sent at once. */
 const mostAnswers = 1000;
 
 export class LoginAttempts {
@@ -45,11 +44,11 @@ export class LoginAttempts {
   readonly #addresses: Throttle;
   readonly #subjects: Throttle;
   readonly #pairs: Throttle;
-  /** Pairs of address and subject that proved a secret: what others do to either is not held against them. */
+  /** Pairs that have proved a secret; failures of others do not throttle them. */
   readonly #proved = new Set<string>();
-  /** Attempts whose secret is being looked at, by pair, and those that wait for them. */
+  /** Running attempts by pair, and those that wait for them. */
   readonly #underWay = new Map<string, UnderWay>();
-  /** Answers to wrong secrets, one after the other, in turns by address. */
+  /** Delays responses to wrong secrets, in turns by address. */
   readonly #answers = new FairQueue({ width: 1, most: mostAnswers });
   #refused = 0;
 
@@ -60,7 +59,7 @@ export class LoginAttempts {
     this.#pairs = new Throttle({ burst: failures, window, most });
   }
 
-  /** Attempts refused without a look at what they showed, and names remembered. */
+  /** Attempts refused without a check, and names in memory. */
   get figures(): { readonly refused: number; readonly names: number } {
     return {
       refused: this.#refused,
@@ -69,9 +68,9 @@ export class LoginAttempts {
   }
 
   /**
-   * Lets a secret be looked at.
+   * Checks a secret within the limits.
    *
-   * @param isWrong whether an error of `proof` says that the secret is wrong; any other does not count.
+   * @param isWrong whether an error of `proof` means a wrong secret; other errors do not count
    * @throws Refusal `throttled`
    */
   async prove<T>(attempt: Attempt, proof: () => Promise<T>, isWrong: IsWrong = saysWrong): Promise<T> {
@@ -84,7 +83,7 @@ export class LoginAttempts {
     }
   }
 
-  /** It counts as wrong until `proof` has resolved, so that a thousand at once are no way around the limit. */
+  /** Counts as wrong until `proof` resolves, so that concurrent attempts cannot exceed the limit. */
   async #proveOneOfFew<T>(attempt: Attempt, proof: () => Promise<T>, isWrong: IsWrong): Promise<T> {
     const pair = pairOf(attempt);
     const { charges, underWay } = await this.#enter(attempt);
@@ -117,8 +116,8 @@ export class LoginAttempts {
   }
 
   /**
-   * Charges an attempt as soon as its limits allow it. It waits for attempts under way of the same pair where only they
-   * are in the way: they may prove to be right.
+   * Charges an attempt once its limits allow it. If only running attempts of the same pair block it, it waits for them,
+   * because they may succeed.
    */
   async #enter(attempt: Attempt): Promise<{ readonly charges: readonly Charge[]; readonly underWay: UnderWay }> {
     const pair = pairOf(attempt);
@@ -126,7 +125,7 @@ export class LoginAttempts {
       const charges = this.#chargesOf(attempt);
       const underWay = this.#underWay.get(pair) ?? { count: 0, waiting: [] };
       if (this.#waitOf(charges, 1) === 0) {
-        // Nothing is awaited between the look at the limits and the charge: no other attempt comes in between.
+        // No await between check and charge, so that no other attempt runs in between.
         this.#charge(charges, 1);
         underWay.count += 1;
         this.#underWay.set(pair, underWay);
@@ -137,15 +136,15 @@ export class LoginAttempts {
     }
   }
 
-  /** Counts further work that an attempt costs, as if it were more attempts; a negative count takes that back. */
+  /** Charges additional work of an attempt like more attempts; a negative count reverts it. */
   burden(attempt: Attempt, times: number): void {
     this.#charge(this.#chargesOf(attempt), times);
   }
 
   /**
-   * Counts a credential that was found to be wrong and says of nobody that it is theirs, as a token not made here.
+   * Counts a wrong credential without a subject, such as a token of another server.
    *
-   * @throws Refusal `throttled` in place of `error` where there were too many.
+   * @throws Refusal `throttled` instead of `error` after too many
    */
   async wrong(from: string, error: unknown): Promise<never> {
     const charges: Charge[] = [[this.#addresses, from]];
@@ -162,7 +161,7 @@ export class LoginAttempts {
       [this.#addresses, attempt.from],
       [this.#pairs, pair],
     ];
-    // No stranger can guess the others, and none may lock their owners out by trying.
+    // The others cannot be guessed, so strangers must not lock out their owners.
     if (attempt.guessable) charges.push([this.#subjects, attempt.subject.slice(0, longestName)]);
     return charges;
   }
@@ -183,19 +182,19 @@ export class LoginAttempts {
     if (wait > 0) throw this.refusal(wait);
   }
 
-  /** Waits until it is the address's turn to be told that a secret is wrong. */
+  /** Waits until the address may get its response to a wrong secret. */
   #turnOf(from: string): Promise<void> {
     return new Promise((resolve) => {
       const answer = (): Promise<void> => {
         resolve();
         return sleep(answerPause);
       };
-      // The queue refuses where it is full: that answer leaves at once.
+      // If the queue is full, the response is sent at once.
       this.#answers.through(from, answer).catch(resolve);
     });
   }
 
-  /** A refusal of a caller who is to come back in `wait` milliseconds. */
+  /** The refusal for a caller that must wait `wait` milliseconds. */
   refusal(wait: number): Refusal {
     this.#refused += 1;
     return new Refusal('throttled', 'too many wrong logins; try again later', {

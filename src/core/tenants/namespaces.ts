@@ -26,9 +26,9 @@ import type { CredentialLookup } from './credential-lookup.ts';
 const lawfulName = /^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/;
 
 /**
- * Makes sure that `system` exists and has a key.
+ * Ensures that `system` exists and has a key.
  *
- * @param given the key that opens it; or how to make one, which is asked only where none opens it yet.
+ * @param given the key; or a function that makes one, called only if none exists
  */
 export async function ensureSystem(
   catalog: Catalog,
@@ -48,7 +48,7 @@ export async function ensureSystem(
   if (!created) await namespaces.putCredential(credential, event);
 }
 
-/** Tenants, their keys and whom they trust. */
+/** Namespaces: the tenants, their keys and trusts. */
 export class Namespaces {
   readonly #engine: Engine;
   readonly #catalog: Catalog;
@@ -74,7 +74,7 @@ export class Namespaces {
     this.#credentialLookup = credentialLookup;
   }
 
-  /** Makes sure of a namespace that a face keeps what is its own in; nobody has a key of it. */
+  /** Ensures a namespace for a face's own records; it has no keys. */
   async ensure(name: string): Promise<void> {
     if (await this.#catalog.namespaces.get(name)) return;
     const event = this.#event(name, 'namespace created by the server', { namespace: SYSTEM, credential: 'server' });
@@ -102,7 +102,7 @@ export class Namespaces {
         if (credential?.nonce === remembered.nonce) return credential;
       }
       const credentials = await this.#catalog.namespaces.credentials(namespace);
-      // Keys made before their namespace had one salt for all cost a derivation each.
+      // Keys of older versions have salts of their own, and each costs a derivation.
       const further = bySalt(credentials).length - 1;
       if (further > 0) this.#attempts.burden(attempt, further);
       const credential = await this.#find(key, credentials, from);
@@ -116,13 +116,13 @@ export class Namespaces {
     });
   }
 
-  /** Moves a key that has just been proved to its namespace's one salt, so that later logins cost fewer derivations. */
+  /** Rehashes a proved key with the namespace's shared salt, so that later logins need fewer derivations. */
   async #resalt(key: string, credential: Credential, all: readonly Credential[], from: string): Promise<void> {
     try {
       const verifier = await resalted(key, credential, all, from);
       if (verifier !== undefined) await this.#catalog.namespaces.reverify({ ...credential, verifier });
     } catch {
-      // The key is right: a full queue or a store that takes no writes must not refuse it. The next login tries again.
+      // The key is correct, so a full queue or a read-only store must not refuse it. The next login retries.
     }
   }
 
@@ -136,9 +136,9 @@ export class Namespaces {
   }
 
   /**
-   * The principal of a credential proved earlier.
+   * The principal of an earlier proved credential.
    *
-   * @throws Refusal `unauthenticated` when the credential was replaced or removed since.
+   * @throws Refusal `unauthenticated` if the credential was replaced or removed
    */
   async recall(namespace: string, credential: string, nonce: string): Promise<Principal> {
     const known = await this.#credentialLookup.find(namespace, credential);
@@ -146,7 +146,7 @@ export class Namespaces {
     return known.who;
   }
 
-  /** What a grant to a namespace keeps of it, for a caller who names one; undefined where there is none of that name. */
+  /** The identity of a namespace for a new grant; undefined if it does not exist. */
   async identity(name: string): Promise<string | undefined> {
     const found = await this.#catalog.namespaces.get(name);
     return found && identityOf({ namespace: name, ...found });
@@ -156,14 +156,14 @@ export class Namespaces {
     return this.#catalog.namespaces.list(visibilityOf(who), page);
   }
 
-  /** @throws Refusal `not_found` unless the caller is the namespace, trusted by it, or the system. */
+  /** @throws Refusal `not_found` unless the caller is the namespace, trusted by it, or the system */
   async get(who: Principal, name: string): Promise<Namespace> {
     const found = await this.#catalog.namespaces.get(name);
     if (!found || !(await trustedBy(this.#catalog, who, name))) throw new Refusal('not_found', 'namespace not found');
     return found;
   }
 
-  /** Creates a namespace, with a first key if one is given. System only. */
+  /** Creates a namespace, optionally with a first key. System only. */
   async create(who: Principal, name: string, first?: { name: string; key: string }): Promise<Namespace> {
     demandSystem(who);
     if (!lawfulName.test(name)) {
@@ -197,7 +197,7 @@ export class Namespaces {
     return (await this.#catalog.namespaces.credentials(name)).map((credential) => credential.name);
   }
 
-  /** Creates or replaces a key. Tokens minted for the key before die at once. */
+  /** Creates or replaces a key. Tokens of a replaced key become invalid. */
   async putKey(who: Principal, namespace: string, keyName: string, key: string): Promise<void> {
     await this.#demandKeeper(who, namespace);
     this.#checkKey(keyName, key);
@@ -215,7 +215,7 @@ export class Namespaces {
       throw new Refusal('not_found', 'key not found');
   }
 
-  /** Lets `other` see and use what `name` owns, or ends that. `system` is always trusted; saying so changes nothing. */
+  /** Sets whether `other` may read and use what `name` owns. `system` is always trusted, which cannot be changed. */
   async trust(who: Principal, name: string, other: string, on: boolean): Promise<Namespace> {
     const found = await this.get(who, name);
     await this.#demandKeeper(who, name);
@@ -245,7 +245,7 @@ export class Namespaces {
     if (key.length === 0 || key.length > 1024) throw new Refusal('malformed', 'a key has 1 to 1,024 characters');
   }
 
-  /** A trusted namespace may use what the owner has, but not mint keys for it or widen the trust. */
+  /** A trusted namespace may use what the owner has, but not create keys for it or extend the trust. */
   async #demandKeeper(who: Principal, namespace: string): Promise<void> {
     await this.get(who, namespace);
     if (!owns(who, namespace) && !isSystem(who))
@@ -266,8 +266,8 @@ async function find(key: string, credentials: readonly Credential[], group: stri
 }
 
 /**
- * Keys that were proved lately, so that who logs in again waits for no derivation. They are kept as hashes by a secret of
- * this process alone, in memory alone.
+ * Recently proved keys, so that repeated logins need no derivation. Only keyed hashes are stored, in memory, with a
+ * secret of this process.
  */
 class ProvedKeys {
   readonly #secret = randomBytes(32);

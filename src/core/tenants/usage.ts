@@ -6,14 +6,14 @@ import { eventBy } from './events.ts';
 import type { Ledger, Principal } from '../../catalog/model.ts';
 import { Refusal } from '../refusal.ts';
 
-/** Milliseconds between two notes of what was sent: a crash forgets no more than that. */
+/** Milliseconds between two records of sent bytes; a crash loses at most those. */
 const pause = 1000;
 
-/** What namespaces store and have sent, and how much of that they may. */
+/** Storage and transfer of namespaces, and their limits. */
 export class Usage {
   readonly #catalog: Catalog;
   readonly #clock: Clock;
-  /** Bytes sent that are not on record yet. */
+  /** Sent bytes that are not recorded yet. */
   readonly #unrecorded = new Map<string, number>();
   readonly #delayed = new DelayedWrite(() => this.#record(), pause);
 
@@ -22,14 +22,14 @@ export class Usage {
     this.#clock = clock;
   }
 
-  /** @throws Refusal `not_found` for another's. */
+  /** @throws Refusal `not_found` for another namespace */
   async get(who: Principal, namespace = who.namespace): Promise<Ledger> {
     const ledger = owns(who, namespace) ? await this.#read(namespace) : undefined;
     if (!ledger) throw new Refusal('not_found', 'namespace not found');
     return ledger;
   }
 
-  /** Sets what a namespace may; a limit that is not named stays. System only. */
+  /** Sets limits of a namespace; limits that are absent stay unchanged. System only. */
   async setLimits(
     who: Principal,
     namespace: string,
@@ -49,7 +49,7 @@ export class Usage {
     return this.get(who, namespace);
   }
 
-  /** @throws Refusal `over_quota` once a namespace has had sent what it may in this month. */
+  /** @throws Refusal `over_quota` if the namespace has used its monthly transfer */
   async demandTransfer(namespace: string): Promise<void> {
     const ledger = await this.#read(namespace);
     if (!ledger || ledger.allowance === null || ledger.sent < ledger.allowance) return;
@@ -60,13 +60,13 @@ export class Usage {
     );
   }
 
-  /** Counts bytes that were sent on account of a namespace. */
+  /** Charges sent bytes to a namespace. */
   sent(namespace: string, bytes: number): void {
     this.#unrecorded.set(namespace, (this.#unrecorded.get(namespace) ?? 0) + bytes);
     this.#delayed.changed();
   }
 
-  /** Writes down what is not yet. */
+  /** Writes pending records. */
   close(): Promise<void> {
     return this.#delayed.now();
   }

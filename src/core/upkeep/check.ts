@@ -1,4 +1,4 @@
-/** Holds a store's records against its bytes, and its bytes against its records. */
+/** Compares a store's records with its bytes. */
 import type { Content, Event } from '../../catalog/model.ts';
 import { inspect, type Inspected } from '../bytes/integrity.ts';
 import type { Engine } from '../engine.ts';
@@ -8,24 +8,24 @@ export interface Checked {
   readonly blobs: number;
   readonly bytes: number;
   readonly uploads: number;
-  /** What is wrong, a sentence each. */
+  /** Faults, one sentence each. */
   readonly faults: readonly string[];
-  /** How many contents were put right. */
+  /** Number of corrected contents and ledgers. */
   readonly repaired: number;
-  /** What is merely left over, or better than recorded. */
+  /** Leftovers, and bytes that are better than recorded. */
   readonly notes: readonly string[];
 }
 
 export interface CheckOptions {
-  /** Reads every byte and compares its digest; without it only presence and length are looked at. */
+  /** Whether to compare digests of all bytes; otherwise only presence and size. */
   readonly readData: boolean;
-  /** Puts bytes back that lie in quarantine and have the right sha512, and marks what is good as good. */
+  /** Restores bytes from quarantine with the right sha512, marks good contents as good, and corrects ledgers. */
   readonly repair?: boolean;
-  /** Told how many bytes of blobs have been looked at, and how many there are. */
+  /** Called with the checked and total bytes of blobs. */
   readonly onProgress?: (done: number, total: number) => void;
 }
 
-/** Checks an engine that no server uses. Changes nothing unless it is to repair. */
+/** Checks an engine that no server uses. Changes it only with `repair`. */
 export async function check(engine: Engine, options: CheckOptions): Promise<Checked> {
   const run = new Check(engine, options);
   await run.contents();
@@ -62,7 +62,7 @@ class Check {
     };
   }
 
-  /** Every record has its bytes. */
+  /** Checks that every content has its bytes. */
   async contents(): Promise<void> {
     this.#total = (await this.#engine.catalog.contents.totals()).bytes;
     for await (const content of pages(
@@ -73,7 +73,7 @@ class Check {
     }
   }
 
-  /** Every namespace is charged for what it has. */
+  /** Checks the ledgers of all namespaces. */
   async ledgers(): Promise<void> {
     for (const wrong of await this.#engine.catalog.usage.miscounted(this.#options.repair === true)) {
       const { namespace, stored, records, rightStored, rightRecords } = wrong;
@@ -86,7 +86,7 @@ class Check {
     }
   }
 
-  /** Every file has its record, and every open upload what was acknowledged. */
+  /** Checks that every file has a record, and every open upload its acknowledged bytes. */
   async files(): Promise<void> {
     for await (const item of this.#engine.bytes.list()) {
       if (item.kind === 'stage') await this.#stage(item);
@@ -119,7 +119,7 @@ class Check {
     this.#options.onProgress?.(this.#bytes, this.#total);
   }
 
-  /** Whether the bytes are good now, and on record as such. */
+  /** Returns whether the bytes are good now and marked as good. */
   async #repair(content: Content, state: Inspected | undefined): Promise<boolean> {
     if (state === 'unreadable' || (state !== 'good' && !(await this.#engine.bytes.restore(content)))) return false;
     const event: Event = {

@@ -1,18 +1,17 @@
 /**
- * Time that counts towards ages, by which upkeep removes what nobody needs any more.
+ * Time for retention periods.
  *
- * A wall clock may jump ahead: it was set wrong, it was set right, or the machine slept. Nothing became older by that, so a jump must not
- * make uploads idle or objects expire. While the process runs, a clock that nobody sets tells how much time passed; the part of the wall
- * clock's way beyond that is a gap, which no age counts. Between two processes nothing measures, so all that time is a gap: a server that
- * was down let nobody go on with an upload. Gaps are on record, so that ages go on counting over restarts. What is observed late is
- * counted late: an age is never longer than the time that passed.
+ * The wall clock may jump: it was set, or the machine slept. Nothing aged meanwhile, so a jump must not expire
+ * anything. While the process runs, a monotonic clock measures the passed time; a larger advance of the wall clock is a
+ * gap, which retention periods skip. A downtime is a gap as well, because clients could not continue their uploads.
+ * Gaps are recorded, so that ages persist over restarts. Late observation only makes ages shorter, never longer.
  */
 import type { Clock } from '../../kit/clock.ts';
 import type { Catalog, ClockGap } from '../engine.ts';
 
-/** Milliseconds by which the two clocks may differ from one look to the next. */
+/** Milliseconds that the clocks may differ between two observations. */
 const tolerance = 60_000;
-/** Milliseconds after a gap in which somebody may set the clock right before dates of rules are believed. */
+/** Milliseconds after a gap in which dates of rules are not trusted, so that the clock can be corrected. */
 const doubt = 86_400_000;
 
 export class CountedTime {
@@ -27,11 +26,11 @@ export class CountedTime {
     this.#clock = clock;
   }
 
-  /** Looks at the clocks, and puts on record what it finds. Asked before anything is removed by its age. */
+  /** Compares the clocks and records a gap. Called before anything is removed by age. */
   async observe(): Promise<void> {
     const wall = this.#clock.now();
     const steady = this.#clock.elapsed?.();
-    // Without a steady clock nothing can be told from a jump.
+    // Without a monotonic clock a jump cannot be detected.
     if (steady === undefined) return;
     const { seen, gaps } = await this.#catalog.events.clock();
     const before = this.#last;
@@ -42,7 +41,7 @@ export class CountedTime {
     await this.#catalog.events.pass(wall, gap);
   }
 
-  /** What is older than `age` was last touched before this time of the wall clock. */
+  /** The wall clock time before which something was last touched if it is older than `age`. */
   ago(age: number): number {
     let left = age;
     let at = this.#clock.now();
@@ -55,7 +54,7 @@ export class CountedTime {
     return at - left;
   }
 
-  /** The time, without gaps of the last day. */
+  /** The wall clock time without gaps of the last day. */
   now(): number {
     const since = this.ago(doubt);
     return this.#gaps.filter(({ ends }) => ends > since).reduce((now, { length }) => now - length, this.#clock.now());

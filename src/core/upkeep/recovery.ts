@@ -5,13 +5,13 @@ import { pages } from '../paging.ts';
 
 export interface Recovered {
   readonly uploads: number;
-  /** Uploads with bytes beyond what was acknowledged; these were cut off. */
+  /** Uploads with unacknowledged bytes, which were removed. */
   readonly trimmed: number;
-  /** Uploads with fewer bytes than were acknowledged. This must never happen. */
+  /** Uploads with fewer bytes than acknowledged. This must never happen. */
   readonly damaged: readonly { readonly id: string; readonly recorded: number; readonly found: number }[];
 }
 
-/** Brings the bytes of open uploads to what is on record, before anyone is served. */
+/** Truncates open uploads to their recorded offsets, before requests are served. */
 export async function recover(engine: Engine, clock: Clock): Promise<Recovered> {
   const damaged: { id: string; recorded: number; found: number }[] = [];
   let uploads = 0;

@@ -4,9 +4,9 @@ import { inspect, type Inspected, type Integrity } from '../bytes/integrity.ts';
 import type { Content } from '../../catalog/model.ts';
 
 export interface ScrubPace {
-  /** Milliseconds after which a blob's bytes are read again. */
+  /** Milliseconds until a content is read again. */
   readonly every: number;
-  /** Bytes read a second at most. */
+  /** Maximum bytes read a second. */
   readonly rate: number;
 }
 
@@ -15,14 +15,14 @@ export interface Scrubbed {
   readonly bytes: number;
   readonly rotten: number;
   readonly missing: number;
-  /** Not read, for a reason that tells nothing of the bytes; the next run tries again. */
+  /** Contents that could not be read; the next run retries them. */
   readonly unreadable: number;
 }
 
-/** Contents that one run passes over because they cannot be read: with more of them, it is not the bytes. */
+/** Unreadable contents that a run skips; more of them indicate a fault of the disk. */
 const mostUnreadable = 200;
 
-/** Reads bytes again that nobody asked for, to find rot while another copy may still exist somewhere. */
+/** Reads all contents periodically, to find corruption while another copy may still exist. */
 export class Scrub {
   readonly #engine: Engine;
   readonly #clock: Clock;
@@ -36,7 +36,7 @@ export class Scrub {
     this.#pace = pace;
   }
 
-  /** Checks all bytes that are due, oldest check first, until done or told to stop. */
+  /** Checks all due contents, least recently checked first, until done or aborted. */
   async run(signal?: AbortSignal): Promise<Scrubbed> {
     const total = { checked: 0, bytes: 0, rotten: 0, missing: 0, unreadable: 0 };
     const passed = new Set<string>();
@@ -81,7 +81,7 @@ export class Scrub {
           );
           return content.state;
         }
-        // Others may have taken their place meanwhile: the next look finds those.
+        // The bytes may have been replaced meanwhile; the next run checks the new ones.
         return (await this.#integrity.condemn(content, state, 'scrub')) ? state : 'good';
     }
   }

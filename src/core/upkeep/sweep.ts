@@ -8,17 +8,17 @@ import type { MultipartUploads } from '../names/multipart.ts';
 import type { ReleaseFiles } from '../releases/files.ts';
 import { holdingIfFree } from '../bytes/upload-locks.ts';
 
-/** Ages in milliseconds after which a sweep takes things away. */
+/** Retention periods of the sweep, in milliseconds. */
 export interface SweepAges {
-  /** Uploads since their last accepted byte or truncate. */
+  /** Uploads since their last accepted byte or truncation. */
   readonly idle: number;
   /** Multipart uploads since their last part. */
   readonly multipart: number;
-  /** Blobs since nothing refers to them. */
+  /** Blobs since they became unreferenced. */
   readonly grace: number;
-  /** Files that no record knows; generous, since a conversion under way has such a file for a moment. */
+  /** Files without a record; long, because a running conversion briefly has one. */
   readonly stray: number;
-  /** Deleted artifacts, and the memory of what sealed uploads became. */
+  /** Deleted artifacts, and outcomes of sealed uploads. */
   readonly memory: number;
   /** Events and audits. */
   readonly events: number;
@@ -31,10 +31,10 @@ export interface Swept {
   readonly strays: number;
 }
 
-/** Records taken in one go; between two batches others get their turn. */
+/** Records in one transaction; other requests run between batches. */
 const batch = 200;
 
-/** Takes away what nobody needs any more: first the record, later the bytes, never the other way round. */
+/** Removes what is no longer needed: first the record, then the bytes. */
 export class Sweep {
   readonly #engine: Engine;
   readonly #clock: Clock;
@@ -91,7 +91,7 @@ export class Sweep {
     return swept;
   }
 
-  /** Never one being written or converted: those are locked. The record is asked again under the lock. */
+  /** Skips locked uploads, which are being written or converted. The record is checked again under the lock. */
   async #expire(upload: Upload, before: number): Promise<boolean> {
     return holdingIfFree(this.#engine.locks, upload.id, false, async () => {
       const event: Event = {
@@ -124,7 +124,7 @@ export class Sweep {
     }
   }
 
-  /** Files without a record: what a crash between two steps, or a failed removal, left behind. */
+  /** Quarantines files without a record, left by a crash or a failed removal. */
   async #strays(): Promise<number> {
     const before = this.#time.ago(this.#ages.stray);
     let swept = 0;
@@ -150,7 +150,7 @@ export class Sweep {
     return swept;
   }
 
-  /** A stage without an open upload, unless somebody works on it. */
+  /** Drops a stage without an open upload, unless it is locked. */
   async #dropStray(stage: string): Promise<boolean> {
     return holdingIfFree(this.#engine.locks, stage, false, async () => {
       if ((await this.#engine.catalog.uploads.get(stage))?.state === 'open') return false;

@@ -1,4 +1,4 @@
-/** What S3 keeps with a version beside its bytes, as text that only this face reads. */
+/** S3 metadata of a version, stored as text that only this face reads. */
 import type { StoredObject } from '../../core/records.ts';
 import type { Acl } from './acl.ts';
 import { isFieldName } from '../../http/header-fields.ts';
@@ -8,32 +8,32 @@ import { S3Error } from './errors.ts';
 
 export interface About {
   readonly type: string;
-  /** Headers to send with it, by name. */
+  /** Stored response headers, by name. */
   readonly headers: Readonly<Record<string, string>>;
-  /** What its owner noted, by name without `x-amz-meta-`. */
+  /** User metadata, by name without `x-amz-meta-`. */
   readonly meta: Readonly<Record<string, string>>;
   readonly checksums: Checksums;
   readonly checksumType?: string;
-  /** The parts that it came in. */
+  /** The parts of a multipart upload. */
   readonly parts?: readonly { readonly number: number; readonly size: number; readonly checksums: Checksums }[];
-  /** Whose it is, where that is not the bucket's owner. */
+  /** The object's owner, if it is not the bucket's. */
   readonly owner?: string;
-  /** Who else may do what with it. */
+  /** The object's ACL. */
   readonly acl?: Acl;
   readonly tags?: Readonly<Record<string, string>>;
 }
 
-/** Headers that are kept and sent again. */
+/** Request headers that are stored and sent with the object. */
 const kept = ['cache-control', 'content-disposition', 'content-encoding', 'content-language', 'expires'];
-/** Bytes of names and values together. */
+/** Maximum bytes of user metadata, names and values. */
 const mostMeta = 2048;
-/** The same of all that is kept, which is what S3 takes as the header section of a PUT. */
+/** Maximum bytes of all stored headers: S3's limit for the header section of a PUT. */
 const mostKept = 8192;
 
 /**
- * What a request says of the object that it brings, in headers, form fields or a presigned URL.
+ * The metadata in a request's headers, form fields or presigned URL.
  *
- * @throws S3Error `MetadataTooLarge`, `RequestHeaderSectionTooLarge`; Refusal `malformed` for what no header can hold
+ * @throws S3Error `MetadataTooLarge`, `RequestHeaderSectionTooLarge`; Refusal `malformed` for an invalid header value
  */
 export function aboutFrom(call: Call): Pick<About, 'type' | 'headers' | 'meta'> {
   demandStorageClass(call);
@@ -42,7 +42,7 @@ export function aboutFrom(call: Call): Pick<About, 'type' | 'headers' | 'meta'> 
     const value = keptHeader(call, name);
     if (value !== undefined) headers[name] = value;
   }
-  // How the body was framed is nothing that is kept.
+  // `aws-chunked` is the framing of the request, not the object's encoding.
   const coding = headers['content-encoding']
     ?.split(',')
     .map((one) => one.trim())
@@ -71,7 +71,7 @@ function sizeOf(fields: Readonly<Record<string, string>>): number {
   return Object.entries(fields).reduce((sum, [name, value]) => sum + name.length + value.length, 0);
 }
 
-/** @throws S3Error `InvalidStorageClass` for any but the one that there is. */
+/** @throws S3Error `InvalidStorageClass` for any class but STANDARD */
 function demandStorageClass(call: Call): void {
   const storage = headerOf(call, 'x-amz-storage-class');
   if (storage !== undefined && storage !== 'STANDARD')
@@ -82,12 +82,12 @@ export function printAbout(about: About): string {
   return JSON.stringify(about);
 }
 
-/** What is kept with an object that came by another face. */
+/** The facts of an object from another face. */
 export function plainFacts(md5: string): { readonly etag: string; readonly about: string } {
   return { etag: md5, about: printAbout({ type: 'binary/octet-stream', headers: {}, meta: {}, checksums: {} }) };
 }
 
-/** What is kept of an object that a release pins: its bytes and their checksums. What its uploader said of it is of the object alone. */
+/** The metadata of an object that a release pins: checksums, but no headers, owner, ACL or tags. */
 export function pinnedAbout(text: string): string {
   const { owner: _, acl: __, tags: ___, ...kept } = JSON.parse(text) as About;
   return printAbout({ ...kept, headers: {}, meta: {} });
@@ -97,7 +97,7 @@ export function aboutOf({ content }: StoredObject): About {
   return JSON.parse(content!.about) as About;
 }
 
-/** Headers of every answer that shows the object. */
+/** Headers of every response with the object. */
 export function objectHeaders(object: StoredObject, versioned: boolean): Record<string, string | number> {
   const about = aboutOf(object);
   const { type, headers, meta } = about;
@@ -115,7 +115,7 @@ export function objectHeaders(object: StoredObject, versioned: boolean): Record<
   };
 }
 
-/** Checksums are of the whole object, and told with the whole alone. */
+/** Checksums cover the whole object, so they are not sent for a range. */
 export function checksumHeadersOf(call: Call, object: StoredObject): Record<string, string> {
   if (headerOf(call, 'x-amz-checksum-mode')?.toUpperCase() !== 'ENABLED' || call.req.headers.range !== undefined)
     return {};
@@ -123,7 +123,7 @@ export function checksumHeadersOf(call: Call, object: StoredObject): Record<stri
   return checksumHeaders(checksums, checksumType);
 }
 
-/** Headers that tell of it. */
+/** Object lock headers. */
 function lockHeaders({ content }: StoredObject): Record<string, string> {
   const { retention = null, held = null } = content ?? {};
   return {

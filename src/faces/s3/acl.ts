@@ -1,4 +1,4 @@
-/** Access control lists, as S3 has them: who may do what, canned or named one by one. */
+/** Access control lists: canned ACLs and explicit grants. */
 import { nameOf } from '../../core/tenants/identities.ts';
 import type { Core } from '../../core/index.ts';
 import { S3Error } from './errors.ts';
@@ -7,7 +7,7 @@ import { elements, escape, type Elements, type Xml } from './xml.ts';
 
 export type Permission = 'READ' | 'WRITE' | 'READ_ACP' | 'WRITE_ACP' | 'FULL_CONTROL';
 
-/** A namespace by its identity, or all of a group. The owner of the bucket lives as long as the list, and may be kept by name. */
+/** A namespace by identity, or a group. The bucket's owner may also be stored by name. */
 type Grantee = { readonly kind: 'user'; readonly id: string } | { readonly kind: 'group'; readonly uri: string };
 
 export interface AclGrant {
@@ -25,12 +25,12 @@ const everybody = 'http://acs.amazonaws.com/groups/global/AllUsers';
 const authenticated = 'http://acs.amazonaws.com/groups/global/AuthenticatedUsers';
 const groups: readonly string[] = [everybody, authenticated, 'http://acs.amazonaws.com/groups/s3/LogDelivery'];
 
-/** The list that only its owner is on. */
+/** The list with only its owner. */
 export function privateAcl(owner: string): Acl {
   return { owner, grants: [{ grantee: { kind: 'user', id: owner }, permission: 'FULL_CONTROL' }] };
 }
 
-/** @param bucketOwner who owns the bucket that an object is in. @throws S3Error for a name that there is not. */
+/** @param bucketOwner owner of the object's bucket @throws S3Error for an unknown canned ACL */
 export function cannedAcl(name: string, owner: string, bucketOwner: string): Acl {
   const own = privateAcl(owner);
   const more = (uri: string, ...granted: Permission[]): Acl => ({
@@ -59,7 +59,7 @@ export function cannedAcl(name: string, owner: string, bucketOwner: string): Acl
   }
 }
 
-/** The list that a request's headers ask for; undefined where they ask for none. */
+/** The ACL in a request's headers; undefined if there is none. */
 export async function aclFromHeaders(
   core: Core,
   header: (name: string) => string | undefined,
@@ -81,7 +81,7 @@ export async function aclFromHeaders(
   return grants.length === 0 ? undefined : { owner, grants };
 }
 
-/** `id="..."`, with quotes or without. It is read without a pattern, whose time would grow with the cube of the field's length. */
+/** Parses `id="..."`, quotes optional. A regular expression would take cubic time in the field's length. */
 function readGrantee(item: string): { kind: string; value: string } {
   const [name = '', ...rest] = item.split('=');
   const kind = name.trim().toLowerCase();
@@ -92,7 +92,7 @@ function readGrantee(item: string): { kind: string; value: string } {
   return { kind, value };
 }
 
-/** @throws S3Error for a list that makes no sense, or names another owner. */
+/** @throws S3Error for an invalid list, or one with another owner */
 export async function aclFrom(
   core: Core,
   { Owner, AccessControlList }: ReturnType<typeof accessControlPolicy.read>,
@@ -113,7 +113,7 @@ async function granteeOf(core: Core, kind: string, value: string): Promise<Grant
     if (!groups.includes(value)) throw new S3Error('InvalidArgument', 'Invalid group uri');
     return { kind: 'group', uri: value };
   }
-  // Nobody here has an address, and S3 has ended such grants.
+  // Namespaces have no email address, and S3 has retired such grants.
   if (kind === 'emailaddress')
     throw new S3Error(
       'UnresolvableGrantByEmailAddress',
@@ -125,7 +125,7 @@ async function granteeOf(core: Core, kind: string, value: string): Promise<Grant
 }
 
 export function renderAcl({ owner, grants }: Acl): Elements {
-  // Groups first, as S3 lists them.
+  // Groups first, as in S3.
   const ordered = [
     ...grants.filter(({ grantee }) => grantee.kind === 'group'),
     ...grants.filter(({ grantee }) => grantee.kind === 'user'),
@@ -147,13 +147,13 @@ function granteeXml(grantee: Grantee): string {
     : `<Grantee ${xsi}"Group"><URI>${escape(grantee.uri)}</URI></Grantee>`;
 }
 
-/** A namespace, as S3 shows people. */
+/** A namespace as S3's `Owner` or `Grantee`. */
 export function person(identity: string): Xml {
   const name = nameOf(identity);
   return elements({ ID: name, DisplayName: name });
 }
 
-/** @param names what the list may call who asks; none is anybody. */
+/** @param names identities of the caller in the list; empty for an anonymous caller */
 export function aclAllows(
   { grants }: Acl,
   names: readonly string[],
@@ -172,7 +172,7 @@ function isGrantee(grantee: Grantee, names: readonly string[], ignorePublic: boo
   return grantee.uri === everybody || (grantee.uri === authenticated && names.length > 0);
 }
 
-/** Whether it lets people in that nobody named. */
+/** Whether the list grants access to a public group. */
 export function isPublicAcl({ grants }: Acl): boolean {
   return grants.some(
     ({ grantee }) => grantee.kind === 'group' && (grantee.uri === everybody || grantee.uri === authenticated),

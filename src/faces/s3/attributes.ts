@@ -9,11 +9,11 @@ import { elements, type Elements, type Xml } from './xml.ts';
 
 const known = ['ETag', 'Checksum', 'ObjectParts', 'StorageClass', 'ObjectSize'];
 
-/** GetObjectAttributes: what is known of an object without its bytes. */
+/** GetObjectAttributes. */
 export async function getAttributes(call: Call): Promise<void> {
   const version = versionOf(call);
   const { object, bucket } = await findObject(call, 'GetObjectAttributes', version);
-  // S3 asks for both.
+  // S3 requires both permissions.
   await allow(call, version ? 'GetObjectVersion' : 'GetObject', { object, version });
   const asked = (headerOf(call, 'x-amz-object-attributes') ?? '').split(',').map((name) => name.trim());
   if (asked.some((name) => !known.includes(name)))
@@ -31,7 +31,7 @@ export async function getAttributes(call: Call): Promise<void> {
   });
 }
 
-/** A checksum made of those of the parts has their number here as in every other answer: ceph/s3-tests compare them. */
+/** A composite checksum keeps its part count here, as in other responses: ceph/s3-tests compare them. */
 function checksumOf(checksums: Checksums, type: string | undefined): Xml | undefined {
   return Object.keys(checksums).length === 0 ? undefined : elements(checksumElements(checksums, type));
 }

@@ -12,10 +12,10 @@ import { demandOwnership } from './settings.ts';
 import { bucketTags } from './tags.ts';
 import { elements } from './xml.ts';
 
-/** A body without a document says as much as an empty one. */
+/** Stands for an empty body. */
 const empty = { name: 'CreateBucketConfiguration', text: '', children: [] };
 
-/** Buckets in one page. */
+/** Maximum number of buckets in a page. */
 const mostBuckets = 10_000;
 
 export async function listBuckets(call: Call): Promise<void> {
@@ -62,7 +62,7 @@ export async function createBucket(call: Call): Promise<void> {
   try {
     await core.buckets.create(who, name, { settings, lock, versioning: lock ? 'enabled' : 'off' });
   } catch (error) {
-    // A caller that asks again for its own bucket, with the same list of grants, has it.
+    // Creating one's own bucket again with the same ACL succeeds.
     const own = error instanceof Refusal && error.reason === 'bucket_owned';
     const there = own ? await core.buckets.peek(name) : undefined;
     if (!there || there.settings['acl'] !== settings['acl']) throw error;
@@ -70,7 +70,7 @@ export async function createBucket(call: Call): Promise<void> {
   nothing(call, 200, { Location: `/${name}`, 'x-amz-bucket-arn': arnOf(name) });
 }
 
-/** What the document says of a new bucket, which must be in this server's region. */
+/** The configuration of a new bucket, which must be in this server's region. */
 async function configurationFrom(call: Call): Promise<ReturnType<typeof createBucketConfiguration.read>> {
   const { size, read } = createBucketConfiguration;
   const text = await readText(call, size);
@@ -83,7 +83,7 @@ async function configurationFrom(call: Call): Promise<ReturnType<typeof createBu
   return configuration;
 }
 
-/** What the headers set on a new bucket. */
+/** The settings in the headers of a new bucket. */
 async function settingsFrom(call: Call): Promise<Record<string, string>> {
   const { core, who } = call;
   const asked = headerOf(call, 'x-amz-object-ownership');

@@ -1,4 +1,4 @@
-/** A request of S3, once its signature was found right. */
+/** An authenticated S3 request. */
 import type { Request, Response } from 'express';
 import type { Core } from '../../core/index.ts';
 import type { Body } from '../../core/bytes/ingest.ts';
@@ -18,21 +18,21 @@ import type { Signed } from './signing/verify.ts';
 import { utf8 } from '../../kit/text.ts';
 import { document, malformed, type Elements } from './xml.ts';
 
-/** What every operation works with. */
+/** What every operation uses. */
 export interface Context {
   readonly core: Core;
   readonly lifetime: Lifetime;
   readonly region: string;
 }
 
-/** Bytes that one body may bring. */
+/** Maximum bytes of a body. */
 const largestBody = 5 * 1024 ** 3;
 
-/** A body that may be signed in pieces, and what is to be known of it. */
+/** A decoded body and the checks of its digests. */
 export interface Payload {
   readonly body: Body;
   readonly promised: Promised;
-  /** To be asked once the body is whole. */
+  /** Checks the digests after the body is read. @returns the checksums to store */
   verify(measured: readonly Digest[]): Checksums;
 }
 
@@ -46,11 +46,11 @@ export interface Call extends Context {
   readonly key: string;
   /** The first value of each name. */
   readonly query: ReadonlyMap<string, string>;
-  /** What a form says in place of headers, by lower-case name. */
+  /** Form fields that replace headers, by lower-case name. */
   readonly fields?: ReadonlyMap<string, string>;
 }
 
-/** Lower-case names of all headers, and of what stands for headers in the query of a presigned URL. */
+/** Lower-case names of all headers, including those in the query of a presigned URL. */
 export function requestHeaders(
   req: Request,
   query: readonly (readonly [name: string, value: string])[],
@@ -59,12 +59,12 @@ export function requestHeaders(
   const hoisted = presigned
     ? query.map(([name]) => name.toLowerCase()).filter((name) => name.startsWith('x-amz-'))
     : [];
-  // Some clients send the checksum of no bytes with a request that has none, which is true.
+  // Some clients send the checksum of an empty body with a request without body; it is correct.
   const own = Object.entries(req.headers).filter(([name, value]) => hasBody(req) || !isOfNothing(name, String(value)));
   return [...new Set([...own.map(([name]) => name), ...hoisted])];
 }
 
-/** Bytes that a key may have. */
+/** Maximum bytes of a key. */
 const longestKey = 1024;
 
 /** @throws S3Error `KeyTooLongError` */
@@ -77,12 +77,12 @@ export function demandKey(key: string): void {
   });
 }
 
-/** A header, or what stands for it: a field of a form, a parameter of a presigned URL. */
+/** A header, or the form field or presigned parameter that replaces it. */
 export function headerOf(call: Call, name: string): string | undefined {
   return lookUp(call, name)?.value;
 }
 
-/** Where a header's value comes from: the wire has bytes, forms and queries have text. */
+/** The origin of a header value: bytes from the wire, or text from forms and queries. */
 interface Found {
   readonly value: string;
   readonly source: 'wire' | 'text';
@@ -104,7 +104,7 @@ function parameterOf(query: ReadonlyMap<string, string>, name: string): string |
   return undefined;
 }
 
-/** A header that is true or false; absent, it is false. @throws S3Error `InvalidArgument` */
+/** A boolean header; false if absent. @throws S3Error `InvalidArgument` */
 export function flagOf(call: Call, name: string): boolean {
   const value = headerOf(call, name);
   if (value === undefined || /^false$/i.test(value)) return false;
@@ -112,18 +112,18 @@ export function flagOf(call: Call, name: string): boolean {
   return true;
 }
 
-/** Whether a header's value is in the query of a presigned URL alone. */
+/** Whether the value comes only from the query of a presigned URL. */
 export function isHoisted({ req, fields }: Call, name: string): boolean {
   return !fields && req.headers[name] === undefined;
 }
 
-/** A header that is kept with an object and sent again. @throws Refusal `malformed` for control characters */
+/** A header that is stored with the object. @throws Refusal `malformed` for control characters */
 export function keptHeader(call: Call, name: string): string | undefined {
   const found = lookUp(call, name);
   return found && storedField(found.value, found.source, name);
 }
 
-/** All such headers whose name begins so, by the rest of the name. @throws Refusal `malformed` also for a name that no header can have */
+/** Stored headers with a prefix, by the rest of their name. @throws Refusal `malformed` for an invalid name or value */
 export function keptHeaders(call: Call, prefix: string): Record<string, string> {
   return Object.fromEntries(
     headerNames(call, prefix).map((name) => {
@@ -134,7 +134,7 @@ export function keptHeaders(call: Call, prefix: string): Record<string, string> 
   );
 }
 
-/** Names of headers that begin so, in lower case. */
+/** Lower-case names of headers with a prefix. */
 export function headerNames(call: Call, prefix: string): string[] {
   const own = call.fields ? [...call.fields.keys()] : Object.keys(call.req.headers);
   const hoisted =
@@ -142,17 +142,17 @@ export function headerNames(call: Call, prefix: string): string[] {
   return [...new Set([...own, ...hoisted])].filter((name) => name.startsWith(prefix));
 }
 
-/** How a request's body is checked. */
+/** How the body is checked. */
 interface PayloadOptions {
-  /** What the request says of its body; its headers unless told. */
+  /** Source of the declared digests; default: the request's headers. */
   readonly header?: HeaderOf;
-  /** A checksum to keep where the request says none. */
+  /** Checksum to store if the request declares none. */
   readonly keep?: string | undefined;
 }
 
 /**
- * What a request says of its body. A presigner that has no body at hand puts the checksum of nothing into the URL, and the
- * algorithm that made it: those bind nobody.
+ * A header about the body. Presigners without a body put the checksum of an empty body and its algorithm into the URL;
+ * both are ignored.
  */
 function promisedHeader(call: Call, name: string): string | undefined {
   const value = headerOf(call, name);
@@ -160,7 +160,7 @@ function promisedHeader(call: Call, name: string): string | undefined {
   return name === 'x-amz-sdk-checksum-algorithm' || isOfNothing(name, value) ? undefined : value;
 }
 
-/** @throws S3Error where the body's length is not told, or it is too long. */
+/** @throws S3Error if the body's length is missing or too large */
 export function payloadOf(
   call: Call,
   { header = (name) => promisedHeader(call, name), keep }: PayloadOptions = {},
@@ -189,7 +189,7 @@ export function payloadOf(
   return { body, promised, verify: (measured) => promised.verify(measured, decoder.trailers) };
 }
 
-/** Bytes of a body, without what its chunks add. @throws S3Error `MissingContentLength`, `EntityTooLarge` */
+/** Bytes of a body without chunk framing. @throws S3Error `MissingContentLength`, `EntityTooLarge` */
 function lengthOf(call: Call, chunked: boolean): number {
   const { headers } = call.req;
   const told = chunked
@@ -206,7 +206,7 @@ function lengthOf(call: Call, chunked: boolean): number {
   return length;
 }
 
-/** @throws S3Error `AccessDenied` for signed chunks of a request that is not signed. */
+/** @throws S3Error `AccessDenied` for signed chunks of an unsigned request */
 function decoderOf(signed: Signed | undefined, payload: string): ChunkDecoder {
   if (signed) return new ChunkDecoder({ ...signed.claim, payload }, signed.signingKey);
   if (payload !== 'STREAMING-UNSIGNED-PAYLOAD-TRAILER')
@@ -214,7 +214,7 @@ function decoderOf(signed: Signed | undefined, payload: string): ChunkDecoder {
   return new ChunkDecoder({ date: '', scope: { date: '', region: '' }, signature: '', payload }, Buffer.alloc(32));
 }
 
-/** The content of a body in chunks. */
+/** The content of an aws-chunked body. */
 class Unchunked implements Body {
   readonly length: number;
   readonly #raw: Incoming;
@@ -252,12 +252,12 @@ class Unchunked implements Body {
   }
 }
 
-/** The document in a body, which is checked like any other body. */
+/** Reads a document from a body and checks its digests. */
 export async function readDocument<T>(call: Call, document: Document<T>, header?: HeaderOf): Promise<T> {
   return readAs(document, await readText(call, document.size, header));
 }
 
-/** @throws S3Error `MalformedXML` for what is not UTF-8: bytes that were replaced would name other keys than the ones meant. */
+/** @throws S3Error `MalformedXML` unless the body is UTF-8; replacement characters would change keys */
 export async function readText(call: Call, most: number, header?: HeaderOf): Promise<string> {
   const { body, promised, verify } = payloadOf(call, header && { header });
   if ((body.length ?? 0) > most)
@@ -277,7 +277,7 @@ export async function readText(call: Call, most: number, header?: HeaderOf): Pro
   return text;
 }
 
-/** Answers with a document. */
+/** Responds with an XML document. */
 export function answer({ req, res }: Call, root: string, all: Elements, headers: Record<string, string> = {}): void {
   send(req, res, { status: 200, headers, type: 'application/xml', text: document(root, all) });
 }

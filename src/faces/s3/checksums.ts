@@ -1,4 +1,4 @@
-/** Checksums of S3: which there are, what a request says of its body, and whether that is so. */
+/** S3 checksums: algorithms, declared values, and their verification. */
 import { digestsOf } from '../../http/digest-fields.ts';
 import { parseBase64Digest, type Algorithm, type Digest } from '../../kit/digest.ts';
 import { S3Error } from './errors.ts';
@@ -7,9 +7,9 @@ export type ChecksumType = 'COMPOSITE' | 'FULL_OBJECT';
 
 interface Kind {
   readonly algorithm: Algorithm;
-  /** What a multipart upload can have of it; the first unless the upload says another. Only CRCs of parts can be combined. */
+  /** Types for multipart uploads, the default first. FULL_OBJECT needs CRCs, which can be combined. */
   readonly types: readonly ChecksumType[];
-  /** The checksum of no bytes, in hex. */
+  /** The checksum of empty content, in hex. */
   readonly empty: string;
 }
 
@@ -46,20 +46,20 @@ const kinds: ReadonlyMap<string, Kind> = new Map([
   ['xxhash128', { algorithm: 'xxh128', types: composite, empty: '99aa06d3014798d86001c324468d497f' }],
 ]);
 
-/** What an object gets whose request names none. */
+/** The checksum of an object whose request names none. */
 export const usualChecksum = 'crc64nvme';
 
 const prefix = 'x-amz-checksum-';
-/** Headers that begin like a checksum and are none. */
+/** Headers with the prefix that are not checksums. */
 const wishes = ['algorithm', 'mode', 'type'];
 
 /** Checksums in base64, by the name in `x-amz-checksum-*`. */
 export type Checksums = Readonly<Record<string, string>>;
 
-/** Headers in lower case that a request may carry, or that its query may stand for. */
+/** Looks up a header by lower-case name. */
 export type HeaderOf = (name: string) => string | undefined;
 
-/** @throws S3Error for a checksum that cannot be checked: it must not be passed over. */
+/** @throws S3Error for an unsupported checksum, because ignoring it would leave the body unchecked */
 export function demandKnownChecksums(headers: readonly string[]): void {
   const unknown = headers
     .map((name) => name.slice(prefix.length))
@@ -67,13 +67,13 @@ export function demandKnownChecksums(headers: readonly string[]): void {
   if (unknown !== undefined) throw unsupported();
 }
 
-/** @throws S3Error for checksums in a request that brings no bytes, unless they are of no bytes. */
+/** @throws S3Error for checksums in a request without a body, unless they match an empty body */
 export function refuseChecksums(header: HeaderOf): void {
   const named = checksumsIn(header).find(([name, value]) => !isOfNothing(`${prefix}${name}`, value));
   if (named) throw new S3Error('InvalidRequest', `${prefix}${named[0]} needs a body, and this request has none.`);
 }
 
-/** The checksums that headers bring, by name. */
+/** The checksums in headers, by name. */
 export function checksumsIn(header: HeaderOf): [name: string, value: string][] {
   return [...kinds.keys()].flatMap((name): [string, string][] => {
     const value = header(`${prefix}${name}`);
@@ -81,30 +81,30 @@ export function checksumsIn(header: HeaderOf): [name: string, value: string][] {
   });
 }
 
-/** Whether a header is the checksum of no bytes. */
+/** Whether a header is the checksum of empty content. */
 export function isOfNothing(header: string, value: string): boolean {
   const kind = header.startsWith(prefix) ? kinds.get(header.slice(prefix.length)) : undefined;
   return kind !== undefined && value === base64Of(kind.empty);
 }
 
-/** What a request says of its body. */
+/** The digests that a request declares for its body. */
 export class Promised {
-  /** What has to be computed while the body comes. */
+  /** Algorithms to compute while the body arrives. */
   readonly measure: readonly Algorithm[];
-  /** Names of the checksums that it says. */
+  /** Names of the declared checksums. */
   readonly names: readonly string[];
   readonly #md5: string | undefined;
   readonly #sha256: string | undefined;
   readonly #digests: readonly Digest[];
-  /** By name; undefined where it comes behind the body. */
+  /** By name; undefined if the value is in a trailer. */
   readonly #checksums: ReadonlyMap<string, string | undefined>;
-  /** Names of checksums to keep though nothing is said of them. */
+  /** Checksums to store although the request declares none. */
   readonly #kept: readonly string[];
 
   /**
-   * @param sha256 the hash of the body that was signed, in hex.
-   * @param keep a checksum to keep where the request says none.
-   * @throws S3Error for what is no checksum, or one that there is not.
+   * @param sha256 signed hash of the body, in hex
+   * @param keep checksum to store if the request declares none
+   * @throws S3Error for an invalid or unsupported checksum
    */
   constructor(header: HeaderOf, sha256: string | undefined, keep?: string) {
     this.#md5 = md5Of(header('content-md5'));
@@ -116,7 +116,7 @@ export class Promised {
     this.#checksums = promisedIn(header);
     this.names = [...this.#checksums.keys()];
     this.#kept = this.names.length > 0 || keep === undefined ? [] : [keep];
-    // The tag of an object is its MD5.
+    // The ETag is the MD5.
     const measure = new Set<Algorithm>(['md5']);
     if (sha256 !== undefined) measure.add('sha256');
     for (const { algorithm } of this.#digests) measure.add(algorithm);
@@ -125,10 +125,10 @@ export class Promised {
   }
 
   /**
-   * Holds what was said against what came.
+   * Compares the declared digests with the measured ones.
    *
-   * @param trailers what came behind the body.
-   * @returns the checksums to keep.
+   * @param trailers of the body
+   * @returns the checksums to store
    * @throws S3Error `BadDigest`, `XAmzContentSHA256Mismatch`, `MalformedTrailerError`
    */
   verify(measured: readonly Digest[], trailers: ReadonlyMap<string, string>): Checksums {
@@ -170,23 +170,23 @@ export function etagOf(measured: readonly Digest[]): string {
   return hexOf(measured, 'md5');
 }
 
-/** One checksum of what was measured. */
+/** One of the measured checksums, in base64. */
 export function checksumOf(measured: readonly Digest[], name: string): string {
   return base64Of(hexOf(measured, algorithmOf(name)));
 }
 
-/** What computes the checksum of a name. */
+/** The algorithm of a checksum. */
 export function algorithmOf(name: string): Algorithm {
   return kinds.get(name)!.algorithm;
 }
 
-/** Headers that tell of checksums; `COMPOSITE` are those made of checksums of parts. */
+/** Checksum headers; `COMPOSITE` checksums are computed from the checksums of parts. */
 export function checksumHeaders(checksums: Checksums, type: string | undefined): Record<string, string> {
   const headers = Object.fromEntries(Object.entries(checksums).map(([name, value]) => [`${prefix}${name}`, value]));
   return Object.keys(headers).length === 0 ? {} : { ...headers, 'x-amz-checksum-type': type ?? 'FULL_OBJECT' };
 }
 
-/** The same as elements of an answer. */
+/** Checksums as elements of a document. */
 export function checksumElements(checksums: Checksums, type: string | undefined): Record<string, string> {
   const found = Object.fromEntries(
     Object.entries(checksums).map(([name, value]) => [`Checksum${name.toUpperCase()}`, value]),
@@ -194,7 +194,7 @@ export function checksumElements(checksums: Checksums, type: string | undefined)
   return Object.keys(found).length === 0 ? {} : { ...found, ChecksumType: type ?? 'FULL_OBJECT' };
 }
 
-/** The name of the checksum that an element like `ChecksumCRC32` is for; undefined for any other element. */
+/** The checksum of an element such as `ChecksumCRC32`; undefined for other elements. */
 export function checksumNameOf(element: string): string | undefined {
   const name = /^Checksum([A-Z0-9]+)$/.exec(element)?.[1]?.toLowerCase();
   return name !== undefined && kinds.has(name) ? name : undefined;
@@ -204,7 +204,7 @@ export function base64Of(hex: string): string {
   return Buffer.from(hex, 'hex').toString('base64');
 }
 
-/** The algorithm that a request names for checksums to come, in lower case. @throws S3Error for one that there is not. */
+/** The checksum algorithm that a request names, in lower case. @throws S3Error if it is unsupported */
 export function algorithmNamed(name: string | undefined): string | undefined {
   if (name === undefined) return undefined;
   const lower = name.trim().toLowerCase();
@@ -213,9 +213,9 @@ export function algorithmNamed(name: string | undefined): string | undefined {
 }
 
 /**
- * The type of the checksum that a multipart upload begins with.
+ * The checksum type of a new multipart upload.
  *
- * @throws S3Error for a type that there is not, or not of that algorithm.
+ * @throws S3Error for an unknown type, or one that the algorithm does not support
  */
 export function typeNamed(field: string | undefined, algorithm: string | undefined): ChecksumType | undefined {
   const type = field?.trim().toUpperCase();
@@ -236,7 +236,7 @@ export function typeNamed(field: string | undefined, algorithm: string | undefin
   );
 }
 
-/** @throws S3Error where a request that brings a whole object says that its checksum is made of parts. */
+/** @throws S3Error if a request with a whole object declares a composite checksum */
 export function demandFullObject(field: string | undefined): void {
   const type = field?.trim().toUpperCase();
   if (type !== undefined && type !== 'FULL_OBJECT') throw invalidValue('x-amz-checksum-type');
@@ -270,7 +270,7 @@ function promisedIn(header: HeaderOf): Map<string, string | undefined> {
   return found;
 }
 
-/** Names of the checksums that come behind the body. */
+/** Names of the checksums in trailers. */
 function trailersIn(field: string | undefined): string[] {
   const names =
     field
@@ -285,7 +285,7 @@ function trailersIn(field: string | undefined): string[] {
   });
 }
 
-/** @throws S3Error where the algorithm that a client says it used is not that of the checksum that it sends. */
+/** @throws S3Error if the declared algorithm differs from that of the checksum sent */
 function demandNamed(field: string | undefined, found: ReadonlyMap<string, unknown>): void {
   if (field === undefined) return;
   const name = field.trim().toLowerCase();
@@ -297,7 +297,7 @@ function demandNamed(field: string | undefined, found: ReadonlyMap<string, unkno
   );
 }
 
-/** A checksum behind the body that nobody announced would be one that nobody looks at. */
+/** Refuses unannounced trailers, because their checksums would not be verified. */
 function demandAnnounced(
   trailers: ReadonlyMap<string, string>,
   announced: ReadonlyMap<string, string | undefined>,
@@ -309,7 +309,7 @@ function demandAnnounced(
   }
 }
 
-/** A value that no bytes can have; ceph/s3-tests want it refused like any other checksum that does not match. */
+/** A value that no content has. ceph/s3-tests expect the error of a mismatch. */
 function malformed(name: string): S3Error {
   return new S3Error('BadDigest', `Value for ${prefix}${name} header is invalid.`);
 }

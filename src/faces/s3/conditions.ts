@@ -5,20 +5,20 @@ import { headerOf, type Call } from './call.ts';
 import type { ObjectToDelete } from './documents.ts';
 import { invalidArgument } from './errors.ts';
 
-/** What must hold of the newest version for a change to be made. */
+/** Conditions on the newest version for a write. */
 export function conditionsOf(call: Call): ObjectConditions {
   const [match, noneMatch] = ['if-match', 'if-none-match'].map((name) => headerOf(call, name));
   return { match: tagsOf(match), noneMatch: tagsOf(noneMatch?.replaceAll('W/"', '"')) };
 }
 
-/** The conditions of a GET or HEAD, whose tags clients of S3 send with quotes and without. */
+/** The conditions of a GET or HEAD. S3 clients send tags with and without quotes. */
 export function conditionsOfRead(headers: IncomingHttpHeaders): IncomingHttpHeaders {
   const quoted = { ...headers };
   for (const name of ['if-match', 'if-none-match'] as const) {
     if (headers[name] !== undefined) quoted[name] = headers[name].split(',').map(quote).join(', ');
   }
   const range = headers['if-range'];
-  // A date has spaces or a comma, and no tag has.
+  // A date contains spaces or a comma; a tag does not.
   if (typeof range === 'string' && !/[ ,]/.test(range.trim())) quoted['if-range'] = quote(range);
   return quoted;
 }
@@ -28,7 +28,7 @@ function quote(item: string): string {
   return tag === '*' || tag === '' || tag.includes('"') ? tag : `"${tag}"`;
 }
 
-/** What must hold of a version for it to be deleted. */
+/** Conditions on a version for its deletion. */
 export function deletionConditionsOf(call: Call): ObjectConditions {
   const [modified, size] = ['x-amz-if-match-last-modified-time', 'x-amz-if-match-size'].map((name) =>
     headerOf(call, name),
@@ -45,7 +45,7 @@ export function deletionConditionsOf(call: Call): ObjectConditions {
   });
 }
 
-/** The same from a document that names many. */
+/** The same from a DeleteObjects document. */
 export function conditionsOfDeletion({
   ETag,
   LastModifiedTime: at,
@@ -54,13 +54,13 @@ export function conditionsOfDeletion({
   return { match: tagsOf(ETag), modifiedAt: at === undefined ? undefined : Math.floor(at / 1000), size: Size };
 }
 
-/** The version that the query names; undefined for the newest. */
+/** The version in the query; undefined for the newest. */
 export function versionOf({ query }: Call): { readonly id: string | null } | undefined {
   const id = query.get('versionId');
   return id === undefined ? undefined : versionNamed(id);
 }
 
-/** @throws S3Error `InvalidArgument` for what no version is called. */
+/** @throws S3Error `InvalidArgument` for an invalid version id */
 export function versionNamed(id: string): { readonly id: string | null } {
   if (id === '') throw invalidArgument('Version id cannot be the empty string', 'versionId', id);
   if (id !== 'null' && !isVersionId(id)) throw invalidArgument('Invalid version id specified', 'versionId', id);

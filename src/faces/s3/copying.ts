@@ -1,4 +1,4 @@
-/** Copies of objects within this store: no byte is moved. */
+/** Copies within this store. No bytes are copied. */
 import type { Blob, Bucket, StoredObject } from '../../core/records.ts';
 import { isStorable } from '../../kit/text.ts';
 import { aboutOf, printAbout, type About } from './about.ts';
@@ -19,7 +19,7 @@ import { newObject } from './new-object.ts';
 import { demandParts, ofVersion } from './rights.ts';
 import { tagsOf, type Tags } from './tags.ts';
 
-/** Copies an object within this store; no byte is moved. */
+/** CopyObject. */
 export async function copyObject(call: Call): Promise<void> {
   const { core, key } = call;
   const [metadata, tagging] = ['x-amz-metadata-directive', 'x-amz-tagging-directive'].map(
@@ -44,7 +44,7 @@ export async function copyObject(call: Call): Promise<void> {
   }
   const { type, headers, meta } = metadata === 'COPY' ? before : about;
   const kept: About = { ...about, type, headers, meta, ...(await copiedChecksums(call, source, algorithm)) };
-  // What came in parts keeps the tag of the parts: nobody can tell it from its bytes.
+  // The ETag of a multipart object depends on its parts, so it cannot be recomputed.
   const { etag } = source.object.content!;
   const put = await core.objects.copy(allowed, { key, conditions: conditionsOf(call) }, source.blob.uuid, {
     etag,
@@ -66,7 +66,7 @@ export async function copyObject(call: Call): Promise<void> {
   );
 }
 
-/** The tags that a copy takes along, for a caller who may read them where they are. @throws S3Error `AccessDenied` */
+/** The source's tags, if the caller may read them. @throws S3Error `AccessDenied` */
 function copiedTags(call: Call, { from, key, version, object }: Source): Tags | undefined {
   const { tags } = aboutOf(object);
   const action = version ? ofVersion('GetObjectTagging') : 'GetObjectTagging';
@@ -74,7 +74,7 @@ function copiedTags(call: Call, { from, key, version, object }: Source): Tags | 
   return tags;
 }
 
-/** The checksum of a copy: its source's, unless the request names another algorithm, or there is none. That is of the whole, whatever the source's was. */
+/** The source's checksum, unless it has none or the request names another algorithm; then a full-object checksum. */
 async function copiedChecksums(
   { core }: Call,
   { object, blob }: Source,
@@ -100,7 +100,7 @@ interface Source {
   readonly blob: Blob;
 }
 
-/** What `x-amz-copy-source` names, if the request may read it and its conditions hold. */
+/** The copy source, if the caller may read it and its conditions hold. */
 export async function sourceOf(call: Call): Promise<Source> {
   const field = headerOf(call, 'x-amz-copy-source') ?? '';
   const [path = '', ...query] = field.replace(/^\//, '').split('?');
@@ -125,7 +125,7 @@ function safeDecode(text: string): string {
     const decoded = decodeURIComponent(text);
     if (isStorable(decoded)) return decoded;
   } catch {
-    // Said below.
+    // Reported below.
   }
   throw new S3Error('InvalidArgument', 'The copy source is not percent-encoded UTF-8, or has U+0000.');
 }

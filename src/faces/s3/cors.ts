@@ -1,4 +1,4 @@
-/** Which pages of other origins may do what with a bucket. */
+/** CORS configuration of buckets. */
 import type { Request, Response } from 'express';
 import { faultOf, type CorsRule } from '../../http/bucket-cors.ts';
 import { setFields } from '../../http/header-fields.ts';
@@ -7,7 +7,7 @@ import { S3Error } from './errors.ts';
 import type { RequestBuckets } from './request-buckets.ts';
 import { elements, type Elements } from './xml.ts';
 
-/** @throws S3Error for rules that make no sense. */
+/** @throws S3Error for invalid rules */
 export function corsRulesOf({ CORSRule }: ReturnType<typeof corsConfiguration.read>): CorsRule[] {
   return CORSRule.map(
     ({
@@ -49,7 +49,7 @@ export function renderCors(text: string): Elements {
   };
 }
 
-/** Puts what the bucket's rules allow on the answer, before anything else is found out. */
+/** Sets CORS headers before authentication, so that pages can also read errors. */
 export async function allowOrigin(known: RequestBuckets, bucket: string, req: Request, res: Response): Promise<void> {
   const { origin } = req.headers;
   if (origin === undefined || bucket === '') return;
@@ -58,7 +58,7 @@ export async function allowOrigin(known: RequestBuckets, bucket: string, req: Re
   if (rule) allow(res, rule, origin);
 }
 
-/** A browser's question before it sends a request. @throws S3Error where the answer is no. */
+/** Answers a preflight. @throws S3Error if no rule allows the request */
 export async function preflight(
   known: RequestBuckets,
   { bucket, key }: { bucket: string; key: string },
@@ -118,7 +118,7 @@ function matching(
   );
 }
 
-/** A pattern has at most one star. */
+/** A pattern has at most one `*`. */
 function fits(pattern: string, text: string): boolean {
   const [start = '', end] = pattern.split('*');
   return end === undefined

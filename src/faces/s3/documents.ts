@@ -1,4 +1,4 @@
-/** Every document that S3 takes, but lifecycle rules, as a schema. */
+/** Schemas of all S3 documents except lifecycle rules. */
 import { S3Error } from './errors.ts';
 import {
   anyTime,
@@ -68,7 +68,7 @@ const objectToDelete = record({
 });
 export type ObjectToDelete = ReturnType<typeof objectToDelete>;
 
-/** A thousand keys, of a thousand bytes each, escaped. */
+/** A thousand keys of a thousand bytes, escaped. */
 export const deletion = documentOf(
   'Delete',
   record({ Object: many(objectToDelete, 1, 1000), Quiet: maybe(boolean) }),
@@ -83,7 +83,7 @@ export const tagging = documentOf('Tagging', record({ TagSet: one(tagSet) }));
 const modes = ['GOVERNANCE', 'COMPLIANCE'] as const;
 const eventHold = 'This server has no event holds.';
 
-/** Without both members a retention is taken off. */
+/** An empty document removes the retention. */
 export const retention = documentOf(
   'Retention',
   record(
@@ -191,7 +191,7 @@ const period = (node: Node): number => {
   const length = integer(node);
   if (length <= 0)
     throw new S3Error('InvalidRetentionPeriod', 'Default retention period must be a positive integer value.');
-  // A hundred years, as S3 has it.
+  // S3's limit of a hundred years.
   if (length > (node.name === 'Days' ? 36_500 : 100))
     throw new S3Error('InvalidRetentionPeriod', 'Default retention period too large.');
   return length;

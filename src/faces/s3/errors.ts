@@ -1,9 +1,9 @@
-/** How S3 says no: a code, which clients match on, and the status that goes with it. */
+/** S3 error codes with their statuses. */
 import type { Refusal, Reason } from '../../core/refusal.ts';
 
 /**
- * Status and sentence of each code. S3 has one sentence for most of them, which clients and their tests compare; what this server has to add
- * goes into another member of the answer. Codes without a sentence here have several, by circumstance.
+ * Status and message of each code. S3 has a fixed message for most, which clients and test suites compare; additional
+ * text goes into `Detail`. Codes without a message here have several.
  */
 const codes = {
   AccessDenied: [403],
@@ -99,13 +99,13 @@ const codes = {
 
 export type S3Code = keyof typeof codes;
 
-/** A refusal in S3's own words. A message that differs from the code's one sentence is told as `Detail`. */
+/** An S3 error response. A message that differs from the fixed one is sent as `Detail`. */
 export class S3Error extends Error {
   override readonly name = 'S3Error';
   readonly code: S3Code;
-  /** More elements of the answer, by name. */
+  /** Additional elements of the response. */
   readonly details: Readonly<Record<string, string>>;
-  /** Headers of the answer. */
+  /** Headers of the response. */
   readonly headers: Readonly<Record<string, string>>;
 
   constructor(
@@ -127,7 +127,7 @@ export class S3Error extends Error {
   }
 }
 
-/** A sentence without its full stop. */
+/** Removes the final full stop. */
 function bare(sentence: string): string {
   return sentence.replace(/\.$/, '');
 }
@@ -136,12 +136,12 @@ export function notImplemented(details: Readonly<Record<string, string>>): S3Err
   return new S3Error('NotImplemented', undefined, details);
 }
 
-/** An argument that S3 does not take, in S3's sentence for it. */
+/** InvalidArgument with the argument's name and value. */
 export function invalidArgument(message: string, name: string, value: string): S3Error {
   return new S3Error('InvalidArgument', message, { ArgumentName: name, ArgumentValue: value });
 }
 
-/** Whether a request showed a key that there is not, or a signature that is not the key's. */
+/** Whether the request used an unknown key or a wrong signature. */
 export function isWrongKey(error: unknown): boolean {
   return error instanceof S3Error && (error.code === 'InvalidAccessKeyId' || error.code === 'SignatureDoesNotMatch');
 }
@@ -207,7 +207,7 @@ const ofReasons: Record<Reason, S3Code | ((refusal: Refusal) => S3Error)> = {
   lost: 'InternalError',
 };
 
-/** What S3 calls a refusal of the core. */
+/** Maps a refusal of the core to an S3 error. */
 export function fromRefusal(refusal: Refusal): S3Error {
   const answer = ofReasons[refusal.reason];
   return typeof answer === 'string' ? new S3Error(answer, refusal.message) : answer(refusal);

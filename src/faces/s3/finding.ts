@@ -7,10 +7,10 @@ import { allow, denied, may, ofVersion, type Action, type AllowedTo, type Circum
 export type FoundObject<A extends Action = Action> = AllowedTo<A> & { readonly object: StoredObject };
 
 /**
- * The version that a request is about, for somebody who may do that with it. Whether there is none is told to those who
- * may list the bucket.
+ * The version that a request addresses, after authorization. Only callers with list permission learn that it is
+ * missing.
  *
- * @throws S3Error `NoSuchKey`, `NoSuchVersion`, `AccessDenied`, `MethodNotAllowed` for a mark of a deletion.
+ * @throws S3Error `NoSuchKey`, `NoSuchVersion`, `AccessDenied`, `MethodNotAllowed` for a delete marker
  */
 export async function findObject<A extends Action>(
   call: Call,
@@ -45,11 +45,11 @@ export async function findObject<A extends Action>(
 const mostTries = 5;
 
 /**
- * Changes what is kept with a version. Where the newest version was asked for and another took its place meanwhile, the change is
- * of that one.
+ * Changes the metadata of a version. If the newest version was requested and replaced meanwhile, the new one is found,
+ * authorized and changed.
  *
- * @param find finds the version for somebody who may change it.
- * @param change false when the version is gone.
+ * @param find finds the version and authorizes the caller
+ * @param change returns false if the version is gone
  */
 export async function changeVersion<A extends Action>(
   call: Call,

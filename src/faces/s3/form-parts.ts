@@ -1,22 +1,22 @@
-/** `multipart/form-data` (RFC 7578), read part by part: nothing of a part is read before the caller has done with the one before it. */
+/** Reads `multipart/form-data` (RFC 7578) as a stream, one part at a time. */
 import type { Body } from '../../core/bytes/ingest.ts';
 import { Refusal } from '../../core/refusal.ts';
 import { utf8 } from '../../kit/text.ts';
 
-/** Bytes that the headers of one part may have. */
+/** Maximum bytes of a part's headers. */
 const longestHead = 8192;
-/** Bytes that may come before the first part. */
+/** Maximum bytes before the first part. */
 const longestPreamble = 8192;
 
 export interface FormPart {
   readonly name: string;
-  /** The last segment of the name that the file has where it comes from; undefined where the part has none. */
+  /** The last segment of the file name; undefined if the part has none. */
   readonly filename: string | undefined;
-  /** Ends quietly where the form breaks off, and says so. */
+  /** If the form breaks off, the iteration ends and `cut` is set. */
   readonly body: Body;
 }
 
-/** The boundary that a request's Content-Type names. @throws Refusal `malformed` for anything but a form */
+/** The boundary in a Content-Type. @throws Refusal `malformed` unless it is a form */
 export function boundaryOf(type: string | undefined): string {
   const [, quoted, bare] =
     /^multipart\/form-data *;(?:.*;)? *boundary=(?:"([^"\r\n]{1,70})"|([^\s";,]{1,70})) *(?:;|$)/i.exec(type ?? '') ??
@@ -31,7 +31,7 @@ export class FormParts {
   readonly #body: Body;
   readonly #input: AsyncIterator<Uint8Array>;
   readonly #delimiter: Buffer;
-  /** What was read and not yet given out. The first delimiter may lack the line break that all others have. */
+  /** Buffered input. The first delimiter may lack the line break before it, so one is prepended. */
   #rest: Buffer = Buffer.from('\r\n');
   #part: PartBody | undefined;
   #state: 'before' | 'within' | 'ended' = 'before';
@@ -42,7 +42,7 @@ export class FormParts {
     this.#delimiter = Buffer.from(`\r\n--${boundary}`);
   }
 
-  /** The next part, once the one before it was read or passed over; undefined behind the last. @throws Refusal `malformed`, `interrupted` */
+  /** The next part, once the previous one is read or skipped; undefined after the last. @throws Refusal */
   async next(): Promise<FormPart | undefined> {
     if (this.#state === 'ended') return undefined;
     if (this.#state === 'before') await this.#passPreamble();
@@ -61,7 +61,7 @@ export class FormParts {
     return { name, filename, body: this.#part };
   }
 
-  /** Reads what is left and throws it away: a browser shows no answer before it has sent everything. */
+  /** Discards the rest of the form: browsers show a response only after they have sent everything. */
   async drain(): Promise<void> {
     this.#rest = Buffer.alloc(0);
     this.#state = 'ended';
@@ -79,7 +79,7 @@ export class FormParts {
     }
   }
 
-  /** The headers of a part; what is left begins with its content. */
+  /** Reads the headers of a part up to its content. */
   async #head(): Promise<string> {
     for (;;) {
       const start = /^[ \t]*\r\n/.exec(this.#rest.subarray(0, 100).toString('latin1'))?.[0].length;
@@ -95,7 +95,7 @@ export class FormParts {
     }
   }
 
-  /** The content of the part at hand. Gives false where the form ends within it, and true at its end. */
+  /** The content of the current part. Returns true at its end, false if the form breaks off. */
   async *#content(): AsyncGenerator<Uint8Array, boolean> {
     for (;;) {
       const at = await this.#delimiterAt();
@@ -108,8 +108,8 @@ export class FormParts {
   }
 
   /**
-   * Where the next delimiter begins, or else up to where there is certainly none. What begins like one and goes on as no
-   * delimiter does is content.
+   * The offset of the next delimiter, or up to which offset there is none. A delimiter that continues otherwise is
+   * content.
    */
   async #delimiterAt(): Promise<{ readonly found: boolean; readonly from: number }> {
     for (let from = 0; ; from += 1) {
@@ -168,7 +168,7 @@ class PartBody implements Body {
     }
   }
 
-  /** Reads on to the end of the part. @throws Error where the form ends within it */
+  /** Skips to the end of the part. @throws Error if the form breaks off */
   async pass(): Promise<void> {
     let next = await this.#content.next();
     while (!next.done) next = await this.#content.next();
@@ -176,7 +176,7 @@ class PartBody implements Body {
   }
 }
 
-/** Name and file name of a part by its headers. @throws Refusal `malformed` */
+/** Parses the name and file name from a part's headers. @throws Refusal `malformed` */
 function readHead(head: string): { name: string; filename: string | undefined } {
   const fields = new Map<string, string>();
   for (const line of head.split('\r\n').filter((one) => one !== '')) {
@@ -194,7 +194,7 @@ function readHead(head: string): { name: string; filename: string | undefined } 
   return { name, filename: filename?.split(/[/\\]/).at(-1) };
 }
 
-/** The parameters of a Content-Disposition; undefined where it is none of a form. A backslash stands for itself but before a quote. */
+/** The parameters of a form's Content-Disposition; undefined if invalid. A backslash only escapes a quote. */
 function parametersOf(field: string): ReadonlyMap<string, string> | undefined {
   const [type] = /^form-data[ \t]*(?=;|$)/i.exec(field) ?? [];
   if (type === undefined) return undefined;

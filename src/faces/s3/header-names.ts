@@ -1,4 +1,4 @@
-/** Names of headers that S3 gives a meaning, which a form's fields can stand for. One that nothing here reads is refused. */
+/** Headers with a meaning in S3, which form fields may replace. Those that an operation does not read are refused. */
 import { notImplemented, S3Error } from './errors.ts';
 
 export const body = ['x-amz-checksum-*'];
@@ -7,9 +7,9 @@ const lockHeaders = ['x-amz-object-lock-mode', 'x-amz-object-lock-retain-until-d
 export const newObject = ['x-amz-meta-*', 'x-amz-storage-class', 'x-amz-tagging', ...grants, ...lockHeaders];
 
 /**
- * @param names in lower case.
- * @param listed the names that are read; one that ends in `*` stands for all that begin so.
- * @throws S3Error `NotImplemented` for a header that has a meaning in S3 and is not listed, `InvalidToken`
+ * @param names in lower case
+ * @param listed headers that the operation reads; a trailing `*` matches any suffix
+ * @throws S3Error `NotImplemented` for a header with a meaning in S3 that is not listed, `InvalidToken`
  */
 export function demandListed(names: Iterable<string>, listed: readonly string[]): void {
   for (const name of names) {
@@ -20,7 +20,7 @@ export function demandListed(names: Iterable<string>, listed: readonly string[])
   }
 }
 
-/** S3's own words for what a header is about. A name of other words means nothing to S3, which ignores it, too. */
+/** First words of S3's headers. S3 ignores other `x-amz-` headers as well. */
 const words = new RegExp(
   '^x-amz-(?:abort|acl|algorithm|annotation|bucket|bypass|checksum|client|confirm|content|copy|create|credential|' +
     'decoded|delete|encryption|event|expected|expires|expiration|fwd|grant|id|if|lock|max|meta|metadata|mfa|missing|' +
@@ -28,7 +28,7 @@ const words = new RegExp(
     'signedheaders|skip|source|storage|tag|tagging|tags|trailer|transition|version|website|write)(?:-|$)',
 );
 
-/** Headers of HTTP under which a request is done in part, or not at all. */
+/** HTTP headers that make a request conditional or partial. */
 const conditions: ReadonlySet<string> = new Set([
   'if-match',
   'if-none-match',

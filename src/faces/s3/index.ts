@@ -1,4 +1,4 @@
-/** The S3 face: what stock S3 clients speak, by path or by host, on a port of its own. */
+/** The S3 face: path-style and virtual-hosted requests on their own port. */
 import type { Request, Response } from 'express';
 import type { Logger } from 'pino';
 import { ANYBODY } from '../../core/records.ts';
@@ -19,9 +19,9 @@ import { document } from './xml.ts';
 
 export interface S3Options extends Context {
   readonly log: Logger;
-  /** Whose sub-domains are buckets. */
+  /** Domain for virtual-hosted buckets. */
   readonly domain: string | undefined;
-  /** Milliseconds by which a signer's clock may differ. */
+  /** Milliseconds that the client's clock may differ. */
   readonly window: number;
 }
 
@@ -128,7 +128,7 @@ export class S3 {
   }
 }
 
-/** What a request says of the bucket holds before anything is done. @throws S3Error `AccessDenied`, `InvalidArgument` */
+/** Checks the expected bucket owner and request payer. @throws S3Error `AccessDenied`, `InvalidArgument` */
 async function demandExpectations(call: Call): Promise<void> {
   const payer = headerOf(call, 'x-amz-request-payer');
   if (payer !== undefined && payer.toLowerCase() !== 'requester')
@@ -139,13 +139,13 @@ async function demandExpectations(call: Call): Promise<void> {
   if (bucket?.namespace !== owner) throw new S3Error(bucket ? 'AccessDenied' : 'NoSuchBucket');
 }
 
-/** Path and query as they were sent; some clients send the whole URL. */
+/** Path and query as sent; some clients send an absolute URL. */
 function targetOf(req: Request): string {
   const target = req.originalUrl;
   return /^https?:\/\//i.test(target) ? target.replace(/^https?:\/\/[^/?]*/i, '') || '/' : target;
 }
 
-/** Bucket and key, by path or by host. */
+/** Bucket and key, from the path or the host. */
 function placeOf(
   target: string,
   host: string | undefined,

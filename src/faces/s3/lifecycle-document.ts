@@ -1,4 +1,4 @@
-/** Lifecycle rules. They are kept as they came, and read again by the same schema before they are done. */
+/** Lifecycle rules. They are stored as received and parsed by the same schema before each run. */
 import { tag } from './documents.ts';
 import { S3Error } from './errors.ts';
 import {
@@ -36,7 +36,7 @@ const size = (node: Node): number => {
   return number;
 };
 
-/** A day, as milliseconds since the epoch. */
+/** A date at midnight, in milliseconds since the epoch. */
 const midnight: Reader<number> = (node) => {
   const value = token(node);
   const at = /^\d{4}-\d\d-\d\d$/.test(value) ? Date.parse(`${value}T00:00:00Z`) : timeOf(value);
@@ -54,7 +54,7 @@ const sizes = { ObjectSizeGreaterThan: maybe(size), ObjectSizeLessThan: maybe(si
 const all = record(
   { Prefix: maybe(text), Tag: many(tag), ...sizes },
   ({ Prefix, Tag, ObjectSizeGreaterThan, ObjectSizeLessThan }) => {
-    // Of an And that says nothing, S3 does not take it that every object is meant.
+    // S3 refuses an `And` without conditions instead of applying it to all objects.
     const said =
       [Prefix, ObjectSizeGreaterThan, ObjectSizeLessThan].filter((value) => value !== undefined).length + Tag.length;
     if (said < 2) throw malformed('And must hold at least two conditions.');
@@ -63,7 +63,7 @@ const all = record(
   },
 );
 
-/** S3 takes one condition outside of an And. Several are taken here, and all of them must hold. */
+/** S3 allows one condition outside of `And`. This server allows several, all of which must hold. */
 const filter = record({ Prefix: maybe(text), Tag: maybe(tag), ...sizes, And: maybe(all) });
 
 const expiration = record(
@@ -106,7 +106,7 @@ export const lifecycleRule = record(
 );
 export type LifecycleRule = ReturnType<typeof lifecycleRule>;
 
-/** An upload has neither tags nor a size, and a delete marker has no tags. */
+/** An upload has no tags or size, and a delete marker has no tags. */
 function demandFitting({ Filter, Expiration, AbortIncompleteMultipartUpload }: LifecycleRule): void {
   const tagged = Filter?.Tag !== undefined || (Filter?.And?.Tag.length ?? 0) > 0;
   const sized = [Filter, Filter?.And].some(

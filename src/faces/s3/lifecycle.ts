@@ -1,4 +1,4 @@
-/** Lifecycle rules: what they say of an object, and the run that does it. */
+/** Evaluates and applies lifecycle rules. */
 import type { Core } from '../../core/index.ts';
 import { SYSTEM, type Bucket, type Principal, type StoredObject } from '../../core/records.ts';
 import { isLockedRefusal } from '../../core/records.ts';
@@ -9,10 +9,10 @@ import { S3Error } from './errors.ts';
 import { settingOf } from './rights.ts';
 import type { Node } from './xml.ts';
 
-/** A rule in force. */
+/** An enabled rule. */
 interface Rule {
   readonly id: string;
-  /** All of them must hold, and so must all tags. */
+  /** All prefixes and all tags must match. */
   readonly prefixes: readonly string[];
   readonly tags: readonly { readonly Key: string; readonly Value: string }[];
   readonly above: number;
@@ -26,7 +26,7 @@ interface Rule {
 }
 
 export interface LifecycleOptions {
-  /** Milliseconds that a day of a rule lasts; a day, but for trying rules out. */
+  /** Milliseconds of a day in the rules; shorter only for tests. */
   readonly day: number;
 }
 
@@ -38,10 +38,7 @@ export interface Expired {
 const realDay = 86_400_000;
 const batch = 500;
 
-/**
- * The rules of a bucket that are switched on. They were checked when they were put; one that an earlier version of this server took and that is
- * not valid does nothing.
- */
+/** The enabled rules of a bucket. A rule stored by an earlier version that is invalid now is skipped. */
 function rulesOf(bucket: Bucket): Rule[] {
   const nodes = settingOf<readonly Node[]>(bucket, 'lifecycle') ?? [];
   return nodes.flatMap((node) => {
@@ -84,7 +81,7 @@ function conditionsOf({ Prefix, Filter }: LifecycleRule): Pick<Rule, 'prefixes' 
   };
 }
 
-/** When the newest version will go, as a header tells it; in real days, from the next midnight on. */
+/** The `x-amz-expiration` header of the newest version; in real days, from the next midnight on. */
 export function expirationHeader(
   bucket: Bucket,
   object: Pick<StoredObject, 'key' | 'createdAt'> & {
@@ -98,7 +95,7 @@ export function expirationHeader(
       const at =
         rule.date ??
         (rule.days === undefined ? undefined : Math.ceil((object.createdAt + rule.days * realDay) / realDay) * realDay);
-      // Beyond the last day that HTTP can write, nothing is told of it.
+      // HTTP dates end with the year 9999, so a later expiration is not reported.
       return at === undefined || at >= Date.UTC(10_000, 0) ? [] : [{ id: rule.id, at }];
     });
   const first = dated.toSorted((a, b) => a.at - b.at)[0];
@@ -109,7 +106,7 @@ export function expirationHeader(
     : {};
 }
 
-/** Does what the rules of all buckets say now. */
+/** Applies the rules of all buckets. */
 export async function runLifecycle(core: Core, { day }: LifecycleOptions): Promise<Expired> {
   await core.time.observe();
   let [objects, uploads] = [0, 0];
@@ -138,7 +135,7 @@ async function expireObjects(core: Core, bucket: Bucket, rules: readonly Rule[],
     }
     versions = [];
   };
-  // Versions of one key lie side by side, the newest first; a key is settled once all of it was seen.
+  // Versions are listed by key, newest first; a key is processed when all its versions are read.
   for (let behind: { key: string; index: number } | null = null; ;) {
     const page: StoredObject[] = await core.objects.versions(listing, {
       prefix: '',
@@ -157,7 +154,7 @@ async function expireObjects(core: Core, bucket: Bucket, rules: readonly Rule[],
   return gone;
 }
 
-/** Deletes a version that is due, if it still is what the rules looked at; object lock keeps one that it protects. */
+/** Deletes a due version if it is unchanged since it was evaluated. Object lock may protect it. */
 async function expire(core: Core, allowed: Allowed<'delete'>, only: StoredObject): Promise<boolean> {
   const { key, versionId } = only;
   try {
@@ -172,7 +169,7 @@ async function expire(core: Core, allowed: Allowed<'delete'>, only: StoredObject
   }
 }
 
-/** Which versions of one key are to go; they come newest first. */
+/** The due versions of one key; they are sorted newest first. */
 function due(
   versions: readonly StoredObject[],
   rules: readonly Rule[],
@@ -189,7 +186,7 @@ function due(
       if (current && content)
         return isOld(createdAt, rule.days) || (rule.date !== undefined && rule.date <= time.now());
       if (current) return versions.length === 1 && (rule.marks || isOld(createdAt, rule.days));
-      // It is no longer the newest since the next one came.
+      // A version became noncurrent when the next one was created.
       return at > rule.newerNoncurrent && isOld(versions[at - 1]!.createdAt, rule.noncurrentDays);
     });
   });

@@ -1,4 +1,4 @@
-/** Listings of a bucket: keys rolled up at a delimiter, page by page, in the order of their bytes. */
+/** Bucket listings: pages of keys in UTF-8 order, with common prefixes at a delimiter. */
 import type { EntriesPage } from '../../core/engine.ts';
 import type { StoredObject } from '../../core/records.ts';
 import { aboutOf } from './about.ts';
@@ -10,7 +10,7 @@ import { allow, type AllowedTo } from './rights.ts';
 import { encode } from './signing/canonical.ts';
 import { elements, type Elements, type Xml } from './xml.ts';
 
-/** Behind every character. */
+/** Sorts after every character. */
 const last = '\u{10ffff}';
 const mostKeys = 1000;
 
@@ -18,7 +18,7 @@ interface Wish {
   readonly prefix: string;
   readonly delimiter: string;
   readonly max: number;
-  /** A key or a rolled-up prefix that the page begins behind. */
+  /** The page begins after this key or common prefix. */
   readonly after: string | null;
 }
 
@@ -28,34 +28,34 @@ type Entry<T> =
 
 interface Page<T> {
   readonly entries: readonly Entry<T>[];
-  /** The last entry of a page that is not the last one. */
+  /** The last entry of a page, if another page follows. */
   readonly next: Entry<T> | undefined;
 }
 
-/** Entries fetched at a time, so that no listing has the catalog for long. */
+/** Entries read at a time, so that a listing does not block the catalog. */
 const chunk = 100;
 
-/** What a common prefix is where the catalog rolled it up. */
+/** A common prefix computed by the catalog. */
 interface Rolled {
   readonly key: string;
   readonly rolled: true;
 }
 
-/** Objects behind a key, in order. */
+/** Reads objects after a key, in order. */
 type Fetch<T> = (after: string | null, limit: number) => Promise<readonly ((T & { readonly key: string }) | Rolled)[]>;
 
 /**
- * A page of entries: objects, and what they have in common before the delimiter.
+ * A page of objects and common prefixes.
  *
- * Where the catalog does not roll up itself, few are fetched behind a common prefix, as what follows may well be another one,
- * and more the longer none comes: what is read in vain is bounded by what is shown.
+ * If the catalog does not group keys itself, only few are read after a common prefix, because the next may be another
+ * prefix; the number doubles until one appears. So unused reads are proportional to the entries returned.
  */
 export async function roll<T>(
   { prefix, delimiter, max, after }: Wish,
   fetch: Fetch<T>,
   byCatalog = false,
 ): Promise<Page<T>> {
-  // The delimiter that is left to roll up at here.
+  // The delimiter to group by here.
   const mark = byCatalog ? '' : delimiter;
   const entries: Entry<T>[] = [];
   let cursor = after !== null && isRolled(after, prefix, mark) ? after + last : after;
@@ -69,7 +69,7 @@ export async function roll<T>(
     if (at >= 0) {
       const common = commonOf(found[at]!.key, prefix, mark)!;
       if (!isPrefix(entries.at(-1), common)) entries.push({ kind: 'prefix', key: common });
-      // Whatever else begins so says nothing new.
+      // Skips the rest of the keys with this prefix.
       cursor = common + last;
       step = 1;
     } else if (found.length < limit) {
@@ -90,7 +90,7 @@ function isPrefix(entry: Entry<unknown> | undefined, key: string): boolean {
   return entry?.kind === 'prefix' && entry.key === key;
 }
 
-/** A page of entries that the catalog rolls up. */
+/** A page that the catalog groups. */
 async function rollInCatalog(
   call: Call,
   allowed: AllowedTo<'ListBucket' | 'ListBucketVersions'>,
@@ -112,7 +112,7 @@ async function rollInCatalog(
         behind,
       });
       const end = found.at(-1);
-      // Several versions have one key: behind the last of them that was seen, not behind the key.
+      // A key may have several versions, so continue after the last version seen, not after its key.
       behind = versions && end?.object ? { key: end.key, index: end.object.index } : null;
       return found.map(({ key, object }) => object ?? { key, rolled: true });
     },
@@ -130,7 +130,7 @@ function isRolled(key: string, prefix: string, delimiter: string): boolean {
   return commonOf(key, prefix, delimiter) === key;
 }
 
-/** The old listing. */
+/** ListObjects. */
 export async function listObjects(call: Call): Promise<void> {
   const { query, bucket } = call;
   const wish = { ...wishOf(call), after: query.get('marker') || null };
@@ -196,7 +196,7 @@ function contentOf(object: StoredObject, shown: (text: string) => string, owner:
   });
 }
 
-/** Listings tell which checksum there is, and not the checksum. */
+/** Listings report the algorithm of the checksum, not its value. */
 function checksumKind(object: StoredObject): Elements {
   const { checksums, checksumType } = aboutOf(object);
   const [algorithm] = Object.keys(checksums);
@@ -231,7 +231,7 @@ export async function listVersions(call: Call): Promise<void> {
   });
 }
 
-/** The version that two markers name; null where there is none. @throws S3Error `InvalidArgument` */
+/** The version at two markers; null if there is none. @throws S3Error `InvalidArgument` */
 async function versionAt({ core, bucket }: Call, key: string | null, id: string): Promise<EntriesPage['behind']> {
   if (key === null)
     throw new S3Error('InvalidArgument', 'A version-id marker cannot be specified without a key marker.');
@@ -239,7 +239,7 @@ async function versionAt({ core, bucket }: Call, key: string | null, id: string)
   return found ? { key: found.key, index: found.index } : null;
 }
 
-/** Versions and marks keep the order in which they lie. */
+/** Versions and delete markers, each in listing order. */
 function versionElements(page: Page<StoredObject>, shown: (text: string) => string): Elements {
   const of = (marks: boolean): Xml[] =>
     page.entries.flatMap((entry) =>
@@ -269,14 +269,14 @@ function versionOf(object: StoredObject, shown: (text: string) => string): Xml {
   });
 }
 
-/** What a request asks of a listing. @throws S3Error `InvalidArgument` */
+/** The parameters of a listing. @throws S3Error `InvalidArgument` */
 export function wishOf(call: Call, limit = 'max-keys'): Omit<Wish, 'after'> {
   const { query } = call;
   const encoding = query.get('encoding-type');
   if (encoding !== undefined && encoding !== 'url')
     throw invalidArgument('Invalid Encoding Method specified in Request', 'encoding-type', encoding);
   const optional = headerOf(call, 'x-amz-optional-object-attributes');
-  // No object here has a restore status to tell.
+  // Objects here have no restore status.
   if (optional !== undefined && optional !== 'RestoreStatus')
     throw invalidArgument('Invalid attribute name specified.', 'x-amz-optional-object-attributes', optional);
   return {
@@ -286,7 +286,7 @@ export function wishOf(call: Call, limit = 'max-keys'): Omit<Wish, 'after'> {
   };
 }
 
-/** How many at most. @throws S3Error for what is no number. */
+/** The page size. @throws S3Error unless it is a number */
 export function maxOf(text: string | undefined, name: string, most = mostKeys): number {
   if (text === undefined || text === '') return mostKeys;
   if (/^-\d+$/.test(text))
@@ -296,7 +296,7 @@ export function maxOf(text: string | undefined, name: string, most = mostKeys): 
   return Math.min(Number(text), most);
 }
 
-/** Keys may hold what XML cannot; clients that know that ask for them percent-encoded. */
+/** Encodes keys if the client asks for it, because keys may contain characters that XML does not allow. */
 export function encoderOf({ query }: Call): (text: string) => string {
   if (query.get('encoding-type') !== 'url') return (text) => text;
   return (text) => encode(text).replaceAll('%2F', '/');

@@ -1,4 +1,4 @@
-/** Object lock: versions that nobody may delete before a day, or while they are held. The catalog keeps the rules. */
+/** Object lock: retention and legal holds of versions. The catalog enforces them. */
 import type { Bucket, LockRule, Retention, StoredObject, VersionLock } from '../../core/records.ts';
 import { answer, flagOf, headerOf, nothing, readDocument, type Call } from './call.ts';
 import { versionOf } from './conditions.ts';
@@ -9,7 +9,7 @@ import { allow, may, refuseEarly, type Action, type Circumstances } from './righ
 import { timeOf } from './schema.ts';
 import { elements } from './xml.ts';
 
-/** The object lock that a request asks for. Without a retention, the bucket's own applies when the version is made. */
+/** The object lock in a request. Without a retention, the bucket's default applies when the version is created. */
 export function lockFrom(call: Call, bucket: Bucket): VersionLock {
   const [mode, until, hold] = [
     'x-amz-object-lock-mode',
@@ -32,7 +32,7 @@ export function lockFrom(call: Call, bucket: Bucket): VersionLock {
   };
 }
 
-/** Whether the request asks to bypass a GOVERNANCE retention, and may. */
+/** Whether the request bypasses a GOVERNANCE retention and is allowed to. */
 export function bypasses(call: Call, bucket: Bucket, object: StoredObject): boolean {
   return (
     flagOf(call, 'x-amz-bypass-governance-retention') && may(call, 'BypassGovernanceRetention', bucket, { object })
@@ -118,14 +118,14 @@ async function findLockable<A extends Action>(
   return found;
 }
 
-/** A mode in a header. */
+/** Parses a mode header. */
 function modeOf(text: string): Retention['mode'] {
   if (text !== 'GOVERNANCE' && text !== 'COMPLIANCE')
     throw invalidArgument('Unknown wormMode directive.', 'x-amz-object-lock-mode', text);
   return text;
 }
 
-/** A date in a header. */
+/** Parses a date header. */
 function dateOf(text: string): number {
   const at = timeOf(text);
   if (at === undefined)

@@ -1,4 +1,4 @@
-/** The end of a multipart upload: its parts become an object. */
+/** CompleteMultipartUpload. */
 import { createHash } from 'node:crypto';
 import type { Multipart, Part } from '../../core/records.ts';
 import { combineCrcs } from '../../kit/combine-crc.ts';
@@ -17,14 +17,14 @@ const leastPart = 5 * 1024 * 1024;
 export async function completeMultipart(call: Call): Promise<void> {
   const { core, key, query } = call;
   const allowed = await allow(call, 'PutObject');
-  // Checksums in the headers are of the object, not of this document.
+  // Checksum headers are for the object, not for this document.
   const ofObject = (name: string): boolean =>
     name.startsWith('x-amz-checksum-') || name === 'x-amz-sdk-checksum-algorithm';
   const { Part: named } = await readDocument(call, completeMultipartUpload, (name) =>
     ofObject(name) ? undefined : headerOf(call, name),
   );
   const before = await core.multipart.outcome(allowed, key, query.get('uploadId') ?? '');
-  // The answer was lost, and here it is again.
+  // A repeated request gets the stored response.
   if (before !== undefined) return tellCompleted(call, JSON.parse(before) as Completed);
   const { multipart } = await findMultipart(call, 'PutObject');
   const begun = JSON.parse(multipart.about) as Begun;
@@ -59,7 +59,7 @@ export async function completeMultipart(call: Call): Promise<void> {
   tellCompleted(call, JSON.parse(told) as Completed);
 }
 
-/** @throws S3Error where the request says another size than the parts have. */
+/** @throws S3Error if the declared size differs from that of the parts */
 function demandSize(call: Call, parts: readonly Part[]): void {
   const asked = headerOf(call, 'x-amz-mp-object-size');
   if (asked === undefined) return;
@@ -100,7 +100,7 @@ function tellCompleted(call: Call, { etag, versionId, checksums, checksumType }:
   );
 }
 
-/** The parts that the request names, if they are what came. */
+/** The parts that the request lists, if they match the uploaded ones. */
 async function chosenParts(
   { core }: Call,
   multipart: Multipart,
@@ -112,7 +112,7 @@ async function chosenParts(
   const checksummed = named.some((one) =>
     Object.entries(one).some(([name, value]) => value !== undefined && checksumNameOf(name) !== undefined),
   );
-  // Of a part that is named twice in a row the last word counts: it was sent again.
+  // If a part is listed twice in a row, the last entry counts.
   const last = named.filter((one, at) => one.PartNumber !== named[at + 1]?.PartNumber);
   for (const one of last) {
     const { PartNumber: number, ETag: etag } = one;
@@ -136,9 +136,9 @@ async function chosenParts(
 }
 
 /**
- * @param all whether the completion has a checksum of any part: then it must have one of every part that the whole's is
- * made of. A completion without any claims nothing; the checksums that came with the parts were checked then.
- * @throws S3Error where a part did not come with the checksum that the completion has for it, or that checksum is missing.
+ * @param all whether the request has a checksum for any part; it must then have one for each part of a composite
+ *   checksum. A request without checksums is accepted, because they were verified at upload.
+ * @throws S3Error if a part's checksum differs from the uploaded one, or is missing
  */
 function demandChecksums(wish: CompletedPart, { algorithm, checksumType }: Begun, part: Part, all: boolean): void {
   const { checksums, usual } = aboutPart(part);
@@ -158,7 +158,7 @@ function demandChecksums(wish: CompletedPart, { algorithm, checksumType }: Begun
   );
 }
 
-/** The whole's checksum: of its parts' checksums, or, where those can be put together, of its bytes. */
+/** The object's checksum: combined from the parts' CRCs, or computed over the parts' checksums. */
 async function checksumsOf({ algorithm, checksumType }: Begun, parts: readonly Part[]): Promise<Checksums> {
   const name = algorithm ?? usualChecksum;
   if (algorithm === undefined || checksumType === 'FULL_OBJECT') {
@@ -172,7 +172,7 @@ async function checksumsOf({ algorithm, checksumType }: Begun, parts: readonly P
   return { [name]: `${base64Of(hash.digest('hex'))}-${parts.length}` };
 }
 
-/** A CRC of the bytes of several parts, from their CRCs alone; undefined where one has none, or it is no CRC. */
+/** A CRC combined from the CRCs of the parts; undefined if a part lacks one, or it is not a CRC. */
 function combined(
   name: string,
   parts: readonly Part[],
@@ -187,7 +187,7 @@ function combined(
   return hex === undefined ? undefined : base64Of(hex);
 }
 
-/** @throws S3Error where the request says another checksum than the object has, or one that it cannot be held against. */
+/** @throws S3Error if a declared checksum differs from the object's, or cannot be verified */
 function demandWhole(call: Call, begun: Begun, parts: readonly Part[], checksums: Checksums): void {
   const said = checksumsIn((header) => headerOf(call, header));
   if (said.length > 1)
@@ -196,7 +196,7 @@ function demandWhole(call: Call, begun: Begun, parts: readonly Part[], checksums
       'Expecting a single x-amz-checksum- header. Multiple checksum Types are not allowed.',
     );
   for (const [name, value] of said) {
-    // An upload that named no algorithm may have had checksums with its parts all the same.
+    // If the upload named no algorithm, its parts may still have checksums.
     const actual =
       checksums[name] ??
       (begun.algorithm === undefined ? combined(name, parts, (about) => about.checksums[name]) : undefined);

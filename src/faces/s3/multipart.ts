@@ -25,20 +25,20 @@ import { sourceOf } from './copying.ts';
 import { allow, type AllowedTo } from './rights.ts';
 import { elements, type Xml } from './xml.ts';
 
-/** What was said when it began. */
+/** The metadata of CreateMultipartUpload. */
 export interface Begun extends Omit<About, 'checksums' | 'parts' | 'checksumType'> {
-  /** The algorithm of the parts' checksums. */
+  /** The algorithm of the part checksums. */
   readonly algorithm?: string;
   readonly checksumType?: string;
-  /** The object lock that was asked for. */
+  /** The requested object lock. */
   readonly retention?: Retention;
   readonly held?: boolean;
 }
 
-/** What came with a part. */
+/** The metadata of a part. */
 export interface PartAbout {
   readonly checksums: Checksums;
-  /** The checksum that the whole gets where its upload names none; clients are not told of it. */
+  /** A CRC for the object's checksum if the upload names no algorithm; it is not reported to clients. */
   readonly usual?: string;
 }
 
@@ -80,7 +80,7 @@ export async function uploadPart(call: Call): Promise<void> {
   nothing(call, 200, { ETag: `"${etag}"`, ...headers });
 }
 
-/** @throws S3Error where a part brings another checksum than its upload was begun with, or none where the whole's is made of them. */
+/** @throws S3Error if a part's checksum is not of the upload's algorithm, or is missing for a composite checksum */
 function demandAlgorithm({ algorithm, checksumType }: Begun, named: string | undefined): void {
   if (algorithm === undefined || named === algorithm || (named === undefined && checksumType === 'FULL_OBJECT')) return;
   throw new S3Error(
@@ -89,7 +89,7 @@ function demandAlgorithm({ algorithm, checksumType }: Begun, named: string | und
   );
 }
 
-/** @throws S3Error where a request says another type of checksum than the upload was begun with. */
+/** @throws S3Error if the request's checksum type differs from the upload's */
 export function demandType(call: Call, { checksumType = 'FULL_OBJECT' }: Begun, request: string): void {
   const said = headerOf(call, 'x-amz-checksum-type')?.trim().toUpperCase();
   if (said === undefined || said === checksumType) return;
@@ -224,11 +224,11 @@ export async function listMultiparts(call: Call): Promise<void> {
   const { core, bucket, query } = call;
   const allowed = await allow(call, 'ListBucketMultipartUploads');
   const wish = { ...wishOf(call, 'max-uploads'), after: query.get('key-marker') || null };
-  // Without a key there is no upload of that id to be behind.
+  // An upload id marker without a key marker is ignored.
   const id = wish.after === null ? '' : (query.get('upload-id-marker') ?? '');
   if (id !== '' && !isId(id)) throw invalidArgument('Invalid uploadId marker', 'upload-id-marker', id);
   const { prefix, delimiter, max, after: key } = wish;
-  // Several uploads have one key: behind the last of them that was seen, not behind the key. Without an id every upload of the marker's key is behind.
+  // A key may have several uploads: continue after the last one seen, or after all of the key marker.
   let place = { key: key ?? '', id: id === '' ? behindEveryId : id };
   const page =
     max === 0
@@ -260,7 +260,7 @@ export async function listMultiparts(call: Call): Promise<void> {
   });
 }
 
-/** Behind every id of a key: ids have no such character. */
+/** Sorts after every id of a key. */
 const behindEveryId = '~';
 
 function uploadElement({ key, id, about, namespace, createdAt }: Multipart, shown: (text: string) => string): Xml {

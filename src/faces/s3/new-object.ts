@@ -1,4 +1,4 @@
-/** What is kept with an object that a request brings, and whether it may bring it. */
+/** Authorizes a new object and collects its metadata. */
 import { identityOf } from '../../core/tenants/identities.ts';
 import type { Bucket, VersionLock } from '../../core/records.ts';
 import { aboutFrom, type About } from './about.ts';
@@ -16,7 +16,7 @@ export interface NewObject {
   readonly lock: VersionLock;
 }
 
-/** @param tags where they do not come in a header. */
+/** @param tags if they are not in a header */
 export async function newObject(
   call: Call,
   tags: Tags | undefined = tagsOf(call),
@@ -37,7 +37,7 @@ export async function newObject(
   return { allowed, about, lock };
 }
 
-/** Actions that a request does beside putting the object, by what it brings. */
+/** The additional actions of a PUT, by what it contains. */
 function partsOfPut(call: Call, { tags, acl }: { tags: Tags | undefined; acl: Acl | undefined }): readonly Action[] {
   const parts: [Action, unknown][] = [
     ['PutObjectTagging', tags],
@@ -48,7 +48,7 @@ function partsOfPut(call: Call, { tags, acl }: { tags: Tags | undefined; acl: Ac
   return parts.flatMap(([action, brought]) => (brought === undefined ? [] : [action]));
 }
 
-/** Whose an object is that somebody puts into another's bucket. */
+/** The owner of an object put into another namespace's bucket. */
 function ownerIn(bucket: Bucket, { who }: Call, canned: string | undefined): string {
   const ownership = ownershipOf(bucket);
   const given = ownership === 'BucketOwnerPreferred' && canned === 'bucket-owner-full-control';

@@ -52,7 +52,7 @@ export async function putObject(call: Call): Promise<void> {
   });
 }
 
-/** Query parameters that set headers of the answer, for whoever signs. */
+/** Query parameters that override response headers. */
 const overrides = [
   'cache-control',
   'content-disposition',
@@ -62,7 +62,7 @@ const overrides = [
   'expires',
 ];
 
-/** GET and HEAD. */
+/** GetObject and HeadObject. */
 export async function getObject(call: Call): Promise<void> {
   const { core, req, res, query, lifetime } = call;
   const version = versionOf(call);
@@ -113,7 +113,7 @@ interface AskedPart {
   readonly headers: Readonly<Record<string, string | number>>;
 }
 
-/** Where a part lies in the whole. An object that was put whole is its own first part. */
+/** The range of a part. A single-part object is its own part 1. */
 function partOf(call: Call, object: StoredObject, text: string): AskedPart {
   const number = /^\d{1,5}$/.test(text) ? Number(text) : 0;
   if (number < 1 || number > 10_000)
@@ -138,7 +138,7 @@ export async function deleteObject(call: Call): Promise<void> {
   nothing(call, 204, deletionHeaders(gone, version !== undefined));
 }
 
-/** Deletes the newest version of a key, or one by its id, if the request may. */
+/** Deletes the newest version of a key, or one by its id, after authorization. */
 async function remove(
   call: Call,
   key: string,
@@ -201,7 +201,7 @@ async function deleteOne(call: Call, wish: ObjectToDelete): Promise<{ name: 'Del
   }
 }
 
-/** Of many objects one by an impossible id is told as one that there is not. */
+/** In DeleteObjects an invalid version id is reported as a missing version. */
 function wishedVersion(version: string): ReturnType<typeof versionNamed> {
   try {
     return versionNamed(version);

@@ -1,7 +1,6 @@
 /**
- * Every operation of S3: what tells it from the others, and what may be sent with it. A parameter or an `x-amz-` header
- * that an operation does not list is refused. If it were ignored, a request for an operation that this server does not
- * have would be done as another one.
+ * All S3 operations: how to recognize them, and which parameters and `x-amz-` headers they accept. Others are refused:
+ * if they were ignored, a request for an unsupported operation would run as a different one.
  */
 import { getAttributes } from './attributes.ts';
 import * as buckets from './buckets.ts';
@@ -18,7 +17,7 @@ import * as settings from './settings.ts';
 import * as tags from './tags.ts';
 
 export interface Operation {
-  /** As S3 calls it. */
+  /** S3's name. */
   readonly name: string;
   readonly run: (call: Call) => Promise<void>;
 }
@@ -29,13 +28,13 @@ export interface Row {
   readonly name: string;
   readonly method: string;
   readonly place: Place;
-  /** Parameters that a request for it has: a name, or a name and its value. */
+  /** Parameters that identify it: a name, or a name and value. */
   readonly marks: readonly string[];
-  /** Further parameters that it may have. */
+  /** Optional parameters. */
   readonly takes: readonly string[];
-  /** `x-amz-` headers that it may have; one that ends in `*` stands for all that begin so. */
+  /** Accepted `x-amz-` headers; a trailing `*` matches any suffix. */
   readonly headers: readonly string[];
-  /** Absent where this server has S3's operation by name alone. */
+  /** Absent if this server does not implement the operation. */
   readonly run?: Operation['run'];
 }
 
@@ -50,9 +49,9 @@ const rendering = [
   'expires',
 ].map((name) => `response-${name}`);
 const listing = ['delimiter', 'encoding-type', 'max-keys', 'prefix'];
-/** What MinIO's client adds to a listing, to be told more than S3 tells. */
+/** Sent by MinIO's client for an extended listing. */
 const minio = ['metadata'];
-/** What a form's `success_action_redirect` gets, which may be the bucket itself. */
+/** Parameters that `success_action_redirect` adds, in case it points to the bucket itself. */
 const redirected = ['bucket', 'key', 'etag'];
 const optional = ['x-amz-optional-object-attributes'];
 const removal = [...bypass, 'x-amz-if-match-last-modified-time', 'x-amz-if-match-size'];
@@ -65,7 +64,7 @@ interface More {
   readonly run?: Operation['run'];
 }
 
-/** @param where method, place, and the parameters that tell the operation from others. */
+/** @param where method, resource, and the identifying parameters */
 function row(name: string, where: string, { takes = [], headers = [], run }: More = {}): Row {
   const [method = '', place, ...marks] = where.split(' ');
   return { name, method, place: place as Place, marks, takes, headers, ...(run ? { run } : {}) };
@@ -162,7 +161,7 @@ export const table: readonly Row[] = [
     run: settings.deleteSetting('PutBucketPublicAccessBlock', 'publicAccess'),
   }),
 
-  // What no bucket here has can be asked about, and is answered as S3 answers for a bucket without it.
+  // Features that no bucket has here: a GET answers as S3 does for a bucket without them.
   row('GetBucketEncryption', 'GET bucket encryption', {
     run: settings.absent('GetEncryptionConfiguration', 'ServerSideEncryptionConfigurationNotFoundError'),
   }),

@@ -1,9 +1,9 @@
-/** Which operation a request asks for, and whether all that it brings belongs to it. */
+/** Selects the operation of a request and checks that it accepts all parameters and headers. */
 import { invalidArgument, notImplemented, S3Error } from './errors.ts';
 import { demandListed } from './header-names.ts';
 import { table, type Operation, type Place, type Row } from './operation-table.ts';
 
-/** What every request may carry: signing, framing, tracing, and conditions that are held for every operation. */
+/** Headers of every request: signing, framing, tracing, and conditions checked for every operation. */
 const everywhere = [
   'x-amz-content-sha256',
   'x-amz-date',
@@ -16,7 +16,7 @@ const everywhere = [
   'x-amz-sdk-checksum-algorithm',
   'x-amz-expected-bucket-owner',
   'x-amz-request-payer',
-  // Of a presigned URL.
+  // Of presigned URLs.
   'x-amz-algorithm',
   'x-amz-credential',
   'x-amz-expires',
@@ -24,13 +24,13 @@ const everywhere = [
   'x-amz-signature',
 ];
 
-/** Those that a cache adds to a question, and that only ever save an answer, or a part of one. */
+/** Headers that caches add to reads; ignoring them only returns a full response. */
 const harmless = ['if-none-match', 'if-modified-since', 'if-range', 'range'];
 
-/** Names of all that can be asked. */
+/** Names of the implemented operations. */
 export const operationNames: readonly string[] = table.filter(({ run }) => run).map(({ name }) => name);
 
-/** Parameters that name a part of a bucket or an object. */
+/** Parameters that select a sub-resource. */
 const subresources: ReadonlySet<string> = new Set(
   table.flatMap(({ marks }) => marks.slice(0, 1)).filter((mark) => /^[^+=]+$/.test(mark)),
 );
@@ -38,24 +38,24 @@ const parameters: ReadonlySet<string> = new Set(
   table.flatMap(({ marks, takes }) => [...marks.map((mark) => mark.split('=')[0]!), ...takes]),
 );
 
-/** A request, as far as it tells what is asked for. */
+/** The parts of a request that identify its operation. */
 export interface Question {
   readonly method: string;
   readonly bucket: string;
   readonly key: string;
   /** Every parameter, in order. */
   readonly query: readonly (readonly [name: string, value: string])[];
-  /** Lower-case names of the headers, and of what stands for them in the query of a presigned URL. */
+  /** Lower-case names of the headers, including those in the query of a presigned URL. */
   readonly headers: readonly string[];
-  /** Whether the query has the signature. */
+  /** Whether the query contains the signature. */
   readonly presigned: boolean;
 }
 
 /**
- * What a request asks for.
+ * The operation of a request.
  *
- * @throws S3Error `NotImplemented` for what this server does not have; `InvalidArgument` for parameters that do not
- * belong together, or to the operation; `MethodNotAllowed`.
+ * @throws S3Error `NotImplemented` for an unsupported operation; `InvalidArgument` for parameters that conflict or do
+ *   not belong to the operation; `MethodNotAllowed`
  */
 export function operationOf(question: Question): Operation {
   const query = parametersOf(question);
@@ -68,7 +68,7 @@ export function operationOf(question: Question): Operation {
   return { name: found.name, run: found.run };
 }
 
-/** All but those of a signature, and those that begin with `x-`, which S3 leaves to a client for its own logs. */
+/** The parameters without those of the signature, and without `x-` ones, which S3 reserves for clients' logs. */
 function parametersOf({ query, presigned }: Question): ReadonlyMap<string, string> {
   const found = new Map<string, string>();
   for (const [name, value] of query) {
@@ -87,7 +87,7 @@ function rowOf({ method, bucket, key, headers }: Question, query: ReadonlyMap<st
     const [name = '', value] = mark.split('=');
     return value === undefined ? query.has(name) : query.get(name) === value;
   };
-  // What a GET of a sub-resource would say can be asked about, too.
+  // HEAD is allowed where GET of a sub-resource is.
   const asked = (one: Row): boolean =>
     one.method === method || (method === 'HEAD' && one.method === 'GET' && one.marks.length > 0);
   const here = table.filter((one) => one.place === place && asked(one));
@@ -102,7 +102,7 @@ function rowOf({ method, bucket, key, headers }: Question, query: ReadonlyMap<st
   throw refusalOf(query, best ? strangers(best) : []);
 }
 
-/** @param strangers parameters that the operation which fits best does not list. */
+/** @param strangers parameters that the best matching operation does not accept */
 function refusalOf(query: ReadonlyMap<string, string>, strangers: readonly string[]): S3Error {
   const names = [...query.keys()];
   const unknown = names.find((name) => name !== 'x-id' && !parameters.has(name));
@@ -124,7 +124,7 @@ function refusalOf(query: ReadonlyMap<string, string>, strangers: readonly strin
   return strangers[0] === undefined ? new S3Error('MethodNotAllowed') : wrong(strangers[0]);
 }
 
-/** @throws S3Error `NotImplemented` for a header that would change what the operation does. */
+/** @throws S3Error `NotImplemented` for a header that would change the operation */
 function demandHeaders({ method, headers }: Row, question: Question): void {
   const read = method === 'GET' || method === 'HEAD';
   demandListed(question.headers, [...everywhere, ...(read ? harmless : []), ...headers]);

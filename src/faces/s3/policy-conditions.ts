@@ -1,39 +1,39 @@
-/** Conditions of bucket policies: every operator that S3 documents, with its set qualifiers and `IfExists`. */
+/** Conditions of bucket policies: all documented operators with set qualifiers and `IfExists`. */
 import ipaddr from 'ipaddr.js';
 import { isConditionKey, isVariableKey } from './policy-names.ts';
 import { compilePattern, type Pattern, type ValueOf } from './policy-patterns.ts';
 
 export interface Condition {
-  /** @param identity the caller's; `anonymous` for whoever proves nothing. */
+  /** @param identity of the caller; `anonymous` if unauthenticated */
   readonly holds: (valueOf: ValueOf, identity: string) => boolean;
-  /** Which part of all callers it may let in at the most, from 0 to 1: see `shareOf`. */
+  /** Upper bound for the share of all callers that match, from 0 to 1: see `shareOf`. */
   readonly share: number;
-  /** Namespaces to which it gives something. */
+  /** Namespaces that the condition gives access to. */
   readonly names: readonly string[];
 }
 
-/** What a condition is read in. */
+/** Context for compiling conditions. */
 export interface Reading {
-  /** Whether policy variables are filled in. */
+  /** Whether policy variables are expanded. */
   readonly variables: boolean;
   readonly effect: 'Allow' | 'Deny';
   readonly identities: Identities;
 }
 
-/** Identities of namespaces that a policy names, by name, as they were when it was put; others are what their name says. */
+/** Identities of the namespaces in a policy when it was put, by name. A missing one is its name. */
 export type Identities = Readonly<Record<string, string>>;
 
 export function identityIn(identities: Identities, name: string): string {
   return Object.hasOwn(identities, name) ? identities[name]! : name;
 }
 
-/** Whether a value of the request fits the one value that it was compiled from. */
+/** Whether a value of the request matches the compiled value. */
 type Test = Pattern;
 
 interface Operator {
-  /** Undefined for a value that the operator cannot be used with. */
+  /** Undefined if the value is invalid for the operator. */
   readonly compile: (wanted: string, variables: boolean) => Test | undefined;
-  /** Whether it holds where no value fits, and where the request has no such key. */
+  /** Whether the operator is true if no value matches, or the key is absent. */
   readonly negated: boolean;
 }
 
@@ -45,7 +45,7 @@ const equals = strings({ wildcards: false });
 const equalsIgnoringCase = strings({ wildcards: false, ignoreCase: true });
 const like = strings({ wildcards: true });
 
-/** An operator that compares what `read` makes of both texts. */
+/** An operator that compares two parsed values. */
 function compared<T>(
   read: (text: string) => T | undefined,
   holds: (actual: T, wanted: T) => boolean,
@@ -96,10 +96,10 @@ const operators: Readonly<Record<string, Operator>> = {
 };
 
 /**
- * A namespace that a condition names by its whole name gets what a match gives only if it is the one that had the name when the policy was
- * put: what an Allow gives, and what spares from a Deny. What a match takes away it takes from every namespace of that name.
+ * If a condition names a namespace, a match only benefits that namespace as it was when the policy was put (an Allow,
+ * or an exception from a Deny). A match that denies applies to every later namespace of that name.
  *
- * @returns undefined for an operator or a key that there is not, and for values that the operator cannot be used with.
+ * @returns undefined for an unknown operator or key, or invalid values
  */
 export function compileCondition(
   name: string,
@@ -127,12 +127,12 @@ export function compileCondition(
     const fitsOne = (value: string): boolean => fits(value) !== operator.negated;
     const values = valueOf(lowerKey);
     if (values === undefined && ifExists !== undefined) return true;
-    // An empty value counts as none here.
+    // An empty value counts as absent here.
     if (qualifier === 'ForAllValues') return (values ?? []).every((value) => value === '' || fitsOne(value));
     if (qualifier === 'ForAnyValue') return (values ?? []).some(fitsOne);
     return (values ?? []).some(fits) !== operator.negated;
   };
-  // Both of these hold, too, where the request has no such key.
+  // Both are also true if the request lacks the key.
   const narrows = qualifier !== 'ForAllValues' && ifExists === undefined;
   const names = named.flatMap((some) => some ?? []);
   return { holds, share: narrows ? shareOf(bare, lowerKey, wanted) : 1, names };
@@ -140,21 +140,21 @@ export function compileCondition(
 
 const callerNames = new Set(['aws:principalaccount', 'aws:userid', 'aws:username']);
 
-/** The namespace that a value names as a whole; undefined for a pattern, which is of names, and for what is of something else. */
+/** The namespace that a value names exactly; undefined for a pattern or another key. */
 function namesOf(key: string, text: string, operator: string): readonly string[] | undefined {
   const name = key === 'aws:principalarn' ? arnParts(text)?.[4] : callerNames.has(key) ? text : undefined;
   if (name === undefined || /[*?]|\$\{/.test(name)) return undefined;
   return operator.endsWith('IgnoreCase') ? [name, name.toLowerCase()] : [name];
 }
 
-/** Whether the key is absent. */
+/** Tests whether the key is absent. */
 function compileNull(key: string, wanted: readonly string[]): Condition | undefined {
   const flags = wanted.map(readBool);
   if (flags.includes(undefined)) return undefined;
   return { holds: (valueOf) => flags.includes(!valueOf(key)?.length), share: 1, names: [] };
 }
 
-/** Keys that tell who asks, or for whom a service asks. A caller cannot choose their values. */
+/** Keys that identify the caller or the calling service; a caller cannot choose their values. */
 const identities = new Set([
   'aws:principalaccount',
   'aws:principalarn',
@@ -172,9 +172,9 @@ const identities = new Set([
 const exact = new Set(['StringEquals', 'StringEqualsIgnoreCase', 'StringLike', 'ArnEquals', 'ArnLike']);
 
 /**
- * S3's rule for what is not public: fixed values, without wildcards and variables, of who asks; or networks, none wider
- * than /8 of IPv4 or /32 of IPv6. A condition that is not in these lists narrows nothing. Networks add up, so that many
- * of them cannot make up the whole.
+ * S3's definition of a non-public condition: fixed caller values without wildcards and variables, or networks up to /8
+ * (IPv4) or /32 (IPv6). Other conditions do not narrow. Shares of networks add up, so that many of them count as
+ * public.
  */
 function shareOf(operator: string, key: string, wanted: readonly string[]): number {
   if (key === 'aws:sourceip') {
@@ -184,7 +184,7 @@ function shareOf(operator: string, key: string, wanted: readonly string[]): numb
   return identities.has(key) && exact.has(operator) && wanted.every(isFixed) ? 0 : 1;
 }
 
-/** Private networks of IPv4 (RFC 1918), which no stranger sends from. */
+/** Private IPv4 networks (RFC 1918), which are unreachable from the internet. */
 const privateNetworks = ['10.0.0.0/8', '172.16.0.0/12', '192.168.0.0/16'].map((text) => ipaddr.IPv4.parseCIDR(text));
 
 function shareOfNetwork([base, bits]: Network): number {
@@ -201,7 +201,7 @@ function network(wanted: string): Test | undefined {
   const [base, bits] = range;
   return (asked) => {
     const address = readAddress(asked);
-    // An address of IPv4 is in no network of IPv6: those that stand for IPv4 were read as such.
+    // Mapped IPv6 addresses were already converted to IPv4, so the families differ.
     return address !== undefined && address.kind() === base.kind() && address.match(base, bits);
   };
 }
@@ -215,7 +215,7 @@ function readAddress(text: string): Address | undefined {
   return ipaddr.process(bare);
 }
 
-/** A network, or an address as a network of one. */
+/** A network; a single address is a network of one. */
 function readNetwork(text: string): Network | undefined {
   const match = /^([0-9a-fA-F:.]+)(?:\/(\d{1,3}))?$/.exec(text);
   if (!match) return undefined;
@@ -227,7 +227,7 @@ function readNetwork(text: string): Network | undefined {
   return bits >= 0 && bits <= most ? [address, bits] : undefined;
 }
 
-/** Each of the six parts of an ARN is compared on its own, and may have wildcards. */
+/** Each of the six parts of an ARN is compared separately and may have wildcards. */
 function arn(wanted: string, variables: boolean): Test | undefined {
   if (wanted === '*') return () => true;
   const parts = arnParts(wanted);
@@ -240,7 +240,7 @@ function arn(wanted: string, variables: boolean): Test | undefined {
   };
 }
 
-/** Colons within a variable part nothing, and neither do those behind the fifth. */
+/** Colons inside a variable, or after the fifth, do not separate parts. */
 function arnParts(text: string): string[] | undefined {
   const pieces = text.match(/\$\{[^}]*\}|[^:]|:/g) ?? [];
   const parts = [''];
@@ -255,7 +255,7 @@ function readNumber(text: string): number | undefined {
   return /^-?\d{1,15}(?:\.\d{1,10})?$/.test(text) ? Number(text) : undefined;
 }
 
-/** A date of ISO 8601, or seconds since the epoch; in milliseconds. */
+/** An ISO 8601 date, or seconds since the epoch, in milliseconds. */
 function readDate(text: string): number | undefined {
   if (/^\d{1,12}$/.test(text) && text.length !== 4) return Number(text) * 1000;
   const form = /^\d{4}(?:-\d\d(?:-\d\d(?:T\d\d:\d\d(?::\d\d(?:\.\d{1,9})?)?(?:Z|[+-]\d\d:\d\d))?)?)?$/;

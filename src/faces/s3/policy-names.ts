@@ -1,4 +1,4 @@
-/** Names that bucket policies may use: the actions of S3, and the keys of conditions. */
+/** Names in bucket policies: S3's actions and condition keys. */
 
 const actions = `
 AbortMultipartUpload AssociateAccessGrantsIdentityCenter BypassGovernanceRetention CreateAccessGrant
@@ -43,7 +43,7 @@ SubmitMultiRegionAccessPointRoutes TagResource UntagResource UpdateAccessGrantsL
 UpdateBucketMetadataInventoryTableConfiguration UpdateBucketMetadataJournalTableConfiguration UpdateJobPriority
 UpdateJobStatus UpdateObjectEncryption UpdateStorageLensGroup`;
 
-/** Every action of S3, in lower case: `s3:getobject`. Those that this server does not have are never asked about. */
+/** Every action of S3 in lower case: `s3:getobject`. Unimplemented ones are valid in policies but never requested. */
 export const knownActions: readonly string[] = actions
   .trim()
   .split(/\s+/)
@@ -77,12 +77,12 @@ const lists = split(listKeys);
 const families =
   /^(?:aws:(?:principal|request|resource)tag|s3:(?:existingobjecttag|requestobjecttag|buckettag|accesspointtag))\/./;
 
-/** Whether a key, in lower case, may stand in a condition. Keys of what this server does not have have no value. */
+/** Whether a lower-case key is valid in a condition. Keys of unimplemented features have no value. */
 export function isConditionKey(key: string): boolean {
   return isVariableKey(key) || lists.has(key);
 }
 
-/** Whether a key has at most one value, so that it may stand in a policy as a variable. */
+/** Whether a key has at most one value, so that it is valid as a policy variable. */
 export function isVariableKey(key: string): boolean {
   return single.has(key) || families.test(key);
 }

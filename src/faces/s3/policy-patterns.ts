@@ -1,9 +1,9 @@
-/** Texts of a policy that stand for others: `*`, `?` and policy variables such as `${aws:username}`. */
+/** Patterns in policies: `*`, `?` and variables such as `${aws:username}`. */
 
-/** Values of a condition key of the request, by lower-case name; undefined where the request has no such key. */
+/** Values of a condition key by lower-case name; undefined if the request lacks the key. */
 export type ValueOf = (key: string) => readonly string[] | undefined;
 
-/** Whether a text of the request fits. */
+/** Whether a text of the request matches. */
 export type Pattern = (text: string, valueOf: ValueOf) => boolean;
 
 interface Variable {
@@ -15,19 +15,19 @@ const MANY = Symbol('*');
 const ONE = Symbol('?');
 
 type Symbols = typeof MANY | typeof ONE;
-/** A character, or what stands for some. */
+/** A character or a wildcard. */
 type Token = string | Symbols;
 type Piece = Token | Variable;
 
 export interface PatternOptions {
-  /** Whether `*` and `?` stand for other characters. */
+  /** Whether `*` and `?` are wildcards. */
   readonly wildcards: boolean;
-  /** Says whether a key may be used as a variable; absent where policies have no variables, as in those of 2008. */
+  /** Whether a key is valid as a variable; absent for policies of version 2008, which have no variables. */
   readonly isVariable: ((key: string) => boolean) | undefined;
   readonly ignoreCase?: boolean;
 }
 
-/** @returns undefined for a text with a variable that there is not. */
+/** @returns undefined for a text with an unknown variable */
 export function compilePattern(text: string, options: PatternOptions): Pattern | undefined {
   const { wildcards, isVariable, ignoreCase = false } = options;
   const pieces: Piece[] = [];
@@ -50,7 +50,7 @@ export function compilePattern(text: string, options: PatternOptions): Pattern |
   };
 }
 
-/** `${*}`, `${?}` and `${$}` are these characters themselves. */
+/** `${*}`, `${?}` and `${$}` are the literal characters. */
 function readVariable(text: string, isVariable: (key: string) => boolean): string | Variable | undefined {
   if (text === '*' || text === '?' || text === '$') return text;
   const match = /^([^,\s']+)(?:\s*,\s*'([^']*)')?$/.exec(text);
@@ -58,7 +58,7 @@ function readVariable(text: string, isVariable: (key: string) => boolean): strin
   return key !== undefined && isVariable(key) ? { key, otherwise: match![2] } : undefined;
 }
 
-/** Fills variables in, as plain characters; undefined where the request has no such value: the text then fits nothing. */
+/** Expands variables to literal characters; undefined if a value is missing, and then nothing matches. */
 function resolve(
   pieces: readonly Piece[],
   valueOf: ValueOf,
@@ -78,7 +78,7 @@ function resolve(
   return tokens;
 }
 
-/** Whether a text fits tokens; takes time in proportion to the product of their lengths at the worst, and no stack. */
+/** Matches in time proportional to the product of the lengths at worst, without recursion. */
 function fits(tokens: readonly Token[], text: string): boolean {
   const characters = text.split('');
   let [p, t, star, mark] = [0, 0, -1, 0];

@@ -1,4 +1,4 @@
-/** What a policy can ask about a request: the values of condition keys. */
+/** Values of condition keys for a request. */
 import { identityOf } from '../../core/tenants/identities.ts';
 import type { Bucket, Retention, StoredObject } from '../../core/records.ts';
 import { aboutOf } from './about.ts';
@@ -6,19 +6,19 @@ import { headerOf, type Call } from './call.ts';
 import type { Question } from './policy.ts';
 import { addressOf } from '../../http/client-address.ts';
 
-/** What is known beside the request itself. */
+/** Facts besides the request itself. */
 export interface Circumstances {
-  /** The object at hand, if there is one. */
+  /** The addressed object, if there is one. */
   readonly object?: StoredObject | undefined;
-  /** Tags that the request brings. */
+  /** Tags in the request. */
   readonly tags?: Readonly<Record<string, string>> | undefined;
-  /** Where they are not the request's own. */
+  /** Bucket, key and version, if they are not the request's own. */
   readonly bucket?: string;
   readonly key?: string;
   readonly version?: { readonly id: string | null } | undefined;
-  /** What a listing would begin with. */
+  /** The prefix of a listing. */
   readonly prefix?: string;
-  /** Locks that a document in the body asks for. */
+  /** Locks in the request's document. */
   readonly retention?: Retention | undefined;
   readonly hold?: string | undefined;
 }
@@ -52,7 +52,7 @@ function valueOf(name: string, call: Call, bucket: Bucket, circumstances: Circum
   return name.startsWith('s3:x-amz-') ? one(headerOf(call, name.slice(3))) : undefined;
 }
 
-/** Names of tags in policies come in lower case here, as all names of conditions do. */
+/** Tag names in condition keys are lower case here, like all condition keys. */
 function lookUp(tags: Readonly<Record<string, string>> | undefined, name: string): string | undefined {
   return Object.entries(tags ?? {}).find(([key]) => key.toLowerCase() === name)?.[1];
 }
@@ -65,7 +65,7 @@ const query =
   (call: Call): Values =>
     one(call.query.get(name));
 
-/** Keys that are not simply a header; what is in no list here and is no header has no value. */
+/** Keys with computed values. Other `s3:x-amz-` keys are headers; the rest have no value. */
 const values: Readonly<Record<string, (call: Call, bucket: Bucket, circumstances: Circumstances) => Values>> = {
   'aws:currenttime': ({ core }) => [new Date(core.clock.now()).toISOString()],
   'aws:epochtime': ({ core }) => [String(Math.floor(core.clock.now() / 1000))],
@@ -96,7 +96,7 @@ const values: Readonly<Record<string, (call: Call, bucket: Bucket, circumstances
   },
   's3:object-lock-retain-until-date': (call, _bucket, { retention }) =>
     one(retention ? new Date(retention.until).toISOString() : headerOf(call, 'x-amz-object-lock-retain-until-date')),
-  // Parts and the beginning of an upload make no object; its completion does.
+  // Creating an upload and its parts does not create an object; completing does.
   's3:objectcreationoperation': ({ req, query: asked }) => [
     String(!asked.has('uploads') && !(asked.has('uploadId') && req.method === 'PUT')),
   ],
@@ -106,7 +106,7 @@ const values: Readonly<Record<string, (call: Call, bucket: Bucket, circumstances
   's3:signatureage': ({ signed, core }) => signed && [String(Math.max(0, core.clock.now() - signed.claim.at))],
   's3:signatureversion': signatureVersion,
   's3:versionid': (call, _bucket, { version }) => one(version ? (version.id ?? 'null') : call.query.get('versionId')),
-  // Forms have a field of another name for it.
+  // Forms have the ACL in the field `acl`.
   's3:x-amz-acl': (call) => one(call.fields?.get('acl') ?? headerOf(call, 'x-amz-acl')),
   's3:x-amz-content-sha256': (call) => one(call.signed?.claim.payload ?? headerOf(call, 'x-amz-content-sha256')),
   's3:x-amz-copy-source': (call) => copySource(headerOf(call, 'x-amz-copy-source')),
@@ -118,13 +118,13 @@ function authType(call: Call): Values {
   return [call.signed?.claim.form === 'query' ? 'REST-QUERY-STRING' : 'REST-HEADER'];
 }
 
-/** Forms may be signed the old way. */
+/** Forms may use Signature Version 2. */
 function signatureVersion(call: Call): Values {
   if (isAnonymous(call)) return undefined;
   return [call.fields && !call.fields.has('x-amz-signature') ? 'AWS' : 'AWS4-HMAC-SHA256'];
 }
 
-/** The source of a copy as it is meant, however it was written: with a slash in front and without. */
+/** The copy source, with and without a leading slash, since both are valid. */
 function copySource(field: string | undefined): Values {
   if (field === undefined) return undefined;
   const path = field.replace(/^\//, '').split('?')[0]!;

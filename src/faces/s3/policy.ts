@@ -1,7 +1,7 @@
 /**
- * Bucket policies: statements that allow or deny, held against a request.
+ * Bucket policies: parsing and evaluation.
  *
- * A policy is understood as a whole before it is kept, and what is kept is evaluated as a whole.
+ * A policy is stored only if every part of it is understood, and evaluated as a whole.
  */
 import { parseJson } from '../../kit/json.ts';
 import { S3Error } from './errors.ts';
@@ -9,21 +9,21 @@ import { compileCondition, identityIn, type Condition, type Identities, type Rea
 import { isVariableKey, knownActions } from './policy-names.ts';
 import { compilePattern, type Pattern, type ValueOf } from './policy-patterns.ts';
 
-/** What a policy is asked about. */
+/** The request to evaluate. */
 export interface Question {
   /** `s3:GetObject` */
   readonly action: string;
   /** `arn:aws:s3:::bucket/key` */
   readonly resource: string;
-  /** Who asks; empty for anybody. */
+  /** The caller's namespace; empty if anonymous. */
   readonly namespace: string;
-  /** The same with its generation, where it has one. */
+  /** The namespace with its generation, if it has one. */
   readonly identity?: string;
-  /** Values of condition keys; a function, as few are ever asked for. */
+  /** Values of condition keys, computed on demand. */
   readonly value: ValueOf;
 }
 
-/** Namespaces by name, or everybody. */
+/** Namespaces by name, or everyone. */
 type Principals = '*' | ReadonlySet<string>;
 
 interface Statement {
@@ -37,7 +37,7 @@ export interface Policy {
   readonly statements: readonly Statement[];
 }
 
-/** Bytes that a policy may have. */
+/** Maximum bytes of a policy. */
 const longest = 20 * 1024;
 const versions: readonly unknown[] = ['2012-10-17', '2008-10-17'];
 const policyMembers = new Set(['Version', 'Id', 'Statement']);
@@ -53,7 +53,7 @@ const statementMembers = new Set([
   'Condition',
 ]);
 
-/** @throws S3Error `MalformedPolicy` for what is not understood in every part. */
+/** @throws S3Error `MalformedPolicy` if any part is not understood */
 export function parsePolicy(text: string, bucket: string, identities: Identities = {}): Policy {
   const { document, statements } = readDocument(text);
   demandMembers(document, policyMembers, 'policy');
@@ -70,8 +70,8 @@ export function parsePolicy(text: string, bucket: string, identities: Identities
 }
 
 /**
- * A policy that was kept, perhaps by an older version of this server. One that would not be taken today allows nothing,
- * and still denies: what is not understood of a Deny counts as met.
+ * Reads a stored policy, perhaps of an older version. If it would be refused today, its Allow statements are dropped,
+ * and parts of a Deny that are not understood count as met.
  */
 export function readKeptPolicy(text: string, bucket: string, identities: Identities = {}): Policy {
   try {
@@ -99,7 +99,7 @@ function denialsOf(text: string, bucket: string, identities: Identities): readon
   });
 }
 
-/** Each part of a denial that is not understood counts as met. */
+/** A Deny whose invalid parts count as met. */
 function denialOf(statement: Record<string, unknown>, { bucket, variables, identities }: Context): Statement {
   const orElse = <T>(read: () => T, otherwise: T): T => {
     try {
@@ -121,7 +121,7 @@ function denialOf(statement: Record<string, unknown>, { bucket, variables, ident
   return { effect: 'Deny', principals: '*', isOf, conditions };
 }
 
-/** Deny wins; undefined where no statement is of the question. */
+/** Deny wins; undefined if no statement applies. */
 export function judge({ statements }: Policy, question: Question): 'allow' | 'deny' | undefined {
   const { value, namespace, identity = namespace } = question;
   const caller = identity === '' ? 'anonymous' : identity;
@@ -134,10 +134,10 @@ export function judge({ statements }: Policy, question: Question): 'allow' | 'de
   return verdict;
 }
 
-/** The part of all callers that a policy may let in without being public: sixteen of the widest networks. */
+/** The share of all callers that a policy may allow without being public: sixteen networks of the maximum size. */
 const mostOfAll = 1 / 16;
 
-/** Whether it lets people in that nobody named: S3's meaning of "public". */
+/** Whether the policy is public by S3's definition. */
 export function isPublicPolicy({ statements }: Policy): boolean {
   const open = statements.filter(({ effect, principals }) => effect === 'Allow' && principals === '*');
   const share = open.reduce((sum, { conditions }) => sum + Math.min(1, ...conditions.map((one) => one.share)), 0);
@@ -159,7 +159,7 @@ function readDocument(text: string): { document: Record<string, unknown>; statem
   return { document, statements };
 }
 
-/** What a statement is read in. */
+/** Context for parsing statements. */
 interface Context {
   readonly bucket: string;
   readonly variables: boolean;
@@ -191,7 +191,7 @@ interface PrincipalElement {
   readonly negated: boolean;
 }
 
-/** Whether a statement names who asks: the very namespace, and none that has its name since. */
+/** Whether a statement names the caller. A namespace that was created later under the same name does not match. */
 function isNamed(
   { listed }: PrincipalElement,
   { namespace, identity = namespace }: Question,
@@ -202,13 +202,13 @@ function isNamed(
   return identityIn(identities, namespace) === identity;
 }
 
-/** A denial is of every namespace of a name that it lists; only the very namespaces that `NotPrincipal` lists are spared. */
+/** A Deny applies to every namespace of a listed name; `NotPrincipal` spares only the same namespaces. */
 function isDenied(principals: PrincipalElement, question: Question, identities: Identities): boolean {
   if (principals.negated) return !isNamed(principals, question, identities);
   return principals.listed === '*' || (question.namespace !== '' && principals.listed.has(question.namespace));
 }
 
-/** Names of all namespaces that a policy lists, as principals or in conditions. */
+/** The namespaces in a policy's principals and conditions. */
 export function namesIn({ statements }: Policy): readonly string[] {
   const names = statements.flatMap(({ principals, conditions }) => [
     ...(principals === '*' ? [] : principals),
@@ -217,7 +217,7 @@ export function namesIn({ statements }: Policy): readonly string[] {
   return [...new Set(names)];
 }
 
-/** `"*"`, or lists by kind: accounts, which here are namespaces, and services of the cloud, which here nobody is. */
+/** Parses `"*"`, or lists by kind: accounts, which are namespaces here, and services, which match no caller. */
 function readPrincipals(statement: Record<string, unknown>): PrincipalElement {
   const { value, negated } = oneOf(statement, 'Principal', 'NotPrincipal');
   if (value === '*') return { listed: '*', negated };
@@ -230,7 +230,7 @@ function readPrincipals(statement: Record<string, unknown>): PrincipalElement {
 
 const namespaceForm = /^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/;
 
-/** `arn:aws:iam::NAMESPACE:root`, `arn:aws:iam:::user/NAMESPACE`, or the bare name; undefined for a service. */
+/** Parses `arn:aws:iam::NAMESPACE:root`, `arn:aws:iam:::user/NAMESPACE` or a plain name; undefined for a service. */
 function namespaceOf(kind: string, text: string): string | undefined {
   if (kind === 'Service' && /^[a-z0-9-]+(?:\.[a-z0-9-]+)*\.amazonaws\.com$/.test(text)) return undefined;
   if (kind === 'CanonicalUser' && namespaceForm.test(text)) return text;
@@ -238,7 +238,7 @@ function namespaceOf(kind: string, text: string): string | undefined {
   if (text === '*') return text;
   const [, account, user] = /^arn:aws:iam::([^:]*):(?:root|user\/(.+))$/.exec(text) ?? [, text];
   const name = user ?? account!;
-  // There are no users within a namespace: a namespace is one.
+  // Namespaces have no users.
   const isOther = user !== undefined && account !== '' && account !== user;
   if (isOther || !namespaceForm.test(name)) throw malformed('Invalid principal in policy');
   return name;
@@ -270,7 +270,7 @@ function readResources(statement: Record<string, unknown>, bucket: string, varia
   return ({ resource, value: valueOf }) => patterns.some((fits) => fits(resource, valueOf)) !== negated;
 }
 
-/** A resource of the bucket that the policy is of; undefined for any other. */
+/** A resource of the policy's bucket; undefined for any other. */
 function resourcePattern(text: string, bucket: string, variables: boolean): Pattern | undefined {
   if (text === '*') return () => true;
   if (!text.startsWith(arnStart)) return undefined;
@@ -293,7 +293,7 @@ function readConditions(block: unknown, reading: Reading): readonly Condition[] 
   });
 }
 
-/** One of two members that exclude each other. */
+/** Exactly one of two members. */
 function oneOf(
   statement: Record<string, unknown>,
   name: string,
@@ -306,7 +306,7 @@ function oneOf(
   return { value: value ?? notValue, negated: value === undefined };
 }
 
-/** A text, or a list of some. */
+/** A string, or a list of strings. */
 function texts(value: unknown, what: string, plain = false): readonly string[] {
   const list: readonly unknown[] = [value].flat();
   const kinds = plain ? ['string', 'number', 'boolean'] : ['string'];

@@ -1,4 +1,4 @@
-/** What the policy of a form allows. */
+/** The policy of a POST form. */
 import { JsonFault, parseJson } from '../../kit/json.ts';
 import { utf8 } from '../../kit/text.ts';
 import { S3Error } from './errors.ts';
@@ -11,15 +11,15 @@ interface Condition {
 
 export interface FormPolicy {
   readonly conditions: readonly Condition[];
-  /** Bytes of the file: what all ranges of the policy allow. */
+  /** Size limits of the file: the intersection of all ranges. */
   readonly least: number;
   readonly most: number;
 }
 
-/** Fields that no policy has to name; checksums can only make a form fail. */
+/** Fields that a policy need not name; a checksum can only make the request fail. */
 const exempt = new Set(['awsaccesskeyid', 'signature', 'x-amz-signature', 'policy', 'file']);
 
-/** @throws S3Error `InvalidPolicyDocument`, and `AccessDenied` once it has expired. */
+/** @throws S3Error `InvalidPolicyDocument`, or `AccessDenied` if it has expired */
 export function readFormPolicy(encoded: string, now: number): FormPolicy {
   const document = decoded(encoded);
   if (typeof document !== 'object' || document === null) throw invalid('The policy is not an object.');
@@ -34,9 +34,9 @@ export function readFormPolicy(encoded: string, now: number): FormPolicy {
   return conditionsOf(conditions as unknown[]);
 }
 
-/** The JSON in a policy; its base64 may have line breaks, as some programs write it. */
+/** Decodes a policy's JSON; some programs insert line breaks into the base64. */
 function decoded(encoded: string): unknown {
-  // Without white space first: a pattern that takes it in two places takes time in proportion to the square of it.
+  // White space is removed first: a pattern that allows it in two places would take quadratic time.
   const bare = encoded.replaceAll(/\s+/g, '');
   const text = /^[A-Za-z0-9+/]*=*$/.test(bare) ? utf8(Buffer.from(bare, 'base64')) : undefined;
   if (text === undefined) throw invalid('The policy is not base64 of UTF-8 text.');
@@ -68,7 +68,7 @@ function wordOf([kind]: readonly unknown[]): string {
   return typeof kind === 'string' ? kind.toLowerCase() : '';
 }
 
-/** A condition as an array: how to compare, the field, and the value. */
+/** A condition as an array: operator, field, value. */
 function conditionOf(item: readonly unknown[]): Condition {
   const kind = wordOf(item);
   const [, name, value] = item;
@@ -83,7 +83,7 @@ function conditionOf(item: readonly unknown[]): Condition {
   return { kind, field: name.slice(1).toLowerCase(), value };
 }
 
-/** Conditions as an object: each member is a field and the value that it must have. */
+/** Conditions as an object: required values by field. */
 function membersOf(item: unknown): Condition[] {
   if (typeof item !== 'object' || item === null) throw invalid('A condition of the policy is malformed.');
   const entries = Object.entries(item);
@@ -101,7 +101,7 @@ function rangeOf(item: readonly unknown[]): { least: number; most: number } {
   return { least, most };
 }
 
-/** @throws S3Error `AccessDenied` where a field is not what the policy says, or the policy does not name it. */
+/** @throws S3Error `AccessDenied` if a field violates the policy, or the policy does not name it */
 export function checkConditions({ conditions }: FormPolicy, fields: ReadonlyMap<string, string>): void {
   for (const { kind, field, value } of conditions) {
     const actual = fields.get(field);

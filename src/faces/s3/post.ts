@@ -1,4 +1,4 @@
-/** POST object: a form from a browser, with a policy that somebody with a key signed. */
+/** POST Object: a browser form with a signed policy. */
 import { createHmac, timingSafeEqual } from 'node:crypto';
 import { keeping, type Body } from '../../core/bytes/ingest.ts';
 import { ANYBODY, type Principal } from '../../core/records.ts';
@@ -30,11 +30,11 @@ import { document } from './xml.ts';
 
 type Fields = ReadonlyMap<string, string>;
 
-/** Bytes that a field may have; a policy is the longest. */
+/** Maximum bytes of a field; a policy is the longest. */
 const longestField = 20 * 1024;
 const longestName = 256;
 const mostFields = 60;
-/** Fields that prove who made the form: `${filename}` has no meaning in them. */
+/** Fields of the signature, in which `${filename}` is not replaced. */
 const proofs = [
   'policy',
   'signature',
@@ -45,7 +45,7 @@ const proofs = [
   'x-amz-date',
 ];
 
-/** Fields that are read, of those that S3 gives a meaning as a header. */
+/** Fields with a meaning as S3 headers that are read. */
 const understood = [
   ...ofObject,
   ...ofBody,
@@ -67,12 +67,12 @@ export async function postObject(call: Call): Promise<void> {
   const boundary = formBoundary(call);
   if (!(await call.known.bucket(bucket))) throw new S3Error('NoSuchBucket');
   const form = new FormParts(lifetime.body(req, res), boundary);
-  // A browser shows no answer before it has sent everything, and a connection that is used again must be empty.
+  // Browsers show a response only after sending everything, and a reused connection must be empty.
   const posted = await post(call, form).finally(() => form.drain());
   tell(call, posted);
 }
 
-/** @throws S3Error for what is no form, or has a checksum of its own, which would not be that of the file. */
+/** @throws S3Error unless it is a form; also for a checksum header, which would cover the form and not the file */
 function formBoundary({ req }: Call): string {
   const ofForm = (name: string): string | undefined =>
     Array.isArray(req.headers[name]) ? undefined : req.headers[name];
@@ -99,7 +99,7 @@ async function nextPart(form: FormParts): Promise<FormPart | undefined> {
   }
 }
 
-/** Takes the fields, and then the file. What comes behind the file is no part of the request: nobody looks at it. */
+/** Reads the fields, then the file. Parts after the file are ignored. */
 async function post(call: Call, form: FormParts): Promise<Posted> {
   const fields = new Map<string, string>();
   for (let part = await nextPart(form); part; part = await nextPart(form)) {
@@ -109,7 +109,7 @@ async function post(call: Call, form: FormParts): Promise<Posted> {
     if (fields.size >= mostFields || Buffer.byteLength(name) > longestName) throw unreadable();
     fields.set(name, await read(part));
   }
-  // Without a file there may still be more to say about the fields.
+  // Without a file, errors in the fields are reported first.
   await authorise(call, fields);
   throw new S3Error('InvalidArgument', 'POST requires exactly one file upload per request.');
 }
@@ -129,7 +129,7 @@ async function read({ body }: FormPart): Promise<string> {
   return text;
 }
 
-/** The fields with the name of the file where they ask for it. */
+/** Replaces `${filename}` in the fields. */
 function filledIn(fields: Fields, filename: string): Fields {
   return new Map(
     [...fields].map(([name, value]) => [
@@ -148,7 +148,7 @@ async function push(before: Call, fields: Fields, file: Body): Promise<Posted> {
   const call: Call = { ...before, key, fields, who };
   demandKnownChecksums([...fields.keys()].filter((name) => name.startsWith('x-amz-checksum-')));
   demandFullObject(fields.get('x-amz-checksum-type'));
-  // Two names for one list: S3 documents `acl` for forms, and clients send the header's name too.
+  // S3 documents `acl` for forms; clients also send the header's name.
   if (fields.has('acl') && fields.has('x-amz-acl')) {
     throw new S3Error('InvalidArgument', 'The form has both acl and x-amz-acl.');
   }
@@ -170,7 +170,7 @@ async function push(before: Call, fields: Fields, file: Body): Promise<Posted> {
   });
 }
 
-/** A file of the length that the policy allows. */
+/** Enforces the size limits of the policy. */
 class Bounded implements Body {
   readonly length = undefined;
   readonly #body: Body;
@@ -202,7 +202,7 @@ class Bounded implements Body {
   }
 }
 
-/** Who signed the form's policy, if the form keeps to it; a form without one is anybody's. */
+/** Authenticates the form by its policy's signature and checks the policy; a form without one is anonymous. */
 async function authorise(call: Call, fields: Fields): Promise<{ who: Principal; policy: FormPolicy | undefined }> {
   const encoded = fields.get('policy');
   const [signature, old] = [fields.get('x-amz-signature'), fields.get('signature')];
@@ -219,7 +219,7 @@ async function authorise(call: Call, fields: Fields): Promise<{ who: Principal; 
   const policy = readFormPolicy(encoded, call.core.clock.now());
   if (fields.has('bucket') && fields.get('bucket') !== call.bucket)
     throw new S3Error('AccessDenied', 'The form is for another bucket.');
-  // The bucket counts as a field, whether the form has it or the URL alone.
+  // The bucket counts as a field even if only the URL names it.
   checkConditions(policy, new Map([...fields, ['bucket', call.bucket]]));
   return { who, policy };
 }
@@ -237,7 +237,7 @@ async function signer({ core }: Call, fields: Fields, policy: string, signature:
   return opened.who;
 }
 
-/** The form that came before Signature Version 4, which clients still send. */
+/** Signature Version 2, which some clients still use for forms. */
 async function signerOfOld(
   { core }: Call,
   fields: Fields,

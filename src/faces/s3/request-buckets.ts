@@ -1,7 +1,7 @@
 import type { Core } from '../../core/index.ts';
 import type { Bucket } from '../../core/records.ts';
 
-/** What was read for one request: each bucket once, so that rules, rights and answer go by the same facts. */
+/** Reads each bucket once for a request, so that CORS, authorization and response use the same state. */
 export class RequestBuckets {
   readonly #core: Core;
   readonly #buckets = new Map<string, Promise<Bucket | undefined>>();
@@ -10,7 +10,7 @@ export class RequestBuckets {
     this.#core = core;
   }
 
-  /** Reads a bucket anew when it is asked for next, because it changed meanwhile. */
+  /** Drops a bucket that has changed, so that it is read again. */
   forget(name: string): void {
     this.#buckets.delete(name);
   }

@@ -1,4 +1,4 @@
-/** Whether a request may be done: the key's own grant, the bucket's policy, who owns what, and the lists, in that order. */
+/** Authorization: the access key's scope, the bucket policy, ownership and ACLs, in this order. */
 import { LRUCache } from 'lru-cache';
 import { allowed, grants, type Allowed } from '../../core/tenants/access.ts';
 import { identityOf } from '../../core/tenants/identities.ts';
@@ -14,9 +14,9 @@ import { questionOf, type Circumstances } from './policy-values.ts';
 export type { Circumstances } from './policy-values.ts';
 
 interface Rule {
-  /** What an access key must be for. */
+  /** The verb that the access key needs. */
   readonly verb: Verb;
-  /** Which list lets others do it; absent where only the owner may. */
+  /** The ACL that can grant the action to others; absent if only the owner may. */
   readonly list?: readonly ['bucket' | 'object', Permission];
 }
 
@@ -87,7 +87,7 @@ const rules = {
 
 export type Action = keyof typeof rules;
 
-/** What an action is called where it is of a version that the request names. */
+/** The action's name for a specific version. */
 const ofVersions: Partial<Record<Action, Action>> = {
   DeleteObject: 'DeleteObjectVersion',
   DeleteObjectTagging: 'DeleteObjectVersionTagging',
@@ -109,7 +109,7 @@ type RightOf<A extends Action> = A extends `ListBucket${string}` ? 'list' : (typ
 /** The right that an action was found to be. */
 export type AllowedTo<A extends Action> = Allowed<RightOf<A>>;
 
-/** A setting of a bucket, which is JSON. */
+/** A JSON setting of a bucket. */
 export function settingOf<T>({ settings }: Bucket, name: string): T | undefined {
   const text = settings[name];
   return text === undefined ? undefined : (JSON.parse(text) as T);
@@ -140,7 +140,7 @@ export async function allow<A extends Action>(
 }
 
 /**
- * Asks before the body is read, where what the body says cannot change the answer: only a policy could look at it.
+ * Authorizes before the body is read, unless a policy exists, whose conditions could depend on the body.
  *
  * @throws S3Error as `ask` does; `NoSuchBucket`
  */
@@ -150,7 +150,7 @@ export async function refuseEarly(call: Call, ask: () => Promise<unknown>): Prom
   if (!policyOf(bucket)) await ask();
 }
 
-/** What no policy can deny the owner of a bucket, who could not undo it then. */
+/** Actions that a policy cannot deny the bucket's owner, who could otherwise not undo it. */
 const ofPolicies: ReadonlySet<Action> = new Set(['GetBucketPolicy', 'PutBucketPolicy', 'DeleteBucketPolicy']);
 
 /** Whether an action in a bucket is allowed. */
@@ -164,15 +164,15 @@ export function may(call: Call, action: Action, bucket: Bucket, circumstances: C
   const policy = policyOf(bucket);
   const verdict = policy && judge(policy, questionOf(call, action, bucket, circumstances));
   if (verdict === 'deny') return false;
-  // What lets anybody in, and what else the same policy lets others do, ends here where that is restricted.
+  // RestrictPublicBuckets disables a public policy for everyone but the owner.
   const isRestricted = !isOwner && publicAccessOf(bucket).RestrictPublicBuckets && policy && isPublicPolicy(policy);
   if (verdict === 'allow' && !isRestricted) return true;
   return owns(who, action, rule, bucket, circumstances, isOwner) || listed(who, action, rule, bucket, circumstances);
 }
 
 /**
- * Refuses a request for what it does beside its main action, such as to tag the object that it puts: each part needs the
- * right that a request of its own would need.
+ * Authorizes the additional actions of a request, such as tagging the object that it puts, as if they were separate
+ * requests.
  *
  * @throws S3Error `AccessDenied`
  */
@@ -186,8 +186,8 @@ export function demandParts(
 }
 
 /**
- * The list of a new object is its owner's, who is the caller: a policy may deny it, and need not allow it. Tags decide over
- * rights in policies alone: without one, a caller who may put an object may tag it.
+ * The ACL of a new object belongs to the caller as its owner, so a policy may deny it but need not allow it. Tags only
+ * matter to policies, so without one a caller that may put an object may tag it.
  */
 function mayAsPart(call: Call, action: Action, bucket: Bucket, circumstances: Circumstances): boolean {
   const policy = policyOf(bucket);
@@ -197,10 +197,10 @@ function mayAsPart(call: Call, action: Action, bucket: Bucket, circumstances: Ci
 }
 
 const mostPolicies = 100;
-/** Policies by bucket and text, as they were understood last. */
+/** Parsed policies, by bucket and text. */
 const policies = new LRUCache<string, Policy>({ max: mostPolicies });
 
-/** The policy of a bucket, read anew with each request as it is now understood. */
+/** The policy of a bucket. */
 export function policyOf(bucket: Bucket): Policy | undefined {
   const { name, settings } = bucket;
   const text = settings['policyText'];
@@ -213,7 +213,7 @@ export function policyOf(bucket: Bucket): Policy | undefined {
   return policy;
 }
 
-/** An object may be somebody else's than the bucket that it is in. */
+/** An object may have another owner than its bucket. */
 function owns(
   who: Principal,
   action: Action,
@@ -239,13 +239,13 @@ function listed(who: Principal, action: Action, { list }: Rule, bucket: Bucket, 
   return object !== undefined && aclAllows(objectAcl(bucket, object), names, permission, ignorePublic);
 }
 
-/** What lists in a bucket may call a namespace: its identity, and its owner by name, as that ends with the bucket. */
+/** A namespace's names in a bucket's ACLs: its identity, and for the bucket's owner also its name. */
 function namesOf(who: Principal, bucket: Bucket): readonly string[] {
   if (who.namespace === '') return [];
   return who.namespace === bucket.namespace ? [identityOf(who), who.namespace] : [identityOf(who)];
 }
 
-/** Who owns what others put here; with `BucketOwnerEnforced` there are no lists. */
+/** The ownership setting; with `BucketOwnerEnforced` ACLs are disabled. */
 export function ownershipOf(bucket: Bucket): string {
   return bucket.settings['ownership'] ?? 'ObjectWriter';
 }

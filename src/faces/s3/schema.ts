@@ -1,14 +1,14 @@
 /**
- * Schemas of documents. An element that a schema does not name, that comes more often than it says, or that is missing
- * is refused: a document that is read in part would be done in part.
+ * Schemas of XML documents. Unknown, repeated or missing elements are refused, because a document that is read in part
+ * would be applied in part.
  */
 import { S3Error } from './errors.ts';
 import { malformed, parse, type Node } from './xml.ts';
 
-/** Reads an element. @throws S3Error for one that is not valid. */
+/** Parses an element. @throws S3Error if it is invalid */
 export type Reader<T> = (node: Node) => T;
 
-/** Reads all children of one name. */
+/** Parses all children of one name. */
 interface Field<T> {
   readonly read: (found: readonly Node[]) => T;
 }
@@ -16,15 +16,15 @@ interface Field<T> {
 type Fields = Readonly<Record<string, Field<unknown>>>;
 type Read<F extends Fields> = { readonly [Name in keyof F]: F[Name] extends Field<infer T> ? T : never };
 
-/** A kind of document. */
+/** A document type. */
 export interface Document<T> {
   readonly root: string;
-  /** Bytes that it may have. */
+  /** Maximum bytes. */
   readonly size: number;
   readonly read: Reader<T>;
 }
 
-/** What a document says. @throws S3Error `MalformedXML`, or what else S3 says of a value. */
+/** Parses a document. @throws S3Error `MalformedXML`, or a more specific code */
 export function readAs<T>({ root, read }: Document<T>, text: string): T {
   const node = parse(text);
   if (node.name !== root) throw malformed(`The document must be a ${root}.`);
@@ -37,7 +37,7 @@ export function documentOf<T>(root: string, read: Reader<T>, size = 64 * KiB): D
   return { root, size, read };
 }
 
-/** An element with children, and nothing else. */
+/** An element with only child elements. */
 export function record<F extends Fields>(fields: F, check?: (value: Read<F>) => void): Reader<Read<F>> {
   return (node) => {
     if (node.text.trim() !== '') throw malformed(`${node.name} must not hold text.`);
@@ -57,7 +57,7 @@ export function record<F extends Fields>(fields: F, check?: (value: Read<F>) => 
   };
 }
 
-/** Too many, or too few. */
+/** Too many or too few elements. */
 class Occurrence extends Error {}
 
 export function one<T>(read: Reader<T>): Field<T> {
@@ -88,7 +88,7 @@ export function many<T>(read: Reader<T>, least = 0, most = Infinity): Field<T[]>
   };
 }
 
-/** What S3 has and this server has not. It is read all the same, so that nonsense is called so. */
+/** A feature of S3 that this server lacks. It is still parsed, so that invalid input is reported as such. */
 export function unavailable(read: Reader<unknown>, why: string): Field<undefined> {
   return {
     read: (found) => {
@@ -99,13 +99,13 @@ export function unavailable(read: Reader<unknown>, why: string): Field<undefined
   };
 }
 
-/** A value as it was written. */
+/** Unmodified text. */
 export const text: Reader<string> = (node) => {
   if (node.children.length > 0) throw malformed(`${node.name} must hold text alone.`);
   return node.text;
 };
 
-/** A value in which space around it means nothing. */
+/** Text without surrounding white space. */
 export const token: Reader<string> = (node) => text(node).trim();
 
 export const anything: Reader<undefined> = () => undefined;
@@ -142,7 +142,7 @@ export const dateTime: Reader<number> = (node) => {
   return at;
 };
 
-/** Milliseconds since the epoch; undefined for what is no time of ISO 8601 with a zone. */
+/** Milliseconds since the epoch; undefined unless it is an ISO 8601 time with a zone. */
 export function timeOf(value: string): number | undefined {
   const at = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,9})?(?:Z|[+-]\d\d:\d\d)$/.test(value)
     ? Date.parse(value)
@@ -150,10 +150,10 @@ export function timeOf(value: string): number | undefined {
   return Number.isNaN(at) || at > lastMoment ? undefined : at;
 }
 
-/** A zone can lead into the year 10000, which no answer could be written with. */
+/** A zone offset can lead into the year 10000, which responses cannot express. */
 const lastMoment = Date.UTC(10_000, 0) - 1;
 
-/** A time as HTTP or ISO 8601 writes it. */
+/** A time in HTTP or ISO 8601 format. */
 export const anyTime: Reader<number> = (node) => {
   const value = token(node);
   const at =
@@ -163,5 +163,5 @@ export const anyTime: Reader<number> = (node) => {
   return at;
 };
 
-/** A quoted or unquoted tag. */
+/** An ETag without quotes. */
 export const etag: Reader<string> = (node) => token(node).replaceAll('"', '');

@@ -1,4 +1,4 @@
-/** What is set on a bucket: lists, policy, ownership, public access, lifecycle. Also the lists of objects. */
+/** Settings of buckets: ACL, policy, ownership, public access, lifecycle; and ACLs of objects. */
 import { nameOf } from '../../core/tenants/identities.ts';
 import { aclFrom, aclFromHeaders, isPublicAcl, renderAcl, type Acl } from './acl.ts';
 import { answer, flagOf, headerOf, nothing, readDocument, readText, type Call } from './call.ts';
@@ -27,7 +27,7 @@ import { Refusal } from '../../core/refusal.ts';
 import { elements, type Elements, type Node, type Xml } from './xml.ts';
 import { send } from '../../http/responses.ts';
 
-/** Bytes that are read of a policy. Policies of more than 20 KB are malformed. */
+/** Maximum bytes read of a policy; more than 20 KB is malformed. */
 const largestPolicy = 1024 * 1024;
 
 export async function getBucketAcl(call: Call): Promise<void> {
@@ -64,7 +64,7 @@ export async function putObjectAcl(call: Call): Promise<void> {
     call,
     () => findObject(call, 'PutObjectAcl', versionOf(call)),
     async (found) => {
-      // Another's object may have taken its place: the list names the owner of the one that was there.
+      // The object may have been replaced by another owner's; the ACL is for the previous one.
       if (objectAcl(found.bucket, found.object).owner !== owner) throw denied();
       return call.core.objects.describe(found, found.object, 'acl', JSON.stringify(acl));
     },
@@ -79,10 +79,7 @@ type Setting = {
   [A in Action]: AllowedTo<A> extends AllowedTo<'PutBucketPolicy'> ? A : never;
 }[Action];
 
-/**
- * Changes a bucket by a decision that looks at its other settings. The change names what the decision looked at; where that changed
- * meanwhile, right and decision are asked again.
- */
+/** Changes a setting that depends on others. If those change meanwhile, authorization and decision are repeated. */
 async function decide(call: Call, action: Setting, decision: (bucket: Bucket) => BucketChange): Promise<void> {
   for (let turn = 1; ; turn += 1) {
     const allowed = await allow(call, action);
@@ -96,7 +93,7 @@ async function decide(call: Call, action: Setting, decision: (bucket: Bucket) =>
   }
 }
 
-/** Settings as they were read. */
+/** The settings as read. */
 function seen({ settings }: Bucket, ...names: readonly string[]): Record<string, string | null> {
   return Object.fromEntries(names.map((name) => [name, settings[name] ?? null]));
 }
@@ -105,13 +102,13 @@ function blockSeen({ publicAccess }: Bucket): { publicAccess: PublicAccess | nul
   return { publicAccess: publicAccess ?? null };
 }
 
-/** @throws S3Error for a bucket whose objects are all its owner's. */
+/** @throws S3Error if ACLs are disabled for the bucket */
 function demandLists(bucket: Bucket): void {
   if (ownershipOf(bucket) === 'BucketOwnerEnforced')
     throw new S3Error('AccessControlListNotSupported', 'The bucket does not allow ACLs');
 }
 
-/** The list that a request brings, in its headers or its body. */
+/** The ACL in the headers or the body. */
 async function askedAcl(call: Call, bucket: Bucket, owner: string): Promise<Acl> {
   demandLists(bucket);
   const { accessControlPolicy } = documents;
@@ -123,7 +120,7 @@ async function askedAcl(call: Call, bucket: Bucket, owner: string): Promise<Acl>
   return acl;
 }
 
-/** @throws S3Error `AccessDenied` for a public list where those are blocked. */
+/** @throws S3Error `AccessDenied` for a public ACL if those are blocked */
 export function demandPrivate(bucket: Bucket, acl: Acl): void {
   if (publicAccessOf(bucket).BlockPublicAcls && isPublicAcl(acl)) throw denied();
 }
@@ -137,7 +134,7 @@ export async function getPolicy(call: Call): Promise<void> {
 
 export async function putPolicy(call: Call): Promise<void> {
   const { bucket } = await allow(call, 'PutBucketPolicy');
-  // The owner can always undo a policy here, so that there is nothing to confirm.
+  // The owner can always change the policy here, so the confirmation has no effect.
   flagOf(call, 'x-amz-confirm-remove-self-bucket-access');
   const text = await readText(call, largestPolicy);
   const policy = parsePolicy(text, bucket.name);
@@ -190,7 +187,7 @@ export async function putPublicAccess(call: Call): Promise<void> {
   nothing(call, 200);
 }
 
-/** An ownership in a header. */
+/** Parses an ownership header. */
 export function demandOwnership(text: string): string {
   const found = documents.ownerships.find((one) => one === text);
   if (found === undefined)
@@ -225,7 +222,7 @@ export async function putOwnership(call: Call): Promise<void> {
   nothing(call, 200);
 }
 
-/** Takes a setting off a bucket. */
+/** Removes a setting of a bucket. */
 export function deleteSetting(action: Setting, name: string): (call: Call) => Promise<void> {
   const change: BucketChange = name === 'publicAccess' ? { publicAccess: null } : { set: { [name]: null } };
   return async (call) => {
@@ -234,7 +231,7 @@ export function deleteSetting(action: Setting, name: string): (call: Call) => Pr
   };
 }
 
-/** Settings that are kept as they came, once they were found to be in order. */
+/** Lifecycle rules are stored as received after validation. */
 export async function getLifecycle(call: Call): Promise<void> {
   const { bucket } = await allow(call, 'GetLifecycleConfiguration');
   const rules = settingOf<readonly Node[]>(bucket, 'lifecycle');
@@ -244,7 +241,7 @@ export async function getLifecycle(call: Call): Promise<void> {
 
 export async function putLifecycle(call: Call): Promise<void> {
   const allowed = await allow(call, 'PutLifecycleConfiguration');
-  // It is about transitions, which there are none of.
+  // Only concerns transitions, which this server lacks.
   const least = headerOf(call, 'x-amz-transition-default-minimum-object-size');
   if (least !== undefined && least !== 'all_storage_classes_128K' && least !== 'varies_by_storage_class') {
     throw invalidArgument(
@@ -272,7 +269,7 @@ function renderNodes(nodes: readonly Node[]): Xml {
   };
 }
 
-/** Answers a question of tools for what this server never has: S3's code for a bucket without it. */
+/** Answers with S3's error code for a feature that no bucket has. */
 export function absent(action: Action, code: S3Code): (call: Call) => Promise<void> {
   return async (call) => {
     await allow(call, action);
@@ -280,7 +277,7 @@ export function absent(action: Action, code: S3Code): (call: Call) => Promise<vo
   };
 }
 
-/** The same where S3 answers with a document that says so. */
+/** Answers with an empty configuration for a feature that no bucket has. */
 export function unset(action: Action, root: string, all: Elements = {}): (call: Call) => Promise<void> {
   return async (call) => {
     await allow(call, action);

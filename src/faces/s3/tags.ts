@@ -14,7 +14,7 @@ export type Tags = Readonly<Record<string, string>>;
 const mostOfObject = 10;
 const mostOfBucket = 50;
 
-/** The tags that a header brings: `a=1&b=2`. @throws S3Error `InvalidTag`, `InvalidArgument` */
+/** Parses a tag header: `a=1&b=2`. @throws S3Error `InvalidTag`, `InvalidArgument` */
 export function tagsFromHeader(field: string | undefined): Tags | undefined {
   if (field === undefined) return undefined;
   const pairs =
@@ -41,7 +41,7 @@ function decodePart(text: string): string {
     const decoded = decodeURIComponent(text.replaceAll('+', ' '));
     if (isStorable(decoded)) return decoded;
   } catch {
-    // Said below.
+    // Reported below.
   }
   throw badTagging(text);
 }
@@ -64,7 +64,7 @@ export function bucketTags(set: TagSet): Tags {
   );
 }
 
-/** Letters, digits, spaces and a few signs, in any script. */
+/** Letters, digits, spaces and a few symbols, in any script. */
 const allowed = /^[\p{L}\p{Z}\p{N}_.:/=+\-@]*$/u;
 
 function demandTags(pairs: readonly (readonly [string, string])[], most: number): Tags {
@@ -146,7 +146,7 @@ export async function deleteBucketTagging(call: Call): Promise<void> {
   nothing(call, 204);
 }
 
-/** The tags that a request brings in its headers. */
+/** The tags in a request's headers. */
 export function tagsOf(call: Call): Tags | undefined {
   return tagsFromHeader(headerOf(call, 'x-amz-tagging'));
 }

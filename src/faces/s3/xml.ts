@@ -1,19 +1,19 @@
-/** XML out by hand, since its forms are few and listings are long; XML in by a strict reader, into a plain tree that `schema.ts` reads. */
+/** Writes XML from plain objects, and parses XML strictly into a tree for `schema.ts`. */
 import { SaxesParser } from 'saxes';
 import { S3Error } from './errors.ts';
 
-/** A piece of XML, ready to be put into another. */
+/** An XML fragment. */
 export interface Xml {
   readonly xml: string;
 }
 
-/** What an element may hold; undefined leaves the element out. */
+/** Content of an element; undefined omits it. */
 type Content = string | number | boolean | Xml | undefined | readonly Content[];
 
 /** Elements by name, in order; a list repeats the element. */
 export type Elements = Readonly<Record<string, Content>>;
 
-/** Elements, one after the other. */
+/** Serializes elements. */
 export function elements(all: Elements): Xml {
   return {
     xml: Object.entries(all)
@@ -22,7 +22,7 @@ export function elements(all: Elements): Xml {
   };
 }
 
-/** A whole document. Errors are the one kind that has no namespace. */
+/** A complete document. Only errors have no namespace. */
 export function document(root: string, all: Elements, namespace = true): string {
   const xmlns = namespace ? ' xmlns="http://s3.amazonaws.com/doc/2006-03-01/"' : '';
   return `<?xml version="1.0" encoding="UTF-8"?>\n<${root}${xmlns}>${elements(all).xml}</${root}>`;
@@ -35,7 +35,7 @@ function element(name: string, content: Content): string {
   return `<${name}>${inner}</${name}>`;
 }
 
-/** Control characters have no place in XML, but do in keys: they go as references, as everyone sends them. */
+/** Escapes text. Control characters in keys become character references, as in S3. */
 export function escape(text: string): string {
   return text.replaceAll(
     /[<>&"\u0000-\u0008\u000b-\u001f\u007f\ufffe\uffff]/g,
@@ -45,7 +45,7 @@ export function escape(text: string): string {
 
 const references: Readonly<Record<string, string>> = { '<': '&lt;', '>': '&gt;', '&': '&amp;', '"': '&quot;' };
 
-/** An element that was read, or was kept as JSON. Names have no prefix. */
+/** A parsed element, also stored as JSON. Names have no prefix. */
 export interface Node {
   readonly name: string;
   readonly text: string;
@@ -59,17 +59,17 @@ interface Growing extends Node {
   readonly children: Node[];
 }
 
-/** Elements that a document may have inside one another. */
+/** Maximum nesting depth. */
 const deepest = 20;
-/** Elements in all: the largest document names ten thousand parts, each with a number, a tag and a checksum. */
+/** Maximum number of elements: the largest document has ten thousand parts, each with number, tag and checksum. */
 const most = 60_000;
 
 const instance = 'http://www.w3.org/2001/XMLSchema-instance';
 
 /**
- * Reads a document into a tree. It takes any namespace and any prefix, since clients differ in them, but one namespace in one document.
+ * Parses a document into a tree. Any one namespace and prefix is accepted, because clients differ.
  *
- * @throws S3Error `MalformedXML` for what is not well-formed XML in UTF-8, and for document types, of which S3's documents have none.
+ * @throws S3Error `MalformedXML` for XML that is not well-formed UTF-8, and for document types
  */
 export function parse(text: string): Node {
   const parser = new SaxesParser({ xmlns: true });

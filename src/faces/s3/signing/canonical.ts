@@ -1,20 +1,20 @@
-/** What a signature is made of: a request in its one canonical form (Signature Version 4, as S3 has it). */
+/** The canonical request of Signature Version 4 in S3's variant. */
 import { createHash } from 'node:crypto';
 import { isStorable } from '../../../kit/text.ts';
 import { S3Error } from '../errors.ts';
 
-/** A request as it came over the wire: nothing decoded, joined or put in order. */
+/** A request as sent: not decoded, joined or sorted. */
 export interface RawRequest {
   readonly method: string;
   /** Path and query. */
   readonly target: string;
-  /** Names and values by turns, as Node has them in `rawHeaders`. */
+  /** Alternating names and values, as in Node's `rawHeaders`. */
   readonly headers: readonly string[];
 }
 
 export const algorithm = 'AWS4-HMAC-SHA256';
 
-/** Everything but letters, digits and `-._~`, of the UTF-8 form, as RFC 3986 asks. */
+/** Percent-encodes UTF-8 except letters, digits and `-._~` (RFC 3986). */
 export function encode(text: string): string {
   return encodeURIComponent(text).replaceAll(
     /[!'()*]/g,
@@ -23,9 +23,9 @@ export function encode(text: string): string {
 }
 
 /**
- * S3 lets keys have control characters, and clients list by delimiters that are some. U+0000 is the one that no store keeps.
+ * Percent-decodes a text; a plus sign is literal. Control characters are allowed in keys, except U+0000.
  *
- * @throws S3Error for what is no percent-encoded UTF-8, or has U+0000. A plus sign is a plus sign.
+ * @throws S3Error unless it is percent-encoded UTF-8 without U+0000
  */
 export function decode(text: string, of = 'path or the query'): string {
   let decoded: string;
@@ -39,7 +39,7 @@ export function decode(text: string, of = 'path or the query'): string {
   return decoded;
 }
 
-/** The query's parameters, decoded, in order; one without `=` has an empty value. */
+/** The decoded query parameters, in order; without `=` the value is empty. */
 export function queryOf(target: string): readonly (readonly [name: string, value: string])[] {
   const query = target.split('?').slice(1).join('?');
   if (query === '') return [];
@@ -56,7 +56,7 @@ export function pathOf(target: string): string {
   return target.split('?')[0]!;
 }
 
-/** The values of a header, in the order in which they came. */
+/** The values of a header, in order of arrival. */
 export function valuesOf(headers: readonly string[], name: string): string[] {
   const found: string[] = [];
   for (let at = 0; at + 1 < headers.length; at += 2) {
@@ -68,9 +68,9 @@ export function valuesOf(headers: readonly string[], name: string): string[] {
 /**
  * The canonical request.
  *
- * @param signed lower-case names of the headers that are signed, in order.
- * @param payload the hash of the body in hex, or the word that stands for it.
- * @throws S3Error when a header that is said to be signed is not there.
+ * @param signed sorted lower-case names of the signed headers
+ * @param payload hash of the body in hex, or its placeholder
+ * @throws S3Error if a signed header is missing
  */
 export function canonicalRequest(
   request: RawRequest,
@@ -98,10 +98,7 @@ export function canonicalRequest(
   ].join('\n');
 }
 
-/**
- * The paths that a client may have signed for this one: as it was sent, and with every character encoded that can be.
- * They mean the same key.
- */
+/** The paths that a client may have signed: as sent, and fully encoded. Both address the same key. */
 export function signablePaths(target: string): string[] {
   const sent = pathOf(target);
   const encoded = sent
@@ -115,7 +112,7 @@ export function stringToSign(date: string, scope: string, request: string): stri
   return [algorithm, date, scope, createHash('sha256').update(request).digest('hex')].join('\n');
 }
 
-/** By code units, which for encoded text are its bytes. */
+/** By code units, which equals byte order for encoded text. */
 function order(a: string, b: string): number {
   return a < b ? -1 : a > b ? 1 : 0;
 }

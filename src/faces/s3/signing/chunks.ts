@@ -1,4 +1,4 @@
-/** `aws-chunked`: a body in pieces, each of which may be signed, with trailers behind (Signature Version 4, streaming). */
+/** Decodes `aws-chunked` bodies with optional signatures and trailers (Signature Version 4, streaming). */
 import { createHash, type Hash } from 'node:crypto';
 import { S3Error } from '../errors.ts';
 import { algorithm } from './canonical.ts';
@@ -11,25 +11,25 @@ const modes: Readonly<Record<string, { readonly signed: boolean; readonly traile
   'STREAMING-UNSIGNED-PAYLOAD-TRAILER': { signed: false, trailers: true },
 };
 
-/** Bytes that a line, such as the head of a chunk, may have. */
+/** Maximum bytes of a line, such as a chunk header. */
 const longestLine = 4096;
 const mostTrailers = 20;
 const nothing = createHash('sha256').digest('hex');
 const CR = 13;
 const LF = 10;
 
-/** Whether the word that stands for the body's hash says that the body comes in chunks. */
+/** Whether the payload placeholder denotes a chunked body. */
 export function isChunked(payload: string): boolean {
   return Object.hasOwn(modes, payload);
 }
 
 /**
- * Takes a body apart as it comes, however the network cut it.
+ * Decodes a body incrementally.
  *
- * What it gives out of a signed body is only known to be right once `end` has returned: nothing may be made of it before.
+ * Output of a signed body is only verified once `end` returns; do not use it before.
  */
 export class ChunkDecoder {
-  /** What came behind the body, by lower-case name; complete once `end` has returned. */
+  /** Trailers by lower-case name; complete once `end` returns. */
   readonly trailers = new Map<string, string>();
   readonly #mode: { readonly signed: boolean; readonly trailers: boolean };
   readonly #claim: Pick<Claim, 'date' | 'scope'>;
@@ -39,11 +39,11 @@ export class ChunkDecoder {
   #line = '';
   #left = 0;
   #given = '';
-  /** How the line before ended: a trailer by a bare line feed may have an empty line that belongs to its end. */
+  /** How the previous line ended: after a trailer that ends with a bare line feed, an empty line may belong to it. */
   #ending: 'break' | 'feed' | 'feed and break' = 'break';
   #hash: Hash | undefined;
 
-  /** @throws S3Error for a mode that there is not. */
+  /** @throws S3Error for an unknown mode */
   constructor(
     { payload, date, scope, signature }: Pick<Claim, 'payload' | 'date' | 'scope' | 'signature'>,
     signingKey: Buffer,
@@ -57,9 +57,9 @@ export class ChunkDecoder {
   }
 
   /**
-   * The content in the next bytes of the body.
+   * Decodes the next bytes of the body.
    *
-   * @throws S3Error for a wrong signature, or what is no chunk.
+   * @throws S3Error for a wrong signature or invalid framing
    */
   *push(bytes: Uint8Array): Generator<Uint8Array> {
     for (let at = 0; at < bytes.byteLength;) {
@@ -81,9 +81,9 @@ export class ChunkDecoder {
     }
   }
 
-  /** @throws S3Error where the body is not whole. */
+  /** @throws S3Error if the body is incomplete */
   end(): void {
-    // That empty line may also have been the end of all.
+    // The last empty line may also have ended the trailers.
     const signed = !this.#mode.signed || this.trailers.has('x-amz-trailer-signature');
     if (signed && this.#state === 'trailer' && this.#ending === 'feed and break' && this.#line === '')
       this.#endTrailers();
@@ -128,7 +128,7 @@ export class ChunkDecoder {
     this.#check(`${algorithm}-PAYLOAD`, [nothing, this.#hash.digest('hex')], this.#given);
   }
 
-  /** Some clients end a trailer as its signature has it, by a line feed, and then by a line break, too. */
+  /** Some clients end a trailer with a line feed, as it is signed, and then add a line break. */
   #takeTrailer(line: string, loose = false): void {
     this.#line = '';
     const before = this.#ending;
@@ -158,7 +158,7 @@ export class ChunkDecoder {
     this.#state = 'done';
   }
 
-  /** Each signature is made over the one before. */
+  /** Each signature covers the previous one. */
   #check(kind: string, hashes: readonly string[], given: string): void {
     const toSign = [kind, this.#claim.date, scopeOf(this.#claim.scope), this.#signature, ...hashes].join('\n');
     if (!sameSignature(hmac(this.#key, toSign), given))

@@ -1,4 +1,4 @@
-/** What a request says of who signed it: in its `Authorization` header, or in its query. */
+/** Parses the signature in the `Authorization` header or the query. */
 import { S3Error, type S3Code } from '../errors.ts';
 import { algorithm, queryOf, valuesOf, type RawRequest } from './canonical.ts';
 
@@ -12,31 +12,31 @@ export interface Claim {
   readonly form: 'header' | 'query';
   readonly keyId: string;
   readonly scope: Scope;
-  /** Lower-case names, in order. */
+  /** Sorted lower-case names. */
   readonly signed: readonly string[];
   /** Hex. */
   readonly signature: string;
-  /** When it was signed: `YYYYMMDDTHHMMSSZ`. */
+  /** Time of signing: `YYYYMMDDTHHMMSSZ`. */
   readonly date: string;
-  /** The same, in milliseconds since the epoch. */
+  /** The same in milliseconds since the epoch. */
   readonly at: number;
-  /** Seconds for which it is good; null for the header form, which has a window around now. */
+  /** Validity in seconds; null for the header form, which uses a window around now. */
   readonly expires: number | null;
-  /** The hash of the body in hex, or the word that stands for it. */
+  /** Hash of the body in hex, or its placeholder. */
   readonly payload: string;
 }
 
-/** The most that a presigned URL may last, in seconds: a week. */
+/** Maximum validity of a presigned URL in seconds: a week. */
 const longest = 604_800;
 
 /**
- * @returns undefined for a request that nobody signed.
- * @throws S3Error for one that was signed badly.
+ * @returns undefined for an unsigned request
+ * @throws S3Error for a malformed signature
  */
 export function readClaim(request: RawRequest): Claim | undefined {
   const query = queryOf(request.target);
   const inQuery = query.some(([name]) => /^X-Amz-(?:Signature|Credential|Algorithm)$/i.test(name));
-  // A page's own machinery may add an Authorization header to a presigned URL; the URL is what was meant.
+  // Browser code may add an Authorization header to a presigned URL; the URL takes precedence.
   if (inQuery) return fromQuery(request, query);
   if (query.some(([name]) => name === 'AWSAccessKeyId' || name === 'Signature')) throw ofVersion2();
   const [authorization, second] = valuesOf(request.headers, 'authorization');
@@ -45,7 +45,7 @@ export function readClaim(request: RawRequest): Claim | undefined {
   return fromHeader(request, authorization);
 }
 
-/** Signature Version 2, which S3 has retired. What to change is said where everybody reads it. */
+/** Signature Version 2, which S3 has retired. The message says what to change. */
 function ofVersion2(): S3Error {
   return new S3Error(
     'InvalidRequest',
@@ -68,7 +68,7 @@ function fromHeader(request: RawRequest, authorization: string): Claim {
   const [credential, signed, signature] = ['Credential', 'SignedHeaders', 'Signature'].map(
     (name) => parts.get(name) ?? '',
   );
-  // Each once, and nothing else: two readers could differ on which of two counts.
+  // Exactly these three, because parsers could differ on which duplicate counts.
   if (pieces.length !== 3 || !credential || !signed || !/^[0-9a-f]{64}$/.test(signature!))
     throw new S3Error(malformed, 'The Authorization header lacks Credential, SignedHeaders or a Signature.');
   const date = dateOf(request);
@@ -88,7 +88,7 @@ function fromHeader(request: RawRequest, authorization: string): Claim {
   };
 }
 
-/** `x-amz-date`, or else `Date`, as the canonical form has it. */
+/** `x-amz-date`, or else `Date` in the canonical form. */
 function dateOf(request: RawRequest): string {
   const [amz] = valuesOf(request.headers, 'x-amz-date');
   if (amz !== undefined) {
@@ -136,7 +136,7 @@ function fromQuery(request: RawRequest, query: ReturnType<typeof queryOf>): Clai
 }
 
 function readCredential(credential: string, date: string, code: S3Code): { keyId: string; scope: Scope } {
-  // The id may have slashes of its own; what follows it never has.
+  // The key id may contain slashes; the rest does not.
   const match = /^(.+)\/(\d{8})\/([^/]+)\/([^/]+)\/([^/]+)$/.exec(credential);
   if (!match) throw new S3Error(code, 'The credential is not KEY/DATE/REGION/s3/aws4_request.');
   const [, keyId = '', day = '', region = '', service, terminal] = match;
@@ -156,7 +156,7 @@ function readSigned(field: string, code: S3Code): string[] {
   return names;
 }
 
-/** Milliseconds since the epoch; NaN for what is no such date. */
+/** Milliseconds since the epoch; NaN if invalid. */
 function timeOf(date: string): number {
   const match = /^(\d{4})(\d\d)(\d\d)T(\d\d)(\d\d)(\d\d)Z$/.exec(date);
   return match ? Date.parse(`${match[1]}-${match[2]}-${match[3]}T${match[4]}:${match[5]}:${match[6]}Z`) : Number.NaN;

@@ -3,16 +3,16 @@ import { hmac, scopeOf, signingKeyOf } from './verify.ts';
 
 export interface Presigning {
   readonly method: 'GET' | 'HEAD' | 'PUT' | 'DELETE';
-  /** Of the S3 listener, without a slash at the end. */
+  /** URL of the S3 listener, without a trailing slash. */
   readonly endpoint: string;
-  /** Null where it is in the endpoint's host name. */
+  /** Null if it is in the endpoint's host name. */
   readonly bucket: string | null;
   readonly key: string;
   /** Seconds. */
   readonly expires: number;
-  /** Sent by whoever uses the URL, and no other. */
+  /** The Content-Type that the user of the URL must send. */
   readonly contentType?: string | undefined;
-  /** What else the request asks for. */
+  /** Additional query parameters. */
   readonly query?: Readonly<Record<string, string>> | undefined;
   readonly region: string;
   readonly keyId: string;
@@ -21,7 +21,7 @@ export interface Presigning {
   readonly now: number;
 }
 
-/** A URL that lets whoever has it do one thing to one object, for a while. */
+/** Signs a URL for one operation on one object. */
 export function presign({
   method,
   endpoint,

@@ -1,4 +1,4 @@
-/** The one verifier in front of every route: it answers who signed a request, or refuses it. */
+/** Verifies request signatures, before any routing. */
 import { createHmac, timingSafeEqual } from 'node:crypto';
 import { S3Error } from '../errors.ts';
 import { canonicalRequest, signablePaths, stringToSign, type RawRequest } from './canonical.ts';
@@ -7,23 +7,23 @@ import { readClaim, type Claim, type Scope } from './claim.ts';
 export interface VerifyOptions {
   /** Milliseconds since the epoch. */
   readonly now: number;
-  /** Milliseconds by which the signer's clock may differ. */
+  /** Milliseconds that the client's clock may differ. */
   readonly window: number;
-  /** The secret of a key that may be used; undefined where there is none. */
+  /** The secret of an access key; undefined if the key does not exist. */
   readonly secret: (keyId: string) => Promise<string | undefined>;
 }
 
 export interface Signed {
   readonly claim: Claim;
-  /** What the signatures of chunks are made with. */
+  /** The key for chunk signatures. */
   readonly signingKey: Buffer;
 }
 
 /**
- * Takes a signature for any region: which one is in a client's configuration says nothing about who it is.
+ * Verifies a signature. Any region is accepted, because the client's configured region does not identify it.
  *
- * @returns who signed, and with what; undefined for a request that nobody signed.
- * @throws S3Error for a signature that is wrong, of another time, or not over all that it must be over.
+ * @returns the claim and its signing key; undefined for an unsigned request
+ * @throws S3Error for a wrong or expired signature, or one that does not cover all required headers
  */
 export async function verify(request: RawRequest, { now, window, secret }: VerifyOptions): Promise<Signed | undefined> {
   const claim = readClaim(request);
@@ -37,7 +37,7 @@ export async function verify(request: RawRequest, { now, window, secret }: Verif
   return { claim, signingKey };
 }
 
-/** The key for one day, region and service (Signature Version 4). */
+/** The signing key for a day and region (Signature Version 4). */
 export function signingKeyOf(secret: string, { date, region }: Scope): Buffer {
   return [date, region, 's3', 'aws4_request'].reduce<Buffer>(
     (key, word) => hmac(key, word),
@@ -53,7 +53,7 @@ export function hmac(key: Buffer, text: string): Buffer {
   return createHmac('sha256', key).update(text).digest();
 }
 
-/** Whether a signature in hex is the one expected; how long that takes tells nothing. */
+/** Compares a signature in hex in constant time. */
 export function sameSignature(expected: Buffer, hex: string): boolean {
   return /^[0-9a-f]{64}$/.test(hex) && timingSafeEqual(expected, Buffer.from(hex, 'hex'));
 }
@@ -91,7 +91,7 @@ function demandSignature(request: RawRequest, claim: Claim, signingKey: Buffer):
   });
 }
 
-/** Whatever can change what a request does must be signed. */
+/** Requires a signature over every `x-amz-` header, because each can change the request. */
 function demandAllSigned({ headers }: RawRequest, { form, signed }: Claim): void {
   const unsigned = new Set<string>();
   for (let at = 0; at < headers.length; at += 2) {
