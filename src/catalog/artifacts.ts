@@ -38,9 +38,9 @@ export class Artifacts {
   }
 
   /**
-   * Creates an artifact without versions, for bytes still to be fetched; answers the active one if it is there already.
+   * Creates an artifact without versions, for bytes to be fetched. Returns the active one if it exists.
    *
-   * @throws Refusal `not_found` when the namespace is gone.
+   * @throws Refusal `not_found` if the namespace was deleted
    */
   begin(artifact: Artifact, event: Event): Promise<Artifact> {
     return this.#host.write(async (db) => {

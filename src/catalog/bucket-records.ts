@@ -1,4 +1,4 @@
-/** Buckets as rows and as records. What is set on a bucket is one column of JSON; members that the core knows are typed in the record. */
+/** Converts buckets between rows and records. Settings are one JSON column; those that the core uses are typed. */
 import type { Algorithm } from '../kit/digest.ts';
 import type { BucketChange } from './facts.ts';
 import type { Bucket, BucketId, LockRule, PublicAccess } from './model.ts';
@@ -6,7 +6,7 @@ import { Refusal } from '../core/refusal.ts';
 import type { Db } from './host.ts';
 import type { BucketRow } from './schema.ts';
 
-/** What the core knows of the settings. */
+/** The settings that the core uses. */
 type Known = Pick<Bucket, 'lock' | 'publicAccess' | 'digests'>;
 
 export async function findBucket(db: Db, name: string): Promise<Bucket | undefined> {
@@ -14,13 +14,13 @@ export async function findBucket(db: Db, name: string): Promise<Bucket | undefin
   return row && bucketOf(row);
 }
 
-/** The bucket that a decision was about; undefined where it is gone, whoever has its name by now. */
+/** The bucket of a decision; undefined if it was removed, even if another has its name now. */
 export async function findDecided(db: Db, { name, generation }: BucketId): Promise<Bucket | undefined> {
   const found = await findBucket(db, name);
   return found?.generation === generation ? found : undefined;
 }
 
-/** @throws Refusal `no_bucket` where that bucket is gone. */
+/** @throws Refusal `no_bucket` if that bucket was removed */
 export async function demandDecided(db: Db, bucket: BucketId): Promise<void> {
   if (!(await findDecided(db, bucket))) throw noBucket();
 }
@@ -54,7 +54,7 @@ export function bucketRowOf(bucket: Bucket): BucketRow {
   };
 }
 
-/** What is known of the settings as members of the column; null for those that are taken off, none for those that are not named. */
+/** Typed settings as members of the JSON column; null removes a setting, absent ones stay unchanged. */
 export function textsOf(known: { readonly [name in keyof Known]: Known[name] | null }): Record<string, string | null> {
   const texts = Object.entries(known).flatMap(([name, value]) => {
     if (value === undefined) return [];
@@ -63,7 +63,7 @@ export function textsOf(known: { readonly [name in keyof Known]: Known[name] | n
   return Object.fromEntries(texts);
 }
 
-/** @throws Refusal `bucket_changed` where a setting is not as the caller saw it. */
+/** @throws Refusal `bucket_changed` if a setting differs from what the caller read */
 export function demandSettings(
   { settings, publicAccess }: Bucket,
   { publicAccess: block, ...seen }: NonNullable<BucketChange['given']>,
@@ -81,7 +81,7 @@ function publicAccessOf(text: string): PublicAccess {
   try {
     kept = (JSON.parse(text) ?? {}) as Partial<PublicAccess>;
   } catch {
-    // It blocks everything.
+    // An unreadable block counts as blocking everything.
   }
   const blocks = (name: keyof PublicAccess): boolean => kept[name] !== false;
   return {

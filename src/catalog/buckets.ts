@@ -48,8 +48,7 @@ import { findPinned, keepsReleases } from './releases/rows.ts';
 import { deleteArtifacts, endVersions } from './versions.ts';
 
 /**
- * A change of a bucket or of what is in it is of the bucket that the caller decided upon: where that is gone, the next one of its name
- * counts as none.
+ * Changes apply only to the bucket that the caller decided about: a later bucket of the same name counts as missing.
  */
 export class Buckets {
   readonly #host: Host;
@@ -91,9 +90,9 @@ export class Buckets {
   }
 
   /**
-   * Changes what is named and nothing else. A bucket with object lock keeps its versions: a change against that is refused.
+   * Changes only the named properties. A bucket with object lock must keep versioning enabled.
    *
-   * @throws Refusal `bucket_changed` where `given` no longer holds, `bucket_locked` where object lock rules the change out.
+   * @throws Refusal `bucket_changed` if `given` no longer holds, `bucket_locked` if object lock forbids the change
    */
   change(
     bucket: BucketId,
@@ -207,10 +206,10 @@ export class Buckets {
   }
 
   /**
-   * Sets or takes off a retention; false when the version is gone.
+   * Sets or removes a retention; false if the version is gone.
    *
-   * @param rights whether the caller may bypass GOVERNANCE.
-   * @throws Refusal `locked` where that makes an active retention weaker.
+   * @param rights whether the caller may bypass GOVERNANCE
+   * @throws Refusal `locked` if this would weaken an active retention
    */
   retain({ artifact, bucket, key, index }: VersionName, retention: Retention | null, rights: Ending): Promise<boolean> {
     return this.#host.write(async (db) => {
@@ -253,9 +252,9 @@ export class Buckets {
   }
 
   /**
-   * Deletes the newest version, or leaves a mark, as the bucket's versioning says; answers the mark.
+   * Deletes the newest version, or adds a delete marker, depending on the bucket's versioning.
    *
-   * @throws Refusal `locked` where object lock protects a version that would end.
+   * @throws Refusal `locked` if object lock protects a version that would end
    */
   retire(request: Retirement): Promise<Retired> {
     return this.#host.write(async (db) => {

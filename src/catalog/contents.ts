@@ -26,8 +26,8 @@ export class Contents {
   }
 
   /**
-   * Those least recently scrubbed before `before`, oldest first.
-   * What was never scrubbed counts as scrubbed when it came, because its bytes were read to be hashed.
+   * Contents last scrubbed before `before`, oldest first. A content that was never scrubbed counts from its creation,
+   * when its bytes were hashed.
    */
   toScrub(before: number, limit: number): Promise<Content[]> {
     return this.#host.read(async (db) => {

@@ -134,12 +134,12 @@ export interface ObjectsPage {
   readonly limit: number;
 }
 
-/** Every version of those objects, behind one. */
+/** A page of all versions, after `behind`. */
 export interface VersionsPage extends ObjectsPage {
   readonly behind: { readonly key: string; readonly index: number } | null;
 }
 
-/** Open multipart uploads of a bucket, behind one. */
+/** A page of a bucket's open multipart uploads, after `behind`. */
 export interface MultipartPage {
   readonly prefix: string;
   readonly behind: { readonly key: string; readonly id: string } | null;
@@ -172,7 +172,7 @@ export interface BucketChange extends Partial<Pick<Bucket, 'versioning' | 'open'
   /** Settings to change, by name; null removes one. */
   readonly set?: Readonly<Record<string, string | null>>;
   readonly lock?: LockRule;
-  /** Null takes the block off. */
+  /** Null removes the block. */
   readonly publicAccess?: PublicAccess | null;
   /** Settings that the decision depends on, as the caller read them; the change fails if they differ. */
   readonly given?: { readonly publicAccess?: PublicAccess | null } & Readonly<Record<string, unknown>>;

@@ -43,7 +43,7 @@ export function catalogOn(host: Host) {
   };
 }
 
-/** What others see of a class. */
+/** The public methods of a class. */
 type Facts<T> = { readonly [method in keyof T]: T[method] };
 type Nouns = ReturnType<typeof catalogOn>;
 

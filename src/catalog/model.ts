@@ -123,29 +123,29 @@ export interface Bucket {
   readonly versioning: 'off' | 'enabled' | 'suspended';
   /** Whether anyone may read its objects. */
   readonly open: boolean;
-  /** Object lock, where it is on; once on, it stays on. */
+  /** Object lock; once set, it stays. */
   readonly lock?: LockRule | undefined;
-  /** Which ways of opening it to the public are blocked, where that was set. */
+  /** The public access block, if it is set. */
   readonly publicAccess?: PublicAccess | undefined;
-  /** Digests that are kept of everything that comes in, because somebody will ask for them. */
+  /** Digests to store for every object. */
   readonly digests?: readonly Algorithm[] | undefined;
-  /** What is set on it beside that, by the name of the setting, in the words of the face that set it. Nothing else reads it. */
+  /** Other settings by name, in the format of the face that set them; only that face reads them. */
   readonly settings: Readonly<Record<string, string>>;
-  /** Differs from that of every other bucket that had the name; absent for those of old stores. */
+  /** Distinguishes buckets of the same name over time; absent for those of old stores. */
   readonly generation?: string | undefined;
 }
 
-/** Which bucket a decision is about: another one that has its name by now is not meant. */
+/** Identifies the bucket of a decision, unlike a later one of the same name. */
 export type BucketId = Pick<Bucket, 'name' | 'generation'>;
 
-/** New versions get a retention where there is a mode. */
+/** With `mode`, new versions get a default retention. */
 export interface LockRule {
   readonly mode?: Retention['mode'];
   readonly days?: number;
   readonly years?: number;
 }
 
-/** The `Block` switches refuse what would open a bucket to the public; the others are asked at each request. */
+/** S3's four settings. The `Block` settings refuse changes; the others apply to each request. */
 export interface PublicAccess {
   readonly BlockPublicAcls: boolean;
   readonly IgnorePublicAcls: boolean;
@@ -408,7 +408,7 @@ export interface Principal {
   readonly namespace: string;
   /** Name of the credential, for logs and events. */
   readonly credential: string;
-  /** The id of the access key that was shown, if one was. */
+  /** Id of the access key, if the caller used one. */
   readonly accessKey?: string;
   /** The scope of an access key; absent for full rights of the namespace. */
   readonly grant?: Grant;

@@ -15,7 +15,7 @@ export class MultipartUploads {
     this.#host = host;
   }
 
-  /** False when the namespace has no such bucket of that generation. */
+  /** Returns false if the namespace has no such bucket of that generation. */
   begin(multipart: Multipart, generation?: string): Promise<boolean> {
     const { createdAt, touchedAt, ...row } = multipart;
     return this.#host.write(async (db) => {

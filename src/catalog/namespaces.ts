@@ -62,10 +62,11 @@ export class Namespaces {
   }
 
   /**
-   * Removes the namespace with its keys, trusts, metadata and uploads, and deletes its artifacts; answers uploads whose bytes nobody
-   * needs any more. Undefined when there is none. Whoever has the name next reaches nothing of it.
+   * Removes the namespace with its keys, trusts, metadata, uploads and artifacts; undefined if there is none. A later
+   * namespace of the same name inherits nothing.
    *
-   * @throws Refusal `locked` while object lock protects a version of it.
+   * @returns uploads whose stages are no longer needed
+   * @throws Refusal `locked` if object lock protects one of its versions
    */
   remove(name: string, event: Event): Promise<readonly string[] | undefined> {
     return this.#host.write(async (db) => {

@@ -14,7 +14,7 @@ export interface Ending {
 type Versions =
   { readonly namespace: string } | { readonly artifact: string; readonly first: number; readonly last: number };
 
-/** @throws Refusal `locked` where object lock protects one of these versions. */
+/** @throws Refusal `locked` if object lock protects one of these versions */
 export async function demandUnlocked(db: Db, versions: Versions, ending: Ending): Promise<void> {
   const query = db.selectFrom('objects').select('idx').where(protectedAt(ending)).limit(1);
   const found = await (

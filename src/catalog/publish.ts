@@ -1,4 +1,4 @@
-/** The one ending of every upload; see `Artifacts.publish` for what it promises. Runs inside one transaction. */
+/** Publishes an upload or other bytes within one transaction; see `Artifacts.publish`. */
 import type { ObjectFacts, Publication, Published, Unpublished } from './facts.ts';
 import type { Artifact, Bucket, Event, Upload } from './model.ts';
 import { defaultRetention } from './object-lock-rules.ts';

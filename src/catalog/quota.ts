@@ -3,29 +3,29 @@ import { sql } from 'kysely';
 import { Refusal } from '../core/refusal.ts';
 import type { Db } from './host.ts';
 
-/** Bytes that records may take under any quota, so that a small quota still lets its bytes have names. */
+/** Bytes of records allowed under any quota, so that a small quota still allows names for its bytes. */
 export const recordsAllowed = 1024 * 1024;
 
 interface Taken {
   readonly quota: number;
-  /** Stored and reserved. */
+  /** Stored and reserved bytes. */
   readonly bytes: number;
   readonly records: number;
 }
 
-/** @throws Refusal `over_quota` where a namespace has stored and reserved more than it may, or `more` would be too much. */
+/** @throws Refusal `over_quota` if stored and reserved bytes exceed the quota, or would with `more` bytes */
 export async function demandBytes(db: Db, namespace: string, more = 0): Promise<void> {
   const now = await takenBy(db, namespace);
   if (now) refuseBytes(now, more);
 }
 
-/** @throws Refusal `over_quota` where a namespace has more records than it may. */
+/** @throws Refusal `over_quota` if the records exceed their limit */
 export async function demandRecords(db: Db, namespace: string): Promise<void> {
   const now = await takenBy(db, namespace);
   if (now) refuseRecords(now);
 }
 
-/** @throws Refusal `over_quota` as both of them. */
+/** @throws Refusal `over_quota` for either limit */
 export async function demandQuota(db: Db, namespace: string): Promise<void> {
   const now = await takenBy(db, namespace);
   if (!now) return;
@@ -47,7 +47,7 @@ export async function withinQuota<T>(db: Db, namespace: string, work: () => Prom
   return result;
 }
 
-/** Whether a namespace may add no record. */
+/** Whether the limit for records is used up. */
 export async function isFull(db: Db, namespace: string): Promise<boolean> {
   const now = await takenBy(db, namespace);
   return now !== undefined && now.records >= recordsOf(now);

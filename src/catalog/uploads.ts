@@ -24,11 +24,9 @@ export class Uploads {
   }
 
   /**
-   * @param credit bytes that will be freed when the upload becomes what it is for.
-   * @param parts the uploads that it is to be joined of, by each of which it is found.
-   * @throws Refusal `not_found` when the namespace is gone; `conflict` when the id was used before; `over_quota`.
-   *
-   * @throws Refusal `not_found` when the namespace is gone; `conflict` when the id was used before.
+   * @param credit bytes that will be freed when the upload becomes a version
+   * @param parts the uploads that it will be joined from
+   * @throws Refusal `not_found` if the namespace was deleted; `conflict` if the id was used before; `over_quota`
    */
   begin(upload: Upload, credit = 0, parts: readonly string[] = []): Promise<void> {
     return this.#host.write(async (db) => {
@@ -44,7 +42,7 @@ export class Uploads {
         await db.insertInto('joined_parts').values({ part, upload: upload.id }).execute();
       // The row just inserted already counts with its length.
       if (upload.state !== 'open') return;
-      // What frees bytes joins uploads whose records were let in.
+      // An upload that frees bytes joins others, whose records were charged already.
       if (credit > 0) await demandBytes(db, upload.namespace, -credit);
       else await demandQuota(db, upload.namespace);
     });

@@ -21,10 +21,10 @@ type Scope =
   { readonly namespace: string } | { readonly artifact: string; readonly first: number; readonly last: number };
 
 /**
- * Ends the versions in `scope`. A blob that no other version names is marked as released at that time. Every way in which a version
- * ends comes through here or through `deleteArtifacts`.
+ * Ends the versions in `scope` and marks blobs without other versions as released. Versions end only here or in
+ * `deleteArtifacts`.
  *
- * @throws Refusal `locked` where object lock protects one of them.
+ * @throws Refusal `locked` if object lock protects one of them
  */
 export async function endVersions(db: Db, ending: Ending, scope: Extract<Scope, { artifact: string }>): Promise<void> {
   await demandUnlocked(db, scope, ending);

@@ -67,11 +67,11 @@ export interface ByteStore {
    */
   digest(stage: string, size: number, algorithm: Algorithm): Promise<Digest>;
   /**
-   * Gives the first `size` bytes, which must be the whole stage, a durable place of their own. The stage stays until dropped; where
-   * `moves` says so, a joined one may go there itself.
+   * Makes the first `size` bytes, the whole stage, a blob and returns its address. The stage stays until dropped, but
+   * with `moves` a joined stage may be moved.
    */
   seal(stage: string, size: number, sha512: string, moves?: boolean): Promise<string>;
-  /** Undoes a seal that no record names: the stage is as it was, and nothing lies at the address. */
+  /** Undoes an unrecorded seal: restores the stage and removes the blob. */
   unseal(stage: string, address: string): Promise<void>;
   /** Removes a stage; a missing one is ignored. */
   drop(stage: string): Promise<void>;

@@ -65,14 +65,14 @@ export interface Core {
   close(): Promise<void>;
 }
 
-/** What clients, or stored data, know things by that the core makes: words of the faces. */
+/** Identifiers made by the core that clients and stored data know; the faces define their form. */
 export interface Words {
   readonly sources: SourceSchemes;
   readonly accessKeys: AccessKeyPrefixes;
-  /** How API keys of customers begin, and tokens of downloads. */
+  /** Prefixes of customers' API keys and of download tokens. */
   readonly apiKeys: string;
   readonly downloads: string;
-  /** How the names of keys begin that no namespace may give its own. */
+  /** Prefix of key names that are reserved. */
   readonly reservedKeys: string;
 }
 

@@ -1,41 +1,38 @@
-/**
- * The core's one error. A face turns a reason into its own status and words by a table that must name them all: what decides an answer is
- * a reason, and `details` hold plain facts.
- */
+/** The core's only error. Each face maps every reason to a response; `details` are plain facts. */
 export type Reason =
   /** The request is invalid for any caller. */
   | 'malformed'
-  /** Text that no field takes: not UTF-8, or with control characters. */
+  /** The text is not UTF-8, or has control characters. */
   | 'bad_text'
-  /** A body that does not say that it is of the type that is needed. */
+  /** The body does not declare the required type. */
   | 'bad_type'
-  /** A body of that type, but not of the shape that is needed. */
+  /** The body has the right type but an invalid shape. */
   | 'bad_shape'
-  /** A source URL that only the server gives. */
+  /** The source URL is reserved for the server. */
   | 'reserved_source'
-  /** A name that no bucket can have. */
+  /** The bucket name is invalid. */
   | 'bad_bucket_name'
-  /** The names of a file of a release make a key that is too long. */
+  /** The names of a release file make a key that is too long. */
   | 'key_too_long'
-  /** The key is not that of the slot which was opened for the file. */
+  /** The key differs from that of the file's slot. */
   | 'other_slot'
-  /** Nothing was put into the slot. */
+  /** The slot has no object. */
   | 'slot_empty'
-  /** What was put into the slot has another size than its client says. */
+  /** The object in the slot has another size than declared. */
   | 'size_mismatch'
-  /** What was put into the slot has another sha256 than its client says. */
+  /** The object in the slot has another sha256 than declared. */
   | 'checksum_mismatch'
-  /** An entitlement that would end before it starts. */
+  /** The entitlement would end before it starts. */
   | 'ends_too_early'
   /** The caller is not authenticated. */
   | 'unauthenticated'
-  /** The secret that was shown is none of those that open it. */
+  /** The secret is wrong. */
   | 'wrong_secret'
-  /** Only the operators may. */
+  /** Only operators may do this. */
   | 'operators_only'
   /** The caller is known but not allowed. */
   | 'forbidden'
-  /** The bucket is another namespace's. */
+  /** The bucket belongs to another namespace. */
   | 'foreign_bucket'
   /** Object lock protects a version that this would end or weaken. */
   | 'locked'
@@ -44,7 +41,7 @@ export type Reason =
   | 'no_bucket'
   | 'no_blob'
   | 'no_object'
-  /** No multipart upload of that id that is open. */
+  /** There is no open multipart upload with that id. */
   | 'no_multipart'
   /** The state of the record, or another record, forbids it. */
   | 'conflict'
@@ -54,19 +51,19 @@ export type Reason =
   | 'bucket_taken'
   /** The bucket is not empty. */
   | 'bucket_occupied'
-  /** A setting of the bucket is not as the caller saw it. */
+  /** A setting of the bucket differs from what the caller read. */
   | 'bucket_changed'
-  /** A bucket with object lock keeps its versions. */
+  /** Object lock requires that the bucket keeps its versions. */
   | 'bucket_locked'
-  /** Somebody else ended or changed the upload. */
+  /** Another request ended or changed the upload. */
   | 'upload_changed'
   /** A part of the multipart upload was replaced. */
   | 'part_replaced'
-  /** A release holds the artifact, which changes with the release alone. */
+  /** A release pins the artifact; only the release can change it. */
   | 'pinned'
-  /** The request's idempotency key stands for another request. */
+  /** The idempotency key belongs to another request. */
   | 'idempotency_conflict'
-  /** Somebody works on the request of that idempotency key; `details.retry_after` says in how many seconds to come back. */
+  /** The request with that idempotency key is running; retry after `details.retry_after` seconds. */
   | 'idempotency_in_progress'
   /** The append's offset differs from the upload's, which is `details.offset`. */
   | 'offset_mismatch'

@@ -11,7 +11,7 @@ export interface ListenerOptions {
   readonly connections: ConnectionCap;
   /** Milliseconds within which a request's headers must arrive. */
   readonly headTime?: number;
-  /** Milliseconds for which a connection is kept that waits for a next request. */
+  /** Milliseconds that an idle connection is kept open. */
   readonly idleTime?: number;
   readonly handle: RequestListener;
   /** Called when a connection cannot be accepted, for example without free descriptors. */

@@ -16,7 +16,7 @@ export interface Refused {
 
 type Answer = readonly [status: number, code: string, sentence?: string];
 
-/** The response of a face to each reason. Without a sentence here, the core's own is sent. */
+/** A face's response to each reason. Without a sentence here, the core's message is sent. */
 export type Answers = Readonly<Record<Reason, Answer>>;
 
 function same<R extends Reason>(answer: Answer, ...reasons: readonly R[]): Record<R, Answer> {

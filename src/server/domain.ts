@@ -28,7 +28,7 @@ export function openStore(folder: string, config: Config, log: Logger, faults: F
   });
 }
 
-/** What clients of the faces, and stored data, know things by. */
+/** Identifiers that clients of the faces and stored data know. */
 export const words: Words = {
   sources: { artifact: 'sf', object: 's3' },
   accessKeys: accessKeyPrefixes,

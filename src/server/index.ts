@@ -34,9 +34,9 @@ export interface Overrides {
   readonly log?: Logger;
   /** Ends the process after a fatal fault; without it, failed operations answer 503. */
   readonly end?: (code: number) => void;
-  /** The description in `openapi.yaml`, where it was read already. */
+  /** The parsed `openapi.yaml`, if the caller has it. */
   readonly openapi?: OpenApi;
-  /** Milliseconds that requests have to end when the server closes. */
+  /** Milliseconds that open requests have to finish on close. */
   readonly patience?: number;
 }
 
@@ -64,13 +64,13 @@ export interface RunningServer {
   close(): Promise<void>;
 }
 
-/** Milliseconds that open requests have to finish on close, unless told; the rest of the ten seconds is for the store. */
+/** Default milliseconds that open requests have to finish on close; the rest of the ten seconds is for the store. */
 const usualPatience = 7000;
 
 /** The project folder: `openapi.yaml` and `docs/` are beside both `src` and `dist`. */
 const projectFolder = new URL('../../', import.meta.url);
 
-/** What requests and answers look like, from the project's folder. */
+/** Reads the OpenAPI description from the project's folder. */
 export async function readOpenApi(): Promise<OpenApi> {
   return new OpenApi(await readFile(new URL('openapi.yaml', projectFolder), 'utf8'));
 }

@@ -2,10 +2,10 @@ import { sql } from 'kysely';
 import type { TriggerRule } from '../dialect.ts';
 import type { Migration } from './migration.ts';
 
-/** A row that counts in the ledger of the namespace that it belongs to. */
+/** A table whose rows count in their namespace's ledger. */
 interface Charge {
   readonly table: string;
-  /** What counts as stored bytes, and the columns of it that change. */
+  /** The row's stored bytes, and the columns that they depend on. */
   readonly stored?: readonly [changing: readonly string[], bytes: (row: string) => string];
   /** Text columns whose length the client chooses. */
   readonly texts: readonly string[];

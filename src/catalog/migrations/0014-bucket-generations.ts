@@ -1,10 +1,7 @@
 import { sql } from 'kysely';
 import type { Migration } from './migration.ts';
 
-/**
- * Step 14: a bucket has a generation, which differs from that of every other bucket that had its name. Buckets of before have none; one
- * that is made later under the name of such a bucket has one.
- */
+/** Step 14: generations distinguish buckets that had the same name. Existing buckets have none; later ones have one. */
 export const bucketGenerationsStep: Migration = {
   name: 'generations of buckets',
   async up(db) {

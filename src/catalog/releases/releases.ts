@@ -124,7 +124,7 @@ export class Releases {
     return this.#host.write(async (db) => {
       const release = await findRelease(db, slot.release);
       if (!release) return undefined;
-      // What is at the key of a slot ends with it, so the slot must be in a bucket of the release's owner. None that has a slot is removed.
+      // Deleting a slot deletes the object at its key, so the bucket must belong to the release's owner.
       if (!slot.outside && (await findBucket(db, slot.bucket))?.namespace !== release.namespace)
         throw new Refusal('unavailable', 'artifact storage not configured');
       await db

@@ -105,7 +105,7 @@ export async function findPinned(db: Db, bucket: string, key: string, id: string
   };
 }
 
-/** @throws Refusal `pinned` for an artifact that holds a file of a release: it goes with the release, and nothing else changes it. */
+/** @throws Refusal `pinned` if the artifact keeps a release file; only the deletion of the release changes it */
 export async function demandUnpinned(db: Db, artifact: string): Promise<void> {
   const file = await db
     .selectFrom('release_files')

@@ -116,7 +116,7 @@ export async function gather(
   return { bytes: Buffer.concat(chunks), measured };
 }
 
-/** Bytes that arrived whole and are nothing yet: they become what `keep` makes of them, or go with `drop`. */
+/** A complete body that is not published yet: `keep` publishes it, `drop` discards it. */
 export class Received<Facts, Kept> {
   /** The computed digests. */
   readonly measured: readonly Digest[];
@@ -135,14 +135,14 @@ export class Received<Facts, Kept> {
     return kept;
   }
 
-  /** To be called in the end, whatever came of them: what was kept stays. */
+  /** Must always be called at the end; it does not affect what was kept. */
   async drop(): Promise<void> {
     await this.#drop?.();
     this.#drop = undefined;
   }
 }
 
-/** Decides what becomes of bytes; where that fails, they go. */
+/** Runs `decide`, then drops the received body unless it was kept. */
 export async function keeping<T>(
   received: Pick<Received<never, unknown>, 'drop'>,
   decide: () => Promise<T>,

@@ -18,7 +18,7 @@ export interface Expectations {
   readonly digests: readonly Digest[];
 }
 
-/** What a version is beside one of an artifact, and what ends with it. */
+/** Object and multipart upload of a publication. */
 type Whole = Pick<Publication, 'object' | 'multipart'>;
 
 /**
@@ -57,8 +57,8 @@ export class Sealer {
   }
 
   /**
-   * Takes a body that is over soon. Nobody is told of its bytes before they are a version, so nothing is on record until then, and a
-   * small one has no stage. One that breaks off leaves nothing.
+   * Receives a short body. Nothing is recorded until its version is, and a small body has no stage. An incomplete body
+   * leaves nothing.
    */
   async receive(
     who: Principal,
@@ -94,7 +94,7 @@ export class Sealer {
     }
   }
 
-  /** Makes bytes that are here a version; none is moved. */
+  /** Makes an existing blob a version, without a copy. */
   adopt(who: Principal, blob: string, target: Publication['target'], object?: ObjectFacts): Promise<Published> {
     return this.#publish(this.publication(who, target, { kind: 'blob', blob }, { object }));
   }
@@ -148,7 +148,7 @@ export class Sealer {
     return this.#publish(this.publication(who, target, source, { object }));
   }
 
-  /** Gives the bytes of a stage a place, and makes them a version. */
+  /** Seals a stage and publishes it. */
   async #publishStage(
     who: Principal,
     stage: string,
@@ -157,7 +157,7 @@ export class Sealer {
     whole: Whole,
   ): Promise<Published> {
     const { bytes, catalog } = this.#engine;
-    // The parts of a multipart upload stay until it ends, so a crash loses nothing of a whole that was moved.
+    // Parts stay until the multipart upload ends, so a crash cannot lose the bytes of a joined stage that was moved.
     const address = await bytes.seal(stage, size, sha512, whole.multipart?.id === stage);
     const content: Content = { sha512, size, address, state: 'good', createdAt: this.#clock.now(), scrubbedAt: null };
     const mediaType = mediaTypeOf(target);
@@ -168,15 +168,15 @@ export class Sealer {
       await bytes.drop(stage);
       return published;
     } catch (error) {
-      // A refusal is certain; after any other failure the record may be there. Whatever took an upload away meanwhile may stand on these
-      // very bytes: the sweep will know.
+      // After a refusal nothing was recorded; after any other failure the record may exist. Whatever ended the upload
+      // meanwhile may refer to these bytes, so the sweep decides.
       const uncertain = !(error instanceof Refusal) || ['unavailable', 'full', 'upload_changed'].includes(error.reason);
       if (!uncertain && (await catalog.contents.known([address])).length === 0) await bytes.unseal(stage, address);
       throw error;
     }
   }
 
-  /** The one ending: puts a version on record, and takes away what it replaced; what was known to be bad is put aside for a person to look at. */
+  /** Publishes a version and removes the bytes that it replaced; known bad ones are quarantined. */
   async #publish(publication: Publication): Promise<Published> {
     const published = await this.#engine.catalog.artifacts.publish(publication);
     if (typeof published === 'string') throw unpublished(published);
@@ -186,7 +186,7 @@ export class Sealer {
     return published;
   }
 
-  /** @param fresh ids for what has to be created, where it is not any. */
+  /** @param fresh ids for new records; default: random */
   publication(
     who: Principal,
     target: Publication['target'],
@@ -237,7 +237,7 @@ export class Sealer {
   }
 }
 
-/** An artifact that keeps all its versions, and which nothing but its name and source tells from others. */
+/** The target of an artifact that keeps all versions and is identified by name and source. */
 export function plainTarget(namespace: string, name: string, sourceUrl: string): Publication['target'] {
   return {
     namespace,

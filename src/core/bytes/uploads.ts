@@ -131,7 +131,7 @@ export class Uploads {
       const sum = stages.reduce((before, { size }) => before + size, 0);
       const length = agreedLength(whole, sum)!;
       const recorded = whole.offset === length && whole.length === length;
-      // A seal that broke off may have taken the stage along.
+      // An interrupted seal may have moved the stage.
       if (whole.state !== 'open' || (recorded && (await this.#engine.bytes.size(joined)) === length)) return whole;
       if (length > this.limits.maxSize)
         throw new Refusal('too_large', `an upload may have at most ${this.limits.maxSize} bytes`, {
@@ -227,7 +227,7 @@ export class Uploads {
     });
   }
 
-  /** Takes a whole body as an upload of its own. One that breaks off leaves nothing. @throws Refusal as `append` does. */
+  /** Receives a body as a new upload. An incomplete body leaves nothing. @throws Refusal as `append` does */
   async receive(
     who: Principal,
     body: Body,
@@ -242,7 +242,7 @@ export class Uploads {
     }
   }
 
-  /** Drops an upload that may be gone or something else by now. */
+  /** Drops an upload, ignoring errors: it may be gone or changed. */
   async discard(who: Principal, id: string): Promise<void> {
     await this.drop(who, id).catch(() => undefined);
   }

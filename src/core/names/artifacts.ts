@@ -169,9 +169,9 @@ export class Artifacts {
   }
 
   /**
-   * Deletes every active artifact of `namespace` that no release holds; answers their uuids.
+   * Deletes every active artifact of `namespace` that is not pinned by a release. @returns their uuids
    *
-   * @throws Refusal `locked` where object lock protects versions of some, once all others are deleted.
+   * @throws Refusal `locked` if object lock protects some, after all others are deleted
    */
   async removeAll(who: Principal, namespace: string): Promise<string[]> {
     if (!owns(who, namespace))

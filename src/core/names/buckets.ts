@@ -30,9 +30,9 @@ export class Buckets {
   }
 
   /**
-   * Makes a bucket of the caller's namespace.
+   * Creates a bucket in the caller's namespace.
    *
-   * @throws Refusal `bad_bucket_name`, `bucket_owned` or `bucket_taken`, `forbidden`.
+   * @throws Refusal `bad_bucket_name`, `bucket_owned` or `bucket_taken`, `forbidden`
    */
   async create(
     who: Principal,
@@ -67,7 +67,7 @@ export class Buckets {
   }
 
   /**
-   * The right to do that in the bucket.
+   * The right to perform `action` in the bucket.
    *
    * @throws Refusal `no_bucket`, `foreign_bucket`, `forbidden`
    */
@@ -102,21 +102,21 @@ export class Buckets {
     return changed;
   }
 
-  /** What is in a bucket. */
+  /** Totals of a bucket. */
   usage({ bucket }: Allowed<'list'>): Promise<Usage> {
     return this.#catalog.buckets.usage({ bucket: bucket.name });
   }
 
-  /** What is in all buckets of the caller's namespace. */
+  /** Totals of all buckets of the caller's namespace. */
   async totalUsage(who: Principal): Promise<Usage> {
     demandGrant(who, 'list');
     return this.#catalog.buckets.usage({ namespace: who.namespace });
   }
 
   /**
-   * With the bucket go parts of what was never put together in it.
+   * Removes a bucket and its open multipart uploads.
    *
-   * @throws Refusal `bucket_occupied` while there is any object in it.
+   * @throws Refusal `bucket_occupied` if it contains objects
    */
   async remove({ bucket, as }: Allowed<'admin'>): Promise<void> {
     const removed = await this.#catalog.buckets.remove(idOf(bucket), this.#event(bucket.name, 'bucket deleted', as));
@@ -130,7 +130,7 @@ export class Buckets {
   }
 }
 
-/** What names a bucket to the catalog, so that a change is of that one. */
+/** Identifies a bucket for a change. */
 export function idOf({ name, generation }: Bucket): BucketId {
   return { name, generation };
 }

@@ -14,7 +14,7 @@ import { dropStages } from '../bytes/stages.ts';
 import { lockOf } from '../bytes/upload-locks.ts';
 import type { Uploads } from '../bytes/uploads.ts';
 
-/** What a face keeps with a part. */
+/** Metadata of a face for a part. */
 type PartFacts = Pick<Part, 'etag' | 'about'>;
 
 /** Maximum number of parts. */
@@ -53,7 +53,7 @@ export class MultipartUploads {
     return multipart;
   }
 
-  /** @throws Refusal `no_multipart` for one that is not of that key, or has ended. */
+  /** @throws Refusal `no_multipart` if it has another key, or has ended */
   async get(allowed: Allowed<'write'>, key: string, id: string): Promise<Multipart> {
     const multipart = await this.#find(allowed, key, id);
     if (multipart.outcome !== null) throw missing();
@@ -69,7 +69,7 @@ export class MultipartUploads {
     return this.#engine.catalog.multipart.list(idOf(bucket), page);
   }
 
-  /** Takes a part's whole body. One that breaks off changes nothing. Keeping it throws `no_multipart` where that has ended. */
+  /** Receives a part. An incomplete body changes nothing. Keeping it throws `no_multipart` if the upload has ended. */
   async receive(
     allowed: Allowed<'write'>,
     multipart: Multipart,
@@ -95,12 +95,12 @@ export class MultipartUploads {
   }
 
   /**
-   * Makes an object of the parts, in order; their bytes stay where they are. Begun again after a crash, it goes on where it was. The
-   * catalog decides in one transaction, so of this, an abort and another end one happens.
+   * Makes an object of the parts, in order, without copying bytes. After a crash it continues. The catalog decides in
+   * one transaction, so only one of concurrent completions and aborts takes effect.
    *
-   * @param outcome what to tell whoever asks again.
-   * @returns the outcome; where another request was faster, that one's.
-   * @throws Refusal `no_multipart` when it was aborted; `part_replaced`.
+   * @param outcome response for repeated requests
+   * @returns the outcome, or that of a concurrent completion
+   * @throws Refusal `no_multipart` if it was aborted; `part_replaced`
    */
   async complete(
     allowed: Allowed<'write'>,
@@ -137,7 +137,7 @@ export class MultipartUploads {
     throw error;
   }
 
-  /** @throws Refusal `no_multipart` for one that ended meanwhile. */
+  /** @throws Refusal `no_multipart` if it ended meanwhile */
   async abort({ bucket }: Allowed<'write'>, multipart: Multipart): Promise<void> {
     if (multipart.bucket !== bucket.name || !(await this.#end(multipart.id))) throw missing();
   }

@@ -37,7 +37,7 @@ import type { SourceUrls } from './source-urls.ts';
 import type { Uploads } from '../bytes/uploads.ts';
 
 const unrecordedLimit = 32 * 1024 * 1024;
-/** Nothing was said of the bytes beyond what the face checks itself. */
+/** No expectations beyond the checks of the face. */
 const anything = { size: undefined, digests: [] };
 
 /** Metadata of a face for a version. */
@@ -97,7 +97,7 @@ export class Objects {
     this.#sources = parts.sources;
   }
 
-  /** @throws Refusal as keeping what is received does, for what is known before a byte has come. */
+  /** @throws Refusal as keeping a received body does, as far as it can be checked without the body */
   async demandPut({ bucket }: Allowed<'write'>, { key, conditions }: PutRequest): Promise<void> {
     if (Object.values(conditions).every((condition) => condition === undefined)) return;
     const why = unmet(conditions, await this.#engine.catalog.buckets.object(bucket.name, key));
@@ -105,9 +105,9 @@ export class Objects {
   }
 
   /**
-   * Takes a whole body, to be kept as the newest version of a key. A body that breaks off leaves everything as it was.
+   * Receives a body, to be kept as the newest version of a key. An incomplete body changes nothing.
    *
-   * @throws Refusal as `Uploads.append` does; keeping it throws `precondition`, `no_object`, `no_bucket`.
+   * @throws Refusal as `Uploads.append` does; keeping it throws `precondition`, `no_object`, `no_bucket`
    */
   async receive(
     allowed: Allowed<'write'>,
@@ -195,7 +195,7 @@ export class Objects {
     }
   }
 
-  /** The bytes of a version that the caller was found to be allowed to read. @throws Refusal `no_object` for a mark; `lost` */
+  /** The blob of a version; the caller is authorized. @throws Refusal `no_object` for a marker; `lost` */
   async blob({ content }: StoredObject): Promise<Blob> {
     if (!content) throw new Refusal('no_object', 'the object was deleted');
     const blob = await this.#engine.catalog.blobs.get(content.blob);
@@ -243,10 +243,10 @@ export class Objects {
   }
 
   /**
-   * Sets or takes off a retention; false when the version is gone.
+   * Sets or removes a retention; false if the version is gone.
    *
-   * @param bypass whether the caller was found to be allowed to bypass GOVERNANCE.
-   * @throws Refusal `locked` where that makes an active retention weaker.
+   * @param bypass whether the caller is authorized to bypass GOVERNANCE
+   * @throws Refusal `locked` if this weakens an active retention
    */
   retain(
     allowed: Allowed<'write'>,
@@ -276,7 +276,7 @@ export class Objects {
     return retiredObject(retired);
   }
 
-  /** @throws Refusal `locked` for a version that object lock protects. */
+  /** @throws Refusal `locked` if object lock protects the version */
   async removeVersion(
     { bucket, as }: Allowed<'delete'>,
     key: string,
@@ -326,7 +326,7 @@ function objectFacts(
   return { ...request, ...facts, bucket: idOf(bucket), lock, versionId: newVersionId() };
 }
 
-/** A version, if it is in the bucket that the right is for. */
+/** Identifies a version in the bucket that the right is for. */
 function versionIn({ bucket }: Allowed, { artifact, key, index }: StoredObject): VersionName {
   return { artifact, bucket: bucket.name, key, index };
 }

@@ -5,13 +5,13 @@
 import type { Artifact } from '../../catalog/model.ts';
 import { Refusal } from '../refusal.ts';
 
-/** Schemes of the marks that faces show to their clients. */
+/** Schemes of the source URLs that the faces show to clients. */
 export interface SourceSchemes {
   readonly artifact: string;
   readonly object: string;
 }
 
-/** Schemes that are kept for the core itself. */
+/** Schemes reserved for the core. */
 const own = ['release', 'slot', 'download', 'catalog', 'stowage'];
 
 export class SourceUrls {
@@ -29,10 +29,10 @@ export class SourceUrls {
   }
 
   /**
-   * The source URL that a client names for an artifact; null for one that was uploaded or labelled, and of which nobody said where it
-   * came from. The one that the artifact has anyway may be named, too.
+   * The source URL for a client's value; null for an upload or label without an origin. The artifact's own default is
+   * allowed.
    *
-   * @throws Refusal `reserved_source` for one that the server keeps for itself.
+   * @throws Refusal `reserved_source` for a reserved scheme
    */
   named(url: string | null, { type, namespace, name }: Pick<Artifact, 'type' | 'namespace' | 'name'>): string {
     const usual = `${this.#schemes.artifact}://${type === 'label' ? 'label' : 'upload'}/${namespace}/${name}`;

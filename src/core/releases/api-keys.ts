@@ -15,7 +15,7 @@ export interface ApiKeyHolder {
 }
 
 interface ApiKeyOptions {
-  /** How keys begin. */
+  /** Prefix of the keys. */
   readonly prefix: string;
   readonly pepper: string | undefined;
 }
@@ -77,7 +77,7 @@ export class ApiKeys {
   }
 
   /**
-   * Who shows a key; every try is put on record.
+   * Authenticates a key. Every attempt is audited.
    *
    * @throws Refusal `wrong_secret`
    */

@@ -58,9 +58,9 @@ export class Customers {
   }
 
   /**
-   * Lets a customer have a product for a time.
+   * Entitles a customer to a product for a period.
    *
-   * @param id as for `create`.
+   * @param id as for `create`
    * @throws Refusal `not_found`, `ends_too_early`
    */
   async entitle(who: Principal, customer: string, wish: EntitlementWish, id = newId()): Promise<Entitlement> {

@@ -40,7 +40,7 @@ export class Downloads {
   readonly #pepper: string | undefined;
   readonly #prefix: string;
 
-  /** @param prefix how tokens begin */
+  /** @param prefix of the tokens */
   constructor(parts: DownloadDeps, { prefix, pepper }: { prefix: string; pepper: string | undefined }) {
     this.#parts = parts;
     this.#pepper = pepper;

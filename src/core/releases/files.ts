@@ -116,10 +116,10 @@ export class ReleaseFiles {
   }
 
   /**
-   * Takes what lies in a slot as a file of the release, if it is what the client says.
+   * Registers the object in a slot as a file of the release, if it matches the declaration.
    *
-   * @param request tells one request from another; asked again for the same one, it answers what came of it.
-   * @throws Refusal `other_slot`, `slot_empty`, `size_mismatch`, `checksum_mismatch`; `conflict` when there is such a file.
+   * @param request identifies the request; repeating it returns the same file
+   * @throws Refusal `other_slot`, `slot_empty`, `size_mismatch`, `checksum_mismatch`; `conflict` if the file exists
    */
   async register(who: Principal, release: Release, wish: FileWish, request: string): Promise<ReleaseFile> {
     const file = wish.id.toLowerCase();

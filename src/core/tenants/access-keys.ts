@@ -11,7 +11,7 @@ const cipher = 'aes-256-gcm';
 /** Prefix of the credential of an access key; other credentials contain no space. */
 const shown = 'key ';
 
-/** How keys begin: their ids, their secrets, and the ids of those that are lent. */
+/** Prefixes of ids, secrets, and ids of derived keys. */
 export interface AccessKeyPrefixes {
   readonly id: string;
   readonly secret: string;

@@ -62,28 +62,28 @@ export function mayInBucket(who: Principal, action: BucketAction, bucket: Bucket
 declare const decided: unique symbol;
 
 /**
- * A right in a bucket, decided once, and the bucket as it was then. Only those who decide make one: `allowIn` by the core's rules, and the
- * S3 face by those of its policies and lists.
+ * The decision that a caller has a right in a bucket, with the bucket as it was then. Made by `allowIn` from the core's
+ * rules, and by the S3 face from policies and ACLs.
  */
 export interface Allowed<Action extends BucketAction = BucketAction> {
   readonly bucket: Bucket;
-  /** Who then acts on it. */
+  /** The principal to act as. */
   readonly as: Principal;
   readonly [decided]: Action;
 }
 
-/** Makes a decision a value. Whoever calls this has decided. */
+/** Records a decision that the caller of this function has made. */
 export function allowed<Action extends BucketAction>(_: Action, bucket: Bucket, as: Principal): Allowed<Action> {
   return { bucket, as } as Allowed<Action>;
 }
 
-/** @throws Refusal `foreign_bucket`, `forbidden` unless the caller may do that in the bucket. */
+/** @throws Refusal `foreign_bucket`, `forbidden` unless the caller may perform the action in the bucket */
 export function allowIn<Action extends BucketAction>(who: Principal, action: Action, bucket: Bucket): Allowed<Action> {
   if (mayInBucket(who, action, bucket)) return allowed(action, bucket, who);
   throw new Refusal(owns(who, bucket.namespace) ? 'forbidden' : 'foreign_bucket', 'permission denied');
 }
 
-/** The namespace of a bucket acts for whoever was found to be allowed to: the bytes are its own. */
+/** The bucket's namespace as principal: it owns the bytes, whoever was authorized to act. */
 export function ownerOf({ bucket, as }: Allowed): Principal {
   return { namespace: bucket.namespace, credential: as.credential };
 }
@@ -100,7 +100,7 @@ export function demandGrant(who: Principal, action: BucketAction): void {
   if (!grants(who, action, null)) throw new Refusal('forbidden', 'this access key does not permit that');
 }
 
-/** @throws Refusal `operators_only` unless the caller is the system. */
+/** @throws Refusal `operators_only` unless the caller is the system */
 export function demandSystem(who: Principal): void {
   if (!isSystem(who)) throw new Refusal('operators_only', 'only the system namespace may do that');
 }

@@ -36,10 +36,10 @@ export class Idempotency {
   }
 
   /**
-   * Does what is asked for, or answers what came of it before. What fails is not remembered, and may be asked for again.
+   * Runs `work`, or returns its stored result. Failures are not stored; the request may be repeated.
    *
-   * @param work makes something plain of the request, with no secrets in it, as it is kept. Whatever it creates it must know
-   *   by the seed: where a process died over the request, another goes on with the same seed, and is told so.
+   * @param work returns a serializable result without secrets. It derives all ids from `seed`: if a process dies,
+   *   another resumes with the same seed and `again` set.
    * @throws Refusal `idempotency_conflict`, `idempotency_in_progress`
    */
   async once<T>(asking: Asking, work: (seed: string, again: boolean) => Promise<T>): Promise<Outcome<T>> {

@@ -58,7 +58,7 @@ export class Namespaces {
   readonly #reservedKeys: string;
   readonly #remembered = new ProvedKeys();
 
-  /** @param reservedKeys how the names of keys begin that others keep for themselves */
+  /** @param reservedKeys prefix of key names that are reserved */
   constructor(
     engine: Engine,
     clock: Clock,
@@ -86,11 +86,10 @@ export class Namespaces {
   }
 
   /**
-   * Finds the credential that `key` proves.
+   * Authenticates a key.
    *
-   * @param from the address that shows it, as limits count it.
-   * @throws Refusal `not_found` for an unknown namespace, `wrong_secret` for a key that is none of its keys, `throttled`
-   *   where too many wrong ones were shown.
+   * @param from the client's address for limits
+   * @throws Refusal `not_found` for an unknown namespace, `wrong_secret` for a wrong key, `throttled` after too many
    */
   async login(namespace: string, key: string, from: string): Promise<Credential> {
     const attempt = { from, subject: namespace, guessable: true };

@@ -33,7 +33,7 @@ export async function recover(engine: Engine, clock: Clock): Promise<Recovered> 
   return { uploads, trimmed, damaged };
 }
 
-/** Whether its bytes are still there as those of its parts, of which its end makes it anew. */
+/** Whether the upload's bytes can be joined again from its parts. */
 async function hasParts(engine: Engine, { id }: Upload): Promise<boolean> {
   return (await engine.catalog.multipart.get(id))?.outcome === null;
 }

@@ -6,7 +6,7 @@ import { refuseKey } from '../../http/idempotency.ts';
 import { ANSWERED, type Routes } from '../../http/routes.ts';
 import { everything } from '../../core/paging.ts';
 
-/** How access keys begin. */
+/** Prefixes of access keys. */
 export const accessKeyPrefixes = { id: 'rs_ak_', secret: 'rs_sk_', lent: 'rs_pk_' };
 
 const verbs: readonly Verb[] = ['read', 'write', 'delete', 'admin'];

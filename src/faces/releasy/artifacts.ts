@@ -76,7 +76,7 @@ function uploads({ core, guarded, storage, settings, baseUrl }: Context): void {
     });
 }
 
-/** @throws Refusal `malformed` for what can be no file of any release. */
+/** @throws Refusal `malformed` for a declaration that no file can match */
 function demandSense({ id, key, platform, sha256, size }: FileWish): void {
   required('artifact_id', id);
   required('object_key', key);

@@ -9,7 +9,7 @@ import type { Context } from './context.ts';
 import { bad, required, secondsOf } from './queries.ts';
 import { dispositionOf } from './storage.ts';
 
-/** How tokens begin. */
+/** Prefix of download tokens. */
 export const downloadPrefix = 'releasy_dl_';
 
 interface Wish {

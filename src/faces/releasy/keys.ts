@@ -11,7 +11,7 @@ const scopes: readonly Scope[] = [
   'keys:write',
   'audit:read',
 ];
-/** How customers' API keys begin. */
+/** Prefix of customers' API keys. */
 export const apiKeyPrefix = 'releasy_';
 
 const types: readonly CustomerKey['type'][] = ['human', 'ci', 'integration'];

@@ -50,7 +50,7 @@ export class ReleaseBucket {
         settings: { ownership: 'BucketOwnerEnforced', cors: JSON.stringify(pages) },
       });
     } catch (error) {
-      // Another request may have created it. A name that no bucket can have is a configuration error.
+      // On a conflict another request created it. An invalid name is a configuration error.
       if (error instanceof Refusal && (error.reason === 'bucket_owned' || error.reason === 'bucket_taken'))
         return this.#core.buckets.peek(name);
       throw error instanceof Refusal && error.reason === 'bad_bucket_name' ? unconfigured(error) : error;

@@ -146,7 +146,7 @@ export function isWrongKey(error: unknown): boolean {
   return error instanceof S3Error && (error.code === 'InvalidAccessKeyId' || error.code === 'SignatureDoesNotMatch');
 }
 
-/** What S3 calls each reason of the core: a code, told with the core's sentence, or all of an answer. */
+/** S3's error for each reason: a code with the core's message, or a complete error. */
 const ofReasons: Record<Reason, S3Code | ((refusal: Refusal) => S3Error)> = {
   malformed: 'InvalidArgument',
   bad_text: 'InvalidArgument',

@@ -3,7 +3,7 @@ import type { Call } from './call.ts';
 import { S3Error } from './errors.ts';
 import { allow, denied, may, ofVersion, type Action, type AllowedTo, type Circumstances } from './rights.ts';
 
-/** A version, and the right that a request has to it. */
+/** A version, and the caller's right to it. */
 export type FoundObject<A extends Action = Action> = AllowedTo<A> & { readonly object: StoredObject };
 
 /**

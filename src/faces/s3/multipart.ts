@@ -103,7 +103,7 @@ function measureOf({ algorithm }: Begun, measure: readonly Digest['algorithm'][]
   return [...new Set([...measure, algorithmOf(algorithm ?? usualChecksum)])];
 }
 
-/** @param verify what is kept of the part's checksums; may throw, and then nothing comes of it. */
+/** @param verify checks and returns the part's checksums; if it throws, the part is dropped */
 function keepPart(
   received: Awaited<ReturnType<Core['multipart']['receive']>>,
   begun: Begun,

@@ -103,10 +103,10 @@ export function ofVersion<A extends Action>(action: A): A {
   return (ofVersions[action] ?? action) as A;
 }
 
-/** What of the core an action is a right to. */
+/** The core's right for an action. */
 type RightOf<A extends Action> = A extends `ListBucket${string}` ? 'list' : (typeof rules)[A]['verb'];
 
-/** The right that an action was found to be. */
+/** The right that an action was granted. */
 export type AllowedTo<A extends Action> = Allowed<RightOf<A>>;
 
 /** A JSON setting of a bucket. */
@@ -134,7 +134,7 @@ export async function allow<A extends Action>(
   if (!bucket) throw new S3Error('NoSuchBucket');
   if (!may(call, action, bucket, circumstances)) throw denied();
   const right = action.startsWith('ListBucket') ? 'list' : rules[action].verb;
-  // The namespace that owns the bucket acts for whoever was found to be allowed to.
+  // The bucket's namespace acts for the authorized caller.
   const as = { namespace: bucket.namespace, credential: call.who.credential };
   return allowed(right as RightOf<A>, bucket, as);
 }

@@ -74,7 +74,7 @@ export async function putObjectAcl(call: Call): Promise<void> {
 
 const mostDecisions = 5;
 
-/** Actions that set something on a bucket. */
+/** Actions that change a bucket's settings. */
 type Setting = {
   [A in Action]: AllowedTo<A> extends AllowedTo<'PutBucketPolicy'> ? A : never;
 }[Action];

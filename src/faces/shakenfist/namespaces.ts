@@ -3,7 +3,7 @@ import { sourceOf } from '../../http/client-address.ts';
 import type { Context } from './context.ts';
 import { list } from './listing.ts';
 
-/** How the names of keys begin that services of a cluster keep for themselves. */
+/** Prefix of key names reserved by services of a cluster. */
 export const reservedKeyPrefix = '_service_key';
 
 interface Creation {

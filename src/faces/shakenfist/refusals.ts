@@ -1,6 +1,6 @@
 import { plainAnswers, plainHeaders, type Wording } from '../../http/refusals.ts';
 
-/** Members that tell clients of ours more than the code does. */
+/** Additional members that Stowage's clients read. */
 const marks: Partial<Record<string, object>> = { bad_text: { what: 'text' }, locked: { locked: 'yes' } };
 
 /** Error format of this face. Old clients read `error` and `status`; new ones read `code` and the details. */

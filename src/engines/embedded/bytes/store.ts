@@ -145,7 +145,7 @@ export class FolderBytes implements ByteStore {
       // An unrecorded seal may have left other files here, before the stage was rewritten. The sweep removes them.
       if (!(await isFreeFor(place, pieces ?? path))) continue;
       if (pieces && moves && (await sizeAt(place)) === undefined) {
-        // What a crash leaves is found by its parts, which stay. Joining them anew makes the stage anew.
+        // After a crash the parts remain, and joining them again recreates the stage.
         await rename(path, place);
         this.#joined.forget(stage);
       } else if (pieces) {
