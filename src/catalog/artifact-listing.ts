@@ -36,8 +36,8 @@ export async function artifactBranches(
   const types = filter.type === undefined ? artifactTypes : [filter.type];
   const after = activeAfter(db, page);
   // Few artifacts share a name. `coalesce` keeps the planner from using the index of a common type instead.
-  const veiled = (eb: ExpressionBuilder<Tables, 'artifacts'>) => eb(eb.fn.coalesce('type', 'type'), 'in', types);
-  const named = filter.name === undefined ? undefined : after.where('name', '=', filter.name).where(veiled);
+  const anyOfTypes = (eb: ExpressionBuilder<Tables, 'artifacts'>) => eb(eb.fn.coalesce('type', 'type'), 'in', types);
+  const named = filter.name === undefined ? undefined : after.where('name', '=', filter.name).where(anyOfTypes);
   const typed = named ? [named] : types.map((type) => after.where('type', '=', type));
 
   if (visibility === 'everything') {

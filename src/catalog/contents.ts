@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import type { Naming, Page } from './facts.ts';
+import type { NamedVersion, Page } from './facts.ts';
 import type { Content, ContentState, Event } from './model.ts';
 import type { Db, Host } from './host.ts';
 import { recordEvents } from './events.ts';
@@ -77,7 +77,7 @@ export class Contents {
   }
 
   /** Versions of a content. */
-  named(sha512: string, limit: number): Promise<Naming[]> {
+  named(sha512: string, limit: number): Promise<NamedVersion[]> {
     return this.#host.read((db) =>
       db
         .selectFrom('blobs')

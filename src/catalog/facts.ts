@@ -119,7 +119,7 @@ export interface Published {
 }
 
 /** A version, for messages. */
-export interface Naming {
+export interface NamedVersion {
   readonly namespace: string;
   readonly artifact: string;
   readonly name: string;

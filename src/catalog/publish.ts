@@ -105,7 +105,7 @@ async function recorded(
 ): Promise<Published | undefined> {
   const artifact = await findArtifact(db, uuid);
   if (!artifact) return undefined;
-  const lies = await db
+  const stored = await db
     .selectFrom('blobs')
     .innerJoin('contents', 'contents.sha512', 'blobs.sha512')
     .select('address')
@@ -123,7 +123,7 @@ async function recorded(
     blob,
     versionId: object?.version_id ?? null,
     added: false,
-    address: lies?.address ?? '',
+    address: stored?.address ?? '',
     replaced: null,
     healed: false,
     ended: [],

@@ -6,7 +6,7 @@ import type { Db } from './host.ts';
 /** Bytes of records allowed under any quota, so that a small quota still allows names for its bytes. */
 export const recordsAllowed = 1024 * 1024;
 
-interface Taken {
+interface QuotaUsage {
   readonly quota: number;
   /** Stored and reserved bytes. */
   readonly bytes: number;
@@ -15,19 +15,19 @@ interface Taken {
 
 /** @throws Refusal `over_quota` if stored and reserved bytes exceed the quota, or would with `more` bytes */
 export async function demandBytes(db: Db, namespace: string, more = 0): Promise<void> {
-  const now = await takenBy(db, namespace);
+  const now = await usageOf(db, namespace);
   if (now) refuseBytes(now, more);
 }
 
 /** @throws Refusal `over_quota` if the records exceed their limit */
 export async function demandRecords(db: Db, namespace: string): Promise<void> {
-  const now = await takenBy(db, namespace);
+  const now = await usageOf(db, namespace);
   if (now) refuseRecords(now);
 }
 
 /** @throws Refusal `over_quota` for either limit */
 export async function demandQuota(db: Db, namespace: string): Promise<void> {
-  const now = await takenBy(db, namespace);
+  const now = await usageOf(db, namespace);
   if (!now) return;
   refuseBytes(now, 0);
   refuseRecords(now);
@@ -39,9 +39,9 @@ export async function demandQuota(db: Db, namespace: string): Promise<void> {
  * @throws Refusal `over_quota`
  */
 export async function withinQuota<T>(db: Db, namespace: string, work: () => Promise<T>): Promise<T> {
-  const before = await takenBy(db, namespace);
+  const before = await usageOf(db, namespace);
   const result = await work();
-  const now = before && (await takenBy(db, namespace));
+  const now = before && (await usageOf(db, namespace));
   if (now && now.bytes > before.bytes) refuseBytes(now, 0);
   if (now && now.records > before.records) refuseRecords(now);
   return result;
@@ -49,11 +49,11 @@ export async function withinQuota<T>(db: Db, namespace: string, work: () => Prom
 
 /** Whether the limit for records is used up. */
 export async function isFull(db: Db, namespace: string): Promise<boolean> {
-  const now = await takenBy(db, namespace);
+  const now = await usageOf(db, namespace);
   return now !== undefined && now.records >= recordsOf(now);
 }
 
-function refuseBytes({ quota, bytes }: Taken, more: number): void {
+function refuseBytes({ quota, bytes }: QuotaUsage, more: number): void {
   const taken = bytes + more;
   if (taken > quota)
     throw new Refusal('over_quota', `the namespace has a quota of ${quota} bytes and would use ${taken}`, {
@@ -62,7 +62,7 @@ function refuseBytes({ quota, bytes }: Taken, more: number): void {
     });
 }
 
-function refuseRecords(now: Taken): void {
+function refuseRecords(now: QuotaUsage): void {
   const [quota, taken] = [recordsOf(now), now.records];
   if (taken > quota)
     throw new Refusal('over_quota', `the records of the namespace may count ${quota} bytes and would count ${taken}`, {
@@ -71,10 +71,10 @@ function refuseRecords(now: Taken): void {
     });
 }
 
-const recordsOf = ({ quota }: Taken): number => Math.max(quota, recordsAllowed);
+const recordsOf = ({ quota }: QuotaUsage): number => Math.max(quota, recordsAllowed);
 
 /** Undefined if there is no quota. */
-async function takenBy(db: Db, namespace: string): Promise<Taken | undefined> {
+async function usageOf(db: Db, namespace: string): Promise<QuotaUsage | undefined> {
   const row = await db
     .selectFrom('ledgers')
     .select(['stored', 'records', 'quota'])

@@ -47,7 +47,7 @@ export interface ByteStore {
    *
    * @throws Refusal `lost` if the stage is shorter than `offset`
    */
-  open(stage: string, offset: number, manner?: StageManner): Promise<StageWriter>;
+  open(stage: string, offset: number, manner?: StageOptions): Promise<StageWriter>;
   /**
    * Joins the first bytes of other stages, in order, durably and without a copy. The parts stay, and later changes of
    * them have no effect. Joining again reuses the leading parts that are the same.
@@ -104,7 +104,7 @@ export interface ByteStore {
   space(): Promise<{ readonly free: number; readonly total: number }>;
 }
 
-export interface StageManner {
+export interface StageOptions {
   /** False if the stage's digest will not be needed. */
   readonly hashed?: boolean;
   /** False if the stage need not survive a crash before it is sealed. */

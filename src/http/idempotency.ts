@@ -1,11 +1,11 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import type { Asking, Outcome } from '../core/tenants/idempotency.ts';
+import type { IdempotentRequest, Outcome } from '../core/tenants/idempotency.ts';
 import { Refusal } from '../core/refusal.ts';
 import { newId } from '../kit/ids.ts';
 
 /** Runs a request at most once. */
 export interface IdempotencyStore {
-  once<T>(asking: Asking, work: (seed: string, again: boolean) => Promise<T>): Promise<Outcome<T>>;
+  once<T>(asking: IdempotentRequest, work: (seed: string, again: boolean) => Promise<T>): Promise<Outcome<T>>;
 }
 
 const longest = 128;
@@ -20,7 +20,7 @@ const longest = 128;
 export async function once<T>(
   keeper: IdempotencyStore,
   { req, res }: { readonly req: IncomingMessage; readonly res: ServerResponse },
-  asking: Omit<Asking, 'word'>,
+  asking: Omit<IdempotentRequest, 'word'>,
   work: (seed: string, again: boolean) => Promise<T>,
 ): Promise<T> {
   const word = wordOf(req);

@@ -51,7 +51,7 @@ const engine = {
 const core = await openCore(engine, {
   words: {
     sources: { artifact: 'sf', object: 's3' },
-    accessKeys: { id: 'a', secret: 's', lent: 'l' },
+    accessKeys: { id: 'a', secret: 's', derived: 'l' },
     apiKeys: 'k',
     downloads: 'd',
     reservedKeys: '_',

@@ -387,14 +387,14 @@ describe('stored bytes that change', () => {
   test(
     'the twin that takes what is on record for granted does not heal',
     async () => {
-      const { vouch } = Integrity.prototype;
-      Integrity.prototype.vouch = () => Promise.resolve('good');
+      const { verify } = Integrity.prototype;
+      Integrity.prototype.verify = () => Promise.resolve('good');
       try {
         const { push } = ground.doors;
         const sabotaged = Object.assign(Object.create(ground) as Ground, { doors: { push } });
         expect((await torment(sabotaged, 10, randomFrom(2))).unhealed).toBeGreaterThan(0);
       } finally {
-        Integrity.prototype.vouch = vouch;
+        Integrity.prototype.verify = verify;
       }
     },
     patience,

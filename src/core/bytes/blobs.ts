@@ -63,14 +63,14 @@ export class Blobs {
    */
   async find(who: Principal, digest: Digest): Promise<Blob | undefined> {
     const found = await this.#engine.catalog.blobs.withDigest(digest, visibilityOf(who));
-    if (!found || (await this.#integrity.vouch(found.sha512)) !== 'good') return undefined;
+    if (!found || (await this.#integrity.verify(found.sha512)) !== 'good') return undefined;
     await this.#engine.catalog.blobs.used([found.uuid], this.#clock.now());
     return found;
   }
 
   /** @throws Refusal `lost` if the blob's bytes are corrupt or missing, so that nothing new refers to them */
   async demandGood(blob: Blob): Promise<void> {
-    const state = await this.#integrity.vouch(blob.sha512);
+    const state = await this.#integrity.verify(blob.sha512);
     if (state === 'rotten' || state === 'missing') throw lost();
   }
 

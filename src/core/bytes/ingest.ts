@@ -38,7 +38,7 @@ const stride = 32 * 1024 * 1024;
 /** The reason for bodies no longer read. Created once: a stack trace costs more than a small append. */
 const unread = new Refusal('interrupted', 'the server stopped reading the body');
 
-export interface Poured {
+export interface Written {
   /** Bytes passed to the writer. */
   readonly written: number;
   /** Why the body is incomplete, if it is. */
@@ -53,7 +53,7 @@ export interface Poured {
  * @throws Refusal `too_large` if the body exceeds `room`; `digest_mismatch` if a complete body has another digest. The
  *   caller decides what happens to the written bytes.
  */
-export async function pour(body: Body, writer: StageWriter, bounds: Bounds): Promise<Poured> {
+export async function writeBody(body: Body, writer: StageWriter, bounds: Bounds): Promise<Written> {
   const start = writer.offset;
   const hashes = await Promise.all(
     bounds.digests.map(async (expected) => ({ expected, hash: await newHash(expected.algorithm) })),
@@ -90,9 +90,9 @@ export async function pour(body: Body, writer: StageWriter, bounds: Bounds): Pro
 /**
  * Reads a small body into memory.
  *
- * @throws Refusal as `pour` does; `interrupted` if it is incomplete
+ * @throws Refusal as `writeBody` does; `interrupted` if it is incomplete
  */
-export async function gather(
+export async function readBody(
   body: Body,
   room: number,
   measure: readonly Algorithm[],
@@ -111,7 +111,7 @@ export async function gather(
     sync: async () => offset,
     close: async () => undefined,
   };
-  const { cut, measured } = await pour(body, writer, { room, digests: [], measure });
+  const { cut, measured } = await writeBody(body, writer, { room, digests: [], measure });
   if (cut) throw brokenOff(cut, 0);
   return { bytes: Buffer.concat(chunks), measured };
 }

@@ -8,7 +8,7 @@
 import { LRUCache } from 'lru-cache';
 import type { Clock } from '../../kit/clock.ts';
 import type { Digest } from '../../kit/digest.ts';
-import type { BlobReader, CheckAlgorithm, Engine, Naming } from '../engine.ts';
+import type { BlobReader, CheckAlgorithm, Engine, NamedVersion } from '../engine.ts';
 import type { Blob, Content, ContentState, Event } from '../../catalog/model.ts';
 import { Refusal } from '../refusal.ts';
 
@@ -20,18 +20,18 @@ export interface Rot {
   readonly state: Exclude<ContentState, 'good'>;
   readonly finder: Finder;
   /** Versions that refer to the bytes, at most `mostNamed`. */
-  readonly versions: readonly Naming[];
+  readonly versions: readonly NamedVersion[];
 }
 
 /** The result of an inspection; `unreadable` bytes could not be read, which does not mean corruption. */
 export type Inspected = ContentState | 'unreadable';
 
 /** Milliseconds for which a verified file may be used for deduplication without another read, if it is unchanged. */
-const vouchedFor = 24 * 3_600_000;
+const verifiedFor = 24 * 3_600_000;
 /** Milliseconds that deduplication waits for verification; the client can upload the bytes instead. */
 const claimPatience = 20_000;
 /** Contents whose last verification is remembered. */
-const mostVouched = 10_000;
+const mostVerified = 10_000;
 /** Versions named in a report of lost bytes. */
 const mostNamed = 20;
 /** Retries if bytes moved between reading the record and opening them. */
@@ -44,15 +44,17 @@ export class Integrity {
   unreadable = 0;
   readonly #engine: Engine;
   readonly #clock: Clock;
-  readonly #told: (rot: Rot) => void;
+  readonly #onRot: (rot: Rot) => void;
   /** By sha512: time and file fingerprint of the last verification. */
-  readonly #vouched = new LRUCache<string, { readonly at: number; readonly fingerprint: string }>({ max: mostVouched });
+  readonly #verified = new LRUCache<string, { readonly at: number; readonly fingerprint: string }>({
+    max: mostVerified,
+  });
   readonly #inspecting = new Map<string, Promise<Inspected>>();
 
   constructor(engine: Engine, clock: Clock, told: (rot: Rot) => void = () => undefined) {
     this.#engine = engine;
     this.#clock = clock;
-    this.#told = told;
+    this.#onRot = told;
   }
 
   /**
@@ -89,10 +91,10 @@ export class Integrity {
    * Verifies stored bytes for deduplication. Bytes that were verified within a day and whose file is unchanged are not
    * read again. Returns `unreadable` if it takes longer than `claimPatience`; the read continues for the next claim.
    */
-  async vouch(sha512: string): Promise<Inspected> {
+  async verify(sha512: string): Promise<Inspected> {
     const content = await this.#engine.catalog.contents.get(sha512);
     if (!content) return 'missing';
-    if (content.state !== 'good' || (await this.#isVouched(content))) return content.state;
+    if (content.state !== 'good' || (await this.#isVerified(content))) return content.state;
     const running =
       this.#inspecting.get(sha512) ?? this.#inspectForClaim(content).finally(() => this.#inspecting.delete(sha512));
     this.#inspecting.set(sha512, running);
@@ -106,10 +108,10 @@ export class Integrity {
     const { contents } = this.#engine.catalog;
     if (!(await contents.mark(content.sha512, content.address, state, this.#clock.now(), this.#event(content, state))))
       return false;
-    this.#vouched.delete(content.sha512);
+    this.#verified.delete(content.sha512);
     this.found[finder] += 1;
     if (state === 'rotten') await this.#engine.bytes.quarantine(content.address);
-    this.#told({ content, state, finder, versions: await contents.named(content.sha512, mostNamed) });
+    this.#onRot({ content, state, finder, versions: await contents.named(content.sha512, mostNamed) });
     return true;
   }
 
@@ -201,9 +203,9 @@ export class Integrity {
     return sum!.hex;
   }
 
-  async #isVouched({ sha512, address }: Content): Promise<boolean> {
-    const vouched = this.#vouched.get(sha512);
-    if (!vouched || this.#clock.now() - vouched.at > vouchedFor) return false;
+  async #isVerified({ sha512, address }: Content): Promise<boolean> {
+    const vouched = this.#verified.get(sha512);
+    if (!vouched || this.#clock.now() - vouched.at > verifiedFor) return false;
     return (await this.#engine.bytes.fingerprint(address)) === vouched.fingerprint;
   }
 
@@ -218,8 +220,8 @@ export class Integrity {
       await this.condemn(content, state, 'claim');
       return (await this.#engine.catalog.contents.get(content.sha512))?.state ?? 'missing';
     }
-    this.#vouched.delete(content.sha512);
-    if (fingerprint !== undefined) this.#vouched.set(content.sha512, { at: this.#clock.now(), fingerprint });
+    this.#verified.delete(content.sha512);
+    if (fingerprint !== undefined) this.#verified.set(content.sha512, { at: this.#clock.now(), fingerprint });
     return 'good';
   }
 

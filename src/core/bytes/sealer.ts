@@ -6,7 +6,7 @@ import { newId } from '../../kit/ids.ts';
 import { owns } from '../tenants/access.ts';
 import { slotOf } from '../tenants/credential-lookup.ts';
 import type { Engine, ObjectFacts, Publication, Published, Unpublished } from '../engine.ts';
-import { brokenOff, gather, pour, Received, type Body } from './ingest.ts';
+import { brokenOff, readBody, writeBody, Received, type Body } from './ingest.ts';
 import type { Integrity } from './integrity.ts';
 import type { Artifact, Blob, Content, Principal, Upload } from '../../catalog/model.ts';
 import { Refusal } from '../refusal.ts';
@@ -68,7 +68,7 @@ export class Sealer {
   ): Promise<Received<ObjectFacts, Published>> {
     const { bytes, inlineLimit } = this.#engine;
     if (body.length <= inlineLimit) {
-      const small = await gather(body, body.length, measure);
+      const small = await readBody(body, body.length, measure);
       const keep = (object: ObjectFacts): Promise<Published> => this.#publishBytes(who, small.bytes, target, object);
       return new Received(small.measured, keep, () => Promise.resolve());
     }
@@ -79,7 +79,7 @@ export class Sealer {
       await bytes.drop(stage);
     };
     try {
-      const { cut, measured, written } = await pour(body, writer, { room: body.length, digests: [], measure });
+      const { cut, measured, written } = await writeBody(body, writer, { room: body.length, digests: [], measure });
       if (cut) throw brokenOff(cut, 0);
       const keep = async (object: ObjectFacts): Promise<Published> => {
         await writer.sync();

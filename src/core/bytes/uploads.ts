@@ -5,7 +5,7 @@ import { isSystem, owns } from '../tenants/access.ts';
 import { DeliveryMarks } from './delivery-marks.ts';
 import { Append } from './append.ts';
 import type { Engine, Hold, Page } from '../engine.ts';
-import { brokenOff, pour, type Body } from './ingest.ts';
+import { brokenOff, writeBody, type Body } from './ingest.ts';
 import type { Event, Principal, Upload } from '../../catalog/model.ts';
 import { Refusal } from '../refusal.ts';
 import { holding, lockOf } from './upload-locks.ts';
@@ -296,7 +296,7 @@ export class Uploads {
         await append.checkpoint(mayKeepPart);
         if (mayKeepPart) request.kept?.(append.recorded.offset);
       };
-      const poured = await pour(body, append.writer, {
+      const poured = await writeBody(body, append.writer, {
         room,
         digests: request.digests,
         measure: request.measure,

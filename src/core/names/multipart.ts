@@ -116,7 +116,7 @@ export class MultipartUploads {
     try {
       whole = parts.length === 1 ? parts[0]!.upload : await this.#join(owner, multipart, parts);
       const { ended, versionId } = await this.#objects.seal(allowed, request, whole, facts, { id, parts, outcome });
-      await this.#give(id, ended);
+      await this.#dropStages(id, ended);
       return (await this.#engine.catalog.multipart.get(id))?.outcome ?? outcome(versionId);
     } catch (error) {
       // A retry with a new id has its own upload.
@@ -210,11 +210,11 @@ export class MultipartUploads {
   /** Ends the record, then drops the uploads of the parts and the joined one. False if ended or used since. */
   async #end(id: string, unlessSince?: number): Promise<boolean> {
     const ended = await this.#engine.catalog.multipart.end(id, null, this.#clock.now(), unlessSince);
-    if (ended) await this.#give(id, ended);
+    if (ended) await this.#dropStages(id, ended);
     return ended !== undefined;
   }
 
-  async #give(id: string, ended: readonly string[]): Promise<void> {
+  async #dropStages(id: string, ended: readonly string[]): Promise<void> {
     this.#assembly.forget(id);
     await dropStages(this.#engine, ended);
   }

@@ -53,7 +53,7 @@ export interface PutRequest {
   readonly conditions: ObjectConditions;
 }
 
-export interface Ends extends Pick<MultipartEnd, 'id' | 'parts'> {
+export interface Completion extends Pick<MultipartEnd, 'id' | 'parts'> {
   readonly outcome: (versionId: string | null) => string;
 }
 
@@ -117,7 +117,7 @@ export class Objects {
   ): Promise<Received<Facts, Put>> {
     const { digests: kept = [] } = allowed.bucket;
     const all = [...new Set([...measure, ...kept])];
-    const received = await (isBrief(body)
+    const received = await (isShort(body)
       ? this.#receiveBrief(allowed, request, body, all)
       : this.#receiveRecorded(allowed, request, body, all));
     const keep = async (facts: Facts): Promise<Put> => {
@@ -169,7 +169,7 @@ export class Objects {
     request: PutRequest,
     upload: string,
     facts: Facts,
-    ends?: Ends,
+    ends?: Completion,
   ): Promise<Put & { readonly ended: readonly string[] }> {
     const object = objectFacts(allowed, request, facts);
     const multipart = ends && {
@@ -314,7 +314,7 @@ export function isVersionId(text: string): boolean {
 }
 
 /** Whether a body is short enough to be received without a record and a reservation. */
-function isBrief(body: Body): body is Body & { readonly length: number } {
+function isShort(body: Body): body is Body & { readonly length: number } {
   return body.length !== undefined && body.length <= unrecordedLimit;
 }
 

@@ -45,7 +45,7 @@ export class Downloads {
     this.#parts = parts;
     this.#pepper = pepper;
     this.#prefix = prefix;
-    parts.credentialLookup.vouch('download', (id) => this.#fetcher(id));
+    parts.credentialLookup.register('download', (id) => this.#fetcher(id));
   }
 
   /**

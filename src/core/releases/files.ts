@@ -79,7 +79,7 @@ export class ReleaseFiles {
     this.#uploads = uploads;
     this.#sealer = sealer;
     this.#options = options;
-    credentialLookup.vouch('slot', (id) => this.#filler(id));
+    credentialLookup.register('slot', (id) => this.#filler(id));
   }
 
   /** Files of each release by its id, oldest first. */

@@ -9,13 +9,13 @@ import type { CredentialLookup } from './credential-lookup.ts';
 
 const cipher = 'aes-256-gcm';
 /** Prefix of the credential of an access key; other credentials contain no space. */
-const shown = 'key ';
+const keyPrefix = 'key ';
 
 /** Prefixes of ids, secrets, and ids of derived keys. */
 export interface AccessKeyPrefixes {
   readonly id: string;
   readonly secret: string;
-  readonly lent: string;
+  readonly derived: string;
 }
 
 export interface AccessKeyOptions {
@@ -96,7 +96,7 @@ export class AccessKeys {
    * A key to sign URLs for a caller. It is derived, not stored, and becomes invalid with the caller's credential. For
    * an access key, returns the key itself.
    */
-  async lend({
+  async derive({
     namespace,
     credential,
     accessKey,
@@ -105,25 +105,25 @@ export class AccessKeys {
     if (opened) return { id: accessKey!, secret: opened.secret };
     const known = await this.#credentialLookup.find(namespace, credential);
     if (!known) throw new Refusal('unauthenticated', 'the key of this token was removed; log in again');
-    const id = `${this.#options.prefixes.lent}${Buffer.from(JSON.stringify([namespace, credential, known.nonce])).toString('base64url')}`;
+    const id = `${this.#options.prefixes.derived}${Buffer.from(JSON.stringify([namespace, credential, known.nonce])).toString('base64url')}`;
     return { id, secret: this.#secretOf(id) };
   }
 
   /** The secret and principal of a valid key. */
   async open(id: string): Promise<{ secret: string; who: Principal } | undefined> {
     const { configured, prefixes } = this.#options;
-    if (id.startsWith(prefixes.lent)) return this.#openLent(id);
+    if (id.startsWith(prefixes.derived)) return this.#openDerived(id);
     if (configured && id === configured.id)
-      return { secret: configured.secret, who: { namespace: SYSTEM, credential: shown + id, accessKey: id } };
+      return { secret: configured.secret, who: { namespace: SYSTEM, credential: keyPrefix + id, accessKey: id } };
     const key = await this.#catalog.accessKeys.get(id);
     if (!key || key.revokedAt !== null) return undefined;
     const { namespace, grant, generation } = key;
-    const who = { namespace, credential: shown + id, accessKey: id, grant, generation };
+    const who = { namespace, credential: keyPrefix + id, accessKey: id, grant, generation };
     return { secret: this.#unseal(key.sealed, id), who };
   }
 
-  async #openLent(id: string): Promise<{ secret: string; who: Principal } | undefined> {
-    const [namespace, credential, nonce] = readLent(id.slice(this.#options.prefixes.lent.length));
+  async #openDerived(id: string): Promise<{ secret: string; who: Principal } | undefined> {
+    const [namespace, credential, nonce] = readDerived(id.slice(this.#options.prefixes.derived.length));
     const known =
       namespace === undefined || credential === undefined
         ? undefined
@@ -164,7 +164,7 @@ export class AccessKeys {
   }
 }
 
-function readLent(text: string): (string | undefined)[] {
+function readDerived(text: string): (string | undefined)[] {
   try {
     const parts: unknown = JSON.parse(Buffer.from(text, 'base64url').toString('utf8'));
     return Array.isArray(parts) && parts.every((part) => typeof part === 'string') ? parts : [];

@@ -17,11 +17,11 @@ const derive = promisify<string, Buffer, number, { N: number; r: number; p: numb
 const work = { N: 16384, r: 8, p: 1 };
 
 /** One at a time: scrypt uses the thread pool that also writes files. The queue takes at most a second. */
-const tries = new FairQueue({ width: 1, most: 24 });
+const derivations = new FairQueue({ width: 1, most: 24 });
 
 /** Number of derivations waiting. */
 export function derivationsWaiting(): number {
-  return tries.waiting;
+  return derivations.waiting;
 }
 
 export function isSystem(who: Principal): boolean {
@@ -123,7 +123,7 @@ export async function makeCredential(
 }
 
 async function makeVerifier(key: string, salt: Buffer, group: string): Promise<string> {
-  const hash = await tries.through(group, () => derive(key, salt, 32, work));
+  const hash = await derivations.through(group, () => derive(key, salt, 32, work));
   return ['scrypt', work.N, work.r, work.p, salt.toString('base64'), hash.toString('base64')].join(':');
 }
 
@@ -183,7 +183,7 @@ export async function proved<T>(
 ): Promise<T | undefined> {
   const lengths = [...new Set(hashes.map(({ hash }) => hash.length))];
   for (const length of lengths) {
-    const actual = await tries.through(group, () => derive(key, salt, length, options));
+    const actual = await derivations.through(group, () => derive(key, salt, length, options));
     // Compares all hashes, so that the time does not reveal which one matches.
     const found = hashes.filter(({ hash }) => hash.length === length && timingSafeEqual(actual, hash));
     if (found[0]) return found[0].credential;

@@ -27,7 +27,7 @@ export class CredentialLookup {
   }
 
   /** Registers a kind of credential; it is valid while `find` returns a principal. */
-  vouch(kind: string, find: (id: string) => Promise<Principal | undefined>): void {
+  register(kind: string, find: (id: string) => Promise<Principal | undefined>): void {
     this.#kinds.set(kind, find);
   }
 

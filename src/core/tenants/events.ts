@@ -27,7 +27,7 @@ export function eventBy(
 }
 
 /** Records that have metadata. */
-export type Noted = 'artifact' | 'blob' | 'namespace';
+export type MetadataSubject = 'artifact' | 'blob' | 'namespace';
 
 /** Events and metadata. Callers are authorized by the face. */
 export class Events {
@@ -53,7 +53,7 @@ export class Events {
   }
 
   /** @throws Refusal `malformed` for an empty or long key or value; `not_found`; `over_quota` */
-  async setMetadata(who: Principal, subject: Noted, id: string, key: string, value: string): Promise<void> {
+  async setMetadata(who: Principal, subject: MetadataSubject, id: string, key: string, value: string): Promise<void> {
     if (key === '' || value === '') throw new Refusal('malformed', 'key and value must not be empty');
     if (key.length > 256 || value.length > 65536)
       throw new Refusal('malformed', 'a key has at most 256 characters and a value 65,536');
@@ -61,11 +61,17 @@ export class Events {
   }
 
   /** Removes a value; a missing one is ignored. */
-  removeMetadata(who: Principal, subject: Noted, id: string, key: string): Promise<void> {
+  removeMetadata(who: Principal, subject: MetadataSubject, id: string, key: string): Promise<void> {
     return this.#set(subject, id, key, undefined, this.#event(who, subject, id, `metadata ${key} removed`));
   }
 
-  async #set(subject: Noted, id: string, key: string, value: string | undefined, event: Event): Promise<void> {
+  async #set(
+    subject: MetadataSubject,
+    id: string,
+    key: string,
+    value: string | undefined,
+    event: Event,
+  ): Promise<void> {
     if (!(await this.#catalog.events.setMetadata(subject, id, key, value, event)))
       throw new Refusal('not_found', `${subject} not found`);
   }

@@ -10,7 +10,7 @@ const lease = 60_000;
 export const requestMemory = 86_400_000;
 
 /** Identifies a request. */
-export interface Asking {
+export interface IdempotentRequest {
   /** The caller, so that keys of different callers do not collide. */
   readonly caller: string;
   readonly operation: string;
@@ -42,7 +42,7 @@ export class Idempotency {
    *   another resumes with the same seed and `again` set.
    * @throws Refusal `idempotency_conflict`, `idempotency_in_progress`
    */
-  async once<T>(asking: Asking, work: (seed: string, again: boolean) => Promise<T>): Promise<Outcome<T>> {
+  async once<T>(asking: IdempotentRequest, work: (seed: string, again: boolean) => Promise<T>): Promise<Outcome<T>> {
     const owner = newId();
     const id = sha256([asking.caller, asking.operation, asking.word]);
     const reserved = await this.#reserve(id, owner, sha256(asking.wish));

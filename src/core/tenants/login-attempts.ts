@@ -25,7 +25,7 @@ export interface Attempt {
 const perAddress = 5;
 const perSubject = 10;
 /** Weight of a wrong secret that cannot be guessed. */
-const lightly = 0.1;
+const unguessableWeight = 0.1;
 /** Names of each kind in memory; about 2 MiB each. */
 const most = 20_000;
 const longestName = 128;
@@ -104,13 +104,13 @@ export class LoginAttempts {
 
   async #proveOneOfMany<T>(attempt: Attempt, proof: () => Promise<T>, isWrong: IsWrong): Promise<T> {
     const charges = this.#chargesOf(attempt);
-    this.#demand(charges, lightly);
+    this.#demand(charges, unguessableWeight);
     try {
       const proved = await proof();
       this.#remember(pairOf(attempt));
       return proved;
     } catch (error) {
-      if (isWrong(error)) this.#charge(charges, lightly);
+      if (isWrong(error)) this.#charge(charges, unguessableWeight);
       throw error;
     }
   }
@@ -137,7 +137,7 @@ export class LoginAttempts {
   }
 
   /** Charges additional work of an attempt like more attempts; a negative count reverts it. */
-  burden(attempt: Attempt, times: number): void {
+  chargeMore(attempt: Attempt, times: number): void {
     this.#charge(this.#chargesOf(attempt), times);
   }
 
@@ -148,8 +148,8 @@ export class LoginAttempts {
    */
   async wrong(from: string, error: unknown): Promise<never> {
     const charges: Charge[] = [[this.#addresses, from]];
-    const wait = this.#waitOf(charges, lightly);
-    if (wait === 0) this.#charge(charges, lightly);
+    const wait = this.#waitOf(charges, unguessableWeight);
+    if (wait === 0) this.#charge(charges, unguessableWeight);
     await this.#turnOf(from);
     throw wait > 0 ? this.refusal(wait) : error;
   }

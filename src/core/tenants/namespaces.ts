@@ -23,7 +23,7 @@ import { Refusal } from '../refusal.ts';
 import { dropStages } from '../bytes/stages.ts';
 import type { CredentialLookup } from './credential-lookup.ts';
 
-const lawfulName = /^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/;
+const validName = /^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/;
 
 /**
  * Ensures that `system` exists and has a key.
@@ -103,11 +103,11 @@ export class Namespaces {
       const credentials = await this.#catalog.namespaces.credentials(namespace);
       // Keys of older versions have salts of their own, and each costs a derivation.
       const further = bySalt(credentials).length - 1;
-      if (further > 0) this.#attempts.burden(attempt, further);
+      if (further > 0) this.#attempts.chargeMore(attempt, further);
       const credential = await this.#find(key, credentials, from);
       if (!credential) throw new Refusal('wrong_secret', 'that is no key of this namespace');
       if (further > 0) {
-        this.#attempts.burden(attempt, -further);
+        this.#attempts.chargeMore(attempt, -further);
         await this.#resalt(key, credential, credentials, from);
       }
       this.#remembered.note(namespace, key, credential);
@@ -165,7 +165,7 @@ export class Namespaces {
   /** Creates a namespace, optionally with a first key. System only. */
   async create(who: Principal, name: string, first?: { name: string; key: string }): Promise<Namespace> {
     demandSystem(who);
-    if (!lawfulName.test(name)) {
+    if (!validName.test(name)) {
       throw new Refusal(
         'malformed',
         'a namespace name is 1 to 63 letters, digits, dots, dashes or underscores, and starts with a letter or digit',
@@ -198,7 +198,7 @@ export class Namespaces {
 
   /** Creates or replaces a key. Tokens of a replaced key become invalid. */
   async putKey(who: Principal, namespace: string, keyName: string, key: string): Promise<void> {
-    await this.#demandKeeper(who, namespace);
+    await this.#demandOwner(who, namespace);
     this.#checkKey(keyName, key);
     const others = await this.#catalog.namespaces.credentials(namespace);
     const credential = await this.#make(namespace, keyName, key, others);
@@ -208,7 +208,7 @@ export class Namespaces {
   }
 
   async dropKey(who: Principal, namespace: string, keyName: string): Promise<void> {
-    await this.#demandKeeper(who, namespace);
+    await this.#demandOwner(who, namespace);
     const event = this.#event(namespace, `key ${keyName} removed`, who);
     if (!(await this.#catalog.namespaces.dropCredential(namespace, keyName, event)))
       throw new Refusal('not_found', 'key not found');
@@ -217,7 +217,7 @@ export class Namespaces {
   /** Sets whether `other` may read and use what `name` owns. `system` is always trusted, which cannot be changed. */
   async trust(who: Principal, name: string, other: string, on: boolean): Promise<Namespace> {
     const found = await this.get(who, name);
-    await this.#demandKeeper(who, name);
+    await this.#demandOwner(who, name);
     if (other === SYSTEM || other === name) return found;
     if (on && !(await this.#catalog.namespaces.get(other)))
       throw new Refusal('not_found', 'external namespace not found');
@@ -240,12 +240,12 @@ export class Namespaces {
   #checkKey(name: string, key: string): void {
     if (name.startsWith(this.#reservedKeys))
       throw new Refusal('forbidden', `key names that start with ${this.#reservedKeys} are reserved for services`);
-    if (!lawfulName.test(name)) throw new Refusal('forbidden', 'illegal key name');
+    if (!validName.test(name)) throw new Refusal('forbidden', 'illegal key name');
     if (key.length === 0 || key.length > 1024) throw new Refusal('malformed', 'a key has 1 to 1,024 characters');
   }
 
   /** A trusted namespace may use what the owner has, but not create keys for it or extend the trust. */
-  async #demandKeeper(who: Principal, namespace: string): Promise<void> {
+  async #demandOwner(who: Principal, namespace: string): Promise<void> {
     await this.get(who, namespace);
     if (!owns(who, namespace) && !isSystem(who))
       throw new Refusal('forbidden', 'only the namespace itself may change its keys and trusts');

@@ -7,7 +7,7 @@ import { ANSWERED, type Routes } from '../../http/routes.ts';
 import { everything } from '../../core/paging.ts';
 
 /** Prefixes of access keys. */
-export const accessKeyPrefixes = { id: 'rs_ak_', secret: 'rs_sk_', lent: 'rs_pk_' };
+export const accessKeyPrefixes = { id: 'rs_ak_', secret: 'rs_sk_', derived: 'rs_pk_' };
 
 const verbs: readonly Verb[] = ['read', 'write', 'delete', 'admin'];
 

@@ -62,7 +62,7 @@ export function presigning(routes: Routes, { core, presign, rate }: PresignOptio
       wish: [name, key, operation, expires, contentType ?? null],
     };
     await once(core.idempotency, { req, res }, asking, () => Promise.resolve(null));
-    const { id: keyId, secret } = await core.accessKeys.lend(who);
+    const { id: keyId, secret } = await core.accessKeys.derive(who);
     const method = operation === 'get' ? 'GET' : 'PUT';
     const url = presign({
       host: req.headers.host ?? '',

@@ -112,7 +112,7 @@ export class OwnStore implements ReleaseStore {
   ): Promise<string | undefined> {
     const { core, releaseBucket, presign, baseUrl } = this.#options;
     if (!presign) return undefined;
-    const { id: keyId, secret } = await core.accessKeys.lend({ namespace: releaseBucket.who.namespace, credential });
+    const { id: keyId, secret } = await core.accessKeys.derive({ namespace: releaseBucket.who.namespace, credential });
     return presign({ ...wish, keyId, secret, host: new URL(baseUrl(req)).host });
   }
 }

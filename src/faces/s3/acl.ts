@@ -131,7 +131,7 @@ export function renderAcl({ owner, grants }: Acl): Elements {
     ...grants.filter(({ grantee }) => grantee.kind === 'user'),
   ];
   return {
-    Owner: person(owner),
+    Owner: ownerElement(owner),
     AccessControlList: elements({
       Grant: ordered.map(({ grantee, permission }) => ({
         xml: `${granteeXml(grantee)}${elements({ Permission: permission }).xml}`,
@@ -143,12 +143,12 @@ export function renderAcl({ owner, grants }: Acl): Elements {
 function granteeXml(grantee: Grantee): string {
   const xsi = 'xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance" xsi:type=';
   return grantee.kind === 'user'
-    ? `<Grantee ${xsi}"CanonicalUser">${person(grantee.id).xml}</Grantee>`
+    ? `<Grantee ${xsi}"CanonicalUser">${ownerElement(grantee.id).xml}</Grantee>`
     : `<Grantee ${xsi}"Group"><URI>${escape(grantee.uri)}</URI></Grantee>`;
 }
 
 /** A namespace as S3's `Owner` or `Grantee`. */
-export function person(identity: string): Xml {
+export function ownerElement(identity: string): Xml {
   const name = nameOf(identity);
   return elements({ ID: name, DisplayName: name });
 }

@@ -1,5 +1,5 @@
 import { aboutOf } from './about.ts';
-import { answer, headerOf, type Call } from './call.ts';
+import { sendDocument, headerOf, type Call } from './call.ts';
 import { checksumElements, type Checksums } from './checksums.ts';
 import { versionOf } from './conditions.ts';
 import { S3Error } from './errors.ts';
@@ -25,7 +25,7 @@ export async function getAttributes(call: Call): Promise<void> {
   if (asked.includes('ObjectParts')) found['ObjectParts'] = partsOf(call, about.parts);
   if (asked.includes('StorageClass')) found['StorageClass'] = 'STANDARD';
   if (asked.includes('ObjectSize')) found['ObjectSize'] = object.content!.size;
-  answer(call, 'GetObjectAttributesResponse', found, {
+  sendDocument(call, 'GetObjectAttributesResponse', found, {
     'Last-Modified': new Date(object.createdAt).toUTCString(),
     ...(bucket.versioning === 'off' ? {} : { 'x-amz-version-id': object.versionId ?? 'null' }),
   });

@@ -1,8 +1,8 @@
 import { grants } from '../../core/tenants/access.ts';
 import { Refusal } from '../../core/refusal.ts';
 import { send } from '../../http/responses.ts';
-import { aclFromHeaders, person } from './acl.ts';
-import { answer, flagOf, headerOf, nothing, readDocument, readText, type Call } from './call.ts';
+import { aclFromHeaders, ownerElement } from './acl.ts';
+import { sendDocument, flagOf, headerOf, sendEmpty, readDocument, readText, type Call } from './call.ts';
 import { corsRulesOf, renderCors } from './cors.ts';
 import { corsConfiguration, createBucketConfiguration, versioningConfiguration } from './documents.ts';
 import { invalidArgument, S3Error } from './errors.ts';
@@ -35,8 +35,8 @@ export async function listBuckets(call: Call): Promise<void> {
     if (after === null || found.length > max) break;
   }
   const page = found.slice(0, max);
-  answer(call, 'ListAllMyBucketsResult', {
-    Owner: person(who.namespace),
+  sendDocument(call, 'ListAllMyBucketsResult', {
+    Owner: ownerElement(who.namespace),
     Buckets: elements({
       Bucket: page.map(({ name, createdAt }) =>
         elements({ Name: name, CreationDate: new Date(createdAt).toISOString(), BucketRegion: call.region }),
@@ -67,7 +67,7 @@ export async function createBucket(call: Call): Promise<void> {
     const there = own ? await core.buckets.peek(name) : undefined;
     if (!there || there.settings['acl'] !== settings['acl']) throw error;
   }
-  nothing(call, 200, { Location: `/${name}`, 'x-amz-bucket-arn': arnOf(name) });
+  sendEmpty(call, 200, { Location: `/${name}`, 'x-amz-bucket-arn': arnOf(name) });
 }
 
 /** The configuration of a new bucket, which must be in this server's region. */
@@ -102,7 +102,7 @@ async function settingsFrom(call: Call): Promise<Record<string, string>> {
 
 export async function headBucket(call: Call): Promise<void> {
   await allow(call, 'ListBucket');
-  nothing(call, 200, { 'x-amz-bucket-region': call.region, 'x-amz-bucket-arn': arnOf(call.bucket) });
+  sendEmpty(call, 200, { 'x-amz-bucket-region': call.region, 'x-amz-bucket-arn': arnOf(call.bucket) });
 }
 
 function arnOf(bucket: string): string {
@@ -111,7 +111,7 @@ function arnOf(bucket: string): string {
 
 export async function deleteBucket(call: Call): Promise<void> {
   await call.core.buckets.remove(await allow(call, 'DeleteBucket'));
-  nothing(call, 204);
+  sendEmpty(call, 204);
 }
 
 export async function getLocation(call: Call): Promise<void> {
@@ -128,7 +128,7 @@ export async function getVersioning(call: Call): Promise<void> {
   const {
     bucket: { versioning },
   } = await allow(call, 'GetBucketVersioning');
-  answer(
+  sendDocument(
     call,
     'VersioningConfiguration',
     versioning === 'off' ? {} : { Status: versioning === 'enabled' ? 'Enabled' : 'Suspended' },
@@ -144,7 +144,7 @@ export async function putVersioning(call: Call): Promise<void> {
       'An Object Lock configuration is present on this bucket, so the versioning state cannot be changed.',
     );
   await call.core.buckets.change(allowed, { versioning: status === 'Enabled' ? 'enabled' : 'suspended' });
-  nothing(call, 200);
+  sendEmpty(call, 200);
 }
 
 export async function getCors(call: Call): Promise<void> {
@@ -153,12 +153,12 @@ export async function getCors(call: Call): Promise<void> {
   } = await allow(call, 'GetBucketCORS');
   if (settings['cors'] === undefined)
     throw new S3Error('NoSuchCORSConfiguration', 'The CORS configuration does not exist');
-  answer(call, 'CORSConfiguration', renderCors(settings['cors']));
+  sendDocument(call, 'CORSConfiguration', renderCors(settings['cors']));
 }
 
 export async function putCors(call: Call): Promise<void> {
   const allowed = await allow(call, 'PutBucketCORS');
   const rules = corsRulesOf(await readDocument(call, corsConfiguration));
   await call.core.buckets.change(allowed, { set: { cors: JSON.stringify(rules) } });
-  nothing(call, 200);
+  sendEmpty(call, 200);
 }

@@ -9,7 +9,7 @@ import { hasBody, type Incoming } from '../../http/incoming.ts';
 import type { Lifetime } from '../../http/lifetime.ts';
 import type { Digest } from '../../kit/digest.ts';
 import { newHash } from '../../kit/hashing.ts';
-import { isOfNothing, Promised, type Checksums, type HeaderOf } from './checksums.ts';
+import { isEmptyChecksum, DeclaredDigests, type Checksums, type HeaderOf } from './checksums.ts';
 import { invalidArgument, S3Error } from './errors.ts';
 import type { RequestBuckets } from './request-buckets.ts';
 import { readAs, type Document } from './schema.ts';
@@ -31,13 +31,13 @@ const largestBody = 5 * 1024 ** 3;
 /** A decoded body and the checks of its digests. */
 export interface Payload {
   readonly body: Body;
-  readonly promised: Promised;
+  readonly promised: DeclaredDigests;
   /** Checks the digests after the body is read. @returns the checksums to store */
   verify(measured: readonly Digest[]): Checksums;
 }
 
 export interface Call extends Context {
-  readonly known: RequestBuckets;
+  readonly buckets: RequestBuckets;
   readonly req: Request;
   readonly res: Response;
   readonly who: Principal;
@@ -60,7 +60,9 @@ export function requestHeaders(
     ? query.map(([name]) => name.toLowerCase()).filter((name) => name.startsWith('x-amz-'))
     : [];
   // Some clients send the checksum of an empty body with a request without body; it is correct.
-  const own = Object.entries(req.headers).filter(([name, value]) => hasBody(req) || !isOfNothing(name, String(value)));
+  const own = Object.entries(req.headers).filter(
+    ([name, value]) => hasBody(req) || !isEmptyChecksum(name, String(value)),
+  );
   return [...new Set([...own.map(([name]) => name), ...hoisted])];
 }
 
@@ -157,7 +159,7 @@ interface PayloadOptions {
 function promisedHeader(call: Call, name: string): string | undefined {
   const value = headerOf(call, name);
   if (value === undefined || !isHoisted(call, name)) return value;
-  return name === 'x-amz-sdk-checksum-algorithm' || isOfNothing(name, value) ? undefined : value;
+  return name === 'x-amz-sdk-checksum-algorithm' || isEmptyChecksum(name, value) ? undefined : value;
 }
 
 /** @throws S3Error if the body's length is missing or too large */
@@ -179,7 +181,7 @@ export function payloadOf(
   if (chunked && (header('content-digest') ?? header('repr-digest')) !== undefined) {
     throw new S3Error('InvalidRequest', 'Digest fields cannot be combined with aws-chunked.');
   }
-  const promised = new Promised(header, sha256, keep);
+  const promised = new DeclaredDigests(header, sha256, keep);
   if (!chunked) {
     const body = lifetime.body(req, res);
     return { body, promised, verify: (measured) => promised.verify(measured, new Map()) };
@@ -278,10 +280,15 @@ export async function readText(call: Call, most: number, header?: HeaderOf): Pro
 }
 
 /** Responds with an XML document. */
-export function answer({ req, res }: Call, root: string, all: Elements, headers: Record<string, string> = {}): void {
+export function sendDocument(
+  { req, res }: Call,
+  root: string,
+  all: Elements,
+  headers: Record<string, string> = {},
+): void {
   send(req, res, { status: 200, headers, type: 'application/xml', text: document(root, all) });
 }
 
-export function nothing({ req, res }: Call, status: number, headers: Record<string, string | number> = {}): void {
+export function sendEmpty({ req, res }: Call, status: number, headers: Record<string, string | number> = {}): void {
   send(req, res, { status, headers });
 }

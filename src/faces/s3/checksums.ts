@@ -69,7 +69,7 @@ export function demandKnownChecksums(headers: readonly string[]): void {
 
 /** @throws S3Error for checksums in a request without a body, unless they match an empty body */
 export function refuseChecksums(header: HeaderOf): void {
-  const named = checksumsIn(header).find(([name, value]) => !isOfNothing(`${prefix}${name}`, value));
+  const named = checksumsIn(header).find(([name, value]) => !isEmptyChecksum(`${prefix}${name}`, value));
   if (named) throw new S3Error('InvalidRequest', `${prefix}${named[0]} needs a body, and this request has none.`);
 }
 
@@ -82,13 +82,13 @@ export function checksumsIn(header: HeaderOf): [name: string, value: string][] {
 }
 
 /** Whether a header is the checksum of empty content. */
-export function isOfNothing(header: string, value: string): boolean {
+export function isEmptyChecksum(header: string, value: string): boolean {
   const kind = header.startsWith(prefix) ? kinds.get(header.slice(prefix.length)) : undefined;
   return kind !== undefined && value === base64Of(kind.empty);
 }
 
 /** The digests that a request declares for its body. */
-export class Promised {
+export class DeclaredDigests {
   /** Algorithms to compute while the body arrives. */
   readonly measure: readonly Algorithm[];
   /** Names of the declared checksums. */

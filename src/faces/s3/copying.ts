@@ -2,7 +2,7 @@
 import type { Blob, Bucket, StoredObject } from '../../core/records.ts';
 import { isStorable } from '../../kit/text.ts';
 import { aboutOf, printAbout, type About } from './about.ts';
-import { answer, headerOf, type Call } from './call.ts';
+import { sendDocument, headerOf, type Call } from './call.ts';
 import {
   algorithmNamed,
   algorithmOf,
@@ -16,7 +16,7 @@ import { conditionsOf, versionNamed } from './conditions.ts';
 import { invalidArgument, S3Error } from './errors.ts';
 import { findObject } from './finding.ts';
 import { newObject } from './new-object.ts';
-import { demandParts, ofVersion } from './rights.ts';
+import { demandEach, ofVersion } from './rights.ts';
 import { tagsOf, type Tags } from './tags.ts';
 
 /** CopyObject. */
@@ -51,7 +51,7 @@ export async function copyObject(call: Call): Promise<void> {
     about: printAbout(kept),
     lock,
   });
-  answer(
+  sendDocument(
     call,
     'CopyObjectResult',
     {
@@ -70,7 +70,7 @@ export async function copyObject(call: Call): Promise<void> {
 function copiedTags(call: Call, { from, key, version, object }: Source): Tags | undefined {
   const { tags } = aboutOf(object);
   const action = version ? ofVersion('GetObjectTagging') : 'GetObjectTagging';
-  if (tags) demandParts(call, [action], from, { bucket: from.name, key, object, version });
+  if (tags) demandEach(call, [action], from, { bucket: from.name, key, object, version });
   return tags;
 }
 
@@ -113,7 +113,7 @@ export async function sourceOf(call: Call): Promise<Source> {
   const version = id === undefined ? undefined : versionNamed(id);
   const [, bucket = '', key = ''] = match;
   const owner = headerOf(call, 'x-amz-source-expected-bucket-owner');
-  const from = await call.known.bucket(bucket);
+  const from = await call.buckets.get(bucket);
   if (owner !== undefined && from && from.namespace !== owner) throw new S3Error('AccessDenied');
   const { object, bucket: found } = await findObject(call, 'GetObject', version, { bucket, key });
   demandSource(call, object);

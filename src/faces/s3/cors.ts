@@ -100,7 +100,7 @@ function allow(res: Response, { origins, methods, exposed }: CorsRule, origin: s
 }
 
 async function rulesOf(known: RequestBuckets, bucket: string): Promise<CorsRule[]> {
-  const text = (await known.bucket(bucket))?.settings['cors'];
+  const text = (await known.get(bucket))?.settings['cors'];
   return text === undefined ? [] : (JSON.parse(text) as CorsRule[]);
 }
 

@@ -147,7 +147,7 @@ export function isWrongKey(error: unknown): boolean {
 }
 
 /** S3's error for each reason: a code with the core's message, or a complete error. */
-const ofReasons: Record<Reason, S3Code | ((refusal: Refusal) => S3Error)> = {
+const codesByReason: Record<Reason, S3Code | ((refusal: Refusal) => S3Error)> = {
   malformed: 'InvalidArgument',
   bad_text: 'InvalidArgument',
   bad_type: 'InvalidArgument',
@@ -209,6 +209,6 @@ const ofReasons: Record<Reason, S3Code | ((refusal: Refusal) => S3Error)> = {
 
 /** Maps a refusal of the core to an S3 error. */
 export function fromRefusal(refusal: Refusal): S3Error {
-  const answer = ofReasons[refusal.reason];
+  const answer = codesByReason[refusal.reason];
   return typeof answer === 'string' ? new S3Error(answer, refusal.message) : answer(refusal);
 }

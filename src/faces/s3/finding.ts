@@ -24,7 +24,7 @@ export async function findObject<A extends Action>(
     const allowed = await allow(call, version ? ofVersion(action) : action, { ...circumstances, object, version });
     return { ...allowed, object };
   }
-  const bucket = await call.known.bucket(name);
+  const bucket = await call.buckets.get(name);
   if (!bucket) throw new S3Error('NoSuchBucket');
   if (!may(call, 'ListBucket', bucket, { prefix: key })) throw denied();
   if (!object) {

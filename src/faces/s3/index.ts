@@ -68,7 +68,7 @@ export class S3 {
     demandKey(place.key);
     const call: Call = {
       ...context,
-      known,
+      buckets: known,
       req,
       res,
       who,
@@ -135,7 +135,7 @@ async function demandExpectations(call: Call): Promise<void> {
     throw invalidArgument('The request payer must be requester.', 'x-amz-request-payer', payer);
   const owner = headerOf(call, 'x-amz-expected-bucket-owner');
   if (owner === undefined) return;
-  const bucket = await call.known.bucket(call.bucket);
+  const bucket = await call.buckets.get(call.bucket);
   if (bucket?.namespace !== owner) throw new S3Error(bucket ? 'AccessDenied' : 'NoSuchBucket');
 }
 

@@ -2,9 +2,9 @@
 import type { EntriesPage } from '../../core/engine.ts';
 import type { StoredObject } from '../../core/records.ts';
 import { aboutOf } from './about.ts';
-import { person } from './acl.ts';
+import { ownerElement } from './acl.ts';
 import { versionNamed } from './conditions.ts';
-import { answer, headerOf, type Call } from './call.ts';
+import { sendDocument, headerOf, type Call } from './call.ts';
 import { invalidArgument, S3Error } from './errors.ts';
 import { allow, type AllowedTo } from './rights.ts';
 import { encode } from './signing/canonical.ts';
@@ -136,7 +136,7 @@ export async function listObjects(call: Call): Promise<void> {
   const wish = { ...wishOf(call), after: query.get('marker') || null };
   const page = await objectsOf(call, wish);
   const shown = encoderOf(call);
-  answer(call, 'ListBucketResult', {
+  sendDocument(call, 'ListBucketResult', {
     Name: bucket,
     Prefix: wish.prefix,
     Marker: shown(wish.after ?? ''),
@@ -156,7 +156,7 @@ export async function listObjectsV2(call: Call): Promise<void> {
   const wish = { ...wishOf(call), after: !token ? (startAfter ?? null) : readToken(token) };
   const page = await objectsOf(call, wish);
   const shown = encoderOf(call);
-  answer(call, 'ListBucketResult', {
+  sendDocument(call, 'ListBucketResult', {
     Name: bucket,
     Prefix: shown(wish.prefix),
     MaxKeys: wish.max,
@@ -192,7 +192,7 @@ function contentOf(object: StoredObject, shown: (text: string) => string, owner:
     ...checksumKind(object),
     Size: object.content!.size,
     StorageClass: 'STANDARD',
-    Owner: owner ? person(aboutOf(object).owner ?? object.namespace) : undefined,
+    Owner: owner ? ownerElement(aboutOf(object).owner ?? object.namespace) : undefined,
   });
 }
 
@@ -216,7 +216,7 @@ export async function listVersions(call: Call): Promise<void> {
   const page = await rollInCatalog(call, allowed, wish, { versions: true, behind });
   const shown = encoderOf(call);
   const next = page.next?.kind === 'object' ? page.next.object : undefined;
-  answer(call, 'ListVersionsResult', {
+  sendDocument(call, 'ListVersionsResult', {
     Name: bucket,
     Prefix: shown(wish.prefix),
     KeyMarker: shown(keyMarker ?? ''),
@@ -265,7 +265,7 @@ function versionOf(object: StoredObject, shown: (text: string) => string): Xml {
     ...(content ? checksumKind(object) : {}),
     Size: content?.size,
     StorageClass: content ? 'STANDARD' : undefined,
-    Owner: person((content && aboutOf(object).owner) ?? object.namespace),
+    Owner: ownerElement((content && aboutOf(object).owner) ?? object.namespace),
   });
 }
 

@@ -1,6 +1,6 @@
 /** Object lock: retention and legal holds of versions. The catalog enforces them. */
 import type { Bucket, LockRule, Retention, StoredObject, VersionLock } from '../../core/records.ts';
-import { answer, flagOf, headerOf, nothing, readDocument, type Call } from './call.ts';
+import { sendDocument, flagOf, headerOf, sendEmpty, readDocument, type Call } from './call.ts';
 import { versionOf } from './conditions.ts';
 import * as documents from './documents.ts';
 import { invalidArgument, S3Error } from './errors.ts';
@@ -48,7 +48,7 @@ export async function getLockConfiguration(call: Call): Promise<void> {
       'Object Lock configuration does not exist for this bucket',
     );
   const { mode, days, years } = setting;
-  answer(call, 'ObjectLockConfiguration', {
+  sendDocument(call, 'ObjectLockConfiguration', {
     ObjectLockEnabled: 'Enabled',
     Rule: mode && elements({ DefaultRetention: elements({ Mode: mode, Days: days, Years: years }) }),
   });
@@ -65,7 +65,7 @@ export async function putLockConfiguration(call: Call): Promise<void> {
   const { Mode: mode, Days: days, Years: years } = Rule?.DefaultRetention ?? {};
   const lock: LockRule = mode === undefined ? {} : { mode, ...(days === undefined ? { years: years! } : { days }) };
   await call.core.buckets.change(allowed, { lock });
-  nothing(call, 200);
+  sendEmpty(call, 200);
 }
 
 export async function getRetention(call: Call): Promise<void> {
@@ -73,7 +73,7 @@ export async function getRetention(call: Call): Promise<void> {
   const { retention = null } = object.content ?? {};
   if (!retention)
     throw new S3Error('NoSuchObjectLockConfiguration', 'The specified object does not have a ObjectLock configuration');
-  answer(call, 'Retention', { Mode: retention.mode, RetainUntilDate: new Date(retention.until).toISOString() });
+  sendDocument(call, 'Retention', { Mode: retention.mode, RetainUntilDate: new Date(retention.until).toISOString() });
 }
 
 export async function putRetention(call: Call): Promise<void> {
@@ -86,7 +86,7 @@ export async function putRetention(call: Call): Promise<void> {
     () => findLockable(call, 'PutObjectRetention', { retention: after ?? undefined }),
     (found) => call.core.objects.retain(found, found.object, after, bypasses(call, found.bucket, found.object)),
   );
-  nothing(call, 200);
+  sendEmpty(call, 200);
 }
 
 export async function getLegalHold(call: Call): Promise<void> {
@@ -94,7 +94,7 @@ export async function getLegalHold(call: Call): Promise<void> {
   const { held = null } = object.content ?? {};
   if (held === null)
     throw new S3Error('NoSuchObjectLockConfiguration', 'The specified object does not have a ObjectLock configuration');
-  answer(call, 'LegalHold', { Status: held ? 'ON' : 'OFF' });
+  sendDocument(call, 'LegalHold', { Status: held ? 'ON' : 'OFF' });
 }
 
 export async function putLegalHold(call: Call): Promise<void> {
@@ -105,7 +105,7 @@ export async function putLegalHold(call: Call): Promise<void> {
     () => findLockable(call, 'PutObjectLegalHold', { hold: status }),
     (found) => call.core.objects.hold(found, found.object, status === 'ON'),
   );
-  nothing(call, 200);
+  sendEmpty(call, 200);
 }
 
 async function findLockable<A extends Action>(

@@ -4,13 +4,20 @@ import type { Multipart, Part } from '../../core/records.ts';
 import { combineCrcs } from '../../kit/combine-crc.ts';
 import { newHash } from '../../kit/hashing.ts';
 import { printAbout, type About } from './about.ts';
-import { answer, headerOf, readDocument, type Call } from './call.ts';
+import { sendDocument, headerOf, readDocument, type Call } from './call.ts';
 import { algorithmOf, base64Of, checksumNameOf, checksumsIn, usualChecksum, type Checksums } from './checksums.ts';
 import { conditionsOf } from './conditions.ts';
 import { completeMultipartUpload, type CompletedPart } from './documents.ts';
 import { invalidArgument, S3Error } from './errors.ts';
 import { allow } from './rights.ts';
-import { aboutPart, demandType, findMultipart, mostParts, type Begun, type PartAbout } from './multipart.ts';
+import {
+  aboutPart,
+  demandType,
+  findMultipart,
+  mostParts,
+  type MultipartMetadata,
+  type PartAbout,
+} from './multipart.ts';
 
 const leastPart = 5 * 1024 * 1024;
 
@@ -27,7 +34,7 @@ export async function completeMultipart(call: Call): Promise<void> {
   // A repeated request gets the stored response.
   if (before !== undefined) return tellCompleted(call, JSON.parse(before) as Completed);
   const { multipart } = await findMultipart(call, 'PutObject');
-  const begun = JSON.parse(multipart.about) as Begun;
+  const begun = JSON.parse(multipart.about) as MultipartMetadata;
   demandType(call, begun, 'complete');
   const parts = await chosenParts(call, multipart, begun, named);
   demandSize(call, parts);
@@ -84,7 +91,7 @@ interface Completed {
 function tellCompleted(call: Call, { etag, versionId, checksums, checksumType }: Completed): void {
   const { bucket, key, req } = call;
   const [[name, value] = []] = Object.entries(checksums);
-  answer(
+  sendDocument(
     call,
     'CompleteMultipartUploadResult',
     {
@@ -104,7 +111,7 @@ function tellCompleted(call: Call, { etag, versionId, checksums, checksumType }:
 async function chosenParts(
   { core }: Call,
   multipart: Multipart,
-  begun: Begun,
+  begun: MultipartMetadata,
   named: readonly CompletedPart[],
 ): Promise<Part[]> {
   const there = new Map((await core.multipart.parts(multipart, 0, mostParts)).map((part) => [part.number, part]));
@@ -140,7 +147,12 @@ async function chosenParts(
  *   checksum. A request without checksums is accepted, because they were verified at upload.
  * @throws S3Error if a part's checksum differs from the uploaded one, or is missing
  */
-function demandChecksums(wish: CompletedPart, { algorithm, checksumType }: Begun, part: Part, all: boolean): void {
+function demandChecksums(
+  wish: CompletedPart,
+  { algorithm, checksumType }: MultipartMetadata,
+  part: Part,
+  all: boolean,
+): void {
   const { checksums, usual } = aboutPart(part);
   const known: Checksums = usual === undefined ? checksums : { [usualChecksum]: usual, ...checksums };
   const said = new Set<string>();
@@ -159,7 +171,7 @@ function demandChecksums(wish: CompletedPart, { algorithm, checksumType }: Begun
 }
 
 /** The object's checksum: combined from the parts' CRCs, or computed over the parts' checksums. */
-async function checksumsOf({ algorithm, checksumType }: Begun, parts: readonly Part[]): Promise<Checksums> {
+async function checksumsOf({ algorithm, checksumType }: MultipartMetadata, parts: readonly Part[]): Promise<Checksums> {
   const name = algorithm ?? usualChecksum;
   if (algorithm === undefined || checksumType === 'FULL_OBJECT') {
     const whole = combined(name, parts, (about) => (algorithm === undefined ? about.usual : about.checksums[name]));
@@ -188,7 +200,7 @@ function combined(
 }
 
 /** @throws S3Error if a declared checksum differs from the object's, or cannot be verified */
-function demandWhole(call: Call, begun: Begun, parts: readonly Part[], checksums: Checksums): void {
+function demandWhole(call: Call, begun: MultipartMetadata, parts: readonly Part[], checksums: Checksums): void {
   const said = checksumsIn((header) => headerOf(call, header));
   if (said.length > 1)
     throw new S3Error(

@@ -4,8 +4,8 @@ import type { Multipart, Part, Retention } from '../../core/records.ts';
 import type { Digest } from '../../kit/digest.ts';
 import { isId } from '../../kit/ids.ts';
 import type { About } from './about.ts';
-import { person } from './acl.ts';
-import { answer, headerOf, nothing, payloadOf, type Call } from './call.ts';
+import { ownerElement } from './acl.ts';
+import { sendDocument, headerOf, sendEmpty, payloadOf, type Call } from './call.ts';
 import {
   algorithmNamed,
   algorithmOf,
@@ -26,7 +26,7 @@ import { allow, type AllowedTo } from './rights.ts';
 import { elements, type Xml } from './xml.ts';
 
 /** The metadata of CreateMultipartUpload. */
-export interface Begun extends Omit<About, 'checksums' | 'parts' | 'checksumType'> {
+export interface MultipartMetadata extends Omit<About, 'checksums' | 'parts' | 'checksumType'> {
   /** The algorithm of the part checksums. */
   readonly algorithm?: string;
   readonly checksumType?: string;
@@ -50,7 +50,7 @@ export async function createMultipart(call: Call): Promise<void> {
   const algorithm = algorithmNamed(headerOf(call, 'x-amz-checksum-algorithm'));
   const type = typeNamed(headerOf(call, 'x-amz-checksum-type'), algorithm);
   refuseChecksums((header) => headerOf(call, header));
-  const begun: Begun = {
+  const begun: MultipartMetadata = {
     ...about,
     ...(lock.retention ? { retention: lock.retention } : {}),
     ...(lock.held === null ? {} : { held: lock.held }),
@@ -61,13 +61,13 @@ export async function createMultipart(call: Call): Promise<void> {
     algorithm === undefined || type === undefined
       ? {}
       : { 'x-amz-checksum-algorithm': algorithm.toUpperCase(), 'x-amz-checksum-type': type };
-  answer(call, 'InitiateMultipartUploadResult', { Bucket: bucket, Key: key, UploadId: id }, headers);
+  sendDocument(call, 'InitiateMultipartUploadResult', { Bucket: bucket, Key: key, UploadId: id }, headers);
 }
 
 export async function uploadPart(call: Call): Promise<void> {
   const { multipart, allowed } = await findMultipart(call, 'PutObject');
   const number = numberOf(call);
-  const begun = JSON.parse(multipart.about) as Begun;
+  const begun = JSON.parse(multipart.about) as MultipartMetadata;
   demandType(call, begun, 'part upload');
   const { body, promised, verify } = payloadOf(call, {
     keep: begun.checksumType === 'FULL_OBJECT' ? begun.algorithm : undefined,
@@ -77,11 +77,11 @@ export async function uploadPart(call: Call): Promise<void> {
   const received = await call.core.multipart.receive(allowed, multipart, number, body, measure);
   const { etag, checksums } = await keepPart(received, begun, () => verify(received.measured));
   const { 'x-amz-checksum-type': _, ...headers } = checksumHeaders(checksums, undefined);
-  nothing(call, 200, { ETag: `"${etag}"`, ...headers });
+  sendEmpty(call, 200, { ETag: `"${etag}"`, ...headers });
 }
 
 /** @throws S3Error if a part's checksum is not of the upload's algorithm, or is missing for a composite checksum */
-function demandAlgorithm({ algorithm, checksumType }: Begun, named: string | undefined): void {
+function demandAlgorithm({ algorithm, checksumType }: MultipartMetadata, named: string | undefined): void {
   if (algorithm === undefined || named === algorithm || (named === undefined && checksumType === 'FULL_OBJECT')) return;
   throw new S3Error(
     'InvalidRequest',
@@ -90,7 +90,7 @@ function demandAlgorithm({ algorithm, checksumType }: Begun, named: string | und
 }
 
 /** @throws S3Error if the request's checksum type differs from the upload's */
-export function demandType(call: Call, { checksumType = 'FULL_OBJECT' }: Begun, request: string): void {
+export function demandType(call: Call, { checksumType = 'FULL_OBJECT' }: MultipartMetadata, request: string): void {
   const said = headerOf(call, 'x-amz-checksum-type')?.trim().toUpperCase();
   if (said === undefined || said === checksumType) return;
   throw new S3Error(
@@ -99,14 +99,14 @@ export function demandType(call: Call, { checksumType = 'FULL_OBJECT' }: Begun, 
   );
 }
 
-function measureOf({ algorithm }: Begun, measure: readonly Digest['algorithm'][]): Digest['algorithm'][] {
+function measureOf({ algorithm }: MultipartMetadata, measure: readonly Digest['algorithm'][]): Digest['algorithm'][] {
   return [...new Set([...measure, algorithmOf(algorithm ?? usualChecksum)])];
 }
 
 /** @param verify checks and returns the part's checksums; if it throws, the part is dropped */
 function keepPart(
   received: Awaited<ReturnType<Core['multipart']['receive']>>,
-  begun: Begun,
+  begun: MultipartMetadata,
   verify: () => Checksums,
 ): Promise<{ etag: string; checksums: Checksums }> {
   return keeping(received, async () => {
@@ -117,7 +117,7 @@ function keepPart(
   });
 }
 
-function printPart({ algorithm }: Begun, checksums: Checksums, measured: readonly Digest[]): string {
+function printPart({ algorithm }: MultipartMetadata, checksums: Checksums, measured: readonly Digest[]): string {
   const about: PartAbout = {
     checksums,
     ...(algorithm === undefined ? { usual: checksumOf(measured, usualChecksum) } : {}),
@@ -128,7 +128,7 @@ function printPart({ algorithm }: Begun, checksums: Checksums, measured: readonl
 export async function uploadPartCopy(call: Call): Promise<void> {
   const { multipart, allowed } = await findMultipart(call, 'PutObject');
   const number = numberOf(call);
-  const begun = JSON.parse(multipart.about) as Begun;
+  const begun = JSON.parse(multipart.about) as MultipartMetadata;
   refuseChecksums((header) => headerOf(call, header));
   const { blob, object } = await sourceOf(call);
   const { from, to } = rangeOf(headerOf(call, 'x-amz-copy-source-range'), blob.size);
@@ -143,7 +143,7 @@ export async function uploadPartCopy(call: Call): Promise<void> {
     const { ChecksumType: _, ...told } = checksumElements(checksums, undefined);
     const headers: Record<string, string> =
       object.versionId === null ? {} : { 'x-amz-copy-source-version-id': object.versionId };
-    answer(
+    sendDocument(
       call,
       'CopyPartResult',
       { LastModified: new Date(call.core.clock.now()).toISOString(), ETag: `"${etag}"`, ...told },
@@ -181,7 +181,7 @@ export async function abortMultipart(call: Call): Promise<void> {
   if (at !== undefined && Math.floor(at / 1000) !== Math.floor(multipart.createdAt / 1000))
     throw new S3Error('PreconditionFailed');
   await call.core.multipart.abort(allowed, multipart);
-  nothing(call, 204);
+  sendEmpty(call, 204);
 }
 
 export async function listParts(call: Call): Promise<void> {
@@ -191,8 +191,8 @@ export async function listParts(call: Call): Promise<void> {
   const marker = maxOf(query.get('part-number-marker') ?? '0', 'part-number-marker', Infinity);
   const found = await core.multipart.parts(multipart, marker, max + 1);
   const page = found.slice(0, max);
-  const owner = person((JSON.parse(multipart.about) as Begun).owner ?? multipart.namespace);
-  answer(call, 'ListPartsResult', {
+  const owner = ownerElement((JSON.parse(multipart.about) as MultipartMetadata).owner ?? multipart.namespace);
+  sendDocument(call, 'ListPartsResult', {
     Bucket: bucket,
     Key: key,
     UploadId: multipart.id,
@@ -242,7 +242,7 @@ export async function listMultiparts(call: Call): Promise<void> {
         });
   const shown = encoderOf(call);
   const { next } = page;
-  answer(call, 'ListMultipartUploadsResult', {
+  sendDocument(call, 'ListMultipartUploadsResult', {
     Bucket: bucket,
     KeyMarker: shown(key ?? ''),
     UploadIdMarker: id,
@@ -264,8 +264,8 @@ export async function listMultiparts(call: Call): Promise<void> {
 const behindEveryId = '~';
 
 function uploadElement({ key, id, about, namespace, createdAt }: Multipart, shown: (text: string) => string): Xml {
-  const { owner, algorithm, checksumType } = JSON.parse(about) as Begun;
-  const by = person(owner ?? namespace);
+  const { owner, algorithm, checksumType } = JSON.parse(about) as MultipartMetadata;
+  const by = ownerElement(owner ?? namespace);
   return elements({
     Key: shown(key),
     UploadId: id,

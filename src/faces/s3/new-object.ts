@@ -6,7 +6,7 @@ import { aclFromHeaders, type Acl } from './acl.ts';
 import { headerOf, type Call } from './call.ts';
 import { S3Error } from './errors.ts';
 import { lockFrom } from './lock.ts';
-import { allow, demandParts, ownershipOf, type Action, type AllowedTo } from './rights.ts';
+import { allow, demandEach, ownershipOf, type Action, type AllowedTo } from './rights.ts';
 import { demandPrivate } from './settings.ts';
 import { tagsOf, type Tags } from './tags.ts';
 
@@ -27,7 +27,7 @@ export async function newObject(
   const owner = ownerIn(bucket, call, header('x-amz-acl'));
   const acl = await aclOf(call, bucket, owner, header);
   const lock = lockFrom(call, bucket);
-  demandParts(call, partsOfPut(call, { tags, acl }), bucket, { tags });
+  demandEach(call, partsOfPut(call, { tags, acl }), bucket, { tags });
   const about = {
     ...aboutFrom(call),
     ...(owner === bucket.namespace ? {} : { owner }),

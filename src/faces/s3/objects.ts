@@ -4,7 +4,7 @@ import { Refusal } from '../../core/refusal.ts';
 import { sendBytes } from '../../http/outgoing.ts';
 import { aboutOf, checksumHeadersOf, objectHeaders, printAbout } from './about.ts';
 import { storedField } from '../../http/header-fields.ts';
-import { answer, headerOf, nothing, payloadOf, readDocument, type Call } from './call.ts';
+import { sendDocument, headerOf, sendEmpty, payloadOf, readDocument, type Call } from './call.ts';
 import { algorithmNamed, checksumHeaders, demandFullObject, etagOf, usualChecksum } from './checksums.ts';
 import {
   conditionsOf,
@@ -44,7 +44,7 @@ export async function putObject(call: Call): Promise<void> {
     { key, content: { size: body.length ?? 0 }, createdAt: core.clock.now() },
     about.tags ?? {},
   );
-  nothing(call, 200, {
+  sendEmpty(call, 200, {
     ETag: `"${put.etag}"`,
     ...expiration,
     ...checksumHeaders(checksums, undefined),
@@ -135,7 +135,7 @@ function partOf(call: Call, object: StoredObject, text: string): AskedPart {
 export async function deleteObject(call: Call): Promise<void> {
   const version = versionOf(call);
   const gone = await remove(call, call.key, version, deletionConditionsOf(call));
-  nothing(call, 204, deletionHeaders(gone, version !== undefined));
+  sendEmpty(call, 204, deletionHeaders(gone, version !== undefined));
 }
 
 /** Deletes the newest version of a key, or one by its id, after authorization. */
@@ -170,7 +170,7 @@ export async function deleteObjects(call: Call): Promise<void> {
     const outcome = await deleteOne(call, object);
     if (!quiet || outcome.name === 'Error') told.push(outcome);
   }
-  answer(call, 'DeleteResult', {
+  sendDocument(call, 'DeleteResult', {
     Deleted: told.filter(({ name }) => name === 'Deleted').map(({ xml }) => xml),
     Error: told.filter(({ name }) => name === 'Error').map(({ xml }) => xml),
   });

@@ -163,32 +163,36 @@ export const table: readonly Row[] = [
 
   // Features that no bucket has here: a GET answers as S3 does for a bucket without them.
   row('GetBucketEncryption', 'GET bucket encryption', {
-    run: settings.absent('GetEncryptionConfiguration', 'ServerSideEncryptionConfigurationNotFoundError'),
+    run: settings.notConfigured('GetEncryptionConfiguration', 'ServerSideEncryptionConfigurationNotFoundError'),
   }),
   row('PutBucketEncryption', 'PUT bucket encryption'),
   row('DeleteBucketEncryption', 'DELETE bucket encryption'),
   row('GetBucketReplication', 'GET bucket replication', {
-    run: settings.absent('GetReplicationConfiguration', 'ReplicationConfigurationNotFoundError'),
+    run: settings.notConfigured('GetReplicationConfiguration', 'ReplicationConfigurationNotFoundError'),
   }),
   row('PutBucketReplication', 'PUT bucket replication'),
   row('DeleteBucketReplication', 'DELETE bucket replication'),
   row('GetBucketWebsite', 'GET bucket website', {
-    run: settings.absent('GetBucketWebsite', 'NoSuchWebsiteConfiguration'),
+    run: settings.notConfigured('GetBucketWebsite', 'NoSuchWebsiteConfiguration'),
   }),
   row('PutBucketWebsite', 'PUT bucket website'),
   row('DeleteBucketWebsite', 'DELETE bucket website'),
   row('GetBucketNotificationConfiguration', 'GET bucket notification', {
-    run: settings.unset('GetBucketNotification', 'NotificationConfiguration'),
+    run: settings.emptyConfiguration('GetBucketNotification', 'NotificationConfiguration'),
   }),
   row('PutBucketNotificationConfiguration', 'PUT bucket notification'),
-  row('GetBucketLogging', 'GET bucket logging', { run: settings.unset('GetBucketLogging', 'BucketLoggingStatus') }),
+  row('GetBucketLogging', 'GET bucket logging', {
+    run: settings.emptyConfiguration('GetBucketLogging', 'BucketLoggingStatus'),
+  }),
   row('PutBucketLogging', 'PUT bucket logging'),
   row('GetBucketRequestPayment', 'GET bucket requestPayment', {
-    run: settings.unset('GetBucketRequestPayment', 'RequestPaymentConfiguration', { Payer: 'BucketOwner' }),
+    run: settings.emptyConfiguration('GetBucketRequestPayment', 'RequestPaymentConfiguration', {
+      Payer: 'BucketOwner',
+    }),
   }),
   row('PutBucketRequestPayment', 'PUT bucket requestPayment'),
   row('GetBucketAccelerateConfiguration', 'GET bucket accelerate', {
-    run: settings.unset('GetAccelerateConfiguration', 'AccelerateConfiguration'),
+    run: settings.emptyConfiguration('GetAccelerateConfiguration', 'AccelerateConfiguration'),
   }),
   row('PutBucketAccelerateConfiguration', 'PUT bucket accelerate'),
   ...(
@@ -206,10 +210,10 @@ export const table: readonly Row[] = [
   ).flatMap(([name, mark, action, root]) => [
     row(`ListBucket${name}Configurations`, `GET bucket ${mark}`, {
       ...page,
-      run: settings.unset(action, root, { IsTruncated: false }),
+      run: settings.emptyConfiguration(action, root, { IsTruncated: false }),
     }),
     row(`GetBucket${name}Configuration`, `GET bucket ${mark} id`, {
-      run: settings.absent(action, 'NoSuchConfiguration'),
+      run: settings.notConfigured(action, 'NoSuchConfiguration'),
     }),
     row(`PutBucket${name}Configuration`, `PUT bucket ${mark}`, configuration),
     row(`DeleteBucket${name}Configuration`, `DELETE bucket ${mark}`, configuration),

@@ -15,7 +15,7 @@ import {
   demandFullObject,
   demandKnownChecksums,
   etagOf,
-  Promised,
+  DeclaredDigests,
   usualChecksum,
 } from './checksums.ts';
 import { isWrongKey, S3Error } from './errors.ts';
@@ -65,7 +65,7 @@ interface Posted {
 export async function postObject(call: Call): Promise<void> {
   const { req, res, lifetime, bucket } = call;
   const boundary = formBoundary(call);
-  if (!(await call.known.bucket(bucket))) throw new S3Error('NoSuchBucket');
+  if (!(await call.buckets.get(bucket))) throw new S3Error('NoSuchBucket');
   const form = new FormParts(lifetime.body(req, res), boundary);
   // Browsers show a response only after sending everything, and a reused connection must be empty.
   const posted = await post(call, form).finally(() => form.drain());
@@ -159,7 +159,7 @@ async function push(before: Call, fields: Fields, file: Body): Promise<Posted> {
     (name) => (name === 'x-amz-acl' ? fields.get('acl') : undefined) ?? headerOf(call, name),
   );
   const keep = algorithmNamed(fields.get('x-amz-checksum-algorithm')) ?? usualChecksum;
-  const promised = new Promised((name) => headerOf(call, name), undefined, keep);
+  const promised = new DeclaredDigests((name) => headerOf(call, name), undefined, keep);
   const request = { key, conditions: {} };
   const received = await call.core.objects.receive(allowed, request, new Bounded(file, policy), promised.measure);
   const { measured } = received;

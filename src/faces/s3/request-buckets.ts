@@ -15,7 +15,7 @@ export class RequestBuckets {
     this.#buckets.delete(name);
   }
 
-  bucket(name: string): Promise<Bucket | undefined> {
+  get(name: string): Promise<Bucket | undefined> {
     const known = this.#buckets.get(name) ?? this.#core.buckets.peek(name);
     this.#buckets.set(name, known);
     return known;

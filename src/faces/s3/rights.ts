@@ -130,7 +130,7 @@ export async function allow<A extends Action>(
   action: A,
   circumstances: Circumstances = {},
 ): Promise<AllowedTo<A>> {
-  const bucket = await call.known.bucket(circumstances.bucket ?? call.bucket);
+  const bucket = await call.buckets.get(circumstances.bucket ?? call.bucket);
   if (!bucket) throw new S3Error('NoSuchBucket');
   if (!may(call, action, bucket, circumstances)) throw denied();
   const right = action.startsWith('ListBucket') ? 'list' : rules[action].verb;
@@ -145,7 +145,7 @@ export async function allow<A extends Action>(
  * @throws S3Error as `ask` does; `NoSuchBucket`
  */
 export async function refuseEarly(call: Call, ask: () => Promise<unknown>): Promise<void> {
-  const bucket = await call.known.bucket(call.bucket);
+  const bucket = await call.buckets.get(call.bucket);
   if (!bucket) throw new S3Error('NoSuchBucket');
   if (!policyOf(bucket)) await ask();
 }
@@ -176,20 +176,15 @@ export function may(call: Call, action: Action, bucket: Bucket, circumstances: C
  *
  * @throws S3Error `AccessDenied`
  */
-export function demandParts(
-  call: Call,
-  actions: readonly Action[],
-  bucket: Bucket,
-  circumstances: Circumstances,
-): void {
-  if (!actions.every((action) => mayAsPart(call, action, bucket, circumstances))) throw denied();
+export function demandEach(call: Call, actions: readonly Action[], bucket: Bucket, circumstances: Circumstances): void {
+  if (!actions.every((action) => isAllowedAsPart(call, action, bucket, circumstances))) throw denied();
 }
 
 /**
  * The ACL of a new object belongs to the caller as its owner, so a policy may deny it but need not allow it. Tags only
  * matter to policies, so without one a caller that may put an object may tag it.
  */
-function mayAsPart(call: Call, action: Action, bucket: Bucket, circumstances: Circumstances): boolean {
+function isAllowedAsPart(call: Call, action: Action, bucket: Bucket, circumstances: Circumstances): boolean {
   const policy = policyOf(bucket);
   if (action === 'PutObjectTagging' && policy === undefined) return true;
   if (action !== 'PutObjectAcl') return may(call, action, bucket, circumstances);

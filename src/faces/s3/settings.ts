@@ -1,7 +1,7 @@
 /** Settings of buckets: ACL, policy, ownership, public access, lifecycle; and ACLs of objects. */
 import { nameOf } from '../../core/tenants/identities.ts';
 import { aclFrom, aclFromHeaders, isPublicAcl, renderAcl, type Acl } from './acl.ts';
-import { answer, flagOf, headerOf, nothing, readDocument, readText, type Call } from './call.ts';
+import { sendDocument, flagOf, headerOf, sendEmpty, readDocument, readText, type Call } from './call.ts';
 import { versionOf } from './conditions.ts';
 import * as documents from './documents.ts';
 import { invalidArgument, S3Error, type S3Code } from './errors.ts';
@@ -32,23 +32,23 @@ const largestPolicy = 1024 * 1024;
 
 export async function getBucketAcl(call: Call): Promise<void> {
   const { bucket } = await allow(call, 'GetBucketAcl');
-  answer(call, 'AccessControlPolicy', renderAcl(bucketAcl(bucket)));
+  sendDocument(call, 'AccessControlPolicy', renderAcl(bucketAcl(bucket)));
 }
 
 export async function putBucketAcl(call: Call): Promise<void> {
   const { bucket } = await allow(call, 'PutBucketAcl');
-  const acl = await askedAcl(call, bucket, bucket.namespace);
-  await decide(call, 'PutBucketAcl', (now) => {
-    demandLists(now);
+  const acl = await requestedAcl(call, bucket, bucket.namespace);
+  await changeWithRetry(call, 'PutBucketAcl', (now) => {
+    demandAclsEnabled(now);
     demandPrivate(now, acl);
     return { set: { acl: JSON.stringify(acl) }, given: { ...seen(now, 'ownership'), ...blockSeen(now) } };
   });
-  nothing(call, 200);
+  sendEmpty(call, 200);
 }
 
 export async function getObjectAcl(call: Call): Promise<void> {
   const { bucket, object } = await findObject(call, 'GetObjectAcl', versionOf(call));
-  answer(
+  sendDocument(
     call,
     'AccessControlPolicy',
     renderAcl(objectAcl(bucket, object)),
@@ -59,7 +59,7 @@ export async function getObjectAcl(call: Call): Promise<void> {
 export async function putObjectAcl(call: Call): Promise<void> {
   const { bucket, object } = await findObject(call, 'PutObjectAcl', versionOf(call));
   const { owner } = objectAcl(bucket, object);
-  const acl = await askedAcl(call, bucket, owner);
+  const acl = await requestedAcl(call, bucket, owner);
   await changeVersion(
     call,
     () => findObject(call, 'PutObjectAcl', versionOf(call)),
@@ -69,7 +69,7 @@ export async function putObjectAcl(call: Call): Promise<void> {
       return call.core.objects.describe(found, found.object, 'acl', JSON.stringify(acl));
     },
   );
-  nothing(call, 200);
+  sendEmpty(call, 200);
 }
 
 const mostDecisions = 5;
@@ -80,7 +80,7 @@ type Setting = {
 }[Action];
 
 /** Changes a setting that depends on others. If those change meanwhile, authorization and decision are repeated. */
-async function decide(call: Call, action: Setting, decision: (bucket: Bucket) => BucketChange): Promise<void> {
+async function changeWithRetry(call: Call, action: Setting, decision: (bucket: Bucket) => BucketChange): Promise<void> {
   for (let turn = 1; ; turn += 1) {
     const allowed = await allow(call, action);
     try {
@@ -88,7 +88,7 @@ async function decide(call: Call, action: Setting, decision: (bucket: Bucket) =>
       return;
     } catch (error) {
       if (!(error instanceof Refusal) || error.reason !== 'bucket_changed' || turn === mostDecisions) throw error;
-      call.known.forget(allowed.bucket.name);
+      call.buckets.forget(allowed.bucket.name);
     }
   }
 }
@@ -103,14 +103,14 @@ function blockSeen({ publicAccess }: Bucket): { publicAccess: PublicAccess | nul
 }
 
 /** @throws S3Error if ACLs are disabled for the bucket */
-function demandLists(bucket: Bucket): void {
+function demandAclsEnabled(bucket: Bucket): void {
   if (ownershipOf(bucket) === 'BucketOwnerEnforced')
     throw new S3Error('AccessControlListNotSupported', 'The bucket does not allow ACLs');
 }
 
 /** The ACL in the headers or the body. */
-async function askedAcl(call: Call, bucket: Bucket, owner: string): Promise<Acl> {
-  demandLists(bucket);
+async function requestedAcl(call: Call, bucket: Bucket, owner: string): Promise<Acl> {
+  demandAclsEnabled(bucket);
   const { accessControlPolicy } = documents;
   const text = await readText(call, accessControlPolicy.size);
   const fromHeaders = await aclFromHeaders(call.core, (name) => headerOf(call, name), owner, bucket.namespace);
@@ -142,17 +142,17 @@ export async function putPolicy(call: Call): Promise<void> {
     namesIn(policy).map(async (name) => [name, await call.core.namespaces.identity(name)]),
   );
   const policyNames = JSON.stringify(Object.fromEntries(identities));
-  await decide(call, 'PutBucketPolicy', (now) => {
+  await changeWithRetry(call, 'PutBucketPolicy', (now) => {
     if (publicAccessOf(now).BlockPublicPolicy && isPublicPolicy(policy)) throw denied();
     return { set: { policyText: text, policyNames, policy: null }, given: blockSeen(now) };
   });
-  nothing(call, 204);
+  sendEmpty(call, 204);
 }
 
 export async function deletePolicy(call: Call): Promise<void> {
   const allowed = await allow(call, 'DeleteBucketPolicy');
   await call.core.buckets.change(allowed, { set: { policy: null, policyText: null, policyNames: null } });
-  nothing(call, 204);
+  sendEmpty(call, 204);
 }
 
 export async function getPolicyStatus(call: Call): Promise<void> {
@@ -160,7 +160,7 @@ export async function getPolicyStatus(call: Call): Promise<void> {
   const policy = policyOf(bucket);
   const hasLists = ownershipOf(bucket) !== 'BucketOwnerEnforced' && !publicAccessOf(bucket).IgnorePublicAcls;
   const byPolicy = policy !== undefined && isPublicPolicy(policy);
-  answer(call, 'PolicyStatus', {
+  sendDocument(call, 'PolicyStatus', {
     IsPublic: byPolicy || (hasLists && isPublicAcl(bucketAcl(bucket))) || isPublic(bucket),
   });
 }
@@ -170,7 +170,7 @@ export async function getPublicAccess(call: Call): Promise<void> {
   const { publicAccess: access } = bucket;
   if (!access)
     throw new S3Error('NoSuchPublicAccessBlockConfiguration', 'The public access block configuration was not found');
-  answer(call, 'PublicAccessBlockConfiguration', { ...access });
+  sendDocument(call, 'PublicAccessBlockConfiguration', { ...access });
 }
 
 export async function putPublicAccess(call: Call): Promise<void> {
@@ -184,7 +184,7 @@ export async function putPublicAccess(call: Call): Promise<void> {
   } = wish;
   const access: PublicAccess = { BlockPublicAcls, IgnorePublicAcls, BlockPublicPolicy, RestrictPublicBuckets };
   await call.core.buckets.change(allowed, { publicAccess: access });
-  nothing(call, 200);
+  sendEmpty(call, 200);
 }
 
 /** Parses an ownership header. */
@@ -200,7 +200,7 @@ export async function getOwnership(call: Call): Promise<void> {
   const ownership = bucket.settings['ownership'];
   if (ownership === undefined)
     throw new S3Error('OwnershipControlsNotFoundError', 'The bucket ownership controls were not found');
-  answer(call, 'OwnershipControls', { Rule: elements({ ObjectOwnership: ownership }) });
+  sendDocument(call, 'OwnershipControls', { Rule: elements({ ObjectOwnership: ownership }) });
 }
 
 export async function putOwnership(call: Call): Promise<void> {
@@ -208,7 +208,7 @@ export async function putOwnership(call: Call): Promise<void> {
   const {
     Rule: { ObjectOwnership: ownership },
   } = await readDocument(call, documents.ownershipControls);
-  await decide(call, 'PutBucketOwnershipControls', (now) => {
+  await changeWithRetry(call, 'PutBucketOwnershipControls', (now) => {
     const shared = bucketAcl(now).grants.some(
       ({ grantee }) => grantee.kind !== 'user' || nameOf(grantee.id) !== now.namespace,
     );
@@ -219,7 +219,7 @@ export async function putOwnership(call: Call): Promise<void> {
       );
     return { set: { ownership }, given: seen(now, 'acl') };
   });
-  nothing(call, 200);
+  sendEmpty(call, 200);
 }
 
 /** Removes a setting of a bucket. */
@@ -227,7 +227,7 @@ export function deleteSetting(action: Setting, name: string): (call: Call) => Pr
   const change: BucketChange = name === 'publicAccess' ? { publicAccess: null } : { set: { [name]: null } };
   return async (call) => {
     await call.core.buckets.change(await allow(call, action), change);
-    nothing(call, 204);
+    sendEmpty(call, 204);
   };
 }
 
@@ -236,7 +236,7 @@ export async function getLifecycle(call: Call): Promise<void> {
   const { bucket } = await allow(call, 'GetLifecycleConfiguration');
   const rules = settingOf<readonly Node[]>(bucket, 'lifecycle');
   if (!rules) throw new S3Error('NoSuchLifecycleConfiguration', 'The lifecycle configuration does not exist');
-  answer(call, 'LifecycleConfiguration', { Rule: rules.map((rule) => renderNodes(rule.children)) });
+  sendDocument(call, 'LifecycleConfiguration', { Rule: rules.map((rule) => renderNodes(rule.children)) });
 }
 
 export async function putLifecycle(call: Call): Promise<void> {
@@ -258,7 +258,7 @@ export async function putLifecycle(call: Call): Promise<void> {
     return { name, text, children: [ID, ...children.filter((child) => child.name !== 'ID')] };
   });
   await call.core.buckets.change(allowed, { set: { lifecycle: JSON.stringify(kept) } });
-  nothing(call, 200);
+  sendEmpty(call, 200);
 }
 
 function renderNodes(nodes: readonly Node[]): Xml {
@@ -270,7 +270,7 @@ function renderNodes(nodes: readonly Node[]): Xml {
 }
 
 /** Answers with S3's error code for a feature that no bucket has. */
-export function absent(action: Action, code: S3Code): (call: Call) => Promise<void> {
+export function notConfigured(action: Action, code: S3Code): (call: Call) => Promise<void> {
   return async (call) => {
     await allow(call, action);
     throw new S3Error(code);
@@ -278,9 +278,9 @@ export function absent(action: Action, code: S3Code): (call: Call) => Promise<vo
 }
 
 /** Answers with an empty configuration for a feature that no bucket has. */
-export function unset(action: Action, root: string, all: Elements = {}): (call: Call) => Promise<void> {
+export function emptyConfiguration(action: Action, root: string, all: Elements = {}): (call: Call) => Promise<void> {
   return async (call) => {
     await allow(call, action);
-    answer(call, root, all);
+    sendDocument(call, root, all);
   };
 }

@@ -1,6 +1,6 @@
 /** Tags of objects and buckets. */
 import { isStorable } from '../../kit/text.ts';
-import { answer, headerOf, nothing, readDocument, type Call } from './call.ts';
+import { sendDocument, headerOf, sendEmpty, readDocument, type Call } from './call.ts';
 import { aboutOf } from './about.ts';
 import { versionOf } from './conditions.ts';
 import { tagging } from './documents.ts';
@@ -99,7 +99,7 @@ function render(tags: Tags): { TagSet: Xml } {
 
 export async function getObjectTagging(call: Call): Promise<void> {
   const { object } = await findObject(call, 'GetObjectTagging', versionOf(call));
-  answer(
+  sendDocument(
     call,
     'Tagging',
     render(aboutOf(object).tags ?? {}),
@@ -115,7 +115,7 @@ export async function putObjectTagging(call: Call): Promise<void> {
     () => findObject(call, 'PutObjectTagging', versionOf(call), { tags }),
     (found) => call.core.objects.describe(found, found.object, 'tags', JSON.stringify(tags)),
   );
-  nothing(call, 200, object.versionId === null ? {} : { 'x-amz-version-id': object.versionId });
+  sendEmpty(call, 200, object.versionId === null ? {} : { 'x-amz-version-id': object.versionId });
 }
 
 export async function deleteObjectTagging(call: Call): Promise<void> {
@@ -124,26 +124,26 @@ export async function deleteObjectTagging(call: Call): Promise<void> {
     () => findObject(call, 'DeleteObjectTagging', versionOf(call)),
     (found) => call.core.objects.describe(found, found.object, 'tags', null),
   );
-  nothing(call, 204);
+  sendEmpty(call, 204);
 }
 
 export async function getBucketTagging(call: Call): Promise<void> {
   const { bucket } = await allow(call, 'GetBucketTagging');
   const tags = settingOf<Tags>(bucket, 'tags');
   if (!tags) throw new S3Error('NoSuchTagSet', 'The TagSet does not exist');
-  answer(call, 'Tagging', render(tags));
+  sendDocument(call, 'Tagging', render(tags));
 }
 
 export async function putBucketTagging(call: Call): Promise<void> {
   const allowed = await allow(call, 'PutBucketTagging');
   const tags = bucketTags((await readDocument(call, tagging)).TagSet);
   await call.core.buckets.change(allowed, { set: { tags: JSON.stringify(tags) } });
-  nothing(call, 204);
+  sendEmpty(call, 204);
 }
 
 export async function deleteBucketTagging(call: Call): Promise<void> {
   await call.core.buckets.change(await allow(call, 'PutBucketTagging'), { set: { tags: null } });
-  nothing(call, 204);
+  sendEmpty(call, 204);
 }
 
 /** The tags in a request's headers. */

@@ -1,10 +1,10 @@
-import type { Noted } from '../../core/tenants/events.ts';
+import type { MetadataSubject } from '../../core/tenants/events.ts';
 import type { Principal } from '../../core/records.ts';
 import { Refusal } from '../../core/refusal.ts';
 import type { Context } from './context.ts';
 
 /** Resolves a route's reference and authorizes the caller. */
-type Find = (who: Principal, reference: string, change: boolean) => Promise<{ subject: Noted; id: string }>;
+type Find = (who: Principal, reference: string, change: boolean) => Promise<{ subject: MetadataSubject; id: string }>;
 
 /** Metadata of artifacts, blobs and namespaces: the same four routes for each. */
 export function metadata({ core, routes }: Context): void {

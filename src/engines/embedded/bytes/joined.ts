@@ -65,11 +65,11 @@ export async function sizeAt(path: string): Promise<number | undefined> {
 /** Whether a path is free for a file or for pieces: it is missing, or holds only these same files. */
 export async function isFreeFor(place: string, wanted: string | readonly Piece[]): Promise<boolean> {
   try {
-    const lies = (await stat(place)).isDirectory() ? await readdir(place) : undefined;
-    if (typeof wanted === 'string') return !lies && (await sameFile(wanted, place));
-    if (!lies) return false;
+    const entries = (await stat(place)).isDirectory() ? await readdir(place) : undefined;
+    if (typeof wanted === 'string') return !entries && (await sameFile(wanted, place));
+    if (!entries) return false;
     const names = new Map(wanted.map((piece) => [nameOf(piece), piece.path]));
-    for (const name of lies) {
+    for (const name of entries) {
       const path = names.get(name);
       if (path === undefined || !(await sameFile(path, join(place, name)))) return false;
     }

@@ -1,6 +1,6 @@
 import { open, opendir, readdir, rename, stat, statfs } from 'node:fs/promises';
 import { basename, join } from 'node:path';
-import type { BlobReader, ByteStore, StageManner, StageWriter } from '../../../core/engine.ts';
+import type { BlobReader, ByteStore, StageOptions, StageWriter } from '../../../core/engine.ts';
 import { Refusal } from '../../../core/refusal.ts';
 import type { Algorithm, Digest } from '../../../kit/digest.ts';
 import { newHash } from '../../../kit/hashing.ts';
@@ -48,7 +48,11 @@ export class FolderBytes implements ByteStore {
     this.#paced = parts.paced;
   }
 
-  async open(stage: string, offset: number, { hashed = true, lasting = true }: StageManner = {}): Promise<StageWriter> {
+  async open(
+    stage: string,
+    offset: number,
+    { hashed = true, lasting = true }: StageOptions = {},
+  ): Promise<StageWriter> {
     this.#disk.demandTrust();
     const path = stagePath(this.#layout, stage);
     const parts = {
