@@ -2,8 +2,7 @@ import type { Page } from './facts.ts';
 import type { AccessKey, Event, Grant } from './model.ts';
 import { Refusal } from '../core/refusal.ts';
 import type { Host } from './host.ts';
-import { recordEvents } from './events.ts';
-import { demandNamespace } from './namespaces.ts';
+import { demandNamespace, recordEvents } from './events.ts';
 import { demandRecords } from './quota.ts';
 import type { KeyRow } from './schema.ts';
 
@@ -17,7 +16,7 @@ export class AccessKeys {
   /** @throws Refusal `not_found` if the namespace was deleted; `conflict` if the id is taken */
   create(key: AccessKey, event: Event): Promise<void> {
     return this.#host.write(async (db) => {
-      await demandNamespace(db, key.namespace);
+      await demandNamespace(db, { namespace: key.namespace });
       const { numInsertedOrUpdatedRows: created } = await db
         .insertInto('keys')
         .values(rowOf(key))

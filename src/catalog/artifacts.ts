@@ -2,10 +2,9 @@ import { sql } from 'kysely';
 import type { Page, Publication, Published, Unpublished, Visibility } from './facts.ts';
 import type { Artifact, ArtifactType, Event, Version } from './model.ts';
 import type { Db, Host } from './host.ts';
-import { dropMetadata, forgetAtOnce, inParts, recordEvents } from './events.ts';
+import { demandNamespace, dropMetadata, forgetAtOnce, inParts, recordEvents } from './events.ts';
 import { artifactBranches } from './artifact-listing.ts';
 import type { ArtifactFilter } from './artifact-listing.ts';
-import { demandNamespace } from './namespaces.ts';
 import { chunks, mergedKeys } from './paging.ts';
 import { publish } from './publish.ts';
 import { demandRecords } from './quota.ts';
@@ -44,7 +43,7 @@ export class Artifacts {
    */
   begin(artifact: Artifact, event: Event): Promise<Artifact> {
     return this.#host.write(async (db) => {
-      await demandNamespace(db, artifact.namespace);
+      await demandNamespace(db, { namespace: artifact.namespace });
       const active = await findActive(db, artifact);
       if (active) return active;
       await db.insertInto('artifacts').values(rowOf(artifact)).execute();

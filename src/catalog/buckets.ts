@@ -27,8 +27,7 @@ import {
 import type { Dialect } from './dialect.ts';
 import type { Db, Host } from './host.ts';
 import { listEntries } from './object-listing.ts';
-import { recordEvents } from './events.ts';
-import { demandNamespace } from './namespaces.ts';
+import { demandNamespace, recordEvents } from './events.ts';
 import {
   findObject,
   insertObject,
@@ -60,7 +59,7 @@ export class Buckets {
   /** Returns false if the name is taken. */
   create(bucket: Bucket, event: Event): Promise<boolean> {
     return this.#host.write(async (db) => {
-      await demandNamespace(db, bucket.namespace);
+      await demandNamespace(db, { namespace: bucket.namespace });
       const { numInsertedOrUpdatedRows: created } = await db
         .insertInto('buckets')
         .values(bucketRowOf(bucket))

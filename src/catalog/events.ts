@@ -1,4 +1,5 @@
-import type { Event, EventType, Subject } from './model.ts';
+import { Refusal } from '../core/refusal.ts';
+import type { Event, EventType, NamespaceId, Subject } from './model.ts';
 import type { ClockGap } from './facts.ts';
 import type { Db, Host } from './host.ts';
 import { chunks, mergedKeys } from './paging.ts';
@@ -148,12 +149,26 @@ async function ownerOf(db: Db, subject: 'artifact' | 'blob' | 'namespace', id: s
   return (await db.selectFrom(table).select('namespace').where('uuid', '=', id).executeTakeFirst())?.namespace;
 }
 
-/** Appends events in order. */
+/** @throws Refusal `not_found` if the namespace was deleted */
+export async function demandNamespace(db: Db, { namespace, generation }: NamespaceId): Promise<void> {
+  const row = await db.selectFrom('namespaces').select('generation').where('name', '=', namespace).executeTakeFirst();
+  if (row === undefined || (generation !== undefined && row.generation !== generation))
+    throw new Refusal('not_found', 'The namespace was deleted.');
+}
+
+/**
+ * Appends events in order.
+ *
+ * @throws Refusal `not_found` if the namespace of an actor was deleted
+ */
 export async function recordEvents(db: Db, events: readonly Event[]): Promise<void> {
+  for (const { actor } of events) if (actor?.generation !== undefined) await demandNamespace(db, actor);
   for (const some of chunks(events)) {
     await db
       .insertInto('events')
-      .values(some.map(({ id, extra, ...event }) => ({ ...event, subject_id: id, extra: JSON.stringify(extra) })))
+      .values(
+        some.map(({ id, extra, actor: _, ...event }) => ({ ...event, subject_id: id, extra: JSON.stringify(extra) })),
+      )
       .execute();
   }
 }

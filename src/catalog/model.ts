@@ -401,7 +401,12 @@ export interface Event {
   /** Seconds; null for an instant. */
   readonly duration: number | null;
   readonly extra: Readonly<Record<string, string | number | boolean | null>>;
+  /** Who acts, not stored: a transaction is refused if its actor's namespace was deleted, even if another has its name. */
+  readonly actor?: NamespaceId;
 }
+
+/** A namespace among all that had its name; without a generation, any of them. */
+export type NamespaceId = Pick<Principal, 'namespace' | 'generation'>;
 
 /** An authenticated caller. */
 export interface Principal {

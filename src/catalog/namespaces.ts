@@ -1,4 +1,3 @@
-import { Refusal } from '../core/refusal.ts';
 import { sql } from 'kysely';
 import type { Page, Visibility } from './facts.ts';
 import type { Credential, Event, Namespace } from './model.ts';
@@ -198,11 +197,6 @@ async function disown(db: Db, name: string): Promise<void> {
 export async function namespaceExists(db: Db, name: string): Promise<boolean> {
   const row = await db.selectFrom('namespaces').select('name').where('name', '=', name).executeTakeFirst();
   return row !== undefined;
-}
-
-/** @throws Refusal `not_found` if the namespace was deleted */
-export async function demandNamespace(db: Db, name: string): Promise<void> {
-  if (!(await namespaceExists(db, name))) throw new Refusal('not_found', 'The namespace was deleted.');
 }
 
 /** The existing ones of these namespaces, by name. */

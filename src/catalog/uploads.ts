@@ -4,8 +4,7 @@ import type { Event, Upload } from './model.ts';
 import { Refusal } from '../core/refusal.ts';
 import type { Db, Host } from './host.ts';
 import { demandBytes, demandQuota } from './quota.ts';
-import { forgetAtOnce, inParts, recordEvents } from './events.ts';
-import { demandNamespace } from './namespaces.ts';
+import { demandNamespace, forgetAtOnce, inParts, recordEvents } from './events.ts';
 import type { Tables, UploadRow } from './schema.ts';
 
 interface Move {
@@ -16,6 +15,16 @@ interface Move {
   readonly at: number;
 }
 
+/** What an upload comes from. */
+interface UploadOrigin {
+  /** Bytes that will be freed when the upload becomes a version. */
+  readonly credit?: number;
+  /** The uploads that it will be joined from. */
+  readonly parts?: readonly string[];
+  /** The generation of the namespace that begins it. */
+  readonly generation?: string | undefined;
+}
+
 export class Uploads {
   readonly #host: Host;
 
@@ -24,13 +33,11 @@ export class Uploads {
   }
 
   /**
-   * @param credit bytes that will be freed when the upload becomes a version
-   * @param parts the uploads that it will be joined from
    * @throws Refusal `not_found` if the namespace was deleted; `conflict` if the id was used before; `over_quota`
    */
-  begin(upload: Upload, credit = 0, parts: readonly string[] = []): Promise<void> {
+  begin(upload: Upload, { credit = 0, parts = [], generation }: UploadOrigin = {}): Promise<void> {
     return this.#host.write(async (db) => {
-      await demandNamespace(db, upload.namespace);
+      await demandNamespace(db, { namespace: upload.namespace, generation });
       const inserted = await db
         .insertInto('uploads')
         .values(rowOf(upload))

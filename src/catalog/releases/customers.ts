@@ -4,8 +4,7 @@ import type { CustomerFilter } from './facts.ts';
 import type { Customer, CustomerKey, Entitlement, Event, Scope } from '../model.ts';
 import { Refusal } from '../../core/refusal.ts';
 import type { Db, Host } from '../host.ts';
-import { recordEvents } from '../events.ts';
-import { demandNamespace } from '../namespaces.ts';
+import { demandNamespace, recordEvents } from '../events.ts';
 import { demandRecords, withinQuota } from '../quota.ts';
 import type { CustomerKeyRow, CustomerRow, EntitlementRow } from '../schema.ts';
 
@@ -23,7 +22,7 @@ export class Customers {
    */
   create(customer: Customer, event: Event): Promise<Customer> {
     return this.#host.write(async (db) => {
-      await demandNamespace(db, customer.namespace);
+      await demandNamespace(db, { namespace: customer.namespace });
       const { numInsertedOrUpdatedRows: created } = await db
         .insertInto('customers')
         .values(rowOf(customer))

@@ -5,8 +5,7 @@ import { findBucket } from '../bucket-records.ts';
 import { endObjects } from '../buckets.ts';
 import { Refusal } from '../../core/refusal.ts';
 import type { Db, Host } from '../host.ts';
-import { recordEvents } from '../events.ts';
-import { demandNamespace } from '../namespaces.ts';
+import { demandNamespace, recordEvents } from '../events.ts';
 import { publish } from '../publish.ts';
 import { demandRecords } from '../quota.ts';
 import {
@@ -38,7 +37,7 @@ export class Releases {
    */
   create(release: Release, event: Event): Promise<Release> {
     return this.#host.write(async (db) => {
-      await demandNamespace(db, release.namespace);
+      await demandNamespace(db, { namespace: release.namespace });
       const { namespace, product, version } = release;
       const there = await db
         .selectFrom('releases')

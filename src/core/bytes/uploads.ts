@@ -2,11 +2,12 @@ import type { Clock } from '../../kit/clock.ts';
 import type { Algorithm, Digest } from '../../kit/digest.ts';
 import { isId, newId } from '../../kit/ids.ts';
 import { isSystem, owns } from '../tenants/access.ts';
+import { eventBy } from '../tenants/events.ts';
 import { DeliveryMarks } from './delivery-marks.ts';
 import { Append } from './append.ts';
 import type { Engine, Hold, Page } from '../engine.ts';
 import { brokenOff, writeBody, type Body } from './ingest.ts';
-import type { Event, Principal, Upload } from '../../catalog/model.ts';
+import type { Principal, Upload } from '../../catalog/model.ts';
 import { Refusal } from '../refusal.ts';
 import { holding, lockOf } from './upload-locks.ts';
 
@@ -78,7 +79,7 @@ export class Uploads {
   async begin(who: Principal, { credit = 0, joined = false, parts = [], ...given }: Beginning = {}): Promise<Upload> {
     const upload = this.#newUpload(who, given);
     if (upload.length !== null && !joined) await this.demandRoom(upload.length);
-    await this.#engine.catalog.uploads.begin(upload, credit, parts);
+    await this.#engine.catalog.uploads.begin(upload, { credit, parts, generation: who.generation });
     return upload;
   }
 
@@ -90,7 +91,7 @@ export class Uploads {
     about: Pick<Beginning, 'about' | 'expects'> = {},
   ): Promise<Upload> {
     const upload = this.#newUpload(who, { state: 'sealed', offset: size, length: size, outcome, ...about });
-    await this.#engine.catalog.uploads.begin(upload);
+    await this.#engine.catalog.uploads.begin(upload, { generation: who.generation });
     return upload;
   }
 
@@ -268,16 +269,8 @@ export class Uploads {
   drop(who: Principal, id: string): Promise<void> {
     return this.#holding(who, id, async (upload) => {
       demandOpen(upload);
-      const extra = { by: who.namespace, credential: who.credential, size: upload.offset };
-      const event: Event = {
-        subject: 'upload',
-        id,
-        at: this.#clock.now(),
-        type: 'audit',
-        message: 'upload dropped',
-        duration: null,
-        extra,
-      };
+      const more = { size: upload.offset };
+      const event = eventBy(who, this.#clock.now(), { subject: 'upload', id, message: 'upload dropped', more });
       await this.#engine.catalog.uploads.drop(id, event);
       await this.#engine.bytes.drop(id);
     });

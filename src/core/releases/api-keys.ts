@@ -129,6 +129,7 @@ export class ApiKeys {
       message,
       duration: null,
       extra: { by: who.credential, key },
+      actor: { namespace: who.namespace, generation: who.generation },
     };
   }
 }

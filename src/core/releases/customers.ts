@@ -127,6 +127,7 @@ export class Customers {
       message,
       duration: null,
       extra: { by: who.credential, ...(entitlement === null ? {} : { entitlement }) },
+      actor: { namespace: who.namespace, generation: who.generation },
     };
   }
 }

@@ -23,6 +23,7 @@ export function eventBy(
     message,
     duration: null,
     extra: { by: who.namespace, credential: who.credential, ...more },
+    actor: { namespace: who.namespace, generation: who.generation },
   };
 }
 

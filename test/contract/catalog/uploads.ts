@@ -48,7 +48,7 @@ export function uploadContract(scene: () => Scene): void {
       const [one, two] = [randomUUID(), randomUUID()];
       const waits = async (...parts: string[]): Promise<string> => {
         const upload = { ...(await uploads().get(await scene().upload('alpha', 0)))!, id: randomUUID() };
-        await uploads().begin(upload, 0, parts);
+        await uploads().begin(upload, { parts });
         return upload.id;
       };
       const found = async (part: string, page = everything): Promise<string[]> =>
