@@ -4,7 +4,7 @@ import type { Publication } from './facts.ts';
 import type { Db } from './host.ts';
 
 /** A recorded good content, and its blob if the publication names one. */
-export interface Source {
+export interface PublicationSource {
   readonly sha512: string;
   readonly size: number;
   readonly address: string;
@@ -20,7 +20,7 @@ export interface Publishable {
 }
 
 /** The bytes to publish: the offered ones, or those of a blob; undefined if that blob is unavailable. */
-export async function findSource(db: Db, { source, at }: Publication): Promise<Source | undefined> {
+export async function findSource(db: Db, { source, at }: Publication): Promise<PublicationSource | undefined> {
   if (source.kind === 'upload' || source.kind === 'content') {
     const { sha512, size } = source.content;
     return { sha512, size, ...(await adoptContent(db, source.content)), blob: null };

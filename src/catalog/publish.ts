@@ -5,7 +5,7 @@ import { defaultRetention } from './object-lock-rules.ts';
 import { findDecided } from './bucket-records.ts';
 import type { Db } from './host.ts';
 import { recordEvents } from './events.ts';
-import { findSource, type Publishable, type Source } from './publication-source.ts';
+import { findSource, type Publishable, type PublicationSource } from './publication-source.ts';
 import { demandQuota } from './quota.ts';
 import { namespaceExists } from './namespaces.ts';
 import { findFile, findSlot } from './releases/rows.ts';
@@ -59,7 +59,7 @@ async function endedBefore(db: Db, { source, multipart }: Publication): Promise<
 async function placeVersion(
   db: Db,
   publication: Publication,
-  bytes: Source,
+  bytes: PublicationSource,
 ): Promise<{ outcome: Outcome; added: boolean }> {
   const { target, object, at } = publication;
   const active = await findTarget(db, publication);
@@ -151,7 +151,7 @@ function newestVersion(db: Db, artifact: string) {
 async function addVersion(
   db: Db,
   publication: Publication,
-  bytes: Source,
+  bytes: PublicationSource,
   active: Artifact | undefined,
 ): Promise<Outcome> {
   const { at, target } = publication;

@@ -10,7 +10,7 @@ import {
   resolveSettings,
   type ConnectionOptions,
   type ReleaseRole,
-  type Settings,
+  type ClientSettings,
 } from './settings.ts';
 import type { World } from './world.ts';
 
@@ -41,7 +41,7 @@ export class Context {
     return this.#globals;
   }
 
-  async settings(): Promise<Settings> {
+  async settings(): Promise<ClientSettings> {
     return await resolveSettings(this.world.env, this.#globals);
   }
 
@@ -49,7 +49,7 @@ export class Context {
     return this.clientFor(await this.settings());
   }
 
-  clientFor({ url, namespace, key }: Pick<Settings, 'url' | 'namespace' | 'key'>): StowageClient {
+  clientFor({ url, namespace, key }: Pick<ClientSettings, 'url' | 'namespace' | 'key'>): StowageClient {
     try {
       return new StowageClient({
         url,

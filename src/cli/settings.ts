@@ -4,7 +4,7 @@ import { UsageError } from './exit.ts';
 import { defaultProfile, readProfiles, type Profile } from './profiles.ts';
 import type { Environment } from './world.ts';
 
-export interface Settings {
+export interface ClientSettings {
   readonly url: string;
   readonly namespace: string;
   readonly key: string;
@@ -28,7 +28,7 @@ export const localUrl = 'http://127.0.0.1:13000';
  *
  * @throws UsageError if there is no key
  */
-export async function resolveSettings(env: Environment, given: ConnectionOptions): Promise<Settings> {
+export async function resolveSettings(env: Environment, given: ConnectionOptions): Promise<ClientSettings> {
   const { name, profile } = await findProfile(env, given);
   if (!profile && name !== defaultProfile)
     throw new UsageError(`there is no profile '${name}'; create it with: stowage login --profile ${name} URL`);

@@ -1,6 +1,6 @@
 /** Access keys: id and secret pairs that sign S3 requests for the caller's namespace. */
 import type { Session } from './session.ts';
-import { readText } from './transport.ts';
+import { readAnswerText } from './transport.ts';
 import { view, views, type AccessKeyView } from './views.ts';
 
 export type Permission = 'read' | 'write' | 'delete' | 'admin';
@@ -39,6 +39,6 @@ export class AccessKeys {
 
   /** Revokes a key and every URL signed with it. */
   async revoke(id: string): Promise<void> {
-    await this.#session.ask({ method: 'DELETE', path: ['api', 'storage', 'keys', id] }, readText);
+    await this.#session.ask({ method: 'DELETE', path: ['api', 'storage', 'keys', id] }, readAnswerText);
   }
 }

@@ -12,7 +12,7 @@ export interface ArtifactFilter {
 }
 
 /** The content of a version: an upload, or a blob that the server has. */
-export type Content = { readonly upload: string } | { readonly blob: string };
+export type ArtifactContent = { readonly upload: string } | { readonly blob: string };
 
 export interface PublishOptions {
   /** `image` (the default) or `other`. */
@@ -58,7 +58,7 @@ export class Artifacts {
    *
    * @throws StowageError digest_mismatch or conflict if the bytes differ from `size` or `sha512`
    */
-  async publish(name: string, content: Content, options: PublishOptions = {}): Promise<ArtifactView> {
+  async publish(name: string, content: ArtifactContent, options: PublishOptions = {}): Promise<ArtifactView> {
     const { type, shared, namespace, maxVersions, sourceUrl, size, sha512, signal } = options;
     const digest = sha512 === undefined ? undefined : parseDigest('sha512', sha512);
     return view(

@@ -4,7 +4,7 @@ import { StowageError } from './error.ts';
 import { listed } from './listing.ts';
 import { Metadata } from './metadata.ts';
 import { slowIdle, type Session } from './session.ts';
-import { readText, type Incoming } from './transport.ts';
+import { readAnswerText, type TransportAnswer } from './transport.ts';
 import { view, type BlobView } from './views.ts';
 
 /** The metadata in the headers of a download. */
@@ -71,14 +71,14 @@ export class Blobs {
    *
    * @returns status 206 from `from`, or 200 from the start if a proxy ignores ranges
    */
-  async open(head: BlobHead, from: number, signal?: AbortSignal): Promise<Incoming> {
+  async open(head: BlobHead, from: number, signal?: AbortSignal): Promise<TransportAnswer> {
     const headers = { range: `bytes=${from}-`, 'if-range': `"${head.sha512}"` };
     return await this.#session.attempt({ method: 'GET', path: ['blobs', head.uuid, 'data'], headers, signal });
   }
 
   async #head(path: readonly (string | number)[], signal: AbortSignal | undefined): Promise<BlobHead> {
     return await this.#session.ask({ method: 'HEAD', path, signal }, async (answer) => {
-      await readText(answer);
+      await readAnswerText(answer);
       const uuid = answer.header('x-blob-uuid');
       const size = answer.header('x-blob-size') ?? answer.header('content-length');
       const sha512 = /^"([0-9a-f]{128})"$/.exec(answer.header('etag') ?? '')?.[1];

@@ -3,7 +3,7 @@ import { wallClock, type Clock } from '../kit/clock.ts';
 import { AccessKeys } from './access-keys.ts';
 import { Artifacts } from './artifacts.ts';
 import { Blobs } from './blobs.ts';
-import { withSink, sourceOf, type Pullable, type Pushable } from './source-sink.ts';
+import { withSink, uploadSourceOf, type Pullable, type Pushable } from './source-sink.ts';
 import type { Journal } from './journal.ts';
 import { Namespaces } from './namespaces.ts';
 import { webPlatform, type Platform } from './platform.ts';
@@ -83,7 +83,7 @@ export class StowageClient {
    * Repeating an interrupted push of the same file resumes it, also from another process.
    */
   async push(what: Pushable, name: string, options: PushOptions = {}): Promise<Pushed> {
-    const source = await sourceOf(this.#platform, what);
+    const source = await uploadSourceOf(this.#platform, what);
     return await push(this.#session, this.#patience, this.#platform.journal, source, name, options);
   }
 

@@ -3,7 +3,7 @@ export { StowageClient, type StowageClientOptions } from './client.ts';
 export type { Pullable, Pushable } from './source-sink.ts';
 export { StowageError, type StowageCode, type StowageErrorOptions } from './error.ts';
 export { Uploads, type AppendOptions } from './uploads.ts';
-export { Artifacts, type ArtifactFilter, type Content, type PublishOptions } from './artifacts.ts';
+export { Artifacts, type ArtifactFilter, type ArtifactContent as Content, type PublishOptions } from './artifacts.ts';
 export { Blobs, type BlobHead } from './blobs.ts';
 export { AccessKeys, type Permission } from './access-keys.ts';
 export { Namespaces } from './namespaces.ts';
@@ -23,12 +23,18 @@ export type { Pushed, PushOptions, PushProgress } from './push.ts';
 export type { Pulled, PullOptions, PullProgress } from './pull.ts';
 export type { PaceOptions } from './pace.ts';
 export type { Patience } from './retry.ts';
-export type { Source } from './source.ts';
-export { memorySink, streamSink, type Sink, type Target } from './sink.ts';
+export type { UploadSource as Source } from './source.ts';
+export { memorySink, streamSink, type Sink, type SinkTarget as Target } from './sink.ts';
 export type { Hash, NewHash } from './hash.ts';
-export type { Claim, Journal, JournalEntry } from './journal.ts';
+export type { JournalClaim as Claim, Journal, JournalEntry } from './journal.ts';
 export { webPlatform, type Platform } from './platform.ts';
-export { KEPT, type Incoming, type Outgoing, type Payload, type Transport } from './transport.ts';
+export {
+  KEPT,
+  type TransportAnswer as Incoming,
+  type Outgoing,
+  type RequestPayload as Payload,
+  type Transport,
+} from './transport.ts';
 export type {
   AccessKeyView,
   ArtifactView,

@@ -17,7 +17,7 @@ export interface JournalEntry {
 }
 
 /** Exclusive access to one entry on this machine. */
-export interface Claim {
+export interface JournalClaim {
   /** The entry of an earlier process; undefined if there is none or it is unreadable. */
   readonly entry: JournalEntry | undefined;
   write(entry: JournalEntry): Promise<void>;
@@ -28,7 +28,7 @@ export interface Claim {
 
 export interface Journal {
   /** Locks the entry of `key`; undefined if another process has it. */
-  claim(key: readonly string[]): Promise<Claim | undefined>;
+  claim(key: readonly string[]): Promise<JournalClaim | undefined>;
   /** Pushes that can be resumed. */
   list(): Promise<JournalEntry[]>;
 }

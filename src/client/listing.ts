@@ -1,5 +1,5 @@
 /** Paged listings. */
-import { readJson, type Call, type Session } from './session.ts';
+import { readJson, type ApiCall, type Session } from './session.ts';
 import { views, type Kind, type view } from './views.ts';
 
 /** Records in one page. */
@@ -10,12 +10,12 @@ export async function* listed<K extends Kind>(
   session: Session,
   kind: K,
   path: readonly string[],
-  query: Call['query'] = {},
+  query: ApiCall['query'] = {},
   signal?: AbortSignal,
 ): AsyncGenerator<ReturnType<typeof view<K>>> {
   let after: string | undefined;
   do {
-    const call: Call = { method: 'GET', path, query: { ...query, limit: pageSize, after }, signal };
+    const call: ApiCall = { method: 'GET', path, query: { ...query, limit: pageSize, after }, signal };
     const page = await session.ask(call, async (answer) => ({
       records: await readJson(answer),
       link: answer.header('link'),

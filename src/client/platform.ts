@@ -2,7 +2,7 @@
 import type { NewHash } from './hash.ts';
 import type { Journal } from './journal.ts';
 import type { Sink } from './sink.ts';
-import type { Source } from './source.ts';
+import type { UploadSource } from './source.ts';
 import type { Transport } from './transport.ts';
 import { wasmHash } from './web/hash.ts';
 import { webJournal } from './web/journal.ts';
@@ -14,7 +14,7 @@ export interface Platform {
   /** Records pushes so that they can be resumed; without it they start over. */
   readonly journal: Journal | undefined;
   /** Opens a file as a source, if the platform has files. */
-  readonly openFile?: (path: string) => Promise<Source>;
+  readonly openFile?: (path: string) => Promise<UploadSource>;
   /** Opens a file as a sink, if the platform has files. */
   readonly createFile?: (path: string) => Promise<Sink>;
 }

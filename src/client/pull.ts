@@ -4,7 +4,7 @@ import { StowageError, throwIfAborted } from './error.ts';
 import { Backoff, type Patience } from './retry.ts';
 import type { Session } from './session.ts';
 import type { Sink } from './sink.ts';
-import type { Incoming } from './transport.ts';
+import type { TransportAnswer } from './transport.ts';
 
 export interface PullProgress {
   readonly phase: 'receiving' | 'checking';
@@ -59,7 +59,7 @@ export async function pull(
     const from = options.offset ?? 0;
     if (from > head.size)
       throw new StowageError('out_of_range', `the file has only ${head.size} bytes`, { details: { size: head.size } });
-    const opened: Opened = {
+    const opened: OpenedDownload = {
       size: head.size,
       sha512: head.sha512,
       tag: `"${head.sha512}"`,
@@ -80,14 +80,14 @@ export async function pull(
 }
 
 /** A content that can be read from any offset. */
-export interface Opened {
+export interface OpenedDownload {
   readonly size: number;
   /** Hex. */
   readonly sha512: string;
   /** ETag that every response must have; undefined if it is unknown. */
   readonly tag: string | undefined;
   /** Opens the bytes from `at` on. Does not retry. */
-  open(at: number, signal?: AbortSignal): Promise<Incoming>;
+  open(at: number, signal?: AbortSignal): Promise<TransportAnswer>;
 }
 
 /**
@@ -97,7 +97,7 @@ export interface Opened {
  */
 export async function receive(
   sink: Sink,
-  opened: Opened,
+  opened: OpenedDownload,
   from: number,
   patience: Patience,
   options: PullOptions,
@@ -124,7 +124,7 @@ interface Fetched {
 
 async function fetchInto(
   sink: Sink,
-  head: Opened,
+  head: OpenedDownload,
   from: number,
   patience: Patience,
   options: PullOptions,
@@ -152,7 +152,7 @@ async function resolve(blobs: Blobs, ref: string, { version, signal }: PullOptio
 
 /** Fills the sink, with retries. */
 class Download {
-  readonly #head: Opened;
+  readonly #head: OpenedDownload;
   readonly #from: number;
   readonly #sink: Sink;
   readonly #resumedFrom: number;
@@ -161,7 +161,14 @@ class Download {
   #done: number;
   #received = 0;
 
-  constructor(head: Opened, from: number, sink: Sink, resumedFrom: number, patience: Patience, options: PullOptions) {
+  constructor(
+    head: OpenedDownload,
+    from: number,
+    sink: Sink,
+    resumedFrom: number,
+    patience: Patience,
+    options: PullOptions,
+  ) {
     this.#head = head;
     this.#from = from;
     this.#sink = sink;
@@ -228,7 +235,13 @@ class Download {
 }
 
 /** Number of bytes to skip in the response before byte `at`: 0, unless a proxy ignored the range. */
-function start(status: number, range: string | undefined, etag: string | undefined, head: Opened, at: number): number {
+function start(
+  status: number,
+  range: string | undefined,
+  etag: string | undefined,
+  head: OpenedDownload,
+  at: number,
+): number {
   if (head.tag !== undefined && etag !== undefined && etag.replace(/^W\//, '') !== head.tag)
     throw new StowageError('protocol', 'the content changed since the download began');
   if (status === 200) return at;

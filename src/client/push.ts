@@ -2,12 +2,12 @@
 import { Artifacts, type PublishOptions } from './artifacts.ts';
 import { Blobs } from './blobs.ts';
 import { StowageError, type StowageCode } from './error.ts';
-import type { Claim, Journal, JournalEntry } from './journal.ts';
+import type { JournalClaim, Journal, JournalEntry } from './journal.ts';
 import { Pace, type PaceOptions } from './pace.ts';
 import type { Patience } from './retry.ts';
-import { send, type Sent } from './send.ts';
+import { sendUpload, type Sent } from './send.ts';
 import { defaultIdle, type Session } from './session.ts';
-import type { Source } from './source.ts';
+import type { UploadSource } from './source.ts';
 import { Uploads } from './uploads.ts';
 import type { ArtifactView, UploadView } from './views.ts';
 
@@ -74,7 +74,7 @@ export async function push(
   session: Session,
   patience: Patience,
   journal: Journal | undefined,
-  source: Source,
+  source: UploadSource,
   name: string,
   options: PushOptions,
 ): Promise<Pushed> {
@@ -104,8 +104,8 @@ export async function push(
 class Pushing {
   readonly #session: Session;
   readonly #patience: Patience;
-  readonly #claim: Claim | undefined;
-  readonly #source: Source;
+  readonly #claim: JournalClaim | undefined;
+  readonly #source: UploadSource;
   readonly #name: string;
   readonly #options: PushOptions;
   readonly #uploads: Uploads;
@@ -118,8 +118,8 @@ class Pushing {
   constructor(
     session: Session,
     patience: Patience,
-    claim: Claim | undefined,
-    source: Source,
+    claim: JournalClaim | undefined,
+    source: UploadSource,
     name: string,
     options: PushOptions,
   ) {
@@ -272,7 +272,7 @@ class Pushing {
       first = false;
       this.#tell('sending', offset);
     };
-    return send(this.#uploads, upload, this.#source, resumed ? undefined : 0, {
+    return sendUpload(this.#uploads, upload, this.#source, resumed ? undefined : 0, {
       pace: new Pace(pace),
       patience: this.#patience,
       idle: idle ?? defaultIdle,

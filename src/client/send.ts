@@ -2,7 +2,7 @@
 import { StowageError, throwIfAborted } from './error.ts';
 import type { Pace } from './pace.ts';
 import { Backoff, type Patience } from './retry.ts';
-import type { Source } from './source.ts';
+import type { UploadSource } from './source.ts';
 import type { Uploads } from './uploads.ts';
 
 export interface SendOptions {
@@ -35,10 +35,10 @@ export interface Sent {
  *
  * After every error the server is asked for the offset, so that no stored byte is sent again.
  */
-export async function send(
+export async function sendUpload(
   uploads: Pick<Uploads, 'offset' | 'append'>,
   upload: string,
-  source: Source,
+  source: UploadSource,
   from: number | undefined,
   options: SendOptions,
 ): Promise<Sent> {
@@ -77,7 +77,7 @@ export async function send(
   }
 }
 
-function settle(source: Source, offset: number): void {
+function settle(source: UploadSource, offset: number): void {
   if (source.size !== undefined && offset > source.size) {
     throw new StowageError('conflict', 'the upload has more bytes than the source', {
       details: { offset, size: source.size },

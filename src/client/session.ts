@@ -3,7 +3,7 @@ import type { Clock } from '../kit/clock.ts';
 import { StowageError, codeOf } from './error.ts';
 import { Login, type Credentials } from './login.ts';
 import { Backoff, parseRetryAfter, type Patience } from './retry.ts';
-import { readText, type Incoming, type Payload, type Transport } from './transport.ts';
+import { readAnswerText, type TransportAnswer, type RequestPayload, type Transport } from './transport.ts';
 
 export interface SessionOptions {
   /** Base URL of the server; a path prefix is kept. */
@@ -15,14 +15,14 @@ export interface SessionOptions {
   readonly patience: Patience;
 }
 
-export interface Call {
+export interface ApiCall {
   readonly method: 'GET' | 'HEAD' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
   /** Path segments; each is encoded. */
   readonly path: readonly (string | number)[];
   readonly query?: Readonly<Record<string, string | number | undefined>>;
   readonly headers?: Readonly<Record<string, string>>;
   readonly json?: unknown;
-  readonly payload?: Payload;
+  readonly payload?: RequestPayload;
   readonly signal?: AbortSignal | undefined;
   /** Milliseconds without traffic; default `defaultIdle`. */
   readonly idle?: number;
@@ -73,7 +73,7 @@ export class Session {
   }
 
   /** Sends once; returns a successful response. @throws StowageError */
-  async attempt(call: Call): Promise<Incoming> {
+  async attempt(call: ApiCall): Promise<TransportAnswer> {
     const token = await this.#bearer(call.signal);
     const answer = await this.#send(call, token);
     if (answer.status < 300) return answer;
@@ -85,12 +85,12 @@ export class Session {
   }
 
   /** Sends and reads a successful response to its end, with retries. */
-  async ask<T>(call: Call, read: (answer: Incoming) => Promise<T>): Promise<T> {
+  async ask<T>(call: ApiCall, read: (answer: TransportAnswer) => Promise<T>): Promise<T> {
     return await this.persist(call.signal, async () => await read(await this.attempt(call)), call.once);
   }
 
   /** Sends and parses the JSON of the response. */
-  async json(call: Call): Promise<unknown> {
+  async json(call: ApiCall): Promise<unknown> {
     return await this.ask(call, readJson);
   }
 
@@ -109,14 +109,14 @@ export class Session {
 
   async #bearer(signal: AbortSignal | undefined): Promise<string | undefined> {
     return await this.#login.token(async (json) => {
-      const call: Call = { method: 'POST', path: ['auth'], json, signal };
+      const call: ApiCall = { method: 'POST', path: ['auth'], json, signal };
       const answer = await this.#send(call, undefined);
       if (answer.status !== 200) throw await this.#fault(call, answer);
       return await readJson(answer);
     });
   }
 
-  async #send(call: Call, token: string | undefined): Promise<Incoming> {
+  async #send(call: ApiCall, token: string | undefined): Promise<TransportAnswer> {
     const body = call.payload ?? (call.json === undefined ? undefined : JSON.stringify(call.json));
     const type = call.payload ? 'application/octet-stream' : call.json === undefined ? undefined : 'application/json';
     return await this.#options.transport({
@@ -136,7 +136,7 @@ export class Session {
     });
   }
 
-  async #fault(call: Call, answer: Incoming): Promise<StowageError> {
+  async #fault(call: ApiCall, answer: TransportAnswer): Promise<StowageError> {
     const { error, detail, status: _status, code: word, ...details } = flattened(await errorBody(answer));
     // A request with the same idempotency key is running. Its `Retry-After` is for the worst case; ignore it.
     const busy = details['word'] === 'idempotency_in_progress';
@@ -165,9 +165,9 @@ export class Session {
 }
 
 /** The members of a JSON error body, or a line of plain text; empty for a proxy's page. */
-async function errorBody(answer: Incoming): Promise<Record<string, unknown>> {
+async function errorBody(answer: TransportAnswer): Promise<Record<string, unknown>> {
   try {
-    const text = await readText(answer);
+    const text = await readAnswerText(answer);
     if (answer.header('content-type')?.startsWith('text/plain') && /^[^\n<]{1,300}\n?$/.test(text))
       return { error: text.trim() };
     const body: unknown = JSON.parse(text);
@@ -185,8 +185,8 @@ function flattened({ error, ...body }: Record<string, unknown>): Record<string, 
 }
 
 /** Parses the body as JSON. @throws StowageError protocol */
-export async function readJson(answer: Incoming): Promise<unknown> {
-  const text = await readText(answer);
+export async function readJson(answer: TransportAnswer): Promise<unknown> {
+  const text = await readAnswerText(answer);
   try {
     return JSON.parse(text);
   } catch (cause) {
@@ -197,7 +197,7 @@ export async function readJson(answer: Incoming): Promise<unknown> {
   }
 }
 
-function pathOf(call: Pick<Call, 'path' | 'query'>): string {
+function pathOf(call: Pick<ApiCall, 'path' | 'query'>): string {
   // URL parsers resolve dot segments even if they are encoded, so they would change the path.
   const dots = call.path.find((part) => part === '.' || part === '..' || part === '');
   if (dots !== undefined) throw new StowageError('malformed', `'${dots}' cannot be a name`);

@@ -2,7 +2,7 @@
 import type { Hash, NewHash } from './hash.ts';
 
 /** What is downloaded. A sink's offsets count from its first byte. */
-export interface Target {
+export interface SinkTarget {
   /** sha512 of the whole blob in hex. */
   readonly sha512: string;
   /** Bytes of the whole blob. */
@@ -13,7 +13,7 @@ export interface Target {
 
 export interface Sink {
   /** Prepares for `target`; returns how many of its bytes an earlier run left. */
-  begin(target: Target): Promise<number>;
+  begin(target: SinkTarget): Promise<number>;
   /** Takes the next bytes, which the caller must not change afterwards. */
   write(bytes: Uint8Array): Promise<void> | undefined;
   /** Number of bytes that a retry need not receive again; called after an error. */

@@ -2,7 +2,7 @@
 import { StowageError } from './error.ts';
 import type { Platform } from './platform.ts';
 import { streamSink, type Sink } from './sink.ts';
-import { blobSource, bytesSource, type Source } from './source.ts';
+import { blobSource, bytesSource, type UploadSource } from './source.ts';
 import { streamSource } from './stream-source.ts';
 
 /** A path (if the platform has files), a Blob or File, bytes, or a stream, which is read once. */
@@ -10,7 +10,7 @@ export type Pushable = string | Blob | Uint8Array | AsyncIterable<Uint8Array> | 
 /** A path (if the platform has files), or a stream, which stays open. */
 export type Pullable = string | WritableStream<Uint8Array> | Sink;
 
-export async function sourceOf({ newHash, openFile }: Platform, what: Pushable): Promise<Source> {
+export async function uploadSourceOf({ newHash, openFile }: Platform, what: Pushable): Promise<UploadSource> {
   if (what instanceof Uint8Array) return bytesSource(what, newHash);
   if (what instanceof Blob) return blobSource(what, newHash);
   if (typeof what !== 'string') return streamSource(what, newHash);

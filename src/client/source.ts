@@ -1,8 +1,8 @@
 /** The source of a push. */
 import { hashAll, type NewHash } from './hash.ts';
-import type { Payload } from './transport.ts';
+import type { RequestPayload } from './transport.ts';
 
-export interface Source {
+export interface UploadSource {
   /** Bytes; undefined if only the end will tell. */
   readonly size: number | undefined;
   /** Whether the bytes can be read again, in this process or another. */
@@ -14,7 +14,7 @@ export interface Source {
    *
    * @throws StowageError source_spent if those bytes are no longer buffered; source_changed if the source changed
    */
-  piece(from: number, most: number, signal: AbortSignal | undefined): Promise<Payload | undefined>;
+  piece(from: number, most: number, signal: AbortSignal | undefined): Promise<RequestPayload | undefined>;
   /** Everything before `offset` is stored and will not be read again. */
   settle(offset: number): void;
   /**
@@ -32,7 +32,7 @@ export interface Source {
 const stride = 1024 * 1024;
 
 /** A source for a Blob or a File. A later page can identify a File by name, size and time. */
-export function blobSource(blob: Blob, newHash: NewHash): Source {
+export function blobSource(blob: Blob, newHash: NewHash): UploadSource {
   const file = typeof File !== 'undefined' && blob instanceof File ? blob : undefined;
   return {
     size: blob.size,
@@ -46,7 +46,7 @@ export function blobSource(blob: Blob, newHash: NewHash): Source {
   };
 }
 
-function blobPayload(blob: Blob): Payload {
+function blobPayload(blob: Blob): RequestPayload {
   return {
     size: blob.size,
     whole: blob,
@@ -58,7 +58,7 @@ function blobPayload(blob: Blob): Payload {
 }
 
 /** A source for bytes in memory, which must not change until the push ends. */
-export function bytesSource(bytes: Uint8Array, newHash: NewHash): Source {
+export function bytesSource(bytes: Uint8Array, newHash: NewHash): UploadSource {
   return {
     size: bytes.byteLength,
     rereadable: true,
@@ -72,7 +72,7 @@ export function bytesSource(bytes: Uint8Array, newHash: NewHash): Source {
   };
 }
 
-function bytesPayload(bytes: Uint8Array): Payload {
+function bytesPayload(bytes: Uint8Array): RequestPayload {
   return {
     size: bytes.byteLength,
     pieces: async function* () {

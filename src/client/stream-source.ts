@@ -1,9 +1,9 @@
 /** A source that is read once and buffers bytes until they are stored. */
 import { StowageError, abortedError, throwIfAborted } from './error.ts';
 import type { NewHash } from './hash.ts';
-import type { Source } from './source.ts';
-import type { Payload } from './transport.ts';
-import { Window } from './window.ts';
+import type { UploadSource } from './source.ts';
+import type { RequestPayload } from './transport.ts';
+import { SendWindow } from './window.ts';
 
 export interface StreamOptions {
   /** Maximum bytes buffered; a request takes half, so that reading continues while it is sent. */
@@ -19,7 +19,7 @@ export function streamSource(
   stream: AsyncIterable<Uint8Array> | ReadableStream<Uint8Array>,
   newHash: NewHash,
   options: StreamOptions = {},
-): Source {
+): UploadSource {
   return new StreamSource(originOf(stream), newHash, options);
 }
 
@@ -53,11 +53,11 @@ function isDestroyable(stream: object): stream is { destroy(): unknown } {
   return 'destroy' in stream && typeof stream.destroy === 'function';
 }
 
-class StreamSource implements Source {
+class StreamSource implements UploadSource {
   readonly size = undefined;
   readonly rereadable = false;
   readonly mark = undefined;
-  readonly #window = new Window();
+  readonly #window = new SendWindow();
   readonly #limit: number;
   readonly #linger: number;
   readonly #digest: Promise<string>;
@@ -78,7 +78,7 @@ class StreamSource implements Source {
     });
   }
 
-  async piece(from: number, most: number, signal: AbortSignal | undefined): Promise<Payload | undefined> {
+  async piece(from: number, most: number, signal: AbortSignal | undefined): Promise<RequestPayload | undefined> {
     const wanted = Math.min(most, Math.ceil(this.#limit / 2));
     const until = Date.now() + this.#linger;
     while (!this.#ended && this.#window.end - from < wanted) {

@@ -1,7 +1,7 @@
 /** The request interface that both browser fetch and node:http can implement. */
 
 /** A request body. */
-export interface Payload {
+export interface RequestPayload {
   /** Bytes. */
   readonly size: number;
   /**
@@ -21,7 +21,7 @@ export interface Outgoing {
   readonly method: string;
   readonly url: string;
   readonly headers: Readonly<Record<string, string>>;
-  readonly body?: string | Payload;
+  readonly body?: string | RequestPayload;
   readonly signal?: AbortSignal;
   /** Milliseconds without traffic in either direction after which the request fails. */
   readonly idle: number;
@@ -29,7 +29,7 @@ export interface Outgoing {
   readonly onSent?: (bytes: number) => void;
 }
 
-export interface Incoming {
+export interface TransportAnswer {
   readonly status: number;
   /** A header's value by lower-case name. */
   header(name: string): string | undefined;
@@ -40,13 +40,13 @@ export interface Incoming {
 }
 
 /** Sends one request and returns its response, whatever the status. @throws StowageError network, timeout or aborted */
-export type Transport = (request: Outgoing) => Promise<Incoming>;
+export type Transport = (request: Outgoing) => Promise<TransportAnswer>;
 
 /** Maximum bytes of a text response; Stowage's JSON is never larger. */
 const textLimit = 64 * 1024 * 1024;
 
 /** The whole body as text. */
-export async function readText(answer: Incoming): Promise<string> {
+export async function readAnswerText(answer: TransportAnswer): Promise<string> {
   const decoder = new TextDecoder();
   let text = '';
   let size = 0;

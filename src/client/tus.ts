@@ -1,7 +1,7 @@
 /** A tus 1.0 upload through a capability URL. */
 import { StowageError } from './error.ts';
-import { defaultIdle, type Call, type Session } from './session.ts';
-import { readText, type Incoming, type Payload } from './transport.ts';
+import { defaultIdle, type ApiCall, type Session } from './session.ts';
+import { readAnswerText, type TransportAnswer, type RequestPayload } from './transport.ts';
 import type { AppendOptions } from './uploads.ts';
 
 const version = { 'tus-resumable': '1.0.0' };
@@ -32,7 +32,7 @@ export class TusUpload {
   async append(
     upload: string,
     offset: number,
-    payload: Payload,
+    payload: RequestPayload,
     { signal, idle = defaultIdle, onSent }: AppendOptions = {},
   ): Promise<number> {
     const headers = { 'upload-offset': String(offset), 'content-type': 'application/offset+octet-stream' };
@@ -41,13 +41,18 @@ export class TusUpload {
 
   async #begin(signal: AbortSignal | undefined): Promise<void> {
     const headers = { ...version, 'upload-length': String(this.#length) };
-    await readText(await this.#attempt({ method: 'POST', path: ['tus'], headers, signal }));
+    await readAnswerText(await this.#attempt({ method: 'POST', path: ['tus'], headers, signal }));
   }
 
   async #ask(
     method: 'HEAD' | 'PATCH',
     upload: string,
-    more: { headers?: Record<string, string>; payload?: Payload; idle?: number; onSent?: (bytes: number) => void },
+    more: {
+      headers?: Record<string, string>;
+      payload?: RequestPayload;
+      idle?: number;
+      onSent?: (bytes: number) => void;
+    },
     signal: AbortSignal | undefined,
   ): Promise<number> {
     const answer = await this.#attempt({
@@ -57,11 +62,11 @@ export class TusUpload {
       headers: { ...version, ...more.headers },
       signal,
     });
-    await readText(answer);
+    await readAnswerText(answer);
     return offsetOf(answer);
   }
 
-  async #attempt(call: Call): Promise<Incoming> {
+  async #attempt(call: ApiCall): Promise<TransportAnswer> {
     try {
       return await this.#session.attempt({ ...call, query: { capability: this.#capability } });
     } catch (error) {
@@ -73,7 +78,7 @@ export class TusUpload {
   }
 }
 
-function offsetOf(answer: Incoming): number {
+function offsetOf(answer: TransportAnswer): number {
   const offset = answer.header('upload-offset');
   if (offset === undefined || !/^\d{1,16}$/.test(offset))
     throw new StowageError('protocol', 'the answer does not name the upload');

@@ -3,7 +3,7 @@ import { printDigestField } from '../kit/digest.ts';
 import { StowageError } from './error.ts';
 import { listed } from './listing.ts';
 import { defaultIdle, readJson, type Session } from './session.ts';
-import { readText, type Payload } from './transport.ts';
+import { readAnswerText, type RequestPayload } from './transport.ts';
 import { view, type UploadView } from './views.ts';
 
 export interface AppendOptions {
@@ -52,7 +52,7 @@ export class Uploads {
    */
   async offset(uuid: string, signal?: AbortSignal): Promise<number> {
     const answer = await this.#session.attempt({ method: 'HEAD', path: ['upload', uuid], signal });
-    await readText(answer);
+    await readAnswerText(answer);
     return wholeNumber(answer.header('upload-offset'));
   }
 
@@ -62,7 +62,7 @@ export class Uploads {
    * @returns the durable size afterwards
    * @throws StowageError offset_mismatch, with the true offset in `details.offset`
    */
-  async append(uuid: string, offset: number, payload: Payload, options: AppendOptions = {}): Promise<number> {
+  async append(uuid: string, offset: number, payload: RequestPayload, options: AppendOptions = {}): Promise<number> {
     const answer = await this.#session.attempt({
       method: 'POST',
       path: ['upload', uuid],

@@ -1,5 +1,5 @@
 /** The bytes of a stream that were read and may not be stored yet. */
-export class Window {
+export class SendWindow {
   #base = 0;
   #end = 0;
   #pieces: Uint8Array[] = [];

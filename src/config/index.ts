@@ -13,7 +13,7 @@ export interface Config extends ServerConfig, UpkeepConfig {
 const clientNames = ['STOWAGE_URL', 'STOWAGE_NAMESPACE', 'STOWAGE_KEY', 'STOWAGE_PROFILE'];
 
 /** All settings, in the order of `serve --help` and `docs/settings.md`. */
-export const table = [
+export const settingsTable = [
   ...Object.values(serverSettings),
   ...Object.values(upkeepSettings),
   ...Object.values(releasySettings),
@@ -39,7 +39,7 @@ export function readConfig(env: Readonly<Record<string, string | undefined>>): C
   const faults: string[] = [];
   const config = { ...readAll(serverSettings, env, faults), ...readAll(upkeepSettings, env, faults) };
   const releasy = readAll(releasySettings, env, faults);
-  const known = new Set([...table.map(({ name }) => name), ...clientNames]);
+  const known = new Set([...settingsTable.map(({ name }) => name), ...clientNames]);
   for (const name of Object.keys(env)
     .filter((one) => one.startsWith('STOWAGE_') && !known.has(one))
     .sort()) {
@@ -70,7 +70,7 @@ function readAll<T>(settings: Settings<T>, env: Readonly<Record<string, string |
 
 /** The settings table for `serve --help`. */
 export function describeConfig(): string {
-  return table
+  return settingsTable
     .map(
       ({ name, otherwise, sentence }) => `${name}${otherwise === undefined ? '' : ` (${otherwise})`}\n    ${sentence}`,
     )

@@ -128,7 +128,7 @@ export function cron(text: string): Parsed<string> {
 }
 
 /** Any value that a header can carry; the token was chosen by another system, so its strength is not checked. */
-export function token(text: string): Parsed<string> {
+export function secretToken(text: string): Parsed<string> {
   return /^[\x21-\x7e]{1,1024}$/.test(text) ? { value: text } : { fault: 'must be at most 1,024 visible characters' };
 }
 

@@ -1,6 +1,16 @@
 /** Settings of the Releasy face. Their names are Releasy's own, so that operators keep their configuration. */
 import type { ReleasySettings } from '../faces/releasy/settings.ts';
-import { baseAddress, nodeName, oneOf, seconds, token, webAddress, words, yesOrNo, type Settings } from './parsers.ts';
+import {
+  baseAddress,
+  nodeName,
+  oneOf,
+  seconds,
+  secretToken,
+  webAddress,
+  words,
+  yesOrNo,
+  type Settings,
+} from './parsers.ts';
 
 export interface ReleasyConfig extends ReleasySettings {
   /** Mixed into the stored verifiers of API keys and download tokens. */
@@ -19,7 +29,7 @@ export const releasySettings: Settings<ReleasyConfig> = {
   adminKey: {
     name: 'RELEASY_ADMIN_API_KEY',
     otherwise: undefined,
-    read: token,
+    read: secretToken,
     sentence:
       'The administrator key of the Releasy API. Without it and RELEASY_OPERATOR_JWKS_URL, every administrative request is refused.',
   },
@@ -107,13 +117,13 @@ export const releasySettings: Settings<ReleasyConfig> = {
   accessKey: {
     name: 'RELEASY_ARTIFACT_ACCESS_KEY',
     otherwise: undefined,
-    read: token,
+    read: secretToken,
     sentence: 'Access key id for that store.',
   },
   secretKey: {
     name: 'RELEASY_ARTIFACT_SECRET_KEY',
     otherwise: undefined,
-    read: token,
+    read: secretToken,
     sentence: 'Secret of that access key.',
   },
   pathStyle: {

@@ -10,7 +10,7 @@ import { ApiKeys } from './releases/api-keys.ts';
 import { CountedTime } from './upkeep/counted-time.ts';
 import { Customers } from './releases/customers.ts';
 import type { Engine, Health } from './engine.ts';
-import { Fetching, type OnFault, type Source } from './bytes/fetching.ts';
+import { Fetching, type OnFault, type FetchSource } from './bytes/fetching.ts';
 import { Idempotency } from './tenants/idempotency.ts';
 import { Integrity, type Rot } from './bytes/integrity.ts';
 import { Events } from './tenants/events.ts';
@@ -87,7 +87,7 @@ export interface CoreOptions {
   /** Limits of failed logins. */
   readonly attempts?: AttemptLimits;
   /** Opens URLs for fetched artifacts; without it fetching is refused. */
-  readonly source: Source | undefined;
+  readonly source: FetchSource | undefined;
   /** The key of the `system` namespace, or a function that makes one if none exists yet. */
   readonly systemKey: string | (() => Promise<string>);
   readonly keys: AccessKeyOptions;

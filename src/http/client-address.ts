@@ -9,7 +9,7 @@ export function addressOf(req: Request): string {
 }
 
 /** The address for rate limits: for IPv6 the /64 prefix, because a customer of a provider has at least that. */
-export function sourceOf(req: Request): string {
+export function clientAddressOf(req: Request): string {
   return sourceOfAddress(addressOf(req));
 }
 

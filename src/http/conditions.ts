@@ -12,7 +12,7 @@ export interface Validators {
 export type Verdict = 'go' | 'not_modified' | 'failed';
 
 /** Evaluates the conditions of a GET or HEAD. */
-export function judge(headers: IncomingHttpHeaders, validators: Validators): Verdict {
+export function evaluateConditions(headers: IncomingHttpHeaders, validators: Validators): Verdict {
   const match = headers['if-match'];
   if (match !== undefined) {
     if (!names(match, validators.etag, 'strong')) return 'failed';

@@ -6,13 +6,13 @@ import { Refusal } from '../core/refusal.ts';
 export const defaultRoom = 512 * 1024;
 
 /** A body must bring `rate` bytes a second on average in each `window` milliseconds; 0 disables the check. */
-export interface Pace {
+export interface LowestRate {
   readonly rate: number;
   readonly window: number;
 }
 
 export interface IncomingOptions {
-  readonly pace: Pace;
+  readonly pace: LowestRate;
   /** Bytes buffered between socket and reader; default 512 KiB. */
   readonly room?: () => number;
   /** Called once, before the first read. */

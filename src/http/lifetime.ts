@@ -1,12 +1,12 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { sendContinue, Incoming, defaultRoom, type Pace } from './incoming.ts';
+import { sendContinue, Incoming, defaultRoom, type LowestRate } from './incoming.ts';
 
 /** Buffered bytes of all bodies together, and the minimum for one body. */
 const budget = 16 * 1024 * 1024;
 const least = 64 * 1024;
 
 export interface LifetimeOptions {
-  readonly pace: Pace;
+  readonly pace: LowestRate;
   /** Milliseconds without progress after which a download is cut. */
   readonly stall: number;
 }
@@ -19,7 +19,7 @@ export class Lifetime {
   readonly stall: number;
   /** Blob bytes sent so far. */
   sent = 0;
-  readonly #pace: Pace;
+  readonly #pace: LowestRate;
   readonly #bodies = new Set<Incoming>();
   #closing: Error | undefined;
   #received = 0;

@@ -1,6 +1,6 @@
 import type { IncomingMessage } from 'node:http';
 import { parse } from 'yaml';
-import { check, newAjv, withOneLine, type Check } from './schema-checks.ts';
+import { checkShape, newAjv, withOneLine, type ShapeCheck } from './schema-checks.ts';
 import { Parameters, type Parameter } from './parameters.ts';
 
 export const methods = ['get', 'head', 'post', 'put', 'patch', 'delete', 'options'] as const;
@@ -8,7 +8,7 @@ export type Method = (typeof methods)[number];
 
 /** The request body of an operation: none, JSON with a schema, or raw bytes. */
 export type BodyRule =
-  { readonly kind: 'none' } | { readonly kind: 'raw' } | { readonly kind: 'json'; readonly check: Check };
+  { readonly kind: 'none' } | { readonly kind: 'raw' } | { readonly kind: 'json'; readonly check: ShapeCheck };
 
 /** An operation of the OpenAPI description. */
 export interface Operation {
@@ -85,8 +85,8 @@ export class OpenApi {
   }
 
   /** A validator for the schema at a JSON pointer such as `/components/schemas/Upload`. */
-  schema(pointer: string): Check {
-    return check(this.#ajv, `book#${pointer.split('/').map(encodeURIComponent).join('/')}`);
+  schema(pointer: string): ShapeCheck {
+    return checkShape(this.#ajv, `book#${pointer.split('/').map(encodeURIComponent).join('/')}`);
   }
 
   #operation(content: RawDocument, path: string, method: Method): Operation {

@@ -2,8 +2,8 @@ import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from 'node:
 import type { Core } from '../core/index.ts';
 import { Refusal } from '../core/refusal.ts';
 import { parseRange } from '../kit/range.ts';
-import { send } from './responses.ts';
-import { judge, rangeCounts, type Validators } from './conditions.ts';
+import { sendAnswer } from './responses.ts';
+import { evaluateConditions, rangeCounts, type Validators } from './conditions.ts';
 import { setFields } from './header-fields.ts';
 import type { Lifetime } from './lifetime.ts';
 
@@ -28,7 +28,7 @@ export interface Representation extends Validators {
 }
 
 /** The range in the query, besides any `Range` header. */
-export interface Window {
+export interface ByteWindow {
   readonly offset: number;
   /** Maximum number of bytes; 0 means all. */
   readonly limit: number;
@@ -67,12 +67,12 @@ export async function sendBytes(
   req: IncomingMessage,
   res: ServerResponse,
   what: Representation,
-  window: Window | NumberedPart,
+  window: ByteWindow | NumberedPart,
   options: SendingOptions,
 ): Promise<void> {
   if (req.method === 'GET') await options.core.usage.demandTransfer(options.namespace);
   const conditions = options.conditions ?? req.headers;
-  const verdict = judge(conditions, what);
+  const verdict = evaluateConditions(conditions, what);
   if (verdict === 'failed') throw new Refusal('precondition', 'a precondition of the request failed');
   const headers = {
     ...what.headers,
@@ -81,7 +81,7 @@ export async function sendBytes(
     'Accept-Ranges': 'bytes',
   };
   if (verdict === 'not_modified') {
-    send(req, res, { status: 304, headers });
+    sendAnswer(req, res, { status: 304, headers });
     return;
   }
   const plan = 'from' in window ? partPlan(window) : planOf(conditions, what, window);
@@ -119,7 +119,7 @@ function partPlan({ from, to }: NumberedPart): Plan {
   return { status: to > from ? 206 : 200, from, to };
 }
 
-function planOf(headers: IncomingHttpHeaders, what: Representation, window: Window): Plan {
+function planOf(headers: IncomingHttpHeaders, what: Representation, window: ByteWindow): Plan {
   const field = headers.range;
   const windowed = window.offset > 0 || window.limit > 0;
   if (field !== undefined && !windowed && rangeCounts(headers, what)) {

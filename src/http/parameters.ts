@@ -1,6 +1,6 @@
 import type { IncomingMessage } from 'node:http';
 import { Refusal } from '../core/refusal.ts';
-import type { Check } from './schema-checks.ts';
+import type { ShapeCheck } from './schema-checks.ts';
 
 /** A parameter of the OpenAPI description. */
 export interface Parameter {
@@ -8,7 +8,7 @@ export interface Parameter {
   readonly in: 'path' | 'query' | 'header';
   readonly required: boolean;
   readonly integer: boolean;
-  readonly check: Check;
+  readonly check: ShapeCheck;
 }
 
 /** The validated parameters of a request. */

@@ -1,7 +1,7 @@
 import type { ErrorRequestHandler, Request, Response } from 'express';
 import type { Logger } from 'pino';
 import { Refusal, type Reason } from '../core/refusal.ts';
-import { send } from './responses.ts';
+import { sendAnswer } from './responses.ts';
 import type { OpenApi } from './openapi.ts';
 import { requestId } from './request-log.ts';
 
@@ -141,7 +141,7 @@ function say(
   refused: Refused,
   extra: Readonly<Record<string, string>> = {},
 ): void {
-  send(req, res, {
+  sendAnswer(req, res, {
     status: refused.status,
     headers: { ...wording.headers(refused), ...extra },
     ...wording.print(refused),

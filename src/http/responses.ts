@@ -22,11 +22,16 @@ export function json(
   value: unknown,
   headers: Answer['headers'] = {},
 ): void {
-  send(req, res, { status, headers, type: 'application/json; charset=utf-8', text: JSON.stringify(value ?? null) });
+  sendAnswer(req, res, {
+    status,
+    headers,
+    type: 'application/json; charset=utf-8',
+    text: JSON.stringify(value ?? null),
+  });
 }
 
 /** Responds at once with a whole body, then disposes of the unread request body. */
-export function send(req: IncomingMessage, res: ServerResponse, answer: Answer): void {
+export function sendAnswer(req: IncomingMessage, res: ServerResponse, answer: Answer): void {
   if (res.headersSent || res.destroyed) {
     res.destroy();
     return;

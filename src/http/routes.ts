@@ -5,9 +5,9 @@ import type { Principal } from '../core/records.ts';
 import { Refusal } from '../core/refusal.ts';
 import { JsonFault, parseJson } from '../kit/json.ts';
 import { utf8 } from '../kit/text.ts';
-import { json, send } from './responses.ts';
+import { json, sendAnswer } from './responses.ts';
 import type { OpenApi, Operation } from './openapi.ts';
-import type { Check } from './schema-checks.ts';
+import type { ShapeCheck } from './schema-checks.ts';
 import { bodyDigests, demandDigests } from './digest-fields.ts';
 import type { Parameters } from './parameters.ts';
 import { hasBody, type Incoming } from './incoming.ts';
@@ -18,7 +18,7 @@ import { nameCaller, nameRoute } from './request-log.ts';
 export const ANSWERED = Symbol('answered');
 
 /** A request, validated against the OpenAPI description. */
-export interface Call {
+export interface RouteCall {
   readonly req: Request;
   readonly res: Response;
   readonly params: Parameters;
@@ -28,7 +28,7 @@ export interface Call {
   raw(): Incoming;
 }
 
-export interface OwnedCall<Who = Principal> extends Call {
+export interface OwnedCall<Who = Principal> extends RouteCall {
   readonly who: Who;
 }
 
@@ -73,7 +73,7 @@ export class Routes {
   }
 
   /** Mounts an operation without authentication. */
-  open(id: string, answer: (call: Call) => unknown): this {
+  open(id: string, answer: (call: RouteCall) => unknown): this {
     const operation = this.#find(id, true);
     return this.#mount(operation, async (req, res) => {
       nameRoute(res, operation.path);
@@ -120,7 +120,7 @@ export class Routes {
     operation: Operation,
     req: Request,
     res: Response,
-    answer: (call: Call) => Promise<unknown>,
+    answer: (call: RouteCall) => Promise<unknown>,
   ): Promise<void> {
     const params = operation.parametersOf(req, this.#options.lenient);
     const raw = (): Incoming => this.#options.lifetime.body(req, res);
@@ -155,7 +155,7 @@ async function demandNothing(req: Request, body: Body): Promise<void> {
   if (!empty) throw new Refusal('malformed', 'this operation takes no request body');
 }
 
-function demandShape(check: Check, body: unknown, { typed }: JsonBodyRules): void {
+function demandShape(check: ShapeCheck, body: unknown, { typed }: JsonBodyRules): void {
   try {
     check(body, 'the request body');
   } catch (error) {
@@ -184,9 +184,9 @@ async function readJson(req: Request, body: Body, limit: number): Promise<unknow
       : new Refusal('interrupted', 'the connection closed before the end of the body');
   const bytes = Buffer.concat(chunks);
   await demandDigests(promised, bytes);
-  const text = utf8(bytes);
-  if (text === undefined) throw new Refusal('bad_text', 'the request body is not JSON');
-  return /^[ \t\r\n]*$/.test(text) ? {} : parseBody(text);
+  const textBody = utf8(bytes);
+  if (textBody === undefined) throw new Refusal('bad_text', 'the request body is not JSON');
+  return /^[ \t\r\n]*$/.test(textBody) ? {} : parseBody(textBody);
 }
 
 function parseBody(text: string): unknown {
@@ -204,12 +204,12 @@ function tooLong(limit: number): Refusal {
 
 /** Responds with a text. */
 export function text(
-  call: Call,
+  call: RouteCall,
   status: number,
   body: string,
   type = 'text/plain; charset=utf-8',
   headers: Record<string, string> = {},
 ): typeof ANSWERED {
-  send(call.req, call.res as ServerResponse, { status, type, text: body, headers });
+  sendAnswer(call.req, call.res as ServerResponse, { status, type, text: body, headers });
   return ANSWERED;
 }

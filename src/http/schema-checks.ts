@@ -3,7 +3,7 @@ import { Refusal } from '../core/refusal.ts';
 import { textFault } from '../kit/text.ts';
 
 /** @throws Refusal `malformed` if the value does not match its OpenAPI schema; `where` names the value */
-export type Check = (value: unknown, where: string) => void;
+export type ShapeCheck = (value: unknown, where: string) => void;
 
 /** Keyword of a single-line string. */
 const oneLine = 'oneLine';
@@ -30,7 +30,7 @@ export function withOneLine(schema: unknown): unknown {
 }
 
 /** A check for the schema at `reference`, compiled on first use. */
-export function check(ajv: Ajv2020, reference: string): Check {
+export function checkShape(ajv: Ajv2020, reference: string): ShapeCheck {
   let validate: ValidateFunction | undefined;
   return (value, where) => {
     validate ??= ajv.compile({ $ref: reference });

@@ -1,7 +1,7 @@
 import { LRUCache } from 'lru-cache';
 import { jwtVerify, SignJWT, type JWTPayload } from 'jose';
 import type { Request } from 'express';
-import { sourceOf } from './client-address.ts';
+import { clientAddressOf } from './client-address.ts';
 import type { Credential, Principal } from '../core/records.ts';
 import { Refusal } from '../core/refusal.ts';
 import type { Clock } from '../kit/clock.ts';
@@ -174,7 +174,7 @@ export class Tokens {
       return payload;
     } catch (error) {
       if (isExpiry(error)) throw expired();
-      return this.#deps.loginAttempts.wrong(sourceOf(req), bad());
+      return this.#deps.loginAttempts.wrong(clientAddressOf(req), bad());
     }
   }
 }

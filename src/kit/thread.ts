@@ -2,7 +2,7 @@
 import type { TransferListItem, Worker } from 'node:worker_threads';
 
 /** Answers of a thread, sent as lists so that answers that are ready together share a message. */
-export type Answer = readonly [id: number, value: unknown, failure?: unknown];
+export type ThreadAnswer = readonly [id: number, value: unknown, failure?: unknown];
 
 /** The thread died, or was closed, before it answered. */
 export class ThreadGone extends Error {}
@@ -33,9 +33,9 @@ export class Thread<Told = never> {
   constructor(worker: Worker, options: ThreadOptions<Told>) {
     this.#worker = worker;
     this.#options = options;
-    worker.on('message', (message: Told | readonly Answer[]) => {
+    worker.on('message', (message: Told | readonly ThreadAnswer[]) => {
       if (!Array.isArray(message)) return options.onTold?.(message as Told);
-      for (const [id, value, failure] of message as readonly Answer[])
+      for (const [id, value, failure] of message as readonly ThreadAnswer[])
         this.settle(id, value, failure === undefined ? undefined : options.errorOf(failure));
     });
     worker.on('error', (error) => this.#die(error));

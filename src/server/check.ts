@@ -1,7 +1,7 @@
 /** Opens a store to check it. */
 import { resolve } from 'node:path';
 import { Refusal } from '../core/refusal.ts';
-import { check, type Checked, type CheckOptions } from '../core/upkeep/check.ts';
+import { verifyStore, type Checked, type CheckOptions } from '../core/upkeep/check.ts';
 import { openEngine } from '../engines/index.ts';
 
 export type { Checked };
@@ -24,7 +24,7 @@ export async function checkStore(folder: string, options: CheckOptions): Promise
   // Without the newest catalog every byte would appear to belong to no record, so this is the only result.
   if (typeof engine === 'string') return { blobs: 0, bytes: 0, uploads: 0, repaired: 0, faults: [engine], notes: [] };
   try {
-    return await check(engine, options);
+    return await verifyStore(engine, options);
   } finally {
     await engine.close();
   }

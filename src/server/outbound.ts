@@ -5,17 +5,17 @@ import { isIP, type LookupFunction } from 'node:net';
 import ipaddr from 'ipaddr.js';
 import type { Body } from '../core/bytes/ingest.ts';
 import { Refusal, type Reason } from '../core/refusal.ts';
-import { Incoming, type Pace } from '../http/incoming.ts';
+import { Incoming, type LowestRate } from '../http/incoming.ts';
 
 export interface OutboundOptions {
   /** Whether addresses of private networks are allowed. */
   readonly anywhere: boolean;
   /** Largest download in bytes. */
   readonly maxSize: number;
-  readonly pace: Pace;
+  readonly pace: LowestRate;
 }
 
-export interface Opened {
+export interface OpenedUrl {
   readonly body: Body;
   readonly restarted: boolean;
   readonly etag: string | undefined;
@@ -24,7 +24,7 @@ export interface Opened {
 
 export interface Outbound {
   check(url: string): void;
-  open(url: string, offset: number, etag: string | undefined, signal: AbortSignal): Promise<Opened>;
+  open(url: string, offset: number, etag: string | undefined, signal: AbortSignal): Promise<OpenedUrl>;
 }
 
 /** Maximum number of redirects. */
@@ -148,7 +148,7 @@ const reasons: Readonly<Record<number, Reason>> = {
   410: 'not_found',
 };
 
-function opened(answer: IncomingMessage, offset: number, options: OutboundOptions): Opened {
+function opened(answer: IncomingMessage, offset: number, options: OutboundOptions): OpenedUrl {
   const { statusCode = 0, headers } = answer;
   const partial = statusCode === 206 && startOf(headers['content-range']) === offset;
   if (statusCode !== 200 && !partial) {

@@ -1,7 +1,7 @@
 /** A scripted connection to one upload in memory, for failures that no real connection makes on demand. */
 import { StowageError } from '../../src/client/error.ts';
 import { Session } from '../../src/client/session.ts';
-import type { Incoming, Outgoing, Transport } from '../../src/client/transport.ts';
+import type { TransportAnswer, Outgoing, Transport } from '../../src/client/transport.ts';
 
 /** What happens to one append. */
 export type Trouble =
@@ -30,7 +30,7 @@ export function openLine(script: readonly Trouble[]): Line {
   let size = 0;
   let carried = 0;
   let turn = 0;
-  const append = async (request: Outgoing): Promise<Incoming> => {
+  const append = async (request: Outgoing): Promise<TransportAnswer> => {
     const offset = Number(request.headers['upload-offset']);
     const body = typeof request.body === 'object' ? request.body : undefined;
     if (offset !== size) return answer(409, { error: 'no', code: 'offset_mismatch', offset: size });
@@ -71,7 +71,7 @@ export function openLine(script: readonly Trouble[]): Line {
 }
 
 /** An answer with a JSON body. */
-export function answer(status: number, json: unknown, headers: Readonly<Record<string, string>> = {}): Incoming {
+export function answer(status: number, json: unknown, headers: Readonly<Record<string, string>> = {}): TransportAnswer {
   return {
     status,
     header: (name) => headers[name],

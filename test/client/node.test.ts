@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { FileHash } from '../../src/client/node/file-hash.ts';
 import { fileSource } from '../../src/client/node/file-source.ts';
 import { nodeTransport } from '../../src/client/node/transport.ts';
-import { readText, type Outgoing, type Payload } from '../../src/client/transport.ts';
+import { readAnswerText, type Outgoing, type RequestPayload } from '../../src/client/transport.ts';
 import { noise, sha512 } from './ground.ts';
 
 const MiB = 1024 * 1024;
@@ -42,7 +42,7 @@ const request = (url: string, more: Partial<Outgoing> = {}): Outgoing => ({
   ...more,
 });
 
-const payloadOf = (bytes: Uint8Array, stride = 65_536): Payload => ({
+const payloadOf = (bytes: Uint8Array, stride = 65_536): RequestPayload => ({
   size: bytes.byteLength,
   pieces: async function* () {
     for (let at = 0; at < bytes.byteLength; at += stride) yield bytes.subarray(at, at + stride);
@@ -65,11 +65,13 @@ describe('requests by node:http', () => {
         const answer = await transport(
           request(url, { method: 'POST', body: payloadOf(noise(MiB)), onSent: (bytes) => sent.push(bytes) }),
         );
-        expect(await readText(answer)).toBe(`${MiB} ${MiB} undefined`);
+        expect(await readAnswerText(answer)).toBe(`${MiB} ${MiB} undefined`);
         expect(sent.at(-1)).toBe(MiB);
         expect(sent).toEqual([...sent].sort((a, b) => a - b));
-        expect(await readText(await transport(request(url, { method: 'POST', body: 'text' })))).toBe('4 4 undefined');
-        expect(await readText(await transport(request(url)))).toBe('0 undefined undefined');
+        expect(await readAnswerText(await transport(request(url, { method: 'POST', body: 'text' })))).toBe(
+          '4 4 undefined',
+        );
+        expect(await readAnswerText(await transport(request(url)))).toBe('0 undefined undefined');
         expect(ports.size).toBe(1);
       },
     );
@@ -84,7 +86,7 @@ describe('requests by node:http', () => {
           request(url, { method: 'POST', body: payloadOf(noise(64 * MiB)), onSent: (bytes) => (sent = bytes) }),
         );
         expect(answer.status).toBe(409);
-        expect(await readText(answer)).toBe('{"code":"offset_mismatch"}');
+        expect(await readAnswerText(answer)).toBe('{"code":"offset_mismatch"}');
         expect(sent).toBeLessThan(32 * MiB);
       },
     );
@@ -100,8 +102,8 @@ describe('requests by node:http', () => {
       },
       async (url) => {
         const transport = nodeTransport();
-        expect(await readText(await transport(request(url)))).toBe('yes');
-        expect(await readText(await transport(request(url)))).toBe('yes');
+        expect(await readAnswerText(await transport(request(url)))).toBe('yes');
+        expect(await readAnswerText(await transport(request(url)))).toBe('yes');
         expect(turn).toBe(3);
       },
     );
@@ -126,7 +128,7 @@ describe('requests by node:http', () => {
         res.writeHead(200, { 'content-length': '100' }).write('half', () => res.destroy());
       },
       async (url) => {
-        await expect(readText(await nodeTransport()(request(url)))).rejects.toMatchObject({ code: 'network' });
+        await expect(readAnswerText(await nodeTransport()(request(url)))).rejects.toMatchObject({ code: 'network' });
       },
     );
     await withServer(
@@ -134,7 +136,7 @@ describe('requests by node:http', () => {
         res.write('half', () => res.destroy());
       },
       async (url) => {
-        await expect(readText(await nodeTransport()(request(url)))).rejects.toMatchObject({ code: 'network' });
+        await expect(readAnswerText(await nodeTransport()(request(url)))).rejects.toMatchObject({ code: 'network' });
       },
     );
   });
@@ -149,7 +151,7 @@ describe('requests by node:http', () => {
     await withServer(
       (_req, res) => void res.write('half'),
       async (url) => {
-        await expect(readText(await nodeTransport()(request(url, { idle: 50 })))).rejects.toMatchObject({
+        await expect(readAnswerText(await nodeTransport()(request(url, { idle: 50 })))).rejects.toMatchObject({
           code: 'timeout',
         });
       },
@@ -165,7 +167,7 @@ describe('requests by node:http', () => {
         });
         const stop = new AbortController();
         const answer = await nodeTransport()(request(url, { signal: stop.signal }));
-        const reading = readText(answer);
+        const reading = readAnswerText(answer);
         stop.abort();
         await expect(reading).rejects.toMatchObject({ code: 'aborted' });
       },
@@ -183,7 +185,7 @@ describe('requests by node:http', () => {
     await withServer(
       (req, res) => void req.resume().on('end', () => res.end()),
       async (url) => {
-        const broken: Payload = {
+        const broken: RequestPayload = {
           size: 10,
           pieces: async function* () {
             yield Buffer.from('abc');

@@ -2,8 +2,8 @@ import { createHash } from 'node:crypto';
 import fc from 'fast-check';
 import { nodeHash } from '../../src/client/node/file-hash.ts';
 import { Pace } from '../../src/client/pace.ts';
-import { send, type Sent } from '../../src/client/send.ts';
-import { bytesSource, type Source } from '../../src/client/source.ts';
+import { sendUpload, type Sent } from '../../src/client/send.ts';
+import { bytesSource, type UploadSource } from '../../src/client/source.ts';
 import { streamSource } from '../../src/client/stream-source.ts';
 import { Uploads } from '../../src/client/uploads.ts';
 import { openLine, patience, type Line, type Trouble } from './line.ts';
@@ -21,8 +21,8 @@ async function* trickle(all: Buffer, stride: number): AsyncGenerator<Uint8Array>
 const pace = (): Pace => new Pace({ first: 300, least: 100, most: 2000 });
 
 /** @param from where to begin; `ask` to have the server say. */
-async function sendOver(line: Line, source: Source, from: number | 'ask' = 0): Promise<Sent> {
-  return await send(new Uploads(line.session), 'u', source, from === 'ask' ? undefined : from, {
+async function sendOver(line: Line, source: UploadSource, from: number | 'ask' = 0): Promise<Sent> {
+  return await sendUpload(new Uploads(line.session), 'u', source, from === 'ask' ? undefined : from, {
     pace: pace(),
     patience,
     idle: 1000,

@@ -1,7 +1,7 @@
 import { StowageError } from '../../src/client/error.ts';
 import { nextOf } from '../../src/client/listing.ts';
 import { Session, type SessionOptions } from '../../src/client/session.ts';
-import type { Incoming, Outgoing } from '../../src/client/transport.ts';
+import type { TransportAnswer, Outgoing } from '../../src/client/transport.ts';
 import { answer } from './line.ts';
 
 interface Seen {
@@ -12,7 +12,7 @@ interface Seen {
 
 /** A session over `serve`, which sees every request but those for tokens; those number the tokens. */
 function sessionOver(
-  serve: (seen: Seen) => Incoming | Promise<Incoming>,
+  serve: (seen: Seen) => TransportAnswer | Promise<TransportAnswer>,
   options: Partial<SessionOptions> = {},
 ): { session: Session; logins: () => number; seen: Seen[] } {
   let logins = 0;
@@ -35,7 +35,7 @@ function sessionOver(
 }
 
 const get = { method: 'GET', path: ['x'] } as const;
-const unauthenticated = (): Incoming => answer(401, { error: 'who?', status: 401, code: 'unauthenticated' });
+const unauthenticated = (): TransportAnswer => answer(401, { error: 'who?', status: 401, code: 'unauthenticated' });
 
 describe('a session', () => {
   test('fetches one token for all, and sends it', async () => {
@@ -128,7 +128,7 @@ describe('a session', () => {
   });
 
   test("a proxy's page is judged by its status", async () => {
-    const page = (status: number): Incoming => ({
+    const page = (status: number): TransportAnswer => ({
       ...answer(status, undefined),
       body: (async function* () {
         yield Buffer.from('<html>');

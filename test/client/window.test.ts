@@ -1,5 +1,5 @@
 import fc from 'fast-check';
-import { Window } from '../../src/client/window.ts';
+import { SendWindow } from '../../src/client/window.ts';
 
 describe('the window over a stream', () => {
   test('gives the bytes that are under way, from anywhere in it', () => {
@@ -10,7 +10,7 @@ describe('the window over a stream', () => {
     );
     fc.assert(
       fc.property(fc.array(step), (steps) => {
-        const window = new Window();
+        const window = new SendWindow();
         let all = Buffer.alloc(0);
         for (const now of steps) {
           const inside = (share: number): number => window.base + Math.floor((window.end - window.base) * share);
@@ -33,7 +33,7 @@ describe('the window over a stream', () => {
   });
 
   test('bytes outside the window are not there', () => {
-    const window = new Window();
+    const window = new SendWindow();
     window.push(Buffer.from('abcdef'));
     window.settle(3);
     expect(window.slice(2, 10)).toBeUndefined();

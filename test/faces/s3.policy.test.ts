@@ -16,7 +16,7 @@ import {
   type PublicAccessBlockConfiguration,
   type S3Client,
 } from '@aws-sdk/client-s3';
-import { isPublicPolicy, judge, parsePolicy, readKeptPolicy } from '../../src/faces/s3/policy.ts';
+import { isPublicPolicy, evaluatePolicy, parsePolicy, readKeptPolicy } from '../../src/faces/s3/policy.ts';
 import { refusal, s3Client } from '../support/s3.ts';
 import { openWorld, type World } from '../support/world.ts';
 
@@ -37,7 +37,7 @@ function verdict(policy: string, asked: Asked = {}): 'allow' | 'deny' | undefine
   const values = Object.fromEntries(
     Object.entries(asked.values ?? {}).map(([key, value]) => [key.toLowerCase(), [value].flat()]),
   );
-  return judge(parsePolicy(policy, bucket), {
+  return evaluatePolicy(parsePolicy(policy, bucket), {
     action: asked.action ?? 's3:GetObject',
     resource: `arn:aws:s3:::${bucket}${asked.resource ?? '/k'}`,
     namespace: asked.namespace ?? '',
@@ -724,7 +724,7 @@ describe('public', () => {
 
 describe('a policy that was kept and would not be taken today', () => {
   const ask = (...statements: readonly Part[]): unknown =>
-    judge(readKeptPolicy(document(...statements), bucket), {
+    evaluatePolicy(readKeptPolicy(document(...statements), bucket), {
       action: 's3:GetObject',
       resource: `arn:aws:s3:::${bucket}/k`,
       namespace: '',
@@ -770,7 +770,7 @@ describe('a policy that was kept and would not be taken today', () => {
 
   test('denies everything where nothing of it can be read', () => {
     expect(
-      judge(readKeptPolicy('{', bucket), {
+      evaluatePolicy(readKeptPolicy('{', bucket), {
         action: 's3:GetObject',
         resource: 'x',
         namespace: 'ann',

@@ -1,4 +1,4 @@
-import { judge, rangeCounts } from '../../src/http/conditions.ts';
+import { evaluateConditions, rangeCounts } from '../../src/http/conditions.ts';
 
 const at = Date.UTC(2026, 10, 21, 12, 0, 0, 500);
 const here = { etag: '"abc"', modifiedAt: at };
@@ -25,7 +25,7 @@ describe('conditions, in their order', () => {
     ['If-None-Match goes before If-Modified-Since', { 'if-none-match': '"x"', 'if-modified-since': date(0) }, 'go'],
     ['a failed If-Match goes before If-None-Match', { 'if-match': '"x"', 'if-none-match': '"abc"' }, 'failed'],
   ])('%s', (_title, headers, verdict) => {
-    expect(judge(headers, here)).toBe(verdict);
+    expect(evaluateConditions(headers, here)).toBe(verdict);
   });
 });
 

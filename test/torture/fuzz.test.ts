@@ -17,7 +17,7 @@ import * as documents from '../../src/faces/s3/documents.ts';
 import { lifecycleConfiguration } from '../../src/faces/s3/lifecycle-document.ts';
 import { readAs, timeOf, type Document } from '../../src/faces/s3/schema.ts';
 import { S3Error } from '../../src/faces/s3/errors.ts';
-import { isPublicPolicy, judge as judgePolicy, parsePolicy } from '../../src/faces/s3/policy.ts';
+import { isPublicPolicy, evaluatePolicy as judgePolicy, parsePolicy } from '../../src/faces/s3/policy.ts';
 import { checkConditions, readFormPolicy } from '../../src/faces/s3/post-policy.ts';
 import { canonicalRequest, pathOf, queryOf, signablePaths } from '../../src/faces/s3/signing/canonical.ts';
 import { ChunkDecoder } from '../../src/faces/s3/signing/chunks.ts';
@@ -29,11 +29,11 @@ import { booleanField, integerField } from '../../src/faces/resumable/fields.ts'
 import { parseMetadata } from '../../src/faces/resumable/metadata.ts';
 import { form as browserForm } from '../../src/faces/web/form.ts';
 import type { Context } from '../../src/faces/web/context.ts';
-import { judge, rangeCounts } from '../../src/http/conditions.ts';
+import { evaluateConditions, rangeCounts } from '../../src/http/conditions.ts';
 import { digestsOf } from '../../src/http/digest-fields.ts';
 import { fileName, contentHeaders } from '../../src/http/disposition.ts';
 import { boundaryOf, FormParts } from '../../src/faces/s3/form-parts.ts';
-import type { Call } from '../../src/http/routes.ts';
+import type { RouteCall } from '../../src/http/routes.ts';
 import { maskedPath } from '../../src/http/masked-paths.ts';
 import { demandText } from '../../src/http/target.ts';
 import { Tokens } from '../../src/http/tokens.ts';
@@ -160,12 +160,12 @@ async function readForm(text: string): Promise<void> {
 
 /** The form of the front page, for a core that keeps nothing. */
 async function readBrowserForm(text: string): Promise<void> {
-  let answer: (call: Call) => unknown = () => undefined;
+  let answer: (call: RouteCall) => unknown = () => undefined;
   const core = { namespaces: { login: () => Promise.reject(new Refusal('unauthenticated', 'no')) } };
   browserForm({ core, routes: { open: (_: string, given: typeof answer) => (answer = given) } } as unknown as Context);
   const headers = { 'content-type': 'multipart/form-data; boundary=b', 'content-length': String(text.length) };
   const req = Object.assign(Readable.from([]), { headers, ip: '127.0.0.1' });
-  await answer({ req, res: {}, raw: () => bodyOf(text) } as unknown as Call);
+  await answer({ req, res: {}, raw: () => bodyOf(text) } as unknown as RouteCall);
 }
 
 const id = '00000000-0000-4000-8000-000000000000';
@@ -195,8 +195,8 @@ async function readToken(text: string): Promise<void> {
     headers: { authorization: `Bearer ${text}` },
     query: {},
     ip: '127.0.0.1',
-  } as unknown as Call['req'];
-  const inQuery = { headers: {}, query: { capability: text }, ip: '127.0.0.1' } as unknown as Call['req'];
+  } as unknown as RouteCall['req'];
+  const inQuery = { headers: {}, query: { capability: text }, ip: '127.0.0.1' } as unknown as RouteCall['req'];
   await tokens.principal(carried).catch(() => tokens.holder(inQuery));
 }
 
@@ -220,7 +220,7 @@ const parsers: readonly Parser[] = [
     parse: (text) =>
       ['if-match', 'if-none-match', 'if-modified-since', 'if-unmodified-since', 'if-range'].map((name) => {
         return [
-          judge({ [name]: text }, { etag: '"e"', modifiedAt: 0 }),
+          evaluateConditions({ [name]: text }, { etag: '"e"', modifiedAt: 0 }),
           rangeCounts({ [name]: text }, { etag: '"e"', modifiedAt: 0 }),
         ];
       }),

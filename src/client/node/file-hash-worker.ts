@@ -2,7 +2,7 @@
 import { createHash } from 'node:crypto';
 import { open, type FileHandle } from 'node:fs/promises';
 import { parentPort, workerData } from 'node:worker_threads';
-import type { Answer } from '../../kit/thread.ts';
+import type { ThreadAnswer } from '../../kit/thread.ts';
 
 /** Offset up to which the file may be hashed; with `id`, the digest there is requested. */
 export interface HashOrder {
@@ -88,12 +88,12 @@ function read(file: FileHandle, turn: number, at: number): Promise<{ bytesRead: 
 function answer(whole: boolean): void {
   if (!whole) fail(undefined);
   else if (order.id === undefined) tell(position);
-  else parentPort?.postMessage([[order.id, hash.digest('hex')] satisfies Answer]);
+  else parentPort?.postMessage([[order.id, hash.digest('hex')] satisfies ThreadAnswer]);
 }
 
 function fail(message: string | undefined): void {
   if (order.id !== undefined)
-    parentPort?.postMessage([[order.id, undefined, { message } satisfies HashFailure] satisfies Answer]);
+    parentPort?.postMessage([[order.id, undefined, { message } satisfies HashFailure] satisfies ThreadAnswer]);
 }
 
 function tell(done: number): void {

@@ -6,7 +6,7 @@ import { open, rename, rm, stat, type FileHandle } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
 import { Low } from 'lowdb';
 import { StowageError } from '../error.ts';
-import { streamSink, type Sink, type Target } from '../sink.ts';
+import { streamSink, type Sink, type SinkTarget } from '../sink.ts';
 import { FileHash, nodeHash } from './file-hash.ts';
 import type { Lock } from './lock.ts';
 import { PrivateFile } from './private-file.ts';
@@ -42,7 +42,7 @@ async function deviceSink(place: string): Promise<Sink> {
 class FileSink implements Sink {
   readonly #place: string;
   readonly #part: string;
-  readonly #note: Low<Target | null>;
+  readonly #note: Low<SinkTarget | null>;
   readonly #lock: Lock;
   #file: FileHandle | undefined;
   #hash: FileHash | undefined;
@@ -55,11 +55,11 @@ class FileSink implements Sink {
   constructor(place: string, lock: Lock) {
     this.#place = place;
     this.#part = `${place}.part`;
-    this.#note = new Low<Target | null>(new PrivateFile(`${place}.part.json`), null);
+    this.#note = new Low<SinkTarget | null>(new PrivateFile(`${place}.part.json`), null);
     this.#lock = lock;
   }
 
-  async begin(target: Target): Promise<number> {
+  async begin(target: SinkTarget): Promise<number> {
     const wanted = target.size - target.from;
     await this.#note.read();
     const same =

@@ -3,9 +3,9 @@ import { open, stat, type FileHandle } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import type { BigIntStats } from 'node:fs';
 import { StowageError } from '../error.ts';
-import type { Source } from '../source.ts';
+import type { UploadSource } from '../source.ts';
 import { streamSource } from '../stream-source.ts';
-import { KEPT, type Payload } from '../transport.ts';
+import { KEPT, type RequestPayload } from '../transport.ts';
 import { FileHash, nodeHash } from './file-hash.ts';
 
 /** Bytes of one read. */
@@ -16,7 +16,7 @@ const block = 1024 * 1024;
  *
  * @throws StowageError malformed for a folder; errors of the file system
  */
-export async function fileSource(path: string): Promise<Source> {
+export async function fileSource(path: string): Promise<UploadSource> {
   const file = await open(path, 'r');
   try {
     const seen = await file.stat({ bigint: true });
@@ -29,7 +29,7 @@ export async function fileSource(path: string): Promise<Source> {
   return streamSource(file.createReadStream({ highWaterMark: block }), nodeHash);
 }
 
-class FileSource implements Source {
+class FileSource implements UploadSource {
   readonly size: number;
   readonly rereadable = true;
   readonly mark: { readonly place: string; readonly stamp: string };
@@ -41,7 +41,7 @@ class FileSource implements Source {
     this.#file = file;
   }
 
-  async piece(from: number, most: number): Promise<Payload | undefined> {
+  async piece(from: number, most: number): Promise<RequestPayload | undefined> {
     const size = Math.min(most, this.size - from);
     return size > 0 ? { size, pieces: () => this.#read(from, from + size) } : undefined;
   }

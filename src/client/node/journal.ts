@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto';
 import { chmod, mkdir, readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Low } from 'lowdb';
-import { parseEntry, staleAfter, type Claim, type Journal, type JournalEntry } from '../journal.ts';
+import { parseEntry, staleAfter, type JournalClaim, type Journal, type JournalEntry } from '../journal.ts';
 import { takeLock } from './lock.ts';
 import { PrivateFile } from './private-file.ts';
 
@@ -37,7 +37,7 @@ function nameOf(key: readonly string[]): string {
   return createHash('sha256').update(JSON.stringify(key)).digest('hex');
 }
 
-async function claimOf(path: string, release: () => Promise<void>): Promise<Claim> {
+async function claimOf(path: string, release: () => Promise<void>): Promise<JournalClaim> {
   const db = new Low<JournalEntry | null>(new PrivateFile(path), null);
   await db.read();
   return {

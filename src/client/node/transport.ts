@@ -7,7 +7,7 @@
 import { Agent, request as plain, type ClientRequest, type IncomingMessage } from 'node:http';
 import { Agent as SecureAgent, request as secure } from 'node:https';
 import { StowageError, abortedError } from '../error.ts';
-import { KEPT, type Incoming, type Outgoing, type Payload, type Transport } from '../transport.ts';
+import { KEPT, type TransportAnswer, type Outgoing, type RequestPayload, type Transport } from '../transport.ts';
 
 /** A transport with its own connection pool, which does not keep the process alive. */
 export function nodeTransport(): Transport {
@@ -48,7 +48,7 @@ function unwrap(error: unknown): unknown {
   return error instanceof Stale ? error.fault : error;
 }
 
-function once(request: Outgoing, pools: Pools, reuse = true): Promise<Incoming> {
+function once(request: Outgoing, pools: Pools, reuse = true): Promise<TransportAnswer> {
   const { signal, idle } = request;
   if (signal?.aborted) return Promise.reject(abortedError(signal));
   const url = new URL(request.url);
@@ -118,7 +118,7 @@ async function write(out: ClientRequest, request: Outgoing, answered: () => bool
 /** Writes the payload with at most {@link KEPT} pieces in flight. @returns the number of bytes written */
 async function writePayload(
   out: ClientRequest,
-  payload: Payload,
+  payload: RequestPayload,
   onSent: ((bytes: number) => void) | undefined,
   answered: () => boolean,
 ): Promise<number> {
@@ -145,7 +145,7 @@ async function writePayload(
   return sent;
 }
 
-function incoming(message: IncomingMessage, explain: (error: unknown) => StowageError): Incoming {
+function incoming(message: IncomingMessage, explain: (error: unknown) => StowageError): TransportAnswer {
   return {
     status: message.statusCode ?? 0,
     header: (name) => {

@@ -6,7 +6,7 @@ import type { ReleaseArtifactView } from './views.ts';
 import type { Patience } from '../retry.ts';
 import { defaultIdle, type Session } from '../session.ts';
 import type { Sink } from '../sink.ts';
-import { readText, type Incoming, type Transport } from '../transport.ts';
+import { readAnswerText, type TransportAnswer, type Transport } from '../transport.ts';
 
 export type ReleaseDownloadOptions = Pick<PullOptions, 'signal' | 'onProgress' | 'onTrouble'>;
 
@@ -33,7 +33,7 @@ export async function fetchArtifact({
   options,
 }: DownloadDeps): Promise<Fetched> {
   const { size, sha512, checksum } = artifact;
-  const open = (at: number, signal?: AbortSignal): Promise<Incoming> =>
+  const open = (at: number, signal?: AbortSignal): Promise<TransportAnswer> =>
     openAt({ session, transport }, artifact.id, at, signal);
   try {
     if (sha512 !== undefined) return await receive(sink, { size, sha512, tag: undefined, open }, 0, patience, options);
@@ -51,7 +51,7 @@ async function openAt(
   artifact: string,
   at: number,
   signal: AbortSignal | undefined,
-): Promise<Incoming> {
+): Promise<TransportAnswer> {
   const token = (await session.json({
     method: 'POST',
     path: ['v1', 'downloads', 'token'],
@@ -71,7 +71,7 @@ async function openAt(
     });
     if (answer.status === 200 || answer.status === 206) return answer;
     const next = answer.status >= 300 && answer.status < 400 ? answer.header('location') : undefined;
-    await readText(answer).catch(() => '');
+    await readAnswerText(answer).catch(() => '');
     if (next === undefined)
       throw new StowageError(
         answer.status === 404 ? 'not_found' : answer.status >= 500 ? 'unavailable' : 'protocol',

@@ -1,11 +1,11 @@
 /** Releases: versions of products and their artifacts, for publishers and downloaders. */
 import { wallClock, type Clock } from '../../kit/clock.ts';
-import { withSink, sourceOf, type Pullable, type Pushable } from '../source-sink.ts';
+import { withSink, uploadSourceOf, type Pullable, type Pushable } from '../source-sink.ts';
 import { StowageError } from '../error.ts';
 import { webPlatform, type Platform } from '../platform.ts';
 import { fetchArtifact, type Fetched, type ReleaseDownloadOptions } from './download.ts';
 import { ReleaseUpload, type Released, type ReleaseUploadOptions } from './upload.ts';
-import { artifactOf, releaseOf, type ReleaseArtifactView, type ReleaseView } from './views.ts';
+import { readReleaseArtifact, readRelease, type ReleaseArtifactView, type ReleaseView } from './views.ts';
 import { callPatience, transferPatience, type Patience } from '../retry.ts';
 import { Session } from '../session.ts';
 
@@ -65,7 +65,7 @@ export class Releases {
         headers: once(),
         signal,
       });
-      return { ...releaseOf(made), created: true };
+      return { ...readRelease(made), created: true };
     } catch (error) {
       if (!(error instanceof StowageError) || error.status !== 409) throw error;
       const found = await this.find(product, version, signal);
@@ -76,7 +76,7 @@ export class Releases {
 
   /** A release with its artifacts, by id. */
   async get(id: string, signal?: AbortSignal): Promise<ReleaseView> {
-    return releaseOf(await this.#session.json({ method: 'GET', path: ['v1', 'releases', id], signal }));
+    return readRelease(await this.#session.json({ method: 'GET', path: ['v1', 'releases', id], signal }));
   }
 
   /** A release with its artifacts; undefined if the caller sees none. */
@@ -95,7 +95,7 @@ export class Releases {
         readonly next_cursor?: unknown;
       } | null;
       if (!Array.isArray(page?.releases)) throw new StowageError('protocol', 'the answer is not a list of releases');
-      for (const release of page.releases) yield releaseOf(release);
+      for (const release of page.releases) yield readRelease(release);
       if (typeof page.next_cursor !== 'string') return;
       cursor = page.next_cursor;
     }
@@ -104,7 +104,7 @@ export class Releases {
   /** Publishes the release to customers. Returns a published release unchanged. */
   async publish(id: string, signal?: AbortSignal): Promise<ReleaseView> {
     try {
-      return releaseOf(
+      return readRelease(
         await this.#session.json({ method: 'POST', path: ['v1', 'releases', id, 'publish'], headers: once(), signal }),
       );
     } catch (error) {
@@ -125,7 +125,7 @@ export class Releases {
    * @throws StowageError source_changed, digest_mismatch; malformed if the source is empty or can be read only once
    */
   async upload(release: string, what: Pushable, options: ReleaseUploadOptions): Promise<Released> {
-    const source = await sourceOf(this.#platform, what);
+    const source = await uploadSourceOf(this.#platform, what);
     try {
       return await new ReleaseUpload({
         session: this.#session,
@@ -149,7 +149,7 @@ export class Releases {
         transport,
         newHash,
         patience: this.#patience,
-        artifact: artifactOf(artifact),
+        artifact: readReleaseArtifact(artifact),
         sink,
         options,
       }),

@@ -2,13 +2,13 @@
 import { StowageError } from '../error.ts';
 import { Pace, type PaceOptions } from '../pace.ts';
 import type { Platform } from '../platform.ts';
-import { nameOf, releaseOf, type ReleaseArtifactView, type ReleaseView } from './views.ts';
+import { artifactNameOf, readRelease, type ReleaseArtifactView, type ReleaseView } from './views.ts';
 import { Backoff, type Patience } from '../retry.ts';
-import { send, type Sent } from '../send.ts';
+import { sendUpload, type Sent } from '../send.ts';
 import { defaultIdle, slowIdle, type Session } from '../session.ts';
-import type { Source } from '../source.ts';
+import type { UploadSource } from '../source.ts';
 import { TusUpload } from '../tus.ts';
-import { readText } from '../transport.ts';
+import { readAnswerText } from '../transport.ts';
 import type { PushProgress } from '../push.ts';
 
 export interface ReleaseUploadOptions {
@@ -48,7 +48,7 @@ export interface ReleaseUploadDeps {
   readonly platform: Platform;
   readonly patience: Patience;
   readonly release: ReleaseView;
-  readonly source: Source;
+  readonly source: UploadSource;
   readonly options: ReleaseUploadOptions;
 }
 
@@ -148,7 +148,7 @@ export class ReleaseUpload {
     let from = -1;
     const onProgress = (offset: number): void => this.#tell('sending', offset, (from = from < 0 ? offset : from));
     const tus = new TusUpload(session.anonymous(), url, size);
-    const sent = await send(tus, upload, source, undefined, {
+    const sent = await sendUpload(tus, upload, source, undefined, {
       pace: new Pace(options.pace),
       patience,
       idle: slowIdle,
@@ -182,7 +182,7 @@ export class ReleaseUpload {
           onSent,
           ...(signal ? { signal } : {}),
         });
-        await readText(answer);
+        await readAnswerText(answer);
         if (answer.status < 300) return { from: 0, size, bytes };
         throw new StowageError(
           answer.status >= 500 || answer.status === 403 ? 'unavailable' : 'protocol',
@@ -229,7 +229,7 @@ export class ReleaseUpload {
 
   async #look(): Promise<ReleaseView> {
     const { session, release, options } = this.#parts;
-    return releaseOf(
+    return readRelease(
       await session.json({ method: 'GET', path: ['v1', 'releases', release.id], signal: options.signal }),
     );
   }
@@ -238,7 +238,8 @@ export class ReleaseUpload {
   #among({ artifacts }: ReleaseView, sha256: string, size: number): Released | undefined {
     const { platform, filename } = this.#parts.options;
     const artifact = artifacts?.find(
-      (one) => one.checksum === sha256 && one.size === size && one.platform === platform && nameOf(one) === filename,
+      (one) =>
+        one.checksum === sha256 && one.size === size && one.platform === platform && artifactNameOf(one) === filename,
     );
     return artifact && { artifact, there: true, resumedFrom: 0, sent: 0 };
   }
@@ -249,7 +250,7 @@ export class ReleaseUpload {
 }
 
 /** @throws StowageError `malformed` if the source cannot be a release artifact */
-function sizeOf({ size, rereadable }: Source): number {
+function sizeOf({ size, rereadable }: UploadSource): number {
   if (size === undefined || !rereadable)
     throw new StowageError('malformed', 'a release artifact must be a file, because its checksum is sent first');
   if (size === 0) throw new StowageError('malformed', 'a release artifact must not be empty');

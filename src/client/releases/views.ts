@@ -26,7 +26,7 @@ export interface ReleaseArtifactView {
 }
 
 /** @throws StowageError protocol */
-export function releaseOf(value: unknown): ReleaseView {
+export function readRelease(value: unknown): ReleaseView {
   return demand<ReleaseView>(value, 'release', {
     id: 'string',
     product: 'string',
@@ -36,7 +36,7 @@ export function releaseOf(value: unknown): ReleaseView {
 }
 
 /** @throws StowageError protocol */
-export function artifactOf(value: unknown): ReleaseArtifactView {
+export function readReleaseArtifact(value: unknown): ReleaseArtifactView {
   return demand<ReleaseArtifactView>(value, 'artifact of a release', {
     id: 'string',
     object_key: 'string',
@@ -47,7 +47,7 @@ export function artifactOf(value: unknown): ReleaseArtifactView {
 }
 
 /** File name of an artifact; servers that do not report it have it at the end of the object key. */
-export function nameOf({ filename, object_key: key }: ReleaseArtifactView): string {
+export function artifactNameOf({ filename, object_key: key }: ReleaseArtifactView): string {
   return filename ?? key.slice(key.lastIndexOf('/') + 1);
 }
 

@@ -1,7 +1,7 @@
 /** A journal in localStorage: one item an entry, locked with a web lock if the browser has them. */
 import { LowSync } from 'lowdb';
 import { LocalStorage } from 'lowdb/browser';
-import { parseEntry, staleAfter, type Claim, type Journal, type JournalEntry } from '../journal.ts';
+import { parseEntry, staleAfter, type JournalClaim, type Journal, type JournalEntry } from '../journal.ts';
 
 const prefix = 'stowage-upload:';
 
@@ -24,7 +24,7 @@ export function webJournal(): Journal | undefined {
   };
 }
 
-function claimOf(name: string, release: () => void): Claim {
+function claimOf(name: string, release: () => void): JournalClaim {
   const db = new LowSync<JournalEntry | null>(new LocalStorage(name), null);
   let entry: JournalEntry | undefined;
   try {

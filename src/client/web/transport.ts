@@ -1,6 +1,6 @@
 /** The transport over fetch, for browsers and other platforms. */
 import { StowageError, abortedError } from '../error.ts';
-import type { Incoming, Outgoing, Payload, Transport } from '../transport.ts';
+import type { TransportAnswer, Outgoing, RequestPayload, Transport } from '../transport.ts';
 
 /**
  * A transport over `fetch`.
@@ -30,7 +30,7 @@ export function fetchTransport(fetch: typeof globalThis.fetch = globalThis.fetch
   };
 }
 
-async function wholeOf(payload: Payload): Promise<Blob | Uint8Array<ArrayBuffer>> {
+async function wholeOf(payload: RequestPayload): Promise<Blob | Uint8Array<ArrayBuffer>> {
   if (payload.whole) return payload.whole;
   const bytes = new Uint8Array(payload.size);
   let at = 0;
@@ -41,7 +41,7 @@ async function wholeOf(payload: Payload): Promise<Blob | Uint8Array<ArrayBuffer>
   return bytes;
 }
 
-function incoming(answer: Response, watch: Watch): Incoming {
+function incoming(answer: Response, watch: Watch): TransportAnswer {
   return {
     status: answer.status,
     header: (name) => answer.headers.get(name) ?? undefined,

@@ -10,7 +10,7 @@ import { Refusal } from '../refusal.ts';
 import type { Uploads } from './uploads.ts';
 
 /** Downloads from other servers. */
-export interface Source {
+export interface FetchSource {
   /** @throws Refusal `malformed` or `forbidden` for a URL that is never fetched */
   check(url: string): void;
   /**
@@ -42,7 +42,7 @@ export class Fetching {
   readonly #clock: Clock;
   readonly #uploads: Uploads;
   readonly #artifacts: Artifacts;
-  readonly #source: Source | undefined;
+  readonly #source: FetchSource | undefined;
   readonly #onFault: OnFault;
   readonly #stop = new AbortController();
   readonly #running = new Map<string, Promise<void>>();
@@ -53,7 +53,7 @@ export class Fetching {
     clock: Clock;
     uploads: Uploads;
     artifacts: Artifacts;
-    source: Source | undefined;
+    source: FetchSource | undefined;
     onFault: OnFault;
   }) {
     this.#engine = parts.engine;

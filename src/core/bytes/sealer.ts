@@ -4,7 +4,7 @@ import type { Clock } from '../../kit/clock.ts';
 import { sameDigest, type Algorithm, type Digest } from '../../kit/digest.ts';
 import { newId } from '../../kit/ids.ts';
 import { owns } from '../tenants/access.ts';
-import { slotOf } from '../tenants/credential-lookup.ts';
+import { slotOfCredential } from '../tenants/credential-lookup.ts';
 import type { Engine, ObjectFacts, Publication, Published, Unpublished } from '../engine.ts';
 import { brokenOff, readBody, writeBody, Received, type Body } from './ingest.ts';
 import type { Integrity } from './integrity.ts';
@@ -197,7 +197,7 @@ export class Sealer {
       ...whole,
       target,
       source,
-      slot: slotOf(who.credential),
+      slot: slotOfCredential(who.credential),
       at: this.#clock.now(),
       by: who.namespace,
       fresh: fresh ?? { artifact: newId(), blob: newId() },

@@ -15,7 +15,7 @@ import type { SourceUrls } from './source-urls.ts';
 const defaultMaxVersions = 3;
 
 /** Name and owner of an artifact to publish. */
-export interface Target {
+export interface ArtifactTarget {
   readonly name: string;
   readonly type: ArtifactType;
   /** Null for the caller's namespace. */
@@ -27,7 +27,7 @@ export interface Target {
   readonly maxVersions: number | undefined;
 }
 
-export interface Listing {
+export interface ArtifactListing {
   readonly namespace?: string;
   readonly name?: string;
   readonly type?: ArtifactType;
@@ -54,13 +54,13 @@ export class Artifacts {
    *
    * @throws Refusal `not_found`, `forbidden` (sharing), `digest_mismatch`, `conflict`; the upload is then unchanged
    */
-  async convert(who: Principal, upload: string, target: Target, expected: Expectations): Promise<Published> {
+  async convert(who: Principal, upload: string, target: ArtifactTarget, expected: Expectations): Promise<Published> {
     const resolved = await this.#resolveTarget(who, target);
     return this.#sealer.publish(who, upload, resolved, expected);
   }
 
   /** Makes content that the caller may read a version of an artifact, without an upload. */
-  async adopt(who: Principal, blob: string, target: Target, expected: Expectations): Promise<Published> {
+  async adopt(who: Principal, blob: string, target: ArtifactTarget, expected: Expectations): Promise<Published> {
     const resolved = await this.#resolveTarget(who, target);
     const found = await this.#blobs.get(who, blob);
     await this.#blobs.demandGood(found);
@@ -69,7 +69,7 @@ export class Artifacts {
   }
 
   /** @throws Refusal as `convert` does, as far as it can be checked without the bytes */
-  async demandTarget(who: Principal, target: Target): Promise<void> {
+  async demandTarget(who: Principal, target: ArtifactTarget): Promise<void> {
     await this.#resolveTarget(who, target);
   }
 
@@ -104,7 +104,7 @@ export class Artifacts {
     return begun;
   }
 
-  list(who: Principal, filter: Listing, page: Page): Promise<Artifact[]> {
+  list(who: Principal, filter: ArtifactListing, page: Page): Promise<Artifact[]> {
     return this.#engine.catalog.artifacts.list(visibilityOf(who), filter, page);
   }
 
@@ -223,7 +223,7 @@ export class Artifacts {
   }
 
   /** Checks rights and names before anything is created. */
-  async #resolveTarget(who: Principal, target: Target): Promise<Publication['target']> {
+  async #resolveTarget(who: Principal, target: ArtifactTarget): Promise<Publication['target']> {
     checkName(target.name);
     if (target.shared && !isSystem(who))
       throw new Refusal('forbidden', 'only the system namespace can create shared artifacts');

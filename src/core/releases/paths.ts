@@ -2,7 +2,7 @@
 import { Refusal } from '../refusal.ts';
 
 /** The parts of a key. */
-export interface Place {
+export interface ReleasePath {
   readonly product: string;
   readonly version: string;
   readonly platform: string;
@@ -10,12 +10,12 @@ export interface Place {
 }
 
 /** @throws Refusal `malformed` if a segment is empty or invalid */
-export function fileKey(place: Place, fileName: string): string {
+export function fileKey(place: ReleasePath, fileName: string): string {
   return `${filePrefix(place)}${segment('filename', fileName)}`;
 }
 
 /** The key prefix of a file of that release, platform and id. */
-export function filePrefix({ product, version, platform, id }: Place): string {
+export function filePrefix({ product, version, platform, id }: ReleasePath): string {
   return `releases/${segment('product', product)}/${segment('version', version)}/${segment('platform', platform)}/${id}/`;
 }
 

@@ -13,7 +13,7 @@ export function slotCredential(slot: string): string {
 }
 
 /** The slot of a credential; undefined for others. */
-export function slotOf(credential: string): string | undefined {
+export function slotOfCredential(credential: string): string | undefined {
   return /^slot\/(.+)$/.exec(credential)?.[1];
 }
 

@@ -9,6 +9,6 @@ export function identityOf({ namespace, generation }: Pick<Principal, 'namespace
 }
 
 /** The name, which is what users see. */
-export function nameOf(identity: string): string {
+export function namespaceNameOf(identity: string): string {
   return identity.split(' ', 1)[0]!;
 }

@@ -26,7 +26,7 @@ export interface CheckOptions {
 }
 
 /** Checks an engine that no server uses. Changes it only with `repair`. */
-export async function check(engine: Engine, options: CheckOptions): Promise<Checked> {
+export async function verifyStore(engine: Engine, options: CheckOptions): Promise<Checked> {
   const run = new Check(engine, options);
   await run.contents();
   await run.ledgers();

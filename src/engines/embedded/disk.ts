@@ -107,7 +107,7 @@ export class Disk {
 
 /** Maps errors of the operating system to refusals where one fits. */
 export function asRefusal(error: unknown): unknown {
-  switch (codeOf(error)) {
+  switch (errorCodeOf(error)) {
     case 'ENOSPC':
     case 'EDQUOT':
     case 'EFBIG':
@@ -130,14 +130,14 @@ export function asRefusal(error: unknown): unknown {
  * a bad sector) says nothing about the bytes and may be temporary.
  */
 export function asReadRefusal(error: unknown): unknown {
-  const code = codeOf(error);
+  const code = errorCodeOf(error);
   if (code === undefined || error instanceof Refusal) return error;
   if (code === 'ENOENT') return new Refusal('lost', 'the bytes are missing on disk', {}, error);
   return new Refusal('unavailable', 'the bytes cannot be read from disk now', {}, error);
 }
 
 /** The error code of the operating system, such as `ENOENT`. */
-export function codeOf(error: unknown): string | undefined {
+export function errorCodeOf(error: unknown): string | undefined {
   return typeof error === 'object' && error !== null && 'code' in error && typeof error.code === 'string'
     ? error.code
     : undefined;

@@ -1,5 +1,5 @@
 import { chmod, open } from 'node:fs/promises';
-import { codeOf } from './disk.ts';
+import { errorCodeOf } from './disk.ts';
 import type { Layout } from './layout.ts';
 
 /**
@@ -11,7 +11,7 @@ export async function makePrivateFile(path: string): Promise<void> {
   try {
     await (await open(path, 'wx', 0o600)).close();
   } catch (error) {
-    if (codeOf(error) !== 'EEXIST') throw error;
+    if (errorCodeOf(error) !== 'EEXIST') throw error;
   }
 }
 
@@ -28,6 +28,6 @@ async function restrict(path: string, mode: number): Promise<void> {
     await chmod(path, mode);
   } catch (error) {
     // The folder belongs to another user, who decides about its modes.
-    if (codeOf(error) !== 'ENOENT' && codeOf(error) !== 'EPERM') throw error;
+    if (errorCodeOf(error) !== 'ENOENT' && errorCodeOf(error) !== 'EPERM') throw error;
   }
 }

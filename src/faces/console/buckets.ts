@@ -2,7 +2,7 @@ import type { Core } from '../../core/index.ts';
 import type { Bucket, Ledger } from '../../core/records.ts';
 import { Refusal } from '../../core/refusal.ts';
 import { allowIn } from '../../core/tenants/access.ts';
-import { json, send } from '../../http/responses.ts';
+import { json, sendAnswer } from '../../http/responses.ts';
 import { faultOf, type CorsRule } from '../../http/bucket-cors.ts';
 import { once } from '../../http/idempotency.ts';
 import { ANSWERED, type Routes } from '../../http/routes.ts';
@@ -52,7 +52,7 @@ export function buckets(routes: Routes, core: Core, region: string): void {
     })
     .owned('deleteBucket', async ({ who, params, req, res }) => {
       await core.buckets.remove(await core.buckets.allow(who, params.text('bucket'), 'admin'));
-      send(req, res, { status: 204 });
+      sendAnswer(req, res, { status: 204 });
       return ANSWERED;
     });
 }

@@ -1,7 +1,7 @@
 import type { Core } from '../../core/index.ts';
 import type { AccessKey, Verb } from '../../core/records.ts';
 import { Refusal } from '../../core/refusal.ts';
-import { json, send } from '../../http/responses.ts';
+import { json, sendAnswer } from '../../http/responses.ts';
 import { refuseKey } from '../../http/idempotency.ts';
 import { ANSWERED, type Routes } from '../../http/routes.ts';
 import { everything } from '../../core/paging.ts';
@@ -41,7 +41,7 @@ export function keys(routes: Routes, core: Core): void {
     })
     .owned('revokeAccessKey', async ({ who, params, req, res }) => {
       await core.accessKeys.revoke(who, params.text('id'));
-      send(req, res, { status: 204 });
+      sendAnswer(req, res, { status: 204 });
       return ANSWERED;
     });
 }

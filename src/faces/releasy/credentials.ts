@@ -4,7 +4,7 @@ import type { LoginAttempts } from '../../core/tenants/login-attempts.ts';
 import type { ApiKeys, ApiKeyHolder } from '../../core/releases/api-keys.ts';
 import type { Principal, Scope } from '../../core/records.ts';
 import { Refusal } from '../../core/refusal.ts';
-import { sourceOf } from '../../http/client-address.ts';
+import { clientAddressOf } from '../../http/client-address.ts';
 import type { OperatorTokens } from './operator-tokens.ts';
 
 export const roles = ['platform_admin', 'platform_support', 'release_publisher'] as const;
@@ -46,7 +46,7 @@ const demands: Readonly<Record<string, string>> = {
 };
 
 /** Authenticates operators by the admin key or a JWT, and customers by an API key. */
-export class Credentials {
+export class ReleasyCredentials {
   readonly #options: CredentialOptions;
 
   constructor(options: CredentialOptions) {
@@ -74,7 +74,7 @@ export class Credentials {
       throw new Refusal('unavailable', 'admin api key not configured');
     if (adminKey === undefined || offered === undefined) throw unauthorized();
     // The key cannot be guessed, so a failure counts as a tenth of one.
-    await attempts.prove({ from: sourceOf(req), subject: 'admin key', guessable: false }, async () => {
+    await attempts.prove({ from: clientAddressOf(req), subject: 'admin key', guessable: false }, async () => {
       if (!same(offered, adminKey)) throw unauthorized();
     });
     return { kind: 'operator', namespace, credential: 'admin key', roles: new Set(['platform_admin']) };
@@ -91,7 +91,7 @@ export class Credentials {
     const open = (): Promise<ApiKeyHolder> => apiKeys.open(namespace, raw);
     if (raw === undefined) return { kind: 'customer', namespace, ...(await open()) };
     // The key is its own subject, so that failures of other clients do not throttle a valid one.
-    const attempt = { from: sourceOf(req), subject: `api key ${digestOf(raw)}`, guessable: false };
+    const attempt = { from: clientAddressOf(req), subject: `api key ${digestOf(raw)}`, guessable: false };
     return { kind: 'customer', namespace, ...(await this.#options.attempts.prove(attempt, open)) };
   }
 
@@ -104,7 +104,8 @@ export class Credentials {
     const { resource, namespace, attempts } = this.#options;
     const claims = await tokens.claims(token).catch((error: unknown) => {
       // If the issuer's keys are unavailable, the token is not counted as wrong.
-      if (error instanceof Refusal && error.reason === 'unauthenticated') return attempts.wrong(sourceOf(req), error);
+      if (error instanceof Refusal && error.reason === 'unauthenticated')
+        return attempts.wrong(clientAddressOf(req), error);
       throw error;
     });
     const named = new Set([

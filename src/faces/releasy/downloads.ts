@@ -1,8 +1,8 @@
-import { sourceOf } from '../../http/client-address.ts';
-import { send } from '../../http/responses.ts';
+import { clientAddressOf } from '../../http/client-address.ts';
+import { sendAnswer } from '../../http/responses.ts';
 import { once } from '../../http/idempotency.ts';
 import { sendBytes } from '../../http/outgoing.ts';
-import { ANSWERED, type Call } from '../../http/routes.ts';
+import { ANSWERED, type RouteCall } from '../../http/routes.ts';
 import { isId } from '../../kit/ids.ts';
 import { digestOf } from './credentials.ts';
 import type { Context } from './context.ts';
@@ -51,22 +51,22 @@ function lifetimeOf(asked: number | null, most: number): number {
   return asked * 1000;
 }
 
-async function resolve(context: Context, call: Call): Promise<typeof ANSWERED> {
+async function resolve(context: Context, call: RouteCall): Promise<typeof ANSWERED> {
   const { core, storage, settings } = context;
   const token = call.params.text('token');
-  const attempt = { from: sourceOf(call.req), subject: `token ${digestOf(token)}`, guessable: false };
+  const attempt = { from: clientAddressOf(call.req), subject: `token ${digestOf(token)}`, guessable: false };
   const { file, download } = await core.loginAttempts.prove(attempt, () => core.downloads.resolve(token));
   const url =
     settings.downloads === 'direct' && !file.outside ? undefined : await storage.downloadUrl(file, download, call.req);
   if (url === undefined) return sendFile(context, call, file);
-  send(call.req, call.res, { status: 302, headers: { Location: url, 'Cache-Control': 'no-store' } });
+  sendAnswer(call.req, call.res, { status: 302, headers: { Location: url, 'Cache-Control': 'no-store' } });
   return ANSWERED;
 }
 
 /** Sends the bytes from this server, for clients that would send their API key along with a redirect. */
 async function sendFile(
   { core, releaseBucket, lifetime }: Context,
-  { req, res }: Call,
+  { req, res }: RouteCall,
   file: Parameters<typeof dispositionOf>[0],
 ): Promise<typeof ANSWERED> {
   const blob = await core.blobs.get(releaseBucket.who, file.blob!);

@@ -1,5 +1,5 @@
 import type { Entitlement } from '../../core/records.ts';
-import { send } from '../../http/responses.ts';
+import { sendAnswer } from '../../http/responses.ts';
 import { once } from '../../http/idempotency.ts';
 import { ANSWERED } from '../../http/routes.ts';
 import type { Context } from './context.ts';
@@ -52,7 +52,7 @@ export function entitlements({ core, guarded }: Context): void {
     })
     .operator('deleteEntitlement', ['platform_admin'], async ({ who, params, req, res }) => {
       await core.customers.dropEntitlement(who, params.text('customer_id'), params.text('entitlement_id'));
-      send(req, res, { status: 204 });
+      sendAnswer(req, res, { status: 204 });
       return ANSWERED;
     });
 }

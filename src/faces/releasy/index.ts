@@ -4,7 +4,7 @@ import { OperatorTokens } from './operator-tokens.ts';
 import { answerUnknown, refusing } from '../../http/refusals.ts';
 import { artifacts } from './artifacts.ts';
 import { audits } from './audits.ts';
-import { Credentials } from './credentials.ts';
+import { ReleasyCredentials } from './credentials.ts';
 import { customers } from './customers.ts';
 import { GuardedRoutes } from './routes.ts';
 import { downloads } from './downloads.ts';
@@ -36,7 +36,14 @@ export function releasy(options: ReleasyOptions): Releasy {
   const guarded = new GuardedRoutes(
     openapi,
     lifetime,
-    new Credentials({ namespace, adminKey, tokens, resource, apiKeys: core.apiKeys, attempts: core.loginAttempts }),
+    new ReleasyCredentials({
+      namespace,
+      adminKey,
+      tokens,
+      resource,
+      apiKeys: core.apiKeys,
+      attempts: core.loginAttempts,
+    }),
   );
   const releaseBucket = new ReleaseBucket(core, settings);
   const baseUrl = (req: Request): string => settings.publicUrl ?? listeningAt(req);

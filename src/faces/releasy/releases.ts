@@ -1,14 +1,14 @@
 import type { Core } from '../../core/index.ts';
 import type { Release, ReleaseFile, ReleaseStatus } from '../../core/records.ts';
 import { Refusal } from '../../core/refusal.ts';
-import { send } from '../../http/responses.ts';
+import { sendAnswer } from '../../http/responses.ts';
 import type { Parameters } from '../../http/parameters.ts';
 import { once } from '../../http/idempotency.ts';
 import { ANSWERED } from '../../http/routes.ts';
 import { roles, type CustomerCaller, type Operator } from './credentials.ts';
 import type { Context } from './context.ts';
 import { bad, filterOf, paged, pageOf } from './queries.ts';
-import { artifactView, releaseView, type ArtifactView, type ReleaseView } from './views.ts';
+import { artifactView, releaseView, type ReleaseArtifactView, type ReleaseView } from './views.ts';
 
 /** Releases: create, list, show, publish, unpublish, delete. */
 export function releases(context: Context): void {
@@ -32,7 +32,7 @@ function changes({ core, guarded, releaseBucket }: Context): void {
     })
     .operator('deleteRelease', ['platform_admin'], async ({ req, res, who, params }) => {
       await core.releases.remove(who, releaseOf(params));
-      send(req, res, { status: 204 });
+      sendAnswer(req, res, { status: 204 });
       return ANSWERED;
     });
   for (const [operation, verb, done, wanted] of [
@@ -104,7 +104,7 @@ export async function visibleRelease(
 export async function artifactsOf(
   { core }: Pick<Context, 'core'>,
   shown: readonly Release[],
-): Promise<Record<string, { file: ReleaseFile; view: ArtifactView }[]>> {
+): Promise<Record<string, { file: ReleaseFile; view: ReleaseArtifactView }[]>> {
   const files = await core.releaseFiles.list(shown);
   const blobs = new Map(
     (

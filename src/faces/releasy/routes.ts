@@ -2,11 +2,11 @@ import type { Request } from 'express';
 import type { Scope } from '../../core/records.ts';
 import type { OpenApi } from '../../http/openapi.ts';
 import type { Lifetime } from '../../http/lifetime.ts';
-import { Routes, type Call, type OwnedCall } from '../../http/routes.ts';
+import { Routes, type RouteCall, type OwnedCall } from '../../http/routes.ts';
 import {
   demandRole,
   demandScope,
-  type Credentials,
+  type ReleasyCredentials,
   type CustomerCaller,
   type Operator,
   type Role,
@@ -18,14 +18,14 @@ const bodies = { limit: 2 * 1024 * 1024, typed: true };
 /** Mounts routes by role and scope. Authorization precedes the reading of a body. */
 export class GuardedRoutes {
   readonly routes: Routes;
-  readonly #credentials: Credentials;
+  readonly #credentials: ReleasyCredentials;
 
-  constructor(openapi: OpenApi, lifetime: Lifetime, credentials: Credentials) {
+  constructor(openapi: OpenApi, lifetime: Lifetime, credentials: ReleasyCredentials) {
     this.routes = new Routes(openapi, { lifetime, bodies, lenient: true });
     this.#credentials = credentials;
   }
 
-  open(id: string, answer: (call: Call) => unknown): this {
+  open(id: string, answer: (call: RouteCall) => unknown): this {
     this.routes.open(id, answer);
     return this;
   }

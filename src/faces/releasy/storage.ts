@@ -23,7 +23,7 @@ export interface SigningWish {
 }
 
 /** A capability for a resumable upload. */
-export interface Resumable {
+export interface ResumableUpload {
   readonly token: string;
   readonly expiresAt: number;
 }
@@ -34,7 +34,7 @@ export interface ReleaseStore {
   /** A URL whose PUT fills the slot. */
   uploadUrl(slot: Slot, req: Request): Promise<string>;
   /** A capability to fill the slot; undefined if the store cannot resume. */
-  resumable(slot: Slot): Promise<Resumable | undefined>;
+  resumable(slot: Slot): Promise<ResumableUpload | undefined>;
   /** A URL that serves the file to the request's method (GET or HEAD); undefined if this server must send it. */
   downloadUrl(file: ReleaseFile, download: Download, req: Request): Promise<string | undefined>;
 }
@@ -75,7 +75,7 @@ export class OwnStore implements ReleaseStore {
     return url;
   }
 
-  async resumable({ id, bucket, key, expiresAt }: Slot): Promise<Resumable> {
+  async resumable({ id, bucket, key, expiresAt }: Slot): Promise<ResumableUpload> {
     const { core, releaseBucket, tokens } = this.#options;
     const capability = {
       upload: id,
@@ -118,7 +118,7 @@ export class OwnStore implements ReleaseStore {
 }
 
 /** URL of a resumable PUT into a slot, without a signature. */
-export function resumableUrl(baseUrl: string, key: string, { token }: Resumable): string {
+export function resumableUrl(baseUrl: string, key: string, { token }: ResumableUpload): string {
   return `${baseUrl}/artifacts/${encodeURIComponent(key)}/data?capability=${token}`;
 }
 

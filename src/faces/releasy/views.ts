@@ -9,10 +9,10 @@ export interface ReleaseView {
   readonly status: string;
   readonly created_at: number;
   readonly published_at: number | null;
-  readonly artifacts: readonly ArtifactView[] | null;
+  readonly artifacts: readonly ReleaseArtifactView[] | null;
 }
 
-export interface ArtifactView {
+export interface ReleaseArtifactView {
   readonly id: string;
   readonly object_key: string;
   readonly platform: string;
@@ -27,7 +27,7 @@ export interface ArtifactView {
 
 export function releaseView(
   { id, product, version, status, createdAt, publishedAt }: Release,
-  artifacts: readonly ArtifactView[] | null = null,
+  artifacts: readonly ReleaseArtifactView[] | null = null,
 ): ReleaseView {
   return {
     id,
@@ -40,7 +40,7 @@ export function releaseView(
   };
 }
 
-export function artifactView(file: ReleaseFile, blob: Blob | undefined): ArtifactView {
+export function artifactView(file: ReleaseFile, blob: Blob | undefined): ReleaseArtifactView {
   const { id, key, platform, sha256, size, createdAt } = file;
   const { md5 } = blob?.digests ?? {};
   return {

@@ -10,7 +10,7 @@ import { printAbout, type About } from './about.ts';
 import { targetOf } from './finish.ts';
 import type { Context } from './context.ts';
 
-export interface Call {
+export interface ResumableCall {
   readonly req: Request;
   readonly res: Response;
   readonly who: Principal;
@@ -23,7 +23,12 @@ export interface Call {
  *
  * @throws Refusal `unauthenticated`, `forbidden`
  */
-export async function authenticate({ tokens }: Context, req: Request, res: Response, upload?: string): Promise<Call> {
+export async function authenticate(
+  { tokens }: Context,
+  req: Request,
+  res: Response,
+  upload?: string,
+): Promise<ResumableCall> {
   const { who, capability } = await tokens.holder(req);
   nameCaller(res, who.namespace);
   if (capability && upload !== undefined && upload !== capability.upload)
@@ -32,7 +37,7 @@ export async function authenticate({ tokens }: Context, req: Request, res: Respo
 }
 
 /** The upload's URL for the caller, with its capability if it used one. */
-export function urlFor(path: string, { req, capability }: Call): string {
+export function urlFor(path: string, { req, capability }: ResumableCall): string {
   const token = req.query['capability'];
   return capability && typeof token === 'string' ? `${path}?capability=${token}` : path;
 }
@@ -45,7 +50,7 @@ export function urlFor(path: string, { req, capability }: Call): string {
  */
 export async function begin(
   core: Core,
-  { who, capability }: Call,
+  { who, capability }: ResumableCall,
   facts: Omit<Beginning, 'id' | 'about'>,
   about: About,
   type: string | undefined,

@@ -1,5 +1,5 @@
 /** Completes an upload that names its target. */
-import type { Target } from '../../core/names/artifacts.ts';
+import type { ArtifactTarget } from '../../core/names/artifacts.ts';
 import type { Core } from '../../core/index.ts';
 import type { Principal, Upload } from '../../core/records.ts';
 import { Refusal } from '../../core/refusal.ts';
@@ -88,7 +88,13 @@ export function promisesOf({ digests = [], metadata = '' }: About): readonly Dig
 }
 
 /** The target artifact: from the path, or from the metadata (`artifact`, `filename` or `name`, in `namespace`). */
-export function targetOf({ artifact, namespace, type = 'other', metadata = '', object }: About): Target | undefined {
+export function targetOf({
+  artifact,
+  namespace,
+  type = 'other',
+  metadata = '',
+  object,
+}: About): ArtifactTarget | undefined {
   if (object) return undefined;
   const said = parseMetadata(metadata);
   const name = artifact ?? (said.get('artifact') || said.get('filename') || said.get('name'));

@@ -1,7 +1,7 @@
 import type { NextFunction, Request, Response } from 'express';
 import type { Principal, Upload } from '../../core/records.ts';
 import { Refusal } from '../../core/refusal.ts';
-import { json, send } from '../../http/responses.ts';
+import { json, sendAnswer } from '../../http/responses.ts';
 import { bodyDigests, demandDigests, digestsOf } from '../../http/digest-fields.ts';
 import { hasBody } from '../../http/incoming.ts';
 import { plainAnswers } from '../../http/refusals.ts';
@@ -10,7 +10,7 @@ import { uploadFields, uploadLimit } from '../../http/upload-fields.ts';
 import { isId } from '../../kit/ids.ts';
 import { printDigestField, sha512Of } from '../../kit/digest.ts';
 import type { About } from './about.ts';
-import { begin, authenticate, urlFor, type Call } from './call.ts';
+import { begin, authenticate, urlFor, type ResumableCall } from './call.ts';
 import type { Context } from './context.ts';
 import { booleanField, integerField, printBoolean } from './fields.ts';
 import { claim, finish, type Finished } from './finish.ts';
@@ -48,7 +48,7 @@ export class Ietf {
 
   /** The limits of uploads. */
   tell(req: Request, res: Response): void {
-    send(req, res, {
+    sendAnswer(req, res, {
       status: 204,
       headers: { 'Upload-Limit': uploadLimit(this.#context.core), 'Accept-Patch': partType },
     });
@@ -117,7 +117,7 @@ export class Ietf {
     const { who, capability } = await authenticate(this.#context, req, res, id);
     const { core } = this.#context;
     const upload = await (req.method === 'HEAD' ? core.uploads.fence(who, id) : core.uploads.look(who, id));
-    send(req, res, { status: 204, headers: uploadFields(core, upload, capability?.maxSize) });
+    sendAnswer(req, res, { status: 204, headers: uploadFields(core, upload, capability?.maxSize) });
   }
 
   /** Drops the upload, with its capability. */
@@ -126,7 +126,7 @@ export class Ietf {
     nameRoute(res, '/upload/{uuid}');
     const { who } = await authenticate(this.#context, req, res, id);
     await this.#context.core.uploads.drop(who, id);
-    send(req, res, { status: 204 });
+    sendAnswer(req, res, { status: 204 });
   }
 
   /** The artifact in the path: by uuid, or by a name of the caller that may not exist yet. */
@@ -141,7 +141,7 @@ export class Ietf {
     return { artifact: ref };
   }
 
-  async #take({ req, res, who, capability }: Call, id: string, at: number, length?: number): Promise<Upload> {
+  async #take({ req, res, who, capability }: ResumableCall, id: string, at: number, length?: number): Promise<Upload> {
     const { core, lifetime } = this.#context;
     const kept = (offset: number): void => this.#tellInterim(req, res, offset - at, { 'Upload-Offset': offset });
     const request = { at, ...bodyDigests(req), length, kept, most: capability?.maxSize };
@@ -160,7 +160,7 @@ export class Ietf {
   }
 
   async #answer(
-    call: Call,
+    call: ResumableCall,
     upload: Upload,
     complete: boolean,
     { status, ...place }: Headers & { status: number },
@@ -169,14 +169,14 @@ export class Ietf {
     const headers: Headers = { ...place, 'Upload-Offset': upload.offset };
     if (!complete) {
       const running = req.headers['want-repr-digest'] === undefined ? {} : await this.#digest(upload);
-      return send(req, res, {
+      return sendAnswer(req, res, {
         status: status === 201 ? 201 : 204,
         headers: { ...headers, ...running, 'Upload-Complete': printBoolean(false) },
       });
     }
     const finished = await this.#finish(call, upload.length === null ? { ...upload, length: upload.offset } : upload);
     if (!finished)
-      return send(req, res, {
+      return sendAnswer(req, res, {
         status: 204,
         headers: { ...headers, ...(await this.#digest(upload)), 'Upload-Complete': printBoolean(true) },
       });
@@ -184,7 +184,7 @@ export class Ietf {
   }
 
   /** Completes an upload. `Upload-Complete: ?1` on a refusal tells the client that sending more would not help. */
-  async #finish({ who, res }: Call, upload: Upload): Promise<Finished | undefined> {
+  async #finish({ who, res }: ResumableCall, upload: Upload): Promise<Finished | undefined> {
     try {
       return await finish(this.#context, who, upload);
     } catch (error) {
@@ -196,7 +196,7 @@ export class Ietf {
 
   /** Reports the version that the upload became. */
   async #tellFinished(
-    { req, res, who }: Call,
+    { req, res, who }: ResumableCall,
     { artifact, index, blob }: Finished,
     { status, ...headers }: Headers & { status: number },
   ): Promise<void> {

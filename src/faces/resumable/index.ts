@@ -2,7 +2,7 @@
 import { Router, type ErrorRequestHandler, type Request } from 'express';
 import type { Logger } from 'pino';
 import { Refusal } from '../../core/refusal.ts';
-import { send } from '../../http/responses.ts';
+import { sendAnswer } from '../../http/responses.ts';
 import type { OpenApi } from '../../http/openapi.ts';
 import { refusing } from '../../http/refusals.ts';
 import { Routes } from '../../http/routes.ts';
@@ -93,7 +93,7 @@ function refuseOwn(log: Logger): ErrorRequestHandler {
   return (error: unknown, req, res, next): unknown => {
     if (!usesDraft(req)) return next(error instanceof Problem ? error.plain() : error);
     if (error instanceof Problem)
-      return send(req, res, {
+      return sendAnswer(req, res, {
         status: error.status,
         headers: error.headers,
         type: 'application/problem+json',

@@ -1,12 +1,12 @@
 import type { Request, Response } from 'express';
 import type { Upload } from '../../core/records.ts';
 import { Refusal } from '../../core/refusal.ts';
-import { send } from '../../http/responses.ts';
+import { sendAnswer } from '../../http/responses.ts';
 import { hasBody } from '../../http/incoming.ts';
 import { nameRoute } from '../../http/request-log.ts';
 import { sha512Of } from '../../kit/digest.ts';
 import { aboutOf, printAbout, type About } from './about.ts';
-import { begin, authenticate, urlFor, type Call } from './call.ts';
+import { begin, authenticate, urlFor, type ResumableCall } from './call.ts';
 import type { Context } from './context.ts';
 import { checksums, checksumsOf, refuseChecksum } from './checksums.ts';
 import { Concatenation } from './concatenation.ts';
@@ -47,7 +47,7 @@ export class Tus {
     if (id !== undefined && method === 'HEAD') return this.#look(call, id);
     if (id !== undefined && method === 'PATCH') return this.#append(call, id);
     if (id !== undefined && method === 'DELETE') return this.#terminate(call, id);
-    send(req, res, {
+    sendAnswer(req, res, {
       status: 405,
       headers: { Allow: id === undefined ? 'OPTIONS, POST' : 'OPTIONS, HEAD, PATCH, DELETE' },
     });
@@ -60,10 +60,10 @@ export class Tus {
       'Tus-Max-Size': this.#context.core.uploads.limits.maxSize,
       'Tus-Checksum-Algorithm': checksums.join(','),
     };
-    send(req, res, { status: 204, headers });
+    sendAnswer(req, res, { status: 204, headers });
   }
 
-  async #create(call: Call): Promise<void> {
+  async #create(call: ResumableCall): Promise<void> {
     const { req, res, who } = call;
     const { core } = this.#context;
     const about = readAbout(req);
@@ -86,41 +86,47 @@ export class Tus {
     );
     const location = urlFor(`/tus/${begun.id}`, call);
     if (!withBody && begun.length !== 0) {
-      send(req, res, { status: 201, headers: { Location: location, ...this.#standing(begun) } });
+      sendAnswer(req, res, { status: 201, headers: { Location: location, ...this.#standing(begun) } });
       return;
     }
     // Set even for a refusal: bytes that arrived before it may be kept.
     res.setHeader('Location', location);
     const upload = withBody ? await this.#take(call, begun.id, { at: 0, length: undefined }) : begun;
     const finished = await this.#finish(call, upload);
-    send(req, res, { status: 201, headers: { ...this.#standing(upload, finished), 'Upload-Offset': upload.offset } });
+    sendAnswer(req, res, {
+      status: 201,
+      headers: { ...this.#standing(upload, finished), 'Upload-Offset': upload.offset },
+    });
   }
 
   /** The content exists already: the upload is complete from the start. */
   async #tellClaimed(
-    call: Call,
+    call: ResumableCall,
     about: About,
     { size, ...outcome }: Finished & { readonly size: number },
   ): Promise<void> {
     const { req, res, who } = call;
     const upload = await this.#context.core.uploads.beginWhole(who, size, outcome, { about: printAbout(about) });
-    send(req, res, {
+    sendAnswer(req, res, {
       status: 201,
       headers: { Location: `/tus/${upload.id}`, ...this.#standing(upload, outcome), 'Upload-Offset': size },
     });
   }
 
-  async #concatenate({ req, res, who, capability }: Call, about: About): Promise<void> {
+  async #concatenate({ req, res, who, capability }: ResumableCall, about: About): Promise<void> {
     if (capability) throw new Refusal('forbidden', 'a capability cannot join uploads');
     if (req.headers['upload-length'] !== undefined)
       throw new Refusal('malformed', 'a final upload must not have Upload-Length');
     const begun = await this.#concatenation.begin(who, about);
     const upload = await this.#concatenation.join(who, begun);
     const finished = await finish(this.#context, who, upload);
-    send(req, res, { status: 201, headers: { Location: `/tus/${upload.id}`, ...this.#standing(upload, finished) } });
+    sendAnswer(req, res, {
+      status: 201,
+      headers: { Location: `/tus/${upload.id}`, ...this.#standing(upload, finished) },
+    });
   }
 
-  async #look(call: Call, id: string): Promise<void> {
+  async #look(call: ResumableCall, id: string): Promise<void> {
     const { req, res, who } = call;
     const fenced = await this.#context.core.uploads.fence(who, id);
     const { metadata, concat } = aboutOf(fenced);
@@ -129,7 +135,7 @@ export class Tus {
     const upload = final ? await this.#concatenation.join(who, fenced) : fenced;
     const finished = await this.#finish(call, upload);
     const waiting = final && upload.length === null;
-    send(req, res, {
+    sendAnswer(req, res, {
       status: 200,
       headers: {
         ...this.#standing(upload, finished),
@@ -141,7 +147,7 @@ export class Tus {
     });
   }
 
-  async #append(call: Call, id: string): Promise<void> {
+  async #append(call: ResumableCall, id: string): Promise<void> {
     const { req, res, who } = call;
     if (!isChunk(req)) return refuseType(req, res);
     const at = whole(req, 'upload-offset');
@@ -151,17 +157,20 @@ export class Tus {
     const again = before.state === 'sealed' && at === before.offset && !hasBody(req);
     const upload = again ? before : await this.#take(call, id, { at, length: whole(req, 'upload-length') });
     const finished = await this.#finish(call, upload);
-    send(req, res, { status: 204, headers: { ...this.#standing(upload, finished), 'Upload-Offset': upload.offset } });
+    sendAnswer(req, res, {
+      status: 204,
+      headers: { ...this.#standing(upload, finished), 'Upload-Offset': upload.offset },
+    });
   }
 
-  async #terminate({ req, res, who }: Call, id: string): Promise<void> {
+  async #terminate({ req, res, who }: ResumableCall, id: string): Promise<void> {
     await this.#context.core.uploads.drop(who, id);
-    send(req, res, { status: 204 });
+    sendAnswer(req, res, { status: 204 });
   }
 
   /** Appends the request's body. @returns the upload afterwards */
   async #take(
-    { req, res, who, capability }: Call,
+    { req, res, who, capability }: ResumableCall,
     id: string,
     where: { at: number; length: number | undefined },
   ): Promise<Upload> {
@@ -175,7 +184,7 @@ export class Tus {
   }
 
   /** Finishes a complete upload. After the last part, finishes the final uploads that wait for it. */
-  async #finish({ who }: Call, upload: Upload): Promise<Finished | undefined> {
+  async #finish({ who }: ResumableCall, upload: Upload): Promise<Finished | undefined> {
     if (aboutOf(upload).concat === 'partial' && upload.offset === upload.length) {
       for (const final of await this.#concatenation.waitingFor(who, upload))
         await finish(this.#context, who, await this.#concatenation.join(who, final));
@@ -206,7 +215,11 @@ function isChunk(req: Request): boolean {
 }
 
 function refuseType(req: Request, res: Response): void {
-  send(req, res, { status: 415, type: 'text/plain; charset=utf-8', text: `the Content-Type must be ${chunkType}\n` });
+  sendAnswer(req, res, {
+    status: 415,
+    type: 'text/plain; charset=utf-8',
+    text: `the Content-Type must be ${chunkType}\n`,
+  });
 }
 
 /** An integer header. @throws Refusal `malformed` */

@@ -2,7 +2,7 @@
 import type { StoredObject } from '../../core/records.ts';
 import type { Acl } from './acl.ts';
 import { isFieldName } from '../../http/header-fields.ts';
-import { headerOf, keptHeader, keptHeaders, type Call } from './call.ts';
+import { headerOf, keptHeader, keptHeaders, type S3Call } from './call.ts';
 import { checksumHeaders, type Checksums } from './checksums.ts';
 import { S3Error } from './errors.ts';
 
@@ -35,7 +35,7 @@ const mostKept = 8192;
  *
  * @throws S3Error `MetadataTooLarge`, `RequestHeaderSectionTooLarge`; Refusal `malformed` for an invalid header value
  */
-export function aboutFrom(call: Call): Pick<About, 'type' | 'headers' | 'meta'> {
+export function aboutFrom(call: S3Call): Pick<About, 'type' | 'headers' | 'meta'> {
   demandStorageClass(call);
   const headers: Record<string, string> = {};
   for (const name of kept) {
@@ -72,7 +72,7 @@ function sizeOf(fields: Readonly<Record<string, string>>): number {
 }
 
 /** @throws S3Error `InvalidStorageClass` for any class but STANDARD */
-function demandStorageClass(call: Call): void {
+function demandStorageClass(call: S3Call): void {
   const storage = headerOf(call, 'x-amz-storage-class');
   if (storage !== undefined && storage !== 'STANDARD')
     throw new S3Error('InvalidStorageClass', undefined, { StorageClassRequested: storage });
@@ -116,7 +116,7 @@ export function objectHeaders(object: StoredObject, versioned: boolean): Record<
 }
 
 /** Checksums cover the whole object, so they are not sent for a range. */
-export function checksumHeadersOf(call: Call, object: StoredObject): Record<string, string> {
+export function checksumHeadersOf(call: S3Call, object: StoredObject): Record<string, string> {
   if (headerOf(call, 'x-amz-checksum-mode')?.toUpperCase() !== 'ENABLED' || call.req.headers.range !== undefined)
     return {};
   const { checksums, checksumType } = aboutOf(object);

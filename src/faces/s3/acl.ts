@@ -1,18 +1,18 @@
 /** Access control lists: canned ACLs and explicit grants. */
-import { nameOf } from '../../core/tenants/identities.ts';
+import { namespaceNameOf } from '../../core/tenants/identities.ts';
 import type { Core } from '../../core/index.ts';
 import { S3Error } from './errors.ts';
 import type { accessControlPolicy } from './documents.ts';
 import { elements, escape, type Elements, type Xml } from './xml.ts';
 
-export type Permission = 'READ' | 'WRITE' | 'READ_ACP' | 'WRITE_ACP' | 'FULL_CONTROL';
+export type AclPermission = 'READ' | 'WRITE' | 'READ_ACP' | 'WRITE_ACP' | 'FULL_CONTROL';
 
 /** A namespace by identity, or a group. The bucket's owner may also be stored by name. */
 type Grantee = { readonly kind: 'user'; readonly id: string } | { readonly kind: 'group'; readonly uri: string };
 
 export interface AclGrant {
   readonly grantee: Grantee;
-  readonly permission: Permission;
+  readonly permission: AclPermission;
 }
 
 export interface Acl {
@@ -20,7 +20,7 @@ export interface Acl {
   readonly grants: readonly AclGrant[];
 }
 
-const permissions: readonly Permission[] = ['READ', 'WRITE', 'READ_ACP', 'WRITE_ACP', 'FULL_CONTROL'];
+const permissions: readonly AclPermission[] = ['READ', 'WRITE', 'READ_ACP', 'WRITE_ACP', 'FULL_CONTROL'];
 const everybody = 'http://acs.amazonaws.com/groups/global/AllUsers';
 const authenticated = 'http://acs.amazonaws.com/groups/global/AuthenticatedUsers';
 const groups: readonly string[] = [everybody, authenticated, 'http://acs.amazonaws.com/groups/s3/LogDelivery'];
@@ -33,11 +33,11 @@ export function privateAcl(owner: string): Acl {
 /** @param bucketOwner owner of the object's bucket @throws S3Error for an unknown canned ACL */
 export function cannedAcl(name: string, owner: string, bucketOwner: string): Acl {
   const own = privateAcl(owner);
-  const more = (uri: string, ...granted: Permission[]): Acl => ({
+  const more = (uri: string, ...granted: AclPermission[]): Acl => ({
     owner,
     grants: [...granted.map((permission) => ({ grantee: { kind: 'group', uri } as const, permission })), ...own.grants],
   });
-  const toOwner = (permission: Permission): Acl =>
+  const toOwner = (permission: AclPermission): Acl =>
     owner === bucketOwner
       ? own
       : { owner, grants: [...own.grants, { grantee: { kind: 'user', id: bucketOwner }, permission }] };
@@ -98,7 +98,7 @@ export async function aclFrom(
   { Owner, AccessControlList }: ReturnType<typeof accessControlPolicy.read>,
   owner: string,
 ): Promise<Acl> {
-  if (Owner.ID !== nameOf(owner)) throw new S3Error('AccessDenied');
+  if (Owner.ID !== namespaceNameOf(owner)) throw new S3Error('AccessDenied');
   const grants: AclGrant[] = [];
   for (const {
     Grantee: { kind, value },
@@ -149,7 +149,7 @@ function granteeXml(grantee: Grantee): string {
 
 /** A namespace as S3's `Owner` or `Grantee`. */
 export function ownerElement(identity: string): Xml {
-  const name = nameOf(identity);
+  const name = namespaceNameOf(identity);
   return elements({ ID: name, DisplayName: name });
 }
 
@@ -157,7 +157,7 @@ export function ownerElement(identity: string): Xml {
 export function aclAllows(
   { grants }: Acl,
   names: readonly string[],
-  permission: Permission,
+  permission: AclPermission,
   ignorePublic: boolean,
 ): boolean {
   return grants.some(

@@ -1,5 +1,5 @@
 import { aboutOf } from './about.ts';
-import { sendDocument, headerOf, type Call } from './call.ts';
+import { sendDocument, headerOf, type S3Call } from './call.ts';
 import { checksumElements, type Checksums } from './checksums.ts';
 import { versionOf } from './conditions.ts';
 import { S3Error } from './errors.ts';
@@ -10,7 +10,7 @@ import { elements, type Elements, type Xml } from './xml.ts';
 const known = ['ETag', 'Checksum', 'ObjectParts', 'StorageClass', 'ObjectSize'];
 
 /** GetObjectAttributes. */
-export async function getAttributes(call: Call): Promise<void> {
+export async function getAttributes(call: S3Call): Promise<void> {
   const version = versionOf(call);
   const { object, bucket } = await findObject(call, 'GetObjectAttributes', version);
   // S3 requires both permissions.
@@ -36,7 +36,7 @@ function checksumOf(checksums: Checksums, type: string | undefined): Xml | undef
   return Object.keys(checksums).length === 0 ? undefined : elements(checksumElements(checksums, type));
 }
 
-function partsOf(call: Call, parts: ReturnType<typeof aboutOf>['parts']): Xml | undefined {
+function partsOf(call: S3Call, parts: ReturnType<typeof aboutOf>['parts']): Xml | undefined {
   if (!parts) return undefined;
   const number = (name: string, otherwise: number): number => {
     const text = headerOf(call, name);

@@ -1,8 +1,8 @@
 import { grants } from '../../core/tenants/access.ts';
 import { Refusal } from '../../core/refusal.ts';
-import { send } from '../../http/responses.ts';
+import { sendAnswer } from '../../http/responses.ts';
 import { aclFromHeaders, ownerElement } from './acl.ts';
-import { sendDocument, flagOf, headerOf, sendEmpty, readDocument, readText, type Call } from './call.ts';
+import { sendDocument, flagOf, headerOf, sendEmpty, readDocument, readText, type S3Call } from './call.ts';
 import { corsRulesOf, renderCors } from './cors.ts';
 import { corsConfiguration, createBucketConfiguration, versioningConfiguration } from './documents.ts';
 import { invalidArgument, S3Error } from './errors.ts';
@@ -18,7 +18,7 @@ const empty = { name: 'CreateBucketConfiguration', text: '', children: [] };
 /** Maximum number of buckets in a page. */
 const mostBuckets = 10_000;
 
-export async function listBuckets(call: Call): Promise<void> {
+export async function listBuckets(call: S3Call): Promise<void> {
   const { core, who, query } = call;
   const asked = query.get('max-buckets');
   const max = asked === undefined ? mostBuckets : Number(/^\d{1,5}$/.test(asked) ? asked : 0);
@@ -47,7 +47,7 @@ export async function listBuckets(call: Call): Promise<void> {
   });
 }
 
-export async function createBucket(call: Call): Promise<void> {
+export async function createBucket(call: S3Call): Promise<void> {
   const { core, who, bucket: name } = call;
   const space = headerOf(call, 'x-amz-bucket-namespace');
   if (space !== undefined && space !== 'global')
@@ -71,7 +71,7 @@ export async function createBucket(call: Call): Promise<void> {
 }
 
 /** The configuration of a new bucket, which must be in this server's region. */
-async function configurationFrom(call: Call): Promise<ReturnType<typeof createBucketConfiguration.read>> {
+async function configurationFrom(call: S3Call): Promise<ReturnType<typeof createBucketConfiguration.read>> {
   const { size, read } = createBucketConfiguration;
   const text = await readText(call, size);
   const configuration = text.trim() === '' ? read(empty) : readAs(createBucketConfiguration, text);
@@ -84,7 +84,7 @@ async function configurationFrom(call: Call): Promise<ReturnType<typeof createBu
 }
 
 /** The settings in the headers of a new bucket. */
-async function settingsFrom(call: Call): Promise<Record<string, string>> {
+async function settingsFrom(call: S3Call): Promise<Record<string, string>> {
   const { core, who } = call;
   const asked = headerOf(call, 'x-amz-object-ownership');
   const acl = await aclFromHeaders(core, (name) => headerOf(call, name), who.namespace, who.namespace);
@@ -100,7 +100,7 @@ async function settingsFrom(call: Call): Promise<Record<string, string>> {
   };
 }
 
-export async function headBucket(call: Call): Promise<void> {
+export async function headBucket(call: S3Call): Promise<void> {
   await allow(call, 'ListBucket');
   sendEmpty(call, 200, { 'x-amz-bucket-region': call.region, 'x-amz-bucket-arn': arnOf(call.bucket) });
 }
@@ -109,22 +109,22 @@ function arnOf(bucket: string): string {
   return `arn:aws:s3:::${bucket}`;
 }
 
-export async function deleteBucket(call: Call): Promise<void> {
+export async function deleteBucket(call: S3Call): Promise<void> {
   await call.core.buckets.remove(await allow(call, 'DeleteBucket'));
   sendEmpty(call, 204);
 }
 
-export async function getLocation(call: Call): Promise<void> {
+export async function getLocation(call: S3Call): Promise<void> {
   await allow(call, 'GetBucketLocation');
   const place = call.region === 'us-east-1' ? '' : call.region;
-  send(call.req, call.res, {
+  sendAnswer(call.req, call.res, {
     status: 200,
     type: 'application/xml',
     text: `<?xml version="1.0" encoding="UTF-8"?>\n<LocationConstraint xmlns="http://s3.amazonaws.com/doc/2006-03-01/">${place}</LocationConstraint>`,
   });
 }
 
-export async function getVersioning(call: Call): Promise<void> {
+export async function getVersioning(call: S3Call): Promise<void> {
   const {
     bucket: { versioning },
   } = await allow(call, 'GetBucketVersioning');
@@ -135,7 +135,7 @@ export async function getVersioning(call: Call): Promise<void> {
   );
 }
 
-export async function putVersioning(call: Call): Promise<void> {
+export async function putVersioning(call: S3Call): Promise<void> {
   const allowed = await allow(call, 'PutBucketVersioning');
   const { Status: status } = await readDocument(call, versioningConfiguration);
   if (status === 'Suspended' && allowed.bucket.lock)
@@ -147,7 +147,7 @@ export async function putVersioning(call: Call): Promise<void> {
   sendEmpty(call, 200);
 }
 
-export async function getCors(call: Call): Promise<void> {
+export async function getCors(call: S3Call): Promise<void> {
   const {
     bucket: { settings },
   } = await allow(call, 'GetBucketCORS');
@@ -156,7 +156,7 @@ export async function getCors(call: Call): Promise<void> {
   sendDocument(call, 'CORSConfiguration', renderCors(settings['cors']));
 }
 
-export async function putCors(call: Call): Promise<void> {
+export async function putCors(call: S3Call): Promise<void> {
   const allowed = await allow(call, 'PutBucketCORS');
   const rules = corsRulesOf(await readDocument(call, corsConfiguration));
   await call.core.buckets.change(allowed, { set: { cors: JSON.stringify(rules) } });

@@ -3,7 +3,7 @@ import type { Request, Response } from 'express';
 import type { Core } from '../../core/index.ts';
 import type { Body } from '../../core/bytes/ingest.ts';
 import type { Principal } from '../../core/records.ts';
-import { send } from '../../http/responses.ts';
+import { sendAnswer } from '../../http/responses.ts';
 import { isFieldName, storedField } from '../../http/header-fields.ts';
 import { hasBody, type Incoming } from '../../http/incoming.ts';
 import type { Lifetime } from '../../http/lifetime.ts';
@@ -36,7 +36,7 @@ export interface Payload {
   verify(measured: readonly Digest[]): Checksums;
 }
 
-export interface Call extends Context {
+export interface S3Call extends Context {
   readonly buckets: RequestBuckets;
   readonly req: Request;
   readonly res: Response;
@@ -80,7 +80,7 @@ export function demandKey(key: string): void {
 }
 
 /** A header, or the form field or presigned parameter that replaces it. */
-export function headerOf(call: Call, name: string): string | undefined {
+export function headerOf(call: S3Call, name: string): string | undefined {
   return lookUp(call, name)?.value;
 }
 
@@ -90,7 +90,7 @@ interface Found {
   readonly source: 'wire' | 'text';
 }
 
-function lookUp({ req, signed, query, fields }: Call, name: string): Found | undefined {
+function lookUp({ req, signed, query, fields }: S3Call, name: string): Found | undefined {
   const value = fields ? undefined : req.headers[name];
   if (value !== undefined) return { value: Array.isArray(value) ? value.join(', ') : value, source: 'wire' };
   const text = fields
@@ -107,7 +107,7 @@ function parameterOf(query: ReadonlyMap<string, string>, name: string): string |
 }
 
 /** A boolean header; false if absent. @throws S3Error `InvalidArgument` */
-export function flagOf(call: Call, name: string): boolean {
+export function flagOf(call: S3Call, name: string): boolean {
   const value = headerOf(call, name);
   if (value === undefined || /^false$/i.test(value)) return false;
   if (!/^true$/i.test(value)) throw invalidArgument(`${name} must be true or false.`, name, value);
@@ -115,18 +115,18 @@ export function flagOf(call: Call, name: string): boolean {
 }
 
 /** Whether the value comes only from the query of a presigned URL. */
-export function isHoisted({ req, fields }: Call, name: string): boolean {
+export function isHoisted({ req, fields }: S3Call, name: string): boolean {
   return !fields && req.headers[name] === undefined;
 }
 
 /** A header that is stored with the object. @throws Refusal `malformed` for control characters */
-export function keptHeader(call: Call, name: string): string | undefined {
+export function keptHeader(call: S3Call, name: string): string | undefined {
   const found = lookUp(call, name);
   return found && storedField(found.value, found.source, name);
 }
 
 /** Stored headers with a prefix, by the rest of their name. @throws Refusal `malformed` for an invalid name or value */
-export function keptHeaders(call: Call, prefix: string): Record<string, string> {
+export function keptHeaders(call: S3Call, prefix: string): Record<string, string> {
   return Object.fromEntries(
     headerNames(call, prefix).map((name) => {
       const rest = name.slice(prefix.length);
@@ -137,7 +137,7 @@ export function keptHeaders(call: Call, prefix: string): Record<string, string> 
 }
 
 /** Lower-case names of headers with a prefix. */
-export function headerNames(call: Call, prefix: string): string[] {
+export function headerNames(call: S3Call, prefix: string): string[] {
   const own = call.fields ? [...call.fields.keys()] : Object.keys(call.req.headers);
   const hoisted =
     call.fields || call.signed?.claim.form !== 'query' ? [] : [...call.query.keys()].map((name) => name.toLowerCase());
@@ -156,7 +156,7 @@ interface PayloadOptions {
  * A header about the body. Presigners without a body put the checksum of an empty body and its algorithm into the URL;
  * both are ignored.
  */
-function promisedHeader(call: Call, name: string): string | undefined {
+function promisedHeader(call: S3Call, name: string): string | undefined {
   const value = headerOf(call, name);
   if (value === undefined || !isHoisted(call, name)) return value;
   return name === 'x-amz-sdk-checksum-algorithm' || isEmptyChecksum(name, value) ? undefined : value;
@@ -164,7 +164,7 @@ function promisedHeader(call: Call, name: string): string | undefined {
 
 /** @throws S3Error if the body's length is missing or too large */
 export function payloadOf(
-  call: Call,
+  call: S3Call,
   { header = (name) => promisedHeader(call, name), keep }: PayloadOptions = {},
 ): Payload {
   const { req, res, signed, lifetime } = call;
@@ -192,7 +192,7 @@ export function payloadOf(
 }
 
 /** Bytes of a body without chunk framing. @throws S3Error `MissingContentLength`, `EntityTooLarge` */
-function lengthOf(call: Call, chunked: boolean): number {
+function lengthOf(call: S3Call, chunked: boolean): number {
   const { headers } = call.req;
   const told = chunked
     ? headerOf(call, 'x-amz-decoded-content-length')
@@ -255,12 +255,12 @@ class Unchunked implements Body {
 }
 
 /** Reads a document from a body and checks its digests. */
-export async function readDocument<T>(call: Call, document: Document<T>, header?: HeaderOf): Promise<T> {
+export async function readDocument<T>(call: S3Call, document: Document<T>, header?: HeaderOf): Promise<T> {
   return readAs(document, await readText(call, document.size, header));
 }
 
 /** @throws S3Error `MalformedXML` unless the body is UTF-8; replacement characters would change keys */
-export async function readText(call: Call, most: number, header?: HeaderOf): Promise<string> {
+export async function readText(call: S3Call, most: number, header?: HeaderOf): Promise<string> {
   const { body, promised, verify } = payloadOf(call, header && { header });
   if ((body.length ?? 0) > most)
     throw new S3Error('MaxMessageLengthExceeded', undefined, { MaxMessageLengthBytes: String(most) });
@@ -281,14 +281,14 @@ export async function readText(call: Call, most: number, header?: HeaderOf): Pro
 
 /** Responds with an XML document. */
 export function sendDocument(
-  { req, res }: Call,
+  { req, res }: S3Call,
   root: string,
   all: Elements,
   headers: Record<string, string> = {},
 ): void {
-  send(req, res, { status: 200, headers, type: 'application/xml', text: document(root, all) });
+  sendAnswer(req, res, { status: 200, headers, type: 'application/xml', text: document(root, all) });
 }
 
-export function sendEmpty({ req, res }: Call, status: number, headers: Record<string, string | number> = {}): void {
-  send(req, res, { status, headers });
+export function sendEmpty({ req, res }: S3Call, status: number, headers: Record<string, string | number> = {}): void {
+  sendAnswer(req, res, { status, headers });
 }

@@ -1,12 +1,12 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import type { ObjectConditions } from '../../core/records.ts';
 import { isVersionId } from '../../core/names/objects.ts';
-import { headerOf, type Call } from './call.ts';
+import { headerOf, type S3Call } from './call.ts';
 import type { ObjectToDelete } from './documents.ts';
 import { invalidArgument } from './errors.ts';
 
 /** Conditions on the newest version for a write. */
-export function conditionsOf(call: Call): ObjectConditions {
+export function conditionsOf(call: S3Call): ObjectConditions {
   const [match, noneMatch] = ['if-match', 'if-none-match'].map((name) => headerOf(call, name));
   return { match: tagsOf(match), noneMatch: tagsOf(noneMatch?.replaceAll('W/"', '"')) };
 }
@@ -29,7 +29,7 @@ function quote(item: string): string {
 }
 
 /** Conditions on a version for its deletion. */
-export function deletionConditionsOf(call: Call): ObjectConditions {
+export function deletionConditionsOf(call: S3Call): ObjectConditions {
   const [modified, size] = ['x-amz-if-match-last-modified-time', 'x-amz-if-match-size'].map((name) =>
     headerOf(call, name),
   );
@@ -55,7 +55,7 @@ export function conditionsOfDeletion({
 }
 
 /** The version in the query; undefined for the newest. */
-export function versionOf({ query }: Call): { readonly id: string | null } | undefined {
+export function versionOf({ query }: S3Call): { readonly id: string | null } | undefined {
   const id = query.get('versionId');
   return id === undefined ? undefined : versionNamed(id);
 }

@@ -2,7 +2,7 @@
 import type { Blob, Bucket, StoredObject } from '../../core/records.ts';
 import { isStorable } from '../../kit/text.ts';
 import { aboutOf, printAbout, type About } from './about.ts';
-import { sendDocument, headerOf, type Call } from './call.ts';
+import { sendDocument, headerOf, type S3Call } from './call.ts';
 import {
   algorithmNamed,
   algorithmOf,
@@ -20,7 +20,7 @@ import { demandEach, ofVersion } from './rights.ts';
 import { tagsOf, type Tags } from './tags.ts';
 
 /** CopyObject. */
-export async function copyObject(call: Call): Promise<void> {
+export async function copyObject(call: S3Call): Promise<void> {
   const { core, key } = call;
   const [metadata, tagging] = ['x-amz-metadata-directive', 'x-amz-tagging-directive'].map(
     (header) => headerOf(call, header) ?? 'COPY',
@@ -30,7 +30,7 @@ export async function copyObject(call: Call): Promise<void> {
   const algorithm = algorithmNamed(headerOf(call, 'x-amz-checksum-algorithm'));
   demandFullObject(headerOf(call, 'x-amz-checksum-type'));
   refuseChecksums((header) => headerOf(call, header));
-  const source = await sourceOf(call);
+  const source = await copySourceOf(call);
   const before = aboutOf(source.object);
   const tags = tagging === 'REPLACE' ? tagsOf(call) : copiedTags(call, source);
   const { allowed, about, lock } = await newObject(call, tags);
@@ -67,7 +67,7 @@ export async function copyObject(call: Call): Promise<void> {
 }
 
 /** The source's tags, if the caller may read them. @throws S3Error `AccessDenied` */
-function copiedTags(call: Call, { from, key, version, object }: Source): Tags | undefined {
+function copiedTags(call: S3Call, { from, key, version, object }: Source): Tags | undefined {
   const { tags } = aboutOf(object);
   const action = version ? ofVersion('GetObjectTagging') : 'GetObjectTagging';
   if (tags) demandEach(call, [action], from, { bucket: from.name, key, object, version });
@@ -76,7 +76,7 @@ function copiedTags(call: Call, { from, key, version, object }: Source): Tags | 
 
 /** The source's checksum, unless it has none or the request names another algorithm; then a full-object checksum. */
 async function copiedChecksums(
-  { core }: Call,
+  { core }: S3Call,
   { object, blob }: Source,
   asked: string | undefined,
 ): Promise<Pick<About, 'checksums' | 'checksumType' | 'parts'>> {
@@ -101,7 +101,7 @@ interface Source {
 }
 
 /** The copy source, if the caller may read it and its conditions hold. */
-export async function sourceOf(call: Call): Promise<Source> {
+export async function copySourceOf(call: S3Call): Promise<Source> {
   const field = headerOf(call, 'x-amz-copy-source') ?? '';
   const [path = '', ...query] = field.replace(/^\//, '').split('?');
   const match = /^([^/]+)\/(.+)$/s.exec(safeDecode(path));
@@ -130,7 +130,7 @@ function safeDecode(text: string): string {
   throw new S3Error('InvalidArgument', 'The copy source is not percent-encoded UTF-8, or has U+0000.');
 }
 
-function demandSource(call: Call, object: StoredObject): void {
+function demandSource(call: S3Call, object: StoredObject): void {
   const etag = object.content!.etag;
   const modified = Math.floor(object.createdAt / 1000);
   const header = (name: string): string | undefined => headerOf(call, `x-amz-copy-source-if-${name}`);

@@ -15,7 +15,7 @@ import {
   one,
   record,
   text,
-  token,
+  tokenText,
   unavailable,
   type Reader,
 } from './schema.ts';
@@ -24,16 +24,16 @@ import { malformed, type Node } from './xml.ts';
 // Objects.
 
 const checksums = {
-  ChecksumCRC32: maybe(token),
-  ChecksumCRC32C: maybe(token),
-  ChecksumCRC64NVME: maybe(token),
-  ChecksumSHA1: maybe(token),
-  ChecksumSHA256: maybe(token),
-  ChecksumSHA512: maybe(token),
-  ChecksumMD5: maybe(token),
-  ChecksumXXHASH64: maybe(token),
-  ChecksumXXHASH3: maybe(token),
-  ChecksumXXHASH128: maybe(token),
+  ChecksumCRC32: maybe(tokenText),
+  ChecksumCRC32C: maybe(tokenText),
+  ChecksumCRC64NVME: maybe(tokenText),
+  ChecksumSHA1: maybe(tokenText),
+  ChecksumSHA256: maybe(tokenText),
+  ChecksumSHA512: maybe(tokenText),
+  ChecksumMD5: maybe(tokenText),
+  ChecksumXXHASH64: maybe(tokenText),
+  ChecksumXXHASH3: maybe(tokenText),
+  ChecksumXXHASH128: maybe(tokenText),
 };
 
 const partNumber: Reader<number> = (node) => {
@@ -61,8 +61,8 @@ const objectToDelete = record({
     if (key === '') throw malformed('Key must not be empty.');
     return key;
   }),
-  VersionId: maybe(token),
-  ETag: maybe(token),
+  VersionId: maybe(tokenText),
+  ETag: maybe(tokenText),
   LastModifiedTime: maybe(anyTime),
   Size: maybe(integer),
 });
@@ -106,9 +106,9 @@ export const legalHold = documentOf('LegalHold', record({ Status: one(choice('ON
 
 const grantee: Reader<{ readonly kind: 'id' | 'uri' | 'emailaddress'; readonly value: string }> = (node) => {
   const { ID, URI, EmailAddress } = record({
-    ID: maybe(token),
-    URI: maybe(token),
-    EmailAddress: maybe(token),
+    ID: maybe(tokenText),
+    URI: maybe(tokenText),
+    EmailAddress: maybe(tokenText),
     DisplayName: maybe(text),
   })(node);
   const kinds = {
@@ -127,7 +127,7 @@ const grantee: Reader<{ readonly kind: 'id' | 'uri' | 'emailaddress'; readonly v
 export const accessControlPolicy = documentOf(
   'AccessControlPolicy',
   record({
-    Owner: one(record({ ID: one(token), DisplayName: maybe(text) })),
+    Owner: one(record({ ID: one(tokenText), DisplayName: maybe(text) })),
     AccessControlList: one(
       record({
         Grant: many(
@@ -150,7 +150,7 @@ export const ownershipControls = documentOf(
   record({ Rule: one(record({ ObjectOwnership: one(choice(...ownerships)) })) }),
 );
 
-export const publicAccessBlock = documentOf(
+export const publicAccessBlockDocument = documentOf(
   'PublicAccessBlockConfiguration',
   record({
     BlockPublicAcls: maybe(boolean),
@@ -167,10 +167,10 @@ const directory = 'This server has no directory buckets.';
 export const createBucketConfiguration = documentOf(
   'CreateBucketConfiguration',
   record({
-    LocationConstraint: maybe(token),
+    LocationConstraint: maybe(tokenText),
     Tags: maybe(tagSet),
-    Location: unavailable(record({ Name: maybe(text), Type: maybe(token) }), directory),
-    Bucket: unavailable(record({ DataRedundancy: maybe(token), Type: maybe(token) }), directory),
+    Location: unavailable(record({ Name: maybe(text), Type: maybe(tokenText) }), directory),
+    Bucket: unavailable(record({ DataRedundancy: maybe(tokenText), Type: maybe(tokenText) }), directory),
   }),
 );
 
@@ -224,10 +224,10 @@ export const corsConfiguration = documentOf(
       record(
         {
           ID: maybe(text),
-          AllowedOrigin: many(token, 1),
-          AllowedMethod: many(token, 1),
-          AllowedHeader: many(token),
-          ExposeHeader: many(token),
+          AllowedOrigin: many(tokenText, 1),
+          AllowedMethod: many(tokenText, 1),
+          AllowedHeader: many(tokenText),
+          ExposeHeader: many(tokenText),
           MaxAgeSeconds: maybe(integer),
         },
         ({ MaxAgeSeconds }) => {

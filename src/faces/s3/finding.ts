@@ -1,5 +1,5 @@
 import type { StoredObject } from '../../core/records.ts';
-import type { Call } from './call.ts';
+import type { S3Call } from './call.ts';
 import { S3Error } from './errors.ts';
 import { allow, denied, may, ofVersion, type Action, type AllowedTo, type Circumstances } from './rights.ts';
 
@@ -13,7 +13,7 @@ export type FoundObject<A extends Action = Action> = AllowedTo<A> & { readonly o
  * @throws S3Error `NoSuchKey`, `NoSuchVersion`, `AccessDenied`, `MethodNotAllowed` for a delete marker
  */
 export async function findObject<A extends Action>(
-  call: Call,
+  call: S3Call,
   action: A,
   version: { readonly id: string | null } | undefined,
   circumstances: Circumstances = {},
@@ -52,7 +52,7 @@ const mostTries = 5;
  * @param change returns false if the version is gone
  */
 export async function changeVersion<A extends Action>(
-  call: Call,
+  call: S3Call,
   find: () => Promise<FoundObject<A>>,
   change: (found: FoundObject<A>) => Promise<boolean>,
 ): Promise<FoundObject<A>> {

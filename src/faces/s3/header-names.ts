@@ -2,9 +2,15 @@
 import { notImplemented, S3Error } from './errors.ts';
 
 export const body = ['x-amz-checksum-*'];
-export const grants = ['x-amz-acl', 'x-amz-grant-*'];
+export const grantHeaders = ['x-amz-acl', 'x-amz-grant-*'];
 const lockHeaders = ['x-amz-object-lock-mode', 'x-amz-object-lock-retain-until-date', 'x-amz-object-lock-legal-hold'];
-export const newObject = ['x-amz-meta-*', 'x-amz-storage-class', 'x-amz-tagging', ...grants, ...lockHeaders];
+export const newObjectHeaders = [
+  'x-amz-meta-*',
+  'x-amz-storage-class',
+  'x-amz-tagging',
+  ...grantHeaders,
+  ...lockHeaders,
+];
 
 /**
  * @param names in lower case

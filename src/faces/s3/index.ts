@@ -3,10 +3,10 @@ import type { Request, Response } from 'express';
 import type { Logger } from 'pino';
 import { ANYBODY } from '../../core/records.ts';
 import { Refusal } from '../../core/refusal.ts';
-import { send } from '../../http/responses.ts';
-import { sourceOf } from '../../http/client-address.ts';
+import { sendAnswer } from '../../http/responses.ts';
+import { clientAddressOf } from '../../http/client-address.ts';
 import { nameCaller, nameRoute, requestId } from '../../http/request-log.ts';
-import { demandKey, headerNames, headerOf, requestHeaders, type Call, type Context } from './call.ts';
+import { demandKey, headerNames, headerOf, requestHeaders, type S3Call, type Context } from './call.ts';
 import { demandKnownChecksums } from './checksums.ts';
 import { allowOrigin, preflight } from './cors.ts';
 import { fromRefusal, invalidArgument, isWrongKey, S3Error } from './errors.ts';
@@ -66,7 +66,7 @@ export class S3 {
     });
     nameRoute(res, `S3 ${operation.name}`);
     demandKey(place.key);
-    const call: Call = {
+    const call: S3Call = {
       ...context,
       buckets: known,
       req,
@@ -81,9 +81,9 @@ export class S3 {
     await operation.run(call);
   }
 
-  async #verify(req: Request, target: string): Promise<{ signed: Signed; who: Call['who'] } | undefined> {
+  async #verify(req: Request, target: string): Promise<{ signed: Signed; who: S3Call['who'] } | undefined> {
     const { core, window } = this.#options;
-    let who: Call['who'] | undefined;
+    let who: S3Call['who'] | undefined;
     const request = { method: req.method, target, headers: req.rawHeaders };
     const proof = (): Promise<Signed | undefined> =>
       verify(request, {
@@ -96,7 +96,7 @@ export class S3 {
         },
       });
     const claim = readClaim(request);
-    const attempt = { from: sourceOf(req), subject: claim?.keyId ?? '', guessable: false };
+    const attempt = { from: clientAddressOf(req), subject: claim?.keyId ?? '', guessable: false };
     const signed = claim ? await core.loginAttempts.prove(attempt, proof, isWrongKey) : undefined;
     return signed && who && { signed, who };
   }
@@ -120,7 +120,7 @@ export class S3 {
     );
     const bare = req.method === 'HEAD' || said.status === 304;
     const extra: Record<string, string> = said.code === 'ServiceUnavailable' ? { 'Retry-After': '5' } : {};
-    send(req, res, {
+    sendAnswer(req, res, {
       status: said.status,
       headers: { ...said.headers, ...extra },
       ...(bare ? {} : { type: 'application/xml', text }),
@@ -129,7 +129,7 @@ export class S3 {
 }
 
 /** Checks the expected bucket owner and request payer. @throws S3Error `AccessDenied`, `InvalidArgument` */
-async function demandExpectations(call: Call): Promise<void> {
+async function demandExpectations(call: S3Call): Promise<void> {
   const payer = headerOf(call, 'x-amz-request-payer');
   if (payer !== undefined && payer.toLowerCase() !== 'requester')
     throw invalidArgument('The request payer must be requester.', 'x-amz-request-payer', payer);

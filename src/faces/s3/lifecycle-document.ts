@@ -13,7 +13,7 @@ import {
   record,
   text,
   timeOf,
-  token,
+  tokenText,
   unavailable,
   type Reader,
 } from './schema.ts';
@@ -38,7 +38,7 @@ const size = (node: Node): number => {
 
 /** A date at midnight, in milliseconds since the epoch. */
 const midnight: Reader<number> = (node) => {
-  const value = token(node);
+  const value = tokenText(node);
   const at = /^\d{4}-\d\d-\d\d$/.test(value) ? Date.parse(`${value}T00:00:00Z`) : timeOf(value);
   if (at === undefined || Number.isNaN(at)) throw malformed(`${node.name} must be a date in ISO 8601 format.`);
   if (at % 86_400_000 !== 0)
@@ -87,9 +87,12 @@ export const lifecycleRule = record(
       record({ NoncurrentDays: one(positive), NewerNoncurrentVersions: maybe(positive) }),
     ),
     AbortIncompleteMultipartUpload: maybe(record({ DaysAfterInitiation: one(positive) })),
-    Transition: unavailable(record({ Days: maybe(size), Date: maybe(midnight), StorageClass: one(token) }), onlyClass),
+    Transition: unavailable(
+      record({ Days: maybe(size), Date: maybe(midnight), StorageClass: one(tokenText) }),
+      onlyClass,
+    ),
     NoncurrentVersionTransition: unavailable(
-      record({ NoncurrentDays: one(size), NewerNoncurrentVersions: maybe(positive), StorageClass: one(token) }),
+      record({ NoncurrentDays: one(size), NewerNoncurrentVersions: maybe(positive), StorageClass: one(tokenText) }),
       onlyClass,
     ),
   },

@@ -4,7 +4,7 @@ import type { StoredObject } from '../../core/records.ts';
 import { aboutOf } from './about.ts';
 import { ownerElement } from './acl.ts';
 import { versionNamed } from './conditions.ts';
-import { sendDocument, headerOf, type Call } from './call.ts';
+import { sendDocument, headerOf, type S3Call } from './call.ts';
 import { invalidArgument, S3Error } from './errors.ts';
 import { allow, type AllowedTo } from './rights.ts';
 import { encode } from './signing/canonical.ts';
@@ -92,7 +92,7 @@ function isPrefix(entry: Entry<unknown> | undefined, key: string): boolean {
 
 /** A page that the catalog groups. */
 async function rollInCatalog(
-  call: Call,
+  call: S3Call,
   allowed: AllowedTo<'ListBucket' | 'ListBucketVersions'>,
   wish: Wish,
   { versions, behind: begin }: Pick<EntriesPage, 'versions' | 'behind'>,
@@ -131,7 +131,7 @@ function isRolled(key: string, prefix: string, delimiter: string): boolean {
 }
 
 /** ListObjects. */
-export async function listObjects(call: Call): Promise<void> {
+export async function listObjects(call: S3Call): Promise<void> {
   const { query, bucket } = call;
   const wish = { ...wishOf(call), after: query.get('marker') || null };
   const page = await objectsOf(call, wish);
@@ -149,7 +149,7 @@ export async function listObjects(call: Call): Promise<void> {
   });
 }
 
-export async function listObjectsV2(call: Call): Promise<void> {
+export async function listObjectsV2(call: S3Call): Promise<void> {
   const { query, bucket } = call;
   const token = query.get('continuation-token');
   const startAfter = query.get('start-after') || undefined;
@@ -171,7 +171,7 @@ export async function listObjectsV2(call: Call): Promise<void> {
   });
 }
 
-async function objectsOf(call: Call, wish: Wish): Promise<Page<StoredObject>> {
+async function objectsOf(call: S3Call, wish: Wish): Promise<Page<StoredObject>> {
   return rollInCatalog(call, await allow(call, 'ListBucket'), wish, { versions: false, behind: null });
 }
 
@@ -206,7 +206,7 @@ function checksumKind(object: StoredObject): Elements {
 }
 
 /** ListObjectVersions. */
-export async function listVersions(call: Call): Promise<void> {
+export async function listVersions(call: S3Call): Promise<void> {
   const { query, bucket } = call;
   const allowed = await allow(call, 'ListBucketVersions');
   const keyMarker = query.get('key-marker') || null;
@@ -232,7 +232,7 @@ export async function listVersions(call: Call): Promise<void> {
 }
 
 /** The version at two markers; null if there is none. @throws S3Error `InvalidArgument` */
-async function versionAt({ core, bucket }: Call, key: string | null, id: string): Promise<EntriesPage['behind']> {
+async function versionAt({ core, bucket }: S3Call, key: string | null, id: string): Promise<EntriesPage['behind']> {
   if (key === null)
     throw new S3Error('InvalidArgument', 'A version-id marker cannot be specified without a key marker.');
   const found = await core.objects.peek(bucket, key, versionNamed(id));
@@ -270,7 +270,7 @@ function versionOf(object: StoredObject, shown: (text: string) => string): Xml {
 }
 
 /** The parameters of a listing. @throws S3Error `InvalidArgument` */
-export function wishOf(call: Call, limit = 'max-keys'): Omit<Wish, 'after'> {
+export function wishOf(call: S3Call, limit = 'max-keys'): Omit<Wish, 'after'> {
   const { query } = call;
   const encoding = query.get('encoding-type');
   if (encoding !== undefined && encoding !== 'url')
@@ -297,7 +297,7 @@ export function maxOf(text: string | undefined, name: string, most = mostKeys): 
 }
 
 /** Encodes keys if the client asks for it, because keys may contain characters that XML does not allow. */
-export function encoderOf({ query }: Call): (text: string) => string {
+export function encoderOf({ query }: S3Call): (text: string) => string {
   if (query.get('encoding-type') !== 'url') return (text) => text;
   return (text) => encode(text).replaceAll('%2F', '/');
 }

@@ -1,6 +1,6 @@
 /** Object lock: retention and legal holds of versions. The catalog enforces them. */
 import type { Bucket, LockRule, Retention, StoredObject, VersionLock } from '../../core/records.ts';
-import { sendDocument, flagOf, headerOf, sendEmpty, readDocument, type Call } from './call.ts';
+import { sendDocument, flagOf, headerOf, sendEmpty, readDocument, type S3Call } from './call.ts';
 import { versionOf } from './conditions.ts';
 import * as documents from './documents.ts';
 import { invalidArgument, S3Error } from './errors.ts';
@@ -10,7 +10,7 @@ import { timeOf } from './schema.ts';
 import { elements } from './xml.ts';
 
 /** The object lock in a request. Without a retention, the bucket's default applies when the version is created. */
-export function lockFrom(call: Call, bucket: Bucket): VersionLock {
+export function lockFrom(call: S3Call, bucket: Bucket): VersionLock {
   const [mode, until, hold] = [
     'x-amz-object-lock-mode',
     'x-amz-object-lock-retain-until-date',
@@ -33,13 +33,13 @@ export function lockFrom(call: Call, bucket: Bucket): VersionLock {
 }
 
 /** Whether the request bypasses a GOVERNANCE retention and is allowed to. */
-export function bypasses(call: Call, bucket: Bucket, object: StoredObject): boolean {
+export function bypasses(call: S3Call, bucket: Bucket, object: StoredObject): boolean {
   return (
     flagOf(call, 'x-amz-bypass-governance-retention') && may(call, 'BypassGovernanceRetention', bucket, { object })
   );
 }
 
-export async function getLockConfiguration(call: Call): Promise<void> {
+export async function getLockConfiguration(call: S3Call): Promise<void> {
   const { bucket } = await allow(call, 'GetBucketObjectLockConfiguration');
   const { lock: setting } = bucket;
   if (!setting)
@@ -54,7 +54,7 @@ export async function getLockConfiguration(call: Call): Promise<void> {
   });
 }
 
-export async function putLockConfiguration(call: Call): Promise<void> {
+export async function putLockConfiguration(call: S3Call): Promise<void> {
   const allowed = await allow(call, 'PutBucketObjectLockConfiguration');
   const { Rule } = await readDocument(call, documents.objectLockConfiguration);
   if (allowed.bucket.versioning !== 'enabled')
@@ -68,7 +68,7 @@ export async function putLockConfiguration(call: Call): Promise<void> {
   sendEmpty(call, 200);
 }
 
-export async function getRetention(call: Call): Promise<void> {
+export async function getRetention(call: S3Call): Promise<void> {
   const { object } = await findLockable(call, 'GetObjectRetention');
   const { retention = null } = object.content ?? {};
   if (!retention)
@@ -76,7 +76,7 @@ export async function getRetention(call: Call): Promise<void> {
   sendDocument(call, 'Retention', { Mode: retention.mode, RetainUntilDate: new Date(retention.until).toISOString() });
 }
 
-export async function putRetention(call: Call): Promise<void> {
+export async function putRetention(call: S3Call): Promise<void> {
   await refuseEarly(call, () => findLockable(call, 'PutObjectRetention'));
   const { Mode: mode, RetainUntilDate: until } = await readDocument(call, documents.retention);
   const after: Retention | null =
@@ -89,7 +89,7 @@ export async function putRetention(call: Call): Promise<void> {
   sendEmpty(call, 200);
 }
 
-export async function getLegalHold(call: Call): Promise<void> {
+export async function getLegalHold(call: S3Call): Promise<void> {
   const { object } = await findLockable(call, 'GetObjectLegalHold');
   const { held = null } = object.content ?? {};
   if (held === null)
@@ -97,7 +97,7 @@ export async function getLegalHold(call: Call): Promise<void> {
   sendDocument(call, 'LegalHold', { Status: held ? 'ON' : 'OFF' });
 }
 
-export async function putLegalHold(call: Call): Promise<void> {
+export async function putLegalHold(call: S3Call): Promise<void> {
   await refuseEarly(call, () => findLockable(call, 'PutObjectLegalHold'));
   const { Status: status } = await readDocument(call, documents.legalHold);
   await changeVersion(
@@ -109,7 +109,7 @@ export async function putLegalHold(call: Call): Promise<void> {
 }
 
 async function findLockable<A extends Action>(
-  call: Call,
+  call: S3Call,
   action: A,
   circumstances: Circumstances = {},
 ): Promise<FoundObject<A>> {

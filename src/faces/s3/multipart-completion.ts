@@ -4,7 +4,7 @@ import type { Multipart, Part } from '../../core/records.ts';
 import { combineCrcs } from '../../kit/combine-crc.ts';
 import { newHash } from '../../kit/hashing.ts';
 import { printAbout, type About } from './about.ts';
-import { sendDocument, headerOf, readDocument, type Call } from './call.ts';
+import { sendDocument, headerOf, readDocument, type S3Call } from './call.ts';
 import { algorithmOf, base64Of, checksumNameOf, checksumsIn, usualChecksum, type Checksums } from './checksums.ts';
 import { conditionsOf } from './conditions.ts';
 import { completeMultipartUpload, type CompletedPart } from './documents.ts';
@@ -21,7 +21,7 @@ import {
 
 const leastPart = 5 * 1024 * 1024;
 
-export async function completeMultipart(call: Call): Promise<void> {
+export async function completeMultipart(call: S3Call): Promise<void> {
   const { core, key, query } = call;
   const allowed = await allow(call, 'PutObject');
   // Checksum headers are for the object, not for this document.
@@ -67,7 +67,7 @@ export async function completeMultipart(call: Call): Promise<void> {
 }
 
 /** @throws S3Error if the declared size differs from that of the parts */
-function demandSize(call: Call, parts: readonly Part[]): void {
+function demandSize(call: S3Call, parts: readonly Part[]): void {
   const asked = headerOf(call, 'x-amz-mp-object-size');
   if (asked === undefined) return;
   const actual = parts.reduce((sum, { size }) => sum + size, 0);
@@ -88,7 +88,7 @@ interface Completed {
   readonly checksumType: string | null;
 }
 
-function tellCompleted(call: Call, { etag, versionId, checksums, checksumType }: Completed): void {
+function tellCompleted(call: S3Call, { etag, versionId, checksums, checksumType }: Completed): void {
   const { bucket, key, req } = call;
   const [[name, value] = []] = Object.entries(checksums);
   sendDocument(
@@ -109,7 +109,7 @@ function tellCompleted(call: Call, { etag, versionId, checksums, checksumType }:
 
 /** The parts that the request lists, if they match the uploaded ones. */
 async function chosenParts(
-  { core }: Call,
+  { core }: S3Call,
   multipart: Multipart,
   begun: MultipartMetadata,
   named: readonly CompletedPart[],
@@ -200,7 +200,7 @@ function combined(
 }
 
 /** @throws S3Error if a declared checksum differs from the object's, or cannot be verified */
-function demandWhole(call: Call, begun: MultipartMetadata, parts: readonly Part[], checksums: Checksums): void {
+function demandWhole(call: S3Call, begun: MultipartMetadata, parts: readonly Part[], checksums: Checksums): void {
   const said = checksumsIn((header) => headerOf(call, header));
   if (said.length > 1)
     throw new S3Error(

@@ -5,7 +5,7 @@ import type { Digest } from '../../kit/digest.ts';
 import { isId } from '../../kit/ids.ts';
 import type { About } from './about.ts';
 import { ownerElement } from './acl.ts';
-import { sendDocument, headerOf, sendEmpty, payloadOf, type Call } from './call.ts';
+import { sendDocument, headerOf, sendEmpty, payloadOf, type S3Call } from './call.ts';
 import {
   algorithmNamed,
   algorithmOf,
@@ -21,7 +21,7 @@ import {
 import { invalidArgument, S3Error } from './errors.ts';
 import { encoderOf, maxOf, roll, wishOf } from './listing.ts';
 import { newObject } from './new-object.ts';
-import { sourceOf } from './copying.ts';
+import { copySourceOf } from './copying.ts';
 import { allow, type AllowedTo } from './rights.ts';
 import { elements, type Xml } from './xml.ts';
 
@@ -44,7 +44,7 @@ export interface PartAbout {
 
 export const mostParts = 10_000;
 
-export async function createMultipart(call: Call): Promise<void> {
+export async function createMultipart(call: S3Call): Promise<void> {
   const { core, bucket, key } = call;
   const { allowed, about, lock } = await newObject(call);
   const algorithm = algorithmNamed(headerOf(call, 'x-amz-checksum-algorithm'));
@@ -64,7 +64,7 @@ export async function createMultipart(call: Call): Promise<void> {
   sendDocument(call, 'InitiateMultipartUploadResult', { Bucket: bucket, Key: key, UploadId: id }, headers);
 }
 
-export async function uploadPart(call: Call): Promise<void> {
+export async function uploadPart(call: S3Call): Promise<void> {
   const { multipart, allowed } = await findMultipart(call, 'PutObject');
   const number = numberOf(call);
   const begun = JSON.parse(multipart.about) as MultipartMetadata;
@@ -90,7 +90,7 @@ function demandAlgorithm({ algorithm, checksumType }: MultipartMetadata, named: 
 }
 
 /** @throws S3Error if the request's checksum type differs from the upload's */
-export function demandType(call: Call, { checksumType = 'FULL_OBJECT' }: MultipartMetadata, request: string): void {
+export function demandType(call: S3Call, { checksumType = 'FULL_OBJECT' }: MultipartMetadata, request: string): void {
   const said = headerOf(call, 'x-amz-checksum-type')?.trim().toUpperCase();
   if (said === undefined || said === checksumType) return;
   throw new S3Error(
@@ -125,12 +125,12 @@ function printPart({ algorithm }: MultipartMetadata, checksums: Checksums, measu
   return JSON.stringify(about);
 }
 
-export async function uploadPartCopy(call: Call): Promise<void> {
+export async function uploadPartCopy(call: S3Call): Promise<void> {
   const { multipart, allowed } = await findMultipart(call, 'PutObject');
   const number = numberOf(call);
   const begun = JSON.parse(multipart.about) as MultipartMetadata;
   refuseChecksums((header) => headerOf(call, header));
-  const { blob, object } = await sourceOf(call);
+  const { blob, object } = await copySourceOf(call);
   const { from, to } = rangeOf(headerOf(call, 'x-amz-copy-source-range'), blob.size);
   const reader = await call.core.objects.openForCopy(blob);
   try {
@@ -172,7 +172,7 @@ export function aboutPart(part: Part): PartAbout {
   return JSON.parse(part.about) as PartAbout;
 }
 
-export async function abortMultipart(call: Call): Promise<void> {
+export async function abortMultipart(call: S3Call): Promise<void> {
   const { multipart, allowed } = await findMultipart(call, 'AbortMultipartUpload');
   const begun = headerOf(call, 'x-amz-if-match-initiated-time');
   const at = begun === undefined ? undefined : Date.parse(begun);
@@ -184,7 +184,7 @@ export async function abortMultipart(call: Call): Promise<void> {
   sendEmpty(call, 204);
 }
 
-export async function listParts(call: Call): Promise<void> {
+export async function listParts(call: S3Call): Promise<void> {
   const { core, bucket, key, query } = call;
   const { multipart } = await findMultipart(call, 'ListMultipartUploadParts');
   const max = maxOf(query.get('max-parts'), 'max-parts');
@@ -220,7 +220,7 @@ export async function listParts(call: Call): Promise<void> {
   });
 }
 
-export async function listMultiparts(call: Call): Promise<void> {
+export async function listMultiparts(call: S3Call): Promise<void> {
   const { core, bucket, query } = call;
   const allowed = await allow(call, 'ListBucketMultipartUploads');
   const wish = { ...wishOf(call, 'max-uploads'), after: query.get('key-marker') || null };
@@ -282,14 +282,14 @@ function uploadElement({ key, id, about, namespace, createdAt }: Multipart, show
 type Action = 'PutObject' | 'AbortMultipartUpload' | 'ListMultipartUploadParts';
 
 export async function findMultipart(
-  call: Call,
+  call: S3Call,
   action: Action,
 ): Promise<{ multipart: Multipart; allowed: AllowedTo<Action> }> {
   const allowed = await allow(call, action);
   return { multipart: await call.core.multipart.get(allowed, call.key, call.query.get('uploadId') ?? ''), allowed };
 }
 
-function numberOf({ query }: Call): number {
+function numberOf({ query }: S3Call): number {
   const text = query.get('partNumber') ?? '';
   const number = /^\d{1,5}$/.test(text) ? Number(text) : 0;
   if (number < 1 || number > mostParts)

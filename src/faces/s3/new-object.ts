@@ -3,7 +3,7 @@ import { identityOf } from '../../core/tenants/identities.ts';
 import type { Bucket, VersionLock } from '../../core/records.ts';
 import { aboutFrom, type About } from './about.ts';
 import { aclFromHeaders, type Acl } from './acl.ts';
-import { headerOf, type Call } from './call.ts';
+import { headerOf, type S3Call } from './call.ts';
 import { S3Error } from './errors.ts';
 import { lockFrom } from './lock.ts';
 import { allow, demandEach, ownershipOf, type Action, type AllowedTo } from './rights.ts';
@@ -18,7 +18,7 @@ export interface NewObject {
 
 /** @param tags if they are not in a header */
 export async function newObject(
-  call: Call,
+  call: S3Call,
   tags: Tags | undefined = tagsOf(call),
   header = (name: string): string | undefined => headerOf(call, name),
 ): Promise<NewObject> {
@@ -38,7 +38,7 @@ export async function newObject(
 }
 
 /** The additional actions of a PUT, by what it contains. */
-function partsOfPut(call: Call, { tags, acl }: { tags: Tags | undefined; acl: Acl | undefined }): readonly Action[] {
+function partsOfPut(call: S3Call, { tags, acl }: { tags: Tags | undefined; acl: Acl | undefined }): readonly Action[] {
   const parts: [Action, unknown][] = [
     ['PutObjectTagging', tags],
     ['PutObjectAcl', acl],
@@ -49,7 +49,7 @@ function partsOfPut(call: Call, { tags, acl }: { tags: Tags | undefined; acl: Ac
 }
 
 /** The owner of an object put into another namespace's bucket. */
-function ownerIn(bucket: Bucket, { who }: Call, canned: string | undefined): string {
+function ownerIn(bucket: Bucket, { who }: S3Call, canned: string | undefined): string {
   const ownership = ownershipOf(bucket);
   const given = ownership === 'BucketOwnerPreferred' && canned === 'bucket-owner-full-control';
   const isOwners = ownership === 'BucketOwnerEnforced' || given;
@@ -57,7 +57,7 @@ function ownerIn(bucket: Bucket, { who }: Call, canned: string | undefined): str
 }
 
 async function aclOf(
-  { core }: Call,
+  { core }: S3Call,
   bucket: Bucket,
   owner: string,
   header: (name: string) => string | undefined,

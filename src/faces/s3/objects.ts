@@ -4,7 +4,7 @@ import { Refusal } from '../../core/refusal.ts';
 import { sendBytes } from '../../http/outgoing.ts';
 import { aboutOf, checksumHeadersOf, objectHeaders, printAbout } from './about.ts';
 import { storedField } from '../../http/header-fields.ts';
-import { sendDocument, headerOf, sendEmpty, payloadOf, readDocument, type Call } from './call.ts';
+import { sendDocument, headerOf, sendEmpty, payloadOf, readDocument, type S3Call } from './call.ts';
 import { algorithmNamed, checksumHeaders, demandFullObject, etagOf, usualChecksum } from './checksums.ts';
 import {
   conditionsOf,
@@ -23,7 +23,7 @@ import { newObject } from './new-object.ts';
 import { allow, refuseEarly } from './rights.ts';
 import { elements, type Xml } from './xml.ts';
 
-export async function putObject(call: Call): Promise<void> {
+export async function putObject(call: S3Call): Promise<void> {
   const { core, key } = call;
   const { allowed, about, lock } = await newObject(call);
   const request = { key, conditions: conditionsOf(call) };
@@ -63,7 +63,7 @@ const overrides = [
 ];
 
 /** GetObject and HeadObject. */
-export async function getObject(call: Call): Promise<void> {
+export async function getObject(call: S3Call): Promise<void> {
   const { core, req, res, query, lifetime } = call;
   const version = versionOf(call);
   const { object, bucket } = await findObject(call, 'GetObject', version);
@@ -95,7 +95,7 @@ export async function getObject(call: Call): Promise<void> {
   });
 }
 
-function overridesOf(call: Call): Record<string, string> {
+function overridesOf(call: S3Call): Record<string, string> {
   const found = overrides.flatMap((name) => {
     const value = call.query.get(`response-${name}`);
     return value === undefined
@@ -114,7 +114,7 @@ interface AskedPart {
 }
 
 /** The range of a part. A single-part object is its own part 1. */
-function partOf(call: Call, object: StoredObject, text: string): AskedPart {
+function partOf(call: S3Call, object: StoredObject, text: string): AskedPart {
   const number = /^\d{1,5}$/.test(text) ? Number(text) : 0;
   if (number < 1 || number > 10_000)
     throw new S3Error('InvalidArgument', 'Part number must be an integer between 1 and 10000, inclusive');
@@ -132,7 +132,7 @@ function partOf(call: Call, object: StoredObject, text: string): AskedPart {
   return { from, to: from + part.size, headers };
 }
 
-export async function deleteObject(call: Call): Promise<void> {
+export async function deleteObject(call: S3Call): Promise<void> {
   const version = versionOf(call);
   const gone = await remove(call, call.key, version, deletionConditionsOf(call));
   sendEmpty(call, 204, deletionHeaders(gone, version !== undefined));
@@ -140,7 +140,7 @@ export async function deleteObject(call: Call): Promise<void> {
 
 /** Deletes the newest version of a key, or one by its id, after authorization. */
 async function remove(
-  call: Call,
+  call: S3Call,
   key: string,
   version: ReturnType<typeof versionOf>,
   conditions: ObjectConditions,
@@ -162,7 +162,7 @@ function deletionHeaders(gone: StoredObject | undefined, versioned: boolean): Re
   return versioned || gone.content === null ? { ...marker, 'x-amz-version-id': gone.versionId ?? 'null' } : {};
 }
 
-export async function deleteObjects(call: Call): Promise<void> {
+export async function deleteObjects(call: S3Call): Promise<void> {
   await refuseEarly(call, () => allow(call, 'DeleteObject'));
   const { Object: objects, Quiet: quiet = false } = await readDocument(call, deletion);
   const told: { name: 'Deleted' | 'Error'; xml: Xml }[] = [];
@@ -176,7 +176,7 @@ export async function deleteObjects(call: Call): Promise<void> {
   });
 }
 
-async function deleteOne(call: Call, wish: ObjectToDelete): Promise<{ name: 'Deleted' | 'Error'; xml: Xml }> {
+async function deleteOne(call: S3Call, wish: ObjectToDelete): Promise<{ name: 'Deleted' | 'Error'; xml: Xml }> {
   const { Key: key, VersionId: version } = wish;
   try {
     const gone = await remove(

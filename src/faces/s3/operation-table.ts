@@ -4,8 +4,8 @@
  */
 import { getAttributes } from './attributes.ts';
 import * as buckets from './buckets.ts';
-import type { Call } from './call.ts';
-import { body, grants, newObject } from './header-names.ts';
+import type { S3Call } from './call.ts';
+import { body, grantHeaders, newObjectHeaders } from './header-names.ts';
 import { copyObject } from './copying.ts';
 import { listObjects, listObjectsV2, listVersions } from './listing.ts';
 import * as lock from './lock.ts';
@@ -16,10 +16,10 @@ import { postObject } from './post.ts';
 import * as settings from './settings.ts';
 import * as tags from './tags.ts';
 
-export interface Operation {
+export interface S3Operation {
   /** S3's name. */
   readonly name: string;
-  readonly run: (call: Call) => Promise<void>;
+  readonly run: (call: S3Call) => Promise<void>;
 }
 
 export type Place = 'service' | 'bucket' | 'object';
@@ -35,7 +35,7 @@ export interface Row {
   /** Accepted `x-amz-` headers; a trailing `*` matches any suffix. */
   readonly headers: readonly string[];
   /** Absent if this server does not implement the operation. */
-  readonly run?: Operation['run'];
+  readonly run?: S3Operation['run'];
 }
 
 const source = ['x-amz-copy-source', 'x-amz-copy-source-if-*', 'x-amz-source-expected-bucket-owner'];
@@ -61,7 +61,7 @@ const validators = [...conditional, 'if-modified-since', 'if-unmodified-since', 
 interface More {
   readonly takes?: readonly string[];
   readonly headers?: readonly string[];
-  readonly run?: Operation['run'];
+  readonly run?: S3Operation['run'];
 }
 
 /** @param where method, resource, and the identifying parameters */
@@ -78,7 +78,7 @@ const readObject: More = {
 const configuration = { takes: ['id'] };
 const page = { takes: ['continuation-token'] };
 
-export const table: readonly Row[] = [
+export const operationTable: readonly Row[] = [
   row('ListBuckets', 'GET service', {
     takes: ['max-buckets', 'continuation-token', 'prefix', 'bucket-region'],
     run: buckets.listBuckets,
@@ -90,7 +90,7 @@ export const table: readonly Row[] = [
   row('CreateBucket', 'PUT bucket', {
     headers: [
       ...body,
-      ...grants,
+      ...grantHeaders,
       'x-amz-bucket-object-lock-enabled',
       'x-amz-object-ownership',
       'x-amz-bucket-namespace',
@@ -129,7 +129,7 @@ export const table: readonly Row[] = [
   row('PutBucketCors', 'PUT bucket cors', { headers: body, run: buckets.putCors }),
   row('DeleteBucketCors', 'DELETE bucket cors', { run: settings.deleteSetting('PutBucketCORS', 'cors') }),
   row('GetBucketAcl', 'GET bucket acl', { run: settings.getBucketAcl }),
-  row('PutBucketAcl', 'PUT bucket acl', { headers: [...body, ...grants], run: settings.putBucketAcl }),
+  row('PutBucketAcl', 'PUT bucket acl', { headers: [...body, ...grantHeaders], run: settings.putBucketAcl }),
   row('GetBucketPolicy', 'GET bucket policy', { run: settings.getPolicy }),
   row('PutBucketPolicy', 'PUT bucket policy', {
     headers: [...body, 'x-amz-confirm-remove-self-bucket-access'],
@@ -232,11 +232,11 @@ export const table: readonly Row[] = [
 
   row('GetObject', 'GET object', readObject),
   row('HeadObject', 'HEAD object', readObject),
-  row('PutObject', 'PUT object', { headers: [...body, ...newObject, ...conditional], run: objects.putObject }),
+  row('PutObject', 'PUT object', { headers: [...body, ...newObjectHeaders, ...conditional], run: objects.putObject }),
   row('CopyObject', 'PUT object +x-amz-copy-source', {
     headers: [
       ...source,
-      ...newObject,
+      ...newObjectHeaders,
       ...conditional,
       'x-amz-metadata-directive',
       'x-amz-tagging-directive',
@@ -257,7 +257,7 @@ export const table: readonly Row[] = [
   row('GetObjectAcl', 'GET object acl', { takes: ['versionId'], run: settings.getObjectAcl }),
   row('PutObjectAcl', 'PUT object acl', {
     takes: ['versionId'],
-    headers: [...body, ...grants],
+    headers: [...body, ...grantHeaders],
     run: settings.putObjectAcl,
   }),
   row('GetObjectTagging', 'GET object tagging', { takes: ['versionId'], run: tags.getObjectTagging }),
@@ -285,7 +285,7 @@ export const table: readonly Row[] = [
   row('WriteGetObjectResponse', 'POST bucket +x-amz-request-route'),
 
   row('CreateMultipartUpload', 'POST object uploads', {
-    headers: [...newObject, 'x-amz-checksum-algorithm', 'x-amz-checksum-type'],
+    headers: [...newObjectHeaders, 'x-amz-checksum-algorithm', 'x-amz-checksum-type'],
     run: multipart.createMultipart,
   }),
   row('UploadPart', 'PUT object uploadId partNumber', { headers: body, run: multipart.uploadPart }),

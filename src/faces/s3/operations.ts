@@ -1,7 +1,7 @@
 /** Selects the operation of a request and checks that it accepts all parameters and headers. */
 import { invalidArgument, notImplemented, S3Error } from './errors.ts';
 import { demandListed } from './header-names.ts';
-import { table, type Operation, type Place, type Row } from './operation-table.ts';
+import { operationTable, type S3Operation, type Place, type Row } from './operation-table.ts';
 
 /** Headers of every request: signing, framing, tracing, and conditions checked for every operation. */
 const everywhere = [
@@ -28,18 +28,18 @@ const everywhere = [
 const harmless = ['if-none-match', 'if-modified-since', 'if-range', 'range'];
 
 /** Names of the implemented operations. */
-export const operationNames: readonly string[] = table.filter(({ run }) => run).map(({ name }) => name);
+export const operationNames: readonly string[] = operationTable.filter(({ run }) => run).map(({ name }) => name);
 
 /** Parameters that select a sub-resource. */
 const subresources: ReadonlySet<string> = new Set(
-  table.flatMap(({ marks }) => marks.slice(0, 1)).filter((mark) => /^[^+=]+$/.test(mark)),
+  operationTable.flatMap(({ marks }) => marks.slice(0, 1)).filter((mark) => /^[^+=]+$/.test(mark)),
 );
 const parameters: ReadonlySet<string> = new Set(
-  table.flatMap(({ marks, takes }) => [...marks.map((mark) => mark.split('=')[0]!), ...takes]),
+  operationTable.flatMap(({ marks, takes }) => [...marks.map((mark) => mark.split('=')[0]!), ...takes]),
 );
 
 /** The parts of a request that identify its operation. */
-export interface Question {
+export interface OperationQuestion {
   readonly method: string;
   readonly bucket: string;
   readonly key: string;
@@ -57,7 +57,7 @@ export interface Question {
  * @throws S3Error `NotImplemented` for an unsupported operation; `InvalidArgument` for parameters that conflict or do
  *   not belong to the operation; `MethodNotAllowed`
  */
-export function operationOf(question: Question): Operation {
+export function operationOf(question: OperationQuestion): S3Operation {
   const query = parametersOf(question);
   const found = rowOf(question, query);
   const claimed = query.get('x-id');
@@ -69,7 +69,7 @@ export function operationOf(question: Question): Operation {
 }
 
 /** The parameters without those of the signature, and without `x-` ones, which S3 reserves for clients' logs. */
-function parametersOf({ query, presigned }: Question): ReadonlyMap<string, string> {
+function parametersOf({ query, presigned }: OperationQuestion): ReadonlyMap<string, string> {
   const found = new Map<string, string>();
   for (const [name, value] of query) {
     const ofSigning = presigned && /^x-amz-/i.test(name);
@@ -80,7 +80,7 @@ function parametersOf({ query, presigned }: Question): ReadonlyMap<string, strin
   return found;
 }
 
-function rowOf({ method, bucket, key, headers }: Question, query: ReadonlyMap<string, string>): Row {
+function rowOf({ method, bucket, key, headers }: OperationQuestion, query: ReadonlyMap<string, string>): Row {
   const place: Place = bucket === '' ? 'service' : key === '' ? 'bucket' : 'object';
   const marked = (mark: string): boolean => {
     if (mark.startsWith('+')) return headers.includes(mark.slice(1));
@@ -90,7 +90,7 @@ function rowOf({ method, bucket, key, headers }: Question, query: ReadonlyMap<st
   // HEAD is allowed where GET of a sub-resource is.
   const asked = (one: Row): boolean =>
     one.method === method || (method === 'HEAD' && one.method === 'GET' && one.marks.length > 0);
-  const here = table.filter((one) => one.place === place && asked(one));
+  const here = operationTable.filter((one) => one.place === place && asked(one));
   const fitting = here.filter(({ marks }) => marks.every(marked)).toSorted((a, b) => b.marks.length - a.marks.length);
   const strangers = ({ marks, takes }: Row): string[] =>
     [...query.keys()].filter(
@@ -125,7 +125,7 @@ function refusalOf(query: ReadonlyMap<string, string>, strangers: readonly strin
 }
 
 /** @throws S3Error `NotImplemented` for a header that would change the operation */
-function demandHeaders({ method, headers }: Row, question: Question): void {
+function demandHeaders({ method, headers }: Row, question: OperationQuestion): void {
   const read = method === 'GET' || method === 'HEAD';
   demandListed(question.headers, [...everywhere, ...(read ? harmless : []), ...headers]);
 }

@@ -2,8 +2,8 @@
 import { identityOf } from '../../core/tenants/identities.ts';
 import type { Bucket, Retention, StoredObject } from '../../core/records.ts';
 import { aboutOf } from './about.ts';
-import { headerOf, type Call } from './call.ts';
-import type { Question } from './policy.ts';
+import { headerOf, type S3Call } from './call.ts';
+import type { PolicyQuestion } from './policy.ts';
 import { addressOf } from '../../http/client-address.ts';
 
 /** Facts besides the request itself. */
@@ -29,7 +29,7 @@ const one = (text: string | undefined): Values => (text === undefined ? undefine
 const day = 86_400_000;
 
 /** @param action without `s3:` */
-export function questionOf(call: Call, action: string, bucket: Bucket, circumstances: Circumstances): Question {
+export function questionOf(call: S3Call, action: string, bucket: Bucket, circumstances: Circumstances): PolicyQuestion {
   const { object, prefix } = circumstances;
   const key = circumstances.key ?? object?.key ?? call.key;
   const isOnObject = key !== '' && prefix === undefined && !/Bucket/.test(action);
@@ -42,7 +42,7 @@ export function questionOf(call: Call, action: string, bucket: Bucket, circumsta
   };
 }
 
-function valueOf(name: string, call: Call, bucket: Bucket, circumstances: Circumstances): Values {
+function valueOf(name: string, call: S3Call, bucket: Bucket, circumstances: Circumstances): Values {
   const find = Object.hasOwn(values, name) ? values[name] : undefined;
   if (find) return find(call, bucket, circumstances);
   const [, family, rest] = /^s3:(existingobjecttag|requestobjecttag)\/(.+)$/.exec(name) ?? [];
@@ -57,16 +57,16 @@ function lookUp(tags: Readonly<Record<string, string>> | undefined, name: string
   return Object.entries(tags ?? {}).find(([key]) => key.toLowerCase() === name)?.[1];
 }
 
-const isAnonymous = ({ who }: Call): boolean => who.namespace === '';
-const caller = (call: Call): Values => one(isAnonymous(call) ? undefined : call.who.namespace);
-const owner = (_call: Call, bucket: Bucket): Values => [bucket.namespace];
+const isAnonymous = ({ who }: S3Call): boolean => who.namespace === '';
+const caller = (call: S3Call): Values => one(isAnonymous(call) ? undefined : call.who.namespace);
+const owner = (_call: S3Call, bucket: Bucket): Values => [bucket.namespace];
 const query =
   (name: string) =>
-  (call: Call): Values =>
+  (call: S3Call): Values =>
     one(call.query.get(name));
 
 /** Keys with computed values. Other `s3:x-amz-` keys are headers; the rest have no value. */
-const values: Readonly<Record<string, (call: Call, bucket: Bucket, circumstances: Circumstances) => Values>> = {
+const values: Readonly<Record<string, (call: S3Call, bucket: Bucket, circumstances: Circumstances) => Values>> = {
   'aws:currenttime': ({ core }) => [new Date(core.clock.now()).toISOString()],
   'aws:epochtime': ({ core }) => [String(Math.floor(core.clock.now() / 1000))],
   'aws:principalaccount': (call) => [isAnonymous(call) ? 'anonymous' : call.who.namespace],
@@ -112,14 +112,14 @@ const values: Readonly<Record<string, (call: Call, bucket: Bucket, circumstances
   's3:x-amz-copy-source': (call) => copySource(headerOf(call, 'x-amz-copy-source')),
 };
 
-function authType(call: Call): Values {
+function authType(call: S3Call): Values {
   if (isAnonymous(call)) return undefined;
   if (call.fields) return ['POST'];
   return [call.signed?.claim.form === 'query' ? 'REST-QUERY-STRING' : 'REST-HEADER'];
 }
 
 /** Forms may use Signature Version 2. */
-function signatureVersion(call: Call): Values {
+function signatureVersion(call: S3Call): Values {
   if (isAnonymous(call)) return undefined;
   return [call.fields && !call.fields.has('x-amz-signature') ? 'AWS' : 'AWS4-HMAC-SHA256'];
 }

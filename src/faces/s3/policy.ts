@@ -10,7 +10,7 @@ import { isVariableKey, knownActions } from './policy-names.ts';
 import { compilePattern, type Pattern, type ValueOf } from './policy-patterns.ts';
 
 /** The request to evaluate. */
-export interface Question {
+export interface PolicyQuestion {
   /** `s3:GetObject` */
   readonly action: string;
   /** `arn:aws:s3:::bucket/key` */
@@ -29,7 +29,7 @@ type Principals = '*' | ReadonlySet<string>;
 interface Statement {
   readonly effect: 'Allow' | 'Deny';
   readonly principals: Principals;
-  readonly isOf: (question: Question) => boolean;
+  readonly isOf: (question: PolicyQuestion) => boolean;
   readonly conditions: readonly Condition[];
 }
 
@@ -122,7 +122,7 @@ function denialOf(statement: Record<string, unknown>, { bucket, variables, ident
 }
 
 /** Deny wins; undefined if no statement applies. */
-export function judge({ statements }: Policy, question: Question): 'allow' | 'deny' | undefined {
+export function evaluatePolicy({ statements }: Policy, question: PolicyQuestion): 'allow' | 'deny' | undefined {
   const { value, namespace, identity = namespace } = question;
   const caller = identity === '' ? 'anonymous' : identity;
   let verdict: 'allow' | undefined;
@@ -194,7 +194,7 @@ interface PrincipalElement {
 /** Whether a statement names the caller. A namespace that was created later under the same name does not match. */
 function isNamed(
   { listed }: PrincipalElement,
-  { namespace, identity = namespace }: Question,
+  { namespace, identity = namespace }: PolicyQuestion,
   identities: Identities,
 ): boolean {
   if (listed === '*') return true;
@@ -203,7 +203,7 @@ function isNamed(
 }
 
 /** A Deny applies to every namespace of a listed name; `NotPrincipal` spares only the same namespaces. */
-function isDenied(principals: PrincipalElement, question: Question, identities: Identities): boolean {
+function isDenied(principals: PrincipalElement, question: PolicyQuestion, identities: Identities): boolean {
   if (principals.negated) return !isNamed(principals, question, identities);
   return principals.listed === '*' || (question.namespace !== '' && principals.listed.has(question.namespace));
 }
@@ -244,7 +244,7 @@ function namespaceOf(kind: string, text: string): string | undefined {
   return name;
 }
 
-type Check = (question: Question) => boolean;
+type Check = (question: PolicyQuestion) => boolean;
 
 function readActions(statement: Record<string, unknown>): Check {
   const { value, negated } = oneOf(statement, 'Action', 'NotAction');

@@ -3,12 +3,12 @@ import { createHmac, timingSafeEqual } from 'node:crypto';
 import { keeping, type Body } from '../../core/bytes/ingest.ts';
 import { ANYBODY, type Principal } from '../../core/records.ts';
 import { Refusal } from '../../core/refusal.ts';
-import { send } from '../../http/responses.ts';
-import { sourceOf } from '../../http/client-address.ts';
+import { sendAnswer } from '../../http/responses.ts';
+import { clientAddressOf } from '../../http/client-address.ts';
 import { boundaryOf, FormParts, type FormPart } from './form-parts.ts';
 import { isStorable, utf8 } from '../../kit/text.ts';
 import { printAbout } from './about.ts';
-import { demandKey, headerOf, type Call } from './call.ts';
+import { demandKey, headerOf, type S3Call } from './call.ts';
 import {
   algorithmNamed,
   checksumsIn,
@@ -19,7 +19,7 @@ import {
   usualChecksum,
 } from './checksums.ts';
 import { isWrongKey, S3Error } from './errors.ts';
-import { body as ofBody, demandListed, newObject as ofObject } from './header-names.ts';
+import { body as ofBody, demandListed, newObjectHeaders as ofObject } from './header-names.ts';
 import { newObject } from './new-object.ts';
 import { checkConditions, readFormPolicy, type FormPolicy } from './post-policy.ts';
 import { readAs } from './schema.ts';
@@ -62,7 +62,7 @@ interface Posted {
   readonly fields: Fields;
 }
 
-export async function postObject(call: Call): Promise<void> {
+export async function postObject(call: S3Call): Promise<void> {
   const { req, res, lifetime, bucket } = call;
   const boundary = formBoundary(call);
   if (!(await call.buckets.get(bucket))) throw new S3Error('NoSuchBucket');
@@ -73,7 +73,7 @@ export async function postObject(call: Call): Promise<void> {
 }
 
 /** @throws S3Error unless it is a form; also for a checksum header, which would cover the form and not the file */
-function formBoundary({ req }: Call): string {
+function formBoundary({ req }: S3Call): string {
   const ofForm = (name: string): string | undefined =>
     Array.isArray(req.headers[name]) ? undefined : req.headers[name];
   if (ofForm('content-md5') !== undefined || ofForm('content-digest') !== undefined || checksumsIn(ofForm).length > 0) {
@@ -100,7 +100,7 @@ async function nextPart(form: FormParts): Promise<FormPart | undefined> {
 }
 
 /** Reads the fields, then the file. Parts after the file are ignored. */
-async function post(call: Call, form: FormParts): Promise<Posted> {
+async function post(call: S3Call, form: FormParts): Promise<Posted> {
   const fields = new Map<string, string>();
   for (let part = await nextPart(form); part; part = await nextPart(form)) {
     const name = part.name.toLowerCase();
@@ -139,13 +139,13 @@ function filledIn(fields: Fields, filename: string): Fields {
   );
 }
 
-async function push(before: Call, fields: Fields, file: Body): Promise<Posted> {
+async function push(before: S3Call, fields: Fields, file: Body): Promise<Posted> {
   const key = fields.get('key') ?? '';
   if (key === '') throw new S3Error('InvalidArgument', "Bucket POST must contain a field named 'key'.");
   demandKey(key);
   const { who, policy } = await authorise(before, fields);
   demandListed(fields.keys(), understood);
-  const call: Call = { ...before, key, fields, who };
+  const call: S3Call = { ...before, key, fields, who };
   demandKnownChecksums([...fields.keys()].filter((name) => name.startsWith('x-amz-checksum-')));
   demandFullObject(fields.get('x-amz-checksum-type'));
   // S3 documents `acl` for forms; clients also send the header's name.
@@ -203,7 +203,7 @@ class Bounded implements Body {
 }
 
 /** Authenticates the form by its policy's signature and checks the policy; a form without one is anonymous. */
-async function authorise(call: Call, fields: Fields): Promise<{ who: Principal; policy: FormPolicy | undefined }> {
+async function authorise(call: S3Call, fields: Fields): Promise<{ who: Principal; policy: FormPolicy | undefined }> {
   const encoded = fields.get('policy');
   const [signature, old] = [fields.get('x-amz-signature'), fields.get('signature')];
   if (encoded === undefined && signature === undefined && old === undefined) return { who: ANYBODY, policy: undefined };
@@ -212,7 +212,7 @@ async function authorise(call: Call, fields: Fields): Promise<{ who: Principal; 
     signature === undefined ? signerOfOld(call, fields, encoded, old) : signer(call, fields, encoded, signature);
   const subject = fields.get('x-amz-credential') ?? fields.get('awsaccesskeyid') ?? '';
   const who = await call.core.loginAttempts.prove(
-    { from: sourceOf(call.req), subject, guessable: false },
+    { from: clientAddressOf(call.req), subject, guessable: false },
     proof,
     isWrongKey,
   );
@@ -224,7 +224,7 @@ async function authorise(call: Call, fields: Fields): Promise<{ who: Principal; 
   return { who, policy };
 }
 
-async function signer({ core }: Call, fields: Fields, policy: string, signature: string): Promise<Principal> {
+async function signer({ core }: S3Call, fields: Fields, policy: string, signature: string): Promise<Principal> {
   if (fields.get('x-amz-algorithm') !== 'AWS4-HMAC-SHA256')
     throw new S3Error('InvalidArgument', 'X-Amz-Algorithm only supports "AWS4-HMAC-SHA256"');
   const match = /^(.+)\/(\d{8})\/([^/]+)\/s3\/aws4_request$/.exec(fields.get('x-amz-credential') ?? '');
@@ -239,7 +239,7 @@ async function signer({ core }: Call, fields: Fields, policy: string, signature:
 
 /** Signature Version 2, which some clients still use for forms. */
 async function signerOfOld(
-  { core }: Call,
+  { core }: S3Call,
   fields: Fields,
   policy: string,
   signature: string | undefined,
@@ -266,20 +266,20 @@ function mismatch(): S3Error {
   );
 }
 
-function tell({ req, res, bucket }: Call, { key, etag, fields }: Posted): void {
+function tell({ req, res, bucket }: S3Call, { key, etag, fields }: Posted): void {
   const headers = { ETag: `"${etag}"` };
   const redirect = fields.get('success_action_redirect') ?? fields.get('redirect');
   if (redirect !== undefined && URL.canParse(redirect) && /^https?:/i.test(redirect)) {
     const url = new URL(redirect);
     const query = `bucket=${encodeURIComponent(bucket)}&key=${encodeURIComponent(key)}&etag=%22${etag}%22`;
     url.search = url.search === '' ? query : `${url.search.slice(1)}&${query}`;
-    send(req, res, { status: 303, headers: { ...headers, Location: url.href } });
+    sendAnswer(req, res, { status: 303, headers: { ...headers, Location: url.href } });
     return;
   }
   const status = fields.get('success_action_status');
   const place = `http://${req.headers.host ?? ''}/${bucket}/${encodeURIComponent(key)}`;
   if (status === '201') {
-    send(req, res, {
+    sendAnswer(req, res, {
       status: 201,
       headers: { ...headers, Location: place },
       type: 'application/xml',
@@ -287,5 +287,5 @@ function tell({ req, res, bucket }: Call, { key, etag, fields }: Posted): void {
     });
     return;
   }
-  send(req, res, { status: status === '200' ? 200 : 204, headers: { ...headers, Location: place } });
+  sendAnswer(req, res, { status: status === '200' ? 200 : 204, headers: { ...headers, Location: place } });
 }

@@ -5,10 +5,10 @@ import { identityOf } from '../../core/tenants/identities.ts';
 import { SYSTEM, type Bucket, type Principal, type StoredObject, type Verb } from '../../core/records.ts';
 import { isPublic, publicAccessOf } from '../../core/names/public-access.ts';
 import { aboutOf } from './about.ts';
-import { aclAllows, privateAcl, type Acl, type Permission } from './acl.ts';
-import type { Call } from './call.ts';
+import { aclAllows, privateAcl, type Acl, type AclPermission } from './acl.ts';
+import type { S3Call } from './call.ts';
 import { S3Error } from './errors.ts';
-import { isPublicPolicy, judge, readKeptPolicy, type Policy } from './policy.ts';
+import { isPublicPolicy, evaluatePolicy, readKeptPolicy, type Policy } from './policy.ts';
 import { questionOf, type Circumstances } from './policy-values.ts';
 
 export type { Circumstances } from './policy-values.ts';
@@ -17,7 +17,7 @@ interface Rule {
   /** The verb that the access key needs. */
   readonly verb: Verb;
   /** The ACL that can grant the action to others; absent if only the owner may. */
-  readonly list?: readonly ['bucket' | 'object', Permission];
+  readonly list?: readonly ['bucket' | 'object', AclPermission];
 }
 
 /** Every action of this face. */
@@ -126,7 +126,7 @@ export function objectAcl(bucket: Bucket, object: StoredObject): Acl {
 
 /** @throws S3Error `NoSuchBucket`, `AccessDenied` */
 export async function allow<A extends Action>(
-  call: Call,
+  call: S3Call,
   action: A,
   circumstances: Circumstances = {},
 ): Promise<AllowedTo<A>> {
@@ -144,7 +144,7 @@ export async function allow<A extends Action>(
  *
  * @throws S3Error as `ask` does; `NoSuchBucket`
  */
-export async function refuseEarly(call: Call, ask: () => Promise<unknown>): Promise<void> {
+export async function refuseEarly(call: S3Call, ask: () => Promise<unknown>): Promise<void> {
   const bucket = await call.buckets.get(call.bucket);
   if (!bucket) throw new S3Error('NoSuchBucket');
   if (!policyOf(bucket)) await ask();
@@ -154,7 +154,7 @@ export async function refuseEarly(call: Call, ask: () => Promise<unknown>): Prom
 const ofPolicies: ReadonlySet<Action> = new Set(['GetBucketPolicy', 'PutBucketPolicy', 'DeleteBucketPolicy']);
 
 /** Whether an action in a bucket is allowed. */
-export function may(call: Call, action: Action, bucket: Bucket, circumstances: Circumstances): boolean {
+export function may(call: S3Call, action: Action, bucket: Bucket, circumstances: Circumstances): boolean {
   const { who } = call;
   const rule: Rule = rules[action];
   const anonymous = who.namespace === '';
@@ -162,7 +162,7 @@ export function may(call: Call, action: Action, bucket: Bucket, circumstances: C
   const isOwner = who.namespace === bucket.namespace || who.namespace === SYSTEM;
   if (isOwner && ofPolicies.has(action)) return true;
   const policy = policyOf(bucket);
-  const verdict = policy && judge(policy, questionOf(call, action, bucket, circumstances));
+  const verdict = policy && evaluatePolicy(policy, questionOf(call, action, bucket, circumstances));
   if (verdict === 'deny') return false;
   // RestrictPublicBuckets disables a public policy for everyone but the owner.
   const isRestricted = !isOwner && publicAccessOf(bucket).RestrictPublicBuckets && policy && isPublicPolicy(policy);
@@ -176,7 +176,12 @@ export function may(call: Call, action: Action, bucket: Bucket, circumstances: C
  *
  * @throws S3Error `AccessDenied`
  */
-export function demandEach(call: Call, actions: readonly Action[], bucket: Bucket, circumstances: Circumstances): void {
+export function demandEach(
+  call: S3Call,
+  actions: readonly Action[],
+  bucket: Bucket,
+  circumstances: Circumstances,
+): void {
   if (!actions.every((action) => isAllowedAsPart(call, action, bucket, circumstances))) throw denied();
 }
 
@@ -184,11 +189,11 @@ export function demandEach(call: Call, actions: readonly Action[], bucket: Bucke
  * The ACL of a new object belongs to the caller as its owner, so a policy may deny it but need not allow it. Tags only
  * matter to policies, so without one a caller that may put an object may tag it.
  */
-function isAllowedAsPart(call: Call, action: Action, bucket: Bucket, circumstances: Circumstances): boolean {
+function isAllowedAsPart(call: S3Call, action: Action, bucket: Bucket, circumstances: Circumstances): boolean {
   const policy = policyOf(bucket);
   if (action === 'PutObjectTagging' && policy === undefined) return true;
   if (action !== 'PutObjectAcl') return may(call, action, bucket, circumstances);
-  return policy === undefined || judge(policy, questionOf(call, action, bucket, circumstances)) !== 'deny';
+  return policy === undefined || evaluatePolicy(policy, questionOf(call, action, bucket, circumstances)) !== 'deny';
 }
 
 const mostPolicies = 100;

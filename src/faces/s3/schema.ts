@@ -25,8 +25,8 @@ export interface Document<T> {
 }
 
 /** Parses a document. @throws S3Error `MalformedXML`, or a more specific code */
-export function readAs<T>({ root, read }: Document<T>, text: string): T {
-  const node = parse(text);
+export function readAs<T>({ root, read }: Document<T>, textNode: string): T {
+  const node = parse(textNode);
   if (node.name !== root) throw malformed(`The document must be a ${root}.`);
   return read(node);
 }
@@ -106,13 +106,13 @@ export const text: Reader<string> = (node) => {
 };
 
 /** Text without surrounding white space. */
-export const token: Reader<string> = (node) => text(node).trim();
+export const tokenText: Reader<string> = (node) => text(node).trim();
 
 export const anything: Reader<undefined> = () => undefined;
 
 /** xs:boolean */
 export const boolean: Reader<boolean> = (node) => {
-  const value = token(node);
+  const value = tokenText(node);
   if (value === 'true' || value === '1') return true;
   if (value === 'false' || value === '0') return false;
   throw malformed(`${node.name} must be true or false.`);
@@ -120,7 +120,7 @@ export const boolean: Reader<boolean> = (node) => {
 
 /** xs:int */
 export const integer: Reader<number> = (node) => {
-  const value = token(node);
+  const value = tokenText(node);
   const number = /^[+-]?\d{1,15}$/.test(value) ? Number(value) : Number.NaN;
   if (!Number.isSafeInteger(number)) throw malformed(`${node.name} must be an integer.`);
   return number;
@@ -128,7 +128,7 @@ export const integer: Reader<number> = (node) => {
 
 export function choice<const T extends string>(...values: readonly T[]): Reader<T> {
   return (node) => {
-    const value = token(node);
+    const value = tokenText(node);
     const found = values.find((each) => each === value);
     if (found === undefined) throw malformed(`${node.name} must be one of ${values.join(', ')}.`);
     return found;
@@ -137,7 +137,7 @@ export function choice<const T extends string>(...values: readonly T[]): Reader<
 
 /** xs:dateTime, as milliseconds since the epoch. */
 export const dateTime: Reader<number> = (node) => {
-  const at = timeOf(token(node));
+  const at = timeOf(tokenText(node));
   if (at === undefined) throw malformed(`${node.name} must be a time in ISO 8601 format.`);
   return at;
 };
@@ -155,7 +155,7 @@ const lastMoment = Date.UTC(10_000, 0) - 1;
 
 /** A time in HTTP or ISO 8601 format. */
 export const anyTime: Reader<number> = (node) => {
-  const value = token(node);
+  const value = tokenText(node);
   const at =
     timeOf(value) ??
     (/^[A-Z][a-z]{2}, \d{1,2} [A-Z][a-z]{2} \d{4} \d\d:\d\d:\d\d GMT$/.test(value) ? Date.parse(value) : Number.NaN);
@@ -164,4 +164,4 @@ export const anyTime: Reader<number> = (node) => {
 };
 
 /** An ETag without quotes. */
-export const etag: Reader<string> = (node) => token(node).replaceAll('"', '');
+export const etag: Reader<string> = (node) => tokenText(node).replaceAll('"', '');

@@ -1,7 +1,7 @@
 /** Settings of buckets: ACL, policy, ownership, public access, lifecycle; and ACLs of objects. */
-import { nameOf } from '../../core/tenants/identities.ts';
+import { namespaceNameOf } from '../../core/tenants/identities.ts';
 import { aclFrom, aclFromHeaders, isPublicAcl, renderAcl, type Acl } from './acl.ts';
-import { sendDocument, flagOf, headerOf, sendEmpty, readDocument, readText, type Call } from './call.ts';
+import { sendDocument, flagOf, headerOf, sendEmpty, readDocument, readText, type S3Call } from './call.ts';
 import { versionOf } from './conditions.ts';
 import * as documents from './documents.ts';
 import { invalidArgument, S3Error, type S3Code } from './errors.ts';
@@ -25,17 +25,17 @@ import type { Bucket, PublicAccess } from '../../core/records.ts';
 import { isPublic, publicAccessOf } from '../../core/names/public-access.ts';
 import { Refusal } from '../../core/refusal.ts';
 import { elements, type Elements, type Node, type Xml } from './xml.ts';
-import { send } from '../../http/responses.ts';
+import { sendAnswer } from '../../http/responses.ts';
 
 /** Maximum bytes read of a policy; more than 20 KB is malformed. */
 const largestPolicy = 1024 * 1024;
 
-export async function getBucketAcl(call: Call): Promise<void> {
+export async function getBucketAcl(call: S3Call): Promise<void> {
   const { bucket } = await allow(call, 'GetBucketAcl');
   sendDocument(call, 'AccessControlPolicy', renderAcl(bucketAcl(bucket)));
 }
 
-export async function putBucketAcl(call: Call): Promise<void> {
+export async function putBucketAcl(call: S3Call): Promise<void> {
   const { bucket } = await allow(call, 'PutBucketAcl');
   const acl = await requestedAcl(call, bucket, bucket.namespace);
   await changeWithRetry(call, 'PutBucketAcl', (now) => {
@@ -46,7 +46,7 @@ export async function putBucketAcl(call: Call): Promise<void> {
   sendEmpty(call, 200);
 }
 
-export async function getObjectAcl(call: Call): Promise<void> {
+export async function getObjectAcl(call: S3Call): Promise<void> {
   const { bucket, object } = await findObject(call, 'GetObjectAcl', versionOf(call));
   sendDocument(
     call,
@@ -56,7 +56,7 @@ export async function getObjectAcl(call: Call): Promise<void> {
   );
 }
 
-export async function putObjectAcl(call: Call): Promise<void> {
+export async function putObjectAcl(call: S3Call): Promise<void> {
   const { bucket, object } = await findObject(call, 'PutObjectAcl', versionOf(call));
   const { owner } = objectAcl(bucket, object);
   const acl = await requestedAcl(call, bucket, owner);
@@ -80,7 +80,11 @@ type Setting = {
 }[Action];
 
 /** Changes a setting that depends on others. If those change meanwhile, authorization and decision are repeated. */
-async function changeWithRetry(call: Call, action: Setting, decision: (bucket: Bucket) => BucketChange): Promise<void> {
+async function changeWithRetry(
+  call: S3Call,
+  action: Setting,
+  decision: (bucket: Bucket) => BucketChange,
+): Promise<void> {
   for (let turn = 1; ; turn += 1) {
     const allowed = await allow(call, action);
     try {
@@ -109,7 +113,7 @@ function demandAclsEnabled(bucket: Bucket): void {
 }
 
 /** The ACL in the headers or the body. */
-async function requestedAcl(call: Call, bucket: Bucket, owner: string): Promise<Acl> {
+async function requestedAcl(call: S3Call, bucket: Bucket, owner: string): Promise<Acl> {
   demandAclsEnabled(bucket);
   const { accessControlPolicy } = documents;
   const text = await readText(call, accessControlPolicy.size);
@@ -125,14 +129,14 @@ export function demandPrivate(bucket: Bucket, acl: Acl): void {
   if (publicAccessOf(bucket).BlockPublicAcls && isPublicAcl(acl)) throw denied();
 }
 
-export async function getPolicy(call: Call): Promise<void> {
+export async function getPolicy(call: S3Call): Promise<void> {
   const { bucket } = await allow(call, 'GetBucketPolicy');
   const text = bucket.settings['policyText'];
   if (text === undefined) throw new S3Error('NoSuchBucketPolicy', 'The bucket policy does not exist');
-  send(call.req, call.res, { status: 200, type: 'application/json', text });
+  sendAnswer(call.req, call.res, { status: 200, type: 'application/json', text });
 }
 
-export async function putPolicy(call: Call): Promise<void> {
+export async function putPolicy(call: S3Call): Promise<void> {
   const { bucket } = await allow(call, 'PutBucketPolicy');
   // The owner can always change the policy here, so the confirmation has no effect.
   flagOf(call, 'x-amz-confirm-remove-self-bucket-access');
@@ -149,13 +153,13 @@ export async function putPolicy(call: Call): Promise<void> {
   sendEmpty(call, 204);
 }
 
-export async function deletePolicy(call: Call): Promise<void> {
+export async function deletePolicy(call: S3Call): Promise<void> {
   const allowed = await allow(call, 'DeleteBucketPolicy');
   await call.core.buckets.change(allowed, { set: { policy: null, policyText: null, policyNames: null } });
   sendEmpty(call, 204);
 }
 
-export async function getPolicyStatus(call: Call): Promise<void> {
+export async function getPolicyStatus(call: S3Call): Promise<void> {
   const { bucket } = await allow(call, 'GetBucketPolicyStatus');
   const policy = policyOf(bucket);
   const hasLists = ownershipOf(bucket) !== 'BucketOwnerEnforced' && !publicAccessOf(bucket).IgnorePublicAcls;
@@ -165,7 +169,7 @@ export async function getPolicyStatus(call: Call): Promise<void> {
   });
 }
 
-export async function getPublicAccess(call: Call): Promise<void> {
+export async function getPublicAccess(call: S3Call): Promise<void> {
   const { bucket } = await allow(call, 'GetBucketPublicAccessBlock');
   const { publicAccess: access } = bucket;
   if (!access)
@@ -173,9 +177,9 @@ export async function getPublicAccess(call: Call): Promise<void> {
   sendDocument(call, 'PublicAccessBlockConfiguration', { ...access });
 }
 
-export async function putPublicAccess(call: Call): Promise<void> {
+export async function putPublicAccess(call: S3Call): Promise<void> {
   const allowed = await allow(call, 'PutBucketPublicAccessBlock');
-  const wish = await readDocument(call, documents.publicAccessBlock);
+  const wish = await readDocument(call, documents.publicAccessBlockDocument);
   const {
     BlockPublicAcls = false,
     IgnorePublicAcls = false,
@@ -195,7 +199,7 @@ export function demandOwnership(text: string): string {
   return found;
 }
 
-export async function getOwnership(call: Call): Promise<void> {
+export async function getOwnership(call: S3Call): Promise<void> {
   const { bucket } = await allow(call, 'GetBucketOwnershipControls');
   const ownership = bucket.settings['ownership'];
   if (ownership === undefined)
@@ -203,14 +207,14 @@ export async function getOwnership(call: Call): Promise<void> {
   sendDocument(call, 'OwnershipControls', { Rule: elements({ ObjectOwnership: ownership }) });
 }
 
-export async function putOwnership(call: Call): Promise<void> {
+export async function putOwnership(call: S3Call): Promise<void> {
   await allow(call, 'PutBucketOwnershipControls');
   const {
     Rule: { ObjectOwnership: ownership },
   } = await readDocument(call, documents.ownershipControls);
   await changeWithRetry(call, 'PutBucketOwnershipControls', (now) => {
     const shared = bucketAcl(now).grants.some(
-      ({ grantee }) => grantee.kind !== 'user' || nameOf(grantee.id) !== now.namespace,
+      ({ grantee }) => grantee.kind !== 'user' || namespaceNameOf(grantee.id) !== now.namespace,
     );
     if (ownership === 'BucketOwnerEnforced' && shared)
       throw new S3Error(
@@ -223,7 +227,7 @@ export async function putOwnership(call: Call): Promise<void> {
 }
 
 /** Removes a setting of a bucket. */
-export function deleteSetting(action: Setting, name: string): (call: Call) => Promise<void> {
+export function deleteSetting(action: Setting, name: string): (call: S3Call) => Promise<void> {
   const change: BucketChange = name === 'publicAccess' ? { publicAccess: null } : { set: { [name]: null } };
   return async (call) => {
     await call.core.buckets.change(await allow(call, action), change);
@@ -232,14 +236,14 @@ export function deleteSetting(action: Setting, name: string): (call: Call) => Pr
 }
 
 /** Lifecycle rules are stored as received after validation. */
-export async function getLifecycle(call: Call): Promise<void> {
+export async function getLifecycle(call: S3Call): Promise<void> {
   const { bucket } = await allow(call, 'GetLifecycleConfiguration');
   const rules = settingOf<readonly Node[]>(bucket, 'lifecycle');
   if (!rules) throw new S3Error('NoSuchLifecycleConfiguration', 'The lifecycle configuration does not exist');
   sendDocument(call, 'LifecycleConfiguration', { Rule: rules.map((rule) => renderNodes(rule.children)) });
 }
 
-export async function putLifecycle(call: Call): Promise<void> {
+export async function putLifecycle(call: S3Call): Promise<void> {
   const allowed = await allow(call, 'PutLifecycleConfiguration');
   // Only concerns transitions, which this server lacks.
   const least = headerOf(call, 'x-amz-transition-default-minimum-object-size');
@@ -270,7 +274,7 @@ function renderNodes(nodes: readonly Node[]): Xml {
 }
 
 /** Answers with S3's error code for a feature that no bucket has. */
-export function notConfigured(action: Action, code: S3Code): (call: Call) => Promise<void> {
+export function notConfigured(action: Action, code: S3Code): (call: S3Call) => Promise<void> {
   return async (call) => {
     await allow(call, action);
     throw new S3Error(code);
@@ -278,7 +282,7 @@ export function notConfigured(action: Action, code: S3Code): (call: Call) => Pro
 }
 
 /** Answers with an empty configuration for a feature that no bucket has. */
-export function emptyConfiguration(action: Action, root: string, all: Elements = {}): (call: Call) => Promise<void> {
+export function emptyConfiguration(action: Action, root: string, all: Elements = {}): (call: S3Call) => Promise<void> {
   return async (call) => {
     await allow(call, action);
     sendDocument(call, root, all);

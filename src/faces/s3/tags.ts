@@ -1,6 +1,6 @@
 /** Tags of objects and buckets. */
 import { isStorable } from '../../kit/text.ts';
-import { sendDocument, headerOf, sendEmpty, readDocument, type Call } from './call.ts';
+import { sendDocument, headerOf, sendEmpty, readDocument, type S3Call } from './call.ts';
 import { aboutOf } from './about.ts';
 import { versionOf } from './conditions.ts';
 import { tagging } from './documents.ts';
@@ -97,7 +97,7 @@ function render(tags: Tags): { TagSet: Xml } {
   };
 }
 
-export async function getObjectTagging(call: Call): Promise<void> {
+export async function getObjectTagging(call: S3Call): Promise<void> {
   const { object } = await findObject(call, 'GetObjectTagging', versionOf(call));
   sendDocument(
     call,
@@ -107,7 +107,7 @@ export async function getObjectTagging(call: Call): Promise<void> {
   );
 }
 
-export async function putObjectTagging(call: Call): Promise<void> {
+export async function putObjectTagging(call: S3Call): Promise<void> {
   await refuseEarly(call, () => findObject(call, 'PutObjectTagging', versionOf(call)));
   const tags = objectTags((await readDocument(call, tagging)).TagSet);
   const { object } = await changeVersion(
@@ -118,7 +118,7 @@ export async function putObjectTagging(call: Call): Promise<void> {
   sendEmpty(call, 200, object.versionId === null ? {} : { 'x-amz-version-id': object.versionId });
 }
 
-export async function deleteObjectTagging(call: Call): Promise<void> {
+export async function deleteObjectTagging(call: S3Call): Promise<void> {
   await changeVersion(
     call,
     () => findObject(call, 'DeleteObjectTagging', versionOf(call)),
@@ -127,26 +127,26 @@ export async function deleteObjectTagging(call: Call): Promise<void> {
   sendEmpty(call, 204);
 }
 
-export async function getBucketTagging(call: Call): Promise<void> {
+export async function getBucketTagging(call: S3Call): Promise<void> {
   const { bucket } = await allow(call, 'GetBucketTagging');
   const tags = settingOf<Tags>(bucket, 'tags');
   if (!tags) throw new S3Error('NoSuchTagSet', 'The TagSet does not exist');
   sendDocument(call, 'Tagging', render(tags));
 }
 
-export async function putBucketTagging(call: Call): Promise<void> {
+export async function putBucketTagging(call: S3Call): Promise<void> {
   const allowed = await allow(call, 'PutBucketTagging');
   const tags = bucketTags((await readDocument(call, tagging)).TagSet);
   await call.core.buckets.change(allowed, { set: { tags: JSON.stringify(tags) } });
   sendEmpty(call, 204);
 }
 
-export async function deleteBucketTagging(call: Call): Promise<void> {
+export async function deleteBucketTagging(call: S3Call): Promise<void> {
   await call.core.buckets.change(await allow(call, 'PutBucketTagging'), { set: { tags: null } });
   sendEmpty(call, 204);
 }
 
 /** The tags in a request's headers. */
-export function tagsOf(call: Call): Tags | undefined {
+export function tagsOf(call: S3Call): Tags | undefined {
   return tagsFromHeader(headerOf(call, 'x-amz-tagging'));
 }

@@ -1,5 +1,5 @@
 import { Refusal } from '../../core/refusal.ts';
-import { sourceOf } from '../../http/client-address.ts';
+import { clientAddressOf } from '../../http/client-address.ts';
 import type { Context } from './context.ts';
 import { list } from './listing.ts';
 
@@ -23,7 +23,7 @@ export function namespaces(context: Context): void {
   routes
     .open('login', async ({ req, body }) => {
       const { namespace, key } = body<{ namespace: string; key: string }>();
-      const credential = await core.namespaces.login(namespace, key, sourceOf(req));
+      const credential = await core.namespaces.login(namespace, key, clientAddressOf(req));
       return { access_token: await tokens.mint(credential), token_type: 'Bearer', expires_in: tokens.lifetime };
     })
     .owned('listNamespaces', (call) =>

@@ -1,5 +1,5 @@
 import { Refusal } from '../../core/refusal.ts';
-import { json, send } from '../../http/responses.ts';
+import { json, sendAnswer } from '../../http/responses.ts';
 import { watchDelivery } from '../../http/delivery.ts';
 import { bodyDigests, digestsOf } from '../../http/digest-fields.ts';
 import { ANSWERED, type OwnedCall } from '../../http/routes.ts';
@@ -34,7 +34,7 @@ export function uploads(context: Context): void {
     )
     .owned('headUpload', async (call) => {
       const upload = await core.uploads.fence(call.who, call.params.text('uuid'));
-      send(call.req, call.res, { status: 200, headers: uploadFields(core, upload) });
+      sendAnswer(call.req, call.res, { status: 200, headers: uploadFields(core, upload) });
       return ANSWERED;
     })
     .owned('getUpload', async ({ who, params, req, res }) => {

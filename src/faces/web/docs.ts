@@ -1,5 +1,5 @@
 import { text } from '../../http/routes.ts';
-import { html, inline, prose, type Html, type Part } from './html.ts';
+import { html, inline, prose, type Html, type HtmlPart } from './html.ts';
 import { baseOf, page, sendPage } from './page.ts';
 import { readDescription, type ApiOperation, type ApiSchema, type ApiDescription } from './openapi-reader.ts';
 import type { Context, Guide } from './context.ts';
@@ -89,7 +89,7 @@ ${schema.example === undefined ? undefined : html`<h3>Example</h3><pre><code>${J
 </details>`;
 }
 
-function renderProperties(properties: ApiSchema['properties']): Part {
+function renderProperties(properties: ApiSchema['properties']): HtmlPart {
   return html`<table>${properties.map(
     (property) => html`
 <tr><th><code>${property.name}</code></th><td>${property.type}${property.required ? '' : ', optional'}</td><td>${inline(property.description)}</td></tr>`,

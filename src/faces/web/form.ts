@@ -4,9 +4,9 @@ import multer, { type File, type StorageEngine } from 'multer';
 import type { Core } from '../../core/index.ts';
 import type { Artifact, Principal } from '../../core/records.ts';
 import { Refusal } from '../../core/refusal.ts';
-import { sourceOf } from '../../http/client-address.ts';
+import { clientAddressOf } from '../../http/client-address.ts';
 import { feed, PartBody } from './form-body.ts';
-import { ANSWERED, type Call } from '../../http/routes.ts';
+import { ANSWERED, type RouteCall } from '../../http/routes.ts';
 import { printBytes } from '../../kit/bytes.ts';
 import { textFault } from '../../kit/text.ts';
 import { html, type Html } from './html.ts';
@@ -43,7 +43,7 @@ export function form({ core, routes }: Context): void {
 }
 
 /** Parses the form with multer, which reads from this server's `Incoming`, so that its rate limits apply. */
-function receive({ req, res, raw }: Call, door: UploadStorage): Promise<void> {
+function receive({ req, res, raw }: RouteCall, door: UploadStorage): Promise<void> {
   const read = multer({
     storage: door,
     limits,
@@ -77,7 +77,7 @@ class UploadStorage implements StorageEngine {
   }
 
   _handleFile(req: Request, file: File, done: (error: Error | null) => void): void {
-    this.#outcome = this.#push(req.body as Readonly<Record<string, unknown>>, file, sourceOf(req));
+    this.#outcome = this.#push(req.body as Readonly<Record<string, unknown>>, file, clientAddressOf(req));
     // Browsers show a response only after they have sent everything, so a refused file is read to its end.
     this.#outcome.catch(() => file.stream.resume());
     this.#outcome.then(

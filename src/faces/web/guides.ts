@@ -3,7 +3,7 @@ import { readdir, readFile } from 'node:fs/promises';
 import { posix } from 'node:path';
 import { Marked } from 'marked';
 import { Refusal } from '../../core/refusal.ts';
-import type { ANSWERED, Call } from '../../http/routes.ts';
+import type { ANSWERED, RouteCall } from '../../http/routes.ts';
 import { Html, html } from './html.ts';
 import { page, sendPage } from './page.ts';
 import type { Context, Guide } from './context.ts';
@@ -55,7 +55,7 @@ function linkFrom(file: string, href: string): string {
 
 /** Mounts the pages. */
 export function guides({ routes, guides: pages }: Context): void {
-  const answer = (path: string, call: Call): typeof ANSWERED => {
+  const answer = (path: string, call: RouteCall): typeof ANSWERED => {
     const guide = pages.get(path);
     if (!guide) throw new Refusal('not_found', `there is no page ${path}`);
     return sendPage(call, 200, page(guide.title, html`<main class="guide">${guide.content()}</main>`, 'wide'));

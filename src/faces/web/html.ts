@@ -9,14 +9,14 @@ export class Html {
   }
 }
 
-export type Part = Html | string | number | undefined | readonly Part[];
+export type HtmlPart = Html | string | number | undefined | readonly HtmlPart[];
 
 /** A template. Values are escaped unless they are `Html`; lists are joined; undefined is empty. */
-export function html(strings: TemplateStringsArray, ...values: readonly Part[]): Html {
+export function html(strings: TemplateStringsArray, ...values: readonly HtmlPart[]): Html {
   return new Html(strings.reduce((text, string, index) => text + print(values[index - 1]) + string));
 }
 
-function print(part: Part): string {
+function print(part: HtmlPart): string {
   if (part === undefined) return '';
   if (part instanceof Html) return part.text;
   if (typeof part === 'object') return part.map(print).join('');
@@ -36,7 +36,7 @@ function escape(text: string): string {
 }
 
 /** A subset of Markdown: paragraphs, `code` and **bold**. */
-export function prose(text: string | undefined): Part {
+export function prose(text: string | undefined): HtmlPart {
   if (!text) return undefined;
   return text
     .trim()
@@ -44,7 +44,7 @@ export function prose(text: string | undefined): Part {
     .map((paragraph) => html`<p>${inline(paragraph)}</p>\n`);
 }
 
-export function inline(text: string): Part {
+export function inline(text: string): HtmlPart {
   return text.split(/(`[^`]+`|\*\*[^*]+\*\*)/).map((piece) => {
     if (piece.startsWith('`')) return html`<code>${piece.slice(1, -1)}</code>`;
     if (piece.startsWith('**')) return html`<strong>${piece.slice(2, -2)}</strong>`;

@@ -1,6 +1,6 @@
-import { send } from '../../http/responses.ts';
-import { ANSWERED, type Call } from '../../http/routes.ts';
-import { html, type Html, type Part } from './html.ts';
+import { sendAnswer } from '../../http/responses.ts';
+import { ANSWERED, type RouteCall } from '../../http/routes.ts';
+import { html, type Html, type HtmlPart } from './html.ts';
 
 /** Allows only this server's style sheet and forms, and no scripts. */
 const policy =
@@ -17,7 +17,7 @@ const icon =
   "data:image/svg+xml,%3Csvg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 16 16'%3E%3Cpath d='M2 5l6-3 6 3v6l-6 3-6-3z' fill='%23c2622d'/%3E%3Cpath d='M2 5l6 3 6-3M8 8v6' stroke='%23fff' fill='none'/%3E%3C/svg%3E";
 
 /** A complete page around its content. */
-export function page(title: string, content: Part, style: 'plain' | 'wide' = 'plain'): Html {
+export function page(title: string, content: HtmlPart, style: 'plain' | 'wide' = 'plain'): Html {
   return html`<!doctype html>
 <html lang="en">
 <head>
@@ -35,13 +35,13 @@ ${content}
 `;
 }
 
-export function sendPage({ req, res }: Pick<Call, 'req' | 'res'>, status: number, content: Html): typeof ANSWERED {
-  send(req, res, { status, type: 'text/html; charset=utf-8', text: content.text, headers: pageHeaders });
+export function sendPage({ req, res }: Pick<RouteCall, 'req' | 'res'>, status: number, content: Html): typeof ANSWERED {
+  sendAnswer(req, res, { status, type: 'text/html; charset=utf-8', text: content.text, headers: pageHeaders });
   return ANSWERED;
 }
 
 /** The URL that the caller used, for commands to copy. */
-export function baseOf({ req }: Pick<Call, 'req'>): string {
+export function baseOf({ req }: Pick<RouteCall, 'req'>): string {
   const host = req.headers.host ?? '';
   return `http://${/^(?:[A-Za-z0-9.-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\])(?::\d{1,5})?$/.test(host) ? host : '127.0.0.1:13000'}`;
 }

@@ -1,6 +1,6 @@
 import { crc32 } from 'node:zlib';
 import type { BlobReader, CheckAlgorithm } from '../../../core/engine.ts';
-import type { Check, Hasher } from './hasher.ts';
+import type { DigestCheck, Hasher } from './hasher.ts';
 import type { RawReader } from './reader.ts';
 
 /** Blocks that may be in hashing while earlier ones are sent. */
@@ -45,7 +45,7 @@ function isCrcAlone(algorithms: readonly CheckAlgorithm[]): boolean {
 }
 
 /** Computing a CRC-32 here costs less CPU than passing the block to a thread and back. */
-function crcCheck(): Check {
+function crcCheck(): DigestCheck {
   let crc = 0;
   return {
     block(bytes) {

@@ -9,7 +9,7 @@ import { basename } from 'node:path';
 import { parentPort, workerData } from 'node:worker_threads';
 import { crc32 } from 'node:zlib';
 import type { CheckAlgorithm } from '../../../core/engine.ts';
-import type { Answer } from '../../../kit/thread.ts';
+import type { ThreadAnswer } from '../../../kit/thread.ts';
 import { slotSize, type FreeSlot, type ToWorker, type WorkerSetup } from './hash-protocol.ts';
 import { RunFile } from './run-file.ts';
 
@@ -103,7 +103,7 @@ port.on('message', (message: ToWorker) => {
     case 'block': {
       const { check, ticket, bytes } = message;
       for (const { hash } of checks.get(check) ?? []) hash.update(bytes);
-      return port.postMessage([[ticket, bytes] satisfies Answer], [bytes.buffer]);
+      return port.postMessage([[ticket, bytes] satisfies ThreadAnswer], [bytes.buffer]);
     }
     case 'sum':
       return answerWith(message.ticket, digestsOf(message.check));
@@ -139,7 +139,7 @@ function lowerPriority(): void {
   }
 }
 
-function answerWith(...answer: Answer): void {
+function answerWith(...answer: ThreadAnswer): void {
   port.postMessage([answer]);
 }
 

@@ -26,7 +26,7 @@ const startWorker = (setup: WorkerSetup): Worker =>
   new Worker(workerUrl(import.meta.url, './hash-worker'), { workerData: setup });
 
 /** Computes digests of a blob in a thread while its blocks are sent. */
-export interface Check {
+export interface DigestCheck {
   /** Hashes a block. Its memory is transferred meanwhile and returned. */
   block(bytes: Buffer<ArrayBuffer>): Promise<Buffer>;
   sum(): Promise<readonly Digest[]>;
@@ -100,7 +100,7 @@ export class Hasher {
   }
 
   /** Begins a check in the least busy thread. */
-  check(algorithms: readonly CheckAlgorithm[]): Check {
+  check(algorithms: readonly CheckAlgorithm[]): DigestCheck {
     return this.#idlest().check(algorithms);
   }
 
@@ -170,7 +170,7 @@ class HashThread {
     return this.#thread.ask((ticket) => this.tell({ kind: 'digest', stage, path, size, ticket }));
   }
 
-  check(algorithms: readonly CheckAlgorithm[]): Check {
+  check(algorithms: readonly CheckAlgorithm[]): DigestCheck {
     const check = ++this.#lastCheck;
     const thread = this.#thread;
     this.checks += 1;

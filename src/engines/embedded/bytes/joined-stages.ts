@@ -3,7 +3,7 @@ import { LRUCache } from 'lru-cache';
 import type { StageWriter } from '../../../core/engine.ts';
 import { Refusal } from '../../../core/refusal.ts';
 
-export interface Part {
+export interface JoinedPart {
   readonly stage: string;
   readonly size: number;
 }
@@ -34,10 +34,10 @@ const mostJoined = 1000;
 
 /** The parts of the stages that this process joined. */
 export class JoinedStages {
-  readonly #parts = new LRUCache<string, readonly Part[]>({ max: mostJoined });
+  readonly #parts = new LRUCache<string, readonly JoinedPart[]>({ max: mostJoined });
 
   /** The number of leading parts that the stage already has, and their bytes. */
-  common(stage: string, parts: readonly Part[]): { same: number; at: number } {
+  common(stage: string, parts: readonly JoinedPart[]): { same: number; at: number } {
     const before = this.#parts.get(stage) ?? [];
     let same = 0;
     let at = 0;
@@ -50,7 +50,7 @@ export class JoinedStages {
     return { same, at };
   }
 
-  keep(stage: string, parts: readonly Part[]): void {
+  keep(stage: string, parts: readonly JoinedPart[]): void {
     this.#parts.set(stage, parts);
   }
 

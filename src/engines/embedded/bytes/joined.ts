@@ -5,7 +5,7 @@
 import { link, mkdir, readdir, rename, rm, rmdir, stat, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Refusal } from '../../../core/refusal.ts';
-import { asRefusal, codeOf } from '../disk.ts';
+import { asRefusal, errorCodeOf } from '../disk.ts';
 
 /** The first `size` bytes of a file. */
 export interface Piece {
@@ -39,7 +39,7 @@ export async function piecesAt(path: string): Promise<Piece[] | undefined> {
   try {
     return piecesIn(path, await readdir(path));
   } catch (error) {
-    if (codeOf(error) === 'ENOTDIR' || codeOf(error) === 'ENOENT') return undefined;
+    if (errorCodeOf(error) === 'ENOTDIR' || errorCodeOf(error) === 'ENOENT') return undefined;
     throw asRefusal(error);
   }
 }
@@ -57,7 +57,7 @@ export async function sizeAt(path: string): Promise<number | undefined> {
     }
     return size;
   } catch (error) {
-    if (codeOf(error) === 'ENOENT') return undefined;
+    if (errorCodeOf(error) === 'ENOENT') return undefined;
     throw asRefusal(error);
   }
 }
@@ -75,7 +75,7 @@ export async function isFreeFor(place: string, wanted: string | readonly Piece[]
     }
     return true;
   } catch (error) {
-    if (codeOf(error) === 'ENOENT') return true;
+    if (errorCodeOf(error) === 'ENOENT') return true;
     throw asRefusal(error);
   }
 }
@@ -95,8 +95,9 @@ export async function linkAt(path: string, place: string): Promise<void> {
   try {
     await link(path, place);
   } catch (error) {
-    if (codeOf(error) === 'ENOENT') throw new Refusal('lost', 'the bytes of the upload are missing on disk', {}, error);
-    if (codeOf(error) !== 'EEXIST' || !(await sameFile(path, place))) throw asRefusal(error);
+    if (errorCodeOf(error) === 'ENOENT')
+      throw new Refusal('lost', 'the bytes of the upload are missing on disk', {}, error);
+    if (errorCodeOf(error) !== 'EEXIST' || !(await sameFile(path, place))) throw asRefusal(error);
   }
 }
 
@@ -123,8 +124,8 @@ export async function removeAt(path: string): Promise<void> {
   try {
     await unlink(path);
   } catch (error) {
-    if (codeOf(error) === 'ENOENT') return;
-    if (codeOf(error) !== 'EISDIR') throw asRefusal(error);
+    if (errorCodeOf(error) === 'ENOENT') return;
+    if (errorCodeOf(error) !== 'EISDIR') throw asRefusal(error);
     await rm(path, { recursive: true, force: true });
   }
 }

@@ -2,7 +2,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parentPort } from 'node:worker_threads';
 import type { Algorithm, Digest } from '../../../kit/digest.ts';
-import type { Answer } from '../../../kit/thread.ts';
+import type { ThreadAnswer } from '../../../kit/thread.ts';
 import { newHash } from '../../../kit/hashing.ts';
 import { RunFile } from './run-file.ts';
 
@@ -27,7 +27,7 @@ const block = Buffer.allocUnsafeSlow(1024 * 1024);
 
 parentPort!.on('message', (request: ScanRequest) => {
   const answer = (...told: [value: unknown, failure?: ScanFailure]): void =>
-    parentPort!.postMessage([[request.id, ...told] satisfies Answer]);
+    parentPort!.postMessage([[request.id, ...told] satisfies ThreadAnswer]);
   scan(request).then(answer, (error: unknown) => {
     const message = error instanceof Error ? error.message : String(error);
     const code = error instanceof Error && 'code' in error ? String(error.code) : undefined;

@@ -2,7 +2,7 @@ import { constants, copyFile, open, rename, type FileHandle } from 'node:fs/prom
 import { dirname, join } from 'node:path';
 import { Refusal } from '../../../core/refusal.ts';
 import { newId } from '../../../kit/ids.ts';
-import { asRefusal, codeOf, type Disk } from '../disk.ts';
+import { asRefusal, errorCodeOf, type Disk } from '../disk.ts';
 
 /** Files kept open between appends. */
 const limit = 64;
@@ -97,7 +97,7 @@ async function openFile(path: string, offset: number): Promise<FileHandle> {
   try {
     return await open(path, 'r+');
   } catch (error) {
-    if (codeOf(error) !== 'ENOENT') throw asRefusal(error);
+    if (errorCodeOf(error) !== 'ENOENT') throw asRefusal(error);
     if (offset > 0) throw new Refusal('lost', 'the bytes of the upload are missing on disk', {}, error);
   }
   return open(path, 'wx+', 0o600).catch((error: unknown) => Promise.reject(asRefusal(error)));

@@ -5,7 +5,7 @@ import { Refusal } from '../../../core/refusal.ts';
 import type { Algorithm, Digest } from '../../../kit/digest.ts';
 import { newHash } from '../../../kit/hashing.ts';
 import { checkedReader } from './checked-reader.ts';
-import { asRefusal, codeOf, type Disk } from '../disk.ts';
+import { asRefusal, errorCodeOf, type Disk } from '../disk.ts';
 import type { Hasher } from './hasher.ts';
 import {
   addressFor,
@@ -23,7 +23,7 @@ import { openReader } from './reader.ts';
 import type { Scanner } from './scanner.ts';
 import { FileStageWriter } from './stage.ts';
 import { StageFiles } from './stage-files.ts';
-import { JoinedStages, JoinedWriter, type Part } from './joined-stages.ts';
+import { JoinedStages, JoinedWriter, type JoinedPart } from './joined-stages.ts';
 
 type Listed = { kind: 'stage' | 'blob'; name: string; size: number; modifiedAt: number };
 
@@ -99,7 +99,7 @@ export class FolderBytes implements ByteStore {
     }
   }
 
-  async join(stage: string, parts: readonly Part[]): Promise<void> {
+  async join(stage: string, parts: readonly JoinedPart[]): Promise<void> {
     this.#disk.demandTrust();
     const path = stagePath(this.#layout, stage);
     const { same, at } = this.#joined.common(stage, parts);
@@ -211,7 +211,7 @@ export class FolderBytes implements ByteStore {
     try {
       await rename(from, join(this.#layout.quarantine, `${basename(from)}.${Date.now()}`));
     } catch (error) {
-      if (codeOf(error) !== 'ENOENT') throw asRefusal(error);
+      if (errorCodeOf(error) !== 'ENOENT') throw asRefusal(error);
     }
   }
 
@@ -256,7 +256,7 @@ export class FolderBytes implements ByteStore {
   }
 
   /** The pieces of a part for a joined stage. */
-  async #piecesOf({ stage, size }: Part): Promise<readonly Piece[]> {
+  async #piecesOf({ stage, size }: JoinedPart): Promise<readonly Piece[]> {
     const path = stagePath(this.#layout, stage);
     if (((await sizeAt(path)) ?? 0) < size) throw new Refusal('lost', 'a part has fewer bytes on disk than on record');
     return size === 0 ? [] : ((await piecesAt(path)) ?? [{ path, from: 0, size }]);

@@ -3,8 +3,8 @@ import { parentPort, workerData } from 'node:worker_threads';
 import type { MessagePort } from 'node:worker_threads';
 import { catalogOn, migrate, type Catalog } from '../../../catalog/index.ts';
 import { failureOf } from './protocol.ts';
-import type { Answer } from '../../../kit/thread.ts';
-import type { Call, CatalogSetup, FromCatalog, ToCatalog } from './protocol.ts';
+import type { ThreadAnswer } from '../../../kit/thread.ts';
+import type { CatalogCall, CatalogSetup, FromCatalog, ToCatalog } from './protocol.ts';
 import { GroupCommit } from './group-commit.ts';
 import { advance, lossBetween, markOf, refusalOf } from '../lineage.ts';
 import type { CatalogMark } from '../node-file.ts';
@@ -16,7 +16,7 @@ class CatalogServer {
   readonly #connection: SqliteConnection;
   readonly #host: GroupCommit;
   readonly #catalog: Catalog;
-  #answers: Answer[] = [];
+  #answers: ThreadAnswer[] = [];
   #underWay = 0;
   #closing = false;
   #known: CatalogMark | undefined;
@@ -63,7 +63,7 @@ class CatalogServer {
     await noted;
   }
 
-  async #serve([id, fact, args]: Call): Promise<void> {
+  async #serve([id, fact, args]: CatalogCall): Promise<void> {
     this.#underWay += 1;
     try {
       const [noun, method] = fact.split('.') as [keyof Catalog, string];
@@ -79,7 +79,7 @@ class CatalogServer {
   }
 
   /** Answers that are ready in one turn share a message. */
-  #answer(answer: Answer): void {
+  #answer(answer: ThreadAnswer): void {
     if (this.#answers.length === 0) process.nextTick(() => this.#flush());
     this.#answers.push(answer);
   }
@@ -96,11 +96,11 @@ class CatalogServer {
     }
   }
 
-  #tellOne(answer: Answer): void {
+  #tellOne(answer: ThreadAnswer): void {
     try {
       this.#port.postMessage([answer]);
     } catch (error) {
-      this.#port.postMessage([[answer[0], undefined, failureOf(error)] satisfies Answer]);
+      this.#port.postMessage([[answer[0], undefined, failureOf(error)] satisfies ThreadAnswer]);
     }
   }
 

@@ -7,7 +7,7 @@ import type { CompiledQuery, DatabaseConnection, Driver, QueryResult } from 'kys
 import { Refusal } from '../../../core/refusal.ts';
 import { isStorable } from '../../../kit/text.ts';
 import type { Db, Tables } from '../../../catalog/index.ts';
-import { codeOf } from '../disk.ts';
+import { errorCodeOf } from '../disk.ts';
 import { ShutdownProbe } from '../shutdown.ts';
 
 /** Settings as SQLite reports them. */
@@ -227,7 +227,7 @@ const ambiguousFailures: readonly number[] = [
 export function classify(error: unknown): Classified {
   const extended = typeof error === 'object' && error !== null && 'errcode' in error ? Number(error.errcode) : 0;
   // Raised by the check after a commit, not by SQLite.
-  if (codeOf(error) === 'EIO') return { error: distrusted(error), permanent: true, unsure: true };
+  if (errorCodeOf(error) === 'EIO') return { error: distrusted(error), permanent: true, unsure: true };
   switch (extended & 0xff) {
     case code.full:
       return { error: full(error), permanent: false };

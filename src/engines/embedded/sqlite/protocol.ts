@@ -33,10 +33,10 @@ export function catalogOf(make: (fact: string) => Fact): Catalog {
 }
 
 /** `fact` is a noun and a method: `uploads.get`. */
-export type Call = readonly [id: number, fact: string, args: readonly unknown[]];
+export type CatalogCall = readonly [id: number, fact: string, args: readonly unknown[]];
 
 export type ToCatalog =
-  | { readonly kind: 'calls'; readonly calls: readonly Call[] }
+  | { readonly kind: 'calls'; readonly calls: readonly CatalogCall[] }
   | { readonly kind: 'stats'; readonly id: number }
   /** The mark is durable in `node.json`. */
   | { readonly kind: 'noted' }

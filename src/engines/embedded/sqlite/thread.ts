@@ -4,7 +4,7 @@ import type { Catalog } from '../../../core/engine.ts';
 import { Refusal } from '../../../core/refusal.ts';
 import { catalogOf, errorOf } from './protocol.ts';
 import { Thread } from '../../../kit/thread.ts';
-import type { Call, CatalogSetup, CatalogStats, Failure, FromCatalog, ToCatalog } from './protocol.ts';
+import type { CatalogCall, CatalogSetup, CatalogStats, Failure, FromCatalog, ToCatalog } from './protocol.ts';
 import { cached } from './cache.ts';
 import type { CatalogMark } from '../node-file.ts';
 import type { SqliteSettings } from './connection.ts';
@@ -178,7 +178,7 @@ class CatalogThread {
   readonly #thread: Thread<FromCatalog>;
   readonly #exit: Promise<void>;
   readonly #told: ThreadListeners;
-  #calls: Call[] = [];
+  #calls: CatalogCall[] = [];
   #start: { resolve(settings: SqliteSettings): void; reject(error: unknown): void } | undefined;
   #closing: Promise<void> | undefined;
 
@@ -242,7 +242,7 @@ class CatalogThread {
     }
   }
 
-  #tellOne(call: Call): void {
+  #tellOne(call: CatalogCall): void {
     try {
       this.#tell({ kind: 'calls', calls: [call] });
     } catch (error) {

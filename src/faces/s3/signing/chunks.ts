@@ -2,7 +2,7 @@
 import { createHash, type Hash } from 'node:crypto';
 import { S3Error } from '../errors.ts';
 import { algorithm } from './canonical.ts';
-import type { Claim } from './claim.ts';
+import type { SignatureClaim } from './claim.ts';
 import { hmac, sameSignature, scopeOf } from './verify.ts';
 
 const modes: Readonly<Record<string, { readonly signed: boolean; readonly trailers: boolean }>> = {
@@ -32,7 +32,7 @@ export class ChunkDecoder {
   /** Trailers by lower-case name; complete once `end` returns. */
   readonly trailers = new Map<string, string>();
   readonly #mode: { readonly signed: boolean; readonly trailers: boolean };
-  readonly #claim: Pick<Claim, 'date' | 'scope'>;
+  readonly #claim: Pick<SignatureClaim, 'date' | 'scope'>;
   readonly #key: Buffer;
   #signature: string;
   #state: 'head' | 'data' | 'gap' | 'trailer' | 'done' = 'head';
@@ -45,7 +45,7 @@ export class ChunkDecoder {
 
   /** @throws S3Error for an unknown mode */
   constructor(
-    { payload, date, scope, signature }: Pick<Claim, 'payload' | 'date' | 'scope' | 'signature'>,
+    { payload, date, scope, signature }: Pick<SignatureClaim, 'payload' | 'date' | 'scope' | 'signature'>,
     signingKey: Buffer,
   ) {
     if (!isChunked(payload))

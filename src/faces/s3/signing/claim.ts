@@ -2,16 +2,16 @@
 import { S3Error, type S3Code } from '../errors.ts';
 import { algorithm, queryOf, valuesOf, type RawRequest } from './canonical.ts';
 
-export interface Scope {
+export interface CredentialScope {
   /** `YYYYMMDD` */
   readonly date: string;
   readonly region: string;
 }
 
-export interface Claim {
+export interface SignatureClaim {
   readonly form: 'header' | 'query';
   readonly keyId: string;
-  readonly scope: Scope;
+  readonly scope: CredentialScope;
   /** Sorted lower-case names. */
   readonly signed: readonly string[];
   /** Hex. */
@@ -33,7 +33,7 @@ const longest = 604_800;
  * @returns undefined for an unsigned request
  * @throws S3Error for a malformed signature
  */
-export function readClaim(request: RawRequest): Claim | undefined {
+export function readClaim(request: RawRequest): SignatureClaim | undefined {
   const query = queryOf(request.target);
   const inQuery = query.some(([name]) => /^X-Amz-(?:Signature|Credential|Algorithm)$/i.test(name));
   // Browser code may add an Authorization header to a presigned URL; the URL takes precedence.
@@ -53,7 +53,7 @@ function ofVersion2(): S3Error {
   );
 }
 
-function fromHeader(request: RawRequest, authorization: string): Claim {
+function fromHeader(request: RawRequest, authorization: string): SignatureClaim {
   const malformed = 'AuthorizationHeaderMalformed';
   if (/^AWS\s/i.test(authorization)) throw ofVersion2();
   if (!authorization.startsWith(`${algorithm} `))
@@ -101,7 +101,7 @@ function dateOf(request: RawRequest): string {
   return new Date(at).toISOString().replaceAll(/[-:]|\.\d+/g, '');
 }
 
-function fromQuery(request: RawRequest, query: ReturnType<typeof queryOf>): Claim {
+function fromQuery(request: RawRequest, query: ReturnType<typeof queryOf>): SignatureClaim {
   const code = 'AuthorizationQueryParametersError';
   const one = (name: string): string => {
     const found = query.filter(([other]) => other === name);
@@ -135,7 +135,7 @@ function fromQuery(request: RawRequest, query: ReturnType<typeof queryOf>): Clai
   };
 }
 
-function readCredential(credential: string, date: string, code: S3Code): { keyId: string; scope: Scope } {
+function readCredential(credential: string, date: string, code: S3Code): { keyId: string; scope: CredentialScope } {
   // The key id may contain slashes; the rest does not.
   const match = /^(.+)\/(\d{8})\/([^/]+)\/([^/]+)\/([^/]+)$/.exec(credential);
   if (!match) throw new S3Error(code, 'The credential is not KEY/DATE/REGION/s3/aws4_request.');

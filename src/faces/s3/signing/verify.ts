@@ -2,7 +2,7 @@
 import { createHmac, timingSafeEqual } from 'node:crypto';
 import { S3Error } from '../errors.ts';
 import { canonicalRequest, signablePaths, stringToSign, type RawRequest } from './canonical.ts';
-import { readClaim, type Claim, type Scope } from './claim.ts';
+import { readClaim, type SignatureClaim, type CredentialScope } from './claim.ts';
 
 export interface VerifyOptions {
   /** Milliseconds since the epoch. */
@@ -14,7 +14,7 @@ export interface VerifyOptions {
 }
 
 export interface Signed {
-  readonly claim: Claim;
+  readonly claim: SignatureClaim;
   /** The key for chunk signatures. */
   readonly signingKey: Buffer;
 }
@@ -38,14 +38,14 @@ export async function verify(request: RawRequest, { now, window, secret }: Verif
 }
 
 /** The signing key for a day and region (Signature Version 4). */
-export function signingKeyOf(secret: string, { date, region }: Scope): Buffer {
+export function signingKeyOf(secret: string, { date, region }: CredentialScope): Buffer {
   return [date, region, 's3', 'aws4_request'].reduce<Buffer>(
     (key, word) => hmac(key, word),
     Buffer.from(`AWS4${secret}`),
   );
 }
 
-export function scopeOf({ date, region }: Scope): string {
+export function scopeOf({ date, region }: CredentialScope): string {
   return `${date}/${region}/s3/aws4_request`;
 }
 
@@ -58,7 +58,7 @@ export function sameSignature(expected: Buffer, hex: string): boolean {
   return /^[0-9a-f]{64}$/.test(hex) && timingSafeEqual(expected, Buffer.from(hex, 'hex'));
 }
 
-function demandTime(claim: Claim, now: number, window: number): void {
+function demandTime(claim: SignatureClaim, now: number, window: number): void {
   const skewed = (): S3Error =>
     new S3Error('RequestTimeTooSkewed', undefined, {
       RequestTime: claim.date,
@@ -76,7 +76,7 @@ function demandTime(claim: Claim, now: number, window: number): void {
   }
 }
 
-function demandSignature(request: RawRequest, claim: Claim, signingKey: Buffer): void {
+function demandSignature(request: RawRequest, claim: SignatureClaim, signingKey: Buffer): void {
   const forms = signablePaths(request.target).map((path) => {
     const canonical = canonicalRequest(request, claim.signed, claim.payload, path);
     return { canonical, toSign: stringToSign(claim.date, scopeOf(claim.scope), canonical) };
@@ -92,7 +92,7 @@ function demandSignature(request: RawRequest, claim: Claim, signingKey: Buffer):
 }
 
 /** Requires a signature over every `x-amz-` header, because each can change the request. */
-function demandAllSigned({ headers }: RawRequest, { form, signed }: Claim): void {
+function demandAllSigned({ headers }: RawRequest, { form, signed }: SignatureClaim): void {
   const unsigned = new Set<string>();
   for (let at = 0; at < headers.length; at += 2) {
     const name = headers[at]!.toLowerCase();
