@@ -1,6 +1,7 @@
 /** CompleteMultipartUpload. */
 import { createHash } from 'node:crypto';
 import type { Multipart, Part } from '../../core/records.ts';
+import type { Allowed } from '../../core/tenants/access.ts';
 import { combineCrcs } from '../../kit/combine-crc.ts';
 import { newHash } from '../../kit/hashing.ts';
 import { printAbout, type About } from './about.ts';
@@ -30,9 +31,21 @@ export async function completeMultipart(call: S3Call): Promise<void> {
   const { Part: named } = await readDocument(call, completeMultipartUpload, (name) =>
     ofObject(name) ? undefined : headerOf(call, name),
   );
-  const before = await core.multipart.outcome(allowed, key, query.get('uploadId') ?? '');
+  const id = query.get('uploadId') ?? '';
+  let told = await core.multipart.outcome(allowed, key, id);
+  try {
+    told ??= await completeOpen(call, allowed, named);
+  } catch (error) {
+    // A concurrent completion removes the parts that this one reads.
+    told = await core.multipart.outcome(allowed, key, id);
+    if (told === undefined) throw error;
+  }
   // A repeated request gets the stored response.
-  if (before !== undefined) return tellCompleted(call, JSON.parse(before) as Completed);
+  tellCompleted(call, JSON.parse(told) as Completed);
+}
+
+/** @returns the response, as JSON of `Completed` */
+async function completeOpen(call: S3Call, allowed: Allowed<'write'>, named: readonly CompletedPart[]): Promise<string> {
   const { multipart } = await findMultipart(call, 'PutObject');
   const begun = JSON.parse(multipart.about) as MultipartMetadata;
   demandType(call, begun, 'complete');
@@ -55,15 +68,14 @@ export async function completeMultipart(call: S3Call): Promise<void> {
     checksumType: begun.checksumType ?? (checksums[usualChecksum] === undefined ? null : 'FULL_OBJECT'),
   };
   const facts = { etag, about: printAbout(about), lock: { retention, held } };
-  const told = await core.multipart.complete(
+  return call.core.multipart.complete(
     allowed,
     multipart,
     parts,
-    { key, conditions: conditionsOf(call) },
+    { key: call.key, conditions: conditionsOf(call) },
     facts,
     (versionId) => JSON.stringify({ ...completed, versionId } satisfies Completed),
   );
-  tellCompleted(call, JSON.parse(told) as Completed);
 }
 
 /** @throws S3Error if the declared size differs from that of the parts */
