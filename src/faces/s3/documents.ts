@@ -150,7 +150,7 @@ export const ownershipControls = documentOf(
   record({ Rule: one(record({ ObjectOwnership: one(choice(...ownerships)) })) }),
 );
 
-export const publicAccessBlockDocument = documentOf(
+export const publicAccessBlock = documentOf(
   'PublicAccessBlockConfiguration',
   record({
     BlockPublicAcls: maybe(boolean),

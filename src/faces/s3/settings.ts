@@ -179,7 +179,7 @@ export async function getPublicAccess(call: S3Call): Promise<void> {
 
 export async function putPublicAccess(call: S3Call): Promise<void> {
   const allowed = await allow(call, 'PutBucketPublicAccessBlock');
-  const wish = await readDocument(call, documents.publicAccessBlockDocument);
+  const wish = await readDocument(call, documents.publicAccessBlock);
   const {
     BlockPublicAcls = false,
     IgnorePublicAcls = false,
